@@ -1,0 +1,1 @@
+"""All that is remembered: settings, errors, contracts, tables, blobs and image files."""

@@ -1,0 +1,89 @@
+"""Domain errors. Each class has a stable code; app.problems maps the codes to HTTP."""
+
+from typing import ClassVar
+
+
+class ClearScopeError(Exception):
+    """Something that the caller can understand and act on: what is wrong and what would be right."""
+
+    code: ClassVar[str] = "internal"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class NotFoundError(ClearScopeError):
+    code = "not-found"
+
+
+class ConflictError(ClearScopeError):
+    """The request contradicts what is stored."""
+
+    code = "conflict"
+
+
+class JobEndedError(ConflictError):
+    code = "job-ended"
+
+
+class JobNotEndedError(ConflictError):
+    code = "job-not-ended"
+
+
+class IdempotencyMismatchError(ClearScopeError):
+    """An Idempotency-Key was sent again with another body."""
+
+    code = "idempotency-mismatch"
+
+
+class InvalidRequestError(ClearScopeError):
+    code = "invalid-request"
+
+
+class ImageError(ClearScopeError):
+    """An uploaded file that cannot be used as an image."""
+
+    code = "image-invalid"
+
+
+class ImageCorruptError(ImageError):
+    """Not a TIFF, or one that is broken, truncated or hostile."""
+
+    code = "image-corrupt"
+
+
+class ImageUnsupportedError(ImageError):
+    """A sound file of a kind that cannot be denoised (RGB, complex, unknown compression...)."""
+
+    code = "image-unsupported"
+
+
+class ImageContentError(ImageError):
+    """Readable, but its pixels carry no information (constant, not finite, too small)."""
+
+    code = "image-content"
+
+
+class ImageTooLargeError(ClearScopeError):
+    code = "image-too-large"
+
+
+class NoiseModelInvalidError(ClearScopeError):
+    code = "noise-model-invalid"
+
+
+class LeaseLostError(ClearScopeError):
+    """Another worker has taken over this job; nothing of this attempt may be written."""
+
+    code = "lease-lost"
+
+
+class JobCancelledError(ClearScopeError):
+    code = "job-cancelled"
+
+
+class JobFailedError(ClearScopeError):
+    """A job cannot succeed with its input, however often it is tried."""
+
+    code = "job-failed"

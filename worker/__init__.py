@@ -1,0 +1,1 @@
+"""The compute face: claims jobs, runs the engine, registers the results."""
