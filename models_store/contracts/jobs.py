@@ -1,0 +1,106 @@
+"""What a job is asked to do: a union on `kind`."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from models_store.contracts.states import Method, OutputDtype, Preset, Queue, Reuse
+
+MAX_IMAGES_PER_JOB = 1000
+
+ImageIds = Annotated[
+    list[str],
+    Field(min_length=1, max_length=MAX_IMAGES_PER_JOB, description="Ids of uploaded images."),
+]
+Seed = Annotated[int, Field(ge=0, lt=2**63, description="Same seed, same device: same result.")]
+
+
+class _Spec(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class MadeByJob(_Spec):
+    """Stands for the network or noise model that another job makes; this job waits for it."""
+
+    job: str
+
+
+Reference = str | MadeByJob
+
+
+class TrainingBudget(_Spec):
+    """Departures from the preset, for those who know why."""
+
+    steps: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    features: Annotated[int, Field(ge=4, le=128, multiple_of=4)] | None = None
+    samples: Annotated[int, Field(ge=8, le=2000)] | None = None
+
+
+class DenoiseSpec(_Spec):
+    """Denoised images from noisy ones, and nothing else: the whole path."""
+
+    kind: Literal["denoise"] = "denoise"
+    image_ids: ImageIds
+    preset: Preset = Preset.FAST
+    reuse: Reuse = Field(
+        default=Reuse.NONE,
+        description="What may be taken from the registry of the images' microscope and profile.",
+    )
+    noise_model: str | None = Field(default=None, description="Use this one instead of a bootstrapped one.")
+    output_dtype: OutputDtype = OutputDtype.FLOAT32
+    seed: Seed = 0
+    budget: TrainingBudget = TrainingBudget()
+
+
+class TrainSpec(_Spec):
+    """A network for these images: N2V, or PN2V with a noise model."""
+
+    kind: Literal["train"] = "train"
+    image_ids: ImageIds
+    method: Method
+    preset: Preset = Preset.FAST
+    noise_model: Reference | None = None
+    start: Reference | None = Field(default=None, description="Weights to start the training from.")
+    seed: Seed = 0
+    budget: TrainingBudget = TrainingBudget()
+
+
+class BootstrapNoiseModelSpec(_Spec):
+    """A noise model from noisy images and a network that gives the pseudo ground truth."""
+
+    kind: Literal["bootstrap_noise_model"] = "bootstrap_noise_model"
+    image_ids: ImageIds
+    network: Reference
+    seed: Seed = 0
+
+
+class PredictSpec(_Spec):
+    """Denoised images from a trained network."""
+
+    kind: Literal["predict"] = "predict"
+    image_ids: ImageIds
+    network: Reference
+    noise_model: Reference | None = None
+    compare_with: Reference | None = Field(
+        default=None, description="An N2V network; the better of the two results is delivered."
+    )
+    output_dtype: OutputDtype = OutputDtype.FLOAT32
+    seed: Seed = 0
+
+
+JobSpec = Annotated[
+    DenoiseSpec | TrainSpec | BootstrapNoiseModelSpec | PredictSpec, Field(discriminator="kind")
+]
+StageSpec = TrainSpec | BootstrapNoiseModelSpec | PredictSpec
+
+job_spec: TypeAdapter[JobSpec] = TypeAdapter(JobSpec)
+
+
+def dependencies(spec: JobSpec) -> set[str]:
+    """Ids of the jobs whose results this one needs."""
+    values = (getattr(spec, field) for field in type(spec).model_fields)
+    return {value.job for value in values if isinstance(value, MadeByJob)}
+
+
+def queue_of(spec: JobSpec) -> Queue:
+    return Queue.CPU if isinstance(spec, DenoiseSpec) else Queue.GPU

@@ -1,0 +1,46 @@
+"""What a finished job hands in: registered in one transaction, or not at all."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from models_store.contracts.noise_models import NoiseModelParameters
+from models_store.contracts.states import Method, NoiseModelOrigin, Preset
+
+
+class _Made(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class MadeBlob(_Made):
+    key: str
+    sha256: str
+    size_bytes: int
+
+
+class MadeNoiseModel(_Made):
+    origin: NoiseModelOrigin
+    parameters: NoiseModelParameters
+    fit_quality: dict[str, Any]
+
+
+class MadeNetwork(_Made):
+    method: Method
+    preset: Preset
+    blob: MadeBlob
+    description: dict[str, Any]
+    noise_model_id: str | None = None
+    """The noise model it was trained with; None: the one that the same job made, if any."""
+
+
+class MadeArtifact(_Made):
+    name: str
+    media_type: str
+    blob: MadeBlob
+
+
+class Outcome(_Made):
+    noise_model: MadeNoiseModel | None = None
+    network: MadeNetwork | None = None
+    artifacts: tuple[MadeArtifact, ...] = ()
+    result: dict[str, Any] = {}

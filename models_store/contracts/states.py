@@ -1,0 +1,65 @@
+"""The words that tables, API and workers share."""
+
+from enum import StrEnum
+
+
+class JobState(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        return self in ENDED_STATES
+
+
+ENDED_STATES = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
+
+
+class ImageRole(StrEnum):
+    DATA = "data"
+    CALIBRATION = "calibration"
+    GROUND_TRUTH = "ground_truth"
+
+
+class NoiseModelOrigin(StrEnum):
+    BOOTSTRAP = "bootstrap"
+    CALIBRATION = "calibration"
+    IMPORT = "import"
+
+
+class Method(StrEnum):
+    """How a network was trained."""
+
+    N2V = "n2v"
+    PN2V = "pn2v"
+
+
+class Preset(StrEnum):
+    """Training budgets; worker.engine.presets says what each one means."""
+
+    FAST = "fast"
+    BALANCED = "balanced"
+    PAPER = "paper"
+
+
+class Reuse(StrEnum):
+    """What a job may take from the registry instead of computing it again."""
+
+    NONE = "none"
+    NOISE_MODEL = "noise_model"
+    NETWORK = "network"
+
+
+class OutputDtype(StrEnum):
+    FLOAT32 = "float32"
+    SAME = "same"
+
+
+class Queue(StrEnum):
+    """Which workers take a job: those with a GPU, or any."""
+
+    GPU = "gpu"
+    CPU = "cpu"

@@ -1,0 +1,90 @@
+"""Uploaded images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from models_store.blobs import StoredBlob
+from models_store.contracts.states import ENDED_STATES, ImageRole
+from models_store.errors import ConflictError, InvalidRequestError, NotFoundError
+from models_store.image_files.header import ImageHeader
+from models_store.repositories.pages import Page, PageRequest, fetch_page
+from models_store.tables import Image, Job, JobImage, Profile
+
+
+@dataclass(frozen=True)
+class UploadedImage:
+    """A file that arrived whole and was found to be an image."""
+
+    image_id: str
+    filename: str
+    content: StoredBlob
+    preview: StoredBlob
+    header: ImageHeader
+    role: ImageRole
+
+
+def create_image(
+    session: Session, uploaded: UploadedImage, *, profile: Profile | None, now: datetime
+) -> Image:
+    image = Image(
+        id=uploaded.image_id,
+        filename=uploaded.filename,
+        sha256=uploaded.content.sha256,
+        size_bytes=uploaded.content.size_bytes,
+        blob_key=uploaded.content.key,
+        preview_key=uploaded.preview.key,
+        header=uploaded.header.model_dump(mode="json"),
+        role=uploaded.role,
+        profile_id=profile.id if profile else None,
+        created_at=now,
+    )
+    image.profile = profile
+    session.add(image)
+    session.flush()
+    return image
+
+
+def get_image(session: Session, image_id: str) -> Image:
+    image = session.get(Image, image_id)
+    if image is None:
+        raise NotFoundError(f"there is no image {image_id!r}")
+    return image
+
+
+def get_images(session: Session, image_ids: Sequence[str]) -> list[Image]:
+    """Get images in the order of their ids; names all that are missing."""
+    if len(set(image_ids)) != len(image_ids):
+        raise InvalidRequestError("image_ids names an image twice; name each once")
+    found = {image.id: image for image in session.scalars(select(Image).where(Image.id.in_(image_ids)))}
+    if missing := [image_id for image_id in image_ids if image_id not in found]:
+        raise NotFoundError(f"there is no image {', '.join(missing)}; upload with POST /v1/images")
+    return [found[image_id] for image_id in image_ids]
+
+
+def list_images(
+    session: Session, request: PageRequest, *, profile_ids: Sequence[str] | None, role: ImageRole | None
+) -> Page[Image]:
+    query = select(Image)
+    if profile_ids is not None:
+        query = query.where(Image.profile_id.in_(profile_ids))
+    if role is not None:
+        query = query.where(Image.role == role)
+    return fetch_page(session, query, Image, request)
+
+
+def delete_image(session: Session, image: Image) -> None:
+    """Delete the row. Raises ConflictError while a job that has not ended reads the image."""
+    reading = (
+        select(Job.id)
+        .join(JobImage, JobImage.job_id == Job.id)
+        .where(JobImage.image_id == image.id, Job.state.not_in(ENDED_STATES))
+        .limit(1)
+    )
+    if job_id := session.scalar(reading):
+        raise ConflictError(f"job {job_id} still reads this image; wait for it, or cancel it first")
+    session.delete(image)
+    session.flush()

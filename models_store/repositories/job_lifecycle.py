@@ -1,0 +1,281 @@
+"""What moves a job on: claim, renew, finish, fail, hand back, cancel, retry, recover.
+
+Every change by a worker is one UPDATE fenced by the attempt: whoever lost the job changes nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, exists, select, update
+from sqlalchemy.orm import Session, aliased
+
+from models_store.contracts.outcomes import Outcome
+from models_store.contracts.states import ENDED_STATES, JobState, Queue
+from models_store.errors import ConflictError, JobEndedError, JobNotEndedError, LeaseLostError
+from models_store.identity import new_id
+from models_store.repositories.jobs import get_job, record_event
+from models_store.repositories.networks import create_network
+from models_store.repositories.noise_models import create_noise_model
+from models_store.tables import Artifact, Job, JobDependency
+
+COMPOSITE_KINDS = ("denoise",)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A worker's ownership of a job: holds as long as no other attempt has begun."""
+
+    job_id: str
+    attempt: int
+
+
+def next_ready(session: Session, queues: Sequence[Queue]) -> str | None:
+    """Find the oldest queued job whose dependencies have all succeeded."""
+    query = (
+        select(Job.id)
+        .where(Job.queue.in_(queues), _is_ready())
+        .order_by(Job.created_at, Job.position)
+        .limit(1)
+    )
+    return session.scalar(query)
+
+
+def claim(session: Session, job_id: str, *, worker: str, now: datetime, lease: timedelta) -> Claim | None:
+    """Take a ready job; None if another worker has it, or it is not ready."""
+    attempt = session.scalar(
+        update(Job)
+        .where(Job.id == job_id, _is_ready())
+        .values(
+            state=JobState.RUNNING,
+            attempt=Job.attempt + 1,
+            worker=worker,
+            lease_until=now + lease,
+            started_at=now,
+            status="starting",
+            error=None,
+        )
+        .returning(Job.attempt)
+        .execution_options(synchronize_session=False)
+    )
+    if attempt is None:
+        return None
+    record_event(session, job_id, "claimed", now, attempt=attempt, worker=worker)
+    job = get_job(session, job_id)
+    if job.parent_id is not None:
+        session.execute(
+            update(Job)
+            .where(Job.id == job.parent_id, Job.state == JobState.QUEUED)
+            .values(state=JobState.RUNNING, started_at=now, status="running")
+        )
+    return Claim(job_id, attempt)
+
+
+def renew(
+    session: Session, claim: Claim, *, now: datetime, lease: timedelta, progress: float, status: str
+) -> None:
+    """Extend the lease and report progress. Raises LeaseLostError when the job was cancelled or taken."""
+    _update_owned(
+        session, claim, lease_until=now + lease, progress=min(max(progress, 0.0), 1.0), status=status
+    )
+
+
+def finish(session: Session, claim: Claim, outcome: Outcome, now: datetime) -> None:
+    """Register everything that a job made, and end it. Raises LeaseLostError."""
+    _update_owned(
+        session,
+        claim,
+        state=JobState.SUCCEEDED,
+        lease_until=None,
+        progress=1.0,
+        status="done",
+        ended_at=now,
+    )
+    job = get_job(session, claim.job_id)
+    job.result = {**outcome.result, **_register(session, job, outcome, now)}
+    record_event(session, job.id, "succeeded", now)
+    session.flush()
+    _settle_parent(session, job, now)
+
+
+def fail(session: Session, claim: Claim, error: dict[str, Any], now: datetime) -> None:
+    """End a job that cannot succeed, and all that waits for it. Raises LeaseLostError."""
+    _update_owned(session, claim, state=JobState.FAILED, lease_until=None, ended_at=now, error=error)
+    job = get_job(session, claim.job_id)
+    session.refresh(job)
+    _after_failure(session, job, error, now)
+
+
+def hand_back(
+    session: Session, claim: Claim, *, reason: str, crashed: bool, max_crashes: int, now: datetime
+) -> None:
+    """Queue a job again: the next attempt goes on from its checkpoint. Raises LeaseLostError.
+
+    A crash counts; after `max_crashes` of them the job fails.
+    """
+    crashes = Job.crashes + 1 if crashed else Job.crashes
+    _update_owned(session, claim, crashes=crashes)
+    job = get_job(session, claim.job_id)
+    session.refresh(job)
+    if job.crashes >= max_crashes:
+        fail(
+            session,
+            claim,
+            {"code": "worker-crashed", "detail": f"gave up after {job.crashes} crashes: {reason}"},
+            now,
+        )
+        return
+    _update_owned(
+        session, claim, state=JobState.QUEUED, lease_until=None, worker=None, status="waiting for a worker"
+    )
+    record_event(session, job.id, "requeued", now, reason=reason)
+
+
+def recover_expired(session: Session, *, now: datetime, max_crashes: int) -> list[str]:
+    """Queue jobs again whose worker gave no sign of life until its lease ended."""
+    expired = session.execute(
+        select(Job.id, Job.attempt, Job.worker).where(Job.state == JobState.RUNNING, Job.lease_until < now)
+    ).all()
+    for job_id, attempt, worker in expired:
+        reason = f"worker {worker} gave no sign of life"
+        hand_back(
+            session, Claim(job_id, attempt), reason=reason, crashed=True, max_crashes=max_crashes, now=now
+        )
+    return [row.id for row in expired]
+
+
+def cancel(session: Session, job_id: str, now: datetime) -> Job:
+    """Cancel a job with all its stages. A worker that computes one of them notices within its heartbeat."""
+    job = get_job(session, job_id)
+    if job.parent_id is not None:
+        raise ConflictError(f"this is a stage of job {job.parent_id}; cancel that one")
+    if job.state.ended:
+        raise JobEndedError(f"job {job_id} has ended already: it {job.state}")
+    _end(session, [job, *job.stages], JobState.CANCELLED, None, now)
+    _end_dependents(session, job, now)
+    return job
+
+
+def retry(session: Session, job_id: str, now: datetime) -> Job:
+    """Queue a failed or cancelled job again; stages that succeeded stay as they are."""
+    job = get_job(session, job_id)
+    if job.parent_id is not None:
+        raise ConflictError(f"this is a stage of job {job.parent_id}; retry that one")
+    if not job.state.ended:
+        raise JobNotEndedError(f"job {job_id} is still {job.state}; only a job that has ended can be retried")
+    if job.state is JobState.SUCCEEDED:
+        raise ConflictError(f"job {job_id} succeeded; post a new job to compute it again")
+    for again in [job, *job.stages]:
+        if again.state is JobState.SUCCEEDED:
+            continue
+        again.state, again.error, again.ended_at, again.crashes = JobState.QUEUED, None, None, 0
+        again.status = "waiting for a worker"
+        record_event(session, again.id, "retried", now)
+    session.flush()
+    return job
+
+
+def _is_ready() -> ColumnElement[bool]:
+    dependency = aliased(Job)
+    waits = exists(
+        select(JobDependency.job_id)
+        .join(dependency, dependency.id == JobDependency.depends_on_id)
+        .where(JobDependency.job_id == Job.id, dependency.state != JobState.SUCCEEDED)
+    )
+    return and_(Job.state == JobState.QUEUED, Job.kind.not_in(COMPOSITE_KINDS), ~waits)
+
+
+def _update_owned(session: Session, claim: Claim, **values: Any) -> None:  # noqa: ANN401  # column values
+    owned = session.scalar(
+        update(Job)
+        .where(Job.id == claim.job_id, Job.attempt == claim.attempt, Job.state == JobState.RUNNING)
+        .values(**values)
+        .returning(Job.id)
+        .execution_options(synchronize_session=False)
+    )
+    if owned is None:
+        raise LeaseLostError(f"attempt {claim.attempt} no longer owns job {claim.job_id}")
+
+
+def _register(session: Session, job: Job, outcome: Outcome, now: datetime) -> dict[str, str]:
+    ids = {}
+    if made := outcome.noise_model:
+        noise_model = create_noise_model(
+            session,
+            profile_id=job.profile_id,
+            origin=made.origin,
+            parameters=made.parameters,
+            fit_quality=made.fit_quality,
+            job_id=job.id,
+            now=now,
+        )
+        ids["noise_model_id"] = noise_model.id
+    if outcome.network:
+        network = create_network(
+            session,
+            outcome.network,
+            profile_id=job.profile_id,
+            noise_model_id=outcome.network.noise_model_id or ids.get("noise_model_id"),
+            job_id=job.id,
+            now=now,
+        )
+        ids["network_id"] = network.id
+    session.add_all(
+        Artifact(
+            id=new_id("art"),
+            job_id=job.id,
+            name=artifact.name,
+            media_type=artifact.media_type,
+            blob_key=artifact.blob.key,
+            sha256=artifact.blob.sha256,
+            size_bytes=artifact.blob.size_bytes,
+            created_at=now,
+        )
+        for artifact in outcome.artifacts
+    )
+    return ids
+
+
+def _settle_parent(session: Session, job: Job, now: datetime) -> None:
+    if job.parent_id is None:
+        return
+    parent = get_job(session, job.parent_id)
+    if all(stage.state is JobState.SUCCEEDED for stage in parent.stages):
+        parent.state, parent.progress, parent.status, parent.ended_at = JobState.SUCCEEDED, 1.0, "done", now
+        parent.result = {key: value for stage in parent.stages for key, value in stage.result.items()}
+        record_event(session, parent.id, "succeeded", now)
+
+
+def _after_failure(session: Session, job: Job, error: dict[str, Any], now: datetime) -> None:
+    record_event(session, job.id, "failed", now, **error)
+    _end_dependents(session, job, now)
+    if job.parent_id is None:
+        return
+    parent = get_job(session, job.parent_id)
+    _end(session, parent.stages, JobState.CANCELLED, None, now)
+    _end(session, [parent], JobState.FAILED, {**error, "stage": job.stage}, now)
+    _end_dependents(session, parent, now)
+
+
+def _end_dependents(session: Session, job: Job, now: datetime) -> None:
+    """End the jobs that wait for a result which will not come."""
+    waiting = select(Job).join(JobDependency, JobDependency.job_id == Job.id)
+    error = {"code": "dependency-failed", "detail": f"job {job.id}, whose result this one needs, {job.state}"}
+    for dependent in list(session.scalars(waiting.where(JobDependency.depends_on_id == job.id))):
+        if dependent.parent_id == job.parent_id and job.parent_id is not None:
+            continue
+        if not dependent.state.ended:
+            _end(session, [dependent], JobState.CANCELLED, error, now)
+            _end_dependents(session, dependent, now)
+
+
+def _end(
+    session: Session, jobs: Sequence[Job], state: JobState, error: dict[str, Any] | None, now: datetime
+) -> None:
+    for job in jobs:
+        if job.state in ENDED_STATES:
+            continue
+        job.state, job.error, job.ended_at, job.lease_until, job.status = state, error, now, None, str(state)
+        record_event(session, job.id, str(state), now, **(error or {}))
+    session.flush()

@@ -1,0 +1,132 @@
+"""Jobs: creating, finding and describing them. What moves them on is in job_lifecycle."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, selectinload
+
+from models_store.contracts.jobs import JobSpec, dependencies, queue_of
+from models_store.contracts.plans import PlanStep
+from models_store.contracts.states import JobState
+from models_store.errors import NotFoundError
+from models_store.planner import Plan
+from models_store.repositories.pages import Page, PageRequest, fetch_page
+from models_store.tables import Artifact, Job, JobDependency, JobEvent, JobImage
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a stage stands in its job."""
+
+    parent_id: str
+    position: int
+    stage: str
+    weight: float
+
+
+def create_job(
+    session: Session,
+    *,
+    job_id: str,
+    spec: JobSpec,
+    profile_id: str | None,
+    now: datetime,
+    within: Position | None = None,
+    steps: Sequence[PlanStep] = (),
+) -> Job:
+    job = Job(
+        id=job_id,
+        kind=spec.kind,
+        spec=spec.model_dump(mode="json"),
+        state=JobState.QUEUED,
+        queue=queue_of(spec),
+        parent_id=within.parent_id if within else None,
+        position=within.position if within else 0,
+        stage=within.stage if within else spec.kind,
+        weight=within.weight if within else 1.0,
+        plan=[step.model_dump(mode="json") for step in steps],
+        profile_id=profile_id,
+        progress=0.0,
+        status="waiting for a worker",
+        attempt=0,
+        crashes=0,
+        result={},
+        created_at=now,
+    )
+    session.add(job)
+    session.flush()
+    session.add_all(JobImage(job_id=job_id, image_id=image_id) for image_id in spec.image_ids)
+    session.add_all(
+        JobDependency(job_id=job_id, depends_on_id=needed) for needed in sorted(dependencies(spec))
+    )
+    record_event(session, job_id, "queued", now)
+    session.flush()
+    return job
+
+
+def create_composite_job(
+    session: Session, *, job_id: str, spec: JobSpec, plan: Plan, profile_id: str | None, now: datetime
+) -> Job:
+    """Create a job and its stages; no worker takes the job itself, its state follows its stages."""
+    job = create_job(session, job_id=job_id, spec=spec, profile_id=profile_id, now=now, steps=plan.steps)
+    for position, planned in enumerate(plan.stages):
+        create_job(
+            session,
+            job_id=planned.job_id,
+            spec=planned.spec,
+            profile_id=profile_id,
+            now=now,
+            within=Position(job_id, position, planned.stage, planned.weight),
+        )
+    session.refresh(job)
+    return job
+
+
+def get_job(session: Session, job_id: str) -> Job:
+    job = session.scalar(select(Job).where(Job.id == job_id).options(selectinload(Job.stages)))
+    if job is None:
+        raise NotFoundError(f"there is no job {job_id!r}")
+    return job
+
+
+def list_jobs(
+    session: Session, request: PageRequest, *, state: JobState | None = None, kind: str | None = None
+) -> Page[Job]:
+    """List jobs that users posted; stages are found in their job."""
+    query = select(Job).where(Job.parent_id.is_(None)).options(selectinload(Job.stages))
+    if state is not None:
+        query = query.where(Job.state == state)
+    if kind is not None:
+        query = query.where(Job.kind == kind)
+    return fetch_page(session, query, Job, request)
+
+
+def list_events(session: Session, job_id: str, after: int, limit: int) -> list[JobEvent]:
+    """List what happened to a job and its stages, oldest first."""
+    family = select(Job.id).where((Job.id == job_id) | (Job.parent_id == job_id))
+    query = (
+        select(JobEvent)
+        .where(JobEvent.job_id.in_(family), JobEvent.number > after)
+        .order_by(JobEvent.number)
+        .limit(limit)
+    )
+    return list(session.scalars(query))
+
+
+def list_artifacts(session: Session, job_ids: Sequence[str]) -> list[Artifact]:
+    query = select(Artifact).where(Artifact.job_id.in_(job_ids)).order_by(Artifact.created_at, Artifact.name)
+    return list(session.scalars(query))
+
+
+def get_artifact(session: Session, artifact_id: str) -> Artifact:
+    artifact = session.get(Artifact, artifact_id)
+    if artifact is None:
+        raise NotFoundError(f"there is no artifact {artifact_id!r}")
+    return artifact
+
+
+def record_event(session: Session, job_id: str, kind: str, now: datetime, **detail: Any) -> None:  # noqa: ANN401  # any JSON value
+    session.add(JobEvent(job_id=job_id, at=now, kind=kind, detail=detail))

@@ -1,0 +1,83 @@
+"""Microscopes and their acquisition profiles."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from models_store.errors import ConflictError, NotFoundError
+from models_store.identity import new_id
+from models_store.repositories.pages import Page, PageRequest, fetch_page
+from models_store.tables import Microscope, Profile
+
+DEFAULT_PROFILE = "default"
+
+
+def create_microscope(session: Session, *, name: str, description: str, now: datetime) -> Microscope:
+    microscope = Microscope(id=new_id("mic"), name=name, description=description, created_at=now)
+    session.add(microscope)
+    _flush_unique(session, f"a microscope named {name!r} exists already; use it, or choose another name")
+    return microscope
+
+
+def find_microscope(session: Session, key: str) -> Microscope:
+    """Find a microscope by its id or its name."""
+    found = session.scalar(select(Microscope).where((Microscope.id == key) | (Microscope.name == key)))
+    if found is None:
+        raise NotFoundError(f"there is no microscope {key!r}; create it with POST /v1/microscopes")
+    return found
+
+
+def list_microscopes(session: Session, request: PageRequest) -> Page[Microscope]:
+    return fetch_page(session, select(Microscope), Microscope, request)
+
+
+def create_profile(
+    session: Session, microscope: Microscope, *, name: str, acquisition: Mapping[str, Any], now: datetime
+) -> Profile:
+    """Create a profile; `acquisition` holds camera, gain, exposure... by column name."""
+    profile = Profile(
+        id=new_id("prof"), microscope_id=microscope.id, name=name, created_at=now, **acquisition
+    )
+    profile.microscope = microscope
+    session.add(profile)
+    _flush_unique(session, f"microscope {microscope.name!r} has a profile {name!r} already")
+    return profile
+
+
+def find_profile(session: Session, microscope: Microscope, key: str) -> Profile:
+    """Find a profile of this microscope by its id or its name."""
+    found = session.scalar(
+        select(Profile).where(
+            Profile.microscope_id == microscope.id, (Profile.id == key) | (Profile.name == key)
+        )
+    )
+    if found is None:
+        raise NotFoundError(
+            f"microscope {microscope.name!r} has no profile {key!r}; "
+            f"create it with POST /v1/microscopes/{microscope.id}/profiles"
+        )
+    return found
+
+
+def list_profiles(session: Session, microscope: Microscope, request: PageRequest) -> Page[Profile]:
+    query = select(Profile).where(Profile.microscope_id == microscope.id)
+    return fetch_page(session, query, Profile, request)
+
+
+def default_profile(session: Session, microscope: Microscope, now: datetime) -> Profile:
+    """Give the profile of images whose profile nobody named; made when first needed."""
+    try:
+        return find_profile(session, microscope, DEFAULT_PROFILE)
+    except NotFoundError:
+        return create_profile(session, microscope, name=DEFAULT_PROFILE, acquisition={}, now=now)
+
+
+def _flush_unique(session: Session, conflict: str) -> None:
+    try:
+        session.flush()
+    except IntegrityError as error:
+        raise ConflictError(conflict) from error

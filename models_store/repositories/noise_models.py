@@ -1,0 +1,99 @@
+"""Noise models: immutable versions per acquisition profile, one of them active, with history."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from models_store.contracts.noise_models import NoiseModelParameters
+from models_store.contracts.states import NoiseModelOrigin
+from models_store.errors import ConflictError, NotFoundError
+from models_store.identity import new_id
+from models_store.repositories.pages import Page, PageRequest, fetch_page
+from models_store.tables import NoiseModel, NoiseModelActivation, Profile
+
+
+def create_noise_model(
+    session: Session,
+    *,
+    profile_id: str | None,
+    origin: NoiseModelOrigin,
+    parameters: NoiseModelParameters,
+    fit_quality: dict[str, Any],
+    job_id: str | None,
+    now: datetime,
+) -> NoiseModel:
+    """Add the next version and activate it; a bootstrapped one never replaces a better founded one."""
+    noise_model = NoiseModel(
+        id=new_id("nm"),
+        profile_id=profile_id,
+        version=_next_version(session, profile_id),
+        kind=parameters.kind,
+        origin=origin,
+        parameters=parameters.model_dump(mode="json"),
+        signal_min_adu=parameters.signal_min_adu,
+        signal_max_adu=parameters.signal_max_adu,
+        fit_quality=fit_quality,
+        job_id=job_id,
+        created_at=now,
+    )
+    session.add(noise_model)
+    session.flush()
+    if profile_id is not None:
+        active = active_noise_model(session, profile_id)
+        bootstrap = NoiseModelOrigin.BOOTSTRAP
+        if active is None or active.origin == bootstrap or origin != bootstrap:
+            activate(session, noise_model, now)
+    return noise_model
+
+
+def get_noise_model(session: Session, noise_model_id: str) -> NoiseModel:
+    found = session.get(NoiseModel, noise_model_id)
+    if found is None:
+        raise NotFoundError(f"there is no noise model {noise_model_id!r}")
+    return found
+
+
+def list_noise_models(
+    session: Session, request: PageRequest, *, profile_ids: Sequence[str] | None
+) -> Page[NoiseModel]:
+    query = select(NoiseModel)
+    if profile_ids is not None:
+        query = query.where(NoiseModel.profile_id.in_(profile_ids))
+    return fetch_page(session, query, NoiseModel, request)
+
+
+def activate(session: Session, noise_model: NoiseModel, now: datetime) -> None:
+    if noise_model.profile_id is None:
+        raise ConflictError("an anonymous noise model cannot be active: it has no acquisition profile")
+    session.add(
+        NoiseModelActivation(
+            profile_id=noise_model.profile_id, noise_model_id=noise_model.id, activated_at=now
+        )
+    )
+    session.flush()
+
+
+def active_noise_model(session: Session, profile_id: str, at: datetime | None = None) -> NoiseModel | None:
+    """Give the model that is active now, or was at a time."""
+    query = (
+        select(NoiseModel)
+        .join(NoiseModelActivation, NoiseModelActivation.noise_model_id == NoiseModel.id)
+        .where(NoiseModelActivation.profile_id == profile_id)
+        .order_by(NoiseModelActivation.activated_at.desc(), NoiseModelActivation.number.desc())
+        .limit(1)
+    )
+    if at is not None:
+        query = query.where(NoiseModelActivation.activated_at <= at)
+    return session.scalar(query)
+
+
+def _next_version(session: Session, profile_id: str | None) -> int:
+    if profile_id is None:
+        return 1
+    # Two jobs of one profile may end together: the second waits here for the first one's version.
+    session.execute(select(Profile.id).where(Profile.id == profile_id).with_for_update())
+    newest = session.scalar(select(func.max(NoiseModel.version)).where(NoiseModel.profile_id == profile_id))
+    return (newest or 0) + 1

@@ -1,0 +1,268 @@
+"""The tables. Alembic's migrations are generated from these classes and checked against them."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+from models_store.contracts.states import (
+    ImageRole,
+    JobState,
+    Method,
+    NoiseModelOrigin,
+    Preset,
+    Queue,
+)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment in UTC; SQLite forgets time zones, so it is put back on reading."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002  # SQLAlchemy's signature
+        return value.astimezone(UTC) if value else None
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002  # SQLAlchemy's signature
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+ID = String(40)
+# SQLite counts rows by itself only in a column declared INTEGER.
+ROW_NUMBER = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_N_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012  # SQLAlchemy's declarative option
+        datetime: UtcDateTime,
+        dict[str, Any]: JSON,
+        list[Any]: JSON,
+        JobState: String(16),
+        ImageRole: String(16),
+        Method: String(16),
+        Preset: String(16),
+        Queue: String(8),
+        NoiseModelOrigin: String(16),
+    }
+
+
+class Listed(Base):
+    """A row with an id, that is listed newest first."""
+
+    __abstract__ = True
+
+    id: Mapped[str] = mapped_column(ID, primary_key=True)
+    created_at: Mapped[datetime]
+
+
+class Microscope(Listed):
+    __tablename__ = "microscope"
+
+    name: Mapped[str] = mapped_column(String(200), unique=True)
+    description: Mapped[str] = mapped_column(String(2000))
+
+
+class Profile(Listed):
+    """An acquisition profile: everything that decides the noise of a microscope's images."""
+
+    __tablename__ = "profile"
+    __table_args__ = (UniqueConstraint("microscope_id", "name"),)
+
+    microscope_id: Mapped[str] = mapped_column(ForeignKey("microscope.id"))
+    name: Mapped[str] = mapped_column(String(200))
+    camera: Mapped[str | None] = mapped_column(String(200))
+    readout_mode: Mapped[str | None] = mapped_column(String(200))
+    gain: Mapped[float | None]
+    binning: Mapped[int | None]
+    exposure_ms: Mapped[float | None]
+    bit_depth: Mapped[int | None]
+    offset_adu: Mapped[float | None]
+
+    microscope: Mapped[Microscope] = relationship(lazy="joined")
+
+
+class Image(Listed):
+    __tablename__ = "image"
+    __table_args__ = (Index(None, "created_at", "id"),)
+
+    filename: Mapped[str] = mapped_column(String(255))
+    sha256: Mapped[str] = mapped_column(String(64))
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    blob_key: Mapped[str] = mapped_column(String(255))
+    preview_key: Mapped[str] = mapped_column(String(255))
+    header: Mapped[dict[str, Any]]
+    role: Mapped[ImageRole]
+    profile_id: Mapped[str | None] = mapped_column(ForeignKey("profile.id"), index=True)
+
+    profile: Mapped[Profile | None] = relationship(lazy="joined")
+
+
+class NoiseModel(Listed):
+    """Immutable. A profile's versions count from 1; without a profile it is anonymous, known by its id."""
+
+    __tablename__ = "noise_model"
+    __table_args__ = (UniqueConstraint("profile_id", "version"), Index(None, "created_at", "id"))
+
+    profile_id: Mapped[str | None] = mapped_column(ForeignKey("profile.id"))
+    version: Mapped[int]
+    kind: Mapped[str] = mapped_column(String(16))
+    origin: Mapped[NoiseModelOrigin]
+    parameters: Mapped[dict[str, Any]]
+    signal_min_adu: Mapped[float]
+    signal_max_adu: Mapped[float]
+    fit_quality: Mapped[dict[str, Any]]
+    job_id: Mapped[str | None] = mapped_column(ID, index=True)
+
+    profile: Mapped[Profile | None] = relationship(lazy="joined")
+
+
+class NoiseModelActivation(Base):
+    """Append-only: the noise model that is active at a time is the one last activated before it."""
+
+    __tablename__ = "noise_model_activation"
+    __table_args__ = (Index(None, "profile_id", "activated_at"),)
+
+    number: Mapped[int] = mapped_column(ROW_NUMBER, primary_key=True, autoincrement=True)
+    profile_id: Mapped[str] = mapped_column(ForeignKey("profile.id"))
+    noise_model_id: Mapped[str] = mapped_column(ForeignKey("noise_model.id"))
+    activated_at: Mapped[datetime]
+
+
+class Network(Listed):
+    __tablename__ = "network"
+    __table_args__ = (Index(None, "created_at", "id"), Index(None, "profile_id", "method", "created_at"))
+
+    profile_id: Mapped[str | None] = mapped_column(ForeignKey("profile.id"))
+    method: Mapped[Method]
+    preset: Mapped[Preset]
+    noise_model_id: Mapped[str | None] = mapped_column(ForeignKey("noise_model.id"))
+    blob_key: Mapped[str] = mapped_column(String(255))
+    sha256: Mapped[str] = mapped_column(String(64))
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    description: Mapped[dict[str, Any]]
+    job_id: Mapped[str | None] = mapped_column(ID, index=True)
+
+    profile: Mapped[Profile | None] = relationship(lazy="joined")
+
+
+class Job(Listed):
+    """A job, or a stage of one (`parent_id`). `attempt` fences what an earlier owner may still write."""
+
+    __tablename__ = "job"
+    __table_args__ = (
+        Index(None, "state", "queue", "created_at"),
+        Index(None, "parent_id", "position"),
+        Index(None, "created_at", "id"),
+        Index(None, "state", "lease_until"),
+    )
+
+    kind: Mapped[str] = mapped_column(String(32))
+    spec: Mapped[dict[str, Any]]
+    state: Mapped[JobState]
+    queue: Mapped[Queue]
+    parent_id: Mapped[str | None] = mapped_column(ForeignKey("job.id"))
+    position: Mapped[int]
+    stage: Mapped[str] = mapped_column(String(64))
+    weight: Mapped[float]
+    plan: Mapped[list[Any]]
+    profile_id: Mapped[str | None] = mapped_column(ForeignKey("profile.id"))
+    progress: Mapped[float]
+    status: Mapped[str] = mapped_column(String(500))
+    attempt: Mapped[int]
+    crashes: Mapped[int]
+    worker: Mapped[str | None] = mapped_column(String(200))
+    lease_until: Mapped[datetime | None]
+    result: Mapped[dict[str, Any]]
+    error: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    started_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+
+    stages: Mapped[list["Job"]] = relationship(order_by="Job.position", viewonly=True)
+
+
+class JobDependency(Base):
+    __tablename__ = "job_dependency"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("job.id"), primary_key=True)
+    depends_on_id: Mapped[str] = mapped_column(ForeignKey("job.id"), primary_key=True, index=True)
+
+
+class JobImage(Base):
+    """The images that a job reads; an image cannot be deleted while such a job has not ended."""
+
+    __tablename__ = "job_image"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("job.id"), primary_key=True)
+    image_id: Mapped[str] = mapped_column(
+        ForeignKey("image.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+
+
+class JobEvent(Base):
+    """What happened to a job; append-only."""
+
+    __tablename__ = "job_event"
+    __table_args__ = (Index(None, "job_id", "number"),)
+
+    number: Mapped[int] = mapped_column(ROW_NUMBER, primary_key=True, autoincrement=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("job.id"))
+    at: Mapped[datetime]
+    kind: Mapped[str] = mapped_column(String(32))
+    detail: Mapped[dict[str, Any]]
+
+
+class Artifact(Listed):
+    __tablename__ = "artifact"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("job.id"), index=True)
+    name: Mapped[str] = mapped_column(String(255))
+    media_type: Mapped[str] = mapped_column(String(100))
+    blob_key: Mapped[str] = mapped_column(String(255))
+    sha256: Mapped[str] = mapped_column(String(64))
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+
+
+class IdempotencyKey(Base):
+    """A POST that was answered: the same key with the same body gets the same resource."""
+
+    __tablename__ = "idempotency_key"
+
+    scope: Mapped[str] = mapped_column(String(32), primary_key=True)
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    body_sha256: Mapped[str] = mapped_column(String(64))
+    resource_id: Mapped[str] = mapped_column(ID)
+    created_at: Mapped[datetime]
+
+
+class Worker(Base):
+    """Workers that gave a sign of life."""
+
+    __tablename__ = "worker"
+
+    name: Mapped[str] = mapped_column(String(200), primary_key=True)
+    seen_at: Mapped[datetime] = mapped_column(index=True)
