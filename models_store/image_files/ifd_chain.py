@@ -1,0 +1,97 @@
+"""The chain of image file directories (IFDs) that makes up a TIFF, checked before anything else is read."""
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from models_store.errors import ImageCorruptError, ImageTooLargeError, ImageUnsupportedError
+
+_MAX_TAGS_PER_PAGE = 4096
+_CLASSIC, _BIG = 42, 43  # the version field
+
+# What people upload instead of a TIFF, by its first bytes.
+_OTHER_FORMATS = {
+    b"\x89PNG": "a PNG",
+    b"\xff\xd8\xff": "a JPEG",
+    b"\x89HDF": "an HDF5 file",
+    b"ZISRAWFILE": "a Zeiss CZI file",
+    b"\xda\xce\xbe\x0a": "a Nikon ND2 file",
+    b"\x70\x00\x00\x00": "a Leica LIF file",
+    b"PK\x03\x04": "a ZIP archive",
+}
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Sizes of classic TIFF or BigTIFF fields, as struct formats."""
+
+    tag_count: struct.Struct
+    offset: struct.Struct
+    tag_bytes: int
+
+
+def check_ifd_chain(path: Path, *, max_pages: int) -> int:
+    """Follow the chain of pages and return their number.
+
+    Raises ImageCorruptError where the chain is missing, loops or leaves the file, ImageUnsupportedError if
+    the file is no TIFF but a known other format, ImageTooLargeError at more than `max_pages`.
+    """
+    size_bytes = path.stat().st_size
+    with path.open("rb") as file:
+        layout, offset = _read_file_header(file)
+        seen: set[int] = set()
+        while offset != 0:
+            page = len(seen)
+            if page == max_pages:
+                raise ImageTooLargeError(f"The file has more than {max_pages} pages; split it.")
+            if offset in seen:
+                raise ImageCorruptError(
+                    f"The chain of pages runs in a circle: page {page} leads back to an earlier one."
+                )
+            if offset >= size_bytes:
+                raise ImageCorruptError(
+                    f"Page {page} should be at byte {offset}, but the file ends at byte {size_bytes}; "
+                    "was it cut off while it was copied?"
+                )
+            seen.add(offset)
+            offset = _next_offset(file, layout, offset, page)
+    if not seen:
+        raise ImageCorruptError("The TIFF file has no pages.")
+    return len(seen)
+
+
+def _read_file_header(file: BinaryIO) -> tuple[_Layout, int]:
+    """Return the layout and the offset of the first page."""
+    head = file.read(16).ljust(16, b"\0")
+    if not head.strip(b"\0"):
+        raise ImageCorruptError("The file is empty.")
+    for magic, name in _OTHER_FORMATS.items():
+        if head.startswith(magic):
+            raise ImageUnsupportedError(
+                f"This is {name}; export it as TIFF (grey values, uncompressed or lossless)."
+            )
+    order = {b"II": "<", b"MM": ">"}.get(head[:2])
+    version = struct.unpack(f"{order}H", head[2:4])[0] if order else None
+    if version not in {_CLASSIC, _BIG}:
+        raise ImageCorruptError("This is not a TIFF file: it does not begin as one.")
+    big = version == _BIG
+    layout = _Layout(
+        tag_count=struct.Struct(f"{order}{'Q' if big else 'H'}"),
+        offset=struct.Struct(f"{order}{'Q' if big else 'I'}"),
+        tag_bytes=20 if big else 12,
+    )
+    return layout, layout.offset.unpack(head[8:16] if big else head[4:8])[0]
+
+
+def _next_offset(file: BinaryIO, layout: _Layout, offset: int, page: int) -> int:
+    file.seek(offset)
+    count_field = file.read(layout.tag_count.size)
+    tags = layout.tag_count.unpack(count_field)[0] if len(count_field) == layout.tag_count.size else 0
+    if not 0 < tags <= _MAX_TAGS_PER_PAGE:
+        raise ImageCorruptError(f"The description of page {page} is broken: it claims {tags} tags.")
+    file.seek(tags * layout.tag_bytes, 1)
+    offset_field = file.read(layout.offset.size)
+    if len(offset_field) < layout.offset.size:
+        raise ImageCorruptError(f"The file ends within the description of page {page}.")
+    return int(layout.offset.unpack(offset_field)[0])

@@ -1,0 +1,54 @@
+"""The child process of `sandbox`: says "ready", reads a request from stdin, prints the answer, and ends."""
+
+import json
+import logging
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+from models_store.errors import ClearScopeError, ImageTooLargeError
+from models_store.image_files.content import check_content
+from models_store.image_files.header import ImageLimits
+from models_store.image_files.planes import open_planes
+
+
+def main() -> None:
+    # A broken file is answered by a refusal; what the reader mutters about it on the way helps nobody.
+    warnings.simplefilter("ignore")
+    logging.disable()
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    request = json.loads(sys.stdin.read())
+    _limit_memory(request["memory_bytes"])
+    sys.stdout.write(json.dumps(_answer(Path(request["path"]), ImageLimits(**request["limits"]))))
+
+
+def _answer(path: Path, limits: ImageLimits) -> dict[str, Any]:
+    try:
+        with open_planes(path, limits) as planes:
+            check_content(planes)
+            header = planes.header
+    except ClearScopeError as refusal:
+        return {"code": refusal.code, "detail": refusal.detail}
+    except MemoryError:
+        return {
+            "code": ImageTooLargeError.code,
+            "detail": "Reading a plane of this image takes more memory than is allowed; crop or tile it.",
+        }
+    return {"header": header.model_dump_json()}
+
+
+def _limit_memory(memory_bytes: int) -> None:
+    """Allow so much address space more than is in use now."""
+    if sys.platform != "linux":
+        return
+    import resource  # noqa: PLC0415  # because other systems lack it
+
+    in_use_pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    limit = in_use_pages * resource.getpagesize() + memory_bytes
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+if __name__ == "__main__":
+    main()
