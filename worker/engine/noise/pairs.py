@@ -1,0 +1,179 @@
+"""Pixel pairs (signal, observation) as counts: all that a noise model fit has to know, in a few megabytes."""
+
+from copy import copy
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from worker.engine.errors import NoiseFitError
+from worker.engine.noise.binning import CELLS_SHAPE, FloatArray, IntArray, PairAxes, step_adu
+
+_BLOCK_PIXELS = 1 << 20
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The occupied cells: deviation is observation minus signal, in ADU; `count` pixels fell into each."""
+
+    signal_adu: FloatArray
+    deviation_adu: FloatArray
+    deviation_width_adu: FloatArray
+    count: FloatArray
+
+
+@dataclass(frozen=True)
+class PhotonTransferCurve:
+    """Signal, variance of the observations and number of pixels per signal bin, by rising signal."""
+
+    signal_adu: FloatArray
+    variance_adu2: FloatArray
+    count: FloatArray
+
+
+class PairCounts:
+    """Counts of pixel pairs, filled plane by plane: `add` may be called as often as there are planes.
+
+    Counted are (signal, observation - signal): the deviation keeps its resolution where the range of signals
+    is large. Pixels that are not finite, and saturated ones (not strictly between `observation_min_adu` and
+    `observation_max_adu`; by default the limits of the integer type), do not enter.
+    """
+
+    def __init__(
+        self, *, observation_min_adu: float | None = None, observation_max_adu: float | None = None
+    ) -> None:
+        self.observation_min_adu = observation_min_adu
+        self.observation_max_adu = observation_max_adu
+        self.step_adu = 0.0
+        self.not_finite = 0
+        self._axes: PairAxes | None = None
+        self._count = np.zeros(CELLS_SHAPE, dtype=np.int64)
+        self._signal_sum_adu = np.zeros(CELLS_SHAPE[0])
+        self._signal_pixels = np.zeros(CELLS_SHAPE[0], dtype=np.int64)
+        self._saturated = np.zeros(CELLS_SHAPE[0], dtype=np.int64)
+
+    @property
+    def pairs(self) -> int:
+        """Pixels counted."""
+        return int(self._count.sum())
+
+    @property
+    def saturated(self) -> int:
+        """Pixels left out because the detector was at its limit."""
+        return int(self._saturated.sum())
+
+    def add(
+        self,
+        observation: NDArray[Any],
+        signal: NDArray[Any],
+        *,
+        saturated: NDArray[np.bool_] | None = None,
+        deviation_factor: float = 1.0,
+    ) -> None:
+        """Count the pixels of a plane, of any shape and real type; the arrays are not changed.
+
+        `saturated` marks further pixels to leave out. `deviation_factor` widens the deviations, for a signal
+        that contains the observation.
+        """
+        if observation.shape != signal.shape:
+            raise NoiseFitError(f"observation {observation.shape} and signal {signal.shape} differ in shape")
+        out = self.saturates(observation)
+        out = out if saturated is None else out | saturated
+        for start in range(0, observation.size, _BLOCK_PIXELS):
+            part = slice(start, start + _BLOCK_PIXELS)
+            self._add_block(
+                observation.reshape(-1)[part].astype(np.float64),
+                signal.reshape(-1)[part].astype(np.float64),
+                out.reshape(-1)[part],
+                deviation_factor,
+            )
+
+    def saturates(self, observation: NDArray[Any]) -> NDArray[np.bool_]:
+        """Which pixels are at a limit of the detector."""
+        low, high = -np.inf, np.inf
+        if np.issubdtype(observation.dtype, np.integer):
+            low, high = float(np.iinfo(observation.dtype).min), float(np.iinfo(observation.dtype).max)
+        low = low if self.observation_min_adu is None else self.observation_min_adu
+        high = high if self.observation_max_adu is None else self.observation_max_adu
+        return np.asarray((observation <= low) | (observation >= high))
+
+    def trimmed(self, low: float = 0.005, high: float = 0.995) -> Self:
+        """Without the pairs whose signal lies in the lowest or highest percentiles; whole signal bins."""
+        per_bin = self._count.sum(axis=1)
+        below = np.cumsum(per_bin) / max(int(per_bin.sum()), 1)
+        keep = (below > low) & (below - per_bin / max(int(per_bin.sum()), 1) < high)
+        return self._where(keep)
+
+    def unsaturated(self, fraction: float = 0.02) -> Self:
+        """Without the signal bins of which more than `fraction` was saturated: the rest is truncated."""
+        per_bin = self._count.sum(axis=1)
+        return self._where(self._saturated <= fraction * (per_bin + self._saturated))
+
+    def split(self, fraction: float, generator: torch.Generator) -> tuple[Self, Self]:
+        """Two disjoint random parts; the second holds about `fraction` of the pairs."""
+        count = torch.from_numpy(self._count).double()
+        second = torch.binomial(count, torch.full_like(count, fraction), generator=generator)
+        taken = second.numpy().astype(np.int64)
+        return self._with_count(self._count - taken), self._with_count(taken)
+
+    def cells(self, *, pool: int = 1) -> Cells:
+        """The occupied cells, `pool` neighbouring signal bins taken together."""
+        if self._axes is None or not self._count.any():
+            raise NoiseFitError(
+                "no pixel pairs: every pixel is saturated, not finite or outside of the range"
+            )
+        pooled = np.add.reduceat(self._count, np.arange(0, CELLS_SHAPE[0], pool), axis=0)
+        weight = np.add.reduceat(self._signal_sum_adu, np.arange(0, CELLS_SHAPE[0], pool))
+        pixels = np.add.reduceat(self._signal_pixels, np.arange(0, CELLS_SHAPE[0], pool))
+        rows, columns = np.nonzero(pooled)
+        edges = self._axes.deviation_adu(np.arange(-0.5, CELLS_SHAPE[1], dtype=np.float64))
+        return Cells(
+            signal_adu=weight[rows] / pixels[rows],
+            deviation_adu=self._axes.deviation_adu(columns.astype(np.float64)),
+            deviation_width_adu=np.diff(edges)[columns],
+            count=pooled[rows, columns].astype(np.float64),
+        )
+
+    def photon_transfer_curve(self, *, pool: int = 8) -> PhotonTransferCurve:
+        """Variance of the observations about their mean in each (pooled) signal bin."""
+        cells = self.cells(pool=pool)
+        signal, row = np.unique(cells.signal_adu, return_inverse=True)
+        count = np.bincount(row, cells.count).astype(np.float64)
+        mean = np.bincount(row, cells.count * cells.deviation_adu) / count
+        square = np.bincount(row, cells.count * cells.deviation_adu**2) / count
+        return PhotonTransferCurve(signal, square - mean**2, count)
+
+    def _add_block(
+        self,
+        observation: FloatArray,
+        signal: FloatArray,
+        saturated: NDArray[np.bool_],
+        deviation_factor: float,
+    ) -> None:
+        finite = np.isfinite(observation) & np.isfinite(signal)
+        self.not_finite += int(finite.size - finite.sum())
+        observation, signal, usable = observation[finite], signal[finite], ~saturated[finite]
+        if not usable.any():
+            return
+        deviation = (observation - signal) * deviation_factor
+        if self._axes is None:
+            self.step_adu = step_adu(observation[usable])
+            self._axes = PairAxes.of(signal[usable], deviation[usable], self.step_adu)
+        row = self._axes.signal_bin(signal)
+        self._saturated += np.bincount(row[~usable], minlength=CELLS_SHAPE[0])
+        row, signal, deviation = row[usable], signal[usable], deviation[usable]
+        self._signal_sum_adu += np.bincount(row, signal, minlength=CELLS_SHAPE[0])
+        self._signal_pixels += np.bincount(row, minlength=CELLS_SHAPE[0])
+        cell = row * CELLS_SHAPE[1] + self._axes.deviation_bin(deviation)
+        self._count += np.bincount(cell, minlength=self._count.size).reshape(CELLS_SHAPE)
+
+    def _where(self, keep: NDArray[np.bool_]) -> Self:
+        return self._with_count(np.where(keep[:, np.newaxis], self._count, 0))
+
+    def _with_count(self, count: IntArray) -> Self:
+        """The same axes and statistics with other counts."""
+        other = copy(self)
+        other._count = count  # noqa: SLF001  # because it is one of this class
+        return other
