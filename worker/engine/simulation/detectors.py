@@ -1,0 +1,96 @@
+"""Detectors with known noise: what they record of a known number of photons."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatImage = NDArray[np.float64]
+
+
+class Detector(Protocol):
+    """Records images; `photons` is the expected number of detected photons per pixel, (Y, X)."""
+
+    def signal_adu(self, photons: FloatImage) -> FloatImage:
+        """Mean of the observations of an unlimited detector."""
+        ...
+
+    def variance_adu2(self, photons: FloatImage) -> FloatImage:
+        """Variance of the observations of an unlimited detector, rounding included."""
+        ...
+
+    def observe(self, photons: FloatImage, rng: np.random.Generator) -> NDArray[Any]:
+        """One noisy frame, in the integer type of the detector."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Scmos:
+    """A scientific CMOS camera: every pixel has a gain, an offset and a read noise of its own.
+
+    Observation = gain * Poisson(photons) + offset + Normal(0, read noise), rounded, 0 .. `limit_adu`.
+    """
+
+    gain_adu_per_e: FloatImage
+    offset_adu: FloatImage
+    read_noise_adu: FloatImage
+    limit_adu: int = 65535
+
+    @classmethod
+    def with_maps(
+        cls,
+        shape_yx: tuple[int, int],
+        *,
+        seed: int,
+        gain_adu_per_e: float = 2.2,
+        offset_adu: float = 100.0,
+        read_noise_adu: float = 3.0,
+    ) -> Self:
+        """Maps that spread as in real cameras: gain 1 %, offset 1 ADU, read noise with a tail upwards."""
+        rng = np.random.default_rng(seed)
+        return cls(
+            gain_adu_per_e=gain_adu_per_e * rng.normal(1.0, 0.01, shape_yx),
+            offset_adu=rng.normal(offset_adu, 1.0, shape_yx),
+            read_noise_adu=read_noise_adu * rng.lognormal(0.0, 0.2, shape_yx),
+        )
+
+    def signal_adu(self, photons: FloatImage) -> FloatImage:
+        return self.gain_adu_per_e * photons + self.offset_adu
+
+    def variance_adu2(self, photons: FloatImage) -> FloatImage:
+        return self.gain_adu_per_e**2 * photons + self.read_noise_adu**2 + 1 / 12
+
+    def observe(self, photons: FloatImage, rng: np.random.Generator) -> NDArray[np.uint16]:
+        read_noise = rng.standard_normal(photons.shape) * self.read_noise_adu
+        recorded = self.gain_adu_per_e * rng.poisson(photons) + self.offset_adu + read_noise
+        return np.rint(recorded).clip(0, self.limit_adu).astype(np.uint16)
+
+
+@dataclass(frozen=True)
+class PhotonCounter:
+    """A photomultiplier read out with 8 bits: few photons, tens of ADU each, clipped at `limit_adu`.
+
+    A photon gives a pulse of `gain_adu_per_photon` on average, of relative spread `pulse_spread`; pulses
+    add up, with Normal(0, `read_noise_adu`) and `offset_adu` on top.
+    """
+
+    gain_adu_per_photon: float = 20.0
+    offset_adu: float = 4.0
+    read_noise_adu: float = 1.0
+    pulse_spread: float = 0.3
+    limit_adu: int = 255
+
+    def signal_adu(self, photons: FloatImage) -> FloatImage:
+        return self.gain_adu_per_photon * photons + self.offset_adu
+
+    def variance_adu2(self, photons: FloatImage) -> FloatImage:
+        per_photon = self.gain_adu_per_photon**2 * (1 + self.pulse_spread**2)
+        return per_photon * photons + self.read_noise_adu**2 + 1 / 12
+
+    def observe(self, photons: FloatImage, rng: np.random.Generator) -> NDArray[np.uint8]:
+        counted = rng.poisson(photons)
+        spread = self.pulse_spread * np.sqrt(counted) * rng.standard_normal(photons.shape)
+        pulses = self.gain_adu_per_photon * (counted + spread).clip(0)
+        recorded = pulses + self.offset_adu + rng.normal(0, self.read_noise_adu, photons.shape)
+        return np.rint(recorded).clip(0, self.limit_adu).astype(np.uint8)
