@@ -58,7 +58,9 @@ class PlaneReader:
     def _decode_page(self, plane: int) -> NDArray[Any]:
         page = self._series[plane]
         if page is None:
-            raise ImageUnsupportedError(f"Plane {plane} lies in another file; join the files into one first.")
+            raise ImageUnsupportedError(
+                f"Plane {plane} is not in this file; join the files of the series first."
+            )
         size_bytes = self.tiff.filehandle.size
         for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
             if offset <= 0 or count <= 0 or offset + count > size_bytes:
@@ -72,4 +74,8 @@ def open_planes(path: Path, limits: ImageLimits = DEFAULT_LIMITS) -> Iterator[Pl
     check_ifd_chain(path, max_pages=limits.planes)
     with open_tiff(path) as tiff:
         header = read_header(tiff, limits)
-        yield PlaneReader(tiff, image_series(tiff), header)
+        try:
+            planes = PlaneReader(tiff, image_series(tiff), header)
+        except BROKEN_FILE_ERRORS as error:
+            raise ImageCorruptError(f"The pixels of the TIFF file cannot be found: {error}") from error
+        yield planes

@@ -29,14 +29,20 @@ def inspect_in_child(
     timeout_s: float = 4.0,
     memory_bytes: int = 2**32,
     limits: ImageLimits = DEFAULT_LIMITS,
+    preview_to: Path | None = None,
 ) -> ImageHeader:
-    """Read the header of an uploaded file and check some of its pixels, in a child process.
+    """Read the header of an uploaded file, check some of its pixels and draw its preview, in a child process.
 
     The child gets `timeout_s` from the moment it is ready, and (on Linux) `memory_bytes` more than Python
     itself takes. Threads may call this at the same time. Raises as `inspect_image`, ImageContentError for
     pixels without information, and ImageCorruptError when the child dies or does not finish.
     """
-    request = {"path": str(path.absolute()), "memory_bytes": memory_bytes, "limits": asdict(limits)}
+    request = {
+        "path": str(path.absolute()),
+        "memory_bytes": memory_bytes,
+        "limits": asdict(limits),
+        "preview_to": str(preview_to) if preview_to else None,
+    }
     command = [sys.executable, "-m", "models_store.image_files.sandbox_child"]
     with subprocess.Popen(  # noqa: S603  # because the command is fixed
         command,

@@ -11,6 +11,7 @@ from models_store.errors import ClearScopeError, ImageTooLargeError
 from models_store.image_files.content import check_content
 from models_store.image_files.header import ImageLimits
 from models_store.image_files.planes import open_planes
+from models_store.image_files.preview import preview_png
 
 
 def main() -> None:
@@ -21,13 +22,16 @@ def main() -> None:
     sys.stdout.flush()
     request = json.loads(sys.stdin.read())
     _limit_memory(request["memory_bytes"])
-    sys.stdout.write(json.dumps(_answer(Path(request["path"]), ImageLimits(**request["limits"]))))
+    preview_to = Path(request["preview_to"]) if request["preview_to"] else None
+    sys.stdout.write(json.dumps(_answer(Path(request["path"]), ImageLimits(**request["limits"]), preview_to)))
 
 
-def _answer(path: Path, limits: ImageLimits) -> dict[str, Any]:
+def _answer(path: Path, limits: ImageLimits, preview_to: Path | None) -> dict[str, Any]:
     try:
         with open_planes(path, limits) as planes:
             check_content(planes)
+            if preview_to is not None:
+                preview_to.write_bytes(preview_png(planes[len(planes) // 2]))
             header = planes.header
     except ClearScopeError as refusal:
         return {"code": refusal.code, "detail": refusal.detail}

@@ -1,0 +1,36 @@
+"""A small picture of a plane, for people to recognise it by."""
+
+import io
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+_MOST_PX = 512
+_PERCENTILES = (0.5, 99.5)
+
+
+def preview_png(plane_yx: NDArray[Any]) -> bytes:
+    """Return an 8 bit PNG of at most 512 x 512 pixels, stretched from the 0.5 to the 99.5 percentile.
+
+    A larger plane (Y, X) is averaged in blocks, which makes noise look weaker; a constant one is black.
+    """
+    step = -(-max(plane_yx.shape) // _MOST_PX)
+    small_yx = _block_means(plane_yx, step)
+    low, high = np.percentile(small_yx, _PERCENTILES)
+    stretched_yx = np.clip((small_yx - low) / max(float(high - low), np.finfo(np.float32).tiny), 0, 1)
+    content = io.BytesIO()
+    Image.fromarray(np.rint(stretched_yx * 255).astype(np.uint8)).save(content, format="PNG")
+    return content.getvalue()
+
+
+def _block_means(plane_yx: NDArray[Any], step: int) -> NDArray[np.float64]:
+    """Average blocks of step x step pixels; at the lower and right border they are smaller."""
+    starts = [np.arange(0, length, step) for length in plane_yx.shape]
+    sums_yx = np.add.reduceat(
+        np.add.reduceat(plane_yx.astype(np.float64), starts[0], axis=0), starts[1], axis=1
+    )
+    rows, columns = (np.diff([*start, length]) for start, length in zip(starts, plane_yx.shape, strict=True))
+    means_yx: NDArray[np.float64] = sums_yx / np.outer(rows, columns)
+    return means_yx
