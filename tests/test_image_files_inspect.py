@@ -256,7 +256,8 @@ def test_metadata_does_not_lead_to_other_files(tmp_path: Path) -> None:
     xml = (
         '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0">'
         '<Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint16" SizeX="32" SizeY="32" SizeZ="1" '
-        'SizeC="1" SizeT="2"><Channel ID="Channel:0:0" SamplesPerPixel="1"/><TiffData IFD="0" PlaneCount="1"/>'
+        'SizeC="1" SizeT="2"><Channel ID="Channel:0:0" SamplesPerPixel="1"/>'
+        '<TiffData IFD="0" PlaneCount="1"/>'
         '<TiffData IFD="0" PlaneCount="1" FirstT="1"><UUID FileName="secret.tif">urn:uuid:1</UUID></TiffData>'
         "</Pixels></Image></OME>"
     )
