@@ -240,6 +240,16 @@ def test_preview_fits_and_uses_the_whole_grey_range(shape: tuple[int, int]) -> N
     assert 64 < grey.mean() < 192
 
 
+def test_preview_shows_what_is_finite() -> None:
+    plane_yx = np.arange(400.0).reshape(20, 20)
+    plane_yx[0], plane_yx[1] = np.nan, np.inf
+    with Image.open(io.BytesIO(preview_png(plane_yx))) as picture:
+        grey = np.asarray(picture)
+    assert not grey[0].any()
+    assert grey[1].min() == 255
+    assert 100 < grey[11].mean() < 155
+
+
 def test_preview_of_a_constant_plane_is_black() -> None:
     with Image.open(io.BytesIO(preview_png(np.full((20, 20), 7, "uint8")))) as picture:
         assert not np.asarray(picture).any()

@@ -3,29 +3,33 @@
 import numpy as np
 
 from models_store.errors import ImageContentError
+from models_store.image_files.inspect import MIN_SIDE_PX
 from models_store.image_files.planes import PlaneReader
 
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
+_FEWEST_FINITE = MIN_SIDE_PX**2
 
 
 def check_content(planes: PlaneReader, *, budget_bytes: int = 2**28) -> None:
     """Decode the first, middle and last plane, as far as the budget goes (the first in any case).
 
-    Raises ImageContentError if a pixel is not finite or all are equal, ImageCorruptError if a plane is
+    Pixels that are not finite are allowed, as at the borders of registered stacks, if others remain. Raises
+    ImageContentError if those are too few, all equal, or beyond float32; ImageCorruptError if a plane is
     broken.
     """
     count = len(planes)
     affordable = max(1, budget_bytes * count // max(1, planes.header.decoded_bytes))
-    lowest, highest = np.inf, -np.inf
+    finite, lowest, highest = 0, np.inf, -np.inf
     for plane in sorted({0, count // 2, count - 1})[:affordable]:
-        plane_yx = planes[plane].astype(np.float64)
-        bad = int(plane_yx.size - np.isfinite(plane_yx).sum())
-        if bad:
-            raise ImageContentError(
-                f"Plane {plane} has {bad} pixels of {plane_yx.size} that are not finite (NaN or infinite); "
-                "crop them away or replace them."
-            )
-        lowest, highest = min(lowest, float(plane_yx.min())), max(highest, float(plane_yx.max()))
+        plane_yx = planes[plane]
+        values = plane_yx[np.isfinite(plane_yx)]
+        if values.size:
+            finite += values.size
+            lowest, highest = min(lowest, float(values.min())), max(highest, float(values.max()))
+    if finite < _FEWEST_FINITE:
+        raise ImageContentError(
+            f"Only {finite} pixels are finite numbers; at least {_FEWEST_FINITE} are needed."
+        )
     if lowest == highest:
         raise ImageContentError(f"All pixels have the same value ({lowest:g}); there is nothing to denoise.")
     if max(abs(lowest), abs(highest)) > _FLOAT32_MAX:

@@ -18,7 +18,9 @@ def preview_png(plane_yx: NDArray[Any]) -> bytes:
     """
     step = -(-max(plane_yx.shape) // _MOST_PX)
     small_yx = _block_means(plane_yx, step)
-    low, high = np.percentile(small_yx, _PERCENTILES)
+    finite = small_yx[np.isfinite(small_yx)]
+    low, high = np.percentile(finite, _PERCENTILES) if finite.size else (0.0, 0.0)
+    small_yx = np.nan_to_num(small_yx, nan=low, posinf=high, neginf=low)
     stretched_yx = np.clip((small_yx - low) / max(float(high - low), np.finfo(np.float32).tiny), 0, 1)
     content = io.BytesIO()
     Image.fromarray(np.rint(stretched_yx * 255).astype(np.uint8)).save(content, format="PNG")
