@@ -1,0 +1,151 @@
+"""Masks, symmetries and the patches drawn with them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from worker.engine.augment import SYMMETRIES, apply_symmetry, undo_symmetry
+from worker.engine.errors import ImageUnsuitableError
+from worker.engine.masking import mask_patches, mask_pixels
+from worker.engine.patches import collect_training_images
+from worker.engine.presets import PRESETS, Preset
+
+SMALL: Preset = replace(PRESETS["fast"], patch_px=16, patches_per_step=4, mask_box_px=4)
+
+
+def _generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def _everything(image: torch.Tensor) -> torch.Tensor:
+    return torch.ones_like(image, dtype=torch.bool)
+
+
+def test_one_pixel_is_masked_in_each_box() -> None:
+    image = torch.arange(2 * 24 * 24, dtype=torch.float32).view(2, 24, 24)
+    masked = mask_patches(
+        image, maskable=_everything(image), usable=_everything(image), box_px=6, generator=_generator()
+    )
+    boxes = masked.patch * 16 + masked.y // 6 * 4 + masked.x // 6
+    assert sorted(boxes.tolist()) == list(range(32))
+
+
+def test_a_masked_pixel_takes_the_value_of_another_pixel_nearby() -> None:
+    image = torch.arange(20 * 23, dtype=torch.float32).view(1, 20, 23)
+    for seed in range(30):
+        masked = mask_patches(
+            image,
+            maskable=_everything(image),
+            usable=_everything(image),
+            box_px=5,
+            generator=_generator(seed),
+        )
+        source = masked.at_masked(masked.image).long()
+        distance_y, distance_x = (source // 23 - masked.y).abs(), (source % 23 - masked.x).abs()
+        assert int(torch.maximum(distance_y, distance_x).max()) <= 2
+        assert int(torch.maximum(distance_y, distance_x).min()) >= 1
+        untouched = torch.ones_like(image, dtype=torch.bool)
+        untouched[masked.patch, masked.y, masked.x] = False
+        assert torch.equal(masked.image[untouched], image[untouched])
+
+
+@pytest.mark.parametrize(("y", "x", "neighbours"), [(0, 0, 8), (8, 8, 8), (0, 4, 14), (8, 1, 11), (4, 4, 24)])
+def test_every_neighbour_can_replace_a_pixel_also_at_borders(y: int, x: int, neighbours: int) -> None:
+    image = torch.arange(81, dtype=torch.float32).view(1, 9, 9)
+    mask = torch.zeros_like(image, dtype=torch.bool)
+    mask[0, y, x] = True
+    generator = _generator()
+    values = {
+        mask_pixels(image, mask=mask, usable=_everything(image), generator=generator).image[0, y, x].item()
+        for _ in range(500)
+    }
+    assert len(values) == neighbours
+    assert image[0, y, x].item() not in values
+
+
+def test_pixels_in_the_last_row_and_column_are_masked_too() -> None:
+    image = torch.zeros((64, 10, 10))
+    masked = mask_patches(
+        image, maskable=_everything(image), usable=_everything(image), box_px=6, generator=_generator()
+    )
+    assert int(masked.y.max()) == 9
+    assert int(masked.x.max()) == 9
+
+
+def test_unusable_pixels_stand_in_for_none_and_lonely_pixels_stay() -> None:
+    image = torch.zeros((1, 12, 12))
+    usable = torch.zeros_like(image, dtype=torch.bool)
+    usable[0, 0, 0] = usable[0, 0, 1] = usable[0, 9, 9] = True
+    image[0, 0, 1] = 7.0
+    masked = mask_pixels(image, mask=usable, usable=usable, generator=_generator())
+    assert list(zip(masked.y.tolist(), masked.x.tolist(), strict=True)) == [(0, 0), (0, 1)]
+    assert masked.image[0, 0, :2].tolist() == [7.0, 0.0]
+
+
+def test_the_eight_symmetries_differ_and_can_be_undone() -> None:
+    image = torch.arange(12.0).view(3, 4)
+    turned = [apply_symmetry(image, symmetry) for symmetry in range(SYMMETRIES)]
+    assert len({tuple(view.flatten().tolist()) + tuple(view.shape) for view in turned}) == SYMMETRIES
+    for symmetry, view in enumerate(turned):
+        assert torch.equal(undo_symmetry(view, symmetry), image)
+
+
+def test_batches_show_all_symmetries_and_mask_only_training_pixels() -> None:
+    plane = np.arange(32 * 32, dtype=np.float32).reshape(32, 32)
+    images = collect_training_images([plane], SMALL, _generator())
+    held_out = set(images.images[0].observation_adu[images.images[0].held_out].tolist())
+    assert held_out
+    generator = _generator()
+    slopes = set()
+    for _ in range(20):
+        batch = images.draw(SMALL, generator)
+        assert not held_out & set(batch.observation_adu.tolist())
+        unmasked = batch.masked.image.clone()
+        unmasked[batch.masked.patch, batch.masked.y, batch.masked.x] = batch.observation_adu
+        slopes |= {
+            ((patch[0, 1] - patch[0, 0]).item(), (patch[1, 0] - patch[0, 0]).item()) for patch in unmasked
+        }
+    assert slopes == {(a, b) for a, b in [(1, 32), (32, 1)] for a, b in [(a, b), (-a, b), (a, -b), (-a, -b)]}
+    assert set(images.draw_validation(SMALL, generator).observation_adu.tolist()) <= held_out
+
+
+def test_images_smaller_than_a_patch_are_padded_with_pixels_that_do_not_count() -> None:
+    plane = np.random.default_rng(0).normal(100, 5, (5, 40)).astype(np.float32)
+    images = collect_training_images([plane], SMALL, _generator())
+    batch = images.draw(SMALL, _generator())
+    assert batch.masked.image.shape == (4, 16, 16)
+    assert set(batch.observation_adu.tolist()) <= set(plane.flatten().tolist())
+
+
+def test_pixels_that_are_not_finite_are_neither_targets_nor_replacements() -> None:
+    plane = np.random.default_rng(0).normal(100, 5, (20, 20)).astype(np.float32)
+    plane[::3, ::3] = np.nan
+    plane[5, 5] = np.inf
+    before = plane.copy()
+    images = collect_training_images([plane], SMALL, _generator())
+    finite = set(plane[np.isfinite(plane)].tolist())
+    assert images.mean_adu == pytest.approx(plane[np.isfinite(plane)].mean(), rel=1e-6)
+    for seed in range(10):
+        batch = images.draw(SMALL, _generator(seed))
+        assert set(batch.observation_adu.tolist()) <= finite
+        assert set(batch.masked.at_masked(batch.masked.image).tolist()) <= finite
+        assert bool(batch.masked.image.isfinite().all())
+    np.testing.assert_array_equal(plane, before)
+
+
+def test_the_last_five_percent_of_the_images_are_held_out() -> None:
+    planes = [np.full((16, 16), index, dtype=np.float32) for index in range(40)]
+    preset = replace(SMALL, validation="last-images")
+    images = collect_training_images(planes, preset, _generator())
+    assert {int(value) for value in images.draw_validation(preset, _generator()).observation_adu} == {38, 39}
+    trained = {
+        int(value) for seed in range(150) for value in images.draw(preset, _generator(seed)).observation_adu
+    }
+    assert trained == set(range(38))
+
+
+def test_images_without_finite_pixels_are_refused() -> None:
+    with pytest.raises(ImageUnsuitableError, match="0 finite pixels"):
+        collect_training_images([np.full((20, 20), np.nan, dtype=np.float32)], SMALL, _generator())

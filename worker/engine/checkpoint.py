@@ -1,0 +1,50 @@
+"""Tensors and JSON as bytes (safetensors, nothing is unpickled), and where a run keeps its checkpoints."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import safetensors.torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from worker.engine.errors import CheckpointInvalidError
+
+_HEADER_LENGTH_BYTES = 8
+_DESCRIPTION_KEY = "description"
+
+
+class CheckpointStore(Protocol):
+    """The latest checkpoint of one run."""
+
+    def load(self) -> bytes | None:
+        """The bytes saved last, or None."""
+        ...
+
+    def save(self, content: bytes) -> None:
+        """Replace the checkpoint; a reader sees either the old or the new one."""
+        ...
+
+
+def pack(tensors: Mapping[str, Tensor], description: Mapping[str, Any]) -> bytes:
+    """Write tensors and a JSON-able description as one safetensors file."""
+    portable = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    return safetensors.torch.save(portable, {_DESCRIPTION_KEY: json.dumps(description)})
+
+
+def unpack(content: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Inverse of `pack`; CheckpointInvalidError if the bytes are anything else."""
+    try:
+        tensors = safetensors.torch.load(content)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise CheckpointInvalidError(f"not a safetensors file: {error}") from error
+    # safetensors has checked the header by now, but hands out metadata only for files on disk.
+    header_end = _HEADER_LENGTH_BYTES + int.from_bytes(content[:_HEADER_LENGTH_BYTES], "little")
+    metadata = json.loads(content[_HEADER_LENGTH_BYTES:header_end]).get("__metadata__", {})
+    try:
+        description = json.loads(metadata.get(_DESCRIPTION_KEY, ""))
+    except ValueError as error:
+        raise CheckpointInvalidError("a safetensors file without a description of its content") from error
+    if not isinstance(description, dict):
+        raise CheckpointInvalidError("the description of a safetensors file has to be a JSON object")
+    return tensors, description

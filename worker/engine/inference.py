@@ -1,0 +1,99 @@
+"""Prediction of whole planes, tile by tile."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from worker.engine.augment import apply_symmetry, undo_symmetry
+from worker.engine.losses import NoiseModel
+from worker.engine.network import Network
+from worker.engine.posterior import BLOCK_PX, MomentsOfBlock, moments_of_block
+from worker.engine.tiling import pad_to_stride, tiles
+
+DEFAULT_TILE_PX = 512
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """What a network says of one plane: float32 (Y, X) in ADU.
+
+    A prediction without a noise model has a prior mean only; that of an N2V network is its denoised image.
+    """
+
+    prior_mean_yx: np.ndarray
+    mmse_yx: np.ndarray | None = None
+    posterior_std_yx: np.ndarray | None = None
+
+
+def predict_plane(
+    network: Network,
+    plane_yx: np.ndarray,
+    *,
+    noise_model: NoiseModel | None = None,
+    device: torch.device,
+    tile_px: int | None = None,
+    symmetries: int | None = None,
+) -> Estimate:
+    """Denoise one plane (Y, X) of any size, ADU; the result does not depend on `tile_px`.
+
+    It is the average over `symmetries` of the square, by default as many as the network's preset asks for.
+    Pixels that are not finite are predicted from their neighbourhood.
+    """
+    observation = torch.tensor(np.asarray(plane_yx, dtype=np.float32), device=device)
+    network.model.to(device)
+    count = symmetries or network.symmetries
+    with torch.no_grad():
+        moments = _pixel_moments(network, noise_model, device, pixels=count * observation.numel())
+        total = torch.zeros((3, *observation.shape), device=device)
+        for symmetry in range(count):
+            turned = apply_symmetry(observation, symmetry)
+            total += undo_symmetry(_predict(network, turned, moments, tile_px or DEFAULT_TILE_PX), symmetry)
+        mmse, prior_mean, variance = (total / count).cpu()
+    if noise_model is None:
+        return Estimate(prior_mean.numpy())
+    return Estimate(prior_mean.numpy(), mmse.numpy(), variance.sqrt().numpy())
+
+
+def _predict(network: Network, observation: Tensor, moments: MomentsOfBlock, tile_px: int) -> Tensor:
+    """Posterior moments (3, H, W) of one plane, predicted the way it lies."""
+    shape = network.model.shape
+    usable = observation.isfinite()
+    image = network.normalise(torch.where(usable, observation, network.mean_adu))
+    image = pad_to_stride(image, shape.stride_px)
+    height, width = observation.shape
+    result = observation.new_empty((3, height, width))
+    for tile in tiles((height, width), tile_px=tile_px, overlap_px=shape.reach_px, stride_px=shape.stride_px):
+        features = network.model.features(image[tile.outer][None, None])[0].permute(1, 2, 0)[tile.inner]
+        seen = observation[tile.core]
+        blocks = zip(
+            torch.split(features.reshape(-1, shape.features), BLOCK_PX),
+            torch.split(seen.flatten(), BLOCK_PX),
+            strict=True,
+        )
+        tile_moments = torch.cat([moments(*block) for block in blocks], dim=1)
+        result[(slice(None), *tile.core)] = tile_moments.view(3, *seen.shape)
+    return result
+
+
+def _pixel_moments(
+    network: Network, noise_model: NoiseModel | None, device: torch.device, *, pixels: int
+) -> MomentsOfBlock:
+    weight, bias = network.output_layer_adu()
+    if noise_model is not None:
+        return moments_of_block(
+            weight,
+            bias,
+            noise_model.to(device, torch.float32),
+            samples_in_all=pixels * network.model.shape.outputs,
+        )
+    # The mean of linear functions is the linear function of their mean: the samples need not be computed.
+    mean_weight, mean_bias = weight.mean(dim=0), bias.mean()
+
+    def prior_mean_only(features: Tensor, observation: Tensor) -> Tensor:
+        del observation
+        prior_mean = features @ mean_weight + mean_bias
+        return torch.stack([prior_mean, prior_mean, torch.zeros_like(prior_mean)])
+
+    return prior_mean_only

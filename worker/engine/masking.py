@@ -1,0 +1,73 @@
+"""Blind spots: pixels whose value a network must predict without seeing it."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+NEIGHBOURHOOD_RADIUS_PX = 2
+
+
+@dataclass(frozen=True, eq=False)
+class MaskedPatches:
+    """Patches with some pixels replaced; `patch`, `y`, `x` (M,) say which ones."""
+
+    image: Tensor  # (B, H, W)
+    patch: Tensor
+    y: Tensor
+    x: Tensor
+
+    def at_masked(self, values: Tensor) -> Tensor:
+        """Gather (B, H, W, ...) at the masked pixels: (M, ...)."""
+        return values[self.patch, self.y, self.x]
+
+
+def mask_patches(
+    image: Tensor, *, maskable: Tensor, usable: Tensor, box_px: int, generator: torch.Generator
+) -> MaskedPatches:
+    """Replace one random pixel in each box of a grid by a random other pixel of its 5x5 neighbourhood.
+
+    image (B, H, W); only pixels that are `maskable` are masked, and only `usable` ones (both (B, H, W) bool)
+    stand in for them. A pixel without a usable neighbour is left alone. `generator` lives on the CPU.
+    """
+    batch, height, width = image.shape
+    rows, columns = -(-height // box_px), -(-width // box_px)
+    inside_y, inside_x = torch.randint(box_px, (2, batch, rows, columns), generator=generator)
+    y = (inside_y + torch.arange(rows)[:, None] * box_px).flatten()
+    x = (inside_x + torch.arange(columns) * box_px).flatten()
+    patch = torch.arange(batch).repeat_interleave(rows * columns)
+    # Boxes at the lower and right border may reach beyond the image: pixels drawn there do not exist.
+    exists = (y < height) & (x < width)
+    patch, y, x = patch[exists], y[exists], x[exists]
+    chosen = maskable[patch, y, x]
+    return _replace(image, usable, patch[chosen], y[chosen], x[chosen], generator)
+
+
+def mask_pixels(image: Tensor, *, mask: Tensor, usable: Tensor, generator: torch.Generator) -> MaskedPatches:
+    """Replace the pixels set in `mask` (B, H, W) bool; otherwise as `mask_patches`."""
+    patch, y, x = mask.nonzero(as_tuple=True)
+    return _replace(image, usable, patch, y, x, generator)
+
+
+def _replace(
+    image: Tensor, usable: Tensor, patch: Tensor, y: Tensor, x: Tensor, generator: torch.Generator
+) -> MaskedPatches:
+    _, height, width = image.shape
+    reach = torch.arange(-NEIGHBOURHOOD_RADIUS_PX, NEIGHBOURHOOD_RADIUS_PX + 1)
+    offset_y, offset_x = (grid.flatten() for grid in torch.meshgrid(reach, reach, indexing="ij"))
+    neighbour_y, neighbour_x = y[:, None] + offset_y, x[:, None] + offset_x
+    inside = (neighbour_y >= 0) & (neighbour_y < height) & (neighbour_x >= 0) & (neighbour_x < width)
+    neighbour_y, neighbour_x = neighbour_y.clamp(0, height - 1), neighbour_x.clamp(0, width - 1)
+    itself = (offset_y == 0) & (offset_x == 0)
+    candidates = inside & ~itself & usable[patch[:, None], neighbour_y, neighbour_x]
+
+    replaceable = candidates.any(dim=1)
+    patch, y, x, candidates = patch[replaceable], y[replaceable], x[replaceable], candidates[replaceable]
+    # The candidate with the largest of equally distributed random numbers is a uniform choice among them.
+    draw = torch.rand(candidates.shape, generator=generator).masked_fill(~candidates, -1.0).argmax(dim=1)
+    rows = torch.arange(len(patch))
+    replaced = image.clone()
+    replaced[patch, y, x] = image[
+        patch, neighbour_y[replaceable][rows, draw], neighbour_x[replaceable][rows, draw]
+    ]
+    return MaskedPatches(replaced, patch, y, x)

@@ -1,0 +1,111 @@
+"""Posterior moments of many pixels: one fused pass over (pixels x samples) where a compiler is at hand."""
+
+import logging
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch._dynamo.exc import BackendCompilerFailed
+from torch.nn import functional
+
+from worker.engine.losses import NoiseModel, posterior_moments
+from worker.engine.noise.gmm import GaussianMixtureNoiseModel, mixture_log_likelihood
+
+BLOCK_PX = 8192
+"""Pixels per block: bounds the (pixels x samples) memory; one fixed size needs one compiled program."""
+
+COMPILE_FROM_SAMPLES = 100_000_000
+"""Pixels x samples from which on compiling (seconds) is repaid."""
+
+_logger = logging.getLogger(__name__)
+
+
+class MomentsOfBlock(Protocol):
+    """Features (P, F) and observations (P,) of one block to the (3, P) of `posterior_moments`."""
+
+    def __call__(self, features: Tensor, observation: Tensor) -> Tensor: ...
+
+
+def moments_of_block(
+    weight: Tensor, bias: Tensor, noise_model: NoiseModel, *, samples_in_all: int
+) -> MomentsOfBlock:
+    """Prepare the computation for one network's last layer, weight (S, F) and bias (S,) in ADU.
+
+    Compiled if `samples_in_all` (pixels x samples) repays it and the machine has a compiler, else as it is.
+    """
+    if samples_in_all < COMPILE_FROM_SAMPLES or not isinstance(noise_model, GaussianMixtureNoiseModel):
+        return lambda features, observation: posterior_moments(
+            functional.linear(features, weight, bias), observation, noise_model
+        )
+    program = _compiled_or_eager()
+    # Numbers go in as tensors: constants would make a new program of every noise model.
+    scalars = weight.new_tensor(
+        [
+            noise_model.signal_min_adu,
+            noise_model.signal_max_adu,
+            noise_model.variance_floor_adu2,
+            noise_model.outlier_density_per_adu,
+        ]
+    )
+
+    def compute(features: Tensor, observation: Tensor) -> Tensor:
+        missing = BLOCK_PX - len(observation)
+        padded = functional.pad(features, (0, 0, 0, missing)), functional.pad(observation, (0, missing))
+        moments = program(*padded, weight, bias, noise_model.weights, scalars, noise_model.extrapolate)
+        return moments[:, : len(observation)]
+
+    return compute
+
+
+class _FusedGaussianMixture:
+    """`GaussianMixtureNoiseModel` with its numbers in a tensor."""
+
+    def __init__(self, weights: Tensor, scalars: Tensor, *, extrapolate: bool) -> None:
+        self._weights = weights
+        self._scalars = scalars
+        self._extrapolate = extrapolate
+
+    def log_likelihood(self, observation: Tensor, signal: Tensor) -> Tensor:
+        signal_min, signal_max, variance_floor, outlier_density = self._scalars.unbind()
+        unit = (signal - signal_min) / (signal_max - signal_min)
+        if not self._extrapolate:
+            unit = unit.clamp(0.0, 1.0)
+        log_density = mixture_log_likelihood(observation, signal, self._weights, unit, variance_floor)
+        return torch.logaddexp(log_density, outlier_density.log())
+
+
+_Program = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, bool], Tensor]
+
+
+def _fused(
+    features: Tensor,
+    observation: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    mixture_weights: Tensor,
+    scalars: Tensor,
+    extrapolate: bool,  # noqa: FBT001  # because a compiled program is called by position
+) -> Tensor:
+    mixture = _FusedGaussianMixture(mixture_weights, scalars, extrapolate=extrapolate)
+    return posterior_moments(functional.linear(features, weight, bias), observation, mixture)
+
+
+@cache
+def _compiled_or_eager() -> _Program:
+    """The program of this process: compiled, until compiling turns out to be impossible here."""
+    compiled: _Program = torch.compile(_fused, dynamic=False)
+    possible = True
+
+    def run(*arguments: Any) -> Tensor:  # noqa: ANN401  # because they are passed on as they are
+        nonlocal possible
+        if possible:
+            try:
+                return compiled(*arguments)
+            except BackendCompilerFailed as error:
+                _logger.warning("prediction runs without a compiler, several times slower: %s", error)
+                possible = False
+        return _fused(*arguments)
+
+    return run

@@ -1,0 +1,110 @@
+"""How much work a run does: every number that decides it, in one place."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from worker.engine.network import Method
+from worker.engine.unet import UNetShape
+
+Schedule = Literal["one-cycle", "plateau"]
+Validation = Literal["scattered-pixels", "last-images"]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A recipe for training and prediction; limits are steps, never time, so that runs can be repeated."""
+
+    name: str
+    features: int
+    depth: int
+    samples: int
+    patch_px: int
+    patches_per_step: int
+    patches_at_once: int
+    """How many patches pass through the network together; the others of a step accumulate gradients."""
+    mask_box_px: int
+    """One pixel is masked in each box of this size."""
+    n2v_steps: int
+    pn2v_steps: int
+    validation: Validation
+    """What is never a training target: single pixels everywhere, or the last 5 % of the images."""
+    steps_per_validation: int
+    learning_rate: float
+    schedule: Schedule
+    warm_start: bool
+    """PN2V starts from the N2V network's weights."""
+    reduced_precision: bool
+    """Convolutions in bfloat16 where the processor computes with it."""
+    symmetries: int
+    """Over how many of the eight symmetries of a square a prediction is averaged."""
+
+    def shape(self, method: Method) -> UNetShape:
+        return UNetShape(self.features, self.depth, self.samples if method == "pn2v" else 1)
+
+    def steps(self, method: Method) -> int:
+        return self.pn2v_steps if method == "pn2v" else self.n2v_steps
+
+
+PRESETS: dict[str, Preset] = {
+    preset.name: preset
+    for preset in (
+        Preset(
+            name="fast",
+            features=32,
+            depth=3,
+            samples=200,
+            patch_px=64,
+            patches_per_step=16,
+            patches_at_once=16,
+            mask_box_px=5,
+            n2v_steps=600,
+            pn2v_steps=600,
+            validation="scattered-pixels",
+            steps_per_validation=50,
+            learning_rate=2e-3,
+            schedule="one-cycle",
+            warm_start=True,
+            reduced_precision=True,
+            symmetries=8,
+        ),
+        Preset(
+            name="balanced",
+            features=48,
+            depth=3,
+            samples=400,
+            patch_px=96,
+            patches_per_step=16,
+            patches_at_once=16,
+            mask_box_px=5,
+            n2v_steps=3000,
+            pn2v_steps=3000,
+            validation="scattered-pixels",
+            steps_per_validation=100,
+            learning_rate=1e-3,
+            schedule="one-cycle",
+            warm_start=True,
+            reduced_precision=True,
+            symmetries=8,
+        ),
+        # Prakash et al. 2020: 200 epochs of 5 steps (10 for N2V), 20 patches of 100 px per step.
+        Preset(
+            name="paper",
+            features=64,
+            depth=3,
+            samples=800,
+            patch_px=100,
+            patches_per_step=20,
+            patches_at_once=5,
+            mask_box_px=6,
+            n2v_steps=2000,
+            pn2v_steps=1000,
+            validation="last-images",
+            steps_per_validation=5,
+            learning_rate=1e-3,
+            schedule="plateau",
+            warm_start=False,
+            reduced_precision=False,
+            symmetries=1,
+        ),
+    )
+}

@@ -1,0 +1,248 @@
+"""Training of N2V and PN2V networks."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from worker.engine.checkpoint import CheckpointStore, pack, unpack
+from worker.engine.errors import CheckpointInvalidError, EngineError, NetworkInvalidError
+from worker.engine.losses import NoiseModel, n2v_loss, pn2v_loss
+from worker.engine.network import LossPoint, Method, Network
+from worker.engine.patches import MaskedBatch, PlaneSequence, TrainingImages, collect_training_images
+from worker.engine.precision import convolution_precision
+from worker.engine.presets import Preset
+from worker.engine.schedule import learning_rate
+from worker.engine.unet import UNet
+
+_WARM_START_SPREAD = 0.02
+"""Standard deviation, in outputs, of the samples of a PN2V network around the prediction it starts from."""
+
+
+class TrainingDivergedError(EngineError):
+    """The loss has become infinite or undefined."""
+
+    code: ClassVar[str] = "training-diverged"
+
+
+@dataclass(frozen=True)
+class TrainingStep:
+    """Where a run stands: `step` of `steps` are done; the validation loss is known at some steps only."""
+
+    step: int
+    steps: int
+    loss: float
+    validation_loss: float | None
+
+
+def train(  # noqa: PLR0913  # because a run has that many independent circumstances
+    planes: PlaneSequence,
+    *,
+    method: Method,
+    preset: Preset,
+    noise_model: NoiseModel | None = None,
+    start: Network | None = None,
+    seed: int,
+    device: torch.device,
+    checkpoints: CheckpointStore | None = None,
+    on_step: Callable[[TrainingStep], None],
+) -> Network:
+    """Train on noisy images alone; PN2V needs a noise model and may start from another network's weights.
+
+    The same seed gives the same weights on the same device. `on_step` may raise to stop; with `checkpoints` a
+    run continues where its last checkpoint was made and ends as if it had not stopped.
+    Raises ImageUnsuitableError, NetworkInvalidError (a `start` of another size), CheckpointInvalidError (of
+    another run) and TrainingDivergedError.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    images = collect_training_images(planes, preset, generator)
+    network = _initial_network(images, method, preset, start, seed, generator)
+    if noise_model is not None:
+        noise_model = noise_model.to(device, torch.float32)
+    run = _Run(network, preset, noise_model, device, images.draw_validation(preset, generator), generator)
+    if checkpoints is not None and (content := checkpoints.load()) is not None:
+        run.restore(content)
+    while run.step < run.steps:
+        progress = run.advance(images.draw(preset, generator))
+        if checkpoints is not None and progress.validation_loss is not None:
+            checkpoints.save(run.checkpoint())
+        on_step(progress)
+    return run.result()
+
+
+class _Run:
+    """The state of one training run."""
+
+    def __init__(
+        self,
+        network: Network,
+        preset: Preset,
+        noise_model: NoiseModel | None,
+        device: torch.device,
+        validation: MaskedBatch,
+        generator: torch.Generator,
+    ) -> None:
+        if network.method == "pn2v" and noise_model is None:
+            raise NetworkInvalidError("a PN2V network cannot be trained without a noise model")
+        self._network = network
+        self._preset = preset
+        self._noise_model = noise_model
+        self._device = device
+        self._validation = validation
+        self._generator = generator
+        self._model = network.model.to(device).train()
+        self._optimiser = torch.optim.Adam(self._model.parameters(), lr=preset.learning_rate)
+        self._losses: list[float] = []
+        self._history: list[LossPoint] = []
+        self.step = 0
+        self.steps = preset.steps(network.method)
+
+    def advance(self, batch: MaskedBatch) -> TrainingStep:
+        """Take one optimiser step."""
+        rate = learning_rate(
+            self._preset,
+            step=self.step,
+            steps=self.steps,
+            validation_losses=[point.validation_loss for point in self._history],
+        )
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        self._optimiser.zero_grad()
+        loss = self._accumulate(batch)
+        self._optimiser.step()
+        self.step += 1
+        self._losses.append(loss)
+        validation_loss = None
+        if self.step % self._preset.steps_per_validation == 0 or self.step == self.steps:
+            with torch.no_grad():
+                validation_loss = self._accumulate(self._validation)
+            self._history.append(LossPoint(self.step, sum(self._losses) / len(self._losses), validation_loss))
+            self._losses = []
+        return TrainingStep(self.step, self.steps, loss, validation_loss)
+
+    def _accumulate(self, batch: MaskedBatch) -> float:
+        """Mean loss over the masked pixels of all patches; adds up its gradients where they are enabled."""
+        total = 0.0
+        for part in batch.split(self._preset.patches_at_once):
+            share = len(part.observation_adu) / len(batch.observation_adu)
+            loss = self._loss(part) * share
+            if loss.requires_grad:
+                loss.backward()  # type: ignore[no-untyped-call]
+            total += float(loss.detach())
+        if not math.isfinite(total):
+            raise TrainingDivergedError(f"the loss is {total} after step {self.step}, not finite")
+        return total
+
+    def _loss(self, batch: MaskedBatch) -> Tensor:
+        image = self._network.normalise(batch.masked.image[:, None]).to(self._device)
+        with convolution_precision(self._device, reduced=self._preset.reduced_precision):
+            features = self._model.features(image)
+        # The last layer, the samples and the likelihood are computed where there is a loss, and nowhere else.
+        at_masked = batch.masked.at_masked(features.permute(0, 2, 3, 1)).float()
+        samples = self._network.samples_adu(at_masked)
+        observation = batch.observation_adu.to(self._device)
+        if self._noise_model is None or self._network.method == "n2v":
+            return n2v_loss(samples[:, 0], observation, std_adu=self._network.std_adu)
+        return pn2v_loss(samples, observation, self._noise_model)
+
+    def checkpoint(self) -> bytes:
+        tensors = {f"model.{name}": values for name, values in self._model.state_dict().items()}
+        for index, moments in self._optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{index}.{name}": values for name, values in moments.items()}
+        tensors["generator"] = self._generator.get_state()
+        progress = {"step": self.step, "history": list(map(asdict, self._history))}
+        return pack(tensors, self._identity() | progress)
+
+    def restore(self, content: bytes) -> None:
+        """Continue from a checkpoint; CheckpointInvalidError if it belongs to another run."""
+        tensors, description = unpack(content)
+        for name, expected in self._identity().items():
+            if description.get(name) != expected:
+                raise CheckpointInvalidError(
+                    f"checkpoint of a run with {name} {description.get(name)!r}, expected {expected!r}"
+                )
+        try:
+            self._model.load_state_dict(_within(tensors, "model."))
+            self._optimiser.load_state_dict(
+                self._optimiser.state_dict() | {"state": _optimiser_state(_within(tensors, "optimiser."))}
+            )
+            self._generator.set_state(tensors["generator"])
+            self.step = int(description["step"])
+            self._history = [LossPoint(**point) for point in description["history"]]
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise CheckpointInvalidError(f"incomplete checkpoint: {error!r}") from error
+
+    def _identity(self) -> dict[str, Any]:
+        network = self._network
+        return {
+            "method": network.method,
+            "seed": network.seed,
+            "mean_adu": network.mean_adu,
+            "std_adu": network.std_adu,
+            "preset": asdict(self._preset),
+        }
+
+    def result(self) -> Network:
+        trained = UNet(self._model.shape)
+        weights = {name: values.detach().cpu().clone() for name, values in self._model.state_dict().items()}
+        trained.load_state_dict(weights, assign=True)
+        return replace(
+            self._network,
+            model=trained.requires_grad_(requires_grad=False).eval(),
+            steps=self.step,
+            loss_history=tuple(self._history),
+        )
+
+
+def _initial_network(
+    images: TrainingImages,
+    method: Method,
+    preset: Preset,
+    start: Network | None,
+    seed: int,
+    generator: torch.Generator,
+) -> Network:
+    model = UNet(preset.shape(method)).initialise(generator)
+    if start is not None:
+        _copy_weights(start, model, generator)
+    return Network(
+        model=model,
+        method=method,
+        preset=preset.name,
+        seed=seed,
+        steps=0,
+        # Weights are worth nothing under another normalisation.
+        mean_adu=start.mean_adu if start else images.mean_adu,
+        std_adu=start.std_adu if start else images.std_adu,
+        symmetries=preset.symmetries,
+    )
+
+
+def _copy_weights(start: Network, model: UNet, generator: torch.Generator) -> None:
+    """Take over a trained network; where it has one output, the samples spread around that."""
+    source = start.model
+    if (source.shape.features, source.shape.depth) != (model.shape.features, model.shape.depth):
+        raise NetworkInvalidError(f"cannot start {model.shape} from a network with {source.shape}")
+    weights = {name: values.clone() for name, values in source.state_dict().items()}
+    outputs = model.shape.outputs
+    if source.shape.outputs != outputs:
+        spread = _WARM_START_SPREAD * torch.randn((outputs, model.shape.features + 1), generator=generator)
+        scale = source.head.weight.square().mean().sqrt()
+        weights["head.weight"] = weights["head.weight"].mean(dim=0) + scale * spread[:, 1:]
+        weights["head.bias"] = weights["head.bias"].mean(dim=0) + spread[:, 0]
+    model.load_state_dict(weights)
+
+
+def _within(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): values for name, values in tensors.items() if name.startswith(prefix)}
+
+
+def _optimiser_state(tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, values in tensors.items():
+        index, moment = name.split(".")
+        state.setdefault(int(index), {})[moment] = values
+    return state
