@@ -1,0 +1,155 @@
+"""Fully unsupervised denoising as stages, each of which can run as a job of its own.
+
+    stage        needs                                       gives                    by
+    n2v          planes                                      network                  training.train
+    noise_model  planes, N2V network                         noise model              bootstrap_noise_model
+    pn2v         planes, noise model, N2V network to start   network                  training.train
+    predict      planes, networks, noise model               noise model, choice      prepare_prediction
+                                                             denoised planes          denoise_plane
+
+What is there already (a calibrated noise model, a network) takes the place of the stage that would make it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import numpy as np
+import torch
+
+from worker.engine.bootstrap import bootstrap_noise_model
+from worker.engine.errors import NetworkInvalidError, NoiseFitError
+from worker.engine.inference import Estimate, predict_plane
+from worker.engine.losses import NoiseModel
+from worker.engine.network import Network
+from worker.engine.noise.fit import FittedNoiseModel
+from worker.engine.patches import PlaneSequence
+from worker.engine.presets import Preset
+from worker.engine.selection import Choice, choose_estimate
+from worker.engine.training import TrainingStep, train
+
+Stage = Literal["n2v", "noise_model", "pn2v", "predict"]
+STAGES: tuple[Stage, ...] = ("n2v", "noise_model", "pn2v", "predict")
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """All that denoising a plane takes."""
+
+    n2v: Network | None
+    pn2v: Network
+    noise_model: NoiseModel
+    refitted: FittedNoiseModel | None
+    """The noise model as fitted to the PN2V network's prior mean, if it was."""
+    choice: Choice
+
+
+@dataclass(frozen=True, eq=False)
+class Denoised:
+    """A denoised plane, float32 (Y, X) in ADU, with the estimates that it was chosen from."""
+
+    image_yx: np.ndarray
+    pn2v: Estimate
+    n2v_yx: np.ndarray | None
+
+
+def prepare_prediction(  # noqa: PLR0913  # because it takes what three stages have made
+    planes: PlaneSequence,
+    *,
+    n2v: Network | None,
+    pn2v: Network,
+    noise_model: NoiseModel,
+    refit: bool,
+    seed: int,
+    device: torch.device,
+    on_plane: Callable[[int, int], None],
+) -> Prepared:
+    """Refit a bootstrapped noise model, and choose which estimate to deliver.
+
+    `refit` is for bootstrapped noise models: PN2V's prior mean is a better pseudo ground truth than the N2V
+    prediction that they were fitted to. `n2v` may be missing where the noise model came from a calibration.
+    """
+    refitted = _refit(planes, pn2v, seed=seed, device=device, on_plane=on_plane) if refit else None
+    if refitted is not None:
+        noise_model = refitted.model
+    choice = choose_estimate(
+        planes, n2v=n2v, pn2v=pn2v, noise_model=noise_model, seed=seed, device=device, on_plane=on_plane
+    )
+    return Prepared(n2v, pn2v, noise_model, refitted, choice)
+
+
+def _refit(
+    planes: PlaneSequence,
+    pn2v: Network,
+    *,
+    seed: int,
+    device: torch.device,
+    on_plane: Callable[[int, int], None],
+) -> FittedNoiseModel | None:
+    try:
+        return bootstrap_noise_model(planes, pn2v, seed=seed, device=device, on_plane=on_plane)
+    except NoiseFitError:
+        # The first model was fitted to the same pixels; a network that went astray must not cost the result.
+        return None
+
+
+def denoise_plane(
+    plane_yx: np.ndarray, prepared: Prepared, *, device: torch.device, tile_px: int | None = None
+) -> Denoised:
+    """Denoise one plane; memory depends on the plane alone."""
+    pn2v = predict_plane(
+        prepared.pn2v, plane_yx, noise_model=prepared.noise_model, device=device, tile_px=tile_px
+    )
+    n2v_yx = None
+    if prepared.n2v is not None:
+        n2v_yx = predict_plane(prepared.n2v, plane_yx, device=device, tile_px=tile_px).prior_mean_yx
+    images = {"n2v": n2v_yx, "prior_mean": pn2v.prior_mean_yx, "mmse": pn2v.mmse_yx}
+    image_yx = images[prepared.choice.estimate]
+    if image_yx is None:
+        raise NetworkInvalidError(f"the network whose estimate was chosen is missing: {prepared.choice}")
+    return Denoised(image_yx, pn2v, n2v_yx)
+
+
+def denoise(
+    planes: PlaneSequence,
+    *,
+    preset: Preset,
+    noise_model: NoiseModel | None = None,
+    seed: int,
+    device: torch.device,
+    on_step: Callable[[Stage, TrainingStep], None],
+    on_plane: Callable[[Stage, int, int], None],
+) -> Prepared:
+    """Run all stages in this process; `denoise_plane` then makes the images.
+
+    A given noise model is used as it is. Raises what the stages raise (EngineError).
+    """
+    n2v = train(
+        planes, method="n2v", preset=preset, seed=seed, device=device, on_step=partial(on_step, "n2v")
+    )
+    given = noise_model is not None
+    if noise_model is None:
+        noise_model = bootstrap_noise_model(
+            planes, n2v, seed=seed, device=device, on_plane=partial(on_plane, "noise_model")
+        ).model
+    pn2v = train(
+        planes,
+        method="pn2v",
+        preset=preset,
+        noise_model=noise_model,
+        start=n2v if preset.warm_start else None,
+        seed=seed,
+        device=device,
+        on_step=partial(on_step, "pn2v"),
+    )
+    return prepare_prediction(
+        planes,
+        n2v=n2v,
+        pn2v=pn2v,
+        noise_model=noise_model,
+        refit=not given,
+        seed=seed,
+        device=device,
+        on_plane=partial(on_plane, "predict"),
+    )

@@ -1,0 +1,136 @@
+"""Which estimate of the signal is best, judged without knowing the signal."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import numpy as np
+import torch
+
+from worker.engine.inference import predict_plane
+from worker.engine.losses import NoiseModel
+from worker.engine.network import Network
+from worker.engine.patches import PlaneSequence
+
+EstimateName = Literal["n2v", "prior_mean", "mmse"]
+
+_MOST_PLANES = 4
+_WINDOW_PX = 512
+_PROBE_STEP = 0.1
+"""Size of the probing perturbation in standard deviations of the noise."""
+
+_TITLES: dict[EstimateName, str] = {
+    "n2v": "the N2V prediction",
+    "prior_mean": "PN2V's prior mean",
+    "mmse": "PN2V's MMSE estimate",
+}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The estimate to deliver; `scores` are estimated mean squared errors in ADU^2, lower is better."""
+
+    estimate: EstimateName
+    scores: dict[str, float]
+    reason: str
+
+
+def choose_estimate(
+    planes: PlaneSequence,
+    *,
+    n2v: Network | None,
+    pn2v: Network,
+    noise_model: NoiseModel,
+    seed: int,
+    device: torch.device,
+    on_plane: Callable[[int, int], None],
+) -> Choice:
+    """Estimate the mean squared error of each estimate from the noisy images and choose the least.
+
+    Stein's unbiased risk estimate for noise of known, signal-dependent variance v and an estimate f of x:
+    mean[(f - x)^2 - v + 2 v df/dx]. The last term counts how much an estimate copies the noise of its own
+    pixel; its mean comes from the change of f under a random perturbation (Ramani et al. 2008).
+    """
+    generator = torch.Generator().manual_seed(seed)
+    indices = _evenly_spaced(len(planes))
+    errors: list[dict[EstimateName, float]] = []
+    for done, index in enumerate(indices, start=1):
+        window = _window(np.asarray(planes[index], dtype=np.float32))
+        errors.append(_errors_adu2(window, n2v, pn2v, noise_model, generator, device))
+        on_plane(done, len(indices))
+    scores: dict[str, float] = {
+        name: sum(plane[name] for plane in errors) / len(errors) for name in errors[0]
+    }
+    best = min(errors[0], key=lambda name: scores[name])
+    return Choice(best, scores, _reason(best, scores))
+
+
+def _evenly_spaced(planes: int) -> list[int]:
+    count = min(planes, _MOST_PLANES)
+    return [round(position) for position in np.linspace(0, planes - 1, count)]
+
+
+def _window(plane_yx: np.ndarray) -> np.ndarray:
+    """Cut out the middle, which says enough."""
+    top, left = (max(size - _WINDOW_PX, 0) // 2 for size in plane_yx.shape)
+    return plane_yx[top : top + _WINDOW_PX, left : left + _WINDOW_PX]
+
+
+def _errors_adu2(
+    observation_yx: np.ndarray,
+    n2v: Network | None,
+    pn2v: Network,
+    noise_model: NoiseModel,
+    generator: torch.Generator,
+    device: torch.device,
+) -> dict[EstimateName, float]:
+    estimates = partial(_estimates, n2v=n2v, pn2v=pn2v, noise_model=noise_model, device=device)
+    unperturbed = estimates(observation_yx)
+    prior_mean = torch.from_numpy(unperturbed["prior_mean"])
+    variance_adu2 = noise_model.variance_adu2(prior_mean.double()).numpy()
+    sign = torch.randint(2, observation_yx.shape, generator=generator).numpy() * 2 - 1
+    perturbation = _PROBE_STEP * np.sqrt(variance_adu2) * sign
+    # Taken on both sides, the change is free of the estimates' curvature.
+    above = estimates((observation_yx + perturbation).astype(np.float32))
+    below = estimates((observation_yx - perturbation).astype(np.float32))
+    finite = np.isfinite(observation_yx)
+    errors: dict[EstimateName, float] = {}
+    for name, estimate in unperturbed.items():
+        change = (above[name].astype(np.float64) - below[name]) / 2
+        copied_noise_adu2 = perturbation * change / _PROBE_STEP**2
+        residual = estimate.astype(np.float64) - observation_yx
+        risk = residual**2 - variance_adu2 + 2 * copied_noise_adu2
+        errors[name] = float(risk[finite].mean())
+    return errors
+
+
+def _estimates(
+    image_yx: np.ndarray, n2v: Network | None, pn2v: Network, noise_model: NoiseModel, device: torch.device
+) -> dict[EstimateName, np.ndarray]:
+    estimate = predict_plane(pn2v, image_yx, noise_model=noise_model, device=device)
+    images: dict[EstimateName, np.ndarray] = {"prior_mean": estimate.prior_mean_yx}
+    if estimate.mmse_yx is not None:
+        images["mmse"] = estimate.mmse_yx
+    if n2v is not None:
+        images["n2v"] = predict_plane(n2v, image_yx, device=device).prior_mean_yx
+    return images
+
+
+def _reason(best: EstimateName, scores: dict[str, float]) -> str:
+    others = [
+        f"{title} {_behind_db(scores[name], scores[best])}"
+        for name, title in _TITLES.items()
+        if name != best and name in scores
+    ]
+    return (
+        f"{_TITLES[best]} has the lowest mean squared error that can be estimated without the truth, "
+        f"{scores[best]:.4g} ADU^2; {' and '.join(others)}"
+    )
+
+
+def _behind_db(score: float, best: float) -> str:
+    if best <= 0:
+        return f"has {score:.4g} ADU^2"
+    return f"is {10 * math.log10(score / best):.2f} dB worse"
