@@ -1,0 +1,174 @@
+"""All stages together, and the choice between their estimates."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from worker.engine.bootstrap import bootstrap_noise_model
+from worker.engine.inference import predict_plane
+from worker.engine.network import Network
+from worker.engine.noise.gmm import GaussianMixtureNoiseModel
+from worker.engine.pipeline import Prepared, Stage, denoise, denoise_plane
+from worker.engine.presets import PRESETS
+from worker.engine.selection import choose_estimate
+from worker.engine.training import TrainingStep, train
+
+CPU = torch.device("cpu")
+TINY = replace(
+    PRESETS["fast"],
+    features=8,
+    depth=2,
+    samples=20,
+    patch_px=32,
+    patches_per_step=8,
+    n2v_steps=100,
+    pn2v_steps=60,
+    steps_per_validation=20,
+    reduced_precision=False,
+    symmetries=2,
+)
+
+
+def _specimen() -> tuple[np.ndarray, np.ndarray]:
+    """Signal and observation with noise of variance 0.5 * signal."""
+    y, x = np.mgrid[:112, :112] / 12
+    signal = 150 + 80 * np.sin(x + np.sin(y)) * np.cos(y)
+    noise = np.random.default_rng(0).normal(size=signal.shape) * np.sqrt(0.5 * signal)
+    return signal, (signal + noise).astype(np.float32)
+
+
+def _mse(image: np.ndarray, signal: np.ndarray) -> float:
+    return float(np.mean((image - signal) ** 2))
+
+
+@pytest.fixture(scope="module")
+def prepared() -> tuple[Prepared, list[tuple[str, int]]]:
+    calls: list[tuple[str, int]] = []
+
+    def on_step(stage: Stage, step: TrainingStep) -> None:
+        calls.append((stage, step.step))
+
+    def on_plane(stage: Stage, done: int, planes: int) -> None:
+        assert done <= planes
+        calls.append((stage, done))
+
+    _, observation = _specimen()
+    result = denoise([observation], preset=TINY, seed=0, device=CPU, on_step=on_step, on_plane=on_plane)
+    return result, calls
+
+
+def test_all_stages_run_in_order(prepared: tuple[Prepared, list[tuple[str, int]]]) -> None:
+    stages = [stage for stage, _ in prepared[1]]
+    assert list(dict.fromkeys(stages)) == ["n2v", "noise_model", "pn2v", "predict"]
+    assert stages.count("n2v") == TINY.n2v_steps
+
+
+def test_the_delivered_image_is_the_best_one_and_far_less_noisy(
+    prepared: tuple[Prepared, list[tuple[str, int]]],
+) -> None:
+    signal, observation = _specimen()
+    denoised = denoise_plane(observation, prepared[0], device=CPU)
+    assert denoised.n2v_yx is not None
+    assert denoised.pn2v.mmse_yx is not None
+    assert _mse(denoised.image_yx, signal) < 0.4 * _mse(observation, signal)
+    assert _mse(denoised.image_yx, signal) < 1.02 * _mse(denoised.n2v_yx, signal)
+    names = {"n2v": denoised.n2v_yx, "prior_mean": denoised.pn2v.prior_mean_yx, "mmse": denoised.pn2v.mmse_yx}
+    choice = prepared[0].choice
+    assert denoised.image_yx is names[choice.estimate]
+    assert set(choice.scores) == set(names)
+    assert choice.estimate == min(choice.scores, key=lambda name: choice.scores[name])
+
+
+def test_the_bootstrapped_noise_model_has_the_variance_of_the_noise(
+    prepared: tuple[Prepared, list[tuple[str, int]]],
+) -> None:
+    signal = torch.tensor([90.0, 150.0, 210.0]).double()
+    found = prepared[0].noise_model.variance_adu2(signal)
+    np.testing.assert_allclose(found.numpy(), 0.5 * signal.numpy(), rtol=0.25)
+
+
+def _choose(n2v: Network | None, pn2v: Network, noise_model: GaussianMixtureNoiseModel) -> tuple[str, str]:
+    _, observation = _specimen()
+    choice = choose_estimate(
+        [observation],
+        n2v=n2v,
+        pn2v=pn2v,
+        noise_model=noise_model,
+        seed=0,
+        device=CPU,
+        on_plane=lambda _done, _planes: None,
+    )
+    return choice.estimate, choice.reason
+
+
+def test_a_spoilt_pn2v_network_is_not_delivered(prepared: tuple[Prepared, list[tuple[str, int]]]) -> None:
+    result = prepared[0]
+    assert result.n2v is not None
+    assert isinstance(result.noise_model, GaussianMixtureNoiseModel)
+    spoilt = Network.from_bytes(result.pn2v.to_bytes())
+    spoilt.model.head.bias.add_(0.1)
+    estimate, reason = _choose(result.n2v, spoilt, result.noise_model)
+    assert estimate == "n2v"
+    assert "N2V prediction has the lowest mean squared error" in reason
+    assert "dB worse" in reason
+
+
+def test_an_estimate_that_copies_the_noise_is_not_mistaken_for_a_good_one(
+    prepared: tuple[Prepared, list[tuple[str, int]]],
+) -> None:
+    result = prepared[0]
+    assert isinstance(result.noise_model, GaussianMixtureNoiseModel)
+    # Widely spread samples leave the decision to the likelihood: the MMSE estimate follows the observation.
+    copying = Network.from_bytes(result.pn2v.to_bytes())
+    copying.model.head.bias.add_(torch.linspace(-0.3, 0.3, TINY.samples))
+    _, observation = _specimen()
+    estimate = predict_plane(copying, observation, noise_model=result.noise_model, device=CPU)
+    assert estimate.mmse_yx is not None
+    signal, _ = _specimen()
+    assert _mse(estimate.mmse_yx, signal) > 1.3 * _mse(estimate.prior_mean_yx, signal)
+    assert _choose(None, copying, result.noise_model)[0] == "prior_mean"
+
+
+def test_bootstrapping_leaves_the_planes_alone_and_can_be_repeated(
+    prepared: tuple[Prepared, list[tuple[str, int]]],
+) -> None:
+    _, observation = _specimen()
+    before = observation.copy()
+    assert prepared[0].n2v is not None
+    fits = [
+        bootstrap_noise_model(
+            [observation], prepared[0].n2v, seed=1, device=CPU, on_plane=lambda _done, _planes: None
+        )
+        for _ in range(2)
+    ]
+    assert fits[0].model.parameters() == fits[1].model.parameters()
+    np.testing.assert_array_equal(observation, before)
+
+
+def test_a_noise_model_from_calibration_needs_no_bootstrap() -> None:
+    _, observation = _specimen()
+    weights = torch.tensor([[0.0, 0.0], [3.0, 4.0], [0.0, 0.0]], dtype=torch.float64)
+    noise_model = GaussianMixtureNoiseModel(weights, 50.0, 250.0, 1.0)
+    stages: set[str] = set()
+    result = denoise(
+        [observation],
+        preset=replace(TINY, n2v_steps=20, pn2v_steps=10),
+        noise_model=noise_model,
+        seed=0,
+        device=CPU,
+        on_step=lambda stage, _: stages.add(stage),
+        on_plane=lambda stage, _done, _planes: stages.add(stage),
+    )
+    assert result.noise_model is noise_model
+    assert result.refitted is None
+    assert stages == {"n2v", "pn2v", "predict"}
+
+
+def test_training_warns_of_nothing_when_there_is_nothing_to_learn() -> None:
+    flat = np.full((40, 40), 100.0, dtype=np.float32)
+    network = train(
+        [flat], method="n2v", preset=replace(TINY, n2v_steps=30), seed=0, device=CPU, on_step=lambda _: None
+    )
+    np.testing.assert_allclose(predict_plane(network, flat, device=CPU).prior_mean_yx, 100.0, atol=5)
