@@ -57,6 +57,14 @@ class Blobs:
         except (KeyMissingError, FileNotFoundError) as error:
             raise NotFoundError(f"no blob has the key {key}") from error
 
+    def stream(self, key: str) -> Iterator[bytes]:
+        """Read a blob piece by piece."""
+        try:
+            for chunk in obstore.get(self._store, key).stream(min_chunk_size=CHUNK_BYTES):
+                yield bytes(chunk)
+        except (KeyMissingError, FileNotFoundError) as error:
+            raise NotFoundError(f"no blob has the key {key}") from error
+
     def rename(self, key: str, new_key: str) -> None:
         obstore.rename(self._store, key, new_key)
 
@@ -79,12 +87,8 @@ class Blobs:
             return
         with tempfile.TemporaryDirectory(prefix="clearscope-") as folder:
             path = Path(folder) / Path(key).name
-            try:
-                with path.open("wb") as file:
-                    for chunk in obstore.get(self._store, key).stream(min_chunk_size=CHUNK_BYTES):
-                        file.write(chunk)
-            except KeyMissingError as error:
-                raise NotFoundError(f"no blob has the key {key}") from error
+            with path.open("wb") as file:
+                file.writelines(self.stream(key))
             yield path
 
     def local_path(self, key: str) -> Path | None:

@@ -64,6 +64,7 @@ def _plan_with_network(spec: DenoiseSpec, registry: Registry, new_job_id: Callab
             image_ids=spec.image_ids,
             network=registry.network_id or "",
             noise_model=registry.network_noise_model_id,
+            outputs=spec.outputs,
             output_dtype=spec.output_dtype,
             seed=spec.seed,
         ),
@@ -169,6 +170,8 @@ def _predict(
         network=MadeByJob(job=pn2v.job_id),
         noise_model=noise_model,
         compare_with=compare_with,
+        refit_noise_model=compare_with is not None,
+        outputs=spec.outputs,
         output_dtype=spec.output_dtype,
         seed=spec.seed,
     )

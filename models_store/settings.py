@@ -27,7 +27,7 @@ class Settings(BaseSettings):
     upload_limit_bytes: PositiveInt = 16 * GIBIBYTE
     decoded_limit_bytes: PositiveInt = 64 * GIBIBYTE
     """The most that an uploaded file may decode to."""
-    inspection_timeout_s: PositiveFloat = 5.0
+    inspection_timeout_s: PositiveFloat = 4.0
 
     device: str = "auto"
     """Where networks compute: auto, cpu, cuda, cuda:1."""
@@ -35,7 +35,6 @@ class Settings(BaseSettings):
     """How long a worker owns a job without a sign of life."""
     heartbeat_s: PositiveFloat = 0.5
     """How often a worker renews its lease and looks for a cancellation."""
-    checkpoint_interval_s: PositiveFloat = 15.0
     max_crashes: PositiveInt = 3
     """How often a job may take its worker down before it counts as failed."""
 

@@ -1,6 +1,7 @@
 """The tables. Alembic's migrations are generated from these classes and checked against them."""
 
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
@@ -8,6 +9,7 @@ from sqlalchemy import (
     BigInteger,
     DateTime,
     Dialect,
+    Enum,
     ForeignKey,
     Index,
     Integer,
@@ -43,6 +45,14 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+def words(vocabulary: type[StrEnum]) -> Enum:
+    """Store the values of an enumeration as text: a new word needs no migration."""
+    values = [word.value for word in vocabulary]
+    return Enum(
+        vocabulary, native_enum=False, length=16, create_constraint=False, values_callable=lambda _: values
+    )
+
+
 ID = String(40)
 # SQLite counts rows by itself only in a column declared INTEGER.
 ROW_NUMBER = BigInteger().with_variant(Integer, "sqlite")
@@ -62,12 +72,12 @@ class Base(DeclarativeBase):
         datetime: UtcDateTime,
         dict[str, Any]: JSON,
         list[Any]: JSON,
-        JobState: String(16),
-        ImageRole: String(16),
-        Method: String(16),
-        Preset: String(16),
-        Queue: String(8),
-        NoiseModelOrigin: String(16),
+        JobState: words(JobState),
+        ImageRole: words(ImageRole),
+        Method: words(Method),
+        Preset: words(Preset),
+        Queue: words(Queue),
+        NoiseModelOrigin: words(NoiseModelOrigin),
     }
 
 

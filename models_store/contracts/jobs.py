@@ -1,18 +1,36 @@
 """What a job is asked to do: a union on `kind`."""
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
-from models_store.contracts.states import Method, OutputDtype, Preset, Queue, Reuse
+from models_store.contracts.states import Method, Output, OutputDtype, Preset, Queue, Reuse
 
 MAX_IMAGES_PER_JOB = 1000
 
+Item = TypeVar("Item")
+
+
+def _each_once(items: Sequence[Item]) -> Sequence[Item]:
+    if len(set(items)) != len(items):
+        raise ValueError("each may be named only once")
+    return items
+
+
 ImageIds = Annotated[
     list[str],
+    AfterValidator(_each_once),
     Field(min_length=1, max_length=MAX_IMAGES_PER_JOB, description="Ids of uploaded images."),
 ]
 Seed = Annotated[int, Field(ge=0, lt=2**63, description="Same seed, same device: same result.")]
+
+
+Outputs = Annotated[
+    tuple[Output, ...],
+    AfterValidator(_each_once),
+    Field(min_length=1, max_length=len(Output), description="Which files are made of each image."),
+]
 
 
 class _Spec(BaseModel):
@@ -47,6 +65,7 @@ class DenoiseSpec(_Spec):
         description="What may be taken from the registry of the images' microscope and profile.",
     )
     noise_model: str | None = Field(default=None, description="Use this one instead of a bootstrapped one.")
+    outputs: Outputs = (Output.DENOISED, Output.POSTERIOR_STD)
     output_dtype: OutputDtype = OutputDtype.FLOAT32
     seed: Seed = 0
     budget: TrainingBudget = TrainingBudget()
@@ -84,6 +103,10 @@ class PredictSpec(_Spec):
     compare_with: Reference | None = Field(
         default=None, description="An N2V network; the better of the two results is delivered."
     )
+    refit_noise_model: bool = Field(
+        default=False, description="Fit the noise model again, to this network's predictions."
+    )
+    outputs: Outputs = (Output.DENOISED, Output.POSTERIOR_STD)
     output_dtype: OutputDtype = OutputDtype.FLOAT32
     seed: Seed = 0
 

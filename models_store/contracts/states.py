@@ -53,6 +53,14 @@ class Reuse(StrEnum):
     NETWORK = "network"
 
 
+class Output(StrEnum):
+    """What is written of each image."""
+
+    DENOISED = "denoised"
+    PRIOR_MEAN = "prior_mean"
+    POSTERIOR_STD = "posterior_std"
+
+
 class OutputDtype(StrEnum):
     FLOAT32 = "float32"
     SAME = "same"

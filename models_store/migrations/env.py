@@ -4,6 +4,7 @@ from typing import Literal
 
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
+from sqlalchemy import Enum
 
 from models_store.session import Database
 from models_store.tables import Base, UtcDateTime
@@ -11,7 +12,11 @@ from models_store.tables import Base, UtcDateTime
 
 def render_item(kind: str, item: object, _: AutogenContext) -> str | Literal[False]:
     """Write revisions that stand alone: no type of ours in them."""
-    return "sa.DateTime(timezone=True)" if kind == "type" and isinstance(item, UtcDateTime) else False
+    if kind == "type" and isinstance(item, UtcDateTime):
+        return "sa.DateTime(timezone=True)"
+    if kind == "type" and isinstance(item, Enum):
+        return f"sa.String(length={item.length})"
+    return False
 
 
 def run() -> None:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from models_store.blobs import StoredBlob
 from models_store.contracts.states import ENDED_STATES, ImageRole
-from models_store.errors import ConflictError, InvalidRequestError, NotFoundError
+from models_store.errors import ConflictError, NotFoundError
 from models_store.image_files.header import ImageHeader
 from models_store.repositories.pages import Page, PageRequest, fetch_page
 from models_store.tables import Image, Job, JobImage, Profile
@@ -57,8 +57,6 @@ def get_image(session: Session, image_id: str) -> Image:
 
 def get_images(session: Session, image_ids: Sequence[str]) -> list[Image]:
     """Get images in the order of their ids; names all that are missing."""
-    if len(set(image_ids)) != len(image_ids):
-        raise InvalidRequestError("image_ids names an image twice; name each once")
     found = {image.id: image for image in session.scalars(select(Image).where(Image.id.in_(image_ids)))}
     if missing := [image_id for image_id in image_ids if image_id not in found]:
         raise NotFoundError(f"there is no image {', '.join(missing)}; upload with POST /v1/images")

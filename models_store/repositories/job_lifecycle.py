@@ -4,6 +4,7 @@ Every change by a worker is one UPDATE fenced by the attempt: whoever lost the j
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -137,12 +138,16 @@ def recover_expired(session: Session, *, now: datetime, max_crashes: int) -> lis
     expired = session.execute(
         select(Job.id, Job.attempt, Job.worker).where(Job.state == JobState.RUNNING, Job.lease_until < now)
     ).all()
+    recovered = []
     for job_id, attempt, worker in expired:
         reason = f"worker {worker} gave no sign of life"
-        hand_back(
-            session, Claim(job_id, attempt), reason=reason, crashed=True, max_crashes=max_crashes, now=now
-        )
-    return [row.id for row in expired]
+        # The job may have moved on since it was read: then there is nothing to recover.
+        with suppress(LeaseLostError):
+            hand_back(
+                session, Claim(job_id, attempt), reason=reason, crashed=True, max_crashes=max_crashes, now=now
+            )
+            recovered.append(job_id)
+    return recovered
 
 
 def cancel(session: Session, job_id: str, now: datetime) -> Job:

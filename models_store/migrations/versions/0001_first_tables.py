@@ -82,7 +82,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(length=32), nullable=False),
         sa.Column("spec", sa.JSON(), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
-        sa.Column("queue", sa.String(length=8), nullable=False),
+        sa.Column("queue", sa.String(length=16), nullable=False),
         sa.Column("parent_id", sa.String(length=40), nullable=True),
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("stage", sa.String(length=64), nullable=False),

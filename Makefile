@@ -1,0 +1,40 @@
+# Everything sets itself up: a virtual environment in .venv, made anew when the dependencies change.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test test-slow bench lint format clean
+
+demo: $(READY)  ## See it work; IMAGE=path.tif takes an image of your own.
+	$(BIN)/python -m demo $(if $(IMAGE),"$(IMAGE)")
+
+test: lint  ## Linters, types, import contracts, tests.
+	$(BIN)/pytest -n 2 -m "not slow"
+
+test-slow: $(READY)  ## The tests that take minutes.
+	$(BIN)/pytest -m slow
+
+bench: $(READY)  ## Quality and speed; PPN2V_SRC=folder compares with the published code.
+	$(BIN)/python -m benchmarks
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Some systems ship Python without venv; their package manager has it.
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("ClearScope needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { apt-get update && apt-get install -y python3-venv; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[embedded,dev]'
+	touch $(READY)
+
+clean:
+	rm -rf $(VENV) .cache demo-output bench-output

@@ -1,0 +1,121 @@
+"""The clearscope command."""
+
+import ipaddress
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+
+from app.client import Client, Document
+from app.progress import show_job, stage_bars
+from models_store.contracts.states import OutputDtype, Preset, Reuse
+from models_store.errors import ClearScopeError, InvalidRequestError
+from models_store.settings import Settings
+
+cli = typer.Typer(
+    name="clearscope",
+    help="Take the noise out of microscope images.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+DEFAULT_SERVER = "http://127.0.0.1:8000"
+
+PresetOption = Annotated[Preset, typer.Option(help="Training budget.")]
+SeedOption = Annotated[int, typer.Option(min=0, help="The same seed gives the same result.")]
+
+
+def main() -> None:
+    """Run the command; an error that the user can act on is one line."""
+    try:
+        cli()
+    except ClearScopeError as error:
+        Console(stderr=True).print(f"[bold red]Error:[/] {error.detail}", highlight=False, soft_wrap=True)
+        sys.exit(1)
+
+
+@cli.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Where images, models and results are kept.")] = None,
+) -> None:
+    """Serve the API on this machine, with a worker inside: SQLite, a local folder, nothing else."""
+    given: dict[str, Any] = {"host": host, "port": port, "data_dir": data_dir}
+    settings = Settings(**{name: value for name, value in given.items() if value is not None})
+    _require_loopback(settings.host)
+    try:
+        import uvicorn  # noqa: PLC0415  # the command line works where no server is installed
+
+        from app.embedded import create_embedded_app  # noqa: PLC0415  # the same
+    except ModuleNotFoundError as missing:
+        _not_installed(missing)
+    uvicorn.run(create_embedded_app(settings), host=settings.host, port=settings.port)
+
+
+@cli.command()
+def submit(
+    images: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="TIFF files.")],
+    server: Annotated[
+        str, typer.Option(envvar="CLEARSCOPE_SERVER", help="Address of the server.")
+    ] = DEFAULT_SERVER,
+    microscope: Annotated[str | None, typer.Option(help="Whose images these are; made if new.")] = None,
+    profile: Annotated[str | None, typer.Option(help="Acquisition profile of the microscope.")] = None,
+    preset: PresetOption = Preset.FAST,
+    reuse: Annotated[Reuse, typer.Option(help="What the server may reuse of this microscope.")] = Reuse.NONE,
+    dtype: Annotated[OutputDtype, typer.Option(help="Pixel type of the result.")] = OutputDtype.FLOAT32,
+    seed: SeedOption = 0,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the result and download it.")] = False,
+    output: Annotated[Path, typer.Option(file_okay=False, help="Where results are downloaded to.")] = Path(),
+) -> None:
+    """Upload images to a server and have them denoised together, as one job."""
+    console = Console()
+    with Client(server) as client:
+        if microscope is not None:
+            client.ensure_microscope(microscope)
+        uploaded = [client.upload(path, microscope=microscope, profile=profile) for path in images]
+        spec = {
+            "kind": "denoise",
+            "image_ids": [image["id"] for image in uploaded],
+            "preset": preset,
+            "reuse": reuse,
+            "output_dtype": dtype,
+            "seed": seed,
+        }
+        job = client.submit(spec)
+        console.print(f"job {job['id']}", highlight=False)
+        if wait:
+            _await_result(client, job, output, console)
+
+
+def _await_result(client: Client, job: Document, output: Path, console: Console) -> None:
+    with stage_bars(console) as show:
+        job = client.wait(job["id"], show_job(show))
+    if job["state"] != "succeeded":
+        reason = job["error"]["detail"] if job["error"] else "nobody waits for it any more"
+        raise InvalidRequestError(f"job {job['id']} {job['state']}: {reason}")
+    output.mkdir(parents=True, exist_ok=True)
+    for artifact in job["result"]["artifacts"]:
+        client.download(artifact["href"], output / artifact["name"])
+        console.print(f"{output / artifact['name']}", highlight=False)
+
+
+def _require_loopback(host: str) -> None:
+    """Refuse to serve everyone: there is no authentication yet."""
+    try:
+        is_loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        is_loopback = False
+    if not is_loopback:
+        raise InvalidRequestError(
+            f"host {host}: this server knows no users yet, so it listens on loopback only (127.0.0.1, ::1); "
+            "put a proxy that authenticates in front of it"
+        )
+
+
+def _not_installed(missing: ModuleNotFoundError) -> NoReturn:
+    raise InvalidRequestError(
+        f"{missing.name} is not installed; install everything with: pip install 'clearscope[embedded]'"
+    ) from missing

@@ -1,0 +1,136 @@
+"""A client of the API, for the command line and the demo."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx
+
+from models_store.errors import ClearScopeError
+
+UPLOAD_CHUNK_BYTES = 1024**2
+ENDED = {"succeeded", "failed", "cancelled"}
+
+Document = dict[str, Any]
+
+
+class ServerRefusedError(ClearScopeError):
+    """The server answered with a problem; its detail says what is wrong."""
+
+    code = "server-refused"
+
+    def __init__(self, detail: str, status: int) -> None:
+        super().__init__(detail)
+        self.status = status
+
+
+class ServerUnreachableError(ClearScopeError):
+    code = "server-unreachable"
+
+
+class Client:
+    """Talks to one server. A context manager."""
+
+    def __init__(self, server: str, *, poll_s: float = 0.5, patience_s: float = 60.0) -> None:
+        """`patience_s`: how long a job is still waited for while its server does not answer."""
+        self._http = httpx.Client(base_url=server, timeout=httpx.Timeout(30.0, write=None))
+        self._server = server
+        self._poll_s = poll_s
+        self._patience_s = patience_s
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def ensure_microscope(self, name: str) -> Document:
+        """Find a microscope by its name, or create it."""
+        try:
+            return self._call("GET", f"/v1/microscopes/{quote(name, safe='')}")
+        except ServerRefusedError as refusal:
+            if refusal.status != httpx.codes.NOT_FOUND:
+                raise
+        return self._call("POST", "/v1/microscopes", json={"name": name})
+
+    def upload(self, path: Path, *, microscope: str | None = None, profile: str | None = None) -> Document:
+        """Upload a file, streamed."""
+        query = {"filename": path.name, "microscope": microscope, "profile": profile}
+        present = {key: value for key, value in query.items() if value is not None}
+        headers = {"Content-Length": str(path.stat().st_size)}
+        return self._call("POST", "/v1/images", params=present, content=_chunks(path), headers=headers)
+
+    def submit(self, spec: Document) -> Document:
+        return self._call("POST", "/v1/jobs", json=spec)
+
+    def job(self, job_id: str) -> Document:
+        return self._call("GET", f"/v1/jobs/{job_id}")
+
+    def get(self, path: str) -> Document:
+        return self._call("GET", path)
+
+    def wait(self, job_id: str, on_progress: Callable[[Document], None]) -> Document:
+        """Follow a job to its end; a server that restarts meanwhile is waited for."""
+        answered_s = time.monotonic()
+        while True:
+            try:
+                job = self.job(job_id)
+            except ServerUnreachableError:
+                if time.monotonic() - answered_s > self._patience_s:
+                    raise
+            else:
+                answered_s = time.monotonic()
+                on_progress(job)
+                if job["state"] in ENDED:
+                    return job
+            time.sleep(self._poll_s)
+
+    def download(self, href: str, target: Path) -> None:
+        """Download a file; it appears whole or not at all."""
+        partial = target.with_name(target.name + ".part")
+        try:
+            with self._http.stream("GET", href) as response:
+                if response.is_error:
+                    response.read()
+                    raise _refusal(response)
+                with partial.open("wb") as file:
+                    file.writelines(response.iter_bytes())
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+        partial.replace(target)
+
+    def _call(self, method: str, path: str, **request: Any) -> Document:  # noqa: ANN401  # httpx's arguments
+        try:
+            response = self._http.request(method, path, **request)
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+        if response.is_error:
+            raise _refusal(response)
+        document: Document = response.json()
+        return document
+
+    def _unreachable(self, error: httpx.TransportError) -> ServerUnreachableError:
+        return ServerUnreachableError(
+            f"no answer from {self._server} ({error}); start a server with `clearscope serve`, "
+            f"or name another one with --server"
+        )
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(UPLOAD_CHUNK_BYTES):
+            yield chunk
+
+
+def _refusal(response: httpx.Response) -> ServerRefusedError:
+    try:
+        problem = response.json()
+        detail = f"{problem['title']}: {problem['detail']}"
+    except (ValueError, KeyError, TypeError):
+        detail = f"{response.status_code} {response.reason_phrase}"
+    return ServerRefusedError(detail, response.status_code)

@@ -1,0 +1,72 @@
+"""What a route may ask for."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Protocol
+
+from fastapi import Depends, Header, Query, Request
+from sqlalchemy.orm import Session
+
+from models_store.blobs import Blobs
+from models_store.identity import Clock
+from models_store.repositories.pages import PageRequest
+from models_store.session import Database
+from models_store.settings import Settings
+
+
+class Dispatcher(Protocol):
+    """Wakes workers. A lost notice is harmless: the database is the truth."""
+
+    def notify(self, job_ids: Sequence[str]) -> None:
+        """Say that these jobs are queued."""
+        ...
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything that the composition root made."""
+
+    settings: Settings
+    database: Database
+    blobs: Blobs
+    clock: Clock
+    dispatcher: Dispatcher
+
+
+def services(request: Request) -> Services:
+    found: Services = request.app.state.services
+    return found
+
+
+def _reading(request: Request) -> Iterator[Session]:
+    with services(request).database.read() as session:
+        yield session
+
+
+def _writing(request: Request) -> Iterator[Session]:
+    with services(request).database.write() as session:
+        yield session
+
+
+def _page(
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    cursor: Annotated[str | None, Query(description="From the Link header of the previous page.")] = None,
+) -> PageRequest:
+    return PageRequest(limit, cursor)
+
+
+# A session's scope is the function: it commits before the answer is sent, so that a client who acts on the
+# answer at once finds what it says.
+Reading = Annotated[Session, Depends(_reading, scope="function")]
+Writing = Annotated[Session, Depends(_writing, scope="function")]
+Provided = Annotated[Services, Depends(services)]
+PageQuery = Annotated[PageRequest, Depends(_page)]
+IdempotencyHeader = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        description="Send the same key again after a lost answer: the same request is carried out once.",
+    ),
+]

@@ -1,0 +1,52 @@
+"""Progress bars, one for each stage of a job."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+STAGE_TITLES = {
+    "n2v": "N2V network",
+    "noise_model": "Noise model",
+    "pn2v": "PN2V network",
+    "predict": "Prediction",
+}
+
+ShowStage = Callable[[str, float, str], None]
+"""Takes a stage, the fraction of it that is done, and a line of what is being done."""
+
+
+@contextmanager
+def stage_bars(console: Console) -> Iterator[ShowStage]:
+    """Show a bar for each stage; a stage gets its bar when it is first heard of."""
+    bars: dict[str, TaskID] = {}
+    columns = (
+        TextColumn("{task.description:<14}"),
+        BarColumn(bar_width=36),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+        TextColumn("[dim]{task.fields[status]}"),
+    )
+    with Progress(*columns, console=console) as progress:
+
+        def show(stage: str, fraction: float, status: str) -> None:
+            if stage not in bars:
+                title = STAGE_TITLES.get(stage, stage)
+                bars[stage] = progress.add_task(title, total=1.0, start=False, status=status)
+            if fraction > 0 and not progress.tasks[bars[stage]].started:
+                progress.start_task(bars[stage])
+            progress.update(bars[stage], completed=fraction, status=status)
+
+        yield show
+
+
+def show_job(show: ShowStage) -> Callable[[dict[str, Any]], None]:
+    """Give a callback that shows a job document."""
+
+    def on_progress(job: dict[str, Any]) -> None:
+        for stage in job["stages"] or [job]:
+            show(stage["stage"], stage["progress"], stage["status"])
+
+    return on_progress

@@ -1,0 +1,146 @@
+"""Jobs: post, look, cancel, retry."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, BackgroundTasks, Body, Query, Request, Response
+from pydantic import BaseModel
+from sqlalchemy.orm import Session
+
+from app.dependencies import IdempotencyHeader, PageQuery, Provided, Reading, Writing
+from app.documents import EventDocument, JobDocument
+from app.paging import link_next_page
+from models_store import submission
+from models_store.contracts.jobs import DenoiseSpec, JobSpec, job_spec
+from models_store.contracts.plans import PlanStep
+from models_store.contracts.states import JobState
+from models_store.repositories import idempotency, job_lifecycle, jobs
+from models_store.tables import Artifact, Job
+
+router = APIRouter(prefix="/jobs", tags=["jobs"])
+
+IMAGE_ID = "img_0123456789abcdef0123456789abcdef"
+Spec = Annotated[
+    JobSpec,
+    Body(
+        openapi_examples={
+            "denoise": {
+                "summary": "Denoise one image with nothing but itself",
+                "value": {"kind": "denoise", "image_ids": [IMAGE_ID], "preset": "fast"},
+            },
+            "reuse": {
+                "summary": "Denoise with the noise model that the microscope has already",
+                "value": {"kind": "denoise", "image_ids": [IMAGE_ID], "reuse": "noise_model"},
+            },
+            "train": {
+                "summary": "Train an N2V network",
+                "value": {"kind": "train", "image_ids": [IMAGE_ID], "method": "n2v"},
+            },
+        }
+    ),
+]
+
+
+class Preflight(BaseModel):
+    """What a job would do."""
+
+    plan: list[PlanStep]
+
+
+@router.post("", status_code=202)
+def create_job(
+    spec: Spec,
+    session: Writing,
+    provided: Provided,
+    response: Response,
+    background: BackgroundTasks,
+    idempotency_key: IdempotencyHeader = None,
+) -> JobDocument:
+    """Post a job. It is queued; its document says how it goes."""
+    body_sha256 = hashlib.sha256(job_spec.dump_json(spec)).hexdigest()
+    job_id = idempotency.find_answer(session, "jobs", idempotency_key, body_sha256)
+    if job_id is None:
+        now = provided.clock()
+        job_id = submission.submit(session, spec, now).id
+        idempotency.record_answer(session, "jobs", idempotency_key, body_sha256, job_id, now)
+    job = jobs.get_job(session, job_id)
+    response.headers["Location"] = f"/v1/jobs/{job_id}"
+    background.add_task(provided.dispatcher.notify, _family(job))
+    return _document(session, job)
+
+
+@router.post("/preflight")
+def preflight(spec: Spec, session: Reading) -> Preflight:
+    """Check a job and show its plan without posting it."""
+    profile = submission.check(session, spec)
+    if not isinstance(spec, DenoiseSpec):
+        return Preflight(plan=[])
+    return Preflight(plan=submission.plan_for(session, spec, profile).steps)
+
+
+@router.get("")
+def list_jobs(
+    session: Reading,
+    page: PageQuery,
+    request: Request,
+    response: Response,
+    state: JobState | None = None,
+    kind: str | None = None,
+) -> list[JobDocument]:
+    """List jobs, newest first; their stages are found in their documents."""
+    found = jobs.list_jobs(session, page, state=state, kind=kind)
+    link_next_page(found.next_cursor, request, response)
+    return _documents(session, found.rows)
+
+
+@router.get("/{job_id}")
+def get_job(job_id: str, session: Reading) -> JobDocument:
+    """Get a job: state, progress, plan, stages, and what it made."""
+    return _document(session, jobs.get_job(session, job_id))
+
+
+@router.get("/{job_id}/events")
+def list_events(
+    job_id: str,
+    session: Reading,
+    after: Annotated[int, Query(ge=0, description="Number of the last event that is known already.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+) -> list[EventDocument]:
+    """List what happened to a job and its stages, oldest first."""
+    jobs.get_job(session, job_id)
+    return [EventDocument.of(row) for row in jobs.list_events(session, job_id, after, limit)]
+
+
+@router.post("/{job_id}/cancel")
+def cancel_job(job_id: str, session: Writing, provided: Provided) -> JobDocument:
+    """Cancel a job with all its stages; a worker that computes one of them stops within 2 s."""
+    job = job_lifecycle.cancel(session, job_id, provided.clock())
+    return _document(session, job)
+
+
+@router.post("/{job_id}/retry", status_code=202)
+def retry_job(job_id: str, session: Writing, provided: Provided, background: BackgroundTasks) -> JobDocument:
+    """Queue a failed or cancelled job again; what it has computed already stays."""
+    job = job_lifecycle.retry(session, job_id, provided.clock())
+    background.add_task(provided.dispatcher.notify, _family(job))
+    return _document(session, job)
+
+
+def _document(session: Session, job: Job) -> JobDocument:
+    return _documents(session, [job])[0]
+
+
+def _documents(session: Session, rows: Sequence[Job]) -> list[JobDocument]:
+    made_by: dict[str, list[Artifact]] = defaultdict(list)
+    for artifact in jobs.list_artifacts(session, [job_id for row in rows for job_id in _family(row)]):
+        made_by[artifact.job_id].append(artifact)
+    return [
+        JobDocument.of(row, [artifact for job_id in _family(row) for artifact in made_by[job_id]])
+        for row in rows
+    ]
+
+
+def _family(job: Job) -> list[str]:
+    return [job.id, *(stage.id for stage in job.stages)]

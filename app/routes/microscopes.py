@@ -1,0 +1,105 @@
+"""Microscopes and their acquisition profiles."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.dependencies import PageQuery, Provided, Reading, Writing
+from app.documents import MicroscopeDocument, ProfileDocument
+from app.paging import link_next_page
+from models_store.repositories import microscopes
+
+router = APIRouter(prefix="/microscopes", tags=["microscopes"])
+
+# A name may stand in a URL's path, so it has no slash.
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\s/]([^/]*[^\s/])?$")]
+
+
+class NewMicroscope(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"name": "Spinning disc 2", "description": "Room 3.14"}]},
+    )
+
+    name: Name
+    description: Annotated[str, Field(max_length=2000)] = ""
+
+
+class NewProfile(BaseModel):
+    """Everything that decides the noise of an image; what is not known stays out."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"name": "16 bit, slow scan", "camera": "sCMOS", "gain": 0.46, "exposure_ms": 20}]
+        },
+    )
+
+    name: Name
+    camera: Annotated[str, Field(max_length=200)] | None = None
+    readout_mode: Annotated[str, Field(max_length=200)] | None = None
+    gain: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    binning: Annotated[int, Field(ge=1, le=64)] | None = None
+    exposure_ms: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    bit_depth: Annotated[int, Field(ge=1, le=64)] | None = None
+    offset_adu: Annotated[float, Field(allow_inf_nan=False)] | None = None
+
+
+@router.post("", status_code=201)
+def create_microscope(
+    new: NewMicroscope, session: Writing, provided: Provided, response: Response
+) -> MicroscopeDocument:
+    """Register a microscope."""
+    row = microscopes.create_microscope(
+        session, name=new.name, description=new.description, now=provided.clock()
+    )
+    response.headers["Location"] = f"/v1/microscopes/{row.id}"
+    return MicroscopeDocument.of(row)
+
+
+@router.get("")
+def list_microscopes(
+    session: Reading, page: PageQuery, request: Request, response: Response
+) -> list[MicroscopeDocument]:
+    """List microscopes, newest first."""
+    found = microscopes.list_microscopes(session, page)
+    link_next_page(found.next_cursor, request, response)
+    return [MicroscopeDocument.of(row) for row in found.rows]
+
+
+@router.get("/{microscope}")
+def get_microscope(microscope: str, session: Reading) -> MicroscopeDocument:
+    """Get a microscope by its id or its name."""
+    return MicroscopeDocument.of(microscopes.find_microscope(session, microscope))
+
+
+@router.post("/{microscope}/profiles", status_code=201)
+def create_profile(
+    microscope: str, new: NewProfile, session: Writing, provided: Provided, response: Response
+) -> ProfileDocument:
+    """Register an acquisition profile of a microscope."""
+    owner = microscopes.find_microscope(session, microscope)
+    acquisition = new.model_dump(exclude={"name"})
+    row = microscopes.create_profile(
+        session, owner, name=new.name, acquisition=acquisition, now=provided.clock()
+    )
+    response.headers["Location"] = f"/v1/microscopes/{owner.id}/profiles/{row.id}"
+    return ProfileDocument.of(row)
+
+
+@router.get("/{microscope}/profiles")
+def list_profiles(
+    microscope: str, session: Reading, page: PageQuery, request: Request, response: Response
+) -> list[ProfileDocument]:
+    """List the acquisition profiles of a microscope, newest first."""
+    found = microscopes.list_profiles(session, microscopes.find_microscope(session, microscope), page)
+    link_next_page(found.next_cursor, request, response)
+    return [ProfileDocument.of(row) for row in found.rows]
+
+
+@router.get("/{microscope}/profiles/{profile}")
+def get_profile(microscope: str, profile: str, session: Reading) -> ProfileDocument:
+    """Get an acquisition profile by its id or its name."""
+    owner = microscopes.find_microscope(session, microscope)
+    return ProfileDocument.of(microscopes.find_profile(session, owner, profile))

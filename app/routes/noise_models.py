@@ -1,0 +1,117 @@
+"""Noise models: lists, import and export of the published format, activation."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+
+from app.dependencies import PageQuery, Provided, Reading, Writing
+from app.documents import NoiseModelDocument
+from app.origins import MicroscopeQuery, ProfileQuery, matching_profiles, named_profile
+from app.paging import link_next_page
+from models_store.contracts.noise_models import NoiseModelParameters
+from models_store.contracts.states import NoiseModelOrigin
+from models_store.errors import InvalidRequestError, NoiseModelInvalidError
+from models_store.published_noise_models import MAX_FILE_BYTES, read_published, write_published
+from models_store.repositories import noise_models
+
+router = APIRouter(prefix="/noise-models", tags=["noise models"])
+
+
+NPZ_BODY = {
+    "requestBody": {
+        "required": True,
+        "description": "The bytes of an .npz file with trained_weight, min_signal, max_signal, min_sigma.",
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+
+
+@router.get("")
+def list_noise_models(  # one parameter for each of the API's
+    session: Reading,
+    page: PageQuery,
+    request: Request,
+    response: Response,
+    microscope: MicroscopeQuery = None,
+    profile: ProfileQuery = None,
+    active_at: Annotated[
+        datetime | None, Query(description="Only the versions that were active at this time.")
+    ] = None,
+) -> list[NoiseModelDocument]:
+    """List noise models, newest first."""
+    profile_ids = matching_profiles(session, microscope, profile)
+    if active_at is not None:
+        if profile_ids is None:
+            raise InvalidRequestError("active_at: name a microscope too; each of its profiles has one active")
+        rows = [noise_models.active_noise_model(session, each, active_at) for each in profile_ids]
+        return [NoiseModelDocument.of(row) for row in rows if row is not None]
+    found = noise_models.list_noise_models(session, page, profile_ids=profile_ids)
+    link_next_page(found.next_cursor, request, response)
+    return [NoiseModelDocument.of(row) for row in found.rows]
+
+
+@router.post("/import", status_code=201, openapi_extra=NPZ_BODY)
+async def import_noise_model(
+    request: Request,
+    response: Response,
+    provided: Provided,
+    microscope: MicroscopeQuery = None,
+    profile: ProfileQuery = None,
+) -> NoiseModelDocument:
+    """Import a noise model in the published format; it becomes the active one of its profile."""
+    content = await _receive(request)
+
+    def register() -> NoiseModelDocument:
+        parameters = read_published(content)
+        now = provided.clock()
+        with provided.database.write() as session:
+            owner = named_profile(session, microscope, profile, now)
+            row = noise_models.create_noise_model(
+                session,
+                profile_id=owner.id if owner else None,
+                origin=NoiseModelOrigin.IMPORT,
+                parameters=NoiseModelParameters.model_validate(parameters),
+                fit_quality={},
+                job_id=None,
+                now=now,
+            )
+            return NoiseModelDocument.of(row)
+
+    document = await run_in_threadpool(register)
+    response.headers["Location"] = f"/v1/noise-models/{document.id}"
+    return document
+
+
+@router.get("/{noise_model_id}")
+def get_noise_model(noise_model_id: str, session: Reading) -> NoiseModelDocument:
+    """Get a noise model: parameters, valid signal range, and how well it fits."""
+    return NoiseModelDocument.of(noise_models.get_noise_model(session, noise_model_id))
+
+
+@router.get("/{noise_model_id}/export", response_class=Response)
+def export_noise_model(noise_model_id: str, session: Reading) -> Response:
+    """Download a noise model in the published format (.npz)."""
+    row = noise_models.get_noise_model(session, noise_model_id)
+    headers = {"Content-Disposition": f'attachment; filename="{row.id}.npz"'}
+    return Response(write_published(row.parameters), media_type="application/zip", headers=headers)
+
+
+@router.post("/{noise_model_id}/activate")
+def activate_noise_model(noise_model_id: str, session: Writing, provided: Provided) -> NoiseModelDocument:
+    """Make a version the active one of its profile."""
+    row = noise_models.get_noise_model(session, noise_model_id)
+    noise_models.activate(session, row, provided.clock())
+    return NoiseModelDocument.of(row)
+
+
+async def _receive(request: Request) -> bytes:
+    content = bytearray()
+    async for chunk in request.stream():
+        content += chunk
+        if len(content) > MAX_FILE_BYTES:
+            raise NoiseModelInvalidError(
+                f"the file has more than {MAX_FILE_BYTES} bytes: it is no noise model"
+            )
+    return bytes(content)

@@ -1,0 +1,102 @@
+"""Posting a job: checks it against what is stored, plans it, and inserts it."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from models_store.contracts.jobs import (
+    BootstrapNoiseModelSpec,
+    DenoiseSpec,
+    JobSpec,
+    MadeByJob,
+    PredictSpec,
+    Reference,
+    TrainSpec,
+)
+from models_store.contracts.states import Method
+from models_store.errors import InvalidRequestError
+from models_store.identity import new_id
+from models_store.planner import Plan, Registry, plan_denoise
+from models_store.repositories.images import get_images
+from models_store.repositories.jobs import create_composite_job, create_job, get_job
+from models_store.repositories.networks import get_network, newest_network
+from models_store.repositories.noise_models import active_noise_model, get_noise_model
+from models_store.tables import Image, Job, Profile
+
+
+def submit(session: Session, spec: JobSpec, now: datetime) -> Job:
+    """Insert a job; nothing is inserted if it names anything that is not there."""
+    profile = check(session, spec)
+    job_id = new_id("job")
+    profile_id = profile.id if profile else None
+    if isinstance(spec, DenoiseSpec):
+        plan = plan_for(session, spec, profile)
+        return create_composite_job(
+            session, job_id=job_id, spec=spec, plan=plan, profile_id=profile_id, now=now
+        )
+    return create_job(session, job_id=job_id, spec=spec, profile_id=profile_id, now=now)
+
+
+def check(session: Session, spec: JobSpec) -> Profile | None:
+    """Raise if the job cannot be carried out as it stands; give its images' common profile."""
+    profile = _common_profile(get_images(session, spec.image_ids))
+    if spec_noise_model := getattr(spec, "noise_model", None):
+        _check_reference(session, spec_noise_model, get_noise_model)
+    if isinstance(spec, TrainSpec):
+        _check_training(session, spec)
+    if isinstance(spec, PredictSpec | BootstrapNoiseModelSpec):
+        _check_reference(session, spec.network, get_network)
+    if isinstance(spec, PredictSpec) and spec.compare_with is not None:
+        _check_reference(session, spec.compare_with, get_network)
+    return profile
+
+
+def plan_for(session: Session, spec: DenoiseSpec, profile: Profile | None) -> Plan:
+    return plan_denoise(spec, _registry(session, spec, profile), lambda: new_id("job"))
+
+
+def _check_training(session: Session, spec: TrainSpec) -> None:
+    if spec.method is Method.PN2V and spec.noise_model is None:
+        raise InvalidRequestError("noise_model: PN2V needs one; name it, or train with method n2v")
+    if spec.method is Method.N2V and spec.noise_model is not None:
+        raise InvalidRequestError("noise_model: N2V uses none; leave it out, or train with method pn2v")
+    if spec.start is not None:
+        _check_reference(session, spec.start, get_network)
+
+
+def _check_reference(
+    session: Session, reference: Reference, get_stored: Callable[[Session, str], object]
+) -> None:
+    if isinstance(reference, MadeByJob):
+        get_job(session, reference.job)
+    else:
+        get_stored(session, reference)
+
+
+def _common_profile(images: list[Image]) -> Profile | None:
+    profiles = {image.profile_id: image.profile for image in images}
+    if len(profiles) > 1:
+        names = sorted(_call(profile) or "none" for profile in profiles.values())
+        raise InvalidRequestError(
+            f"image_ids: the images of one job share noise model and network, so they must come from one "
+            f"acquisition profile, not from {', '.join(names)}; post a job for each"
+        )
+    return next(iter(profiles.values()))
+
+
+def _registry(session: Session, spec: DenoiseSpec, profile: Profile | None) -> Registry:
+    if profile is None:
+        return Registry(profile=None)
+    noise_model = active_noise_model(session, profile.id)
+    network = newest_network(session, profile.id, Method.PN2V, spec.preset)
+    return Registry(
+        profile=_call(profile),
+        noise_model_id=noise_model.id if noise_model else None,
+        network_id=network.id if network else None,
+        network_noise_model_id=network.noise_model_id if network else None,
+    )
+
+
+def _call(profile: Profile | None) -> str | None:
+    return f"{profile.microscope.name} / {profile.name}" if profile else None

@@ -1,0 +1,186 @@
+"""Uploading images over HTTP, good ones and bad ones."""
+
+import hashlib
+import io
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from tests.server_process import ServerProcess
+
+
+def upload(api: httpx.Client, content: bytes, **query: str) -> httpx.Response:
+    return api.post("/v1/images", params={"filename": "image.tif", **query}, content=content)
+
+
+def tiff(array: np.ndarray, **options: Any) -> bytes:
+    file = io.BytesIO()
+    tifffile.imwrite(file, array, **options)
+    return file.getvalue()
+
+
+def assert_problem(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    problem: dict[str, Any] = response.json()
+    assert problem["type"] == f"urn:clearscope:problem:{code}"
+    assert problem["status"] == status
+    assert problem["detail"]
+    return problem
+
+
+def test_upload_tells_what_the_image_is(api: httpx.Client, noisy_tiff: Path) -> None:
+    content = noisy_tiff.read_bytes()
+    response = upload(api, content)
+    assert response.status_code == 201
+    document = response.json()
+    assert response.headers["location"] == f"/v1/images/{document['id']}"
+    assert document["sha256"] == hashlib.sha256(content).hexdigest()
+    assert document["size_bytes"] == len(content)
+    header = document["header"]
+    assert (header["axes"], header["shape"], header["dtype"]) == ("YX", [96, 80], "uint16")
+    assert api.get(response.headers["location"]).json() == document
+
+
+def test_content_comes_back_whole_in_parts_and_conditionally(api: httpx.Client, noisy_tiff: Path) -> None:
+    content = noisy_tiff.read_bytes()
+    href = upload(api, content).json()["content_href"]
+    whole = api.get(href)
+    assert whole.content == content
+    part = api.get(href, headers={"Range": "bytes=10-19"})
+    assert (part.status_code, part.content) == (206, content[10:20])
+    assert part.headers["content-range"] == f"bytes 10-19/{len(content)}"
+    beyond = api.get(href, headers={"Range": f"bytes={len(content)}-"})
+    assert beyond.status_code == 416
+    known = api.get(href, headers={"If-None-Match": whole.headers["etag"]})
+    assert (known.status_code, known.content) == (304, b"")
+
+
+def test_preview_is_a_picture_of_the_image(api: httpx.Client, noisy_tiff: Path) -> None:
+    href = upload(api, noisy_tiff.read_bytes()).json()["preview_href"]
+    preview_yx = np.asarray(Image.open(io.BytesIO(api.get(href).content)))
+    observation_yx = tifffile.imread(noisy_tiff)
+    assert preview_yx.shape == observation_yx.shape
+    assert np.corrcoef(preview_yx.ravel(), observation_yx.ravel())[0, 1] > 0.9
+
+
+def test_delete_removes_the_image(api: httpx.Client, server: ServerProcess, noisy_tiff: Path) -> None:
+    document = upload(api, noisy_tiff.read_bytes()).json()
+    stored = list((server.data_dir / "blobs").rglob(f"*{document['id']}*/*"))
+    assert len(stored) == 2
+    assert api.delete(f"/v1/images/{document['id']}").status_code == 204
+    assert_problem(api.get(f"/v1/images/{document['id']}"), 404, "not-found")
+    assert not any(path.exists() for path in stored)
+
+
+def test_list_pages_through_all_images_of_a_microscope(api: httpx.Client, noisy_tiff: Path) -> None:
+    api.post("/v1/microscopes", json={"name": "paging scope"})
+    ids = [upload(api, noisy_tiff.read_bytes(), microscope="paging scope").json()["id"] for _ in range(5)]
+    upload(api, noisy_tiff.read_bytes())
+    seen: list[str] = []
+    url = "/v1/images?microscope=paging%20scope&limit=2"
+    while url:
+        page = api.get(url)
+        assert len(page.json()) <= 2
+        seen += [image["id"] for image in page.json()]
+        url = str(page.links.get("next", {}).get("url", ""))
+    assert seen == ids[::-1]
+
+
+def test_the_same_upload_sent_again_is_the_same_image(api: httpx.Client, noisy_tiff: Path) -> None:
+    content = noisy_tiff.read_bytes()
+    headers = {"Idempotency-Key": "upload-1"}
+    params = {"filename": "a.tif"}
+    first = api.post("/v1/images", params=params, content=content, headers=headers)
+    again = api.post("/v1/images", params=params, content=content, headers=headers)
+    assert first.json() == again.json()
+    other = tiff(np.arange(4096, dtype=np.uint16).reshape(64, 64))
+    assert_problem(
+        api.post("/v1/images", params=params, content=other, headers=headers), 422, "idempotency-mismatch"
+    )
+
+
+WRONG_KINDS = {
+    "rgb": (tiff(np.zeros((32, 32, 3), np.uint8), photometric="rgb"), 415, "image-unsupported", "RGB"),
+    "complex": (tiff(np.ones((32, 32), np.complex64)), 415, "image-unsupported", "complex"),
+    "constant": (tiff(np.full((32, 32), 7, np.uint16)), 422, "image-content", "same value"),
+    "all NaN": (tiff(np.full((32, 32), np.nan, np.float32)), 422, "image-content", "finite"),
+    "PNG": (b"\x89PNG\r\n\x1a\n" + bytes(100), 415, "image-unsupported", "TIFF"),
+    "no image": (b"measured on a Monday", 422, "image-corrupt", ""),
+    "truncated": (tiff(np.arange(4096, dtype=np.uint16).reshape(64, 64))[:600], 422, "image-corrupt", ""),
+    "empty": (b"", 422, "image-corrupt", "empty"),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG_KINDS)
+def test_wrong_kind_of_image_is_refused_with_a_reason(
+    api: httpx.Client, server: ServerProcess, kind: str
+) -> None:
+    content, status, code, word = WRONG_KINDS[kind]
+    problem = assert_problem(upload(api, content), status, code)
+    assert word.lower() in problem["detail"].lower()
+    assert not list((server.data_dir / "blobs" / "uploads").rglob("*.*"))
+
+
+def test_broken_and_hostile_files_are_refused_and_do_no_harm(
+    api: httpx.Client, server: ServerProcess, test_data: Path
+) -> None:
+    files = sorted((test_data / "bad").iterdir())
+    assert files
+    for path in files:
+        response = upload(api, path.read_bytes())
+        assert 400 <= response.status_code < 500, f"{path.name}: {response.text}"
+        assert response.json()["detail"], path.name
+    assert server.is_alive()
+    assert not [path for path in (server.data_dir / "blobs" / "uploads").rglob("*") if path.is_file()]
+
+
+def test_files_of_every_format_are_taken_or_refused_with_a_reason(api: httpx.Client, test_data: Path) -> None:
+    files = [path for path in sorted((test_data / "formats").rglob("*")) if path.suffix in {".tif", ".tiff"}]
+    assert len(files) > 100
+    taken = 0
+    for path in files:
+        response = upload(api, path.read_bytes())
+        if response.status_code == 201:
+            taken += 1
+            header = response.json()["header"]
+            assert header["shape"][-2:] == [header["height_px"], header["width_px"]], path.name
+            assert len(header["axes"]) == len(header["shape"]), path.name
+        else:
+            assert response.status_code in {415, 422}, f"{path.name}: {response.text}"
+            assert response.json()["detail"], path.name
+    assert taken > 40
+
+
+def test_an_upload_over_the_limit_is_refused_while_it_streams(tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path / "data", upload_limit_bytes="100000")
+    server.start()
+    try:
+        with httpx.Client(base_url=server.url) as api:
+            chunks = (bytes(10_000) for _ in range(1000))
+            streamed = api.post("/v1/images?filename=a.tif", content=chunks)
+            assert_problem(streamed, 413, "image-too-large")
+            declared = api.post("/v1/images?filename=a.tif", content=bytes(100_001))
+            assert_problem(declared, 413, "image-too-large")
+        assert not [path for path in (tmp_path / "data" / "blobs").rglob("*") if path.is_file()]
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize(
+    ("query", "where"),
+    [({}, "filename"), ({"filename": "a/b.tif"}, "filename"), ({"filename": "a.tif", "role": "x"}, "role")],
+)
+def test_wrong_parameters_are_named(api: httpx.Client, query: dict[str, str], where: str) -> None:
+    problem = assert_problem(api.post("/v1/images", params=query, content=b""), 422, "invalid-request")
+    assert where in problem["detail"]
+
+
+def test_an_unknown_microscope_is_named(api: httpx.Client, noisy_tiff: Path) -> None:
+    problem = assert_problem(upload(api, noisy_tiff.read_bytes(), microscope="nowhere"), 404, "not-found")
+    assert "nowhere" in problem["detail"]

@@ -1,0 +1,291 @@
+"""Jobs over HTTP: the whole path from a noisy image to a denoised one."""
+
+import hashlib
+import io
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import tifffile
+
+from tests.server_process import ServerProcess
+
+TINY = {"steps": 12, "features": 8, "samples": 16}
+LONG = {"steps": 100_000, "features": 8, "samples": 16}
+PATIENCE_S = 240.0
+
+Document = dict[str, Any]
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[ServerProcess]:
+    """A server that the test may kill."""
+    process = ServerProcess(tmp_path / "data", lease_s="3")
+    process.start()
+    yield process
+    process.stop()
+
+
+def upload(api: httpx.Client, path: Path, **query: str) -> str:
+    response = api.post("/v1/images", params={"filename": path.name, **query}, content=path.read_bytes())
+    assert response.status_code == 201, response.text
+    image_id: str = response.json()["id"]
+    return image_id
+
+
+def post(api: httpx.Client, **spec: Any) -> Document:
+    response = api.post("/v1/jobs", json=spec)
+    assert response.status_code == 202, response.text
+    document: Document = response.json()
+    assert response.headers["location"] == f"/v1/jobs/{document['id']}"
+    return document
+
+
+def wait_until(api: httpx.Client, job_id: str, condition: Callable[[Document], bool]) -> Document:
+    deadline_s = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline_s:
+        job: Document = api.get(f"/v1/jobs/{job_id}").json()
+        if condition(job):
+            return job
+        time.sleep(0.1)
+    pytest.fail(f"the job did not get there: {job}")
+
+
+def ended(job: Document) -> bool:
+    return job["state"] in {"succeeded", "failed", "cancelled"}
+
+
+def run(api: httpx.Client, **spec: Any) -> Document:
+    job = wait_until(api, post(api, **spec)["id"], ended)
+    assert job["state"] == "succeeded", job["error"]
+    return job
+
+
+def artifact(api: httpx.Client, job: Document, name: str) -> bytes:
+    found = next(each for each in job["result"]["artifacts"] if each["name"] == name)
+    content = api.get(found["href"]).content
+    assert hashlib.sha256(content).hexdigest() == found["sha256"]
+    assert len(content) == found["size"]
+    return content
+
+
+def actions(job: Document) -> dict[str, str]:
+    return {step["stage"]: step["action"] for step in job["plan"]}
+
+
+def test_a_noisy_image_comes_back_denoised(api: httpx.Client, noisy_tiff: Path) -> None:
+    image_id = upload(api, noisy_tiff)
+    queued = post(api, kind="denoise", image_ids=[image_id], budget=TINY)
+    assert [stage["stage"] for stage in queued["stages"]] == ["n2v", "noise_model", "pn2v", "predict"]
+    assert set(actions(queued).values()) == {"compute"}
+    job = wait_until(api, queued["id"], ended)
+    assert job["state"] == "succeeded", job["error"]
+    assert job["progress"] == 1.0
+    denoised_yx = tifffile.imread(io.BytesIO(artifact(api, job, "noisy_denoised.tif")))
+    observation_yx = tifffile.imread(noisy_tiff)
+    assert denoised_yx.shape == observation_yx.shape
+    assert denoised_yx.dtype == np.float32
+    assert np.isfinite(denoised_yx).all()
+    values = job["result"]["values"]
+    assert values["estimate"] in {"n2v", "prior_mean", "mmse"}
+    assert values["reason"]
+    noise_model = api.get(f"/v1/noise-models/{values['noise_model_id']}").json()
+    assert noise_model["origin"] == "bootstrap"
+    network = api.get(f"/v1/networks/{values['network_id']}").json()
+    assert network["method"] == "pn2v"
+    assert network["description"]["loss_history"]
+    events = [event["kind"] for event in api.get(f"/v1/jobs/{job['id']}/events").json()]
+    assert events.count("claimed") == 4
+    assert events[-1] == "succeeded"
+
+
+def test_the_next_image_of_a_microscope_reuses_what_is_there(api: httpx.Client, noisy_tiff: Path) -> None:
+    api.post("/v1/microscopes", json={"name": "reuse scope"})
+    first_image, second_image = (upload(api, noisy_tiff, microscope="reuse scope") for _ in range(2))
+    preflight = {"kind": "denoise", "image_ids": [first_image], "reuse": "network", "budget": TINY}
+    plan = api.post("/v1/jobs/preflight", json=preflight).json()["plan"]
+    assert {step["action"] for step in plan} == {"compute"}
+    first = run(api, **preflight)
+    assert set(actions(first).values()) == {"compute"}
+
+    with_noise_model = run(api, kind="denoise", image_ids=[second_image], reuse="noise_model", budget=TINY)
+    assert actions(with_noise_model) == {
+        "n2v": "skip",
+        "noise_model": "reuse",
+        "pn2v": "compute",
+        "predict": "compute",
+    }
+    assert "reuse scope" in next(s["why"] for s in with_noise_model["plan"] if s["stage"] == "noise_model")
+
+    with_network = run(api, kind="denoise", image_ids=[second_image], reuse="network", budget=TINY)
+    assert [stage["stage"] for stage in with_network["stages"]] == ["predict"]
+    reused = next(step["id"] for step in with_network["plan"] if step["stage"] == "pn2v")
+    assert reused == with_noise_model["result"]["values"]["network_id"]
+
+
+def test_the_same_seed_gives_the_same_result(api: httpx.Client, noisy_tiff: Path) -> None:
+    image_id = upload(api, noisy_tiff)
+    results = [
+        artifact(
+            api,
+            run(api, kind="denoise", image_ids=[image_id], budget=TINY, seed=seed),
+            "noisy_denoised.tif",
+        )
+        for seed in (3, 3, 4)
+    ]
+    assert results[0] == results[1]
+    assert results[0] != results[2]
+
+
+def test_stages_can_be_posted_one_by_one(api: httpx.Client, noisy_tiff: Path) -> None:
+    image_ids = [upload(api, noisy_tiff)]
+    train = post(api, kind="train", image_ids=image_ids, method="n2v", budget=TINY)
+    fit = post(api, kind="bootstrap_noise_model", image_ids=image_ids, network={"job": train["id"]})
+    fitted = wait_until(api, fit["id"], ended)
+    assert fitted["state"] == "succeeded", fitted["error"]
+    network_id = api.get(f"/v1/jobs/{train['id']}").json()["result"]["values"]["network_id"]
+    predicted = run(api, kind="predict", image_ids=image_ids, network=network_id, output_dtype="same")
+    denoised_yx = tifffile.imread(io.BytesIO(artifact(api, predicted, "noisy_denoised.tif")))
+    assert denoised_yx.dtype == np.uint16
+
+
+def test_cancelling_ends_the_computation(api: httpx.Client, server: ServerProcess, noisy_tiff: Path) -> None:
+    job = post(api, kind="denoise", image_ids=[upload(api, noisy_tiff)], budget=LONG)
+    wait_until(api, job["id"], lambda job: job["stages"][0]["progress"] > 0)
+    assert server.computing_processes()
+    cancelled = api.post(f"/v1/jobs/{job['id']}/cancel")
+    assert cancelled.json()["state"] == "cancelled"
+    deadline_s = time.monotonic() + 2
+    while server.computing_processes() and time.monotonic() < deadline_s:
+        time.sleep(0.05)
+    assert not server.computing_processes()
+    assert {stage["state"] for stage in cancelled.json()["stages"]} == {"cancelled"}
+    again = api.post(f"/v1/jobs/{job['id']}/cancel")
+    assert (again.status_code, again.json()["type"]) == (409, "urn:clearscope:problem:job-ended")
+
+
+def test_a_cancelled_job_can_be_retried(api: httpx.Client, noisy_tiff: Path) -> None:
+    job = post(api, kind="denoise", image_ids=[upload(api, noisy_tiff)], budget=TINY)
+    api.post(f"/v1/jobs/{job['id']}/cancel")
+    retried = api.post(f"/v1/jobs/{job['id']}/retry")
+    assert retried.status_code == 202
+    assert wait_until(api, job["id"], ended)["state"] == "succeeded"
+    assert api.post(f"/v1/jobs/{job['id']}/retry").status_code == 409
+
+
+def test_an_image_cannot_be_deleted_under_a_job(api: httpx.Client, noisy_tiff: Path) -> None:
+    image_id = upload(api, noisy_tiff)
+    job = post(api, kind="denoise", image_ids=[image_id], budget=LONG)
+    refused = api.delete(f"/v1/images/{image_id}")
+    assert refused.status_code == 409
+    assert job["stages"][0]["id"] in refused.json()["detail"] or job["id"] in refused.json()["detail"]
+    api.post(f"/v1/jobs/{job['id']}/cancel")
+    assert api.delete(f"/v1/images/{image_id}").status_code == 204
+
+
+def test_a_killed_server_goes_on_from_the_checkpoint(own_server: ServerProcess, noisy_tiff: Path) -> None:
+    budget = {"steps": 400, "features": 8, "samples": 16}
+    with httpx.Client(base_url=own_server.url, timeout=30) as api:
+        image_id = upload(api, noisy_tiff)
+        job_id = post(api, kind="train", image_ids=[image_id], method="n2v", budget=budget)["id"]
+        wait_until(api, job_id, lambda job: job["progress"] > 0.4)
+        own_server.kill()
+        own_server.start()
+        resumed = wait_until(api, job_id, lambda job: job["attempt"] == 2 and job["progress"] > 0.05)
+        assert resumed["progress"] > 0.3
+        job = wait_until(api, job_id, ended)
+        assert job["state"] == "succeeded", job["error"]
+        uninterrupted = run(api, kind="train", image_ids=[image_id], method="n2v", budget=budget)
+        networks = [
+            api.get(f"/v1/networks/{each['result']['values']['network_id']}").json()
+            for each in (job, uninterrupted)
+        ]
+        assert networks[0]["sha256"] == networks[1]["sha256"]
+
+
+def test_a_stopped_server_hands_its_job_back(own_server: ServerProcess, noisy_tiff: Path) -> None:
+    with httpx.Client(base_url=own_server.url, timeout=30) as api:
+        job_id = post(api, kind="train", image_ids=[upload(api, noisy_tiff)], method="n2v", budget=LONG)["id"]
+        wait_until(api, job_id, lambda job: job["progress"] > 0)
+        own_server.stop()
+        own_server.start()
+        wait_until(api, job_id, lambda job: job["state"] == "running" and job["attempt"] == 2)
+        events = api.get(f"/v1/jobs/{job_id}/events").json()
+        requeued = next(event for event in events if event["kind"] == "requeued")
+        assert "stopped" in requeued["detail"]["reason"]
+
+
+def test_a_child_that_keeps_dying_fails_its_job(own_server: ServerProcess, noisy_tiff: Path) -> None:
+    with httpx.Client(base_url=own_server.url, timeout=30) as api:
+        job_id = post(api, kind="train", image_ids=[upload(api, noisy_tiff)], method="n2v", budget=LONG)["id"]
+        for attempt in (1, 2, 3):
+            wait_until(
+                api,
+                job_id,
+                lambda job, n=attempt: job["attempt"] == n and job["progress"] > 0,  # type: ignore[misc]  # a loop variable bound early
+            )
+            for process in own_server.computing_processes():
+                process.kill()
+        job = wait_until(api, job_id, ended)
+        assert (job["state"], job["error"]["code"]) == ("failed", "worker-crashed")
+
+
+def test_the_same_submission_sent_again_is_the_same_job(api: httpx.Client, noisy_tiff: Path) -> None:
+    spec = {"kind": "denoise", "image_ids": [upload(api, noisy_tiff)], "budget": TINY}
+    headers = {"Idempotency-Key": "job-1"}
+    first, again = (api.post("/v1/jobs", json=spec, headers=headers).json() for _ in range(2))
+    assert first["id"] == again["id"]
+    other = api.post("/v1/jobs", json={**spec, "seed": 5}, headers=headers)
+    assert (other.status_code, other.json()["type"]) == (422, "urn:clearscope:problem:idempotency-mismatch")
+    api.post(f"/v1/jobs/{first['id']}/cancel")
+
+
+def test_images_of_two_profiles_are_not_mixed(api: httpx.Client, noisy_tiff: Path) -> None:
+    api.post("/v1/microscopes", json={"name": "mixing scope"})
+    ids = [upload(api, noisy_tiff), upload(api, noisy_tiff, microscope="mixing scope")]
+    refused = api.post("/v1/jobs", json={"kind": "denoise", "image_ids": ids})
+    assert refused.status_code == 422
+    assert "mixing scope" in refused.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "status", "word"),
+    [
+        ({"kind": "denoise", "image_ids": []}, 422, "image_ids"),
+        ({"kind": "denoise", "image_ids": ["img_none"]}, 404, "img_none"),
+        ({"kind": "denoise"}, 422, "image_ids"),
+        ({"kind": "sharpen", "image_ids": ["a"]}, 422, "denoise"),
+        ({"kind": "denoise", "image_ids": ["a"], "preset": "best"}, 422, "preset"),
+        ({"kind": "denoise", "image_ids": ["a"], "colour": 1}, 422, "colour"),
+        ({"kind": "predict", "image_ids": ["a"]}, 422, "network"),
+    ],
+)
+def test_a_wrong_spec_is_refused_by_name(api: httpx.Client, spec: Document, status: int, word: str) -> None:
+    response = api.post("/v1/jobs", json=spec)
+    assert response.status_code == status
+    assert word in response.json()["detail"]
+
+
+def test_pn2v_without_a_noise_model_is_refused(api: httpx.Client, noisy_tiff: Path) -> None:
+    spec = {"kind": "train", "image_ids": [upload(api, noisy_tiff)], "method": "pn2v"}
+    response = api.post("/v1/jobs", json=spec)
+    assert response.status_code == 422
+    assert "noise_model" in response.json()["detail"]
+
+
+def test_unknown_jobs_are_404(api: httpx.Client) -> None:
+    for method, path in [("GET", ""), ("GET", "/events"), ("POST", "/cancel"), ("POST", "/retry")]:
+        assert api.request(method, f"/v1/jobs/job_none{path}").status_code == 404
+
+
+def test_an_image_smaller_than_a_patch_is_denoised(api: httpx.Client, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    path = tmp_path / "small.tif"
+    tifffile.imwrite(path, rng.poisson(50, (21, 13)).astype(np.uint16))
+    job = run(api, kind="denoise", image_ids=[upload(api, path)], budget=TINY)
+    denoised_yx = tifffile.imread(io.BytesIO(artifact(api, job, "small_denoised.tif")))
+    assert denoised_yx.shape == (21, 13)

@@ -1,0 +1,62 @@
+"""The clearscope command against a real server."""
+
+import subprocess
+from pathlib import Path
+
+import httpx
+import pytest
+import tifffile
+
+from tests.server_process import CLEARSCOPE, ServerProcess
+
+
+def clearscope(*arguments: str | Path, code: int = 0) -> str:
+    """Run the command; its output and errors on one wide line each."""
+    finished = subprocess.run(
+        [CLEARSCOPE, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"COLUMNS": "200", "PATH": str(Path(CLEARSCOPE).parent)},
+    )
+    output = finished.stdout + finished.stderr
+    assert finished.returncode == code, output
+    return output
+
+
+def test_submit_registers_the_image_under_its_microscope(
+    api: httpx.Client, server: ServerProcess, noisy_tiff: Path
+) -> None:
+    output = clearscope("submit", noisy_tiff, "--server", server.url, "--microscope", "Scope of the CLI")
+    job_id = output.split()[1]
+    job = api.get(f"/v1/jobs/{job_id}").json()
+    image = api.get(f"/v1/images/{job['spec']['image_ids'][0]}").json()
+    assert image["origin"]["microscope"] == "Scope of the CLI"
+    assert image["filename"] == noisy_tiff.name
+    api.post(f"/v1/jobs/{job_id}/cancel")
+
+
+def test_submit_tells_why_a_file_was_refused(server: ServerProcess, tmp_path: Path) -> None:
+    path = tmp_path / "notes.tif"
+    path.write_text("no image")
+    output = clearscope("submit", path, "--server", server.url, code=1)
+    assert output.startswith("Error: Image corrupt")
+    assert "Traceback" not in output
+
+
+def test_submit_says_what_to_do_when_no_server_answers(noisy_tiff: Path) -> None:
+    output = clearscope("submit", noisy_tiff, "--server", "http://127.0.0.1:9", code=1)
+    assert "clearscope serve" in output
+
+
+def test_serve_refuses_to_listen_to_everyone(tmp_path: Path) -> None:
+    output = clearscope("serve", "--host", "0.0.0.0", "--data-dir", tmp_path / "data", code=1)  # noqa: S104  # it must be refused
+    assert "loopback" in output
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.slow
+def test_submit_waits_and_downloads(server: ServerProcess, noisy_tiff: Path, tmp_path: Path) -> None:
+    clearscope("submit", noisy_tiff, "--server", server.url, "--wait", "--output", tmp_path)
+    denoised_yx = tifffile.imread(tmp_path / "noisy_denoised.tif")
+    assert denoised_yx.shape == tifffile.imread(noisy_tiff).shape

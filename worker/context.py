@@ -1,0 +1,40 @@
+"""What a job's handler gets."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from models_store.blobs import Blobs
+from models_store.contracts.outcomes import MadeBlob
+from models_store.session import Database
+from worker.checkpoints import BlobCheckpoints
+
+Report = Callable[[float, str], None]
+"""Takes the fraction done (0..1) and a line of what is being done."""
+
+
+@dataclass(frozen=True)
+class JobContext:
+    """One attempt at a job: where to read, where to write, whom to tell."""
+
+    job_id: str
+    attempt: int
+    database: Database
+    blobs: Blobs
+    device: torch.device
+    report: Report
+    checkpoints: BlobCheckpoints
+
+    def key(self, name: str) -> str:
+        """Give the blob key of something that this attempt makes; no other attempt writes to it."""
+        return f"jobs/{self.job_id}/attempts/{self.attempt}/{name}"
+
+    def store(self, name: str, content: bytes) -> MadeBlob:
+        stored = self.blobs.put(self.key(name), content)
+        return MadeBlob(key=stored.key, sha256=stored.sha256, size_bytes=stored.size_bytes)
+
+    def store_file(self, name: str, path: Path) -> MadeBlob:
+        stored = self.blobs.put_file(self.key(name), path)
+        return MadeBlob(key=stored.key, sha256=stored.sha256, size_bytes=stored.size_bytes)

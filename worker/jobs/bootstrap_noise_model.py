@@ -1,0 +1,35 @@
+"""Fitting a noise model to noisy images and their denoised versions, as a job."""
+
+from models_store.contracts.jobs import BootstrapNoiseModelSpec
+from models_store.contracts.noise_models import NoiseModelParameters
+from models_store.contracts.outcomes import MadeNoiseModel, Outcome
+from models_store.contracts.states import NoiseModelOrigin
+from worker.context import JobContext
+from worker.engine import bootstrap
+from worker.engine.noise.fit import FittedNoiseModel
+from worker.jobs.inputs import all_planes, load_network, open_images
+
+
+def bootstrap_noise_model(spec: BootstrapNoiseModelSpec, context: JobContext) -> Outcome:
+    """Fit the noise model; the network's predictions stand in for the signal."""
+    _, network = load_network(context, spec.network)
+    with open_images(context, spec.image_ids) as images:
+        fitted = bootstrap.bootstrap_noise_model(
+            all_planes(images),
+            network,
+            seed=spec.seed,
+            device=context.device,
+            on_plane=lambda done, planes: context.report(
+                0.9 * done / planes, f"plane {done} of {planes} denoised"
+            ),
+        )
+    return Outcome(noise_model=made_noise_model(fitted))
+
+
+def made_noise_model(fitted: FittedNoiseModel) -> MadeNoiseModel:
+    """Put a bootstrapped noise model into the store's terms."""
+    return MadeNoiseModel(
+        origin=NoiseModelOrigin.BOOTSTRAP,
+        parameters=NoiseModelParameters.model_validate(fitted.model.parameters()),
+        fit_quality={"mean_nll_nats": fitted.mean_nll, "pixel_pairs": fitted.pairs},
+    )

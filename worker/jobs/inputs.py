@@ -1,0 +1,94 @@
+"""What handlers read: images, networks and noise models, from the store into the engine's terms."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from models_store.contracts.jobs import MadeByJob, Reference, TrainingBudget
+from models_store.contracts.states import Preset as PresetName
+from models_store.image_files.planes import PlaneReader, open_planes
+from models_store.repositories.images import get_images
+from models_store.repositories.jobs import get_job
+from models_store.repositories.networks import get_network
+from models_store.repositories.noise_models import get_noise_model
+from worker.context import JobContext
+from worker.engine.network import Network
+from worker.engine.noise.gmm import GaussianMixtureNoiseModel
+from worker.engine.presets import PRESETS, Preset
+
+
+@dataclass(frozen=True)
+class OpenImage:
+    """An image of the job, open for reading plane by plane."""
+
+    image_id: str
+    filename: str
+    reader: PlaneReader
+
+
+class FloatPlanes:
+    """All planes of some images, one after the other, as float32 ADU: the engine's PlaneSequence."""
+
+    def __init__(self, readers: Sequence[PlaneReader]) -> None:
+        self._places = [(reader, plane) for reader in readers for plane in range(len(reader))]
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, index: int, /) -> np.ndarray:
+        reader, plane = self._places[index]
+        return reader[plane].astype(np.float32)
+
+
+@contextmanager
+def open_images(context: JobContext, image_ids: Sequence[str]) -> Iterator[list[OpenImage]]:
+    """Open the job's images; what is remote is fetched once."""
+    with context.database.read() as session:
+        rows = get_images(session, image_ids)
+    with ExitStack() as stack:
+        opened = []
+        for row in rows:
+            path = stack.enter_context(context.blobs.as_file(row.blob_key))
+            opened.append(OpenImage(row.id, row.filename, stack.enter_context(open_planes(path))))
+        yield opened
+
+
+def all_planes(images: Sequence[OpenImage]) -> FloatPlanes:
+    return FloatPlanes([image.reader for image in images])
+
+
+def load_network(context: JobContext, reference: Reference) -> tuple[str, Network]:
+    """Give a network with its id."""
+    network_id = _resolve(context, reference, "network_id")
+    with context.database.read() as session:
+        blob_key = get_network(session, network_id).blob_key
+    return network_id, Network.from_bytes(context.blobs.get(blob_key))
+
+
+def load_noise_model(context: JobContext, reference: Reference) -> tuple[str, GaussianMixtureNoiseModel]:
+    """Give a noise model with its id."""
+    noise_model_id = _resolve(context, reference, "noise_model_id")
+    with context.database.read() as session:
+        parameters = get_noise_model(session, noise_model_id).parameters
+    return noise_model_id, GaussianMixtureNoiseModel.from_parameters(parameters)
+
+
+def preset_with(name: PresetName, budget: TrainingBudget) -> Preset:
+    """Give a preset with a job's departures from it."""
+    preset = PRESETS[name]
+    return replace(
+        preset,
+        features=budget.features or preset.features,
+        samples=budget.samples or preset.samples,
+        n2v_steps=budget.steps or preset.n2v_steps,
+        pn2v_steps=budget.steps or preset.pn2v_steps,
+    )
+
+
+def _resolve(context: JobContext, reference: Reference, made: str) -> str:
+    if not isinstance(reference, MadeByJob):
+        return reference
+    with context.database.read() as session:
+        return str(get_job(session, reference.job).result[made])

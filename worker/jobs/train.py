@@ -1,0 +1,52 @@
+"""Training a network, as a job."""
+
+from collections.abc import Callable
+
+from models_store.contracts.jobs import TrainSpec
+from models_store.contracts.outcomes import MadeNetwork, Outcome
+from worker.context import JobContext, Report
+from worker.engine.training import TrainingStep
+from worker.engine.training import train as train_network
+from worker.jobs.inputs import all_planes, load_network, load_noise_model, open_images, preset_with
+
+
+def train(spec: TrainSpec, context: JobContext) -> Outcome:
+    """Train on the job's images; the attempt before left a checkpoint to go on from."""
+    noise_model_id, noise_model = (
+        load_noise_model(context, spec.noise_model) if spec.noise_model else (None, None)
+    )
+    start = load_network(context, spec.start)[1] if spec.start else None
+    with open_images(context, spec.image_ids) as images:
+        network = train_network(
+            all_planes(images),
+            method=spec.method.value,
+            preset=preset_with(spec.preset, spec.budget),
+            noise_model=noise_model,
+            start=start,
+            seed=spec.seed,
+            device=context.device,
+            checkpoints=context.checkpoints,
+            on_step=report_steps(context.report),
+        )
+    return Outcome(
+        network=MadeNetwork(
+            method=spec.method,
+            preset=spec.preset,
+            blob=context.store("network.safetensors", network.to_bytes()),
+            description=network.description,
+            noise_model_id=noise_model_id,
+        )
+    )
+
+
+def report_steps(report: Report) -> Callable[[TrainingStep], None]:
+    """Tell of every step; the validation loss is known at some of them."""
+    validation = ""
+
+    def on_step(step: TrainingStep) -> None:
+        nonlocal validation
+        if step.validation_loss is not None:
+            validation = f", validation {step.validation_loss:.4f}"
+        report(step.step / step.steps, f"step {step.step} of {step.steps}, loss {step.loss:.4f}{validation}")
+
+    return on_step

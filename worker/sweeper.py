@@ -1,0 +1,18 @@
+"""Puts right what no worker is left to put right."""
+
+import logging
+
+from models_store.identity import Clock
+from models_store.repositories import job_lifecycle
+from models_store.session import Database
+from models_store.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+def sweep(database: Database, settings: Settings, clock: Clock) -> None:
+    """Queue the jobs again whose worker gave no sign of life."""
+    with database.write() as session:
+        recovered = job_lifecycle.recover_expired(session, now=clock(), max_crashes=settings.max_crashes)
+    for job_id in recovered:
+        logger.warning("job %s: its worker's lease ended; it is queued again", job_id)
