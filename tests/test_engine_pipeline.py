@@ -172,3 +172,16 @@ def test_training_warns_of_nothing_when_there_is_nothing_to_learn() -> None:
         [flat], method="n2v", preset=replace(TINY, n2v_steps=30), seed=0, device=CPU, on_step=lambda _: None
     )
     np.testing.assert_allclose(predict_plane(network, flat, device=CPU).prior_mean_yx, 100.0, atol=5)
+
+
+@pytest.mark.parametrize(("limit", "dropped"), [(215.0, True), (1000.0, False)])
+def test_pixels_piled_up_at_the_highest_value_are_saturated(
+    prepared: tuple[Prepared, list[tuple[str, int]]], *, limit: float, dropped: bool
+) -> None:
+    _, observation = _specimen()
+    clipped = np.minimum(observation.round(), limit)
+    assert prepared[0].n2v is not None
+    fitted = bootstrap_noise_model(
+        [clipped], prepared[0].n2v, seed=1, device=CPU, on_plane=lambda _done, _planes: None
+    )
+    assert fitted.saturated == (int((clipped == limit).sum()) if dropped else 0)

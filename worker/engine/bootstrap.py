@@ -1,6 +1,6 @@
 """A noise model from noisy images alone: their denoised version stands in for the signal."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -16,6 +16,10 @@ UNRELIABLE_FRACTION = 0.005
 
 MOST_PIXELS = 1 << 24
 """So many pixel pairs determine a noise model; of a larger set of planes, evenly spaced ones are taken."""
+
+_TOP_VALUES = 9
+_PILE_UP = 4
+_LEAST_PILE_UP = 15
 
 
 def bootstrap_noise_model(
@@ -33,13 +37,31 @@ def bootstrap_noise_model(
     Raises NoiseFitError.
     """
     generator = torch.Generator().manual_seed(seed)
-    counts = PairCounts()
     chosen = _evenly_spaced(planes)
+    counts = PairCounts(observation_max_adu=_saturation_adu(planes, chosen))
     for done, index in enumerate(chosen, start=1):
         plane = planes[index]
         counts.add(plane, predict_plane(network, plane, device=device).prior_mean_yx)
         on_plane(done, len(chosen))
     return fit_gmm(counts.trimmed(UNRELIABLE_FRACTION, 1 - UNRELIABLE_FRACTION), generator=generator)
+
+
+def _saturation_adu(planes: PlaneSequence, chosen: Sequence[int]) -> float | None:
+    """Where the detector ends, recognised by pixels that pile up at the highest value; None if they do not.
+
+    The pixel type does not tell: a 12-bit camera saturates at 4095 of uint16, and planes may come as float32.
+    """
+    highest: dict[float, int] = {}
+    for index in chosen:
+        plane = np.asarray(planes[index])
+        values, counts = np.unique(plane[np.isfinite(plane)], return_counts=True)
+        for value, count in zip(values[-_TOP_VALUES:], counts[-_TOP_VALUES:], strict=True):
+            highest[float(value)] = highest.get(float(value), 0) + int(count)
+    top, *below = sorted(highest, reverse=True)[:_TOP_VALUES] or [0.0]
+    if len(below) < _TOP_VALUES - 1:
+        return None
+    usual = sum(highest[value] for value in below) / len(below)
+    return top if highest[top] > max(_LEAST_PILE_UP, _PILE_UP * usual) else None
 
 
 def _evenly_spaced(planes: PlaneSequence) -> list[int]:
