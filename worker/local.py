@@ -1,0 +1,244 @@
+"""Denoising a file in this process: the engine without a server."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from models_store.errors import InvalidRequestError, JobFailedError
+from models_store.image_files.content import check_content
+from models_store.image_files.header import ImageHeader
+from models_store.image_files.planes import PlaneReader, open_planes
+from models_store.image_files.writer import OutputType, write_planes
+from models_store.published_noise_models import read_published, write_published
+from worker.engine.errors import EngineError
+from worker.engine.inference import predict_plane
+from worker.engine.noise.gmm import GaussianMixtureNoiseModel
+from worker.engine.noise.pairs import PairCounts
+from worker.engine.pipeline import Prepared, Stage, denoise, denoise_plane
+from worker.engine.presets import Preset
+from worker.engine.selection import Choice
+from worker.engine.training import TrainingStep
+from worker.report import DenoisedPlane, NoiseEvidence, write_report
+
+TRAINING_PX = 1 << 23
+"""Of a larger stack, this many pixels in evenly spaced planes teach the networks and the noise model."""
+
+_PREPARING = 0.2  # share of the last stage that goes into choosing an estimate
+
+ShowStage = Callable[[Stage, float, str], None]
+"""Takes a stage, the fraction of it that is done, and a line of what is being done."""
+
+
+@dataclass(frozen=True)
+class DenoiseOptions:
+    """How to denoise, and what to write besides the result."""
+
+    preset: Preset
+    device: torch.device
+    seed: int = 0
+    dtype: OutputType = "float32"
+    noise_model: Path | None = None
+    """A published `.npz` to use instead of bootstrapping one."""
+    save_noise_model: Path | None = None
+    report_folder: Path | None = None
+
+
+@dataclass(frozen=True)
+class DenoiseSummary:
+    """What was done: which estimate was delivered and why, with which noise model, in how many seconds."""
+
+    image: ImageHeader
+    choice: Choice
+    noise_model: dict[str, Any]
+    noise_model_origin: str
+    seconds: dict[Stage, float]
+    written: tuple[Path, ...] = ()
+
+    def lines(self) -> list[tuple[str, str]]:
+        """What a person wants to read, as (title, text)."""
+        gaussians = len(self.noise_model["weights"]) // 3
+        signals = " to ".join(f"{self.noise_model[f'signal_{end}_adu']:.4g}" for end in ("min", "max"))
+        stages = ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in self.seconds.items())
+        return [
+            ("image", f"{self.image.axes} {'x'.join(map(str, self.image.shape))} {self.image.dtype}"),
+            ("estimate", f"{self.choice.estimate}: {self.choice.reason}"),
+            ("noise model", f"{self.noise_model_origin}, {gaussians} Gaussians, signals {signals} ADU"),
+            ("time", f"{stages}, together {sum(self.seconds.values()):.0f} s"),
+            *(("written", str(path)) for path in self.written),
+        ]
+
+    def record(self) -> dict[str, Any]:
+        """Everything but the paths, as plain JSON values."""
+        return {
+            "image": self.image.model_dump(mode="json"),
+            "estimate": self.choice.estimate,
+            "reason": self.choice.reason,
+            "estimated_mse_adu2": self.choice.scores,
+            "noise_model": self.noise_model,
+            "noise_model_origin": self.noise_model_origin,
+            "seconds": {stage: round(seconds, 2) for stage, seconds in self.seconds.items()},
+        }
+
+
+def denoise_file(
+    source: Path, target: Path, options: DenoiseOptions, on_progress: ShowStage
+) -> DenoiseSummary:
+    """Denoise an image or stack; memory does not grow with the number of planes.
+
+    Raises ImageError for a file that cannot be denoised, InvalidRequestError for paths that cannot be read or
+    written, NoiseModelInvalidError, and JobFailedError where the pixels defeat the engine. `on_progress` may
+    raise to stop.
+    """
+    _require_writable(source, target, options)
+    progress = _StageProgress(on_progress)
+    try:
+        known = _read_noise_model(options.noise_model)
+        with open_planes(source) as planes:
+            check_content(planes)
+            prepared = denoise(
+                EvenlySpacedPlanes(planes, TRAINING_PX),
+                preset=options.preset,
+                noise_model=known,
+                seed=options.seed,
+                device=options.device,
+                on_step=progress.on_step,
+                on_plane=progress.on_plane,
+            )
+            results = _denoised_planes(planes, prepared, options.device, progress)
+            write_planes(target, results, like=planes, dtype=options.dtype)
+            progress.end()
+            summary = _summary(planes, prepared, options, progress.seconds)
+            beside = _write_beside(planes, prepared, target, options, summary)
+            return replace(summary, written=(target, *beside))
+    except EngineError as error:
+        raise JobFailedError(error.detail) from error
+
+
+class EvenlySpacedPlanes:
+    """Some of the planes of a stack, in order: at most `most_px` pixels, at least one plane."""
+
+    def __init__(self, planes: PlaneReader, most_px: int) -> None:
+        plane_px = planes.header.height_px * planes.header.width_px
+        count = min(len(planes), max(1, most_px // plane_px))
+        self._planes = planes
+        self._indices = [round(position) for position in np.linspace(0, len(planes) - 1, count)]
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __getitem__(self, index: int, /) -> np.ndarray:
+        return self._planes[self._indices[index]]
+
+
+class _StageProgress:
+    """Tells how far each stage is, and measures how long it takes."""
+
+    def __init__(self, show: ShowStage, clock: Callable[[], float] = time.monotonic) -> None:
+        self.seconds: dict[Stage, float] = {}
+        self._show = show
+        self._clock = clock
+        self._stage: Stage = "n2v"
+        self._fraction = 0.0
+        self._since_s = clock()
+
+    def on_step(self, stage: Stage, step: TrainingStep) -> None:
+        self.at(stage, step.step / step.steps, f"step {step.step} of {step.steps}, loss {step.loss:.4f}")
+
+    def on_plane(self, stage: Stage, done: int, planes: int) -> None:
+        share = _PREPARING if stage == "predict" else 1.0
+        self.at(stage, share * done / planes, f"plane {done} of {planes}")
+
+    def at(self, stage: Stage, fraction: float, status: str) -> None:
+        """Show a stage; it never goes back, though its planes may be gone through twice."""
+        if stage != self._stage:
+            self._show(self._stage, 1.0, "done")
+            self.end()
+            self._stage, self._fraction = stage, 0.0
+        self._fraction = max(self._fraction, fraction)
+        self._show(stage, self._fraction, status)
+
+    def end(self) -> None:
+        """Book the time since the last stage ended."""
+        now_s = self._clock()
+        self.seconds[self._stage] = now_s - self._since_s
+        self._since_s = now_s
+
+
+def _denoised_planes(
+    planes: PlaneReader, prepared: Prepared, device: torch.device, progress: _StageProgress
+) -> Iterator[np.ndarray]:
+    count = len(planes)
+    for done, plane_yx in enumerate(planes, start=1):
+        yield denoise_plane(plane_yx, prepared, device=device).image_yx
+        fraction = _PREPARING * (1 - done / count) + done / count
+        progress.at("predict", fraction, f"plane {done} of {count}")
+
+
+def _summary(
+    planes: PlaneReader, prepared: Prepared, options: DenoiseOptions, seconds: dict[Stage, float]
+) -> DenoiseSummary:
+    return DenoiseSummary(
+        image=planes.header,
+        choice=prepared.choice,
+        noise_model=_mixture(prepared).parameters(),
+        noise_model_origin="bootstrap" if options.noise_model is None else "file",
+        seconds=seconds,
+    )
+
+
+def _write_beside(
+    planes: PlaneReader, prepared: Prepared, target: Path, options: DenoiseOptions, summary: DenoiseSummary
+) -> Iterator[Path]:
+    """Write what was asked for besides the result."""
+    model = _mixture(prepared)
+    if options.save_noise_model is not None:
+        options.save_noise_model.write_bytes(write_published(model.parameters()))
+        yield options.save_noise_model
+    if options.report_folder is not None:
+        middle = len(planes) // 2
+        observation_yx = planes[middle]
+        with open_planes(target) as results:
+            shown = DenoisedPlane(observation_yx, results[middle])
+        pairs = PairCounts()
+        # The prior mean has not seen the pixel it is compared with; a better estimate would hide noise.
+        prior_mean_yx = predict_plane(prepared.pn2v, observation_yx, device=options.device).prior_mean_yx
+        pairs.add(observation_yx, prior_mean_yx)
+        evidence = NoiseEvidence(model, pairs.photon_transfer_curve())
+        yield from write_report(options.report_folder, shown, evidence, summary.record())
+
+
+def _mixture(prepared: Prepared) -> GaussianMixtureNoiseModel:
+    model = prepared.noise_model
+    if not isinstance(model, GaussianMixtureNoiseModel):
+        raise TypeError(f"a file holds Gaussian mixtures, not {type(model).__name__}")
+    return model
+
+
+def _read_noise_model(path: Path | None) -> GaussianMixtureNoiseModel | None:
+    if path is None:
+        return None
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InvalidRequestError(f"the noise model {path} cannot be read: {error.strerror}") from error
+    return GaussianMixtureNoiseModel.from_parameters(read_published(content))
+
+
+def _require_writable(source: Path, target: Path, options: DenoiseOptions) -> None:
+    """Find out before hours of work that a result could not be written, or would replace the raw image."""
+    if not source.is_file():
+        raise InvalidRequestError(f"{source} is no file")
+    for path in filter(None, (target, options.save_noise_model)):
+        if not path.parent.is_dir():
+            raise InvalidRequestError(f"{path} cannot be written: there is no folder {path.parent}")
+        if path.is_dir():
+            raise InvalidRequestError(f"{path} cannot be written: it is a folder")
+        if path.exists() and path.samefile(source):
+            raise InvalidRequestError(f"{path} is the raw image; write the result to another file")
+    if options.report_folder is not None and options.report_folder.is_file():
+        raise InvalidRequestError(f"{options.report_folder} cannot be the folder of the report: it is a file")
