@@ -102,6 +102,48 @@ def _await_result(client: Client, job: Document, output: Path, console: Console)
         console.print(f"{output / artifact['name']}", highlight=False)
 
 
+@cli.command()
+def denoise(
+    source: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="A TIFF file, one plane or a stack.")
+    ],
+    target: Annotated[Path, typer.Argument(dir_okay=False, help="Where the denoised image is written.")],
+    preset: PresetOption = Preset.FAST,
+    noise_model: Annotated[
+        Path | None, typer.Option(help="Use this .npz instead of a bootstrapped one.")
+    ] = None,
+    save_noise_model: Annotated[Path | None, typer.Option(help="Write the noise model, as .npz.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(file_okay=False, help="Folder for a picture and a record.")
+    ] = None,
+    dtype: Annotated[OutputDtype, typer.Option(help="Pixel type of the result.")] = OutputDtype.FLOAT32,
+    seed: SeedOption = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+) -> None:
+    """Denoise one file on this machine, without a server."""
+    console = Console()
+    try:
+        from app.embedded import denoise_here  # noqa: PLC0415  # serve and submit work without it
+
+        with stage_bars(console) as show:
+            summary = denoise_here(
+                source,
+                target,
+                preset=preset,
+                device=device,
+                seed=seed,
+                dtype=dtype,
+                noise_model=noise_model,
+                save_noise_model=save_noise_model,
+                report_folder=report,
+                on_progress=show,
+            )
+    except ModuleNotFoundError as missing:
+        _not_installed(missing)
+    for title, text in summary.lines():
+        console.print(f"{title:<14}{text}", highlight=False, markup=False, soft_wrap=True)
+
+
 def _require_loopback(host: str) -> None:
     """Refuse to serve everyone: there is no authentication yet."""
     try:
