@@ -111,8 +111,8 @@ def test_a_spoilt_pn2v_network_is_not_delivered(prepared: tuple[Prepared, list[t
     spoilt.model.head.bias.add_(0.1)
     estimate, reason = _choose(result.n2v, spoilt, result.noise_model)
     assert estimate == "n2v"
-    assert "N2V prediction has the lowest mean squared error" in reason
-    assert "dB worse" in reason
+    assert "N2V's prediction has the lowest mean squared error" in reason
+    assert "PN2V's MMSE estimate is higher by" in reason
 
 
 def test_an_estimate_that_copies_the_noise_is_not_mistaken_for_a_good_one(

@@ -21,8 +21,10 @@ _WINDOW_PX = 512
 _PROBE_STEP = 0.1
 """Size of the probing perturbation in standard deviations of the noise."""
 
+_OUTLIER_STD = 6.0
+
 _TITLES: dict[EstimateName, str] = {
-    "n2v": "the N2V prediction",
+    "n2v": "N2V's prediction",
     "prior_mean": "PN2V's prior mean",
     "mmse": "PN2V's MMSE estimate",
 }
@@ -55,16 +57,26 @@ def choose_estimate(
     """
     generator = torch.Generator().manual_seed(seed)
     indices = _evenly_spaced(len(planes))
-    errors: list[dict[EstimateName, float]] = []
+    risks: list[_Risks] = []
     for done, index in enumerate(indices, start=1):
         window = _window(np.asarray(planes[index], dtype=np.float32))
-        errors.append(_errors_adu2(window, n2v, pn2v, noise_model, generator, device))
+        risks.append(_estimate_risks(window, n2v, pn2v, noise_model, generator, device))
         on_plane(done, len(indices))
     scores: dict[str, float] = {
-        name: sum(plane[name] for plane in errors) / len(errors) for name in errors[0]
+        name: math.fsum(plane.errors_adu2[name] for plane in risks) / len(risks)
+        for name in risks[0].errors_adu2
     }
-    best = min(errors[0], key=lambda name: scores[name])
-    return Choice(best, scores, _reason(best, scores))
+    best = min(risks[0].errors_adu2, key=lambda name: scores[name])
+    noise_adu2 = math.fsum(plane.noise_adu2 for plane in risks) / len(risks)
+    return Choice(best, scores, _reason(best, scores, noise_adu2))
+
+
+@dataclass(frozen=True)
+class _Risks:
+    """Estimated mean squared errors of one plane's estimates, and the mean variance of its noise."""
+
+    errors_adu2: dict[EstimateName, float]
+    noise_adu2: float
 
 
 def _evenly_spaced(planes: int) -> list[int]:
@@ -78,14 +90,14 @@ def _window(plane_yx: np.ndarray) -> np.ndarray:
     return plane_yx[top : top + _WINDOW_PX, left : left + _WINDOW_PX]
 
 
-def _errors_adu2(
+def _estimate_risks(
     observation_yx: np.ndarray,
     n2v: Network | None,
     pn2v: Network,
     noise_model: NoiseModel,
     generator: torch.Generator,
     device: torch.device,
-) -> dict[EstimateName, float]:
+) -> _Risks:
     estimates = partial(_estimates, n2v=n2v, pn2v=pn2v, noise_model=noise_model, device=device)
     unperturbed = estimates(observation_yx)
     prior_mean = torch.from_numpy(unperturbed["prior_mean"])
@@ -95,15 +107,16 @@ def _errors_adu2(
     # Taken on both sides, the change is free of the estimates' curvature.
     above = estimates((observation_yx + perturbation).astype(np.float32))
     below = estimates((observation_yx - perturbation).astype(np.float32))
-    finite = np.isfinite(observation_yx)
+    # Hot pixels are not noise of this model, and whoever copies them would look good.
+    usable = np.square(observation_yx - unperturbed["prior_mean"]) < _OUTLIER_STD**2 * variance_adu2
     errors: dict[EstimateName, float] = {}
     for name, estimate in unperturbed.items():
         change = (above[name].astype(np.float64) - below[name]) / 2
         copied_noise_adu2 = perturbation * change / _PROBE_STEP**2
         residual = estimate.astype(np.float64) - observation_yx
         risk = residual**2 - variance_adu2 + 2 * copied_noise_adu2
-        errors[name] = float(risk[finite].mean())
-    return errors
+        errors[name] = float(risk[usable].sum()) / max(int(usable.sum()), 1)
+    return _Risks(errors, float(variance_adu2[usable].sum()) / max(int(usable.sum()), 1))
 
 
 def _estimates(
@@ -118,19 +131,13 @@ def _estimates(
     return images
 
 
-def _reason(best: EstimateName, scores: dict[str, float]) -> str:
+def _reason(best: EstimateName, scores: dict[str, float], noise_adu2: float) -> str:
     others = [
-        f"{title} {_behind_db(scores[name], scores[best])}"
+        f"that of {title} is higher by {100 * (scores[name] - scores[best]) / noise_adu2:.2g} %"
         for name, title in _TITLES.items()
         if name != best and name in scores
     ]
     return (
-        f"{_TITLES[best]} has the lowest mean squared error that can be estimated without the truth, "
-        f"{scores[best]:.4g} ADU^2; {' and '.join(others)}"
+        f"{_TITLES[best]} has the lowest mean squared error, as estimated from the noisy images alone; "
+        f"{' and '.join(others)} of the noise variance ({noise_adu2:.4g} ADU^2)"
     )
-
-
-def _behind_db(score: float, best: float) -> str:
-    if best <= 0:
-        return f"has {score:.4g} ADU^2"
-    return f"is {10 * math.log10(score / best):.2f} dB worse"
