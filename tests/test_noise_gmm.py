@@ -14,7 +14,7 @@ from worker.engine.errors import NoiseModelInvalidError
 from worker.engine.noise.gmm import GaussianMixtureNoiseModel
 
 
-def mixture(**changes: Any) -> GaussianMixtureNoiseModel:  # noqa: ANN401  # any field
+def mixture(**changes: Any) -> GaussianMixtureNoiseModel:  # any field
     """Two components: a narrow one and a broad, shifted one."""
     weights = torch.tensor(
         [[-4.0, 2.0], [9.0, -3.0], [1.0, 4.0], [3.0, 5.0], [0.5, -0.2], [-0.7, 0.4]], dtype=torch.float64

@@ -14,7 +14,7 @@ from models_store.published_noise_models import read_published, write_published
 from worker.engine.noise.gmm import GaussianMixtureNoiseModel
 
 
-def archive(**changes: Any) -> bytes:  # noqa: ANN401  # any array; None leaves it out
+def archive(**changes: Any) -> bytes:  # any array; None leaves it out
     arrays: dict[str, Any] = {
         "trained_weight": np.arange(12, dtype=np.float32).reshape(6, 2) / 10,
         "min_signal": np.array([10.0], dtype=np.float32),
