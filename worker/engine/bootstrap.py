@@ -7,8 +7,9 @@ import torch
 
 from worker.engine.inference import predict_plane
 from worker.engine.network import Network
-from worker.engine.noise.fit import FittedNoiseModel, fit_gmm
+from worker.engine.noise.fit import FittedNoiseModel
 from worker.engine.noise.pairs import PairCounts
+from worker.engine.noise.select import select_gmm
 from worker.engine.patches import PlaneSequence
 
 UNRELIABLE_FRACTION = 0.005
@@ -43,7 +44,8 @@ def bootstrap_noise_model(
         plane = planes[index]
         counts.add(plane, predict_plane(network, plane, device=device).prior_mean_yx)
         on_plane(done, len(chosen))
-    return fit_gmm(counts.trimmed(UNRELIABLE_FRACTION, 1 - UNRELIABLE_FRACTION), generator=generator)
+    reliable = counts.trimmed(UNRELIABLE_FRACTION, 1 - UNRELIABLE_FRACTION)
+    return select_gmm(reliable, generator=generator).fitted
 
 
 def _saturation_adu(planes: PlaneSequence, chosen: Sequence[int]) -> float | None:

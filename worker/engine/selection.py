@@ -18,6 +18,7 @@ EstimateName = Literal["n2v", "prior_mean", "mmse"]
 
 _MOST_PLANES = 4
 _WINDOW_PX = 512
+_MOST_SYMMETRIES = 2
 _PROBE_STEP = 0.1
 """Size of the probing perturbation in standard deviations of the noise."""
 
@@ -122,12 +123,20 @@ def _estimate_risks(
 def _estimates(
     image_yx: np.ndarray, n2v: Network | None, pn2v: Network, noise_model: NoiseModel, device: torch.device
 ) -> dict[EstimateName, np.ndarray]:
-    estimate = predict_plane(pn2v, image_yx, noise_model=noise_model, device=device)
+    estimate = predict_plane(
+        pn2v,
+        image_yx,
+        noise_model=noise_model,
+        device=device,
+        symmetries=min(pn2v.symmetries, _MOST_SYMMETRIES),
+    )
     images: dict[EstimateName, np.ndarray] = {"prior_mean": estimate.prior_mean_yx}
     if estimate.mmse_yx is not None:
         images["mmse"] = estimate.mmse_yx
     if n2v is not None:
-        images["n2v"] = predict_plane(n2v, image_yx, device=device).prior_mean_yx
+        images["n2v"] = predict_plane(
+            n2v, image_yx, device=device, symmetries=min(n2v.symmetries, _MOST_SYMMETRIES)
+        ).prior_mean_yx
     return images
 
 
