@@ -123,7 +123,7 @@ def denoise(
     """Denoise one file on this machine, without a server."""
     console = Console()
     try:
-        from app.embedded import denoise_here  # noqa: PLC0415  # serve and submit work without it
+        from app.local import denoise_here  # noqa: PLC0415  # serve and submit work without it
 
         with stage_bars(console) as show:
             summary = denoise_here(

@@ -4,27 +4,22 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.main import create_app
 from models_store.blobs import Blobs
-from models_store.contracts.states import OutputDtype, Preset, Queue
+from models_store.contracts.states import Queue
 from models_store.identity import Clock, system_clock
 from models_store.repositories.workers import record_sign_of_life
 from models_store.session import Database
 from models_store.settings import Settings
 from worker.runner import Runner
 from worker.sweeper import sweep
-
-if TYPE_CHECKING:
-    from worker.local import DenoiseSummary
 
 logger = logging.getLogger(__name__)
 
@@ -83,37 +78,6 @@ class EmbeddedWorker:
             except SQLAlchemyError:
                 logger.exception("the database failed; the sweeper tries again in %g s", SWEEP_INTERVAL_S)
             runner.stopping.wait(SWEEP_INTERVAL_S)
-
-
-def denoise_here(  # noqa: PLR0913  # the command's options
-    source: Path,
-    target: Path,
-    *,
-    preset: Preset,
-    device: str,
-    seed: int,
-    dtype: OutputDtype,
-    noise_model: Path | None,
-    save_noise_model: Path | None,
-    report_folder: Path | None,
-    on_progress: Callable[[str, float, str], None],
-) -> "DenoiseSummary":
-    """Denoise a file in this process, without database and blobs."""
-    # Here, because a server has no use for torch and matplotlib: its jobs run in processes of their own.
-    from worker.device import choose_device  # noqa: PLC0415
-    from worker.engine.presets import PRESETS  # noqa: PLC0415
-    from worker.local import DenoiseOptions, denoise_file  # noqa: PLC0415
-
-    options = DenoiseOptions(
-        preset=PRESETS[preset],
-        device=choose_device(device),
-        seed=seed,
-        dtype=dtype.value,
-        noise_model=noise_model,
-        save_noise_model=save_noise_model,
-        report_folder=report_folder,
-    )
-    return denoise_file(source, target, options, on_progress)
 
 
 def create_embedded_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:

@@ -12,16 +12,11 @@ import threading
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 
-from models_store.blobs import Blobs
+from models_store.contracts.outcomes import Outcome
 from models_store.errors import ClearScopeError
 from models_store.repositories.job_lifecycle import Claim
-from models_store.session import Database
 from models_store.settings import Settings
-from worker.checkpoints import BlobCheckpoints
-from worker.context import JobContext
-from worker.device import choose_device
 from worker.engine.errors import EngineError
-from worker.jobs.registry import run_handler
 from worker.messages import Finished, Message, Progressed, Refused
 
 logger = logging.getLogger(__name__)
@@ -35,31 +30,32 @@ def main(settings: Settings, claim: Claim, messages: Connection) -> None:
     # Ctrl-C reaches the whole process group; the runner decides what becomes of this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, name="orphan-watch", daemon=True).start()
-    database = Database(settings.resolved_database_url)
-    blobs = Blobs(settings.resolved_blob_url)
-
-    def send(message: Message) -> None:
-        messages.send(message)
-
-    context = JobContext(
-        job_id=claim.job_id,
-        attempt=claim.attempt,
-        database=database,
-        blobs=blobs,
-        device=choose_device(settings.device),
-        report=lambda fraction, status: send(Progressed(fraction, status)),
-        checkpoints=BlobCheckpoints(blobs, claim.job_id, claim.attempt),
-    )
     try:
-        send(Finished(run_handler(context)))
+        outcome = _compute(settings, claim, messages)
+        _send(messages, Finished(outcome))
     except (ClearScopeError, EngineError) as error:
-        send(Refused(error.code, error.detail))
+        _send(messages, Refused(error.code, error.detail))
     except Exception:
         logger.exception("job %s, attempt %d: unexpected error", claim.job_id, claim.attempt)
         sys.exit(EXIT_UNEXPECTED)
     finally:
-        database.dispose()
         messages.close()
+
+
+def _compute(settings: Settings, claim: Claim, messages: Connection) -> Outcome:
+    # Imported here, so that the process that spawns this one never loads torch.
+    from worker.context import open_context  # noqa: PLC0415
+    from worker.jobs.registry import run_handler  # noqa: PLC0415
+
+    def report(fraction: float, status: str) -> None:
+        _send(messages, Progressed(fraction, status))
+
+    with open_context(settings, claim, report) as context:
+        return run_handler(context)
+
+
+def _send(messages: Connection, message: Message) -> None:
+    messages.send(message)
 
 
 def _end_with_parent() -> None:

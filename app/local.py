@@ -1,0 +1,35 @@
+"""The engine in this process, without a server: needs the worker's part, not the server's."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from models_store.contracts.states import OutputDtype, Preset
+from worker.device import choose_device
+from worker.engine.presets import PRESETS
+from worker.local import DenoiseOptions, DenoiseSummary, denoise_file
+
+
+def denoise_here(  # noqa: PLR0913  # the command's options
+    source: Path,
+    target: Path,
+    *,
+    preset: Preset,
+    device: str,
+    seed: int,
+    dtype: OutputDtype,
+    noise_model: Path | None,
+    save_noise_model: Path | None,
+    report_folder: Path | None,
+    on_progress: Callable[[str, float, str], None],
+) -> DenoiseSummary:
+    """Denoise a file in this process, without database and blobs."""
+    options = DenoiseOptions(
+        preset=PRESETS[preset],
+        device=choose_device(device),
+        seed=seed,
+        dtype=dtype.value,
+        noise_model=noise_model,
+        save_noise_model=save_noise_model,
+        report_folder=report_folder,
+    )
+    return denoise_file(source, target, options, on_progress)

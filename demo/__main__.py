@@ -1,0 +1,119 @@
+"""Upload an image to a server of one's own, have it denoised, and show what came of it."""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+import tifffile
+from rich.console import Console
+from rich.table import Table
+
+from app.client import Client, Document
+from app.progress import show_job, stage_bars
+from demo.noise import compare, fit_line
+from demo.sample import Sample, simulate
+from demo.server import ServerProcess
+from models_store.errors import ClearScopeError
+from models_store.image_files.planes import open_planes
+from worker.engine.metrics import psnr
+from worker.engine.noise.gmm import GaussianMixtureNoiseModel
+from worker.report import DenoisedPlane, NoiseEvidence, draw_report
+
+SEED = 1
+OUTPUT = Path("demo-output")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
+    parser.add_argument("image", nargs="?", type=Path, help="a TIFF file; without one, a sample is simulated")
+    image: Path | None = parser.parse_args().image
+    console = Console()
+    try:
+        run(image, console)
+    except ClearScopeError as error:
+        console.print(f"[bold red]Error:[/] {error.detail}", highlight=False, soft_wrap=True)
+        sys.exit(1)
+
+
+def run(image: Path | None, console: Console) -> None:
+    """Take the image, or a simulated one, through the whole service."""
+    OUTPUT.mkdir(exist_ok=True)
+    sample = None
+    if image is None:
+        sample, image = simulate(SEED), OUTPUT / "sample.tif"
+        tifffile.imwrite(image, sample.observation_yx)
+        console.print(f"simulated {image}: filaments, nuclei and spots seen by an sCMOS camera")
+    with tempfile.TemporaryDirectory(prefix="clearscope-demo-") as folder:
+        server = ServerProcess(Path(folder) / "data")
+        server.start()
+        console.print(f"server at {server.url}, its API described at {server.url}/docs")
+        try:
+            with Client(server.url) as client:
+                job, noise_model, files = denoise(client, image, console)
+        finally:
+            server.stop()
+    report(image, sample, job, noise_model, files, console)
+
+
+def denoise(
+    client: Client, image: Path, console: Console
+) -> tuple[Document, GaussianMixtureNoiseModel, dict[str, Path]]:
+    """Upload, post, wait, download: give the job, its noise model, and the files by what they hold."""
+    uploaded = client.upload(image)
+    shape = "x".join(map(str, uploaded["header"]["shape"]))
+    console.print(
+        f"uploaded {image.name}: {uploaded['header']['axes']} {shape} {uploaded['header']['dtype']}"
+    )
+    job = client.submit({"kind": "denoise", "image_ids": [uploaded["id"]], "preset": "fast"})
+    with stage_bars(console) as show:
+        job = client.wait(job["id"], show_job(show))
+    if job["state"] != "succeeded":
+        raise ClearScopeError(f"the job {job['state']}: {job['error']}")
+    files = {}
+    for artifact in job["result"]["artifacts"]:
+        target = OUTPUT / artifact["name"]
+        client.download(artifact["href"], target)
+        files["std" if "posterior_std" in artifact["name"] else "denoised"] = target
+    document = client.get(f"/v1/noise-models/{job['result']['values']['noise_model_id']}")
+    return job, GaussianMixtureNoiseModel.from_parameters(document["parameters"]), files
+
+
+def report(
+    image: Path,
+    sample: Sample | None,
+    job: Document,
+    noise_model: GaussianMixtureNoiseModel,
+    files: dict[str, Path],
+    console: Console,
+) -> None:
+    """Print the scores and where the files lie; draw the picture."""
+    with open_planes(image) as observations, open_planes(files["denoised"]) as results:
+        middle = len(observations) // 2
+        observation_yx, denoised_yx = observations[middle], results[middle]
+    values = job["result"]["values"]
+    console.print(f"delivered: {values['reason']}", highlight=False)
+    line = fit_line(noise_model, denoised_yx)
+    if sample is None:
+        console.print(f"noise: gain {line.gain_adu:.3g} ADU per photoelectron (slope of the fitted variance)")
+    else:
+        before_db, after_db = (psnr(each, sample.signal_yx) for each in (observation_yx, denoised_yx))
+        console.print(f"PSNR: {before_db:.2f} dB before, [bold]{after_db:.2f} dB after[/]", highlight=False)
+        table = Table("noise of the camera", "true", "fitted", title_justify="left")
+        for quantity, true, fitted in compare(line, sample.noise):
+            table.add_row(quantity, f"{true:.2f}", f"{fitted:.2f}")
+        console.print(table)
+    picture = OUTPUT / "report.png"
+    truth_yx = None if sample is None else sample.signal_yx
+    true_noise = None if sample is None else sample.noise
+    draw_report(
+        picture,
+        DenoisedPlane(observation_yx, denoised_yx, truth_yx),
+        NoiseEvidence(noise_model, true_noise=true_noise),
+    )
+    for what, path in [("observation", image), *files.items(), ("picture", picture)]:
+        console.print(f"{what:<12} {path.resolve()}", highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()
