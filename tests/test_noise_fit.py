@@ -199,3 +199,25 @@ def test_a_calibration_pixel_that_saturates_once_is_left_out_in_all_frames() -> 
     frames[1, 4, 5] = 255
     counts = calibration_pairs(list(frames))
     assert (counts.pairs, counts.saturated) == (3 * 399, 3)
+
+
+def test_a_first_plane_that_is_darker_or_brighter_than_the_rest_does_no_harm() -> None:
+    observation, signal = camera_pairs()
+    for order in (np.argsort(signal), np.argsort(-signal)):
+        counts = PairCounts()
+        for part in np.array_split(order, 8):
+            counts.add(observation[part], signal[part])
+        fitted = fit_gmm(counts, 1, 2, generator=generator(), starts=1)
+        assert variance_error(fitted.model, signal, (2.0, 100.0, 3.0)) < 0.02
+
+
+def test_a_hot_pixel_does_not_widen_the_noise() -> None:
+    observation, signal = camera_pairs(100_000)
+    clean = fit_gmm(counted(observation, signal), generator=generator(), starts=1).model
+    observation[:5] = 60_000
+    spoilt = fit_gmm(counted(observation, signal), generator=generator(), starts=1).model
+    typical = torch.tensor([np.median(signal)], dtype=torch.float64)
+    near = typical + torch.linspace(-40, 40, 9, dtype=torch.float64)
+    torch.testing.assert_close(
+        spoilt.log_likelihood(near, typical), clean.log_likelihood(near, typical), rtol=0, atol=0.1
+    )

@@ -53,8 +53,10 @@ def fit_gmm(
     if curve.signal_adu[0] == curve.signal_adu[-1]:
         raise NoiseFitError("all signals are equal: a noise model needs pairs over a range of intensities")
     floor = variance_floor(curve, counts.step_adu) if variance_floor_adu2 is None else variance_floor_adu2
-    coarse = _Problem(counts.cells(pool=_COARSE_POOL), curve, floor)
-    fine = _Problem(counts.cells(), curve, floor)
+    cells = counts.cells()
+    signal_range_adu = float(cells.signal_adu.min()), float(cells.signal_adu.max())
+    coarse = _Problem(counts.cells(pool=_COARSE_POOL), curve, floor, signal_range_adu)
+    fine = _Problem(cells, curve, floor, signal_range_adu)
     candidates = []
     for _ in range(starts):
         start = coarse.start(components, coefficients, generator)
@@ -97,10 +99,16 @@ def variance_floor(curve: PhotonTransferCurve, step_adu: float) -> float:
 class _Problem:
     """Weights in units in which they are all of order one, and their mean negative log-likelihood."""
 
-    def __init__(self, cells: Cells, curve: PhotonTransferCurve, floor_adu2: float) -> None:
+    def __init__(
+        self,
+        cells: Cells,
+        curve: PhotonTransferCurve,
+        floor_adu2: float,
+        signal_range_adu: tuple[float, float],
+    ) -> None:
         signal, row = np.unique(cells.signal_adu, return_inverse=True)
         self.floor_adu2 = floor_adu2
-        self.signal_min_adu, self.signal_max_adu = float(curve.signal_adu[0]), float(curve.signal_adu[-1])
+        self.signal_min_adu, self.signal_max_adu = signal_range_adu
         unit = (signal - self.signal_min_adu) / (self.signal_max_adu - self.signal_min_adu)
         self.unit_signal = torch.from_numpy(unit.clip(0.0, 1.0))
         self.row = torch.from_numpy(row)
