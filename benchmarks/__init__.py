@@ -1,0 +1,1 @@
+"""Quality and speed, measured: `make bench`. Numbers are printed, never asserted."""

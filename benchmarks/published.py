@@ -1,0 +1,97 @@
+"""The same work with the published code (github.com/juglab/PPN2V), if PPN2V_SRC names a checkout of it."""
+
+import importlib
+import sys
+import time
+import types
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.speed import CPU, PAPER, Speed, Work
+
+FIT_STEPS = 2000
+FIT_BATCH = 250_000
+MEASURED_FIT_STEPS = 20
+MEASURED_PATCHES = 3
+TILE_PX, OVERLAP_PX = 256, 48
+VARIANCE_FLOOR_ADU2 = 9.0
+
+
+def measure(checkout: Path, work: Work) -> Speed:
+    """Time the published functions as its notebooks call them; the fit's steps are measured and scaled up."""
+    _make_importable(checkout)
+    noise_model, fit_s = _fit(work)
+    network = importlib.import_module("ppn2v.unet.model").UNet(
+        PAPER.samples, in_channels=1, depth=PAPER.depth, start_filts=PAPER.features, merge_mode="add"
+    )
+    network.mean, network.std = float(work.plane_yx.mean()), float(work.plane_yx.std())
+    return Speed(_train(work, network, noise_model), _predict(work, network, noise_model), fit_s)
+
+
+def _fit(work: Work) -> tuple[Any, float]:
+    module = importlib.import_module("ppn2v.pn2v.gaussianMixtureNoiseModel")
+    signal = work.signal_yx[None].astype(np.float32)
+    with TemporaryDirectory() as folder:
+        model = module.GaussianMixtureNoiseModel(
+            min_signal=float(signal.min()),
+            max_signal=float(signal.max()),
+            path=f"{folder}/",
+            weight=None,
+            n_gaussian=3,
+            n_coeff=2,
+            min_sigma=VARIANCE_FLOOR_ADU2,
+            device=CPU,
+        )
+        began_s = time.perf_counter()
+        model.train(signal, work.frames, batchSize=FIT_BATCH, n_epochs=2)
+        overhead_s = time.perf_counter() - began_s
+        began_s = time.perf_counter()
+        model.train(signal, work.frames, batchSize=FIT_BATCH, n_epochs=2 + MEASURED_FIT_STEPS)
+        step_s = (time.perf_counter() - began_s - overhead_s) / MEASURED_FIT_STEPS
+    return model, overhead_s + (FIT_STEPS - 2) * step_s
+
+
+def _train(work: Work, network: Any, noise_model: Any) -> float:  # noqa: ANN401  # classes of the published code
+    training = importlib.import_module("ppn2v.pn2v.training")
+    stack = work.plane_yx[None].copy()
+    moments_s = [time.perf_counter()]
+    for _ in range(MEASURED_PATCHES + 1):
+        samples, observations, masks, _ = training.trainingPred(
+            stack, network, 0, PAPER.patch_px, 1, PAPER.patch_px**2 / 32, CPU, supervised=False
+        )
+        loss = training.lossFunction(
+            samples, observations, masks, noise_model, True, network.std
+        )  # its signature
+        loss.backward()
+        moments_s.append(time.perf_counter())
+    return (moments_s[-1] - moments_s[1]) / MEASURED_PATCHES
+
+
+def _predict(work: Work, network: Any, noise_model: Any) -> float:  # noqa: ANN401  # classes of the published code
+    prediction = importlib.import_module("ppn2v.pn2v.prediction")
+    began_s = time.perf_counter()
+    with torch.no_grad():
+        prediction.tiledPredict(
+            work.plane_yx, network, ps=TILE_PX, overlap=OVERLAP_PX, device=CPU, noiseModel=noise_model
+        )
+    return (time.perf_counter() - began_s) / (work.plane_yx.size / 1e6)
+
+
+def _make_importable(checkout: Path) -> None:
+    """Put the checkout on the path, with stand-ins for what it uses of older libraries."""
+    sys.path.insert(0, str(checkout / "src"))
+    for alias, kind in {"int": int, "float": float}.items():
+        if not hasattr(np, alias):
+            setattr(np, alias, kind)
+    functional = types.ModuleType("torchvision.transforms.functional")
+    functional.to_tensor = lambda image: torch.from_numpy(image.transpose(2, 0, 1).copy())  # type: ignore[attr-defined]  # a module made here
+    transforms = types.ModuleType("torchvision.transforms")
+    transforms.functional = functional  # type: ignore[attr-defined]  # the same
+    torchvision = types.ModuleType("torchvision")
+    torchvision.transforms = transforms  # type: ignore[attr-defined]  # the same
+    for module in (torchvision, transforms, functional):
+        sys.modules.setdefault(module.__name__, module)

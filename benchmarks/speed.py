@@ -1,0 +1,109 @@
+"""How fast the engine trains, predicts and fits, at the paper's architecture."""
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from worker.engine.inference import predict_plane
+from worker.engine.network import Network
+from worker.engine.noise.fit import fit_gmm
+from worker.engine.noise.gmm import GaussianMixtureNoiseModel
+from worker.engine.noise.pairs import PairCounts
+from worker.engine.presets import PRESETS
+from worker.engine.simulation import Scmos, simulate_specimen
+from worker.engine.training import TrainingStep, train
+
+PAPER = replace(PRESETS["paper"], pn2v_steps=1000)
+PLANE_YX = (512, 512)
+CALIBRATION_FRAMES = 100
+MEASURED_STEPS = 3
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """The same input for ours and for the published code; images in ADU."""
+
+    plane_yx: np.ndarray
+    signal_yx: np.ndarray
+    frames: np.ndarray
+    """Calibration frames (M, Y, X) of one static scene."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    seconds_per_patch: float
+    seconds_per_megapixel: float
+    seconds_per_fit: float
+
+
+class _EnoughError(Exception):
+    """Ends a training run that has been measured."""
+
+
+def make_work(seed: int) -> Work:
+    rng = np.random.default_rng(seed)
+    specimen_yx = simulate_specimen(PLANE_YX, seed=seed)
+    camera = Scmos.with_maps(PLANE_YX, seed=seed)
+    photons_yx = 200 * specimen_yx
+    frames = np.stack([camera.observe(photons_yx, rng) for _ in range(CALIBRATION_FRAMES)])
+    return Work(frames[0].astype(np.float32), camera.signal_adu(photons_yx), frames)
+
+
+def measure(work: Work) -> Speed:
+    began_s = time.perf_counter()
+    noise_model = _fit(work)
+    fit_s = time.perf_counter() - began_s
+    seconds_per_patch, network = _train(work, noise_model)
+    _predict(work, network, noise_model)  # what is compiled at first use is compiled now
+    began_s = time.perf_counter()
+    _predict(work, network, noise_model)
+    megapixels = work.plane_yx.size / 1e6
+    return Speed(seconds_per_patch, (time.perf_counter() - began_s) / megapixels, fit_s)
+
+
+def _fit(work: Work) -> GaussianMixtureNoiseModel:
+    counts = PairCounts()
+    for frame_yx in work.frames:
+        counts.add(frame_yx, work.signal_yx)
+    return fit_gmm(counts, generator=torch.Generator().manual_seed(0)).model
+
+
+def _train(work: Work, noise_model: GaussianMixtureNoiseModel) -> tuple[float, Network]:
+    moments_s: list[float] = []
+
+    def on_step(step: TrainingStep) -> None:
+        moments_s.append(time.perf_counter())
+        if step.step > MEASURED_STEPS:
+            raise _EnoughError
+
+    with suppress(_EnoughError):
+        train(
+            [work.plane_yx],
+            method="pn2v",
+            preset=PAPER,
+            noise_model=noise_model,
+            seed=0,
+            device=CPU,
+            on_step=on_step,
+        )
+    steps = len(moments_s) - 1
+    seconds_per_patch = (moments_s[-1] - moments_s[0]) / steps / PAPER.patches_per_step
+    one_step = replace(PAPER, pn2v_steps=1, patches_per_step=1)
+    network = train(
+        [work.plane_yx],
+        method="pn2v",
+        preset=one_step,
+        noise_model=noise_model,
+        seed=0,
+        device=CPU,
+        on_step=lambda _: None,
+    )
+    return seconds_per_patch, network
+
+
+def _predict(work: Work, network: Network, noise_model: GaussianMixtureNoiseModel) -> None:
+    predict_plane(network, work.plane_yx, noise_model=noise_model, device=CPU)
