@@ -13,6 +13,7 @@ from worker.engine.noise.calibration import calibration_pairs
 from worker.engine.noise.fit import fit_gmm, mean_nll
 from worker.engine.noise.gmm import GaussianMixtureNoiseModel
 from worker.engine.noise.pairs import PairCounts
+from worker.engine.noise.select import select_gmm
 
 
 def generator() -> torch.Generator:
@@ -175,7 +176,7 @@ def test_a_split_divides_the_pairs() -> None:
         (np.zeros(5000), np.linspace(0, 1, 4000), "differ in shape"),
         (np.full(5000, 255, np.uint8), np.linspace(0, 99, 5000), "no pixel pairs|usable"),
         (np.full(5000, np.nan), np.linspace(0, 99, 5000), "no pixel pairs|usable"),
-        (np.arange(100.0), np.arange(100.0) + 0.5, "100 usable"),
+        (np.arange(99.0), np.arange(99.0) + 0.5, "99 usable"),
         (np.random.default_rng(0).normal(size=5000), np.full(5000, 3.0), "equal"),
         (np.linspace(0, 99, 5000), np.linspace(0, 99, 5000), "no noise"),
     ],
@@ -221,3 +222,19 @@ def test_a_hot_pixel_does_not_widen_the_noise() -> None:
     torch.testing.assert_close(
         spoilt.log_likelihood(near, typical), clean.log_likelihood(near, typical), rtol=0, atol=0.1
     )
+
+
+@pytest.mark.parametrize("pixels", [150, 1000, 10_000])
+def test_few_pixels_give_a_rough_but_sound_model(pixels: int) -> None:
+    observation, signal = camera_pairs(pixels)
+    counts = counted(observation, signal)
+    selected = select_gmm(counts, generator=generator(), candidates=[(1, 2), (3, 2)])
+    assert variance_error(selected.fitted.model, signal, (2.0, 100.0, 3.0)) < 0.6
+    assert selected.fitted.model.variance_floor_adu2 < 400
+
+
+def test_signals_that_hardly_differ_can_be_fitted() -> None:
+    rng = np.random.default_rng(0)
+    signal = np.where(rng.random(2000) < 0.5, 100.0, 100.5)
+    fitted = fit_gmm(counted(np.rint(rng.normal(signal, 5)), signal), generator=generator())
+    assert float(fitted.model.variance_adu2(torch.tensor(100.2))) == pytest.approx(25, rel=0.15)

@@ -10,9 +10,12 @@ from worker.engine.errors import NoiseFitError
 from worker.engine.noise.gmm import GaussianMixtureNoiseModel, log_sum_exp, mixture
 from worker.engine.noise.pairs import Cells, PairCounts, PhotonTransferCurve
 
-MIN_PAIRS = 1000
-# So many pixels tell the variance of a signal bin to 6 %.
-_CERTAIN_PIXELS = 500.0
+MIN_PAIRS = 100
+# So many pixels tell the variance of a signal bin to 6 %; to 50 %, which has to do for the smallest images.
+_CERTAIN_PIXELS, _FEWEST_PIXELS = 500.0, 8.0
+# Signal bins taken together for the photon transfer curve, of many and of few pairs.
+_MANY_PAIRS = 100_000
+_FINE_CURVE_POOL, _COARSE_CURVE_POOL = 8, 64
 # One pixel in so many may be anything (a hot pixel, a cosmic ray): beyond five standard deviations, about.
 _OUTLIERS = 1e-4
 # A few dozen signal bins place the parameters, all of them polish: the first is a tenth of the work.
@@ -49,12 +52,13 @@ def fit_gmm(
     counts = counts.unsaturated()
     if counts.pairs < MIN_PAIRS:
         raise NoiseFitError(f"{counts.pairs} usable pixel pairs, at least {MIN_PAIRS} are needed")
-    curve = counts.photon_transfer_curve()
-    if curve.signal_adu[0] == curve.signal_adu[-1]:
-        raise NoiseFitError("all signals are equal: a noise model needs pairs over a range of intensities")
-    floor = variance_floor(curve, counts.step_adu) if variance_floor_adu2 is None else variance_floor_adu2
     cells = counts.cells()
     signal_range_adu = float(cells.signal_adu.min()), float(cells.signal_adu.max())
+    if signal_range_adu[0] == signal_range_adu[1]:
+        raise NoiseFitError("all signals are equal: a noise model needs pairs over a range of intensities")
+    pool = _FINE_CURVE_POOL if counts.pairs >= _MANY_PAIRS else _COARSE_CURVE_POOL
+    curve = counts.photon_transfer_curve(pool=pool)
+    floor = variance_floor(curve, counts.step_adu) if variance_floor_adu2 is None else variance_floor_adu2
     coarse = _Problem(counts.cells(pool=_COARSE_POOL), curve, floor, signal_range_adu)
     fine = _Problem(cells, curve, floor, signal_range_adu)
     candidates = []
@@ -63,8 +67,6 @@ def fit_gmm(
         candidates.append(coarse.minimise(start, _COARSE_ITERATIONS))
     best = min(candidates, key=lambda candidate: candidate[1])[0]
     weights, mean_nll = fine.minimise(best, _FINE_ITERATIONS)
-    if not np.isfinite(mean_nll):
-        raise NoiseFitError("the likelihood of the pixel pairs is not finite")
     return FittedNoiseModel(
         model=fine.model(weights),
         mean_nll=mean_nll,
@@ -89,7 +91,8 @@ def variance_floor(curve: PhotonTransferCurve, step_adu: float) -> float:
     photons, the likelihood rises and the estimates get worse (by 0.2 dB, in the dark by more than 1 dB);
     between a third and one it makes no difference.
     """
-    enough = min(_CERTAIN_PIXELS, 0.02 * float(curve.count.sum()), float(curve.count.max()))
+    enough = max(0.02 * float(curve.count.sum()), _FEWEST_PIXELS)
+    enough = min(enough, _CERTAIN_PIXELS, float(curve.count.max()))
     floor = max(float(curve.variance_adu2[curve.count >= enough].min()) / 3, step_adu**2 / 12)
     if floor <= 0:
         raise NoiseFitError("the observations equal the signal: there is no noise to model")
@@ -123,7 +126,9 @@ class _Problem:
         """Variances around the straight line through the photon transfer curve, the rest random and small."""
         unit = (self.curve.signal_adu - self.signal_min_adu) / (self.signal_max_adu - self.signal_min_adu)
         weight = np.sqrt(self.curve.count) / (self.curve.variance_adu2 + self.floor_adu2)
-        slope, intercept = np.polyfit(unit, self.curve.variance_adu2, 1, w=weight)
+        slope, intercept = 0.0, float(self.curve.variance_adu2[0])
+        if unit.size > 1:
+            slope, intercept = np.polyfit(unit, self.curve.variance_adu2, 1, w=weight)
         line = np.full(coefficients, 1e-3 * self.variance_scale_adu2)
         line[0] = max(intercept, self.floor_adu2)
         line[1:2] = max(slope, line[0] * 1e-3)
@@ -154,7 +159,9 @@ class _Problem:
             return loss
 
         optimiser.step(closure)  # type: ignore[no-untyped-call]
-        result = scaled.detach()
+        end = scaled.detach()
+        # A line search may run off to infinity; the start lies on the photon transfer line.
+        result = end if bool(self.mean_nll(end).isfinite()) else start
         return result, self.mean_nll(result).item()
 
     def mean_nll(self, scaled: Tensor) -> Tensor:
