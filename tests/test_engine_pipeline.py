@@ -181,7 +181,7 @@ def test_pixels_piled_up_at_the_highest_value_are_saturated(
     _, observation = _specimen()
     clipped = np.minimum(observation.round(), limit)
     assert prepared[0].n2v is not None
-    fitted = bootstrap_noise_model(
+    selected = bootstrap_noise_model(
         [clipped], prepared[0].n2v, seed=1, device=CPU, on_plane=lambda _done, _planes: None
     )
-    assert fitted.saturated == (int((clipped == limit).sum()) if dropped else 0)
+    assert selected.fitted.saturated == (int((clipped == limit).sum()) if dropped else 0)

@@ -7,9 +7,8 @@ import torch
 
 from worker.engine.inference import predict_plane
 from worker.engine.network import Network
-from worker.engine.noise.fit import FittedNoiseModel
 from worker.engine.noise.pairs import PairCounts
-from worker.engine.noise.select import select_gmm
+from worker.engine.noise.select import SelectedNoiseModel, select_gmm
 from worker.engine.patches import PlaneSequence
 
 UNRELIABLE_FRACTION = 0.005
@@ -30,7 +29,7 @@ def bootstrap_noise_model(
     seed: int,
     device: torch.device,
     on_plane: Callable[[int, int], None],
-) -> FittedNoiseModel:
+) -> SelectedNoiseModel:
     """Fit a noise model to (observation, pseudo ground truth) pairs (Prakash et al. 2020).
 
     The pseudo ground truth is the network's prediction, of a PN2V network its prior mean: an estimate that
@@ -45,7 +44,7 @@ def bootstrap_noise_model(
         counts.add(plane, predict_plane(network, plane, device=device).prior_mean_yx)
         on_plane(done, len(chosen))
     reliable = counts.trimmed(UNRELIABLE_FRACTION, 1 - UNRELIABLE_FRACTION)
-    return select_gmm(reliable, generator=generator).fitted
+    return select_gmm(reliable, generator=generator)
 
 
 def _saturation_adu(planes: PlaneSequence, chosen: Sequence[int]) -> float | None:

@@ -23,7 +23,7 @@ from worker.engine.errors import NetworkInvalidError, NoiseFitError
 from worker.engine.inference import Estimate, predict_plane
 from worker.engine.losses import NoiseModel
 from worker.engine.network import Network
-from worker.engine.noise.fit import FittedNoiseModel
+from worker.engine.noise.select import SelectedNoiseModel
 from worker.engine.patches import PlaneSequence
 from worker.engine.presets import Preset
 from worker.engine.selection import Choice, choose_estimate
@@ -40,7 +40,7 @@ class Prepared:
     n2v: Network | None
     pn2v: Network
     noise_model: NoiseModel
-    refitted: FittedNoiseModel | None
+    refitted: SelectedNoiseModel | None
     """The noise model as fitted to the PN2V network's prior mean, if it was."""
     choice: Choice
 
@@ -72,7 +72,7 @@ def prepare_prediction(  # noqa: PLR0913  # because it takes what three stages h
     """
     refitted = _refit(planes, pn2v, seed=seed, device=device, on_plane=on_plane) if refit else None
     if refitted is not None:
-        noise_model = refitted.model
+        noise_model = refitted.fitted.model
     choice = choose_estimate(
         planes, n2v=n2v, pn2v=pn2v, noise_model=noise_model, seed=seed, device=device, on_plane=on_plane
     )
@@ -86,7 +86,7 @@ def _refit(
     seed: int,
     device: torch.device,
     on_plane: Callable[[int, int], None],
-) -> FittedNoiseModel | None:
+) -> SelectedNoiseModel | None:
     try:
         return bootstrap_noise_model(planes, pn2v, seed=seed, device=device, on_plane=on_plane)
     except NoiseFitError:
@@ -132,7 +132,7 @@ def denoise(
     if noise_model is None:
         noise_model = bootstrap_noise_model(
             planes, n2v, seed=seed, device=device, on_plane=partial(on_plane, "noise_model")
-        ).model
+        ).fitted.model
     pn2v = train(
         planes,
         method="pn2v",

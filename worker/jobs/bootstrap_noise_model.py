@@ -6,7 +6,7 @@ from models_store.contracts.outcomes import MadeNoiseModel, Outcome
 from models_store.contracts.states import NoiseModelOrigin
 from worker.context import JobContext
 from worker.engine import bootstrap
-from worker.engine.noise.fit import FittedNoiseModel
+from worker.engine.noise.select import SelectedNoiseModel
 from worker.jobs.inputs import all_planes, load_network, open_images
 
 
@@ -14,7 +14,7 @@ def bootstrap_noise_model(spec: BootstrapNoiseModelSpec, context: JobContext) ->
     """Fit the noise model; the network's predictions stand in for the signal."""
     _, network = load_network(context, spec.network)
     with open_images(context, spec.image_ids) as images:
-        fitted = bootstrap.bootstrap_noise_model(
+        selected = bootstrap.bootstrap_noise_model(
             all_planes(images),
             network,
             seed=spec.seed,
@@ -23,13 +23,22 @@ def bootstrap_noise_model(spec: BootstrapNoiseModelSpec, context: JobContext) ->
                 0.9 * done / planes, f"plane {done} of {planes} denoised"
             ),
         )
-    return Outcome(noise_model=made_noise_model(fitted))
+    return Outcome(noise_model=made_noise_model(selected))
 
 
-def made_noise_model(fitted: FittedNoiseModel) -> MadeNoiseModel:
+def made_noise_model(selected: SelectedNoiseModel) -> MadeNoiseModel:
     """Put a bootstrapped noise model into the store's terms."""
+    fitted, check = selected.fitted, selected.check
     return MadeNoiseModel(
         origin=NoiseModelOrigin.BOOTSTRAP,
         parameters=NoiseModelParameters.model_validate(fitted.model.parameters()),
-        fit_quality={"mean_nll_nats": fitted.mean_nll, "pixel_pairs": fitted.pairs},
+        fit_quality={
+            "mean_nll_nats": fitted.mean_nll,
+            "pixel_pairs": fitted.pairs,
+            "saturated_pixels": fitted.saturated,
+            "not_finite_pixels": fitted.not_finite,
+            "components_and_coefficients": selected.reason,
+            "verdict": check.verdict,
+            "check": check.summary,
+        },
     )
