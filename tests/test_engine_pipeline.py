@@ -143,7 +143,7 @@ def test_bootstrapping_leaves_the_planes_alone_and_can_be_repeated(
         )
         for _ in range(2)
     ]
-    assert fits[0].model.parameters() == fits[1].model.parameters()
+    assert fits[0].fitted.model.parameters() == fits[1].fitted.model.parameters()
     np.testing.assert_array_equal(observation, before)
 
 
