@@ -135,10 +135,14 @@ def test_the_same_seed_gives_the_same_result(api: httpx.Client, noisy_tiff: Path
             run(api, kind="denoise", image_ids=[image_id], budget=TINY, seed=seed),
             "noisy_denoised.tif",
         )
-        for seed in (3, 3, 4)
+        for seed in (3, 3)
     ]
     assert results[0] == results[1]
-    assert results[0] != results[2]
+    networks = [
+        run(api, kind="train", method="n2v", image_ids=[image_id], budget=TINY, seed=seed) for seed in (3, 4)
+    ]
+    ids = [job["result"]["values"]["network_id"] for job in networks]
+    assert len({api.get(f"/v1/networks/{network_id}").json()["sha256"] for network_id in ids}) == 2
 
 
 def test_stages_can_be_posted_one_by_one(api: httpx.Client, noisy_tiff: Path) -> None:
@@ -188,7 +192,7 @@ def test_an_image_cannot_be_deleted_under_a_job(api: httpx.Client, noisy_tiff: P
 
 
 def test_a_killed_server_goes_on_from_the_checkpoint(own_server: ServerProcess, noisy_tiff: Path) -> None:
-    budget = {"steps": 400, "features": 8, "samples": 16}
+    budget = {"steps": 250, "features": 8, "samples": 16}
     with httpx.Client(base_url=own_server.url, timeout=30) as api:
         image_id = upload(api, noisy_tiff)
         job_id = post(api, kind="train", image_ids=[image_id], method="n2v", budget=budget)["id"]
@@ -196,7 +200,7 @@ def test_a_killed_server_goes_on_from_the_checkpoint(own_server: ServerProcess, 
         own_server.kill()
         own_server.start()
         resumed = wait_until(api, job_id, lambda job: job["attempt"] == 2 and job["progress"] > 0.05)
-        assert resumed["progress"] > 0.3
+        assert resumed["progress"] > 0.35
         job = wait_until(api, job_id, ended)
         assert job["state"] == "succeeded", job["error"]
         uninterrupted = run(api, kind="train", image_ids=[image_id], method="n2v", budget=budget)
@@ -285,7 +289,7 @@ def test_unknown_jobs_are_404(api: httpx.Client) -> None:
 def test_an_image_smaller_than_a_patch_is_denoised(api: httpx.Client, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     path = tmp_path / "small.tif"
-    tifffile.imwrite(path, rng.poisson(50, (21, 13)).astype(np.uint16))
+    tifffile.imwrite(path, rng.poisson(50, (40, 21)).astype(np.uint16))
     job = run(api, kind="denoise", image_ids=[upload(api, path)], budget=TINY)
     denoised_yx = tifffile.imread(io.BytesIO(artifact(api, job, "small_denoised.tif")))
-    assert denoised_yx.shape == (21, 13)
+    assert denoised_yx.shape == (40, 21)

@@ -83,11 +83,15 @@ class Runner:
         progress = Progressed(0.0, "starting")
         while not self.stopping.is_set():
             wait([messages, process.sentinel], timeout=self.settings.heartbeat_s)
-            while (message := _receive(messages)) is not None:
-                if not isinstance(message, Progressed):
-                    return message
-                progress = message
-            if not process.is_alive() and not messages.poll():
+            try:
+                while messages.poll():
+                    message: Message = messages.recv()
+                    if not isinstance(message, Progressed):
+                        return message
+                    progress = message
+            except (EOFError, OSError):
+                # Its end of the pipe is closed, perhaps in the middle of a message: it has died.
+                process.join(TERMINATION_GRACE_S)
                 return None
             with self.database.write() as session:
                 job_lifecycle.renew(
@@ -132,12 +136,3 @@ def _child(settings: Settings, claim: Claim) -> Iterator[tuple[BaseProcess, Conn
             process.kill()
         process.join()
         messages.close()
-
-
-def _receive(messages: Connection) -> Message | None:
-    """Take the next message; None if there is none now, or the child has ended."""
-    try:
-        message: Message | None = messages.recv() if messages.poll() else None
-    except EOFError:
-        return None
-    return message
