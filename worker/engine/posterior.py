@@ -16,7 +16,7 @@ from worker.engine.noise.gmm import GaussianMixtureNoiseModel, mixture_log_likel
 BLOCK_PX = 8192
 """Pixels per block: bounds the (pixels x samples) memory; one fixed size needs one compiled program."""
 
-COMPILE_FROM_SAMPLES = 100_000_000
+COMPILE_FROM_SAMPLES = 40_000_000
 """Pixels x samples from which on compiling (seconds) is repaid."""
 
 _logger = logging.getLogger(__name__)
