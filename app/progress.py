@@ -20,7 +20,10 @@ ShowStage = Callable[[str, float, str], None]
 
 @contextmanager
 def stage_bars(console: Console) -> Iterator[ShowStage]:
-    """Show a bar for each stage; a stage gets its bar when it is first heard of."""
+    """Show a bar for each stage from when it is first heard of; in a log file, a line every tenth of it."""
+    if not console.is_terminal:
+        yield _lines(console)
+        return
     bars: dict[str, TaskID] = {}
     columns = (
         TextColumn("{task.description:<14}"),
@@ -40,6 +43,18 @@ def stage_bars(console: Console) -> Iterator[ShowStage]:
             progress.update(bars[stage], completed=fraction, status=status)
 
         yield show
+
+
+def _lines(console: Console) -> ShowStage:
+    shown: dict[str, int] = {}
+
+    def show(stage: str, fraction: float, status: str) -> None:
+        tenths = int(10 * fraction)
+        if tenths > shown.get(stage, 0):
+            shown[stage] = tenths
+            console.print(f"{STAGE_TITLES.get(stage, stage)}: {10 * tenths} %, {status}", highlight=False)
+
+    return show
 
 
 def show_job(show: ShowStage) -> Callable[[dict[str, Any]], None]:
