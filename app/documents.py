@@ -119,6 +119,7 @@ class NetworkDocument(BaseModel):
     id: str
     method: Method
     preset: Preset
+    recipe: str
     noise_model_id: str | None
     belongs_to: Origin | None
     description: dict[str, Any]
@@ -134,6 +135,7 @@ class NetworkDocument(BaseModel):
             id=row.id,
             method=row.method,
             preset=row.preset,
+            recipe=row.recipe,
             noise_model_id=row.noise_model_id,
             belongs_to=Origin.of(row.profile),
             description=row.description,

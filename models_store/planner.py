@@ -18,15 +18,16 @@ from models_store.contracts.states import Method, Reuse
 
 @dataclass(frozen=True)
 class Registry:
-    """What the registry holds for the images' microscope and profile."""
+    """What the registry holds for the images' microscope and profile; networks are of the job's recipe."""
 
     profile: str | None
     """How the profile is called in messages; None: the images have none."""
     noise_model_id: str | None = None
-    network_id: str | None = None
-    """A PN2V network of the wanted preset."""
-    network_noise_model_id: str | None = None
-    """The noise model that this network was trained with."""
+    """The active one."""
+    n2v_network_id: str | None = None
+    pn2v_network_id: str | None = None
+    pn2v_noise_model_id: str | None = None
+    """The noise model that the PN2V network was trained with."""
 
 
 @dataclass(frozen=True)
@@ -44,46 +45,80 @@ class Plan:
     steps: list[PlanStep]
 
 
+RESULT_STEP = PlanStep(stage="predict", action="compute", why="the result of this job")
 WEIGHTS: dict[StageName, float] = {"n2v": 0.45, "noise_model": 0.05, "pn2v": 0.4, "predict": 0.1}
 
 
 def plan_denoise(spec: DenoiseSpec, registry: Registry, new_job_id: Callable[[], str]) -> Plan:
     """Plan the stages of a denoise job, and say for each step whether it is computed or taken, and why."""
-    if spec.reuse is Reuse.NETWORK and registry.network_id and spec.noise_model is None:
-        return _plan_with_network(spec, registry, new_job_id)
-    if noise_model := _known_noise_model(spec, registry):
-        return _plan_with_noise_model(spec, noise_model, new_job_id)
-    return _plan_from_noisy_images(spec, registry, new_job_id)
+    if spec.reuse is Reuse.NETWORK and registry.pn2v_network_id and spec.noise_model is None:
+        return _plan_prediction(spec, registry, registry.pn2v_network_id, new_job_id)
+    return _plan_training(spec, registry, new_job_id)
 
 
-def _plan_with_network(spec: DenoiseSpec, registry: Registry, new_job_id: Callable[[], str]) -> Plan:
-    why = f"the newest PN2V network of {registry.profile} with preset {spec.preset}"
+def _plan_prediction(
+    spec: DenoiseSpec, registry: Registry, network_id: str, new_job_id: Callable[[], str]
+) -> Plan:
+    noise_model_id = registry.noise_model_id or registry.pn2v_noise_model_id
+    why = f"the newest PN2V network of {registry.profile} with the recipe {spec.recipe}"
     predict = _stage(
         "predict",
-        PredictSpec(
-            image_ids=spec.image_ids,
-            network=registry.network_id or "",
-            noise_model=registry.network_noise_model_id,
-            outputs=spec.outputs,
-            output_dtype=spec.output_dtype,
-            seed=spec.seed,
-        ),
+        _predict(spec, network_id, noise_model_id, compare_with=registry.n2v_network_id),
         new_job_id,
     )
     return Plan(
         stages=[predict],
         steps=[
-            PlanStep(stage="n2v", action="skip", why="a trained PN2V network is reused"),
+            PlanStep(
+                stage="n2v",
+                action="reuse" if registry.n2v_network_id else "skip",
+                why="its result is compared with PN2V's" if registry.n2v_network_id else "nothing needs it",
+                id=registry.n2v_network_id,
+            ),
             PlanStep(
                 stage="noise_model",
                 action="reuse",
-                why="the network was trained with it",
-                id=registry.network_noise_model_id,
+                why=f"the active noise model of {registry.profile}",
+                id=noise_model_id,
             ),
-            PlanStep(stage="pn2v", action="reuse", why=why, id=registry.network_id),
-            PlanStep(stage="predict", action="compute", why="the result of this job"),
+            PlanStep(stage="pn2v", action="reuse", why=why, id=network_id),
+            RESULT_STEP,
         ],
     )
+
+
+def _plan_training(spec: DenoiseSpec, registry: Registry, new_job_id: Callable[[], str]) -> Plan:
+    stages: list[PlannedStage] = []
+    n2v: Reference
+    if spec.reuse is not Reuse.NONE and registry.n2v_network_id is not None:
+        n2v = registry.n2v_network_id
+        why = f"the newest N2V network of {registry.profile} with the recipe {spec.recipe}"
+        n2v_step = PlanStep(stage="n2v", action="reuse", why=why, id=n2v)
+    else:
+        n2v_stage = _stage("n2v", _train(spec, Method.N2V), new_job_id)
+        stages.append(n2v_stage)
+        n2v = MadeByJob(job=n2v_stage.job_id)
+        n2v_step = PlanStep(stage="n2v", action="compute", why="PN2V starts from it")
+
+    noise_model: Reference
+    known = _known_noise_model(spec, registry)
+    if known is not None:
+        noise_model, why = known
+        noise_model_step = PlanStep(stage="noise_model", action="reuse", why=why, id=noise_model)
+    else:
+        fit = BootstrapNoiseModelSpec(image_ids=spec.image_ids, network=n2v, seed=spec.seed)
+        fit_stage = _stage("noise_model", fit, new_job_id)
+        stages.append(fit_stage)
+        noise_model = MadeByJob(job=fit_stage.job_id)
+        why = _no_noise_model(spec, registry)
+        noise_model_step = PlanStep(stage="noise_model", action="compute", why=why)
+
+    pn2v = _stage("pn2v", _train(spec, Method.PN2V, noise_model=noise_model, start=n2v), new_job_id)
+    made = MadeByJob(job=pn2v.job_id)
+    result = _predict(spec, made, noise_model, compare_with=n2v, refit=known is None)
+    stages += [pn2v, _stage("predict", result, new_job_id)]
+    pn2v_step = PlanStep(stage="pn2v", action="compute", why=_no_network(spec))
+    return Plan(stages=stages, steps=[n2v_step, noise_model_step, pn2v_step, RESULT_STEP])
 
 
 def _known_noise_model(spec: DenoiseSpec, registry: Registry) -> tuple[str, str] | None:
@@ -92,46 +127,6 @@ def _known_noise_model(spec: DenoiseSpec, registry: Registry) -> tuple[str, str]
     if spec.reuse is not Reuse.NONE and registry.noise_model_id is not None:
         return registry.noise_model_id, f"the active noise model of {registry.profile}"
     return None
-
-
-def _plan_with_noise_model(
-    spec: DenoiseSpec, noise_model: tuple[str, str], new_job_id: Callable[[], str]
-) -> Plan:
-    noise_model_id, why = noise_model
-    train = _stage("pn2v", _train(spec, Method.PN2V, noise_model=noise_model_id), new_job_id)
-    predict = _stage("predict", _predict(spec, train, noise_model_id), new_job_id)
-    return Plan(
-        stages=[train, predict],
-        steps=[
-            PlanStep(stage="n2v", action="skip", why="only a bootstrap needs it"),
-            PlanStep(stage="noise_model", action="reuse", why=why, id=noise_model_id),
-            PlanStep(stage="pn2v", action="compute", why=_no_network(spec)),
-            PlanStep(stage="predict", action="compute", why="the result of this job"),
-        ],
-    )
-
-
-def _plan_from_noisy_images(spec: DenoiseSpec, registry: Registry, new_job_id: Callable[[], str]) -> Plan:
-    n2v = _stage("n2v", _train(spec, Method.N2V), new_job_id)
-    noise_model = _stage(
-        "noise_model",
-        BootstrapNoiseModelSpec(image_ids=spec.image_ids, network=MadeByJob(job=n2v.job_id), seed=spec.seed),
-        new_job_id,
-    )
-    made = MadeByJob(job=noise_model.job_id)
-    start = MadeByJob(job=n2v.job_id)
-    pn2v = _stage("pn2v", _train(spec, Method.PN2V, noise_model=made, start=start), new_job_id)
-    predict = _stage("predict", _predict(spec, pn2v, made, compare_with=start), new_job_id)
-    why = _no_noise_model(spec, registry)
-    return Plan(
-        stages=[n2v, noise_model, pn2v, predict],
-        steps=[
-            PlanStep(stage="n2v", action="compute", why="gives the pseudo ground truth"),
-            PlanStep(stage="noise_model", action="compute", why=why),
-            PlanStep(stage="pn2v", action="compute", why=_no_network(spec)),
-            PlanStep(stage="predict", action="compute", why="the result of this job"),
-        ],
-    )
 
 
 def _no_noise_model(spec: DenoiseSpec, registry: Registry) -> str:
@@ -144,7 +139,7 @@ def _no_noise_model(spec: DenoiseSpec, registry: Registry) -> str:
 
 def _no_network(spec: DenoiseSpec) -> str:
     if spec.reuse is Reuse.NETWORK:
-        return f"trained: the profile has no PN2V network with preset {spec.preset} yet"
+        return f"trained: the registry has no PN2V network with the recipe {spec.recipe} for these images"
     return "trained on these images"
 
 
@@ -163,14 +158,19 @@ def _train(
 
 
 def _predict(
-    spec: DenoiseSpec, pn2v: PlannedStage, noise_model: Reference, *, compare_with: Reference | None = None
+    spec: DenoiseSpec,
+    network: Reference,
+    noise_model: Reference | None,
+    *,
+    compare_with: Reference | None,
+    refit: bool = False,
 ) -> PredictSpec:
     return PredictSpec(
         image_ids=spec.image_ids,
-        network=MadeByJob(job=pn2v.job_id),
+        network=network,
         noise_model=noise_model,
         compare_with=compare_with,
-        refit_noise_model=compare_with is not None,
+        refit_noise_model=refit,
         outputs=spec.outputs,
         output_dtype=spec.output_dtype,
         seed=spec.seed,

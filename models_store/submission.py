@@ -89,12 +89,14 @@ def _registry(session: Session, spec: DenoiseSpec, profile: Profile | None) -> R
     if profile is None:
         return Registry(profile=None)
     noise_model = active_noise_model(session, profile.id)
-    network = newest_network(session, profile.id, Method.PN2V, spec.preset)
+    n2v = newest_network(session, profile.id, Method.N2V, spec.recipe)
+    pn2v = newest_network(session, profile.id, Method.PN2V, spec.recipe)
     return Registry(
         profile=_call(profile),
         noise_model_id=noise_model.id if noise_model else None,
-        network_id=network.id if network else None,
-        network_noise_model_id=network.noise_model_id if network else None,
+        n2v_network_id=n2v.id if n2v else None,
+        pn2v_network_id=pn2v.id if pn2v else None,
+        pn2v_noise_model_id=pn2v.noise_model_id if pn2v else None,
     )
 
 

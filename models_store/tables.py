@@ -165,11 +165,15 @@ class NoiseModelActivation(Base):
 
 class Network(Listed):
     __tablename__ = "network"
-    __table_args__ = (Index(None, "created_at", "id"), Index(None, "profile_id", "method", "created_at"))
+    __table_args__ = (
+        Index(None, "created_at", "id"),
+        Index(None, "profile_id", "method", "recipe", "created_at"),
+    )
 
     profile_id: Mapped[str | None] = mapped_column(ForeignKey("profile.id"))
     method: Mapped[Method]
     preset: Mapped[Preset]
+    recipe: Mapped[str] = mapped_column(String(100))
     noise_model_id: Mapped[str | None] = mapped_column(ForeignKey("noise_model.id"))
     blob_key: Mapped[str] = mapped_column(String(255))
     sha256: Mapped[str] = mapped_column(String(64))

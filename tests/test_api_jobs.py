@@ -114,7 +114,7 @@ def test_the_next_image_of_a_microscope_reuses_what_is_there(api: httpx.Client, 
 
     with_noise_model = run(api, kind="denoise", image_ids=[second_image], reuse="noise_model", budget=TINY)
     assert actions(with_noise_model) == {
-        "n2v": "skip",
+        "n2v": "reuse",
         "noise_model": "reuse",
         "pn2v": "compute",
         "predict": "compute",

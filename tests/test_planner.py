@@ -4,14 +4,19 @@ import itertools
 
 import pytest
 
-from models_store.contracts.jobs import DenoiseSpec, PredictSpec, TrainSpec, dependencies
-from models_store.contracts.states import Reuse
+from models_store.contracts.jobs import DenoiseSpec, PredictSpec, TrainingBudget, TrainSpec, dependencies
+from models_store.contracts.states import Method, Preset, Reuse
 from models_store.planner import Plan, Registry, plan_denoise
 
 NOTHING = Registry(profile="Scope / default")
-NOISE_MODEL = Registry(profile="Scope / default", noise_model_id="nm_1")
+IMPORTED = Registry(profile="Scope / default", noise_model_id="nm_1")
+NO_PN2V = Registry(profile="Scope / default", noise_model_id="nm_1", n2v_network_id="net_n2v")
 EVERYTHING = Registry(
-    profile="Scope / default", noise_model_id="nm_2", network_id="net_1", network_noise_model_id="nm_1"
+    profile="Scope / default",
+    noise_model_id="nm_2",
+    n2v_network_id="net_n2v",
+    pn2v_network_id="net_pn2v",
+    pn2v_noise_model_id="nm_1",
 )
 ANONYMOUS = Registry(profile=None)
 
@@ -28,8 +33,9 @@ def plan(registry: Registry, reuse: Reuse, noise_model: str | None = None) -> Pl
         (EVERYTHING, Reuse.NONE, ["n2v", "noise_model", "pn2v", "predict"]),
         (NOTHING, Reuse.NETWORK, ["n2v", "noise_model", "pn2v", "predict"]),
         (ANONYMOUS, Reuse.NETWORK, ["n2v", "noise_model", "pn2v", "predict"]),
-        (NOISE_MODEL, Reuse.NOISE_MODEL, ["pn2v", "predict"]),
-        (NOISE_MODEL, Reuse.NETWORK, ["pn2v", "predict"]),
+        (IMPORTED, Reuse.NOISE_MODEL, ["n2v", "pn2v", "predict"]),
+        (NO_PN2V, Reuse.NOISE_MODEL, ["pn2v", "predict"]),
+        (NO_PN2V, Reuse.NETWORK, ["pn2v", "predict"]),
         (EVERYTHING, Reuse.NOISE_MODEL, ["pn2v", "predict"]),
         (EVERYTHING, Reuse.NETWORK, ["predict"]),
     ],
@@ -54,17 +60,36 @@ def test_a_stage_waits_for_those_whose_results_it_needs() -> None:
     }
 
 
-def test_a_reused_network_is_applied_with_the_noise_model_it_was_trained_with() -> None:
+def test_a_reused_network_is_applied_with_the_active_noise_model() -> None:
     predict = plan(EVERYTHING, Reuse.NETWORK).stages[0].spec
     assert isinstance(predict, PredictSpec)
-    assert (predict.network, predict.noise_model) == ("net_1", "nm_1")
+    assert (predict.network, predict.noise_model) == ("net_pn2v", "nm_2")
+    assert predict.compare_with == "net_n2v"
+    assert not predict.refit_noise_model
+
+
+def test_only_a_bootstrapped_noise_model_is_fitted_again() -> None:
+    refits = {}
+    for name, registry in {"bootstrapped": NOTHING, "taken": IMPORTED}.items():
+        predict = plan(registry, Reuse.NOISE_MODEL).stages[-1].spec
+        assert isinstance(predict, PredictSpec)
+        refits[name] = predict.refit_noise_model
+    assert refits == {"bootstrapped": True, "taken": False}
 
 
 def test_a_noise_model_named_in_the_job_comes_before_the_registry() -> None:
-    planned = plan(EVERYTHING, Reuse.NETWORK, noise_model="nm_mine")
-    train = planned.stages[0].spec
+    train = plan(EVERYTHING, Reuse.NETWORK, noise_model="nm_mine").stages[0].spec
     assert isinstance(train, TrainSpec)
-    assert train.noise_model == "nm_mine"
+    assert (train.noise_model, train.start) == ("nm_mine", "net_n2v")
+
+
+def test_networks_of_another_recipe_are_not_named_alike() -> None:
+    recipes = {
+        TrainSpec(image_ids=["img_1"], method=Method.N2V, preset=preset, budget=budget).recipe
+        for preset in Preset
+        for budget in (TrainingBudget(), TrainingBudget(steps=5), TrainingBudget(features=8))
+    }
+    assert len(recipes) == 9
 
 
 def test_the_plan_says_why_nothing_is_reused() -> None:

@@ -54,12 +54,22 @@ class TrainingBudget(_Spec):
     samples: Annotated[int, Field(ge=8, le=2000)] | None = None
 
 
-class DenoiseSpec(_Spec):
+class _TrainingSpec(_Spec):
+    preset: Preset = Preset.FAST
+    budget: TrainingBudget = TrainingBudget()
+
+    @property
+    def recipe(self) -> str:
+        """Preset and departures from it: networks of one recipe can stand in for each other."""
+        departures = self.budget.model_dump(exclude_none=True).items()
+        return " ".join([self.preset, *(f"{name}={value}" for name, value in departures)])
+
+
+class DenoiseSpec(_TrainingSpec):
     """Denoised images from noisy ones, and nothing else: the whole path."""
 
     kind: Literal["denoise"] = "denoise"
     image_ids: ImageIds
-    preset: Preset = Preset.FAST
     reuse: Reuse = Field(
         default=Reuse.NONE,
         description="What may be taken from the registry of the images' microscope and profile.",
@@ -68,20 +78,17 @@ class DenoiseSpec(_Spec):
     outputs: Outputs = (Output.DENOISED, Output.POSTERIOR_STD)
     output_dtype: OutputDtype = OutputDtype.FLOAT32
     seed: Seed = 0
-    budget: TrainingBudget = TrainingBudget()
 
 
-class TrainSpec(_Spec):
+class TrainSpec(_TrainingSpec):
     """A network for these images: N2V, or PN2V with a noise model."""
 
     kind: Literal["train"] = "train"
     image_ids: ImageIds
     method: Method
-    preset: Preset = Preset.FAST
     noise_model: Reference | None = None
     start: Reference | None = Field(default=None, description="Weights to start the training from.")
     seed: Seed = 0
-    budget: TrainingBudget = TrainingBudget()
 
 
 class BootstrapNoiseModelSpec(_Spec):

@@ -27,6 +27,7 @@ class MadeNoiseModel(_Made):
 class MadeNetwork(_Made):
     method: Method
     preset: Preset
+    recipe: str
     blob: MadeBlob
     description: dict[str, Any]
     noise_model_id: str | None = None

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models_store.contracts.outcomes import MadeNetwork
-from models_store.contracts.states import Method, Preset
+from models_store.contracts.states import Method
 from models_store.errors import NotFoundError
 from models_store.identity import new_id
 from models_store.repositories.pages import Page, PageRequest, fetch_page
@@ -28,6 +28,7 @@ def create_network(
         profile_id=profile_id,
         method=made.method,
         preset=made.preset,
+        recipe=made.recipe,
         noise_model_id=noise_model_id,
         blob_key=made.blob.key,
         sha256=made.blob.sha256,
@@ -59,10 +60,10 @@ def list_networks(
     return fetch_page(session, query, Network, request)
 
 
-def newest_network(session: Session, profile_id: str, method: Method, preset: Preset) -> Network | None:
+def newest_network(session: Session, profile_id: str, method: Method, recipe: str) -> Network | None:
     return session.scalar(
         select(Network)
-        .where(Network.profile_id == profile_id, Network.method == method, Network.preset == preset)
+        .where(Network.profile_id == profile_id, Network.method == method, Network.recipe == recipe)
         .order_by(Network.created_at.desc())
         .limit(1)
     )

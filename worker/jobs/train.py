@@ -32,6 +32,7 @@ def train(spec: TrainSpec, context: JobContext) -> Outcome:
         network=MadeNetwork(
             method=spec.method,
             preset=spec.preset,
+            recipe=spec.recipe,
             blob=context.store("network.safetensors", network.to_bytes()),
             description=network.description,
             noise_model_id=noise_model_id,

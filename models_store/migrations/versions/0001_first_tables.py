@@ -208,6 +208,7 @@ def upgrade() -> None:
         sa.Column("profile_id", sa.String(length=40), nullable=True),
         sa.Column("method", sa.String(length=16), nullable=False),
         sa.Column("preset", sa.String(length=16), nullable=False),
+        sa.Column("recipe", sa.String(length=100), nullable=False),
         sa.Column("noise_model_id", sa.String(length=40), nullable=True),
         sa.Column("blob_key", sa.String(length=255), nullable=False),
         sa.Column("sha256", sa.String(length=64), nullable=False),
@@ -228,8 +229,8 @@ def upgrade() -> None:
         )
         batch_op.create_index(batch_op.f("ix_network_job_id"), ["job_id"], unique=False)
         batch_op.create_index(
-            batch_op.f("ix_network_profile_id_network_method_network_created_at"),
-            ["profile_id", "method", "created_at"],
+            batch_op.f("ix_network_profile_id_network_method_network_recipe_network_created_at"),
+            ["profile_id", "method", "recipe", "created_at"],
             unique=False,
         )
 
@@ -267,7 +268,9 @@ def downgrade() -> None:
 
     op.drop_table("noise_model_activation")
     with op.batch_alter_table("network", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_network_profile_id_network_method_network_created_at"))
+        batch_op.drop_index(
+            batch_op.f("ix_network_profile_id_network_method_network_recipe_network_created_at")
+        )
         batch_op.drop_index(batch_op.f("ix_network_job_id"))
         batch_op.drop_index(batch_op.f("ix_network_created_at_network_id"))
 
