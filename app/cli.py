@@ -2,11 +2,13 @@
 
 import ipaddress
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from app.client import Client, Document
 from app.progress import show_job, stage_bars
@@ -21,6 +23,8 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+# So long may a request that is under way keep a stopped server alive.
+GRACEFUL_SHUTDOWN_S = 5
 DEFAULT_SERVER = "http://127.0.0.1:8000"
 
 PresetOption = Annotated[Preset, typer.Option(help="Training budget.")]
@@ -32,7 +36,9 @@ def main() -> None:
     try:
         cli()
     except ClearScopeError as error:
-        Console(stderr=True).print(f"[bold red]Error:[/] {error.detail}", highlight=False, soft_wrap=True)
+        Console(stderr=True).print(
+            f"[bold red]Error:[/] {escape(error.detail)}", highlight=False, soft_wrap=True
+        )
         sys.exit(1)
 
 
@@ -50,9 +56,16 @@ def serve(
         import uvicorn  # noqa: PLC0415  # the command line works where no server is installed
 
         from app.embedded import create_embedded_app  # noqa: PLC0415  # the same
+
+        _require_torch()
     except ModuleNotFoundError as missing:
         _not_installed(missing)
-    uvicorn.run(create_embedded_app(settings), host=settings.host, port=settings.port)
+    uvicorn.run(
+        create_embedded_app(settings),
+        host=settings.host,
+        port=settings.port,
+        timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S,
+    )
 
 
 @cli.command()
@@ -99,7 +112,7 @@ def _await_result(client: Client, job: Document, output: Path, console: Console)
     output.mkdir(parents=True, exist_ok=True)
     for artifact in job["result"]["artifacts"]:
         client.download(artifact["href"], output / artifact["name"])
-        console.print(f"{output / artifact['name']}", highlight=False)
+        console.print(str(output / artifact["name"]), highlight=False, markup=False, soft_wrap=True)
 
 
 @cli.command()
@@ -142,6 +155,12 @@ def denoise(
         _not_installed(missing)
     for title, text in summary.lines():
         console.print(f"{title:<14}{text}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _require_torch() -> None:
+    """Miss it now, not when the first job imports it."""
+    if find_spec("torch") is None:
+        raise ModuleNotFoundError("torch is missing", name="torch")
 
 
 def _require_loopback(host: str) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import httpx
 
@@ -36,7 +36,10 @@ class Client:
 
     def __init__(self, server: str, *, poll_s: float = 0.5, patience_s: float = 60.0) -> None:
         """`patience_s`: how long a job is still waited for while its server does not answer."""
-        self._http = httpx.Client(base_url=server, timeout=httpx.Timeout(30.0, write=None))
+        # A proxy that the environment names is for the world outside, not for this machine.
+        self._http = httpx.Client(
+            base_url=server, timeout=httpx.Timeout(30.0, write=None), trust_env=not is_loopback(server)
+        )
         self._server = server
         self._poll_s = poll_s
         self._patience_s = patience_s
@@ -119,6 +122,10 @@ class Client:
             f"no answer from {self._server} ({error}); start a server with `clearscope serve`, "
             f"or name another one with --server"
         )
+
+
+def is_loopback(server: str) -> bool:
+    return urlsplit(server).hostname in {"127.0.0.1", "::1", "localhost"}
 
 
 def _chunks(path: Path) -> Iterator[bytes]:

@@ -1,6 +1,7 @@
 """What a route may ask for."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Annotated, Protocol
 
@@ -31,6 +32,8 @@ class Services:
     blobs: Blobs
     clock: Clock
     dispatcher: Dispatcher
+    inspections: AbstractContextManager[object]
+    """Held while a file is inspected: each takes a core, and is timed."""
 
 
 def services(request: Request) -> Services:

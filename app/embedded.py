@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from fastapi import FastAPI
+from obstore.exceptions import BaseError as BlobStoreError
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.main import create_app
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 IDLE_WAIT_S = 1.0
 SWEEP_INTERVAL_S = 5.0
 AFTER_ERROR_WAIT_S = 5.0
+OUTAGES = (SQLAlchemyError, BlobStoreError, OSError)
 
 
 @dataclass
@@ -41,10 +43,8 @@ class EmbeddedWorker:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Work while the block runs; at its end, hand the current job back."""
-        threads = [
-            threading.Thread(target=self._work, name="worker"),
-            threading.Thread(target=self._sweep, name="sweeper"),
-        ]
+        worker = threading.Thread(target=self._work, name="worker")
+        threads = [worker, threading.Thread(target=self._sweep, args=(worker,), name="sweeper")]
         for thread in threads:
             thread.start()
         try:
@@ -60,23 +60,28 @@ class EmbeddedWorker:
             self._wake.clear()
             try:
                 worked = self.runner.run_next([Queue.GPU, Queue.CPU])
-            except SQLAlchemyError:
+            except OUTAGES:
                 # The job's lease lets it be taken up again; the worker itself must not end.
-                logger.exception("the database failed; the worker goes on in %g s", AFTER_ERROR_WAIT_S)
+                logger.exception(
+                    "database, blobs or system failed; the worker goes on in %g s", AFTER_ERROR_WAIT_S
+                )
                 self.runner.stopping.wait(AFTER_ERROR_WAIT_S)
                 continue
             if not worked:
                 self._wake.wait(IDLE_WAIT_S)
 
-    def _sweep(self) -> None:
+    def _sweep(self, worker: threading.Thread) -> None:
         runner = self.runner
         while not runner.stopping.is_set():
             try:
-                with runner.database.write() as session:
-                    record_sign_of_life(session, runner.worker, runner.clock())
-                sweep(runner.database, runner.settings, runner.clock)
-            except SQLAlchemyError:
-                logger.exception("the database failed; the sweeper tries again in %g s", SWEEP_INTERVAL_S)
+                if worker.is_alive():
+                    with runner.database.write() as session:
+                        record_sign_of_life(session, runner.worker, runner.clock())
+                sweep(runner.database, runner.blobs, runner.settings, runner.clock)
+            except OUTAGES:
+                logger.exception(
+                    "database or blobs failed; the sweeper tries again in %g s", SWEEP_INTERVAL_S
+                )
             runner.stopping.wait(SWEEP_INTERVAL_S)
 
 

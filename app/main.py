@@ -1,10 +1,13 @@
 """The composition root of the server."""
 
+import os
+import threading
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from importlib.metadata import version
 
 from fastapi import APIRouter, FastAPI
+from fastapi.middleware.trustedhost import TrustedHostMiddleware
 from fastapi.responses import RedirectResponse
 
 from app import problems
@@ -15,6 +18,7 @@ from models_store.identity import Clock, system_clock
 from models_store.session import Database
 from models_store.settings import Settings
 
+LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
 DESCRIPTION = """
 Takes the noise out of microscope images. Upload an image, post a `denoise` job, download the result.
 
@@ -51,7 +55,10 @@ def create_app(
             }
         },
     )
-    app.state.services = Services(settings, database, blobs, clock, dispatcher)
+    inspections = threading.BoundedSemaphore(os.cpu_count() or 1)
+    app.state.services = Services(settings, database, blobs, clock, dispatcher, inspections)
+    # A page of another site must not reach a server that knows no users, under a name of its own.
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK_NAMES, settings.host])
     problems.install(app)
     v1 = APIRouter(prefix="/v1")
     for routes in (images, microscopes, noise_models, networks, jobs, artifacts):

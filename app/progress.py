@@ -30,7 +30,7 @@ def stage_bars(console: Console) -> Iterator[ShowStage]:
         BarColumn(bar_width=36),
         TextColumn("{task.percentage:>3.0f} %"),
         TimeElapsedColumn(),
-        TextColumn("[dim]{task.fields[status]}"),
+        TextColumn("{task.fields[status]}", style="dim", markup=False),
     )
     with Progress(*columns, console=console) as progress:
 
@@ -52,7 +52,9 @@ def _lines(console: Console) -> ShowStage:
         tenths = int(10 * fraction)
         if tenths > shown.get(stage, 0):
             shown[stage] = tenths
-            console.print(f"{STAGE_TITLES.get(stage, stage)}: {10 * tenths} %, {status}", highlight=False)
+            console.print(
+                f"{STAGE_TITLES.get(stage, stage)}: {10 * tenths} %, {status}", highlight=False, markup=False
+            )
 
     return show
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import tifffile
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from app.client import Client, Document
@@ -14,7 +15,7 @@ from app.progress import show_job, stage_bars
 from demo.noise import compare, fit_line
 from demo.sample import Sample, simulate
 from demo.server import ServerProcess
-from models_store.errors import ClearScopeError
+from models_store.errors import ClearScopeError, InvalidRequestError
 from models_store.image_files.planes import open_planes
 from worker.engine.metrics import psnr
 from worker.engine.noise.gmm import GaussianMixtureNoiseModel
@@ -32,12 +33,14 @@ def main() -> None:
     try:
         run(image, console)
     except ClearScopeError as error:
-        console.print(f"[bold red]Error:[/] {error.detail}", highlight=False, soft_wrap=True)
+        console.print(f"[bold red]Error:[/] {escape(error.detail)}", highlight=False, soft_wrap=True)
         sys.exit(1)
 
 
 def run(image: Path | None, console: Console) -> None:
     """Take the image, or a simulated one, through the whole service."""
+    if image is not None and not image.is_file():
+        raise InvalidRequestError(f"{image} is no file")
     OUTPUT.mkdir(exist_ok=True)
     sample = None
     if image is None:
@@ -46,9 +49,9 @@ def run(image: Path | None, console: Console) -> None:
         console.print(f"simulated {image}: filaments, nuclei and spots seen by an sCMOS camera")
     with tempfile.TemporaryDirectory(prefix="clearscope-demo-") as folder:
         server = ServerProcess(Path(folder) / "data")
-        server.start()
-        console.print(f"server at {server.url}, its API described at {server.url}/docs")
         try:
+            server.start()
+            console.print(f"server at {server.url}, its API described at {server.url}/docs", soft_wrap=True)
             with Client(server.url) as client:
                 job, noise_model, files = denoise(client, image, console)
         finally:
@@ -92,7 +95,7 @@ def report(
         middle = len(observations) // 2
         observation_yx, denoised_yx = observations[middle], results[middle]
     values = job["result"]["values"]
-    console.print(f"delivered: {values['reason']}", highlight=False)
+    console.print(f"delivered: {values['reason']}", highlight=False, markup=False, soft_wrap=True)
     line = fit_line(noise_model, denoised_yx)
     if sample is None:
         console.print(f"noise: gain {line.gain_adu:.3g} ADU per photoelectron (slope of the fitted variance)")
@@ -112,7 +115,7 @@ def report(
         NoiseEvidence(noise_model, true_noise=true_noise),
     )
     for what, path in [("observation", image), *files.items(), ("picture", picture)]:
-        console.print(f"{what:<12} {path.resolve()}", highlight=False, soft_wrap=True)
+        console.print(f"{what:<12} {path.resolve()}", highlight=False, markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ class ServerProcess:
 
     def is_alive(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/healthz").is_success
+            return httpx.get(f"{self.url}/healthz", trust_env=False).is_success
         except httpx.TransportError:
             return False
 

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -76,8 +77,12 @@ class Blobs:
             except (KeyMissingError, FileNotFoundError):
                 continue
 
-    def keys(self, prefix: str) -> list[str]:
-        return sorted(entry["path"] for page in obstore.list(self._store, prefix) for entry in page)
+    def keys(self, prefix: str, *, older_than: datetime | None = None) -> list[str]:
+        """List the keys under a folder, all of them or those not written since a time."""
+        entries = (entry for page in obstore.list(self._store, prefix) for entry in page)
+        return sorted(
+            entry["path"] for entry in entries if older_than is None or entry["last_modified"] < older_than
+        )
 
     @contextmanager
     def as_file(self, key: str) -> Iterator[Path]:
@@ -104,4 +109,4 @@ class Blobs:
         """Raise if the store cannot be written to."""
         key = "health/ping"
         obstore.put(self._store, key, b"ping")
-        obstore.delete(self._store, key)
+        self.delete([key])

@@ -79,10 +79,6 @@ class LeaseLostError(ClearScopeError):
     code = "lease-lost"
 
 
-class JobCancelledError(ClearScopeError):
-    code = "job-cancelled"
-
-
 class JobFailedError(ClearScopeError):
     """A job cannot succeed with its input, however often it is tried."""
 

@@ -1,7 +1,9 @@
 """The `.npz` noise models of the published PN2V code, to and from parameters; nothing is unpickled."""
 
 import io
+import lzma
 import math
+import struct
 import tokenize
 import zipfile
 import zlib
@@ -11,11 +13,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models_store.contracts.noise_models import MAX_COEFFICIENTS, MAX_COMPONENTS
 from models_store.errors import NoiseModelInvalidError
 
 MAX_FILE_BYTES = 1 << 20
-MAX_COMPONENTS = 32
-MAX_COEFFICIENTS = 16
+
+# What reading a broken archive has been seen to raise.
+BROKEN_ARCHIVE_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    OSError,
+    ValueError,
+    NotImplementedError,
+    RuntimeError,
+)
 
 # The published likelihood adds this density and extrapolates its polynomials; a file that says nothing else
 # means a model that behaves so.
@@ -43,7 +57,7 @@ def read_published(content: bytes) -> dict[str, Any]:
                 for info in archive.infolist()
                 if info.filename.removesuffix(".npy") in _MEMBERS
             }
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+    except BROKEN_ARCHIVE_ERRORS as error:
         raise NoiseModelInvalidError(f"not an .npz archive that can be read: {error}") from error
     weights = arrays.get("trained_weight")
     if weights is None:
@@ -100,7 +114,11 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[np.float6
     except (ValueError, tokenize.TokenError) as error:
         raise NoiseModelInvalidError(f"{info.filename} is not a NumPy array: {error}") from error
     values = stream.read()
-    if dtype.kind not in "fiub" or math.prod(shape) * dtype.itemsize != len(values):
+    if (
+        dtype.kind not in "fiub"
+        or min(shape, default=0) < 0
+        or math.prod(shape) * dtype.itemsize != len(values)
+    ):
         raise NoiseModelInvalidError(f"{info.filename} is no complete array of numbers")
     flat = np.frombuffer(values, dtype=dtype).astype(np.float64)
     return flat.reshape(shape, order="F" if fortran_order else "C")

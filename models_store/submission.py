@@ -19,10 +19,14 @@ from models_store.errors import InvalidRequestError
 from models_store.identity import new_id
 from models_store.planner import Plan, Registry, plan_denoise
 from models_store.repositories.images import get_images
+from models_store.repositories.job_lifecycle import require_obtainable
 from models_store.repositories.jobs import create_composite_job, create_job, get_job
 from models_store.repositories.networks import get_network, newest_network
 from models_store.repositories.noise_models import active_noise_model, get_noise_model
 from models_store.tables import Image, Job, Profile
+
+MAKERS = {"network": ("train", "denoise"), "noise_model": ("bootstrap_noise_model", "denoise")}
+"""Which kinds of job make what another one may refer to."""
 
 
 def submit(session: Session, spec: JobSpec, now: datetime) -> Job:
@@ -42,13 +46,13 @@ def check(session: Session, spec: JobSpec) -> Profile | None:
     """Raise if the job cannot be carried out as it stands; give its images' common profile."""
     profile = _common_profile(get_images(session, spec.image_ids))
     if spec_noise_model := getattr(spec, "noise_model", None):
-        _check_reference(session, spec_noise_model, get_noise_model)
+        _check_reference(session, spec_noise_model, "noise_model", get_noise_model)
     if isinstance(spec, TrainSpec):
         _check_training(session, spec)
     if isinstance(spec, PredictSpec | BootstrapNoiseModelSpec):
-        _check_reference(session, spec.network, get_network)
+        _check_reference(session, spec.network, "network", get_network)
     if isinstance(spec, PredictSpec) and spec.compare_with is not None:
-        _check_reference(session, spec.compare_with, get_network)
+        _check_reference(session, spec.compare_with, "network", get_network)
     return profile
 
 
@@ -62,16 +66,22 @@ def _check_training(session: Session, spec: TrainSpec) -> None:
     if spec.method is Method.N2V and spec.noise_model is not None:
         raise InvalidRequestError("noise_model: N2V uses none; leave it out, or train with method pn2v")
     if spec.start is not None:
-        _check_reference(session, spec.start, get_network)
+        _check_reference(session, spec.start, "network", get_network)
 
 
 def _check_reference(
-    session: Session, reference: Reference, get_stored: Callable[[Session, str], object]
+    session: Session, reference: Reference, kind: str, get_stored: Callable[[Session, str], object]
 ) -> None:
-    if isinstance(reference, MadeByJob):
-        get_job(session, reference.job)
-    else:
+    if not isinstance(reference, MadeByJob):
         get_stored(session, reference)
+        return
+    job = get_job(session, reference.job)
+    if job.kind not in MAKERS[kind]:
+        raise InvalidRequestError(
+            f"job {job.id} is of kind {job.kind} and makes no {kind.replace('_', ' ')}; "
+            f"name one of kind {' or '.join(MAKERS[kind])}"
+        )
+    require_obtainable(job)
 
 
 def _common_profile(images: list[Image]) -> Profile | None:

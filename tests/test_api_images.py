@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,37 @@ def test_the_same_upload_sent_again_is_the_same_image(api: httpx.Client, noisy_t
     )
 
 
+def test_the_same_upload_sent_at_once_from_four_sides_is_one_image(
+    api: httpx.Client, noisy_tiff: Path
+) -> None:
+    content = noisy_tiff.read_bytes()
+
+    def send(_: int) -> httpx.Response:
+        return api.post("/v1/images?filename=a.tif", content=content, headers={"Idempotency-Key": "upload-2"})
+
+    with ThreadPoolExecutor(4) as senders:
+        answers = list(senders.map(send, range(4)))
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    image_id = answers[0].json()["id"]
+    other = api.post("/v1/images?filename=b.tif", content=content, headers={"Idempotency-Key": "upload-2"})
+    assert_problem(other, 422, "idempotency-mismatch")
+    api.delete(f"/v1/images/{image_id}")
+    assert send(0).json()["id"] != image_id
+
+
+def test_a_server_without_users_answers_to_its_own_names_only(api: httpx.Client) -> None:
+    assert api.get("/healthz", headers={"Host": "localhost:1"}).status_code == 200
+    assert api.get("/healthz", headers={"Host": "example.org"}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "query", ["cursor=W1tbWw", "cursor=!", "limit=0", "limit=1000", "role=best", "profile=lonely"]
+)
+def test_a_wrong_list_query_is_refused(api: httpx.Client, query: str) -> None:
+    assert_problem(api.get(f"/v1/images?{query}"), 422, "invalid-request")
+
+
 WRONG_KINDS = {
     "rgb": (tiff(np.zeros((32, 32, 3), np.uint8), photometric="rgb"), 415, "image-unsupported", "RGB"),
     "complex": (tiff(np.ones((32, 32), np.complex64)), 415, "image-unsupported", "complex"),
@@ -124,7 +156,7 @@ def test_wrong_kind_of_image_is_refused_with_a_reason(
     content, status, code, word = WRONG_KINDS[kind]
     problem = assert_problem(upload(api, content), status, code)
     assert word.lower() in problem["detail"].lower()
-    assert not list((server.data_dir / "blobs" / "uploads").rglob("*.*"))
+    assert not [path for path in (server.data_dir / "blobs" / "uploads").rglob("*") if path.is_file()]
 
 
 def test_broken_and_hostile_files_are_refused_and_do_no_harm(

@@ -256,11 +256,55 @@ def test_images_of_two_profiles_are_not_mixed(api: httpx.Client, noisy_tiff: Pat
     assert "mixing scope" in refused.json()["detail"]
 
 
+def test_jobs_that_wait_for_a_result_end_when_it_will_not_come(api: httpx.Client, noisy_tiff: Path) -> None:
+    image_ids = [upload(api, noisy_tiff)]
+    job = post(api, kind="denoise", image_ids=image_ids, budget=LONG)
+    n2v = job["stages"][0]["id"]
+    waiting = {"kind": "bootstrap_noise_model", "image_ids": image_ids, "network": {"job": n2v}}
+    dependent = post(api, **waiting)
+    api.post(f"/v1/jobs/{job['id']}/cancel")
+    ended_with = api.get(f"/v1/jobs/{dependent['id']}").json()
+    assert (ended_with["state"], ended_with["error"]["code"]) == ("cancelled", "dependency-failed")
+    assert n2v in ended_with["error"]["detail"]
+    too_late = api.post("/v1/jobs", json=waiting)
+    assert (too_late.status_code, too_late.json()["type"]) == (409, "urn:clearscope:problem:conflict")
+    assert api.post(f"/v1/jobs/{dependent['id']}/retry").status_code == 409
+
+
+def test_a_job_that_makes_no_noise_model_cannot_stand_for_one(api: httpx.Client, noisy_tiff: Path) -> None:
+    image_ids = [upload(api, noisy_tiff)]
+    network = post(api, kind="train", image_ids=image_ids, method="n2v", budget=LONG)
+    spec = {
+        "kind": "train",
+        "image_ids": image_ids,
+        "method": "pn2v",
+        "noise_model": {"job": network["id"]},
+    }
+    refused = api.post("/v1/jobs", json=spec)
+    assert refused.status_code == 422
+    assert "bootstrap_noise_model" in refused.json()["detail"]
+    api.post(f"/v1/jobs/{network['id']}/cancel")
+
+
+def test_results_of_images_of_one_name_are_told_apart(api: httpx.Client, noisy_tiff: Path) -> None:
+    content = noisy_tiff.read_bytes()
+    names = ["cells.tif", "cells.TIF", "cells_2.tif"]
+    uploads = [api.post("/v1/images", params={"filename": name}, content=content) for name in names]
+    image_ids = [response.json()["id"] for response in uploads]
+    network = run(api, kind="train", image_ids=image_ids, method="n2v", budget=TINY)
+    network_id = network["result"]["values"]["network_id"]
+    job = run(api, kind="predict", image_ids=image_ids, network=network_id)
+    made = [each["name"].lower() for each in job["result"]["artifacts"]]
+    assert len(set(made)) == len(made) == 3
+
+
 @pytest.mark.parametrize(
     ("spec", "status", "word"),
     [
         ({"kind": "denoise", "image_ids": []}, 422, "image_ids"),
         ({"kind": "denoise", "image_ids": ["img_none"]}, 404, "img_none"),
+        ({"kind": "denoise", "image_ids": ["a", "a"]}, 422, "once"),
+        ({"kind": "denoise", "image_ids": ["\ud800"]}, 422, "image_ids"),
         ({"kind": "denoise"}, 422, "image_ids"),
         ({"kind": "sharpen", "image_ids": ["a"]}, 422, "denoise"),
         ({"kind": "denoise", "image_ids": ["a"], "preset": "best"}, 422, "preset"),

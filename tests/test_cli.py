@@ -4,7 +4,6 @@ import subprocess
 from pathlib import Path
 
 import httpx
-import pytest
 import tifffile
 
 from tests.server_process import CLEARSCOPE, ServerProcess
@@ -55,7 +54,6 @@ def test_serve_refuses_to_listen_to_everyone(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
-@pytest.mark.slow
 def test_submit_waits_and_downloads(server: ServerProcess, noisy_tiff: Path, tmp_path: Path) -> None:
     clearscope("submit", noisy_tiff, "--server", server.url, "--wait", "--output", tmp_path)
     denoised_yx = tifffile.imread(tmp_path / "noisy_denoised.tif")

@@ -5,6 +5,11 @@ from dataclasses import dataclass
 from models_store.blobs import Blobs
 
 
+def attempt_prefix(job_id: str, attempt: int) -> str:
+    """Give the blob keys' prefix of what this attempt makes; no other attempt writes there."""
+    return f"jobs/{job_id}/attempts/{attempt}"
+
+
 @dataclass(frozen=True)
 class BlobCheckpoints:
     """The engine's CheckpointStore of one attempt."""

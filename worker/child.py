@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+import tempfile
 import threading
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
@@ -17,7 +18,7 @@ from models_store.errors import ClearScopeError
 from models_store.repositories.job_lifecycle import Claim
 from models_store.settings import Settings
 from worker.engine.errors import EngineError
-from worker.messages import Finished, Message, Progressed, Refused
+from worker.messages import Crashed, Finished, Message, Progressed, Refused
 
 logger = logging.getLogger(__name__)
 
@@ -25,18 +26,20 @@ EXIT_ORPHANED = 70
 EXIT_UNEXPECTED = 71
 
 
-def main(settings: Settings, claim: Claim, messages: Connection) -> None:
+def main(settings: Settings, claim: Claim, messages: Connection, temporary_folder: str) -> None:
     """Compute one attempt. Its outcome is a message; an exit without one counts as a crash."""
     # Ctrl-C reaches the whole process group; the runner decides what becomes of this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    tempfile.tempdir = temporary_folder
     threading.Thread(target=_end_with_parent, name="orphan-watch", daemon=True).start()
     try:
         outcome = _compute(settings, claim, messages)
         _send(messages, Finished(outcome))
     except (ClearScopeError, EngineError) as error:
         _send(messages, Refused(error.code, error.detail))
-    except Exception:
+    except Exception as error:
         logger.exception("job %s, attempt %d: unexpected error", claim.job_id, claim.attempt)
+        _send(messages, Crashed(f"{type(error).__name__}: {error}"))
         sys.exit(EXIT_UNEXPECTED)
     finally:
         messages.close()

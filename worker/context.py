@@ -12,7 +12,7 @@ from models_store.contracts.outcomes import MadeBlob
 from models_store.repositories.job_lifecycle import Claim
 from models_store.session import Database
 from models_store.settings import Settings
-from worker.checkpoints import BlobCheckpoints
+from worker.checkpoints import BlobCheckpoints, attempt_prefix
 from worker.device import choose_device
 
 Report = Callable[[float, str], None]
@@ -32,8 +32,7 @@ class JobContext:
     checkpoints: BlobCheckpoints
 
     def key(self, name: str) -> str:
-        """Give the blob key of something that this attempt makes; no other attempt writes to it."""
-        return f"jobs/{self.job_id}/attempts/{self.attempt}/{name}"
+        return f"{attempt_prefix(self.job_id, self.attempt)}/{name}"
 
     def store(self, name: str, content: bytes) -> MadeBlob:
         stored = self.blobs.put(self.key(name), content)

@@ -24,4 +24,12 @@ class Refused:
     detail: str
 
 
-Message = Progressed | Finished | Refused
+@dataclass(frozen=True)
+class Crashed:
+    """Something unexpected ended the attempt; another one may succeed."""
+
+    reason: str
+
+
+LastWord = Finished | Refused | Crashed
+Message = Progressed | LastWord

@@ -3,12 +3,14 @@
 import logging
 import multiprocessing
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from tempfile import TemporaryDirectory
 
 from models_store.blobs import Blobs
 from models_store.contracts.states import Queue
@@ -19,8 +21,8 @@ from models_store.repositories.job_lifecycle import Claim
 from models_store.session import Database
 from models_store.settings import Settings
 from worker import child
-from worker.checkpoints import BlobCheckpoints
-from worker.messages import Finished, Message, Progressed, Refused
+from worker.checkpoints import BlobCheckpoints, attempt_prefix
+from worker.messages import Finished, LastWord, Message, Progressed, Refused
 
 logger = logging.getLogger(__name__)
 
@@ -71,18 +73,22 @@ class Runner:
             with self.database.write() as session:
                 job_lifecycle.finish(session, claim, last.outcome, self.clock())
             BlobCheckpoints(self.blobs, claim.job_id, claim.attempt).clear()
-        elif isinstance(last, Refused):
+            return
+        self.blobs.delete(self.blobs.keys(attempt_prefix(claim.job_id, claim.attempt)))
+        if isinstance(last, Refused):
             error = {"code": last.code, "detail": last.detail}
             with self.database.write() as session:
                 job_lifecycle.fail(session, claim, error, self.clock())
         else:
-            self._hand_back(claim, process)
+            self._hand_back(claim, last.reason if last else f"its process ended with {process.exitcode}")
 
-    def _watch(self, claim: Claim, process: BaseProcess, messages: Connection) -> Message | None:
+    def _watch(self, claim: Claim, process: BaseProcess, messages: Connection) -> LastWord | None:
         """Renew the lease while the child computes, and give its last word; None if it had none."""
         progress = Progressed(0.0, "starting")
+        heartbeat_s = self.settings.heartbeat_s
+        renewed_s = time.monotonic()
         while not self.stopping.is_set():
-            wait([messages, process.sentinel], timeout=self.settings.heartbeat_s)
+            wait([messages, process.sentinel], timeout=heartbeat_s)
             try:
                 while messages.poll():
                     message: Message = messages.recv()
@@ -93,6 +99,9 @@ class Runner:
                 # Its end of the pipe is closed, perhaps in the middle of a message: it has died.
                 process.join(TERMINATION_GRACE_S)
                 return None
+            if time.monotonic() - renewed_s < heartbeat_s:
+                continue
+            renewed_s = time.monotonic()
             with self.database.write() as session:
                 job_lifecycle.renew(
                     session,
@@ -104,9 +113,9 @@ class Runner:
                 )
         return None
 
-    def _hand_back(self, claim: Claim, process: BaseProcess) -> None:
+    def _hand_back(self, claim: Claim, crash: str) -> None:
         stopped = self.stopping.is_set()
-        reason = "the worker was stopped" if stopped else f"its process ended with {process.exitcode}"
+        reason = "the worker was stopped" if stopped else crash
         logger.warning("job %s: attempt %d handed back: %s", claim.job_id, claim.attempt, reason)
         with self.database.write() as session:
             job_lifecycle.hand_back(
@@ -124,15 +133,17 @@ def _child(settings: Settings, claim: Claim) -> Iterator[tuple[BaseProcess, Conn
     """Start the child; when the block ends, so does the child."""
     spawn = multiprocessing.get_context("spawn")
     messages, childs_end = spawn.Pipe(duplex=False)
-    process = spawn.Process(target=child.main, args=(settings, claim, childs_end), daemon=True)
-    process.start()
-    childs_end.close()
-    try:
-        yield process, messages
-    finally:
-        process.terminate()
-        process.join(TERMINATION_GRACE_S)
-        if process.is_alive():
-            process.kill()
-        process.join()
-        messages.close()
+    # The child may be ended at any moment, so its temporary files are cleared away from here.
+    with TemporaryDirectory(prefix="clearscope-job-", ignore_cleanup_errors=True) as folder:
+        process = spawn.Process(target=child.main, args=(settings, claim, childs_end, folder), daemon=True)
+        process.start()
+        childs_end.close()
+        try:
+            yield process, messages
+        finally:
+            process.terminate()
+            process.join(TERMINATION_GRACE_S)
+            if process.is_alive():
+                process.kill()
+            process.join()
+            messages.close()

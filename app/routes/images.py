@@ -1,13 +1,15 @@
 """Images: streaming upload, lists, content, previews."""
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Query, Request, Response
+from fastapi import APIRouter, BackgroundTasks, HTTPException, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from sqlalchemy.orm import Session
 from starlette.requests import ClientDisconnect
 
 from app.dependencies import IdempotencyHeader, PageQuery, Provided, Reading, Services, Writing
@@ -26,6 +28,8 @@ from models_store.repositories.images import UploadedImage
 
 router = APIRouter(prefix="/images", tags=["images"])
 
+IDEMPOTENCY_SCOPE = "images"
+
 Filename = Annotated[
     str,
     Query(min_length=1, max_length=255, pattern=r"^[^/\\\x00-\x1f]+$", examples=["cells.tif"]),
@@ -41,6 +45,11 @@ class Upload:
     profile: str | None
     role: ImageRole
     idempotency_key: str | None
+
+    def fingerprint(self, sha256: str) -> str:
+        """Tell this request from others with the same Idempotency-Key."""
+        said = [self.filename, self.microscope, self.profile, self.role, sha256]
+        return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
 @router.post(
@@ -120,17 +129,19 @@ def get_preview(image_id: str, session: Reading, provided: Provided) -> Response
 
 
 @router.delete("/{image_id}", status_code=204)
-def delete_image(image_id: str, session: Writing, provided: Provided) -> None:
+def delete_image(image_id: str, session: Writing, provided: Provided, background: BackgroundTasks) -> None:
     """Delete an image, unless a job that has not ended reads it."""
     image = images.get_image(session, image_id)
     images.delete_image(session, image)
-    provided.blobs.delete([image.blob_key, image.preview_key])
+    idempotency.forget_answer(session, IDEMPOTENCY_SCOPE, image_id)
+    # Once the row is gone for good: until the commit, the deletion may still fail.
+    background.add_task(provided.blobs.delete, [image.blob_key, image.preview_key])
 
 
 def _check_origin(provided: Services, upload: Upload) -> None:
     """Refuse an unknown microscope before gigabytes are received."""
-    with provided.database.write() as session:
-        named_profile(session, upload.microscope, upload.profile, provided.clock())
+    with provided.database.read() as session:
+        matching_profiles(session, upload.microscope, upload.profile)
 
 
 async def _receive(request: Request, provided: Services, key: str) -> StoredBlob:
@@ -157,11 +168,11 @@ async def _receive(request: Request, provided: Services, key: str) -> StoredBlob
 def _register(provided: Services, image_id: str, received: StoredBlob, upload: Upload) -> ImageDocument:
     """Make an image of what was received, or leave nothing behind."""
     kept: list[str] = [received.key]
+    fingerprint = upload.fingerprint(received.sha256)
     try:
         with provided.database.read() as session:
-            answer = idempotency.find_answer(session, "images", upload.idempotency_key, received.sha256)
-            if answer is not None:
-                return ImageDocument.of(images.get_image(session, answer))
+            if known := _known_image(session, upload, fingerprint):
+                return known
         header, preview = _inspect(provided, received.key, f"images/{image_id}/preview.png")
         kept.append(preview.key)
         content = StoredBlob(f"images/{image_id}/content", received.sha256, received.size_bytes)
@@ -170,10 +181,13 @@ def _register(provided: Services, image_id: str, received: StoredBlob, upload: U
         uploaded = UploadedImage(image_id, upload.filename, content, preview, header, upload.role)
         now = provided.clock()
         with provided.database.write() as session:
+            # Asked again, now that nobody else can write: the same upload may have arrived twice at once.
+            if known := _known_image(session, upload, fingerprint):
+                return known
             profile = named_profile(session, upload.microscope, upload.profile, now)
             document = ImageDocument.of(images.create_image(session, uploaded, profile=profile, now=now))
             idempotency.record_answer(
-                session, "images", upload.idempotency_key, received.sha256, image_id, now
+                session, IDEMPOTENCY_SCOPE, upload.idempotency_key, fingerprint, image_id, now
             )
         kept.clear()
         return document
@@ -181,10 +195,20 @@ def _register(provided: Services, image_id: str, received: StoredBlob, upload: U
         provided.blobs.delete(kept)
 
 
+def _known_image(session: Session, upload: Upload, fingerprint: str) -> ImageDocument | None:
+    """Give the image that the same request made before."""
+    answer = idempotency.find_answer(session, IDEMPOTENCY_SCOPE, upload.idempotency_key, fingerprint)
+    return ImageDocument.of(images.get_image(session, answer)) if answer else None
+
+
 def _inspect(provided: Services, key: str, preview_key: str) -> tuple[ImageHeader, StoredBlob]:
     """Look at an uploaded file in a process that may die of it."""
     settings = provided.settings
-    with provided.blobs.as_file(key) as path, TemporaryDirectory(prefix="clearscope-") as folder:
+    with (
+        provided.inspections,
+        provided.blobs.as_file(key) as path,
+        TemporaryDirectory(prefix="clearscope-") as folder,
+    ):
         preview_path = Path(folder) / "preview.png"
         header = inspect_in_child(
             path,

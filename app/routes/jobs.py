@@ -105,7 +105,9 @@ def get_job(job_id: str, session: Reading) -> JobDocument:
 def list_events(
     job_id: str,
     session: Reading,
-    after: Annotated[int, Query(ge=0, description="Number of the last event that is known already.")] = 0,
+    after: Annotated[
+        int, Query(ge=0, lt=2**63, description="Number of the last event that is known already.")
+    ] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
 ) -> list[EventDocument]:
     """List what happened to a job and its stages, oldest first."""

@@ -1,10 +1,11 @@
 """Noise models: lists, import and export of the published format, activation."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from pydantic import AfterValidator
 
 from app.dependencies import PageQuery, Provided, Reading, Writing
 from app.documents import NoiseModelDocument
@@ -15,6 +16,16 @@ from models_store.contracts.states import NoiseModelOrigin
 from models_store.errors import InvalidRequestError, NoiseModelInvalidError
 from models_store.published_noise_models import MAX_FILE_BYTES, read_published, write_published
 from models_store.repositories import noise_models
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("a time so far away has no equivalent in UTC") from error
+
+
+Moment = Annotated[datetime, AfterValidator(_in_utc)]
 
 router = APIRouter(prefix="/noise-models", tags=["noise models"])
 
@@ -37,7 +48,7 @@ def list_noise_models(  # one parameter for each of the API's
     microscope: MicroscopeQuery = None,
     profile: ProfileQuery = None,
     active_at: Annotated[
-        datetime | None, Query(description="Only the versions that were active at this time.")
+        Moment | None, Query(description="Only the versions that were active at this time.")
     ] = None,
 ) -> list[NoiseModelDocument]:
     """List noise models, newest first."""

@@ -18,8 +18,9 @@ def _each_once(items: Sequence[Item]) -> Sequence[Item]:
     return items
 
 
+Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
 ImageIds = Annotated[
-    list[str],
+    list[Id],
     AfterValidator(_each_once),
     Field(min_length=1, max_length=MAX_IMAGES_PER_JOB, description="Ids of uploaded images."),
 ]
@@ -40,10 +41,10 @@ class _Spec(BaseModel):
 class MadeByJob(_Spec):
     """Stands for the network or noise model that another job makes; this job waits for it."""
 
-    job: str
+    job: Id
 
 
-Reference = str | MadeByJob
+Reference = Id | MadeByJob
 
 
 class TrainingBudget(_Spec):
@@ -74,7 +75,7 @@ class DenoiseSpec(_TrainingSpec):
         default=Reuse.NONE,
         description="What may be taken from the registry of the images' microscope and profile.",
     )
-    noise_model: str | None = Field(default=None, description="Use this one instead of a bootstrapped one.")
+    noise_model: Id | None = Field(default=None, description="Use this one instead of a bootstrapped one.")
     outputs: Outputs = (Output.DENOISED, Output.POSTERIOR_STD)
     output_dtype: OutputDtype = OutputDtype.FLOAT32
     seed: Seed = 0

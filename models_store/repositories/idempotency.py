@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from models_store.errors import IdempotencyMismatchError
@@ -18,6 +19,13 @@ def find_answer(session: Session, scope: str, key: str | None, body_sha256: str)
             f"the Idempotency-Key {key!r} was used before with another body; use a new key for a new request"
         )
     return known.resource_id
+
+
+def forget_answer(session: Session, scope: str, resource_id: str) -> None:
+    """Let a key be used anew whose resource is deleted."""
+    session.execute(
+        delete(IdempotencyKey).where(IdempotencyKey.scope == scope, IdempotencyKey.resource_id == resource_id)
+    )
 
 
 def record_answer(

@@ -12,10 +12,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, exists, select, update
 from sqlalchemy.orm import Session, aliased
 
+from models_store.contracts.jobs import dependencies, job_spec
 from models_store.contracts.outcomes import Outcome
-from models_store.contracts.states import ENDED_STATES, JobState, Queue
+from models_store.contracts.states import JobState, Queue
 from models_store.errors import ConflictError, JobEndedError, JobNotEndedError, LeaseLostError
 from models_store.identity import new_id
+from models_store.repositories.images import get_images
 from models_store.repositories.jobs import get_job, record_event
 from models_store.repositories.networks import create_network
 from models_store.repositories.noise_models import create_noise_model
@@ -54,6 +56,7 @@ def claim(session: Session, job_id: str, *, worker: str, now: datetime, lease: t
             worker=worker,
             lease_until=now + lease,
             started_at=now,
+            progress=0.0,
             status="starting",
             error=None,
         )
@@ -152,25 +155,28 @@ def recover_expired(session: Session, *, now: datetime, max_crashes: int) -> lis
 
 def cancel(session: Session, job_id: str, now: datetime) -> Job:
     """Cancel a job with all its stages. A worker that computes one of them notices within its heartbeat."""
-    job = get_job(session, job_id)
+    job = _lock(session, job_id)
     if job.parent_id is not None:
         raise ConflictError(f"this is a stage of job {job.parent_id}; cancel that one")
     if job.state.ended:
         raise JobEndedError(f"job {job_id} has ended already: it {job.state}")
     _end(session, [job, *job.stages], JobState.CANCELLED, None, now)
-    _end_dependents(session, job, now)
     return job
 
 
 def retry(session: Session, job_id: str, now: datetime) -> Job:
     """Queue a failed or cancelled job again; stages that succeeded stay as they are."""
-    job = get_job(session, job_id)
+    job = _lock(session, job_id)
     if job.parent_id is not None:
         raise ConflictError(f"this is a stage of job {job.parent_id}; retry that one")
     if not job.state.ended:
         raise JobNotEndedError(f"job {job_id} is still {job.state}; only a job that has ended can be retried")
     if job.state is JobState.SUCCEEDED:
         raise ConflictError(f"job {job_id} succeeded; post a new job to compute it again")
+    spec = job_spec.validate_python(job.spec)
+    get_images(session, spec.image_ids)
+    for needed in dependencies(spec):
+        require_obtainable(get_job(session, needed))
     for again in [job, *job.stages]:
         if again.state is JobState.SUCCEEDED:
             continue
@@ -179,6 +185,21 @@ def retry(session: Session, job_id: str, now: datetime) -> Job:
         record_event(session, again.id, "retried", now)
     session.flush()
     return job
+
+
+def require_obtainable(job: Job) -> None:
+    """Raise ConflictError if this job's result will never come."""
+    if job.state in {JobState.FAILED, JobState.CANCELLED}:
+        raise ConflictError(
+            f"job {job.id}, whose result this one needs, {job.state}; retry that one first, or name another"
+        )
+
+
+def _lock(session: Session, job_id: str) -> Job:
+    """Get a job and its stages so that no worker changes their state meanwhile."""
+    family = (Job.id == job_id) | (Job.parent_id == job_id)
+    session.execute(select(Job.id).where(family).order_by(Job.id).with_for_update())
+    return get_job(session, job_id)
 
 
 def _is_ready() -> ColumnElement[bool]:
@@ -254,33 +275,31 @@ def _settle_parent(session: Session, job: Job, now: datetime) -> None:
 
 def _after_failure(session: Session, job: Job, error: dict[str, Any], now: datetime) -> None:
     record_event(session, job.id, "failed", now, **error)
+    if job.parent_id is not None:
+        parent = get_job(session, job.parent_id)
+        _end(session, parent.stages, JobState.CANCELLED, None, now)
+        _end(session, [parent], JobState.FAILED, {**error, "stage": job.stage}, now)
     _end_dependents(session, job, now)
-    if job.parent_id is None:
-        return
-    parent = get_job(session, job.parent_id)
-    _end(session, parent.stages, JobState.CANCELLED, None, now)
-    _end(session, [parent], JobState.FAILED, {**error, "stage": job.stage}, now)
-    _end_dependents(session, parent, now)
-
-
-def _end_dependents(session: Session, job: Job, now: datetime) -> None:
-    """End the jobs that wait for a result which will not come."""
-    waiting = select(Job).join(JobDependency, JobDependency.job_id == Job.id)
-    error = {"code": "dependency-failed", "detail": f"job {job.id}, whose result this one needs, {job.state}"}
-    for dependent in list(session.scalars(waiting.where(JobDependency.depends_on_id == job.id))):
-        if dependent.parent_id == job.parent_id and job.parent_id is not None:
-            continue
-        if not dependent.state.ended:
-            _end(session, [dependent], JobState.CANCELLED, error, now)
-            _end_dependents(session, dependent, now)
 
 
 def _end(
     session: Session, jobs: Sequence[Job], state: JobState, error: dict[str, Any] | None, now: datetime
 ) -> None:
-    for job in jobs:
-        if job.state in ENDED_STATES:
-            continue
+    ending = [job for job in jobs if not job.state.ended]
+    for job in ending:
         job.state, job.error, job.ended_at, job.lease_until, job.status = state, error, now, None, str(state)
         record_event(session, job.id, str(state), now, **(error or {}))
     session.flush()
+    for job in ending:
+        _end_dependents(session, job, now)
+
+
+def _end_dependents(session: Session, job: Job, now: datetime) -> None:
+    """End the jobs that wait for a result which will not come."""
+    waiting = (
+        select(Job)
+        .join(JobDependency, JobDependency.job_id == Job.id)
+        .where(JobDependency.depends_on_id == job.id)
+    )
+    error = {"code": "dependency-failed", "detail": f"job {job.id}, whose result this one needs, {job.state}"}
+    _end(session, list(session.scalars(waiting)), JobState.CANCELLED, error, now)

@@ -43,8 +43,7 @@ def create_noise_model(
     session.flush()
     if profile_id is not None:
         active = active_noise_model(session, profile_id)
-        bootstrap = NoiseModelOrigin.BOOTSTRAP
-        if active is None or active.origin == bootstrap or origin != bootstrap:
+        if origin != NoiseModelOrigin.BOOTSTRAP or _may_follow(active, fit_quality):
             activate(session, noise_model, now)
     return noise_model
 
@@ -88,6 +87,13 @@ def active_noise_model(session: Session, profile_id: str, at: datetime | None = 
     if at is not None:
         query = query.where(NoiseModelActivation.activated_at <= at)
     return session.scalar(query)
+
+
+def _may_follow(active: NoiseModel | None, fit_quality: dict[str, Any]) -> bool:
+    """Tell whether a bootstrapped model may take the place of the active one."""
+    if active is None:
+        return True
+    return active.origin == NoiseModelOrigin.BOOTSTRAP and fit_quality.get("verdict") != "poor"
 
 
 def _next_version(session: Session, profile_id: str | None) -> int:

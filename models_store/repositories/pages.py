@@ -4,7 +4,7 @@ import base64
 import binascii
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
 from sqlalchemy import Select, tuple_
@@ -46,6 +46,6 @@ def _encode(row: Listed) -> str:
 def _decode(cursor: str) -> tuple[datetime, str]:
     try:
         created_at, row_id = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        return datetime.fromisoformat(created_at), str(row_id)
-    except (binascii.Error, ValueError, TypeError) as error:
+        return datetime.fromisoformat(created_at).astimezone(UTC), str(row_id)
+    except (binascii.Error, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise InvalidRequestError("cursor: take it from the Link header of the previous page") from error

@@ -8,6 +8,7 @@ import numpy as np
 
 from models_store.contracts.jobs import MadeByJob, Reference, TrainingBudget
 from models_store.contracts.states import Preset as PresetName
+from models_store.errors import JobFailedError
 from models_store.image_files.planes import PlaneReader, open_planes
 from models_store.repositories.images import get_images
 from models_store.repositories.jobs import get_job
@@ -91,4 +92,7 @@ def _resolve(context: JobContext, reference: Reference, made: str) -> str:
     if not isinstance(reference, MadeByJob):
         return reference
     with context.database.read() as session:
-        return str(get_job(session, reference.job).result[made])
+        result = get_job(session, reference.job).result
+    if made not in result:
+        raise JobFailedError(f"job {reference.job} made no {made.removesuffix('_id').replace('_', ' ')}")
+    return str(result[made])

@@ -1,6 +1,7 @@
 """Denoising images with a trained network, as a job."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -20,6 +21,7 @@ from worker.engine.pipeline import Prepared, denoise_plane, prepare_prediction
 from worker.jobs.bootstrap_noise_model import made_noise_model
 from worker.jobs.inputs import OpenImage, all_planes, load_network, load_noise_model, open_images
 from worker.jobs.names import result_names
+from worker.jobs.waiting_planes import WaitingPlanes
 
 Denoise = Callable[[np.ndarray], Mapping[Output, np.ndarray]]
 """Gives the outputs (Y, X) of a plane (Y, X), all float32 ADU."""
@@ -132,24 +134,22 @@ def _write_outputs(
 ) -> dict[Output, Path]:
     """Write an image's outputs; all but the first wait on disk, for a TIFF is written plane by plane."""
     reader = image.reader
-    shape = (len(reader), reader.header.height_px, reader.header.width_px)
     first, *others = outputs
-    waiting = {
-        output: np.memmap(folder / f"{output}.f32", np.float32, "w+", shape=shape) for output in others
-    }
+    with ExitStack() as stack:
+        waiting = {output: stack.enter_context(WaitingPlanes(folder / f"{output}.f32")) for output in others}
 
-    def first_output() -> Iterator[np.ndarray]:
-        for index, plane_yx in enumerate(reader):
-            made = denoise(plane_yx.astype(np.float32))
-            for output, planes in waiting.items():
-                planes[index] = made[output]
-            yield made[first]
-            on_plane()
+        def first_output() -> Iterator[np.ndarray]:
+            for plane_yx in reader:
+                made = denoise(plane_yx.astype(np.float32))
+                for output, planes in waiting.items():
+                    planes.append(made[output])
+                yield made[first]
+                on_plane()
 
-    paths = {output: folder / f"{output}.tif" for output in outputs}
-    write_planes(paths[first], first_output(), like=reader, dtype=_dtype_of(first, dtype))
-    for output, planes in waiting.items():
-        write_planes(paths[output], planes, like=reader, dtype=_dtype_of(output, dtype))
+        paths = {output: folder / f"{output}.tif" for output in outputs}
+        write_planes(paths[first], first_output(), like=reader, dtype=_dtype_of(first, dtype))
+        for output, planes in waiting.items():
+            write_planes(paths[output], planes, like=reader, dtype=_dtype_of(output, dtype))
     return paths
 
 

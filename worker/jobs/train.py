@@ -5,6 +5,8 @@ from collections.abc import Callable
 from models_store.contracts.jobs import TrainSpec
 from models_store.contracts.outcomes import MadeNetwork, Outcome
 from worker.context import JobContext, Report
+from worker.engine.errors import CheckpointInvalidError
+from worker.engine.network import Network
 from worker.engine.training import TrainingStep
 from worker.engine.training import train as train_network
 from worker.jobs.inputs import all_planes, load_network, load_noise_model, open_images, preset_with
@@ -16,18 +18,28 @@ def train(spec: TrainSpec, context: JobContext) -> Outcome:
         load_noise_model(context, spec.noise_model) if spec.noise_model else (None, None)
     )
     start = load_network(context, spec.start)[1] if spec.start else None
+    preset = preset_with(spec.preset, spec.budget)
     with open_images(context, spec.image_ids) as images:
-        network = train_network(
-            all_planes(images),
-            method=spec.method.value,
-            preset=preset_with(spec.preset, spec.budget),
-            noise_model=noise_model,
-            start=start,
-            seed=spec.seed,
-            device=context.device,
-            checkpoints=context.checkpoints,
-            on_step=report_steps(context.report),
-        )
+
+        def run() -> Network:
+            return train_network(
+                all_planes(images),
+                method=spec.method.value,
+                preset=preset,
+                noise_model=noise_model,
+                start=start if preset.warm_start else None,
+                seed=spec.seed,
+                device=context.device,
+                checkpoints=context.checkpoints,
+                on_step=report_steps(context.report),
+            )
+
+        try:
+            network = run()
+        except CheckpointInvalidError:
+            # Written by another version: the steps are lost, the job is not.
+            context.checkpoints.clear()
+            network = run()
     return Outcome(
         network=MadeNetwork(
             method=spec.method,

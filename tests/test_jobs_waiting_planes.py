@@ -1,0 +1,16 @@
+"""Planes that wait on disk."""
+
+from pathlib import Path
+
+import numpy as np
+
+from worker.jobs.waiting_planes import WaitingPlanes
+
+
+def test_planes_come_back_in_order_and_as_often_as_asked(tmp_path: Path) -> None:
+    planes = np.random.default_rng(0).normal(size=(5, 3, 4)).astype(np.float32)
+    with WaitingPlanes(tmp_path / "waiting") as waiting:
+        for plane_yx in planes:
+            waiting.append(plane_yx)
+        for _ in range(2):
+            np.testing.assert_array_equal(list(waiting), planes)
