@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Tests run two at a time: more than one thread for each would only be in the other's way.
+TEST := OMP_NUM_THREADS=1 $(BIN)/pytest
 
 .PHONY: demo test test-slow bench lint format clean
 
@@ -10,10 +12,10 @@ demo: $(READY)  ## See it work; IMAGE=path.tif takes an image of your own.
 	$(BIN)/python -m demo $(if $(IMAGE),"$(IMAGE)")
 
 test: lint  ## Linters, types, import contracts, tests.
-	$(BIN)/pytest -n 2 -m "not slow"
+	$(TEST) -n 2 -m "not slow"
 
 test-slow: $(READY)  ## The tests that take minutes.
-	$(BIN)/pytest -m slow
+	$(TEST) -m slow
 
 bench: $(READY)  ## Quality and speed; PPN2V_SRC=folder compares with the published code.
 	$(BIN)/python -m benchmarks

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from models_store.errors import NoiseModelInvalidError
 from models_store.published_noise_models import read_published, write_published
@@ -130,3 +132,23 @@ def test_every_single_broken_byte_is_answered() -> None:
 def test_a_histogram_is_not_written_as_a_mixture() -> None:
     with pytest.raises(NoiseModelInvalidError, match="histogram"):
         write_published({"kind": "histogram"})
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), min_size=1, max_size=6))
+def test_a_damaged_file_is_read_or_refused(damage: list[tuple[int, int]]) -> None:
+    content = bytearray(archive())
+    for position, value in damage:
+        content[position % len(content)] = value
+    try:
+        parameters = read_published(bytes(content))
+    except NoiseModelInvalidError as refusal:
+        assert refusal.detail
+    else:
+        assert GaussianMixtureNoiseModel.from_parameters(parameters).parameters() == parameters
+
+
+def test_an_array_of_impossible_shape_is_refused() -> None:
+    content = archive().replace(b"'shape': (6, 2), ", b"'shape': (-6,-2),")
+    with pytest.raises(NoiseModelInvalidError):
+        read_published(content)
