@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -140,15 +141,20 @@ def test_a_damaged_file_is_read_or_refused(damage: list[tuple[int, int]]) -> Non
     content = bytearray(archive())
     for position, value in damage:
         content[position % len(content)] = value
-    try:
+    with suppress(NoiseModelInvalidError):
         parameters = read_published(bytes(content))
-    except NoiseModelInvalidError as refusal:
-        assert refusal.detail
-    else:
         assert GaussianMixtureNoiseModel.from_parameters(parameters).parameters() == parameters
 
 
 def test_an_array_of_impossible_shape_is_refused() -> None:
-    content = archive().replace(b"'shape': (6, 2), ", b"'shape': (-6,-2),")
+    with zipfile.ZipFile(io.BytesIO(archive())) as sound:
+        members = {name: sound.read(name) for name in sound.namelist()}
+    weights = members["trained_weight.npy"]
+    members["trained_weight.npy"] = weights.replace(b"'shape': (6, 2), ", b"'shape': (-6,-2),")
+    assert members["trained_weight.npy"] != weights
+    damaged = io.BytesIO()
+    with zipfile.ZipFile(damaged, "w") as file:
+        for name, content in members.items():
+            file.writestr(name, content)
     with pytest.raises(NoiseModelInvalidError):
-        read_published(content)
+        read_published(damaged.getvalue())
