@@ -78,7 +78,8 @@ def test_the_delivered_image_is_the_best_one_and_far_less_noisy(
     choice = prepared[0].choice
     assert denoised.image_yx is names[choice.estimate]
     assert set(choice.scores) == set(names)
-    assert choice.estimate == min(choice.scores, key=lambda name: choice.scores[name])
+    noise_adu2 = float(np.mean(0.5 * signal))
+    assert choice.scores[choice.estimate] <= min(choice.scores.values()) + 0.01 * noise_adu2
 
 
 def test_the_bootstrapped_noise_model_has_the_variance_of_the_noise(
@@ -112,7 +113,7 @@ def test_a_spoilt_pn2v_network_is_not_delivered(prepared: tuple[Prepared, list[t
     estimate, reason = _choose(result.n2v, spoilt, result.noise_model)
     assert estimate == "n2v"
     assert "N2V's prediction has the lowest mean squared error" in reason
-    assert "PN2V's MMSE estimate is higher by" in reason
+    assert "that of PN2V's MMSE estimate differs by +" in reason
 
 
 def test_an_estimate_that_copies_the_noise_is_not_mistaken_for_a_good_one(

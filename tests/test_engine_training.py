@@ -29,7 +29,8 @@ TINY: Preset = replace(
     n2v_steps=20,
     pn2v_steps=20,
     steps_per_validation=5,
-    learning_rate=3e-3,
+    n2v_learning_rate=3e-3,
+    pn2v_learning_rate=3e-3,
     reduced_precision=False,
     symmetries=1,
 )
@@ -226,9 +227,11 @@ def test_networks_of_impossible_size_or_content_are_refused() -> None:
 
 
 def test_the_one_cycle_rate_rises_and_falls_to_nothing() -> None:
-    rates = [learning_rate(TINY, step=step, steps=100, validation_losses=[]) for step in range(101)]
+    rates = [
+        learning_rate("one-cycle", 3e-3, step=step, steps=100, validation_losses=[]) for step in range(101)
+    ]
     peak = rates.index(max(rates))
-    assert max(rates) == pytest.approx(TINY.learning_rate)
+    assert max(rates) == pytest.approx(3e-3)
     assert 0 < peak < 50
     assert rates[peak:] == sorted(rates[peak:], reverse=True)
     assert rates[-1] == pytest.approx(0, abs=1e-9)
@@ -237,10 +240,9 @@ def test_the_one_cycle_rate_rises_and_falls_to_nothing() -> None:
 def test_the_plateau_rate_follows_torchs_schedule() -> None:
     losses = [1.0, 0.8] + [0.8] * 11 + [0.7] + [0.75] * 30
     parameter = torch.nn.Parameter(torch.zeros(1))
-    optimiser = torch.optim.Adam([parameter], lr=TINY.learning_rate)
+    optimiser = torch.optim.Adam([parameter], lr=3e-3)
     reference = torch.optim.lr_scheduler.ReduceLROnPlateau(optimiser, patience=10, factor=0.5)
-    preset = replace(TINY, schedule="plateau")
     for count, loss in enumerate(losses, start=1):
         reference.step(loss)
-        rate = learning_rate(preset, step=0, steps=1, validation_losses=losses[:count])
+        rate = learning_rate("plateau", 3e-3, step=0, steps=1, validation_losses=losses[:count])
         assert rate == pytest.approx(optimiser.param_groups[0]["lr"])

@@ -29,7 +29,10 @@ class Preset:
     validation: Validation
     """What is never a training target: single pixels everywhere, or the last 5 % of the images."""
     steps_per_validation: int
-    learning_rate: float
+    n2v_learning_rate: float
+    pn2v_learning_rate: float
+    gradient_limit: float | None
+    """Longer gradients are shortened to this norm: a rare outlier must not throw a run off its way."""
     schedule: Schedule
     warm_start: bool
     """PN2V starts from the N2V network's weights."""
@@ -40,6 +43,9 @@ class Preset:
 
     def shape(self, method: Method) -> UNetShape:
         return UNetShape(self.features, self.depth, self.samples if method == "pn2v" else 1)
+
+    def learning_rate(self, method: Method) -> float:
+        return self.pn2v_learning_rate if method == "pn2v" else self.n2v_learning_rate
 
     def steps(self, method: Method) -> int:
         return self.pn2v_steps if method == "pn2v" else self.n2v_steps
@@ -52,16 +58,18 @@ PRESETS: dict[str, Preset] = {
             name="fast",
             features=32,
             depth=3,
-            samples=150,
+            samples=100,
             patch_px=96,
             patches_per_step=7,
             patches_at_once=7,
             mask_box_px=4,
             n2v_steps=400,
-            pn2v_steps=400,
+            pn2v_steps=350,
             validation="scattered-pixels",
             steps_per_validation=50,
-            learning_rate=6e-3,
+            n2v_learning_rate=6e-3,
+            pn2v_learning_rate=2e-3,
+            gradient_limit=0.5,
             schedule="one-cycle",
             warm_start=True,
             reduced_precision=True,
@@ -80,7 +88,9 @@ PRESETS: dict[str, Preset] = {
             pn2v_steps=3000,
             validation="scattered-pixels",
             steps_per_validation=100,
-            learning_rate=3e-3,
+            n2v_learning_rate=3e-3,
+            pn2v_learning_rate=1e-3,
+            gradient_limit=0.5,
             schedule="one-cycle",
             warm_start=True,
             reduced_precision=True,
@@ -100,7 +110,9 @@ PRESETS: dict[str, Preset] = {
             pn2v_steps=1000,
             validation="last-images",
             steps_per_validation=5,
-            learning_rate=1e-3,
+            n2v_learning_rate=1e-3,
+            pn2v_learning_rate=1e-3,
+            gradient_limit=None,
             schedule="plateau",
             warm_start=False,
             reduced_precision=False,

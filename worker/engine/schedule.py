@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from worker.engine.presets import Preset
+from worker.engine.presets import Schedule
 
 _WARM_UP_FRACTION = 0.1
 _PLATEAU_PATIENCE = 10
@@ -11,11 +11,13 @@ _PLATEAU_FACTOR = 0.5
 _PLATEAU_RELATIVE_GAIN = 1e-4
 
 
-def learning_rate(preset: Preset, *, step: int, steps: int, validation_losses: Sequence[float]) -> float:
-    """Learning rate of the step that follows `step` finished ones out of `steps`."""
-    if preset.schedule == "one-cycle":
-        return preset.learning_rate * _one_cycle(step / steps)
-    return preset.learning_rate * _PLATEAU_FACTOR ** _plateaus(validation_losses)
+def learning_rate(
+    schedule: Schedule, peak: float, *, step: int, steps: int, validation_losses: Sequence[float]
+) -> float:
+    """Learning rate of the step that follows `step` finished ones out of `steps`; at most `peak`."""
+    if schedule == "one-cycle":
+        return peak * _one_cycle(step / steps)
+    return peak * _PLATEAU_FACTOR ** _plateaus(validation_losses)
 
 
 def _one_cycle(progress: float) -> float:

@@ -24,6 +24,12 @@ _PROBE_STEP = 0.1
 
 _OUTLIER_STD = 6.0
 
+_TOLERANCE = 0.005
+"""Differences below this share of the noise variance are beyond what the risk estimate can resolve."""
+
+_PREFERENCE: tuple[EstimateName, ...] = ("mmse", "prior_mean", "n2v")
+"""Of estimates that cannot be told apart, the one that uses more knowledge is better as a rule."""
+
 _TITLES: dict[EstimateName, str] = {
     "n2v": "N2V's prediction",
     "prior_mean": "PN2V's prior mean",
@@ -50,7 +56,7 @@ def choose_estimate(
     device: torch.device,
     on_plane: Callable[[int, int], None],
 ) -> Choice:
-    """Estimate the mean squared error of each estimate from the noisy images and choose the least.
+    """Estimate the mean squared error of each estimate from the noisy images and choose by it.
 
     Stein's unbiased risk estimate for noise of known, signal-dependent variance v and an estimate f of x:
     mean[(f - x)^2 - v + 2 v df/dx]. The last term counts how much an estimate copies the noise of its own
@@ -67,9 +73,10 @@ def choose_estimate(
         name: math.fsum(plane.errors_adu2[name] for plane in risks) / len(risks)
         for name in risks[0].errors_adu2
     }
-    best = min(risks[0].errors_adu2, key=lambda name: scores[name])
     noise_adu2 = math.fsum(plane.noise_adu2 for plane in risks) / len(risks)
-    return Choice(best, scores, _reason(best, scores, noise_adu2))
+    sufficient = min(scores.values()) + _TOLERANCE * noise_adu2
+    chosen = next(name for name in _PREFERENCE if name in scores and scores[name] <= sufficient)
+    return Choice(chosen, scores, _reason(chosen, scores, noise_adu2))
 
 
 @dataclass(frozen=True)
@@ -140,13 +147,14 @@ def _estimates(
     return images
 
 
-def _reason(best: EstimateName, scores: dict[str, float], noise_adu2: float) -> str:
+def _reason(chosen: EstimateName, scores: dict[str, float], noise_adu2: float) -> str:
     others = [
-        f"that of {title} is higher by {100 * (scores[name] - scores[best]) / noise_adu2:.2g} %"
-        for name, title in _TITLES.items()
-        if name != best and name in scores
+        f"that of {_TITLES[name]} differs by {100 * (scores[name] - scores[chosen]) / noise_adu2:+.2f} %"
+        for name in _PREFERENCE
+        if name != chosen and name in scores
     ]
+    rank = "the lowest" if scores[chosen] == min(scores.values()) else "as good as the lowest"
     return (
-        f"{_TITLES[best]} has the lowest mean squared error, as estimated from the noisy images alone; "
+        f"{_TITLES[chosen]} has {rank} mean squared error, as far as the noisy images alone can tell: "
         f"{' and '.join(others)} of the noise variance ({noise_adu2:.4g} ADU^2)"
     )

@@ -94,7 +94,7 @@ class _Run:
         self._validation = validation
         self._generator = generator
         self._model = network.model.to(device).train()
-        self._optimiser = torch.optim.Adam(self._model.parameters(), lr=preset.learning_rate)
+        self._optimiser = torch.optim.Adam(self._model.parameters(), lr=preset.learning_rate(network.method))
         self._losses: list[float] = []
         self._history: list[LossPoint] = []
         self.step = 0
@@ -103,7 +103,8 @@ class _Run:
     def advance(self, batch: MaskedBatch) -> TrainingStep:
         """Take one optimiser step."""
         rate = learning_rate(
-            self._preset,
+            self._preset.schedule,
+            self._preset.learning_rate(self._network.method),
             step=self.step,
             steps=self.steps,
             validation_losses=[point.validation_loss for point in self._history],
@@ -112,6 +113,8 @@ class _Run:
             group["lr"] = rate
         self._optimiser.zero_grad()
         loss = self._accumulate(batch)
+        if self._preset.gradient_limit is not None:
+            torch.nn.utils.clip_grad_norm_(self._model.parameters(), self._preset.gradient_limit)
         self._optimiser.step()
         self.step += 1
         self._losses.append(loss)
