@@ -9,6 +9,7 @@ from rich.table import Table
 from scipy import ndimage
 
 from benchmarks.fields import Field
+from worker.engine.inference import predict_plane
 from worker.engine.metrics import affine_invariant_psnr
 from worker.engine.pipeline import denoise, denoise_plane
 from worker.engine.presets import PRESETS
@@ -47,6 +48,9 @@ def measure(field: Field, preset: str) -> Score:
     )
     made = denoise_plane(observation_yx, prepared, device=device)
     seconds = time.perf_counter() - began_s
+    n2v_yx = (
+        predict_plane(prepared.n2v, observation_yx, device=device).prior_mean_yx if prepared.n2v else None
+    )
 
     def score(image_yx: np.ndarray | None) -> float:
         return float("nan") if image_yx is None else affine_invariant_psnr(image_yx, field.reference_yx)
@@ -55,7 +59,7 @@ def measure(field: Field, preset: str) -> Score:
         field=field.name,
         raw=score(observation_yx),
         best_blur=max(score(ndimage.gaussian_filter(observation_yx, sigma)) for sigma in BLUR_SIGMAS_PX),
-        n2v=score(made.n2v_yx),
+        n2v=score(n2v_yx),
         prior_mean=score(made.pn2v.prior_mean_yx),
         mmse=score(made.pn2v.mmse_yx),
         delivered=score(made.image_yx),

@@ -47,11 +47,10 @@ class Prepared:
 
 @dataclass(frozen=True, eq=False)
 class Denoised:
-    """A denoised plane, float32 (Y, X) in ADU, with the estimates that it was chosen from."""
+    """A denoised plane, float32 (Y, X) in ADU, and what PN2V says of it."""
 
     image_yx: np.ndarray
     pn2v: Estimate
-    n2v_yx: np.ndarray | None
 
 
 def prepare_prediction(  # noqa: PLR0913  # because it takes what three stages have made
@@ -101,14 +100,13 @@ def denoise_plane(
     pn2v = predict_plane(
         prepared.pn2v, plane_yx, noise_model=prepared.noise_model, device=device, tile_px=tile_px
     )
-    n2v_yx = None
-    if prepared.n2v is not None:
-        n2v_yx = predict_plane(prepared.n2v, plane_yx, device=device, tile_px=tile_px).prior_mean_yx
-    images = {"n2v": n2v_yx, "prior_mean": pn2v.prior_mean_yx, "mmse": pn2v.mmse_yx}
-    image_yx = images[prepared.choice.estimate]
+    images = {"prior_mean": pn2v.prior_mean_yx, "mmse": pn2v.mmse_yx}
+    if prepared.choice.estimate == "n2v" and prepared.n2v is not None:
+        images["n2v"] = predict_plane(prepared.n2v, plane_yx, device=device, tile_px=tile_px).prior_mean_yx
+    image_yx = images.get(prepared.choice.estimate)
     if image_yx is None:
         raise NetworkInvalidError(f"the network whose estimate was chosen is missing: {prepared.choice}")
-    return Denoised(image_yx, pn2v, n2v_yx)
+    return Denoised(image_yx, pn2v)
 
 
 def denoise(
