@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from models_store.contracts.states import OutputDtype, Preset
+from worker.compiled import keep_compiled_programs
 from worker.device import choose_device
 from worker.engine.presets import PRESETS
 from worker.local import DenoiseOptions, DenoiseSummary, denoise_file
@@ -23,6 +24,7 @@ def denoise_here(  # noqa: PLR0913  # the command's options
     on_progress: Callable[[str, float, str], None],
 ) -> DenoiseSummary:
     """Denoise a file in this process, without database and blobs."""
+    keep_compiled_programs()
     options = DenoiseOptions(
         preset=PRESETS[preset],
         device=choose_device(device),

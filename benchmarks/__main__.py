@@ -9,6 +9,7 @@ from rich.table import Table
 
 from benchmarks import published, quality, speed
 from benchmarks.fields import fields
+from worker.compiled import keep_compiled_programs
 from worker.engine.presets import PRESETS
 
 
@@ -18,6 +19,7 @@ def main() -> None:
     parser.add_argument("--preset", choices=list(PRESETS), default="fast")
     parser.add_argument("--field", help="only fields whose name contains this")
     arguments = parser.parse_args()
+    keep_compiled_programs()
     console = Console(width=140)
     what = arguments.what or ["speed", "quality"]
     if "speed" in what:

@@ -17,6 +17,7 @@ from models_store.contracts.outcomes import Outcome
 from models_store.errors import ClearScopeError
 from models_store.repositories.job_lifecycle import Claim
 from models_store.settings import Settings
+from worker.compiled import keep_compiled_programs
 from worker.engine.errors import EngineError
 from worker.messages import Crashed, Finished, Message, Progressed, Refused
 
@@ -30,6 +31,7 @@ def main(settings: Settings, claim: Claim, messages: Connection, temporary_folde
     """Compute one attempt. Its outcome is a message; an exit without one counts as a crash."""
     # Ctrl-C reaches the whole process group; the runner decides what becomes of this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    keep_compiled_programs()
     tempfile.tempdir = temporary_folder
     threading.Thread(target=_end_with_parent, name="orphan-watch", daemon=True).start()
     try:
