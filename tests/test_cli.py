@@ -1,9 +1,11 @@
 """The clearscope command against a real server."""
 
 import subprocess
+import time
 from pathlib import Path
 
 import httpx
+import pytest
 import tifffile
 
 from tests.server_process import CLEARSCOPE, ServerProcess
@@ -54,7 +56,29 @@ def test_serve_refuses_to_listen_to_everyone(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
-def test_submit_waits_and_downloads(server: ServerProcess, noisy_tiff: Path, tmp_path: Path) -> None:
-    clearscope("submit", noisy_tiff, "--server", server.url, "--wait", "--output", tmp_path)
+def submit_and_wait(server: ServerProcess, image: Path, output: Path) -> "subprocess.Popen[str]":
+    arguments = ["submit", str(image), "--server", server.url, "--wait", "--output", str(output)]
+    return subprocess.Popen(
+        [CLEARSCOPE, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+@pytest.mark.slow
+def test_submit_waits_through_a_killed_server_and_downloads(noisy_tiff: Path, tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path / "data", lease_s="3")
+    server.start()
+    try:
+        with submit_and_wait(server, noisy_tiff, tmp_path) as submitting:
+            jobs = f"{server.url}/v1/jobs"
+            while not (found := httpx.get(jobs).json()) or found[0]["progress"] < 0.2:
+                time.sleep(0.2)
+            server.kill()
+            server.start()
+            output, _ = submitting.communicate()
+        assert submitting.returncode == 0, output
+        job = httpx.get(jobs).json()[0]
+        assert max(stage["attempt"] for stage in job["stages"]) == 2
+    finally:
+        server.stop()
     denoised_yx = tifffile.imread(tmp_path / "noisy_denoised.tif")
     assert denoised_yx.shape == tifffile.imread(noisy_tiff).shape
