@@ -27,8 +27,8 @@ _OUTLIER_STD = 6.0
 _TOLERANCE = 0.005
 """Differences below this share of the noise variance are beyond what the risk estimate can resolve."""
 
-_PREFERENCE: tuple[EstimateName, ...] = ("mmse", "prior_mean", "n2v")
-"""Of estimates that cannot be told apart, the one that uses more knowledge is better as a rule."""
+_PREFERENCE: tuple[EstimateName, ...] = ("prior_mean", "mmse", "n2v")
+"""Of estimates that cannot be told apart, the one that a wrong noise model cannot spoil comes first."""
 
 _TITLES: dict[EstimateName, str] = {
     "n2v": "N2V's prediction",
