@@ -27,6 +27,10 @@ _OUTLIER_STD = 6.0
 _TOLERANCE = 0.005
 """Differences below this share of the noise variance are beyond what the risk estimate can resolve."""
 
+_MAX_SKEWNESS = 0.5
+"""Stein's identity holds for Gaussian noise: with noise more skewed than this, only the estimates that copy
+hardly anything of their own pixel are compared."""
+
 _PREFERENCE: tuple[EstimateName, ...] = ("prior_mean", "mmse", "n2v")
 """Of estimates that cannot be told apart, the one that a wrong noise model cannot spoil comes first."""
 
@@ -74,17 +78,21 @@ def choose_estimate(
         for name in risks[0].errors_adu2
     }
     noise_adu2 = math.fsum(plane.noise_adu2 for plane in risks) / len(risks)
+    skewness = math.fsum(plane.skewness for plane in risks) / len(risks)
+    if abs(skewness) > _MAX_SKEWNESS:
+        scores.pop("mmse", None)
     sufficient = min(scores.values()) + _TOLERANCE * noise_adu2
     chosen = next(name for name in _PREFERENCE if name in scores and scores[name] <= sufficient)
-    return Choice(chosen, scores, _reason(chosen, scores, noise_adu2))
+    return Choice(chosen, scores, _reason(chosen, scores, noise_adu2) + _reservation(skewness))
 
 
 @dataclass(frozen=True)
 class _Risks:
-    """Estimated mean squared errors of one plane's estimates, and the mean variance of its noise."""
+    """Estimated mean squared errors of one plane's estimates, and the variance and skewness of its noise."""
 
     errors_adu2: dict[EstimateName, float]
     noise_adu2: float
+    skewness: float
 
 
 def _evenly_spaced(planes: int) -> list[int]:
@@ -124,7 +132,13 @@ def _estimate_risks(
         residual = estimate.astype(np.float64) - observation_yx
         risk = residual**2 - variance_adu2 + 2 * copied_noise_adu2
         errors[name] = float(risk[usable].sum()) / max(int(usable.sum()), 1)
-    return _Risks(errors, float(variance_adu2[usable].sum()) / max(int(usable.sum()), 1))
+    standardised = ((observation_yx - unperturbed["prior_mean"]) / np.sqrt(variance_adu2))[usable]
+    pixels = max(int(usable.sum()), 1)
+    return _Risks(
+        errors,
+        noise_adu2=float(variance_adu2[usable].sum()) / pixels,
+        skewness=_skewness(standardised.astype(np.float64)),
+    )
 
 
 def _estimates(
@@ -158,3 +172,16 @@ def _reason(chosen: EstimateName, scores: dict[str, float], noise_adu2: float) -
         f"{_TITLES[chosen]} has {rank} mean squared error, as far as the noisy images alone can tell: "
         f"{' and '.join(others)} of the noise variance ({noise_adu2:.4g} ADU^2)"
     )
+
+
+def _reservation(skewness: float) -> str:
+    if abs(skewness) <= _MAX_SKEWNESS:
+        return ""
+    return f"; {_TITLES['mmse']} does not compete: the noise is too skewed ({skewness:.1f}) to judge it"
+
+
+def _skewness(values: np.ndarray) -> float:
+    """Third moment about the mean, in standard deviations cubed; 0 for values that do not vary."""
+    centred = values - values.mean() if values.size else values
+    spread = float(np.sqrt(np.mean(centred**2))) if values.size else 0.0
+    return float(np.mean(centred**3)) / spread**3 if spread > 0 else 0.0
