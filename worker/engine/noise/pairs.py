@@ -60,6 +60,13 @@ class PairCounts:
         return int(self._count.sum())
 
     @property
+    def signal_range_adu(self) -> tuple[float, float]:
+        """Mean signals of the lowest and of the highest occupied signal bin."""
+        occupied = np.flatnonzero(self._count.any(axis=1))[[0, -1]]
+        low, high = self._signal_sum_adu[occupied] / self._signal_pixels[occupied]
+        return float(low), float(high)
+
+    @property
     def saturated(self) -> int:
         """Pixels left out because the detector was at its limit."""
         return int(self._saturated.sum())
@@ -153,8 +160,10 @@ class PairCounts:
         deviation_factor: float,
     ) -> None:
         finite = np.isfinite(observation) & np.isfinite(signal)
-        self.not_finite += int(finite.size - finite.sum())
-        observation, signal, usable = observation[finite], signal[finite], ~saturated[finite]
+        usable = ~saturated
+        if not finite.all():
+            self.not_finite += int(finite.size - finite.sum())
+            observation, signal, usable = observation[finite], signal[finite], usable[finite]
         if not usable.any():
             return
         deviation = (observation - signal) * deviation_factor
@@ -162,12 +171,13 @@ class PairCounts:
             self.step_adu = step_adu(observation[usable])
             self._axes = PairAxes.of(signal[usable], deviation[usable], self.step_adu)
         row = self._axes.signal_bin(signal)
-        self._saturated += np.bincount(row[~usable], minlength=CELLS_SHAPE[0])
-        row, signal, deviation = row[usable], signal[usable], deviation[usable]
+        if not usable.all():
+            self._saturated += np.bincount(row[~usable], minlength=CELLS_SHAPE[0])
+            row, signal, deviation = row[usable], signal[usable], deviation[usable]
         self._signal_sum_adu += np.bincount(row, signal, minlength=CELLS_SHAPE[0])
         self._signal_pixels += np.bincount(row, minlength=CELLS_SHAPE[0])
         cell = row * CELLS_SHAPE[1] + self._axes.deviation_bin(deviation)
-        self._count += np.bincount(cell, minlength=self._count.size).reshape(CELLS_SHAPE)
+        np.add.at(self._count.reshape(-1), cell, 1)
 
     def _where(self, keep: NDArray[np.bool_]) -> Self:
         return self._with_count(np.where(keep[:, np.newaxis], self._count, 0))
