@@ -8,11 +8,13 @@ import torch
 
 from worker.engine.bootstrap import bootstrap_noise_model
 from worker.engine.inference import predict_plane
+from worker.engine.metrics import affine_invariant_psnr
 from worker.engine.network import Network
 from worker.engine.noise.gmm import GaussianMixtureNoiseModel
 from worker.engine.pipeline import Prepared, Stage, denoise, denoise_plane
 from worker.engine.presets import PRESETS
-from worker.engine.selection import choose_estimate
+from worker.engine.selection import Choice, choose_estimate
+from worker.engine.simulation import PhotonCounter, simulate_specimen
 from worker.engine.training import TrainingStep, train
 
 CPU = torch.device("cpu")
@@ -91,9 +93,14 @@ def test_the_bootstrapped_noise_model_has_the_variance_of_the_noise(
     np.testing.assert_allclose(found.numpy(), 0.5 * signal.numpy(), rtol=0.25)
 
 
-def _choose(n2v: Network | None, pn2v: Network, noise_model: GaussianMixtureNoiseModel) -> tuple[str, str]:
-    _, observation = _specimen()
-    choice = choose_estimate(
+def _choose(
+    n2v: Network | None,
+    pn2v: Network,
+    noise_model: GaussianMixtureNoiseModel,
+    observation: np.ndarray | None = None,
+) -> Choice:
+    observation = _specimen()[1] if observation is None else observation
+    return choose_estimate(
         [observation],
         n2v=n2v,
         pn2v=pn2v,
@@ -102,7 +109,6 @@ def _choose(n2v: Network | None, pn2v: Network, noise_model: GaussianMixtureNois
         device=CPU,
         on_plane=lambda _done, _planes: None,
     )
-    return choice.estimate, choice.reason
 
 
 def test_a_spoilt_pn2v_network_is_not_delivered(prepared: tuple[Prepared, list[tuple[str, int]]]) -> None:
@@ -111,10 +117,10 @@ def test_a_spoilt_pn2v_network_is_not_delivered(prepared: tuple[Prepared, list[t
     assert isinstance(result.noise_model, GaussianMixtureNoiseModel)
     spoilt = Network.from_bytes(result.pn2v.to_bytes())
     spoilt.model.head.bias.add_(0.1)
-    estimate, reason = _choose(result.n2v, spoilt, result.noise_model)
-    assert estimate == "n2v"
-    assert "N2V's prediction has the lowest mean squared error" in reason
-    assert "that of PN2V's MMSE estimate differs by +" in reason
+    choice = _choose(result.n2v, spoilt, result.noise_model)
+    assert choice.estimate == "n2v"
+    assert "N2V's prediction has the lowest mean squared error" in choice.reason
+    assert "that of PN2V's MMSE estimate differs by +" in choice.reason
 
 
 def test_an_estimate_that_copies_the_noise_is_not_mistaken_for_a_good_one(
@@ -130,7 +136,45 @@ def test_an_estimate_that_copies_the_noise_is_not_mistaken_for_a_good_one(
     assert estimate.mmse_yx is not None
     signal, _ = _specimen()
     assert _mse(estimate.mmse_yx, signal) > 1.3 * _mse(estimate.prior_mean_yx, signal)
-    assert _choose(None, copying, result.noise_model)[0] == "prior_mean"
+    assert _choose(None, copying, result.noise_model).estimate == "prior_mean"
+
+
+@pytest.mark.parametrize(("events", "competes"), [(4, False), (400, True)])
+def test_the_mmse_estimate_competes_only_where_noise_is_not_too_skewed(
+    prepared: tuple[Prepared, list[tuple[str, int]]], *, events: int, competes: bool
+) -> None:
+    result = prepared[0]
+    assert isinstance(result.noise_model, GaussianMixtureNoiseModel)
+    signal, _ = _specimen()
+    # Variance as before, skewness 2 / sqrt(events).
+    unit = np.random.default_rng(1).gamma(events, size=signal.shape) / events - 1
+    observation = (signal + unit * np.sqrt(events * 0.5 * signal)).astype(np.float32)
+    choice = _choose(result.n2v, result.pn2v, result.noise_model, observation)
+    assert ("mmse" in choice.scores) == competes
+    assert ("too skewed" in choice.reason) != competes
+    assert competes or choice.estimate != "mmse"
+
+
+def test_on_a_photon_counter_with_8_bits_the_delivered_image_is_no_worse_than_n2v() -> None:
+    specimen = simulate_specimen((160, 160), seed=4)
+    observation = PhotonCounter().observe(12 * specimen, np.random.default_rng(4)).astype(np.float32)
+    assert (observation == 255).any()
+    result = denoise(
+        [observation],
+        preset=TINY,
+        seed=0,
+        device=CPU,
+        on_step=lambda *_: None,
+        on_plane=lambda *_: None,
+    )
+    assert result.n2v is not None
+    delivered = denoise_plane(observation, result, device=CPU).image_yx
+    n2v_yx = predict_plane(result.n2v, observation, device=CPU).prior_mean_yx
+    raw_db, n2v_db, delivered_db = (
+        affine_invariant_psnr(image_yx, specimen) for image_yx in (observation, n2v_yx, delivered)
+    )
+    assert delivered_db > raw_db + 3
+    assert delivered_db > n2v_db - 0.05
 
 
 def test_bootstrapping_leaves_the_planes_alone_and_can_be_repeated(
