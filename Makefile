@@ -6,15 +6,15 @@ READY := $(VENV)/.ready
 # Tests run two at a time: more than one thread for each would only be in the other's way.
 TEST := OMP_NUM_THREADS=1 $(BIN)/pytest
 
-.PHONY: demo test test-slow bench lint format clean
+.PHONY: demo test test-slow bench lint format services clean
 
 demo: $(READY)  ## See it work; IMAGE=path.tif takes an image of your own.
 	$(BIN)/python -m demo $(if $(IMAGE),"$(IMAGE)")
 
-test: lint  ## Linters, types, import contracts, tests.
+test: lint services  ## Linters, types, import contracts, tests.
 	$(TEST) -n 2 -m "not slow"
 
-test-slow: $(READY)  ## The tests that take minutes.
+test-slow: $(READY) services  ## The tests that take minutes.
 	$(TEST) -m slow
 
 bench: $(READY)  ## Quality and speed; PPN2V_SRC=folder compares with the published code.
@@ -25,6 +25,11 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
+
+# Tests and benchmarks start these themselves, on private ports.
+SERVICES = command -v redis-server >/dev/null && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && command -v faketime >/dev/null
+services:
+	@{ $(SERVICES); } || { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y redis-server postgresql faketime; }
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

@@ -90,6 +90,34 @@ class Listed(Base):
     created_at: Mapped[datetime]
 
 
+class ApiKey(Listed):
+    """Who may do what. The secret itself is shown once and kept nowhere."""
+
+    __tablename__ = "api_key"
+
+    name: Mapped[str] = mapped_column(String(200))
+    prefix: Mapped[str] = mapped_column(String(16), unique=True)
+    secret_sha256: Mapped[str] = mapped_column(String(64))
+    scopes: Mapped[list[Any]]
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+    requests_per_minute: Mapped[int | None]
+    stored_bytes_limit: Mapped[int | None] = mapped_column(BigInteger)
+    active_jobs_limit: Mapped[int | None]
+
+    microscopes: Mapped[list["Microscope"]] = relationship(secondary="api_key_microscope")
+
+
+class ApiKeyMicroscope(Base):
+    """A key with such rows sees these microscopes only."""
+
+    __tablename__ = "api_key_microscope"
+
+    api_key_id: Mapped[str] = mapped_column(ForeignKey("api_key.id"), primary_key=True)
+    microscope_id: Mapped[str] = mapped_column(ForeignKey("microscope.id"), primary_key=True)
+
+
 class Microscope(Listed):
     __tablename__ = "microscope"
 
@@ -128,6 +156,7 @@ class Image(Listed):
     header: Mapped[dict[str, Any]]
     role: Mapped[ImageRole]
     profile_id: Mapped[str | None] = mapped_column(ForeignKey("profile.id"), index=True)
+    owner_id: Mapped[str | None] = mapped_column(ForeignKey("api_key.id"), index=True)
 
     profile: Mapped[Profile | None] = relationship(lazy="joined")
 
@@ -193,22 +222,32 @@ class Job(Listed):
         Index(None, "parent_id", "position"),
         Index(None, "created_at", "id"),
         Index(None, "state", "lease_until"),
+        Index(None, "owner_id", "state"),
     )
 
     kind: Mapped[str] = mapped_column(String(32))
     spec: Mapped[dict[str, Any]]
     state: Mapped[JobState]
     queue: Mapped[Queue]
+    composite: Mapped[bool]
+    """Carried out by its stages; no worker takes the job itself."""
     parent_id: Mapped[str | None] = mapped_column(ForeignKey("job.id"))
     position: Mapped[int]
     stage: Mapped[str] = mapped_column(String(64))
     weight: Mapped[float]
     plan: Mapped[list[Any]]
     profile_id: Mapped[str | None] = mapped_column(ForeignKey("profile.id"))
+    owner_id: Mapped[str | None] = mapped_column(ForeignKey("api_key.id"))
     progress: Mapped[float]
     status: Mapped[str] = mapped_column(String(500))
     attempt: Mapped[int]
     crashes: Mapped[int]
+    crash_progress: Mapped[float]
+    """The furthest that an attempt came before it crashed: beyond it, crashes count anew."""
+    notified_at: Mapped[datetime | None]
+    """When workers were last told of it."""
+    trace: Mapped[dict[str, Any]]
+    """The trace context of the request that posted it (W3C headers)."""
     worker: Mapped[str | None] = mapped_column(String(200))
     lease_until: Mapped[datetime | None]
     result: Mapped[dict[str, Any]]
@@ -235,6 +274,20 @@ class JobImage(Base):
     image_id: Mapped[str] = mapped_column(
         ForeignKey("image.id", ondelete="CASCADE"), primary_key=True, index=True
     )
+
+
+class Webhook(Base):
+    """Whom to tell that a job has ended; kept until told."""
+
+    __tablename__ = "webhook"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("job.id"), primary_key=True)
+    url: Mapped[str] = mapped_column(String(2000))
+    attempts: Mapped[int]
+    next_attempt_at: Mapped[datetime | None] = mapped_column(index=True)
+    """None: the job has not ended, or all is said."""
+    delivered_at: Mapped[datetime | None]
+    error: Mapped[str | None] = mapped_column(String(500))
 
 
 class JobEvent(Base):
@@ -266,11 +319,11 @@ class IdempotencyKey(Base):
 
     __tablename__ = "idempotency_key"
 
-    scope: Mapped[str] = mapped_column(String(32), primary_key=True)
+    scope: Mapped[str] = mapped_column(String(80), primary_key=True)
     key: Mapped[str] = mapped_column(String(255), primary_key=True)
     body_sha256: Mapped[str] = mapped_column(String(64))
     resource_id: Mapped[str] = mapped_column(ID)
-    created_at: Mapped[datetime]
+    created_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class Worker(Base):
@@ -280,3 +333,17 @@ class Worker(Base):
 
     name: Mapped[str] = mapped_column(String(200), primary_key=True)
     seen_at: Mapped[datetime] = mapped_column(index=True)
+    queues: Mapped[list[Any]]
+    device: Mapped[str] = mapped_column(String(64))
+    device_error: Mapped[str | None] = mapped_column(String(500))
+    """What the last check of the device said; None: it computes."""
+    gpu_memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class Sweep(Base):
+    """When the sweeper last ran: after a gap, leases get time to be renewed before they count as lost."""
+
+    __tablename__ = "sweep"
+
+    number: Mapped[int] = mapped_column(primary_key=True)
+    swept_at: Mapped[datetime]

@@ -10,6 +10,7 @@ import pytest
 import tifffile
 
 from tests.server_process import ServerProcess
+from tests.services import S3, Postgres, Redis
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +29,33 @@ def test_data() -> Path:
 def golden(test_data: Path) -> Path:
     """Values computed with the published PN2V code."""
     return test_data.parent / "golden"
+
+
+@pytest.fixture(scope="session")
+def redis_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+    """A Redis that the tests of a session share; a test that ends it starts it again."""
+    service = Redis(tmp_path_factory.mktemp("redis"))
+    service.start()
+    yield service
+    service.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_service() -> Iterator[Postgres]:
+    """A PostgreSQL that the tests of a session share, each with databases of its own."""
+    service = Postgres()
+    service.start()
+    yield service
+    service.remove()
+
+
+@pytest.fixture(scope="session")
+def s3_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    """An S3 store that the tests of a session share, each with buckets of its own."""
+    service = S3(tmp_path_factory.mktemp("s3"))
+    service.start()
+    yield service
+    service.stop()
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,9 @@ def run() -> None:
     database = Database(context.config.attributes["url"])
     try:
         with database.engine.connect() as connection:
+            if connection.dialect.name == "sqlite":
+                # A table is changed by making it anew: dropping the old must not delete what refers to it.
+                connection.connection.cursor().execute("PRAGMA foreign_keys=OFF")
             context.configure(
                 connection=connection,
                 target_metadata=Base.metadata,

@@ -23,8 +23,6 @@ from models_store.repositories.networks import create_network
 from models_store.repositories.noise_models import create_noise_model
 from models_store.tables import Artifact, Job, JobDependency
 
-COMPOSITE_KINDS = ("denoise",)
-
 
 @dataclass(frozen=True)
 class Claim:
@@ -209,7 +207,7 @@ def _is_ready() -> ColumnElement[bool]:
         .join(dependency, dependency.id == JobDependency.depends_on_id)
         .where(JobDependency.job_id == Job.id, dependency.state != JobState.SUCCEEDED)
     )
-    return and_(Job.state == JobState.QUEUED, Job.kind.not_in(COMPOSITE_KINDS), ~waits)
+    return and_(Job.state == JobState.QUEUED, Job.composite.is_(False), ~waits)
 
 
 def _update_owned(session: Session, claim: Claim, **values: Any) -> None:  # noqa: ANN401  # column values

@@ -27,7 +27,7 @@ class Position:
     weight: float
 
 
-def create_job(
+def create_job(  # noqa: PLR0913  # because a job has so many sides
     session: Session,
     *,
     job_id: str,
@@ -36,6 +36,7 @@ def create_job(
     now: datetime,
     within: Position | None = None,
     steps: Sequence[PlanStep] = (),
+    composite: bool = False,
 ) -> Job:
     job = Job(
         id=job_id,
@@ -43,6 +44,7 @@ def create_job(
         spec=spec.model_dump(mode="json"),
         state=JobState.QUEUED,
         queue=queue_of(spec),
+        composite=composite,
         parent_id=within.parent_id if within else None,
         position=within.position if within else 0,
         stage=within.stage if within else spec.kind,
@@ -53,6 +55,8 @@ def create_job(
         status="waiting for a worker",
         attempt=0,
         crashes=0,
+        crash_progress=0.0,
+        trace={},
         result={},
         created_at=now,
     )
@@ -71,7 +75,9 @@ def create_composite_job(
     session: Session, *, job_id: str, spec: JobSpec, plan: Plan, profile_id: str | None, now: datetime
 ) -> Job:
     """Create a job and its stages; no worker takes the job itself, its state follows its stages."""
-    job = create_job(session, job_id=job_id, spec=spec, profile_id=profile_id, now=now, steps=plan.steps)
+    job = create_job(
+        session, job_id=job_id, spec=spec, profile_id=profile_id, now=now, steps=plan.steps, composite=True
+    )
     for position, planned in enumerate(plan.stages):
         create_job(
             session,

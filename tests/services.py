@@ -1,0 +1,216 @@
+"""Redis, PostgreSQL and an S3 store of the tests' own: real processes on private ports."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import boto3
+import botocore.exceptions
+import psycopg
+import redis
+
+from demo.server import free_port
+
+START_LIMIT_S = 60.0
+STOP_LIMIT_S = 30.0
+
+
+class ServiceProcess:
+    """A process that can be stopped, killed, frozen and started again on the same port."""
+
+    def __init__(self, command: list[str], folder: Path, *, user: str | None = None) -> None:
+        self.folder = folder
+        self._command = command
+        self._user = user
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, answers: Callable[[], bool]) -> None:
+        log_path = self.folder / "service.log"
+        with log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command, cwd=self.folder, stdout=log, stderr=log, user=self._user, group=self._user
+            )
+        deadline_s = time.monotonic() + START_LIMIT_S
+        while not answers():
+            if self._process.poll() is not None or time.monotonic() > deadline_s:
+                raise RuntimeError(f"{self._command[0]} did not start:\n{log_path.read_text('utf-8')}")
+            time.sleep(0.05)
+
+    def end(self, how: signal.Signals) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(how)
+            self._process.wait(STOP_LIMIT_S)
+
+    def freeze(self) -> None:
+        """Let it answer nothing, and refuse nothing, until it thaws."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
+
+
+class Redis:
+    """A Redis that keeps nothing on disk: ended, all its data is gone."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.process = ServiceProcess(
+            [
+                "redis-server",
+                "--port",
+                str(self.port),
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+            ],
+            folder,
+        )
+
+    def start(self) -> None:
+        self.process.start(self._answers)
+
+    def stop(self) -> None:
+        self.process.end(signal.SIGKILL)
+
+    def _answers(self) -> bool:
+        try:
+            with redis.Redis(port=self.port) as client:
+                return bool(client.ping())
+        except redis.ConnectionError:
+            return False
+
+
+class Postgres:
+    """A PostgreSQL cluster in a folder of its own; `create_database` gives the URL of a new database."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        # Not among pytest's folders, which are for their owner alone.
+        folder = Path(tempfile.mkdtemp(prefix="clearscope-postgres-"))
+        self._programs = _postgres_programs()
+        # PostgreSQL refuses to run as root.
+        self._user = "postgres" if os.getuid() == 0 else None
+        self._folder = folder
+        if self._user:
+            shutil.chown(folder, self._user, self._user)
+        self._run("initdb", "-D", "cluster", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
+        self.process = ServiceProcess(
+            [
+                str(self._programs / "postgres"),
+                *("-D", "cluster", "-p", str(self.port), "-h", "127.0.0.1", "-k", str(folder)),
+                *("-c", "max_connections=200", "-c", "shared_buffers=64MB"),
+            ],
+            folder,
+            user=self._user,
+        )
+
+    def start(self) -> None:
+        self.process.start(self._answers)
+
+    def stop(self) -> None:
+        """Break off all connections and end, as for a restart of its machine."""
+        self.process.end(signal.SIGINT)
+
+    def remove(self) -> None:
+        self.stop()
+        shutil.rmtree(self._folder)
+
+    def create_database(self, name: str) -> str:
+        with self._connect() as connection:
+            connection.execute(f'CREATE DATABASE "{name}"'.encode())
+        return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{name}"
+
+    def _connect(self) -> psycopg.Connection:
+        return psycopg.connect(
+            host="127.0.0.1", port=self.port, user="postgres", dbname="postgres", autocommit=True
+        )
+
+    def _answers(self) -> bool:
+        try:
+            self._connect().close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _run(self, program: str, *arguments: str) -> None:
+        subprocess.run(
+            [str(self._programs / program), *arguments],
+            cwd=self._folder,
+            user=self._user,
+            group=self._user,
+            check=True,
+            capture_output=True,
+        )
+
+
+class S3:
+    """An S3-compatible store (moto) that keeps its objects in memory."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self.endpoint = f"http://127.0.0.1:{self.port}"
+        self.process = ServiceProcess(
+            [
+                str(Path(sys.executable).with_name("moto_server")),
+                *("-H", "127.0.0.1", "-p", str(self.port)),
+            ],
+            folder,
+        )
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process needs to reach it."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_REGION": "us-east-1",
+            "AWS_ALLOW_HTTP": "true",
+        }
+
+    def start(self) -> None:
+        self.process.start(self._answers)
+
+    def stop(self) -> None:
+        self.process.end(signal.SIGKILL)
+
+    def create_bucket(self, name: str) -> str:
+        self._client().create_bucket(Bucket=name)
+        return f"s3://{name}"
+
+    def _client(self) -> "boto3.client":
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            region_name="us-east-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",  # noqa: S106  # moto takes any
+        )
+
+    def _answers(self) -> bool:
+        try:
+            self._client().list_buckets()
+        except botocore.exceptions.BotoCoreError:
+            return False
+        return True
+
+
+def _postgres_programs() -> Path:
+    """Debian keeps them away from the PATH, in a folder for each version."""
+    if versions := sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
+        return versions[-1].parent
+    if found := shutil.which("initdb"):
+        return Path(found).parent
+    raise RuntimeError("PostgreSQL is not installed; `make test` installs it")
