@@ -1,0 +1,191 @@
+"""The histogram noise model p(observation | signal): counted, not fitted."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from worker.engine.errors import NoiseModelInvalidError
+
+MAX_BINS = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class HistogramNoiseModel:
+    """Probabilities (B, B) of observations (columns) for signals (rows), both binned over one range (ADU).
+
+    Linear between rows, so that it can be differentiated by the signal: between the rows' centres, or, with
+    `published_interpolation`, between their lower edges, as the published code does (Krull et al. 2020).
+    """
+
+    probabilities: Tensor
+    min_adu: float
+    max_adu: float
+    published_interpolation: bool = False
+    unseen_probability: float = 1e-10
+    """Added to each bin: what was never counted says little, but is not impossible."""
+
+    def __post_init__(self) -> None:
+        if self.probabilities.ndim != 2 or len(set(self.probabilities.shape)) != 1:  # noqa: PLR2004
+            raise NoiseModelInvalidError(
+                f"probabilities have shape {tuple(self.probabilities.shape)}, expected (B, B)"
+            )
+        if not 2 <= self.bins <= MAX_BINS:  # noqa: PLR2004
+            raise NoiseModelInvalidError(f"{self.bins} bins, expected 2 to {MAX_BINS}")
+        if not bool(((self.probabilities >= 0) & (self.probabilities <= 1)).all()):
+            raise NoiseModelInvalidError("probabilities have to be in 0 .. 1")
+        if not 0 < self.unseen_probability < 1:
+            raise NoiseModelInvalidError(
+                f"probability {self.unseen_probability} of the unseen has to be in 0 .. 1"
+            )
+        if not -math.inf < self.min_adu < self.max_adu < math.inf:
+            raise NoiseModelInvalidError(
+                f"range {self.min_adu} .. {self.max_adu} has to be finite and not empty"
+            )
+
+    @property
+    def bins(self) -> int:
+        """B."""
+        return self.probabilities.shape[0]
+
+    @property
+    def bin_width_adu(self) -> float:
+        return (self.max_adu - self.min_adu) / self.bins
+
+    def log_likelihood(self, observation: Tensor, signal: Tensor) -> Tensor:
+        """Log density of `observation` given `signal` (ADU, broadcasting), in nats; always finite."""
+        column = self._bin(observation).floor().long()
+        row, fraction = self._row(signal)
+        below, above = self.probabilities[row, column], self.probabilities[row + 1, column]
+        return (below + fraction * (above - below) + self.unseen_probability).log() - math.log(
+            self.bin_width_adu
+        )
+
+    def variance_adu2(self, signal: Tensor) -> Tensor:
+        """Variance of the observations of a signal, less what binning adds (Sheppard); shape of `signal`."""
+        row, fraction = self._row(signal)
+        variance = self._row_variance_adu2
+        return variance[row] + fraction * (variance[row + 1] - variance[row])
+
+    def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Self:
+        return replace(self, probabilities=self.probabilities.to(device=device, dtype=dtype))
+
+    def parameters(self) -> dict[str, Any]:
+        """Plain values that JSON can hold."""
+        return {
+            "kind": "histogram",
+            "probabilities": self.probabilities.tolist(),
+            "signal_min_adu": self.min_adu,
+            "signal_max_adu": self.max_adu,
+            "published_interpolation": self.published_interpolation,
+            "unseen_probability": self.unseen_probability,
+        }
+
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:
+        """Inverse of `parameters`; NoiseModelInvalidError if a value is missing or of the wrong kind."""
+        if parameters.get("kind") != "histogram":
+            raise NoiseModelInvalidError(
+                f"noise model of kind {parameters.get('kind')!r}, expected 'histogram'"
+            )
+        try:
+            return cls(
+                probabilities=torch.tensor(parameters["probabilities"], dtype=torch.float64),
+                min_adu=float(parameters["signal_min_adu"]),
+                max_adu=float(parameters["signal_max_adu"]),
+                published_interpolation=bool(parameters.get("published_interpolation", False)),
+                unseen_probability=float(parameters.get("unseen_probability", 1e-10)),
+            )
+        except KeyError as error:
+            raise NoiseModelInvalidError(f"noise model without {error.args[0]!r}") from error
+        except (TypeError, ValueError) as error:
+            raise NoiseModelInvalidError(f"noise model with values of the wrong kind: {error}") from error
+
+    @cached_property
+    def _row_variance_adu2(self) -> Tensor:
+        index = torch.arange(self.bins, dtype=self.probabilities.dtype, device=self.probabilities.device)
+        total = self.probabilities.sum(dim=1).clamp_min(1e-30)
+        mean = self.probabilities @ index / total
+        square = (self.probabilities * (index - mean[:, None]).square()).sum(dim=1) / total
+        return (square - 1 / 12).clamp_min(1 / 12) * self.bin_width_adu**2
+
+    def _bin(self, value: Tensor) -> Tensor:
+        unit = (value - self.min_adu) / self.bin_width_adu
+        return unit.clamp(0.0, self.bins - 1e-3)
+
+    def _row(self, signal: Tensor) -> tuple[Tensor, Tensor]:
+        """The row below a signal, and how far it lies towards the next (0 .. 1)."""
+        unit = (signal - self.min_adu) / self.bin_width_adu
+        if self.published_interpolation:
+            unit = unit.clamp(0.0, self.bins - 1 - 1e-3)
+        else:
+            unit = (unit - 0.5).clamp(0.0, self.bins - 1)
+        row = unit.detach().floor().clamp(max=self.bins - 2)
+        return row.long(), unit - row
+
+
+class HistogramCounts:
+    """Counts of pixel pairs, filled plane by plane, from which a histogram noise model is made."""
+
+    def __init__(self, *, min_adu: float, max_adu: float, step_adu: float = 0.0, bins: int = 256) -> None:
+        """Over the range of the data to be denoised, widened until a bin holds whole steps of the detector.
+
+        `step_adu`: distance between neighbouring observable values, 0 if they are not discrete.
+        """
+        width = (max_adu - min_adu) / bins
+        if step_adu > 0:
+            width = max(math.ceil(width / step_adu), 1) * step_adu
+            min_adu -= step_adu / 2
+        self.min_adu = min_adu
+        self.bin_width_adu = width
+        self.pairs = 0
+        self._count = np.zeros((bins, bins), dtype=np.int64)
+
+    def add(
+        self,
+        observation: NDArray[Any],
+        signal: NDArray[Any],
+        *,
+        saturated: NDArray[np.bool_] | None = None,
+        deviation_factor: float = 1.0,
+    ) -> None:
+        """Count the pixels of a plane (ADU) that are finite, not saturated and within the range."""
+        signal = signal.astype(np.float64)
+        widened = signal + (observation.astype(np.float64) - signal) * deviation_factor
+        usable = np.isfinite(widened)
+        if saturated is not None:
+            usable &= ~saturated
+        row, column = self._bin(signal[usable]), self._bin(widened[usable])
+        bins = len(self._count)
+        within = (row >= 0) & (row < bins) & (column >= 0) & (column < bins)
+        np.add.at(self._count.reshape(-1), row[within] * bins + column[within], 1)
+        self.pairs += int(within.sum())
+
+    def model(self) -> HistogramNoiseModel:
+        """Normalise each row; NoiseModelInvalidError if nothing was counted.
+
+        A signal that was never seen gets the noise of the nearest one that was, moved to where it lies.
+        """
+        per_row = self._count.sum(axis=1)
+        occupied = np.flatnonzero(per_row)
+        if not occupied.size:
+            raise NoiseModelInvalidError("no pixel pairs lie within the range of the histogram")
+        bins = len(self._count)
+        probabilities = np.zeros((bins, bins))
+        for row in range(bins):
+            nearest = occupied[np.abs(occupied - row).argmin()]
+            columns = np.arange(bins) + row - nearest
+            # What would fall beyond the range piles up at its end, as it does in a detector.
+            np.add.at(probabilities[row], columns.clip(0, bins - 1), self._count[nearest] / per_row[nearest])
+        return HistogramNoiseModel(
+            torch.from_numpy(probabilities), self.min_adu, self.min_adu + bins * self.bin_width_adu
+        )
+
+    def _bin(self, value: NDArray[np.float64]) -> NDArray[np.int64]:
+        return np.floor((value - self.min_adu) / self.bin_width_adu).astype(np.int64)
