@@ -149,3 +149,50 @@ def test_the_last_five_percent_of_the_images_are_held_out() -> None:
 def test_images_without_finite_pixels_are_refused() -> None:
     with pytest.raises(ImageUnsuitableError, match="0 finite pixels"):
         collect_training_images([np.full((20, 20), np.nan, dtype=np.float32)], SMALL, _generator())
+
+
+@pytest.mark.parametrize(("blind_y_px", "blind_x_px"), [(0, 3), (2, 0), (1, 1)])
+def test_a_structured_mask_hides_what_correlates_with_the_target(blind_y_px: int, blind_x_px: int) -> None:
+    height, width = 30, 33
+    image = torch.arange(height * width, dtype=torch.float32).view(1, height, width)
+    blind_px = torch.tensor([[blind_y_px, blind_x_px]])
+    mask = torch.zeros_like(image, dtype=torch.bool)
+    for y, x in [(10, 16), (0, 0), (29, 30)]:
+        mask[0, y, x] = True
+    for seed in range(20):
+        masked = mask_pixels(
+            image, mask=mask, usable=_everything(image), blind_px=blind_px, generator=_generator(seed)
+        )
+        assert len(masked.y) == 3
+        grid_y, grid_x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+        hidden = torch.zeros_like(image, dtype=torch.bool)
+        for y, x in zip(masked.y, masked.x, strict=True):
+            spot = ((grid_y - y).abs() <= blind_y_px) & ((grid_x - x).abs() <= blind_x_px)
+            hidden[0] |= spot
+            source = masked.image[0][spot].long()
+            # No value comes from within the spot, and none from far away.
+            assert not bool((spot.flatten()[source]).any())
+            assert int((source // width - y).abs().max()) <= max(blind_y_px, blind_x_px) + 2
+        assert torch.equal(masked.image[~hidden], image[~hidden])
+        assert bool((masked.image[hidden] != image[hidden]).all())
+
+
+def test_a_structured_mask_turns_with_the_patch() -> None:
+    plane = np.arange(32 * 32, dtype=np.float32).reshape(32, 32)
+    preset = replace(SMALL, blind_x_px=2)
+    images = collect_training_images([plane], preset, _generator())
+    generator = _generator(1)
+    turned = set()
+    for _ in range(10):
+        batch = images.draw(preset, generator)
+        for index, patch in enumerate(batch.masked.image):
+            along_x = int((patch.diff(dim=1).abs() == 1).sum()) > int((patch.diff(dim=0).abs() == 1).sum())
+            turned.add(not along_x)
+            of = batch.masked.patch == index
+            for value, y, x in zip(
+                batch.observation_adu[of], batch.masked.y[of], batch.masked.x[of], strict=True
+            ):
+                line, at = (patch[y], x) if along_x else (patch[:, x], y)
+                beside = line[max(int(at) - 2, 0) : int(at) + 3]
+                assert int(((beside - value).abs() <= 2).sum()) == 0
+    assert turned == {True, False}

@@ -23,12 +23,20 @@ class MaskedPatches:
 
 
 def mask_patches(
-    image: Tensor, *, maskable: Tensor, usable: Tensor, box_px: int, generator: torch.Generator
+    image: Tensor,
+    *,
+    maskable: Tensor,
+    usable: Tensor,
+    box_px: int,
+    blind_px: Tensor | None = None,
+    generator: torch.Generator,
 ) -> MaskedPatches:
     """Replace one random pixel in each box of a grid by a random other pixel of its 5x5 neighbourhood.
 
     image (B, H, W); only pixels that are `maskable` are masked, and only `usable` ones (both (B, H, W) bool)
-    stand in for them. A pixel without a usable neighbour is left alone. `generator` lives on the CPU.
+    stand in for them. A pixel without a usable neighbour is left alone. `blind_px` (B, 2) widens the blind
+    spot to so many pixels on either side along y and x, which are replaced too but carry no loss (structN2V,
+    Broaddus et al. 2020). `generator` lives on the CPU.
     """
     batch, height, width = image.shape
     rows, columns = -(-height // box_px), -(-width // box_px)
@@ -40,34 +48,51 @@ def mask_patches(
     exists = (y < height) & (x < width)
     patch, y, x = patch[exists], y[exists], x[exists]
     chosen = maskable[patch, y, x]
-    return _replace(image, usable, patch[chosen], y[chosen], x[chosen], generator)
+    return _replace(image, usable, (patch[chosen], y[chosen], x[chosen]), blind_px, generator)
 
 
-def mask_pixels(image: Tensor, *, mask: Tensor, usable: Tensor, generator: torch.Generator) -> MaskedPatches:
+def mask_pixels(
+    image: Tensor,
+    *,
+    mask: Tensor,
+    usable: Tensor,
+    blind_px: Tensor | None = None,
+    generator: torch.Generator,
+) -> MaskedPatches:
     """Replace the pixels set in `mask` (B, H, W) bool; otherwise as `mask_patches`."""
-    patch, y, x = mask.nonzero(as_tuple=True)
-    return _replace(image, usable, patch, y, x, generator)
+    return _replace(image, usable, mask.nonzero(as_tuple=True), blind_px, generator)
 
 
 def _replace(
-    image: Tensor, usable: Tensor, patch: Tensor, y: Tensor, x: Tensor, generator: torch.Generator
+    image: Tensor,
+    usable: Tensor,
+    pixels: tuple[Tensor, ...],
+    blind_px: Tensor | None,
+    generator: torch.Generator,
 ) -> MaskedPatches:
+    patch, y, x = pixels
     _, height, width = image.shape
-    reach = torch.arange(-NEIGHBOURHOOD_RADIUS_PX, NEIGHBOURHOOD_RADIUS_PX + 1)
+    if blind_px is None:
+        blind_px = torch.zeros((len(image), 2), dtype=torch.long)
+    radius_px = int(blind_px.max()) + NEIGHBOURHOOD_RADIUS_PX
+    reach = torch.arange(-radius_px, radius_px + 1)
     offset_y, offset_x = (grid.flatten() for grid in torch.meshgrid(reach, reach, indexing="ij"))
     neighbour_y, neighbour_x = y[:, None] + offset_y, x[:, None] + offset_x
     inside = (neighbour_y >= 0) & (neighbour_y < height) & (neighbour_x >= 0) & (neighbour_x < width)
     neighbour_y, neighbour_x = neighbour_y.clamp(0, height - 1), neighbour_x.clamp(0, width - 1)
-    itself = (offset_y == 0) & (offset_x == 0)
-    candidates = inside & ~itself & usable[patch[:, None], neighbour_y, neighbour_x]
+    blind = (offset_y.abs() <= blind_px[patch, :1]) & (offset_x.abs() <= blind_px[patch, 1:])
+    candidates = inside & ~blind & usable[patch[:, None], neighbour_y, neighbour_x]
 
     replaceable = candidates.any(dim=1)
-    patch, y, x, candidates = patch[replaceable], y[replaceable], x[replaceable], candidates[replaceable]
-    # The candidate with the largest of equally distributed random numbers is a uniform choice among them.
-    draw = torch.rand(candidates.shape, generator=generator).masked_fill(~candidates, -1.0).argmax(dim=1)
+    patch, y, x = patch[replaceable], y[replaceable], x[replaceable]
+    candidates, blind = candidates[replaceable], (blind & inside)[replaceable]
+    neighbour_y, neighbour_x = neighbour_y[replaceable], neighbour_x[replaceable]
     rows = torch.arange(len(patch))
     replaced = image.clone()
-    replaced[patch, y, x] = image[
-        patch, neighbour_y[replaceable][rows, draw], neighbour_x[replaceable][rows, draw]
-    ]
+    for offset in blind.any(dim=0).nonzero().flatten().tolist():
+        # The candidate with the largest of equally distributed random numbers is a uniform choice among them.
+        draw = torch.rand(candidates.shape, generator=generator).masked_fill(~candidates, -1.0).argmax(dim=1)
+        values = image[patch, neighbour_y[rows, draw], neighbour_x[rows, draw]]
+        of = blind[:, offset]
+        replaced[patch[of], neighbour_y[of, offset], neighbour_x[of, offset]] = values[of]
     return MaskedPatches(replaced, patch, y, x)

@@ -86,7 +86,8 @@ class TrainingImages:
             observation,
             maskable=usable & ~held_out,
             usable=usable,
-            box_px=preset.mask_box_px,
+            box_px=_box_px(preset),
+            blind_px=_blind_px(preset, symmetries),
             generator=generator,
         )
         return MaskedBatch(masked, masked.at_masked(observation))
@@ -100,9 +101,21 @@ class TrainingImages:
             image = self.images[index]
             patches.append(_cut(image, preset.patch_px, 0, generator, around=image.held_out))
         observation, usable, held_out = (torch.stack(parts) for parts in zip(*patches, strict=True))
-        sparse = _one_per_box(held_out, preset.mask_box_px, generator)
-        masked = mask_pixels(observation, mask=sparse, usable=usable, generator=generator)
+        sparse = _one_per_box(held_out, _box_px(preset), generator)
+        blind_px = _blind_px(preset, torch.zeros(len(chosen), dtype=torch.long))
+        masked = mask_pixels(observation, mask=sparse, usable=usable, blind_px=blind_px, generator=generator)
         return MaskedBatch(masked, masked.at_masked(observation))
+
+
+def _box_px(preset: Preset) -> int:
+    """Wider blind spots lie further apart, so that enough of a patch is left to see."""
+    return preset.mask_box_px + 2 * max(preset.blind_y_px, preset.blind_x_px)
+
+
+def _blind_px(preset: Preset, symmetries: Tensor) -> Tensor:
+    """Blind pixels (B, 2) along y and x of each patch: they turn with it."""
+    upright, turned = (preset.blind_y_px, preset.blind_x_px), (preset.blind_x_px, preset.blind_y_px)
+    return torch.tensor([turned if symmetry % 2 else upright for symmetry in symmetries.tolist()])
 
 
 def collect_training_images(

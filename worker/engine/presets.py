@@ -40,6 +40,9 @@ class Preset:
     """Convolutions in bfloat16 where the processor computes with it."""
     symmetries: int
     """Over how many of the eight symmetries of a square a prediction is averaged."""
+    blind_y_px: int = 0
+    blind_x_px: int = 0
+    """How far beyond a masked pixel the network is blind, on either side: for noise that correlates."""
 
     def shape(self, method: Method) -> UNetShape:
         return UNetShape(self.features, self.depth, self.samples if method == "pn2v" else 1)

@@ -1,0 +1,50 @@
+"""Noise that correlates between neighbours, found in the noisy image itself."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from worker.engine.noise.correlation import neighbour_correlation
+from worker.engine.simulation import PhotonCounter, Scmos, simulate_specimen
+
+SHAPE_YX = (256, 256)
+
+
+def test_independent_noise_shows_none() -> None:
+    specimen_yx = simulate_specimen(SHAPE_YX, seed=2)
+    rng = np.random.default_rng(2)
+    for observation_yx in (
+        Scmos.with_maps(SHAPE_YX, seed=2).observe(80 * specimen_yx, rng),
+        PhotonCounter().observe(12 * specimen_yx, rng),
+    ):
+        found = neighbour_correlation([observation_yx])
+        assert abs(found.y) < 0.03
+        assert abs(found.x) < 0.03
+        assert found.warning is None
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_correlated_noise_is_measured_along_its_axis(axis: int) -> None:
+    white = np.random.default_rng(3).normal(size=(3, SHAPE_YX[0] + 1, SHAPE_YX[1] + 1))
+    second = white[:, 1:, :-1] if axis == 0 else white[:, :-1, 1:]
+    noise = 10 * (white[:, :-1, :-1] + 0.5 * second)
+    found = neighbour_correlation(list(100 + 200 * simulate_specimen(SHAPE_YX, seed=3) + noise))
+    along, across = (found.y, found.x) if axis == 0 else (found.x, found.y)
+    assert along == pytest.approx(0.5 / 1.25, abs=0.03)
+    assert abs(across) < 0.03
+    assert f"along {'yx'[axis]} (+0." in (found.warning or "")
+
+
+def test_real_images(test_data: Path) -> None:
+    """The residual of `mice` to the mean of 50 frames correlates by 0.047 along x and not along y."""
+    mice = neighbour_correlation([tifffile.imread(test_data / "fmd_confocal/mice_raw.tif")])
+    assert mice.x == pytest.approx(0.047, abs=0.02)
+    assert abs(mice.y) < 0.02
+
+
+@pytest.mark.parametrize("plane_yx", [np.full((40, 40), 7.0), np.full((40, 40), np.nan), np.ones((16, 16))])
+def test_an_image_without_noise_has_no_correlation(plane_yx: np.ndarray) -> None:
+    found = neighbour_correlation([plane_yx])
+    assert (found.y, found.x) == (0.0, 0.0)

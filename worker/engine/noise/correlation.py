@@ -1,0 +1,68 @@
+"""Is the noise of neighbouring pixels independent? Blind-spot training assumes it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+HARMFUL = 0.1
+"""From such a correlation on, a network learns a visible part of the noise from the neighbours."""
+
+_DIFFERENCES = 3
+_BLOCK_PX = 16
+_MOST_PLANES = 8
+
+
+@dataclass(frozen=True)
+class NeighbourCorrelation:
+    """Correlation of the noise of pixels that touch along an axis; 0 is what the methods assume."""
+
+    y: float
+    x: float
+
+    @property
+    def warning(self) -> str | None:
+        """What to tell the user, if there is anything to tell."""
+        axis, value = max((("y", self.y), ("x", self.x)), key=lambda pair: abs(pair[1]))
+        if abs(value) < HARMFUL:
+            return None
+        return (
+            f"the noise of neighbouring pixels correlates along {axis} ({value:+.2f}): results keep a part "
+            f"of it; train with a structured mask along {axis} (structN2V)"
+        )
+
+
+def neighbour_correlation(planes: Sequence[NDArray[Any]]) -> NeighbourCorrelation:
+    """Estimate it from noisy planes (Y, X) alone.
+
+    Third differences across an axis hardly hold any signal; as they correlate along the axis, so does the
+    noise. Blocks with the lower half of their energy are taken: edges lie in the others.
+    """
+    sums = np.zeros((2, 2))
+    for index in np.unique(np.linspace(0, len(planes) - 1, _MOST_PLANES).round().astype(int)):
+        plane_yx = np.asarray(planes[index], dtype=np.float64)
+        sums += [_moments(plane_yx), _moments(plane_yx.T)]
+    along_y, along_x = (float(product / energy) if energy > 0 else 0.0 for product, energy in sums)
+    return NeighbourCorrelation(along_y, along_x)
+
+
+def _moments(plane: NDArray[np.float64]) -> tuple[float, float]:
+    """Product of neighbours along the first axis, and energy, summed over the blocks with little energy."""
+    differences = np.diff(plane, n=_DIFFERENCES, axis=1)
+    first, second = differences[:-1], differences[1:]
+    product, energy = _blocks(first * second), _blocks((first**2 + second**2) / 2)
+    usable = np.isfinite(energy) & (energy > 0)
+    if not usable.any():
+        return 0.0, 0.0
+    calm = usable & (energy <= np.median(energy[usable]))
+    return float(product[calm].sum()), float(energy[calm].sum())
+
+
+def _blocks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sums over square blocks; of an image smaller than a block, over all of it."""
+    rows, columns = (range(0, max(size - _BLOCK_PX + 1, 1), _BLOCK_PX) for size in values.shape)
+    height, width = min(_BLOCK_PX, values.shape[0]), min(_BLOCK_PX, values.shape[1])
+    cut = values[: len(rows) * height, : len(columns) * width]
+    return np.asarray(cut.reshape(len(rows), height, len(columns), width).sum(axis=(1, 3)))
