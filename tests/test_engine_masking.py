@@ -101,14 +101,14 @@ def test_batches_show_all_symmetries_and_mask_only_training_pixels() -> None:
     slopes = set()
     for _ in range(20):
         batch = images.draw(SMALL, generator)
-        assert not held_out & set(batch.observation_adu.tolist())
+        assert not held_out & set(batch.target_adu.tolist())
         unmasked = batch.masked.image.clone()
-        unmasked[batch.masked.patch, batch.masked.y, batch.masked.x] = batch.observation_adu
+        unmasked[batch.masked.patch, batch.masked.y, batch.masked.x] = batch.target_adu
         slopes |= {
             ((patch[0, 1] - patch[0, 0]).item(), (patch[1, 0] - patch[0, 0]).item()) for patch in unmasked
         }
     assert slopes == {(a, b) for a, b in [(1, 32), (32, 1)] for a, b in [(a, b), (-a, b), (a, -b), (-a, -b)]}
-    assert set(images.draw_validation(SMALL, generator).observation_adu.tolist()) <= held_out
+    assert set(images.draw_validation(SMALL, generator).target_adu.tolist()) <= held_out
 
 
 def test_images_smaller_than_a_patch_are_padded_with_pixels_that_do_not_count() -> None:
@@ -116,7 +116,7 @@ def test_images_smaller_than_a_patch_are_padded_with_pixels_that_do_not_count() 
     images = collect_training_images([plane], SMALL, _generator())
     batch = images.draw(SMALL, _generator())
     assert batch.masked.image.shape == (4, 16, 16)
-    assert set(batch.observation_adu.tolist()) <= set(plane.flatten().tolist())
+    assert set(batch.target_adu.tolist()) <= set(plane.flatten().tolist())
 
 
 def test_pixels_that_are_not_finite_are_neither_targets_nor_replacements() -> None:
@@ -129,7 +129,7 @@ def test_pixels_that_are_not_finite_are_neither_targets_nor_replacements() -> No
     assert images.mean_adu == pytest.approx(plane[np.isfinite(plane)].mean(), rel=1e-6)
     for seed in range(10):
         batch = images.draw(SMALL, _generator(seed))
-        assert set(batch.observation_adu.tolist()) <= finite
+        assert set(batch.target_adu.tolist()) <= finite
         assert set(batch.masked.at_masked(batch.masked.image).tolist()) <= finite
         assert bool(batch.masked.image.isfinite().all())
     np.testing.assert_array_equal(plane, before)
@@ -139,9 +139,9 @@ def test_the_last_five_percent_of_the_images_are_held_out() -> None:
     planes = [np.full((16, 16), index, dtype=np.float32) for index in range(40)]
     preset = replace(SMALL, validation="last-images")
     images = collect_training_images(planes, preset, _generator())
-    assert {int(value) for value in images.draw_validation(preset, _generator()).observation_adu} == {38, 39}
+    assert {int(value) for value in images.draw_validation(preset, _generator()).target_adu} == {38, 39}
     trained = {
-        int(value) for seed in range(150) for value in images.draw(preset, _generator(seed)).observation_adu
+        int(value) for seed in range(150) for value in images.draw(preset, _generator(seed)).target_adu
     }
     assert trained == set(range(38))
 
@@ -189,9 +189,7 @@ def test_a_structured_mask_turns_with_the_patch() -> None:
             along_x = int((patch.diff(dim=1).abs() == 1).sum()) > int((patch.diff(dim=0).abs() == 1).sum())
             turned.add(not along_x)
             of = batch.masked.patch == index
-            for value, y, x in zip(
-                batch.observation_adu[of], batch.masked.y[of], batch.masked.x[of], strict=True
-            ):
+            for value, y, x in zip(batch.target_adu[of], batch.masked.y[of], batch.masked.x[of], strict=True):
                 line, at = (patch[y], x) if along_x else (patch[:, x], y)
                 beside = line[max(int(at) - 2, 0) : int(at) + 3]
                 assert int(((beside - value).abs() <= 2).sum()) == 0

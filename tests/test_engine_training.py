@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from worker.engine.errors import CheckpointInvalidError, NetworkInvalidError
+from worker.engine.errors import CheckpointInvalidError, ImageUnsuitableError, NetworkInvalidError
 from worker.engine.inference import predict_plane
 from worker.engine.network import Method, Network
 from worker.engine.noise.gmm import GaussianMixtureNoiseModel
@@ -246,3 +246,44 @@ def test_the_plateau_rate_follows_torchs_schedule() -> None:
         reference.step(loss)
         rate = learning_rate("plateau", 3e-3, step=0, steps=1, validation_losses=losses[:count])
         assert rate == pytest.approx(optimiser.param_groups[0]["lr"])
+
+
+def test_care_learns_the_signal_on_the_scale_of_its_ground_truth() -> None:
+    signal = _signal(128)
+    rng = np.random.default_rng(1)
+    noisy = [(signal + rng.normal(0, 15, signal.shape)).astype(np.float32) for _ in range(3)]
+    truth = signal / 1000 - 7
+    preset = replace(TINY, n2v_steps=120)
+    network = train(
+        noisy[:2],
+        method="care",
+        preset=preset,
+        ground_truth=[truth, truth],
+        seed=0,
+        device=CPU,
+        on_step=lambda _: None,
+    )
+    network = Network.from_bytes(network.to_bytes())
+    estimate = predict_plane(network, noisy[2], device=CPU).prior_mean_yx
+    error = float(np.mean((estimate - truth) ** 2)) * 1000**2
+    assert error < 0.25 * 15**2
+
+
+@pytest.mark.parametrize(
+    ("ground_truth", "complaint"),
+    [
+        ([], "1 noisy planes and 0 of ground truth"),
+        ([np.zeros((5, 5), np.float32)], r"its ground truth \(5, 5\)"),
+    ],
+)
+def test_care_needs_the_ground_truth_of_each_plane(ground_truth: list[np.ndarray], complaint: str) -> None:
+    with pytest.raises(ImageUnsuitableError, match=complaint):
+        train(
+            [_signal()],
+            method="care",
+            preset=TINY,
+            ground_truth=ground_truth,
+            seed=0,
+            device=CPU,
+            on_step=lambda _: None,
+        )

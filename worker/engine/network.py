@@ -11,7 +11,7 @@ from worker.engine.checkpoint import pack, unpack
 from worker.engine.errors import CheckpointInvalidError, NetworkInvalidError
 from worker.engine.unet import UNet, UNetShape
 
-Method = Literal["n2v", "pn2v"]
+Method = Literal["n2v", "pn2v", "care"]
 
 OUTPUT_SCALE = 10.0
 """Outputs count this many standard deviations; a part of the published recipe that speeds training up."""
@@ -31,9 +31,11 @@ class LossPoint:
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """U-Net that predicts one signal (`n2v`) or samples of it (`pn2v`) per pixel.
+    """U-Net that predicts one signal (`n2v`, `care`) or samples of it (`pn2v`) per pixel.
 
-    Images are normalised by `mean_adu` and `std_adu`, the moments of the images it was trained on.
+    Images are normalised by `mean_adu` and `std_adu`, the moments of the images it was trained on; a
+    supervised network gives signals on the scale of its ground truth, of moments `signal_mean_adu` and
+    `signal_std_adu`.
     `symmetries` is the number of symmetries of a square over which its predictions are averaged.
     """
 
@@ -46,6 +48,8 @@ class Network:
     std_adu: float
     symmetries: int
     loss_history: tuple[LossPoint, ...] = ()
+    signal_mean_adu: float | None = None
+    signal_std_adu: float | None = None
 
     def normalise(self, image_adu: Tensor) -> Tensor:
         return (image_adu - self.mean_adu) / self.std_adu
@@ -57,9 +61,10 @@ class Network:
 
     def output_layer_adu(self) -> tuple[Tensor, Tensor]:
         """Weight (S, F) and bias (S,) of the last layer with scale and normalisation folded in."""
-        scale = OUTPUT_SCALE * self.std_adu
+        scale = OUTPUT_SCALE * (self.std_adu if self.signal_std_adu is None else self.signal_std_adu)
+        mean_adu = self.mean_adu if self.signal_mean_adu is None else self.signal_mean_adu
         head = self.model.head
-        return head.weight * scale, head.bias * scale + self.mean_adu
+        return head.weight * scale, head.bias * scale + mean_adu
 
     @property
     def description(self) -> dict[str, Any]:
@@ -73,6 +78,8 @@ class Network:
             "mean_adu": self.mean_adu,
             "std_adu": self.std_adu,
             "symmetries": self.symmetries,
+            "signal_mean_adu": self.signal_mean_adu,
+            "signal_std_adu": self.signal_std_adu,
             "shape": asdict(self.model.shape),
             "loss_history": [asdict(point) for point in self.loss_history],
         }
@@ -101,6 +108,8 @@ class Network:
                 std_adu=_finite(description["std_adu"]),
                 symmetries=int(description["symmetries"]),
                 loss_history=tuple(LossPoint(**point) for point in description["loss_history"]),
+                signal_mean_adu=_finite_or_none(description.get("signal_mean_adu")),
+                signal_std_adu=_finite_or_none(description.get("signal_std_adu")),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise NetworkInvalidError(f"incomplete or contradictory description: {error!r}") from error
@@ -129,6 +138,10 @@ def _method(value: object) -> Method:
         if value == method:
             return method  # type: ignore[no-any-return]  # because get_args is untyped
     raise ValueError(f"unknown method {value!r}")
+
+
+def _finite_or_none(value: object) -> float | None:
+    return None if value is None else _finite(value)
 
 
 def _finite(value: object) -> float:

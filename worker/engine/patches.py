@@ -1,7 +1,7 @@
 """The pixels that a run trains on, and the patches drawn from them."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -41,14 +41,20 @@ class TrainingImage:
     """Pixels that exist and are finite."""
     held_out: Tensor
     """Usable pixels that are for validation only."""
+    signal_adu: Tensor | None = None
+    """What the network is to give, where it is known (supervised training)."""
 
 
 @dataclass(frozen=True, eq=False)
 class MaskedBatch:
-    """Patches (B, H, W) whose masked pixels carry the loss, and the (M,) observations to be predicted."""
+    """Patches (B, H, W) whose masked pixels carry the loss, and the (M,) values to be predicted there.
+
+    Those are the pixels' observations; in supervised training nothing is replaced, all pixels carry loss, and
+    the values are their signals.
+    """
 
     masked: MaskedPatches
-    observation_adu: Tensor
+    target_adu: Tensor
 
     def split(self, patches: int) -> Iterator["MaskedBatch"]:
         """Cut into batches of `patches` patches, leaving out those where nothing is masked."""
@@ -58,7 +64,7 @@ class MaskedBatch:
             if bool(part.any()):
                 pixels = masked.patch[part] - first, masked.y[part], masked.x[part]
                 image = masked.image[first : first + patches]
-                yield MaskedBatch(MaskedPatches(image, *pixels), self.observation_adu[part])
+                yield MaskedBatch(MaskedPatches(image, *pixels), self.target_adu[part])
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +76,8 @@ class TrainingImages:
     """How many pixels of each image may be masked, which is how often it is drawn from."""
     mean_adu: float
     std_adu: float
+    signal_mean_adu: float | None = None
+    signal_std_adu: float | None = None
 
     def draw(self, preset: Preset, generator: torch.Generator) -> MaskedBatch:
         """Draw one step's patches with random symmetries and masks."""
@@ -81,7 +89,9 @@ class TrainingImages:
             _cut(self.images[image], preset.patch_px, symmetry, generator)
             for image, symmetry in zip(chosen.tolist(), symmetries.tolist(), strict=True)
         ]
-        observation, usable, held_out = (torch.stack(parts) for parts in zip(*patches, strict=True))
+        observation, usable, held_out, signal = _stack(patches)
+        if signal is not None:
+            return _supervised(observation, signal, usable & ~held_out)
         masked = mask_patches(
             observation,
             maskable=usable & ~held_out,
@@ -100,7 +110,9 @@ class TrainingImages:
         for index in chosen.tolist():
             image = self.images[index]
             patches.append(_cut(image, preset.patch_px, 0, generator, around=image.held_out))
-        observation, usable, held_out = (torch.stack(parts) for parts in zip(*patches, strict=True))
+        observation, usable, held_out, signal = _stack(patches)
+        if signal is not None:
+            return _supervised(observation, signal, held_out)
         sparse = _one_per_box(held_out, _box_px(preset), generator)
         blind_px = _blind_px(preset, torch.zeros(len(chosen), dtype=torch.long))
         masked = mask_pixels(observation, mask=sparse, usable=usable, blind_px=blind_px, generator=generator)
@@ -119,41 +131,63 @@ def _blind_px(preset: Preset, symmetries: Tensor) -> Tensor:
 
 
 def collect_training_images(
-    planes: PlaneSequence, preset: Preset, generator: torch.Generator
+    planes: PlaneSequence,
+    preset: Preset,
+    generator: torch.Generator,
+    ground_truth: PlaneSequence | None = None,
 ) -> TrainingImages:
     """Copy what fits into MEMORY_LIMIT_PX, fill non-finite pixels with the mean, set validation pixels apart.
 
-    Raises ImageUnsuitableError if there are hardly any finite pixels.
+    Raises ImageUnsuitableError if there are hardly any finite pixels, or a plane has no `ground_truth`.
     """
+    if ground_truth is not None and len(ground_truth) != len(planes):
+        raise ImageUnsuitableError(
+            f"{len(planes)} noisy planes and {len(ground_truth)} of ground truth: each plane needs its own"
+        )
     chosen: dict[int, Tensor] = {}
+    signals: dict[int, Tensor] = {}
     remaining_px = MEMORY_LIMIT_PX
     order = torch.randperm(len(planes), generator=generator).tolist()
     for index in order:
-        window = _window(torch.tensor(np.asarray(planes[index], dtype=np.float32)), generator)
-        if chosen and window.numel() > remaining_px:
+        plane = torch.tensor(np.asarray(planes[index], dtype=np.float32))
+        window = _window(plane, generator)
+        observation = plane[window].clone()
+        if chosen and observation.numel() > remaining_px:
             break
-        remaining_px -= window.numel()
-        chosen[index] = window
+        remaining_px -= observation.numel()
+        chosen[index] = observation
+        if ground_truth is not None:
+            signals[index] = _signal(ground_truth, index, plane)[window].clone()
     # Back in the order of acquisition, which decides what "the last images" are.
     observations = [chosen[index] for index in sorted(chosen)]
     mean_adu, std_adu = _moments(observations)
     held_out = _hold_out(observations, preset.validation, generator)
     images = tuple(
-        _training_image(observation, validation, preset.patch_px, mean_adu)
-        for observation, validation in zip(observations, held_out, strict=True)
+        _training_image(chosen[index], validation, preset.patch_px, mean_adu, signals.get(index))
+        for index, validation in zip(sorted(chosen), held_out, strict=True)
     )
     training_px = torch.stack([(image.usable & ~image.held_out).sum() for image in images]).double()
-    return TrainingImages(images, training_px, mean_adu, std_adu)
+    signal_moments = _moments(list(signals.values())) if signals else (None, None)
+    return TrainingImages(images, training_px, mean_adu, std_adu, *signal_moments)
 
 
-def _window(plane: Tensor, generator: torch.Generator) -> Tensor:
-    """Cut a random window out of a plane that is too large to keep."""
+def _signal(ground_truth: PlaneSequence, index: int, observation: Tensor) -> Tensor:
+    signal = torch.tensor(np.asarray(ground_truth[index], dtype=np.float32))
+    if signal.shape != observation.shape:
+        raise ImageUnsuitableError(
+            f"plane {index} is {tuple(observation.shape)}, its ground truth {tuple(signal.shape)}"
+        )
+    return signal
+
+
+def _window(plane: Tensor, generator: torch.Generator) -> tuple[slice, slice]:
+    """Choose a random window of a plane that is too large to keep."""
     corners = [
         int(torch.randint(max(size - _WINDOW_LIMIT_PX, 0) + 1, (), generator=generator))
         for size in plane.shape
     ]
     top, left = corners
-    return plane[top : top + _WINDOW_LIMIT_PX, left : left + _WINDOW_LIMIT_PX].clone()
+    return slice(top, top + _WINDOW_LIMIT_PX), slice(left, left + _WINDOW_LIMIT_PX)
 
 
 def _moments(observations: list[Tensor]) -> tuple[float, float]:
@@ -183,8 +217,10 @@ def _hold_out(observations: list[Tensor], validation: Validation, generator: tor
     return held_out
 
 
-def _training_image(observation: Tensor, held_out: Tensor, patch_px: int, fill_adu: float) -> TrainingImage:
-    usable = observation.isfinite()
+def _training_image(
+    observation: Tensor, held_out: Tensor, patch_px: int, fill_adu: float, signal: Tensor | None
+) -> TrainingImage:
+    usable = observation.isfinite() if signal is None else observation.isfinite() & signal.isfinite()
     height, width = observation.shape
     shape = max(height, patch_px), max(width, patch_px)
     # Padding repeats no pixel of the image: a copy would tell a network what it must not see.
@@ -193,7 +229,11 @@ def _training_image(observation: Tensor, held_out: Tensor, patch_px: int, fill_a
     masks = torch.zeros((2, *shape), dtype=torch.bool)
     masks[0, :height, :width] = usable
     masks[1, :height, :width] = usable & held_out
-    return TrainingImage(padded, masks[0], masks[1])
+    if signal is None:
+        return TrainingImage(padded, masks[0], masks[1])
+    padded_signal = torch.zeros(shape)
+    padded_signal[:height, :width] = torch.where(usable, signal, 0.0)
+    return TrainingImage(padded, masks[0], masks[1], padded_signal)
 
 
 def _cut(
@@ -202,7 +242,7 @@ def _cut(
     symmetry: int,
     generator: torch.Generator,
     around: Tensor | None = None,
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, ...]:
     """Cut a patch at a random place, or at one that holds a random pixel of `around`."""
     height, width = image.observation_adu.shape
     limits = height - patch_px, width - patch_px
@@ -213,9 +253,20 @@ def _cut(
         centre = pixels[int(torch.randint(len(pixels), (), generator=generator))].tolist()
         top, left = (min(max(at - patch_px // 2, 0), limit) for at, limit in zip(centre, limits, strict=True))
     window = (slice(top, top + patch_px), slice(left, left + patch_px))
-    parts = (image.observation_adu[window], image.usable[window], image.held_out[window])
-    observation, usable, held_out = (apply_symmetry(part, symmetry) for part in parts)
-    return observation, usable, held_out
+    parts = [image.observation_adu, image.usable, image.held_out]
+    if image.signal_adu is not None:
+        parts.append(image.signal_adu)
+    return tuple(apply_symmetry(part[window], symmetry) for part in parts)
+
+
+def _stack(patches: Sequence[tuple[Tensor, ...]]) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    observation, usable, held_out, *signal = (torch.stack(parts) for parts in zip(*patches, strict=True))
+    return observation, usable, held_out, signal[0] if signal else None
+
+
+def _supervised(observation: Tensor, signal: Tensor, where: Tensor) -> MaskedBatch:
+    masked = MaskedPatches(observation, *where.nonzero(as_tuple=True))
+    return MaskedBatch(masked, masked.at_masked(signal))
 
 
 def _one_per_box(mask: Tensor, box_px: int, generator: torch.Generator) -> Tensor:

@@ -1,4 +1,4 @@
-"""Training of N2V and PN2V networks."""
+"""Training of N2V, PN2V and CARE networks."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -44,6 +44,7 @@ def train(  # noqa: PLR0913  # because a run has that many independent circumsta
     method: Method,
     preset: Preset,
     noise_model: NoiseModel | None = None,
+    ground_truth: PlaneSequence | None = None,
     start: Network | None = None,
     seed: int,
     device: torch.device,
@@ -52,13 +53,17 @@ def train(  # noqa: PLR0913  # because a run has that many independent circumsta
 ) -> Network:
     """Train on noisy images alone; PN2V needs a noise model and may start from another network's weights.
 
+    CARE (Weigert et al. 2018) needs the `ground_truth` of each plane, and learns from all pixels.
+
     The same seed gives the same weights on the same device. `on_step` may raise to stop; with `checkpoints` a
     run continues where its last checkpoint was made and ends as if it had not stopped.
     Raises ImageUnsuitableError, NetworkInvalidError (a `start` of another size), CheckpointInvalidError (of
     another run) and TrainingDivergedError.
     """
     generator = torch.Generator().manual_seed(seed)
-    images = collect_training_images(planes, preset, generator)
+    if (method == "care") != (ground_truth is not None):
+        raise NetworkInvalidError("CARE is trained with ground truth, N2V and PN2V without")
+    images = collect_training_images(planes, preset, generator, ground_truth)
     network = _initial_network(images, method, preset, start, seed, generator)
     if noise_model is not None:
         noise_model = noise_model.to(device, torch.float32)
@@ -130,7 +135,7 @@ class _Run:
         """Mean loss over the masked pixels of all patches; adds up its gradients where they are enabled."""
         total = 0.0
         for part in batch.split(self._preset.patches_at_once):
-            share = len(part.observation_adu) / len(batch.observation_adu)
+            share = len(part.target_adu) / len(batch.target_adu)
             loss = self._loss(part) * share
             if loss.requires_grad:
                 loss.backward()  # type: ignore[no-untyped-call]
@@ -146,10 +151,12 @@ class _Run:
         # The last layer, the samples and the likelihood are computed where there is a loss, and nowhere else.
         at_masked = batch.masked.at_masked(features.permute(0, 2, 3, 1)).float()
         samples = self._network.samples_adu(at_masked)
-        observation = batch.observation_adu.to(self._device)
-        if self._noise_model is None or self._network.method == "n2v":
-            return n2v_loss(samples[:, 0], observation, std_adu=self._network.std_adu)
-        return pn2v_loss(samples, observation, self._noise_model)
+        target = batch.target_adu.to(self._device)
+        network = self._network
+        if self._noise_model is None or network.method != "pn2v":
+            std_adu = network.std_adu if network.signal_std_adu is None else network.signal_std_adu
+            return n2v_loss(samples[:, 0], target, std_adu=std_adu)
+        return pn2v_loss(samples, target, self._noise_model)
 
     def checkpoint(self) -> bytes:
         tensors = {f"model.{name}": values for name, values in self._model.state_dict().items()}
@@ -221,6 +228,8 @@ def _initial_network(
         mean_adu=start.mean_adu if start else images.mean_adu,
         std_adu=start.std_adu if start else images.std_adu,
         symmetries=preset.symmetries,
+        signal_mean_adu=images.signal_mean_adu,
+        signal_std_adu=images.signal_std_adu,
     )
 
 
