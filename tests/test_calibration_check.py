@@ -1,0 +1,92 @@
+"""Calibration stacks that are what they should be, and others."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from worker.engine.errors import ImageUnsuitableError
+from worker.engine.noise.calibration_check import CalibrationCheck, check_calibration
+
+FRAMES = 24
+Scene = Callable[[int], NDArray[np.float64]]
+
+
+def scene() -> NDArray[np.float64]:
+    noise = np.random.default_rng(5).normal(size=(96, 96))
+    smooth = ndimage.gaussian_filter(noise, 6, mode="wrap")
+    return np.asarray(60 + 50 * (smooth - smooth.min()) / np.ptp(smooth))
+
+
+def checked(photons: Scene, *, frames: int = FRAMES, seed: int = 0) -> CalibrationCheck:
+    rng = np.random.default_rng(seed)
+    stack = [
+        np.rint(100 + 2 * rng.poisson(photons(index)) + rng.normal(0, 3, (96, 96))).astype(np.uint16)
+        for index in range(frames)
+    ]
+    return check_calibration(stack)
+
+
+def test_a_static_scene_is_accepted() -> None:
+    still = scene()
+    found = checked(lambda _: still)
+    assert found.warnings == ()
+    assert found.signal_min_adu == pytest.approx(100 + 2 * np.percentile(still, 0.5), rel=0.02)
+    assert found.signal_max_adu == pytest.approx(100 + 2 * np.percentile(still, 99.5), rel=0.02)
+    assert found.saturated == 0
+
+
+def test_bleaching_is_found() -> None:
+    still = scene()
+    found = checked(lambda index: still * (1 - 0.1 * index / (FRAMES - 1)))
+    assert found.brightness_change < -0.03
+    assert any("bleaching" in warning for warning in found.warnings)
+
+
+def test_drift_is_found() -> None:
+    still = scene()
+    found = checked(lambda index: ndimage.shift(still, (0, 2 * index / FRAMES), mode="wrap", order=3))
+    assert abs(found.drift_px[1]) == pytest.approx(1.5, abs=0.4)
+    assert abs(found.drift_px[0]) < 0.3
+    assert any("the scene moves" in warning for warning in found.warnings)
+
+
+def test_a_scene_that_changes_is_found() -> None:
+    still = scene()
+    found = checked(lambda index: still + 12 * np.sin(index / 4) * np.roll(still, 40, 0) / still.mean())
+    assert found.excess_correlation > 0.02
+    assert any("consecutive frames" in warning for warning in found.warnings)
+
+
+def test_saturation_and_few_frames_are_found() -> None:
+    still = scene()
+    stack = [np.minimum(frame, 255).astype(np.uint8) for frame in [100 + 2 * still] * 3]
+    found = check_calibration(stack)
+    assert any("saturated" in warning for warning in found.warnings)
+    assert any("3 frames" in warning for warning in found.warnings)
+
+
+def test_images_beyond_the_calibrated_range_are_named() -> None:
+    still = scene()
+    found = checked(lambda _: still)
+    assert found.coverage_warning(found.signal_min_adu, found.signal_max_adu) is None
+    assert "90 .. 300" in (found.coverage_warning(90, 300) or "")
+
+
+def test_the_golden_calibration_is_static(golden: Path) -> None:
+    with np.load(golden / "simulated_calibration.npz") as archive:
+        found = check_calibration(list(archive["observation"]))
+    assert found.warnings == ()
+    assert found.frames == 20
+
+
+@pytest.mark.parametrize(
+    ("stack", "complaint"),
+    [([np.zeros((4, 4))], "1 frames"), ([np.zeros((4, 4)), np.zeros((5, 4))], r"frame 1 is \(5, 4\)")],
+)
+def test_what_is_no_stack_is_refused(stack: list[NDArray[np.float64]], complaint: str) -> None:
+    with pytest.raises(ImageUnsuitableError, match=complaint):
+        check_calibration(stack)
