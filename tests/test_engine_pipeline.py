@@ -193,6 +193,37 @@ def test_bootstrapping_leaves_the_planes_alone_and_can_be_repeated(
     np.testing.assert_array_equal(observation, before)
 
 
+def test_a_histogram_can_be_bootstrapped_and_used_in_place_of_a_mixture(
+    prepared: tuple[Prepared, list[tuple[str, int]]],
+) -> None:
+    signal_yx, observation = _specimen()
+    assert prepared[0].n2v is not None
+    selected = bootstrap_noise_model(
+        [observation],
+        prepared[0].n2v,
+        kind="histogram",
+        seed=1,
+        device=CPU,
+        on_plane=lambda _done, _planes: None,
+    )
+    model = selected.fitted.model
+    signal = torch.tensor([110.0, 150.0, 190.0]).double()
+    np.testing.assert_allclose(model.variance_adu2(signal).numpy(), 0.5 * signal.numpy(), rtol=0.35)
+    pn2v = train(
+        [observation],
+        method="pn2v",
+        preset=TINY,
+        noise_model=model,
+        start=prepared[0].n2v,
+        seed=0,
+        device=CPU,
+        on_step=lambda _: None,
+    )
+    estimate = predict_plane(pn2v, observation, noise_model=model, device=CPU)
+    assert estimate.mmse_yx is not None
+    assert _mse(estimate.mmse_yx, signal_yx) < 0.5 * _mse(observation, signal_yx)
+
+
 def test_a_noise_model_from_calibration_needs_no_bootstrap() -> None:
     _, observation = _specimen()
     weights = torch.tensor([[0.0, 0.0], [3.0, 4.0], [0.0, 0.0]], dtype=torch.float64)

@@ -69,23 +69,25 @@ def scene(request: pytest.FixtureRequest) -> Scene:
 
 
 @pytest.fixture(scope="module")
-def selected(scene: Scene) -> SelectedNoiseModel:
+def selected(scene: Scene) -> SelectedNoiseModel[GaussianMixtureNoiseModel]:
     return select_gmm(scene.counts(), generator=generator())
 
 
 def test_an_estimate_with_the_selected_model_is_better_than_the_prior(
-    scene: Scene, selected: SelectedNoiseModel
+    scene: Scene, selected: SelectedNoiseModel[GaussianMixtureNoiseModel]
 ) -> None:
     assert (scene.observation == 255).any()
     assert scene.gain_db(selected.fitted.model) > 0.25
 
 
-def test_it_is_not_worse_in_the_dark_either(scene: Scene, selected: SelectedNoiseModel) -> None:
+def test_it_is_not_worse_in_the_dark_either(
+    scene: Scene, selected: SelectedNoiseModel[GaussianMixtureNoiseModel]
+) -> None:
     assert scene.gain_db(selected.fitted.model, darkest=0.5) > -0.1
 
 
 def test_every_candidate_is_safe_with_the_floor_derived_from_the_data(
-    scene: Scene, selected: SelectedNoiseModel
+    scene: Scene, selected: SelectedNoiseModel[GaussianMixtureNoiseModel]
 ) -> None:
     for candidate in selected.candidates:
         assert scene.gain_db(candidate.fitted.model) > 0.2

@@ -1,5 +1,6 @@
 """A noise model from noisy images alone: their denoised version stands in for the signal."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -7,8 +8,11 @@ import torch
 
 from worker.engine.inference import predict_plane
 from worker.engine.network import Network
+from worker.engine.noise.binning import step_adu
+from worker.engine.noise.histogram import HistogramCounts
+from worker.engine.noise.kinds import AnyNoiseModel, Kind
 from worker.engine.noise.pairs import PairCounts
-from worker.engine.noise.select import SelectedNoiseModel, select_gmm
+from worker.engine.noise.select import SelectedNoiseModel, count_histogram, select_gmm
 from worker.engine.patches import PlaneSequence
 
 UNRELIABLE_FRACTION = 0.005
@@ -26,11 +30,12 @@ def bootstrap_noise_model(
     planes: PlaneSequence,
     network: Network,
     *,
+    kind: Kind = "gmm",
     seed: int,
     device: torch.device,
     on_plane: Callable[[int, int], None],
-) -> SelectedNoiseModel:
-    """Fit a noise model to (observation, pseudo ground truth) pairs (Prakash et al. 2020).
+) -> SelectedNoiseModel[AnyNoiseModel]:
+    """Fit a mixture, or count a histogram, of (observation, pseudo ground truth) pairs (Prakash et al. 2020).
 
     The pseudo ground truth is the network's prediction, of a PN2V network its prior mean: an estimate that
     weighs in the observation would hide a part of the noise. Calls `on_plane(done, planes)` after each plane.
@@ -39,12 +44,30 @@ def bootstrap_noise_model(
     generator = torch.Generator().manual_seed(seed)
     chosen = _evenly_spaced(planes)
     counts = PairCounts(observation_max_adu=_saturation_adu(planes, chosen))
+    histogram = _empty_histogram(planes, chosen) if kind == "histogram" else None
     for done, index in enumerate(chosen, start=1):
         plane = planes[index]
-        counts.add(plane, predict_plane(network, plane, device=device).prior_mean_yx)
+        signal_yx = predict_plane(network, plane, device=device).prior_mean_yx
+        counts.add(plane, signal_yx)
+        if histogram is not None:
+            histogram.add(plane, signal_yx, saturated=counts.saturates(plane))
         on_plane(done, len(chosen))
     reliable = counts.trimmed(UNRELIABLE_FRACTION, 1 - UNRELIABLE_FRACTION)
-    return select_gmm(reliable, generator=generator)
+    if histogram is None:
+        return select_gmm(reliable, generator=generator)
+    histogram.trim(UNRELIABLE_FRACTION, 1 - UNRELIABLE_FRACTION)
+    return count_histogram(histogram, reliable)
+
+
+def _empty_histogram(planes: PlaneSequence, chosen: Sequence[int]) -> HistogramCounts:
+    """Over the range of these planes, which are what will be denoised."""
+    low_adu, high_adu, steps_adu = math.inf, -math.inf, []
+    for index in chosen:
+        finite = np.asarray(planes[index], dtype=np.float64)
+        finite = finite[np.isfinite(finite)]
+        low_adu, high_adu = min(low_adu, float(finite.min())), max(high_adu, float(finite.max()))
+        steps_adu.append(step_adu(finite))
+    return HistogramCounts(min_adu=low_adu, max_adu=high_adu, step_adu=min(steps_adu))
 
 
 def _saturation_adu(planes: PlaneSequence, chosen: Sequence[int]) -> float | None:

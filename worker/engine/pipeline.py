@@ -23,6 +23,7 @@ from worker.engine.errors import NetworkInvalidError, NoiseFitError
 from worker.engine.inference import Estimate, predict_plane
 from worker.engine.losses import NoiseModel
 from worker.engine.network import Network
+from worker.engine.noise.kinds import AnyNoiseModel
 from worker.engine.noise.select import SelectedNoiseModel
 from worker.engine.patches import PlaneSequence
 from worker.engine.presets import Preset
@@ -40,7 +41,7 @@ class Prepared:
     n2v: Network | None
     pn2v: Network
     noise_model: NoiseModel
-    refitted: SelectedNoiseModel | None
+    refitted: SelectedNoiseModel[AnyNoiseModel] | None
     """The noise model as fitted to the PN2V network's prior mean, if it was."""
     choice: Choice
 
@@ -85,7 +86,7 @@ def _refit(
     seed: int,
     device: torch.device,
     on_plane: Callable[[int, int], None],
-) -> SelectedNoiseModel | None:
+) -> SelectedNoiseModel[AnyNoiseModel] | None:
     try:
         return bootstrap_noise_model(planes, pn2v, seed=seed, device=device, on_plane=on_plane)
     except NoiseFitError:

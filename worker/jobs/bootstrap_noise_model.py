@@ -6,6 +6,7 @@ from models_store.contracts.outcomes import MadeNoiseModel, Outcome
 from models_store.contracts.states import NoiseModelOrigin
 from worker.context import JobContext
 from worker.engine import bootstrap
+from worker.engine.noise.kinds import AnyNoiseModel
 from worker.engine.noise.select import SelectedNoiseModel
 from worker.jobs.inputs import all_planes, load_network, open_images
 
@@ -26,7 +27,7 @@ def bootstrap_noise_model(spec: BootstrapNoiseModelSpec, context: JobContext) ->
     return Outcome(noise_model=made_noise_model(selected))
 
 
-def made_noise_model(selected: SelectedNoiseModel) -> MadeNoiseModel:
+def made_noise_model(selected: SelectedNoiseModel[AnyNoiseModel]) -> MadeNoiseModel:
     """Put a bootstrapped noise model into the store's terms."""
     fitted, check = selected.fitted, selected.check
     return MadeNoiseModel(

@@ -5,10 +5,9 @@ from typing import Literal
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from worker.engine.noise.binning import FloatArray
-from worker.engine.noise.gmm import GaussianMixtureNoiseModel, mixture
+from worker.engine.noise.kinds import AnyNoiseModel
 from worker.engine.noise.pairs import Cells, PairCounts
 
 Verdict = Literal["good", "fair", "poor"]
@@ -77,7 +76,7 @@ class NoiseModelCheck:
         )
 
 
-def check_noise_model(model: GaussianMixtureNoiseModel, counts: PairCounts) -> NoiseModelCheck:
+def check_noise_model(model: AnyNoiseModel, counts: PairCounts) -> NoiseModelCheck:
     """Probability integral transform of the pairs counted, where the detector does not saturate.
 
     Binned and integer observations are spread over the interval that they stand for (Czado, Gneiting and Held
@@ -115,7 +114,7 @@ def check_noise_model(model: GaussianMixtureNoiseModel, counts: PairCounts) -> N
     )
 
 
-def overconfidence(model: GaussianMixtureNoiseModel, counts: PairCounts) -> float:
+def overconfidence(model: AnyNoiseModel, counts: PairCounts) -> float:
     """Fisher information about the signal times the variance of the observation, averaged over the pixels.
 
     1 for Poisson and for Gaussian noise of constant variance, and by the Cramer-Rao bound never less, because
@@ -136,25 +135,15 @@ def overconfidence(model: GaussianMixtureNoiseModel, counts: PairCounts) -> floa
     return float(np.average((information * spread.square()).numpy(), weights=pixels))
 
 
-def _transform(
-    model: GaussianMixtureNoiseModel, cells: Cells, step_adu: float
-) -> tuple[FloatArray, FloatArray]:
+def _transform(model: AnyNoiseModel, cells: Cells, step_adu: float) -> tuple[FloatArray, FloatArray]:
     """Predicted distribution function at both ends of the interval that each cell stands for."""
     half = np.maximum(cells.deviation_width_adu, step_adu) / 2
     signal = torch.from_numpy(cells.signal_adu)
-    low = _cumulative(model, signal, torch.from_numpy(cells.deviation_adu - half))
-    high = _cumulative(model, signal, torch.from_numpy(cells.deviation_adu + half))
-    return low.numpy(), high.numpy()
-
-
-def _cumulative(model: GaussianMixtureNoiseModel, signal: Tensor, deviation: Tensor) -> Tensor:
-    means, variances, log_weights = mixture(
-        model.weights, model.unit_signal(signal), model.variance_floor_adu2
+    low, high = (
+        model.cumulative(signal + torch.from_numpy(cells.deviation_adu + end), signal).numpy()
+        for end in (-half, half)
     )
-    total = torch.zeros_like(signal)
-    for mean, variance, log_weight in zip(means, variances, log_weights, strict=True):
-        total += log_weight.exp() * torch.special.ndtr((deviation - mean) / variance.sqrt())
-    return total
+    return low, high
 
 
 def _distribution(low: FloatArray, high: FloatArray, count: FloatArray) -> FloatArray:

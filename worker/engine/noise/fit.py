@@ -1,6 +1,7 @@
 """Maximum likelihood fit of a Gaussian mixture noise model to pair counts: full-batch L-BFGS."""
 
 from dataclasses import dataclass
+from typing import Generic
 
 import numpy as np
 import torch
@@ -9,6 +10,7 @@ from scipy.optimize import minimize
 from worker.engine.errors import NoiseFitError
 from worker.engine.noise.binning import FloatArray
 from worker.engine.noise.gmm import GaussianMixtureNoiseModel
+from worker.engine.noise.kinds import AnyNoiseModel, Model_co
 from worker.engine.noise.mixture_likelihood import MixtureLikelihood
 from worker.engine.noise.pairs import Cells, PairCounts, PhotonTransferCurve
 
@@ -27,10 +29,10 @@ _START_ITERATIONS, _COARSE_ITERATIONS, _FINE_ITERATIONS = 40, 150, 30
 
 
 @dataclass(frozen=True)
-class FittedNoiseModel:
+class FittedNoiseModel(Generic[Model_co]):
     """A noise model with what it was fitted on; `mean_nll` in nats per pixel over `pairs` pixels."""
 
-    model: GaussianMixtureNoiseModel
+    model: Model_co
     mean_nll: float
     pairs: int
     saturated: int
@@ -45,7 +47,7 @@ def fit_gmm(
     *,
     generator: torch.Generator,
     starts: int = 3,
-) -> FittedNoiseModel:
+) -> FittedNoiseModel[GaussianMixtureNoiseModel]:
     """The mixture of K components and n coefficients that maximises the likelihood of all pairs counted.
 
     Signal bins where the detector saturates are left out. Without a `variance_floor_adu2` it comes from the
@@ -78,7 +80,7 @@ def fit_gmm(
     )
 
 
-def mean_nll(model: GaussianMixtureNoiseModel, counts: PairCounts) -> float:
+def mean_nll(model: AnyNoiseModel, counts: PairCounts) -> float:
     """Mean negative log-likelihood (nats per pixel) of the pairs counted."""
     cells = counts.cells()
     signal, deviation = torch.from_numpy(cells.signal_adu), torch.from_numpy(cells.deviation_adu)

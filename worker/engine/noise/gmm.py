@@ -84,6 +84,16 @@ class GaussianMixtureNoiseModel:
             total = total + log_weight.exp() * (variance + mean.square())
         return total
 
+    def cumulative(self, observation: Tensor, signal: Tensor) -> Tensor:
+        """Probability that a signal is observed at or below `observation` (ADU, of one shape)."""
+        means, variances, log_weights = mixture(
+            self.weights, self.unit_signal(signal), self.variance_floor_adu2
+        )
+        total = torch.zeros_like(signal)
+        for mean, variance, log_weight in zip(means, variances, log_weights, strict=True):
+            total += log_weight.exp() * torch.special.ndtr((observation - signal - mean) / variance.sqrt())
+        return total
+
     def unit_signal(self, signal: Tensor) -> Tensor:
         """The polynomials' argument u, 0 .. 1 over the fitted signal range."""
         unit = (signal - self.signal_min_adu) / (self.signal_max_adu - self.signal_min_adu)

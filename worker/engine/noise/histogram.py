@@ -73,6 +73,17 @@ class HistogramNoiseModel:
         variance = self._row_variance_adu2
         return variance[row] + fraction * (variance[row + 1] - variance[row])
 
+    def cumulative(self, observation: Tensor, signal: Tensor) -> Tensor:
+        """Probability that a signal is observed at or below `observation` (ADU, of one shape)."""
+        row, fraction = self._row(signal)
+        position = ((observation - self.min_adu) / self.bin_width_adu).clamp(0.0, self.bins)
+        column = position.floor().clamp(max=self.bins - 1)
+        inside = position - column
+        below, above = self._sums[row, column.long()], self._sums[row + 1, column.long()]
+        below = below + inside * self.probabilities[row, column.long()]
+        above = above + inside * self.probabilities[row + 1, column.long()]
+        return below + fraction * (above - below)
+
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Self:
         return replace(self, probabilities=self.probabilities.to(device=device, dtype=dtype))
 
@@ -106,6 +117,11 @@ class HistogramNoiseModel:
             raise NoiseModelInvalidError(f"noise model without {error.args[0]!r}") from error
         except (TypeError, ValueError) as error:
             raise NoiseModelInvalidError(f"noise model with values of the wrong kind: {error}") from error
+
+    @cached_property
+    def _sums(self) -> Tensor:
+        """Probability below the lower edge of each bin."""
+        return self.probabilities.cumsum(dim=1) - self.probabilities
 
     @cached_property
     def _row_variance_adu2(self) -> Tensor:
@@ -166,6 +182,14 @@ class HistogramCounts:
         within = (row >= 0) & (row < bins) & (column >= 0) & (column < bins)
         np.add.at(self._count.reshape(-1), row[within] * bins + column[within], 1)
         self.pairs += int(within.sum())
+
+    def trim(self, low: float = 0.005, high: float = 0.995) -> None:
+        """Forget the pairs whose signal lies in the lowest or highest percentiles; whole rows."""
+        per_row = self._count.sum(axis=1)
+        below = np.cumsum(per_row) / max(self.pairs, 1)
+        outside = (below <= low) | (below - per_row / max(self.pairs, 1) >= high)
+        self._count[outside] = 0
+        self.pairs = int(self._count.sum())
 
     def model(self) -> HistogramNoiseModel:
         """Normalise each row; NoiseModelInvalidError if nothing was counted.

@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Generic
 
 import torch
 
 from worker.engine.noise.check import MAX_OVERCONFIDENCE, NoiseModelCheck, check_noise_model
 from worker.engine.noise.fit import FittedNoiseModel, fit_gmm, mean_nll
+from worker.engine.noise.gmm import GaussianMixtureNoiseModel
+from worker.engine.noise.histogram import HistogramCounts, HistogramNoiseModel
+from worker.engine.noise.kinds import Model_co
 from worker.engine.noise.pairs import PairCounts
 
 CANDIDATES = ((1, 2), (3, 2), (3, 3), (5, 3))
@@ -22,15 +26,15 @@ class Candidate:
     components: int
     coefficients: int
     held_out_nll: float
-    fitted: FittedNoiseModel
+    fitted: FittedNoiseModel[GaussianMixtureNoiseModel]
     check: NoiseModelCheck
 
 
 @dataclass(frozen=True)
-class SelectedNoiseModel:
+class SelectedNoiseModel(Generic[Model_co]):
     """The noise model taken, its check, all candidates by rising complexity, and why this one."""
 
-    fitted: FittedNoiseModel
+    fitted: FittedNoiseModel[Model_co]
     check: NoiseModelCheck
     candidates: tuple[Candidate, ...]
     reason: str
@@ -42,7 +46,7 @@ def select_gmm(
     generator: torch.Generator,
     candidates: Sequence[tuple[int, int]] = CANDIDATES,
     variance_floor_adu2: float | None = None,
-) -> SelectedNoiseModel:
+) -> SelectedNoiseModel[GaussianMixtureNoiseModel]:
     """Fit each (K, n) of `candidates`, which rise in complexity, and take the best by held-out likelihood.
 
     Likelihood alone is no judge: narrow components raise it and spoil the estimates, so that overconfident
@@ -76,6 +80,19 @@ def select_gmm(
         chosen.fitted, pairs=counts.pairs, saturated=counts.saturated, not_finite=counts.not_finite
     )
     return SelectedNoiseModel(fitted, chosen.check, tuple(tried), _reason(chosen, tried))
+
+
+def count_histogram(
+    histogram: HistogramCounts, counts: PairCounts
+) -> SelectedNoiseModel[HistogramNoiseModel]:
+    """Make a histogram noise model and check it on the pairs that went into it."""
+    model = histogram.model()
+    counts = counts.unsaturated()
+    fitted = FittedNoiseModel(
+        model, mean_nll(model, counts), histogram.pairs, counts.saturated, counts.not_finite
+    )
+    reason = f"a histogram of {model.bins} bins of {model.bin_width_adu:.4g} ADU"
+    return SelectedNoiseModel(fitted, check_noise_model(model, counts), (), reason)
 
 
 def _reason(chosen: Candidate, tried: Sequence[Candidate]) -> str:
