@@ -14,6 +14,8 @@ from torch import Tensor
 from worker.engine.errors import NoiseModelInvalidError
 
 MAX_BINS = 4096
+# So many pixels tell the variance of a signal to about 14 %.
+_LEAST_PAIRS = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,19 +196,22 @@ class HistogramCounts:
     def model(self) -> HistogramNoiseModel:
         """Normalise each row; NoiseModelInvalidError if nothing was counted.
 
-        A signal that was never seen gets the noise of the nearest one that was, moved to where it lies.
+        A signal that was seen too seldom takes in its neighbours' noise, moved to where it lies itself.
         """
-        per_row = self._count.sum(axis=1)
-        occupied = np.flatnonzero(per_row)
-        if not occupied.size:
+        if not self.pairs:
             raise NoiseModelInvalidError("no pixel pairs lie within the range of the histogram")
         bins = len(self._count)
+        per_row = self._count.sum(axis=1)
         probabilities = np.zeros((bins, bins))
         for row in range(bins):
-            nearest = occupied[np.abs(occupied - row).argmin()]
-            columns = np.arange(bins) + row - nearest
-            # What would fall beyond the range piles up at its end, as it does in a detector.
-            np.add.at(probabilities[row], columns.clip(0, bins - 1), self._count[nearest] / per_row[nearest])
+            radius = 0
+            while per_row[max(row - radius, 0) : row + radius + 1].sum() < min(_LEAST_PAIRS, self.pairs):
+                radius += 1
+            for source in range(max(row - radius, 0), min(row + radius + 1, bins)):
+                # What would fall beyond the range piles up at its end, as it does in a detector.
+                columns = (np.arange(bins) + row - source).clip(0, bins - 1)
+                np.add.at(probabilities[row], columns, self._count[source])
+        probabilities /= probabilities.sum(axis=1, keepdims=True)
         return HistogramNoiseModel(
             torch.from_numpy(probabilities), self.min_adu, self.min_adu + bins * self.bin_width_adu
         )
