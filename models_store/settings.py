@@ -1,5 +1,6 @@
 """Every setting, read from the environment (CLEARSCOPE_*) at the composition roots and passed on."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,18 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MEBIBYTE = 1024**2
 GIBIBYTE = 1024**3
+
+
+class LogFormat(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+
+
+class LogLevel(StrEnum):
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
 
 
 class Settings(BaseSettings):
@@ -37,6 +50,17 @@ class Settings(BaseSettings):
     """How often a worker renews its lease and looks for a cancellation."""
     max_crashes: PositiveInt = 3
     """How often a job may take its worker down before it counts as failed."""
+
+    # Observability: logs, metrics, traces
+    log_format: LogFormat = LogFormat.TEXT
+    """text for people, json for machines: one object per line."""
+    log_level: LogLevel = LogLevel.INFO
+    metrics_host: str = "127.0.0.1"
+    """Where a worker's metrics are served; a server has them at /metrics."""
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
+    """0: a worker serves none."""
+    otlp_endpoint: str = ""
+    """Where traces go (OTLP over HTTP, http://host:4318); empty: OTEL_EXPORTER_OTLP_ENDPOINT, or nowhere."""
 
     @property
     def resolved_database_url(self) -> str:

@@ -1,0 +1,111 @@
+"""Logs: one line per event, as text or as JSON, with what the event belongs to (request, job, attempt)."""
+
+import logging
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import MappingProxyType
+from typing import Any
+
+from opentelemetry import trace
+from pythonjsonlogger.json import JsonFormatter
+
+from models_store.settings import LogFormat, Settings
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+_context: ContextVar[Mapping[str, Any]] = ContextVar("log_context", default=_NOTHING)
+
+# Their own handlers would write lines of another format.
+_LOGGERS_WITH_HANDLERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "celery", "alembic")
+# Their events name whole URLs, and a query may hold a secret.
+_TALKATIVE_LOGGERS = ("httpx", "httpcore", "urllib3", "botocore")
+
+_SECRET_NAME = r"[^=&\s\"']*(?:key|token|secret|signature|password)[^=&\s\"']*"
+_SECRETS = (
+    (re.compile(r"(://)[^/\s:@\"']*:[^/\s@\"']+@"), r"\1***@"),
+    (re.compile(r"\b(bearer|basic)\s+[^\s\"',]+", re.IGNORECASE), r"\1 ***"),
+    (re.compile(rf"([?&]{_SECRET_NAME}=)[^&\s\"']+", re.IGNORECASE), r"\1***"),
+)
+
+
+@contextmanager
+def logging_context(**fields: Any) -> Iterator[None]:  # noqa: ANN401  # any JSON value
+    """Add these fields to every line that is logged within the block, in this thread or task."""
+    token = _context.set({**_context.get(), **fields})
+    try:
+        yield
+    finally:
+        _context.reset(token)
+
+
+def current_field(name: str) -> Any:  # noqa: ANN401  # any JSON value
+    """Give a field of the context, or None."""
+    return _context.get().get(name)
+
+
+def redact(text: str) -> str:
+    """Take out passwords of URLs, secrets of queries, and credentials of Authorization headers."""
+    for pattern, replacement in _SECRETS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def set_up_logging(settings: Settings) -> None:
+    """Send everything that this process logs to stderr, in one format."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_add_context)
+    handler.setFormatter(_JsonLines() if settings.log_format is LogFormat.JSON else _TextLines())
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(settings.log_level.upper())
+    for name in _LOGGERS_WITH_HANDLERS:
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [], True
+    for name in _TALKATIVE_LOGGERS:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.captureWarnings(capture=True)
+
+
+def _add_context(record: logging.LogRecord) -> bool:
+    fields = dict(_context.get())
+    span = trace.get_current_span().get_span_context()
+    if span.is_valid:
+        fields["trace_id"] = trace.format_trace_id(span.trace_id)
+    record.context = fields
+    return True
+
+
+class _TextLines(logging.Formatter):
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # logging's name
+        context: Mapping[str, Any] = getattr(record, "context", _NOTHING)
+        line = super().formatMessage(record)
+        return " ".join([line, *(f"{name}={value}" for name, value in context.items())])
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record))
+
+
+class _JsonLines(JsonFormatter):
+    def __init__(self) -> None:
+        super().__init__(
+            ["levelname", "name", "message"],
+            rename_fields={"levelname": "level", "name": "logger", "exc_info": "traceback"},
+            timestamp="time",
+        )
+
+    def add_fields(
+        self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]
+    ) -> None:
+        super().add_fields(log_data, record, message_dict)
+        log_data.update(log_data.pop("context", _NOTHING))
+        if record.exc_info and record.exc_info[1] is not None:
+            error = record.exc_info[1]
+            log_data["error_type"], log_data["error"] = type(error).__qualname__, str(error)
+
+    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
+        return {name: redact(value) if isinstance(value, str) else value for name, value in log_data.items()}
