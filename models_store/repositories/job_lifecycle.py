@@ -3,9 +3,9 @@
 Every change by a worker is one UPDATE fenced by the attempt: whoever lost the job changes nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -30,13 +30,18 @@ class Claim:
 
     job_id: str
     attempt: int
+    kind: str = ""
+    stage: str = ""
+    worker: str = ""
+    trace: Mapping[str, str] = field(default_factory=dict)
+    """W3C headers: where the spans of this attempt belong."""
 
 
 def next_ready(session: Session, queues: Sequence[Queue]) -> str | None:
     """Find the oldest queued job whose dependencies have all succeeded."""
     query = (
         select(Job.id)
-        .where(Job.queue.in_(queues), _is_ready())
+        .where(Job.queue.in_(queues), is_ready())
         .order_by(Job.created_at, Job.position)
         .limit(1)
     )
@@ -47,7 +52,7 @@ def claim(session: Session, job_id: str, *, worker: str, now: datetime, lease: t
     """Take a ready job; None if another worker has it, or it is not ready."""
     attempt = session.scalar(
         update(Job)
-        .where(Job.id == job_id, _is_ready())
+        .where(Job.id == job_id, is_ready())
         .values(
             state=JobState.RUNNING,
             attempt=Job.attempt + 1,
@@ -71,7 +76,7 @@ def claim(session: Session, job_id: str, *, worker: str, now: datetime, lease: t
             .where(Job.id == job.parent_id, Job.state == JobState.QUEUED)
             .values(state=JobState.RUNNING, started_at=now, status="running")
         )
-    return Claim(job_id, attempt)
+    return Claim(job_id, attempt, kind=job.kind, stage=job.stage, worker=worker, trace=job.trace)
 
 
 def renew(
@@ -200,7 +205,8 @@ def _lock(session: Session, job_id: str) -> Job:
     return get_job(session, job_id)
 
 
-def _is_ready() -> ColumnElement[bool]:
+def is_ready() -> ColumnElement[bool]:
+    """Say of a job that a worker may take it: it is queued, and what it needs has succeeded."""
     dependency = aliased(Job)
     waits = exists(
         select(JobDependency.job_id)

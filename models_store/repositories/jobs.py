@@ -15,6 +15,7 @@ from models_store.errors import NotFoundError
 from models_store.planner import Plan
 from models_store.repositories.pages import Page, PageRequest, fetch_page
 from models_store.tables import Artifact, Job, JobDependency, JobEvent, JobImage
+from models_store.telemetry.traces import current_trace
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def create_job(  # noqa: PLR0913  # because a job has so many sides
         attempt=0,
         crashes=0,
         crash_progress=0.0,
-        trace={},
+        trace=current_trace(),
         result={},
         created_at=now,
     )

@@ -22,11 +22,11 @@ _LOGGERS_WITH_HANDLERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "celery"
 # Their events name whole URLs, and a query may hold a secret.
 _TALKATIVE_LOGGERS = ("httpx", "httpcore", "urllib3", "botocore")
 
-_SECRET_NAME = r"[^=&\s\"']*(?:key|token|secret|signature|password)[^=&\s\"']*"
+_TELLING_NAME = r"[^=&\s\"']*(?:key|token|secret|signature|password)[^=&\s\"']*"
 _SECRETS = (
     (re.compile(r"(://)[^/\s:@\"']*:[^/\s@\"']+@"), r"\1***@"),
-    (re.compile(r"\b(bearer|basic)\s+[^\s\"',]+", re.IGNORECASE), r"\1 ***"),
-    (re.compile(rf"([?&]{_SECRET_NAME}=)[^&\s\"']+", re.IGNORECASE), r"\1***"),
+    (re.compile(r"\b(authorization\W+(?:basic\s+)?|bearer\s+)[\w.~+/=-]{8,}", re.IGNORECASE), r"\1***"),
+    (re.compile(rf"([?&]{_TELLING_NAME}=)[^&\s\"']+", re.IGNORECASE), r"\1***"),
 )
 
 
