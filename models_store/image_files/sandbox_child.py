@@ -15,18 +15,22 @@ from models_store.image_files.preview import preview_png
 
 
 def main() -> None:
-    # A broken file is answered by a refusal; what the reader mutters about it on the way helps nobody.
-    warnings.simplefilter("ignore")
-    logging.disable()
+    prepare()
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     request = json.loads(sys.stdin.read())
-    _limit_memory(request["memory_bytes"])
+    limit_memory(request["memory_bytes"])
     preview_to = Path(request["preview_to"]) if request["preview_to"] else None
-    sys.stdout.write(json.dumps(_answer(Path(request["path"]), ImageLimits(**request["limits"]), preview_to)))
+    sys.stdout.write(json.dumps(answer(Path(request["path"]), ImageLimits(**request["limits"]), preview_to)))
 
 
-def _answer(path: Path, limits: ImageLimits, preview_to: Path | None) -> dict[str, Any]:
+def prepare() -> None:
+    # A broken file is answered by a refusal; what the reader mutters about it on the way helps nobody.
+    warnings.simplefilter("ignore")
+    logging.disable()
+
+
+def answer(path: Path, limits: ImageLimits, preview_to: Path | None) -> dict[str, Any]:
     try:
         with open_planes(path, limits) as planes:
             check_content(planes)
@@ -43,7 +47,7 @@ def _answer(path: Path, limits: ImageLimits, preview_to: Path | None) -> dict[st
     return {"header": header.model_dump_json()}
 
 
-def _limit_memory(memory_bytes: int) -> None:
+def limit_memory(memory_bytes: int) -> None:
     """Allow so much address space more than is in use now."""
     if sys.platform != "linux":
         return
