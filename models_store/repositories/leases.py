@@ -1,0 +1,52 @@
+"""Leases as a whole: whose clock judges them, who holds them, and what becomes of them unwatched."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy.orm import Session
+
+from models_store.contracts.states import JobState
+from models_store.identity import Clock
+from models_store.tables import Job, Sweep
+
+SWEEP_ROW = 1
+
+
+def store_time(session: Session, clock: Clock) -> datetime:
+    """Give the time by the database's clock, which all machines share; SQLite has only this machine's."""
+    if session.get_bind().dialect.name == "sqlite":
+        return clock()
+    # Not now(), which is when the transaction began.
+    moment: datetime = session.scalars(select(func.clock_timestamp())).one()
+    return moment
+
+
+def note_sweep(session: Session, *, now: datetime, lease: timedelta) -> None:
+    """Note that leases are watched; after a gap, give each the time to be renewed.
+
+    While nobody watches, the database may have been away for all workers; they are not to blame.
+    """
+    row = session.get(Sweep, SWEEP_ROW, with_for_update=True)
+    if row is None:
+        row = Sweep(number=SWEEP_ROW, swept_at=now)
+        session.add(row)
+    elif abs(now - row.swept_at) > lease:
+        _let_end(session, now + lease)
+    row.swept_at = now
+    # Given by a clock that has been set back since: it would keep a dead worker's job for hours.
+    _let_end(session, now + lease, Job.lease_until > now + 2 * lease)
+
+
+def workers_with_jobs(session: Session) -> set[str]:
+    """Name the workers that hold leases."""
+    held = select(Job.worker).where(Job.state == JobState.RUNNING, Job.lease_until.is_not(None))
+    return {worker for worker in session.scalars(held) if worker is not None}
+
+
+def _let_end(session: Session, moment: datetime, *which: ColumnElement[bool]) -> None:
+    session.execute(
+        update(Job)
+        .where(Job.state == JobState.RUNNING, Job.lease_until.is_not(None), *which)
+        .values(lease_until=moment)
+        .execution_options(synchronize_session=False)
+    )
