@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from models_store.blobs import Blobs
 from models_store.identity import Clock
-from models_store.repositories.pages import PageRequest
+from models_store.repositories.pages import CURSOR_PATTERN, PageRequest
 from models_store.session import Database
 from models_store.settings import Settings
 
@@ -53,7 +53,9 @@ def _writing(request: Request) -> Iterator[Session]:
 
 def _page(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    cursor: Annotated[str | None, Query(description="From the Link header of the previous page.")] = None,
+    cursor: Annotated[
+        str | None, Query(pattern=CURSOR_PATTERN, description="From the Link header of the previous page.")
+    ] = None,
 ) -> PageRequest:
     return PageRequest(limit, cursor)
 
