@@ -25,6 +25,7 @@ from models_store.contracts.states import (
     JobState,
     Method,
     NoiseModelOrigin,
+    Output,
     Preset,
     Queue,
 )
@@ -77,6 +78,7 @@ class Base(DeclarativeBase):
         Method: words(Method),
         Preset: words(Preset),
         Queue: words(Queue),
+        Output: words(Output),
         NoiseModelOrigin: words(NoiseModelOrigin),
     }
 
@@ -309,6 +311,19 @@ class Artifact(Listed):
     job_id: Mapped[str] = mapped_column(ForeignKey("job.id"), index=True)
     name: Mapped[str] = mapped_column(String(255))
     media_type: Mapped[str] = mapped_column(String(100))
+    blob_key: Mapped[str] = mapped_column(String(255))
+    sha256: Mapped[str] = mapped_column(String(64))
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+
+
+class PartPlanes(Base):
+    """Denoised planes of one image, made by a part of a prediction; kept until they are assembled."""
+
+    __tablename__ = "part_planes"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("job.id"), primary_key=True)
+    image_id: Mapped[str] = mapped_column(ID, primary_key=True)
+    output: Mapped[Output] = mapped_column(primary_key=True)
     blob_key: Mapped[str] = mapped_column(String(255))
     sha256: Mapped[str] = mapped_column(String(64))
     size_bytes: Mapped[int] = mapped_column(BigInteger)

@@ -28,6 +28,7 @@ from models_store.contracts.jobs import PredictSpec as Predict
 from models_store.contracts.outcomes import MadeArtifact, MadeBlob, Outcome
 from models_store.contracts.states import JobState, Method, Queue
 from models_store.errors import ConflictError, InvalidRequestError, LeaseLostError, NotFoundError
+from models_store.identity import new_id
 from models_store.image_files.header import ImageHeader
 from models_store.repositories import job_lifecycle
 from models_store.repositories.images import delete_image, get_image
@@ -249,7 +250,7 @@ class JobLives(RuleBasedStateMachine):
     def _submit(self, spec: JobSpec) -> Any:
         try:
             with self.database.write() as session:
-                job = submission.submit(session, spec, self.now)
+                job = submission.submit(session, spec, self.now, part_pixels=2**24, job_id=new_id("job"))
                 family = [job.id, *(stage.id for stage in job.stages)]
         except (ConflictError, NotFoundError, InvalidRequestError):
             return multiple()

@@ -1,6 +1,11 @@
-"""What a job is asked to do: a union on `kind`."""
+"""What a job is asked to do: a union on `kind`.
+
+Users post a `JobSpec`. A prediction of many planes is divided into stages of further kinds, which only the
+planner makes.
+"""
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
@@ -101,16 +106,19 @@ class BootstrapNoiseModelSpec(_Spec):
     seed: Seed = 0
 
 
-class PredictSpec(_Spec):
-    """Denoised images from a trained network."""
-
-    kind: Literal["predict"] = "predict"
+class _WithNetworks(_Spec):
     image_ids: ImageIds
     network: Reference
     noise_model: Reference | None = None
     compare_with: Reference | None = Field(
         default=None, description="An N2V network; the better of the two results is delivered."
     )
+
+
+class PredictSpec(_WithNetworks):
+    """Denoised images from a trained network."""
+
+    kind: Literal["predict"] = "predict"
     refit_noise_model: bool = Field(
         default=False, description="Fit the noise model again, to this network's predictions."
     )
@@ -119,19 +127,50 @@ class PredictSpec(_Spec):
     seed: Seed = 0
 
 
+class ChooseEstimateSpec(_WithNetworks):
+    """What a divided prediction decides once, from all images: noise model and estimate."""
+
+    kind: Literal["choose_estimate"] = "choose_estimate"
+    refit_noise_model: bool
+    seed: Seed
+
+
+class PredictPartSpec(_WithNetworks):
+    """Some of a prediction's planes: consecutive ones, from `first_plane` of the first image on."""
+
+    kind: Literal["predict_part"] = "predict_part"
+    first_plane: Annotated[int, Field(ge=0)]
+    planes: Annotated[int, Field(ge=1)]
+    outputs: Outputs
+    choice: MadeByJob
+
+
+class AssembleSpec(_Spec):
+    """The files of a divided prediction, from its parts in their order."""
+
+    kind: Literal["assemble"] = "assemble"
+    image_ids: ImageIds
+    parts: tuple[MadeByJob, ...]
+    output_dtype: OutputDtype
+
+
 JobSpec = Annotated[
     DenoiseSpec | TrainSpec | BootstrapNoiseModelSpec | PredictSpec, Field(discriminator="kind")
 ]
-StageSpec = TrainSpec | BootstrapNoiseModelSpec | PredictSpec
+PredictionStageSpec = PredictSpec | ChooseEstimateSpec | PredictPartSpec | AssembleSpec
+StageSpec = TrainSpec | BootstrapNoiseModelSpec | PredictionStageSpec
+StoredSpec = Annotated[DenoiseSpec | StageSpec, Field(discriminator="kind")]
 
 job_spec: TypeAdapter[JobSpec] = TypeAdapter(JobSpec)
+stored_spec: TypeAdapter[StoredSpec] = TypeAdapter(StoredSpec)
 
 
-def dependencies(spec: JobSpec) -> set[str]:
+def dependencies(spec: StoredSpec) -> set[str]:
     """Ids of the jobs whose results this one needs."""
     values = (getattr(spec, field) for field in type(spec).model_fields)
-    return {value.job for value in values if isinstance(value, MadeByJob)}
+    needed = (value if isinstance(value, tuple) else (value,) for value in values)
+    return {value.job for value in chain.from_iterable(needed) if isinstance(value, MadeByJob)}
 
 
-def queue_of(spec: JobSpec) -> Queue:
+def queue_of(spec: StoredSpec) -> Queue:
     return Queue.CPU if isinstance(spec, DenoiseSpec) else Queue.GPU

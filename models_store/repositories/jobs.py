@@ -8,11 +8,11 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
-from models_store.contracts.jobs import JobSpec, dependencies, queue_of
+from models_store.contracts.jobs import StoredSpec, dependencies, queue_of
 from models_store.contracts.plans import PlanStep
 from models_store.contracts.states import JobState
 from models_store.errors import NotFoundError
-from models_store.planner import Plan
+from models_store.prediction_plan import Plan
 from models_store.repositories.pages import Page, PageRequest, fetch_page
 from models_store.tables import Artifact, Job, JobDependency, JobEvent, JobImage
 from models_store.telemetry.traces import current_trace
@@ -32,7 +32,7 @@ def create_job(  # noqa: PLR0913  # because a job has so many sides
     session: Session,
     *,
     job_id: str,
-    spec: JobSpec,
+    spec: StoredSpec,
     profile_id: str | None,
     now: datetime,
     within: Position | None = None,
@@ -73,7 +73,7 @@ def create_job(  # noqa: PLR0913  # because a job has so many sides
 
 
 def create_composite_job(
-    session: Session, *, job_id: str, spec: JobSpec, plan: Plan, profile_id: str | None, now: datetime
+    session: Session, *, job_id: str, spec: StoredSpec, plan: Plan, profile_id: str | None, now: datetime
 ) -> Job:
     """Create a job and its stages; no worker takes the job itself, its state follows its stages."""
     job = create_job(
