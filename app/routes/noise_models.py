@@ -13,7 +13,7 @@ from app.origins import MicroscopeQuery, ProfileQuery, matching_profiles, named_
 from app.paging import link_next_page
 from models_store.contracts.noise_models import NoiseModelParameters
 from models_store.contracts.states import NoiseModelOrigin
-from models_store.errors import InvalidRequestError, NoiseModelInvalidError
+from models_store.errors import NoiseModelInvalidError
 from models_store.published_noise_models import MAX_FILE_BYTES, read_published, write_published
 from models_store.repositories import noise_models
 
@@ -54,11 +54,9 @@ def list_noise_models(  # one parameter for each of the API's
     """List noise models, newest first."""
     profile_ids = matching_profiles(session, microscope, profile)
     if active_at is not None:
-        if profile_ids is None:
-            raise InvalidRequestError("active_at: name a microscope too; each of its profiles has one active")
-        rows = [noise_models.active_noise_model(session, each, active_at) for each in profile_ids]
-        return [NoiseModelDocument.of(row) for row in rows if row is not None]
-    found = noise_models.list_noise_models(session, page, profile_ids=profile_ids)
+        found = noise_models.list_active_noise_models(session, page, profile_ids=profile_ids, at=active_at)
+    else:
+        found = noise_models.list_noise_models(session, page, profile_ids=profile_ids)
     link_next_page(found.next_cursor, request, response)
     return [NoiseModelDocument.of(row) for row in found.rows]
 

@@ -48,6 +48,15 @@ def create_profile(
     return profile
 
 
+def get_profile(session: Session, profile_id: str) -> Profile:
+    found = session.get(Profile, profile_id)
+    if found is None:
+        raise NotFoundError(
+            f"there is no profile with the id {profile_id!r}; to name one, name its microscope too"
+        )
+    return found
+
+
 def find_profile(session: Session, microscope: Microscope, key: str) -> Profile:
     """Find a profile of this microscope by its id or its name."""
     found = session.scalar(

@@ -89,6 +89,20 @@ def active_noise_model(session: Session, profile_id: str, at: datetime | None = 
     return session.scalar(query)
 
 
+def list_active_noise_models(
+    session: Session, request: PageRequest, *, profile_ids: Sequence[str] | None, at: datetime
+) -> Page[NoiseModel]:
+    """List the models that were active at a time, one for each profile that had any."""
+    activation = NoiseModelActivation
+    latest_first = (activation.activated_at.desc(), activation.number.desc())
+    rank = func.row_number().over(partition_by=activation.profile_id, order_by=latest_first).label("rank")
+    ranked = select(activation.noise_model_id, rank).where(activation.activated_at <= at).subquery()
+    query = select(NoiseModel).join(ranked, ranked.c.noise_model_id == NoiseModel.id).where(ranked.c.rank == 1)
+    if profile_ids is not None:
+        query = query.where(NoiseModel.profile_id.in_(profile_ids))
+    return fetch_page(session, query, NoiseModel, request)
+
+
 def _may_follow(active: NoiseModel | None, fit_quality: dict[str, Any]) -> bool:
     """Tell whether a bootstrapped model may take the place of the active one."""
     if active is None:
