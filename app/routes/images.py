@@ -58,8 +58,8 @@ class Upload:
     openapi_extra={
         "requestBody": {
             "required": True,
-            "description": "The bytes of a TIFF file.",
-            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+            "description": "The bytes of a TIFF file; its Content-Type is not looked at.",
+            "content": {"image/tiff": {"schema": {"type": "string", "format": "binary"}}},
         }
     },
 )

@@ -31,6 +31,7 @@ class NewProfile(BaseModel):
 
     model_config = ConfigDict(
         extra="forbid",
+        strict=True,
         json_schema_extra={
             "examples": [{"name": "16 bit, slow scan", "camera": "sCMOS", "gain": 0.46, "exposure_ms": 20}]
         },

@@ -34,7 +34,7 @@ NPZ_BODY = {
     "requestBody": {
         "required": True,
         "description": "The bytes of an .npz file with trained_weight, min_signal, max_signal, min_sigma.",
-        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
     }
 }
 
