@@ -6,7 +6,7 @@ planner makes.
 
 from collections.abc import Sequence
 from itertools import chain
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
@@ -29,7 +29,7 @@ ImageIds = Annotated[
     AfterValidator(_each_once),
     Field(min_length=1, max_length=MAX_IMAGES_PER_JOB, description="Ids of uploaded images."),
 ]
-Seed = Annotated[int, Field(ge=0, lt=2**63, description="Same seed, same device: same result.")]
+Seed = Annotated[int, Field(strict=True, ge=0, lt=2**63, description="Same seed, same device: same result.")]
 
 
 Outputs = Annotated[
@@ -39,8 +39,21 @@ Outputs = Annotated[
 ]
 
 
+def _require_kind(schema: dict[str, Any]) -> None:
+    """Say that `kind` is required: its default is for those who make specs by their class."""
+    if "kind" in schema["properties"]:
+        schema["required"] = ["kind", *schema.get("required", [])]
+
+
+def _require_noise_model_for_pn2v(schema: dict[str, Any]) -> None:
+    _require_kind(schema)
+    schema["if"] = {"properties": {"method": {"const": Method.PN2V}}, "required": ["method"]}
+    schema["then"] = {"properties": {"noise_model": {"not": {"type": "null"}}}, "required": ["noise_model"]}
+    schema["else"] = {"properties": {"noise_model": {"type": "null"}}}
+
+
 class _Spec(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=_require_kind)
 
 
 class MadeByJob(_Spec):
@@ -55,9 +68,9 @@ Reference = Id | MadeByJob
 class TrainingBudget(_Spec):
     """Departures from the preset, for those who know why."""
 
-    steps: Annotated[int, Field(ge=1, le=100_000)] | None = None
-    features: Annotated[int, Field(ge=4, le=128, multiple_of=4)] | None = None
-    samples: Annotated[int, Field(ge=8, le=2000)] | None = None
+    steps: Annotated[int, Field(strict=True, ge=1, le=100_000)] | None = None
+    features: Annotated[int, Field(strict=True, ge=4, le=128, multiple_of=4)] | None = None
+    samples: Annotated[int, Field(strict=True, ge=8, le=2000)] | None = None
 
 
 class _TrainingSpec(_Spec):
@@ -88,6 +101,8 @@ class DenoiseSpec(_TrainingSpec):
 
 class TrainSpec(_TrainingSpec):
     """A network for these images: N2V, or PN2V with a noise model."""
+
+    model_config = ConfigDict(json_schema_extra=_require_noise_model_for_pn2v)
 
     kind: Literal["train"] = "train"
     image_ids: ImageIds
@@ -120,7 +135,7 @@ class PredictSpec(_WithNetworks):
 
     kind: Literal["predict"] = "predict"
     refit_noise_model: bool = Field(
-        default=False, description="Fit the noise model again, to this network's predictions."
+        default=False, strict=True, description="Fit the noise model again, to this network's predictions."
     )
     outputs: Outputs = (Output.DENOISED, Output.POSTERIOR_STD)
     output_dtype: OutputDtype = OutputDtype.FLOAT32
