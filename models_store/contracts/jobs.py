@@ -26,16 +26,26 @@ def _each_once(items: Sequence[Item]) -> Sequence[Item]:
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
 ImageIds = Annotated[
     list[Id],
+    Field(
+        min_length=1,
+        max_length=MAX_IMAGES_PER_JOB,
+        description="Ids of uploaded images.",
+        json_schema_extra={"uniqueItems": True},
+    ),
     AfterValidator(_each_once),
-    Field(min_length=1, max_length=MAX_IMAGES_PER_JOB, description="Ids of uploaded images."),
 ]
 Seed = Annotated[int, Field(strict=True, ge=0, lt=2**63, description="Same seed, same device: same result.")]
 
 
 Outputs = Annotated[
     tuple[Output, ...],
+    Field(
+        min_length=1,
+        max_length=len(Output),
+        description="Which files are made of each image.",
+        json_schema_extra={"uniqueItems": True},
+    ),
     AfterValidator(_each_once),
-    Field(min_length=1, max_length=len(Output), description="Which files are made of each image."),
 ]
 
 
