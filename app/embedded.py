@@ -9,16 +9,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from fastapi import FastAPI
-from obstore.exceptions import BaseError as BlobStoreError
-from sqlalchemy.exc import SQLAlchemyError
+from prometheus_client import CollectorRegistry
 
 from app.main import create_app
 from models_store.blobs import Blobs
 from models_store.contracts.states import Queue
+from models_store.errors import OutageError
 from models_store.identity import Clock, system_clock
 from models_store.repositories.workers import record_sign_of_life
 from models_store.session import Database
 from models_store.settings import Settings
+from models_store.telemetry.traces import set_up_tracing
+from worker.metrics import WorkerMetrics
 from worker.runner import Runner
 from worker.sweeper import sweep
 
@@ -27,7 +29,7 @@ logger = logging.getLogger(__name__)
 IDLE_WAIT_S = 1.0
 SWEEP_INTERVAL_S = 5.0
 AFTER_ERROR_WAIT_S = 5.0
-OUTAGES = (SQLAlchemyError, BlobStoreError, OSError)
+OUTAGES = (OutageError, OSError)
 
 
 @dataclass
@@ -88,11 +90,22 @@ class EmbeddedWorker:
 def create_embedded_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
     """Make a server that needs nothing but this machine: it migrates its database and computes itself."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    database = Database(settings.resolved_database_url)
+    database = Database.of(settings)
     database.migrate()
-    blobs = Blobs(settings.resolved_blob_url)
+    blobs = Blobs.of(settings)
     name = f"embedded@{socket.gethostname()}:{os.getpid()}"
-    worker = EmbeddedWorker(Runner(settings, database, blobs, clock, name, threading.Event()))
+    registry = CollectorRegistry()
+    tracing = set_up_tracing(settings, "clearscope")
+    metrics = WorkerMetrics(registry)
+    runner = Runner(settings, database, blobs, clock, name, threading.Event(), metrics, tracing)
+    worker = EmbeddedWorker(runner)
     return create_app(
-        settings, database=database, blobs=blobs, dispatcher=worker, clock=clock, alongside=worker.running()
+        settings,
+        database=database,
+        blobs=blobs,
+        dispatcher=worker,
+        clock=clock,
+        alongside=worker.running(),
+        registry=registry,
+        tracing=tracing,
     )

@@ -11,7 +11,10 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from app.request_log import REQUEST_ID_HEADER
 from models_store import errors
+from models_store.outages import FULL_DETAIL, is_full
+from models_store.telemetry.logs import current_field, logging_context
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +33,18 @@ STATUS_OF: dict[type[errors.ClearScopeError], HTTPStatus] = {
     errors.ImageContentError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.ImageTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.NoiseModelInvalidError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.UnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.StorageFullError: HTTPStatus.INSUFFICIENT_STORAGE,
+    errors.UnauthenticatedError: HTTPStatus.UNAUTHORIZED,
+    errors.ForbiddenError: HTTPStatus.FORBIDDEN,
+    errors.BodyTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.StorageQuotaError: HTTPStatus.FORBIDDEN,
+    errors.TooManyRequestsError: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.TooManyActiveJobsError: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.AddressForbiddenError: HTTPStatus.UNPROCESSABLE_ENTITY,
 }
+
+OUTAGE_RETRY_AFTER_S = 5
 
 
 class Problem(BaseModel):
@@ -41,6 +55,8 @@ class Problem(BaseModel):
     status: int
     detail: str
     errors: list[dict[str, Any]] | None = None
+    request_id: str | None = None
+    """Names the request in the server's log."""
 
 
 def problem_response(
@@ -52,6 +68,7 @@ def problem_response(
         status=status,
         detail=detail,
         errors=field_errors,
+        request_id=current_field("request_id"),
     )
     return JSONResponse(problem.model_dump(exclude_none=True), status, media_type=MEDIA_TYPE)
 
@@ -61,14 +78,35 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(errors.ClearScopeError, _domain_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(OSError, _system_error)
     app.add_exception_handler(Exception, _unexpected_error)
 
 
-async def _domain_error(_: Request, error: Exception) -> JSONResponse:
+def answer(error: errors.ClearScopeError) -> JSONResponse:
+    """Answer a domain error as the table says."""
+    status = STATUS_OF.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
+    response = problem_response(status, error.code, error.detail)
+    retry_after_s = OUTAGE_RETRY_AFTER_S if isinstance(error, errors.OutageError) else error.retry_after_s
+    if retry_after_s is not None:
+        response.headers["Retry-After"] = str(retry_after_s)
+    if status is HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = 'Bearer realm="clearscope"'
+    return response
+
+
+async def _domain_error(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, errors.ClearScopeError):
         raise error
-    status = STATUS_OF.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
-    return problem_response(status, error.code, error.detail)
+    if isinstance(error, errors.OutageError):
+        logger.warning("%s %s: %s", request.method, request.url.path, error.__cause__ or error.detail)
+    return answer(error)
+
+
+async def _system_error(request: Request, error: Exception) -> JSONResponse:
+    """Answer a full disk as such; temporary files are written in many places."""
+    if isinstance(error, OSError) and is_full(error):
+        return await _domain_error(request, errors.StorageFullError(FULL_DETAIL))
+    return await _unexpected_error(request, error)
 
 
 async def _validation_error(_: Request, error: Exception) -> JSONResponse:
@@ -105,6 +143,11 @@ def _allowed_methods(request: Request) -> list[str]:
 
 
 async def _unexpected_error(request: Request, error: Exception) -> JSONResponse:
-    logger.error("unexpected error in %s %s", request.method, request.url.path, exc_info=error)
-    detail = "an unexpected error; the server's log says more"
-    return problem_response(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", detail)
+    # This is answered outside of the middleware that knows the request's id.
+    request_id = request.state.request_id
+    with logging_context(request_id=request_id):
+        logger.error("unexpected error in %s %s", request.method, request.url.path, exc_info=error)
+        detail = "an unexpected error; the server's log says more"
+        response = problem_response(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", detail)
+    response.headers[REQUEST_ID_HEADER] = request_id
+    return response

@@ -141,3 +141,21 @@ class AddressForbiddenError(InvalidRequestError):
     """An address given by a user that the server must not call."""
 
     code = "address-forbidden"
+
+
+class JobTimeoutError(JobFailedError):
+    """An attempt took longer than one may."""
+
+    code = "job-timeout"
+
+
+class DeviceUnavailableError(ClearScopeError):
+    """This machine cannot compute where it was told to; another one might."""
+
+    code = "device-unavailable"
+
+
+class SchemaMismatchError(ClearScopeError):
+    """The database's schema is not the one that this version works with."""
+
+    code = "schema-mismatch"

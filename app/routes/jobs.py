@@ -5,18 +5,21 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, BackgroundTasks, Body, Query, Request, Response
+from fastapi import APIRouter, BackgroundTasks, Body, Depends, Query, Request, Response
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
-from app.dependencies import IdempotencyHeader, PageQuery, Provided, Reading, Writing
+from app.dependencies import IdempotencyHeader, PageQuery, Provided, Reading, WhoAsks, Writing
 from app.documents import EventDocument, JobDocument
 from app.paging import link_next_page
+from app.security import KINDS_THAT_CALIBRATE, READ, SUBMIT
 from models_store import submission
-from models_store.contracts.jobs import DenoiseSpec, JobSpec, job_spec
+from models_store.contracts.jobs import JobSpec, job_spec
 from models_store.contracts.plans import PlanStep
-from models_store.contracts.states import JobState
+from models_store.contracts.states import JobState, Scope
+from models_store.identity import new_id
 from models_store.repositories import idempotency, job_lifecycle, jobs
+from models_store.repositories.usage import require_room_for_job
 from models_store.tables import Artifact, Job
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
@@ -43,44 +46,56 @@ Spec = Annotated[
 ]
 
 
+def _permitted(spec: Spec, caller: WhoAsks) -> JobSpec:
+    """Check what needs no transaction."""
+    if spec.kind in KINDS_THAT_CALIBRATE:
+        caller.require(Scope.CALIBRATE)
+    return spec
+
+
+PostedSpec = Annotated[JobSpec, Depends(_permitted)]
+
+
 class Preflight(BaseModel):
     """What a job would do."""
 
     plan: list[PlanStep]
 
 
-@router.post("", status_code=202)
+@router.post("", dependencies=SUBMIT, status_code=202)
 def create_job(
-    spec: Spec,
+    spec: PostedSpec,
     session: Writing,
     provided: Provided,
+    caller: WhoAsks,
     response: Response,
     background: BackgroundTasks,
     idempotency_key: IdempotencyHeader = None,
 ) -> JobDocument:
     """Post a job. It is queued; its document says how it goes."""
     body_sha256 = hashlib.sha256(job_spec.dump_json(spec)).hexdigest()
-    job_id = idempotency.find_answer(session, "jobs", idempotency_key, body_sha256)
-    if job_id is None:
-        now = provided.clock()
-        job_id = submission.submit(session, spec, now).id
-        idempotency.record_answer(session, "jobs", idempotency_key, body_sha256, job_id, now)
+    now, new_job_id = provided.clock(), new_id("job")
+    scope = idempotency.scope_of("jobs", caller.viewer.key_id)
+    job_id = idempotency.claim_answer(session, scope, idempotency_key, body_sha256, new_job_id, now)
+    if job_id == new_job_id:
+        if caller.quota:
+            require_room_for_job(session, caller.quota)
+        submission.submit(session, spec, now, part_pixels=provided.settings.part_pixels, job_id=job_id)
     job = jobs.get_job(session, job_id)
     response.headers["Location"] = f"/v1/jobs/{job_id}"
     background.add_task(provided.dispatcher.notify, _family(job))
     return _document(session, job)
 
 
-@router.post("/preflight")
-def preflight(spec: Spec, session: Reading) -> Preflight:
+@router.post("/preflight", dependencies=SUBMIT)
+def preflight(spec: PostedSpec, session: Reading, provided: Provided) -> Preflight:
     """Check a job and show its plan without posting it."""
     profile = submission.check(session, spec)
-    if not isinstance(spec, DenoiseSpec):
-        return Preflight(plan=[])
-    return Preflight(plan=submission.plan_for(session, spec, profile).steps)
+    part_pixels = provided.settings.part_pixels
+    return Preflight(plan=submission.plan_for(session, spec, profile, part_pixels).steps)
 
 
-@router.get("")
+@router.get("", dependencies=READ)
 def list_jobs(
     session: Reading,
     page: PageQuery,
@@ -95,13 +110,13 @@ def list_jobs(
     return _documents(session, found.rows)
 
 
-@router.get("/{job_id}")
+@router.get("/{job_id}", dependencies=READ)
 def get_job(job_id: str, session: Reading) -> JobDocument:
     """Get a job: state, progress, plan, stages, and what it made."""
     return _document(session, jobs.get_job(session, job_id))
 
 
-@router.get("/{job_id}/events")
+@router.get("/{job_id}/events", dependencies=READ)
 def list_events(
     job_id: str,
     session: Reading,
@@ -115,16 +130,20 @@ def list_events(
     return [EventDocument.of(row) for row in jobs.list_events(session, job_id, after, limit)]
 
 
-@router.post("/{job_id}/cancel")
+@router.post("/{job_id}/cancel", dependencies=SUBMIT)
 def cancel_job(job_id: str, session: Writing, provided: Provided) -> JobDocument:
     """Cancel a job with all its stages; a worker that computes one of them stops within 2 s."""
     job = job_lifecycle.cancel(session, job_id, provided.clock())
     return _document(session, job)
 
 
-@router.post("/{job_id}/retry", status_code=202)
-def retry_job(job_id: str, session: Writing, provided: Provided, background: BackgroundTasks) -> JobDocument:
+@router.post("/{job_id}/retry", dependencies=SUBMIT, status_code=202)
+def retry_job(
+    job_id: str, session: Writing, provided: Provided, caller: WhoAsks, background: BackgroundTasks
+) -> JobDocument:
     """Queue a failed or cancelled job again; what it has computed already stays."""
+    if caller.quota:
+        require_room_for_job(session, caller.quota)
     job = job_lifecycle.retry(session, job_id, provided.clock())
     background.add_task(provided.dispatcher.notify, _family(job))
     return _document(session, job)

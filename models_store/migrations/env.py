@@ -20,7 +20,8 @@ def render_item(kind: str, item: object, _: AutogenContext) -> str | Literal[Fal
 
 
 def run() -> None:
-    database = Database(context.config.attributes["url"])
+    # A large table takes its time to change.
+    database = Database(context.config.attributes["url"], timeout_s=None)
     try:
         with database.engine.connect() as connection:
             if connection.dialect.name == "sqlite":
