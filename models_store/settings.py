@@ -1,6 +1,8 @@
 """Every setting, read from the environment (CLEARSCOPE_*) at the composition roots and passed on."""
 
+from datetime import timedelta
 from enum import StrEnum
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
 
@@ -124,6 +126,19 @@ class Settings(BaseSettings):
     """Private networks that webhooks may reach nevertheless (10.1.0.0/16)."""
     webhook_retry_s: PositiveFloat = 5.0
     """How long after a failed delivery the next one follows; each further wait is four times as long."""
+
+    @property
+    def listens_on_loopback(self) -> bool:
+        """Whether only this machine can reach the server."""
+        try:
+            return self.host == "localhost" or ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def worker_silence(self) -> timedelta:
+        """After so long without a sign of life a worker counts as gone."""
+        return timedelta(seconds=3 * self.sign_of_life_s)
 
     @property
     def resolved_database_url(self) -> str:

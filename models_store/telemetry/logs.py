@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from types import MappingProxyType
+from types import MappingProxyType, TracebackType
 from typing import Any
 
 from opentelemetry import trace
@@ -14,18 +14,21 @@ from pythonjsonlogger.json import JsonFormatter
 
 from models_store.settings import LogFormat, Settings
 
+logger = logging.getLogger(__name__)
+
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _context: ContextVar[Mapping[str, Any]] = ContextVar("log_context", default=_NOTHING)
 
 # Their own handlers would write lines of another format.
 _LOGGERS_WITH_HANDLERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "celery", "alembic")
-# Their events name whole URLs, and a query may hold a secret.
-_TALKATIVE_LOGGERS = ("httpx", "httpcore", "urllib3", "botocore")
+# Their events name whole URLs, and a query may hold a secret; or they tell nobody anything.
+_TALKATIVE_LOGGERS = ("httpx", "httpcore", "urllib3", "botocore", "alembic.runtime.plugins")
 
 _TELLING_NAME = r"[^=&\s\"']*(?:key|token|secret|signature|password)[^=&\s\"']*"
 _SECRETS = (
     (re.compile(r"(://)[^/\s:@\"']*:[^/\s@\"']+@"), r"\1***@"),
     (re.compile(r"\b(authorization\W+(?:basic\s+)?|bearer\s+)[\w.~+/=-]{8,}", re.IGNORECASE), r"\1***"),
+    (re.compile(r"\b(cs_[0-9a-f]+_|whsec_)[\w+/=]+"), r"\1***"),
     (re.compile(rf"([?&]{_TELLING_NAME}=)[^&\s\"']+", re.IGNORECASE), r"\1***"),
 )
 
@@ -46,7 +49,7 @@ def current_field(name: str) -> Any:  # noqa: ANN401  # any JSON value
 
 
 def redact(text: str) -> str:
-    """Take out passwords of URLs, secrets of queries, and credentials of Authorization headers."""
+    """Take out API keys, passwords of URLs, secrets of queries, credentials of Authorization headers."""
     for pattern, replacement in _SECRETS:
         text = pattern.sub(replacement, text)
     return text
@@ -66,6 +69,14 @@ def set_up_logging(settings: Settings) -> None:
     for name in _TALKATIVE_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.captureWarnings(capture=True)
+    sys.excepthook = _log_uncaught
+
+
+def _log_uncaught(kind: type[BaseException], error: BaseException, trace_back: TracebackType | None) -> None:
+    if issubclass(kind, Exception):
+        logger.critical("the process ends with an error", exc_info=(kind, error, trace_back))
+    else:
+        sys.__excepthook__(kind, error, trace_back)
 
 
 def _add_context(record: logging.LogRecord) -> bool:

@@ -1,0 +1,35 @@
+"""What operators see of an attempt: its lines in the log, its span, its figures."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from models_store.repositories.job_lifecycle import Claim
+from models_store.telemetry.logs import logging_context
+from models_store.telemetry.traces import Tracing, current_trace
+from worker.metrics import Attempt, WorkerMetrics
+
+
+def log_fields(claim: Claim) -> dict[str, str | int]:
+    """Give what each line of an attempt says of it."""
+    return {"job_id": claim.job_id, "attempt": claim.attempt, "kind": claim.kind, "worker": claim.worker}
+
+
+@contextmanager
+def observed(claim: Claim, metrics: WorkerMetrics, tracing: Tracing) -> Iterator[Attempt]:
+    """Watch an attempt; the block says how it went."""
+    fields = log_fields(claim)
+    with (
+        logging_context(**fields),
+        tracing.span(f"attempt {claim.kind}", parent=claim.trace, stage=claim.stage, **fields) as span,
+        metrics.attempt(claim) as attempt,
+    ):
+        try:
+            yield attempt
+        finally:
+            span.set_attribute("clearscope.outcome", attempt.outcome)
+
+
+def for_child(claim: Claim) -> Claim:
+    """Give the claim with the attempt's own span for the spans of its child."""
+    return replace(claim, trace=current_trace())
