@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from models_store.repositories import microscopes
 from models_store.repositories.pages import PageRequest
 from models_store.tables import Profile
+from models_store.visibility import require_named_microscope
 
 MicroscopeQuery = Annotated[str | None, Query(description="Id or name of a microscope.")]
 ProfileQuery = Annotated[
@@ -20,6 +21,7 @@ def named_profile(
     session: Session, microscope: str | None, profile: str | None, now: datetime
 ) -> Profile | None:
     """Find the profile that a request names; a microscope alone means its default profile."""
+    require_named_microscope(session, microscope or profile)
     if microscope is None:
         return microscopes.get_profile(session, profile) if profile is not None else None
     owner = microscopes.find_microscope(session, microscope)

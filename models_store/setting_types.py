@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
 LEAST_SECRET_BYTES = 24
-SECRET_MARK = "whsec_"
+MARK = "whsec_"
 
 
 def _split(value: object) -> object:
@@ -26,7 +26,7 @@ def _require_long(value: SecretStr) -> SecretStr:
 def secret_bytes(value: SecretStr) -> bytes:
     """Decode a secret as Standard Webhooks writes it: base64, perhaps behind `whsec_`."""
     try:
-        return base64.b64decode(value.get_secret_value().removeprefix(SECRET_MARK), validate=True)
+        return base64.b64decode(value.get_secret_value().removeprefix(MARK), validate=True)
     except binascii.Error as error:
         raise ValueError("must be base64, as `openssl rand -base64 32` makes it") from error
 

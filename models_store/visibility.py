@@ -42,6 +42,9 @@ class Viewer:
     """The only microscopes whose things it sees; None: everything."""
 
 
+ANYBODY = Viewer()
+
+
 class ViewerSession(Session):
     """A session that finds what its viewer may see, and nothing else; what it adds is the viewer's."""
 
@@ -51,9 +54,9 @@ class ViewerSession(Session):
         self.criteria = [] if viewer.microscope_ids is None else visible(viewer.key_id, viewer.microscope_ids)
 
 
-def require_named_microscope(session: Session, microscope: str | None) -> None:
+def require_named_microscope(session: Session, named: str | None) -> None:
     """Raise if a new thing would belong to no microscope although its maker sees none but its own."""
-    if microscope is None and isinstance(session, ViewerSession) and session.criteria:
+    if named is None and isinstance(session, ViewerSession) and session.criteria:
         raise InvalidRequestError(
             "microscope: this API key is bound to microscopes; name the one that this belongs to"
         )

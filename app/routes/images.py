@@ -153,7 +153,7 @@ def _check(provided: Services, upload: Upload) -> SizeLimit:
     """Refuse an unknown microscope, or a caller without room, before gigabytes are received."""
     limit_bytes, quota = provided.settings.upload_limit_bytes, upload.caller.quota
     with provided.database.read() as session:
-        require_named_microscope(session, upload.microscope)
+        require_named_microscope(session, upload.microscope or upload.profile)
         matching_profiles(session, upload.microscope, upload.profile)
         if quota and (room_bytes := remaining_bytes(session, quota)) < limit_bytes:
             return SizeLimit(room_bytes, storage_exceeded(quota))

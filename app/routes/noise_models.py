@@ -11,6 +11,7 @@ from app.dependencies import PageQuery, Provided, Reading, Writing
 from app.documents import NoiseModelDocument
 from app.origins import MicroscopeQuery, ProfileQuery, matching_profiles, named_profile
 from app.paging import link_next_page
+from app.security import CALIBRATE, READ
 from models_store.contracts.noise_models import NoiseModelParameters
 from models_store.contracts.states import NoiseModelOrigin
 from models_store.errors import NoiseModelInvalidError
@@ -39,7 +40,7 @@ NPZ_BODY = {
 }
 
 
-@router.get("")
+@router.get("", dependencies=READ)
 def list_noise_models(  # one parameter for each of the API's
     session: Reading,
     page: PageQuery,
@@ -61,7 +62,7 @@ def list_noise_models(  # one parameter for each of the API's
     return [NoiseModelDocument.of(row) for row in found.rows]
 
 
-@router.post("/import", status_code=201, openapi_extra=NPZ_BODY)
+@router.post("/import", dependencies=CALIBRATE, status_code=201, openapi_extra=NPZ_BODY)
 async def import_noise_model(
     request: Request,
     response: Response,
@@ -93,13 +94,13 @@ async def import_noise_model(
     return document
 
 
-@router.get("/{noise_model_id}")
+@router.get("/{noise_model_id}", dependencies=READ)
 def get_noise_model(noise_model_id: str, session: Reading) -> NoiseModelDocument:
     """Get a noise model: parameters, valid signal range, and how well it fits."""
     return NoiseModelDocument.of(noise_models.get_noise_model(session, noise_model_id))
 
 
-@router.get("/{noise_model_id}/export", response_class=Response)
+@router.get("/{noise_model_id}/export", dependencies=READ, response_class=Response)
 def export_noise_model(noise_model_id: str, session: Reading) -> Response:
     """Download a noise model in the published format (.npz)."""
     row = noise_models.get_noise_model(session, noise_model_id)
@@ -107,7 +108,7 @@ def export_noise_model(noise_model_id: str, session: Reading) -> Response:
     return Response(write_published(row.parameters), media_type="application/zip", headers=headers)
 
 
-@router.post("/{noise_model_id}/activate")
+@router.post("/{noise_model_id}/activate", dependencies=CALIBRATE)
 def activate_noise_model(noise_model_id: str, session: Writing, provided: Provided) -> NoiseModelDocument:
     """Make a version the active one of its profile."""
     row = noise_models.get_noise_model(session, noise_model_id)
