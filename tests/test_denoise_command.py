@@ -24,7 +24,7 @@ from worker.engine.metrics import psnr
 from worker.engine.noise.gmm import GaussianMixtureNoiseModel
 from worker.engine.presets import PRESETS
 from worker.engine.simulation import Scmos, simulate_specimen
-from worker.local import DenoiseOptions, DenoiseSummary, EvenlySpacedPlanes, denoise_file
+from worker.local import DenoiseOptions, DenoiseSummary, denoise_file
 from worker.report import DenoisedPlane, LinearNoise, NoiseEvidence, draw_report
 
 TINY = replace(
@@ -224,16 +224,6 @@ def test_what_is_no_noise_model_or_no_image_is_refused(stack: Path, tmp_path: Pa
     tifffile.imwrite(constant, np.full((64, 64), 7, "uint16"))
     with pytest.raises(ImageContentError):
         denoise_file(constant, tmp_path / "r.tif", OPTIONS, _nothing_may_be_told)
-
-
-def test_a_large_stack_teaches_by_evenly_spaced_planes(stack: Path) -> None:
-    plane_px = 96 * 96
-    with open_planes(stack) as planes:
-        for most_px, indices in ((10 * plane_px, [0, 1, 2]), (2 * plane_px, [0, 2]), (1, [0])):
-            chosen = EvenlySpacedPlanes(planes, most_px)
-            assert len(chosen) == len(indices)
-            for place, index in enumerate(indices):
-                np.testing.assert_array_equal(chosen[place], planes[index])
 
 
 def test_the_command_denoises_and_sums_up(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -149,3 +149,13 @@ def test_the_last_five_percent_of_the_images_are_held_out() -> None:
 def test_images_without_finite_pixels_are_refused() -> None:
     with pytest.raises(ImageUnsuitableError, match="0 finite pixels"):
         collect_training_images([np.full((20, 20), np.nan, dtype=np.float32)], SMALL, _generator())
+
+
+def test_of_a_large_stack_as_many_planes_are_trained_on_as_the_preset_has_room_for() -> None:
+    planes = [np.full((40, 40), 10.0 * n, dtype=np.float32) for n in range(20)]
+    for room_planes, kept in ((0.1, 1), (7.5, 7), (100, 20)):
+        preset = replace(SMALL, training_px=int(room_planes * 1600))
+        images = collect_training_images(planes, preset, _generator()).images
+        levels = [float(image.observation_adu[0, 0]) for image in images]
+        assert len(levels) == kept
+        assert levels == sorted(levels)
