@@ -4,6 +4,7 @@ import logging
 import re
 import time
 import uuid
+from collections.abc import Mapping
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -23,9 +24,11 @@ _QUIET_ROUTES = frozenset({"/healthz", "/readyz", "/metrics"})
 class RequestLog:
     """ASGI middleware: the request id, the access log, the metrics."""
 
-    def __init__(self, app: ASGIApp, metrics: HttpMetrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: HttpMetrics, templates: Mapping[object, str]) -> None:
+        """`templates`: the path that each endpoint has."""
         self._app = app
         self._metrics = metrics
+        self._templates = templates
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -57,7 +60,7 @@ class RequestLog:
             try:
                 await self._app(scope, receive_counted, send_counted)
             finally:
-                exchange.route = getattr(scope.get("route"), "path", exchange.route)
+                exchange.route = self._templates.get(scope.get("endpoint"), exchange.route)
                 self._metrics.end(exchange)
                 _log(exchange)
 

@@ -114,6 +114,8 @@ class _JsonLines(JsonFormatter):
     ) -> None:
         super().add_fields(log_data, record, message_dict)
         log_data.update(log_data.pop("context", _NOTHING))
+        # Uvicorn's: the message once more, for terminals.
+        log_data.pop("color_message", None)
         if record.exc_info and record.exc_info[1] is not None:
             error = record.exc_info[1]
             log_data["error_type"], log_data["error"] = type(error).__qualname__, str(error)
