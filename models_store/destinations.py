@@ -12,7 +12,6 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 _PORTS = {"http": 80, "https": 443}
-_MOST_CHARACTERS = 2000
 
 _GLOBAL_IPV6 = IPv6Network("2000::/3")
 # Not the world outside either, whatever Python's tables say: tunnels that end anywhere, clouds' own services.
@@ -72,7 +71,7 @@ def _host_and_port(url: str) -> tuple[str, int]:
         host, port = parts.hostname, parts.port
     except ValueError as error:
         raise AddressForbiddenError(f"{url!r} is no URL: {error}") from error
-    if parts.scheme not in _PORTS or not host or len(url) > _MOST_CHARACTERS:
+    if parts.scheme not in _PORTS or not host:
         raise AddressForbiddenError(
             f"a URL here begins with https:// or http:// and a host; {url!r} does not"
         )

@@ -17,6 +17,8 @@ from models_store import submission
 from models_store.contracts.jobs import JobSpec, job_spec
 from models_store.contracts.plans import PlanStep
 from models_store.contracts.states import JobState, Scope
+from models_store.destinations import resolve
+from models_store.errors import InvalidRequestError
 from models_store.identity import new_id
 from models_store.repositories import idempotency, job_lifecycle, jobs
 from models_store.repositories.usage import require_room_for_job
@@ -46,10 +48,16 @@ Spec = Annotated[
 ]
 
 
-def _permitted(spec: Spec, caller: WhoAsks) -> JobSpec:
-    """Check what needs no transaction."""
+def _permitted(spec: Spec, caller: WhoAsks, provided: Provided) -> JobSpec:
+    """Check what needs no transaction, and might hold one up: names are resolved."""
     if spec.kind in KINDS_THAT_CALIBRATE:
         caller.require(Scope.CALIBRATE)
+    if spec.webhook_url is not None:
+        if not provided.settings.webhook_secret.get_secret_value():
+            raise InvalidRequestError(
+                "webhook_url: this server has no CLEARSCOPE_WEBHOOK_SECRET to sign with"
+            )
+        resolve(spec.webhook_url, provided.settings.webhook_allowed_networks)
     return spec
 
 
@@ -73,7 +81,8 @@ def create_job(
     idempotency_key: IdempotencyHeader = None,
 ) -> JobDocument:
     """Post a job. It is queued; its document says how it goes."""
-    body_sha256 = hashlib.sha256(job_spec.dump_json(spec)).hexdigest()
+    said = job_spec.dump_json(spec) + (spec.webhook_url or "").encode()
+    body_sha256 = hashlib.sha256(said).hexdigest()
     now, new_job_id = provided.clock(), new_id("job")
     scope = idempotency.scope_of("jobs", caller.viewer.key_id)
     job_id = idempotency.claim_answer(session, scope, idempotency_key, body_sha256, new_job_id, now)

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 from models_store.contracts.states import Method, Output, OutputDtype, Preset, Queue, Reuse
 
 MAX_IMAGES_PER_JOB = 1000
+MAX_URL_CHARACTERS = 2000
 
 Item = TypeVar("Item")
 
@@ -94,7 +95,18 @@ class _TrainingSpec(_Spec):
         return " ".join([self.preset, *(f"{name}={value}" for name, value in departures)])
 
 
-class DenoiseSpec(_TrainingSpec):
+class _PostedSpec(_Spec):
+    webhook_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://",
+        max_length=MAX_URL_CHARACTERS,
+        # It may hold a secret, so the job's document does not show it.
+        exclude=True,
+        description="Told by a signed POST when the job has ended.",
+    )
+
+
+class DenoiseSpec(_TrainingSpec, _PostedSpec):
     """Denoised images from noisy ones, and nothing else: the whole path."""
 
     kind: Literal["denoise"] = "denoise"
@@ -109,7 +121,7 @@ class DenoiseSpec(_TrainingSpec):
     seed: Seed = 0
 
 
-class TrainSpec(_TrainingSpec):
+class TrainSpec(_TrainingSpec, _PostedSpec):
     """A network for these images: N2V, or PN2V with a noise model."""
 
     model_config = ConfigDict(json_schema_extra=_require_noise_model_for_pn2v)
@@ -122,7 +134,7 @@ class TrainSpec(_TrainingSpec):
     seed: Seed = 0
 
 
-class BootstrapNoiseModelSpec(_Spec):
+class BootstrapNoiseModelSpec(_PostedSpec):
     """A noise model from noisy images and a network that gives the pseudo ground truth."""
 
     kind: Literal["bootstrap_noise_model"] = "bootstrap_noise_model"
@@ -140,7 +152,7 @@ class _WithNetworks(_Spec):
     )
 
 
-class PredictSpec(_WithNetworks):
+class PredictSpec(_WithNetworks, _PostedSpec):
     """Denoised images from a trained network."""
 
     kind: Literal["predict"] = "predict"

@@ -13,6 +13,7 @@ from models_store.contracts.plans import PlanStep
 from models_store.contracts.states import JobState
 from models_store.errors import NotFoundError
 from models_store.prediction_plan import Plan
+from models_store.repositories import webhooks
 from models_store.repositories.pages import Page, PageRequest, fetch_page
 from models_store.tables import Artifact, Job, JobDependency, JobEvent, JobImage
 from models_store.telemetry.traces import current_trace
@@ -137,3 +138,4 @@ def get_artifact(session: Session, artifact_id: str) -> Artifact:
 
 def record_event(session: Session, job_id: str, kind: str, now: datetime, **detail: Any) -> None:  # noqa: ANN401  # any JSON value
     session.add(JobEvent(job_id=job_id, at=now, kind=kind, detail=detail))
+    webhooks.follow(session, job_id, kind, now)
