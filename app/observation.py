@@ -21,11 +21,11 @@ QUERY_ATTRIBUTES = ("http.url", "http.target")
 def observe(app: FastAPI, services: Services, tracing: Tracing) -> None:
     """Watch every request. To be called last: what is added later lies outside and is not seen."""
     # When each series began, as a series of its own: twice as many for nothing.
-    disable_created_metrics()
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's
     ProcessCollector(registry=services.registry)
     silence = services.settings.worker_silence
     services.registry.register(StoreCollector(services.database, services.clock, silence))
-    templates = {route.endpoint: route.path for route in iter_route_contexts(app.routes)}
+    templates = {route.endpoint: route.path for route in iter_route_contexts(app.routes) if route.path}
     app.add_middleware(RequestLog, metrics=HttpMetrics(services.registry), templates=templates)
     if tracing.enabled:
         FastAPIInstrumentor.instrument_app(

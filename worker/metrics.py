@@ -6,9 +6,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    start_http_server,
+)
 
 from models_store.repositories.job_lifecycle import Claim
+from models_store.settings import Settings
 from worker.messages import Used
 
 # From a preview to a training that takes all night.
@@ -89,3 +98,21 @@ class WorkerMetrics:
                 self._gpu_peak.labels(claim.kind).set(attempt.used.gpu_memory_peak_bytes)
             if attempt.code is not None:
                 self._failures.labels(claim.kind, attempt.code).inc()
+
+
+@contextmanager
+def metrics_served(registry: CollectorRegistry, settings: Settings) -> Iterator[None]:
+    """Serve a worker's metrics while the block runs, if a port is set. Raises OSError if it is taken."""
+    if not settings.metrics_port:
+        yield
+        return
+    # When each series began, as a series of its own: twice as many for nothing.
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's
+    ProcessCollector(registry=registry)
+    server, thread = start_http_server(settings.metrics_port, settings.metrics_host, registry)
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
