@@ -25,7 +25,9 @@ def observe(app: FastAPI, services: Services, tracing: Tracing) -> None:
     ProcessCollector(registry=services.registry)
     silence = services.settings.worker_silence
     services.registry.register(StoreCollector(services.database, services.clock, silence))
-    templates = {route.endpoint: route.path for route in iter_route_contexts(app.routes) if route.path}
+    templates: dict[object, str] = {
+        route.endpoint: route.path for route in iter_route_contexts(app.routes) if route.path
+    }
     app.add_middleware(RequestLog, metrics=HttpMetrics(services.registry), templates=templates)
     if tracing.enabled:
         FastAPIInstrumentor.instrument_app(
