@@ -15,6 +15,7 @@ from app.paging import link_next_page
 from app.security import KINDS_THAT_CALIBRATE, READ, SUBMIT
 from models_store import submission
 from models_store.contracts.jobs import JobSpec, job_spec
+from models_store.contracts.numbers import LARGEST_EXACT_INTEGER
 from models_store.contracts.plans import PlanStep
 from models_store.contracts.states import JobState, Scope
 from models_store.destinations import resolve
@@ -130,7 +131,7 @@ def list_events(
     job_id: str,
     session: Reading,
     after: Annotated[
-        int, Query(ge=0, lt=2**63, description="Number of the last event that is known already.")
+        int, Query(ge=0, le=LARGEST_EXACT_INTEGER, description="Number of the last event that is known already.")
     ] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
 ) -> list[EventDocument]:

@@ -1,11 +1,12 @@
 """Noise models: lists, import and export of the published format, activation."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from pydantic import AfterValidator
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator
 
 from app.dependencies import PageQuery, Provided, Reading, Writing
 from app.documents import NoiseModelDocument
@@ -19,6 +20,13 @@ from models_store.published_noise_models import MAX_FILE_BYTES, read_published, 
 from models_store.repositories import noise_models
 
 
+def _as_written(text: object) -> object:
+    """Refuse bare numbers, which may be seconds or milliseconds since 1970."""
+    if not (isinstance(text, str) and re.match(r"\d{4}-\d\d-\d\d", text)):
+        raise ValueError("must be a date and time like 2026-01-31T12:00:00Z")
+    return text
+
+
 def _in_utc(moment: datetime) -> datetime:
     try:
         return moment.astimezone(UTC)
@@ -26,7 +34,7 @@ def _in_utc(moment: datetime) -> datetime:
         raise ValueError("a time so far away has no equivalent in UTC") from error
 
 
-Moment = Annotated[datetime, AfterValidator(_in_utc)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_as_written), AfterValidator(_in_utc)]
 
 router = APIRouter(prefix="/noise-models", tags=["noise models"])
 

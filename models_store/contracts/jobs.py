@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
+from models_store.contracts.numbers import LARGEST_EXACT_INTEGER, Integer
 from models_store.contracts.states import Method, Output, OutputDtype, Preset, Queue, Reuse
 
 MAX_IMAGES_PER_JOB = 1000
@@ -35,7 +36,9 @@ ImageIds = Annotated[
     ),
     AfterValidator(_each_once),
 ]
-Seed = Annotated[int, Field(strict=True, ge=0, lt=2**63, description="Same seed, same device: same result.")]
+Seed = Annotated[
+    Integer, Field(ge=0, le=LARGEST_EXACT_INTEGER, description="Same seed, same device: same result.")
+]
 
 
 Outputs = Annotated[
@@ -79,9 +82,9 @@ Reference = Id | MadeByJob
 class TrainingBudget(_Spec):
     """Departures from the preset, for those who know why."""
 
-    steps: Annotated[int, Field(strict=True, ge=1, le=100_000)] | None = None
-    features: Annotated[int, Field(strict=True, ge=4, le=128, multiple_of=4)] | None = None
-    samples: Annotated[int, Field(strict=True, ge=8, le=2000)] | None = None
+    steps: Annotated[Integer, Field(ge=1, le=100_000)] | None = None
+    features: Annotated[Integer, Field(ge=4, le=128, multiple_of=4)] | None = None
+    samples: Annotated[Integer, Field(ge=8, le=2000)] | None = None
 
 
 class _TrainingSpec(_Spec):
