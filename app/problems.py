@@ -1,7 +1,7 @@
 """Domain errors as RFC 9457 problem+json: one table."""
 
 import logging
-from http import HTTPMethod, HTTPStatus
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -9,7 +9,6 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
 
 from app.request_log import REQUEST_ID_HEADER
 from models_store import errors
@@ -125,21 +124,17 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
     status = HTTPStatus(error.status_code)
     response = problem_response(status, status.phrase.lower().replace(" ", "-"), str(error.detail))
     response.headers.update(error.headers or {})
-    if status is HTTPStatus.METHOD_NOT_ALLOWED:
-        response.headers["Allow"] = ", ".join(_allowed_methods(request))
+    if status is HTTPStatus.METHOD_NOT_ALLOWED and (methods := _documented_methods(request)):
+        response.headers["Allow"] = ", ".join(methods)
     return response
 
 
-def _allowed_methods(request: Request) -> list[str]:
-    """Ask all routes: a resource's methods are spread over several, and the first one knows only its own."""
-    return [
-        method
-        for method in HTTPMethod
-        if any(
-            route.matches({**request.scope, "method": method})[0] is Match.FULL
-            for route in request.app.router.routes
-        )
-    ]
+def _documented_methods(request: Request) -> list[str]:
+    """Give all methods of a resource: they are spread over several routes, each of which knows its own."""
+    # A route's path lacks the prefix of the router that it was included in.
+    path = getattr(request.scope.get("route"), "path", None)
+    documented: dict[str, dict[str, Any]] = request.app.openapi()["paths"] if path else {}
+    return sorted(method.upper() for each in documented if each.endswith(path) for method in documented[each])
 
 
 async def _unexpected_error(request: Request, error: Exception) -> JSONResponse:
