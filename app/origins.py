@@ -13,7 +13,8 @@ from models_store.visibility import require_named_microscope
 
 MicroscopeQuery = Annotated[str | None, Query(description="Id or name of a microscope.")]
 ProfileQuery = Annotated[
-    str | None, Query(description="Id of an acquisition profile; or its name, if its microscope is named too.")
+    str | None,
+    Query(description="Id of an acquisition profile; or its name, if its microscope is named too."),
 ]
 
 

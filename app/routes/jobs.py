@@ -131,7 +131,8 @@ def list_events(
     job_id: str,
     session: Reading,
     after: Annotated[
-        int, Query(ge=0, le=LARGEST_EXACT_INTEGER, description="Number of the last event that is known already.")
+        int,
+        Query(ge=0, le=LARGEST_EXACT_INTEGER, description="Number of the last event that is known already."),
     ] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
 ) -> list[EventDocument]:

@@ -97,7 +97,9 @@ def list_active_noise_models(
     latest_first = (activation.activated_at.desc(), activation.number.desc())
     rank = func.row_number().over(partition_by=activation.profile_id, order_by=latest_first).label("rank")
     ranked = select(activation.noise_model_id, rank).where(activation.activated_at <= at).subquery()
-    query = select(NoiseModel).join(ranked, ranked.c.noise_model_id == NoiseModel.id).where(ranked.c.rank == 1)
+    query = (
+        select(NoiseModel).join(ranked, ranked.c.noise_model_id == NoiseModel.id).where(ranked.c.rank == 1)
+    )
     if profile_ids is not None:
         query = query.where(NoiseModel.profile_id.in_(profile_ids))
     return fetch_page(session, query, NoiseModel, request)
