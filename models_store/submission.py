@@ -13,6 +13,7 @@ from models_store.contracts.jobs import (
     PredictSpec,
     Reference,
     TrainSpec,
+    dependencies,
 )
 from models_store.contracts.states import Method
 from models_store.errors import InvalidRequestError
@@ -21,8 +22,10 @@ from models_store.image_files.header import ImageHeader
 from models_store.plane_ranges import ImageExtent
 from models_store.planner import Registry, plan_denoise
 from models_store.prediction_plan import Extent, Plan, plan_prediction
-from models_store.repositories.images import get_images
+from models_store.repositories import webhooks
+from models_store.repositories.images import get_images, hold_images
 from models_store.repositories.job_lifecycle import require_obtainable
+from models_store.repositories.job_locks import hold_needed
 from models_store.repositories.jobs import create_composite_job, create_job, get_job
 from models_store.repositories.networks import get_network, newest_network
 from models_store.repositories.noise_models import active_noise_model, get_noise_model
@@ -34,14 +37,20 @@ MAKERS = {"network": ("train", "denoise"), "noise_model": ("bootstrap_noise_mode
 
 def submit(session: Session, spec: JobSpec, now: datetime, *, part_pixels: int, job_id: str) -> Job:
     """Insert a job; nothing is inserted if it names anything that is not there."""
+    hold_images(session, spec.image_ids)
+    hold_needed(session, dependencies(spec))
     profile = check(session, spec)
     profile_id = profile.id if profile else None
     plan = plan_for(session, spec, profile, part_pixels)
     if isinstance(spec, DenoiseSpec) or len(plan.stages) > 1:
-        return create_composite_job(
+        job = create_composite_job(
             session, job_id=job_id, spec=spec, plan=plan, profile_id=profile_id, now=now
         )
-    return create_job(session, job_id=job_id, spec=spec, profile_id=profile_id, now=now, steps=plan.steps)
+    else:
+        job = create_job(session, job_id=job_id, spec=spec, profile_id=profile_id, now=now, steps=plan.steps)
+    if spec.webhook_url is not None:
+        webhooks.register(session, job_id, spec.webhook_url)
+    return job
 
 
 def check(session: Session, spec: JobSpec) -> Profile | None:

@@ -16,10 +16,12 @@ from models_store.contracts.jobs import dependencies, job_spec
 from models_store.contracts.outcomes import Outcome
 from models_store.contracts.states import JobState, Queue
 from models_store.errors import ConflictError, JobEndedError, JobNotEndedError, LeaseLostError
-from models_store.repositories.images import get_images
+from models_store.repositories.images import get_images, hold_images
+from models_store.repositories.job_locks import hold_needed, lock_dependents, lock_family, lock_parent
 from models_store.repositories.jobs import get_job, record_event
 from models_store.repositories.results import register_results
 from models_store.tables import Job, JobDependency
+from models_store.visibility import SEES_ALL
 
 # An attempt that crashed has come further than those before it if it is ahead by this much of the job: a job
 # that dies at the same place again and again may get a step further each time.
@@ -52,7 +54,7 @@ def next_ready(session: Session, queues: Sequence[Queue]) -> str | None:
 
 def claim(session: Session, job_id: str, *, worker: str, now: datetime, lease: timedelta) -> Claim | None:
     """Take a ready job; None if another worker has it, or it is not ready."""
-    _lock_parent(session, job_id)
+    lock_parent(session, job_id)
     attempt = session.scalar(
         update(Job)
         .where(Job.id == job_id, is_ready())
@@ -93,7 +95,7 @@ def renew(
 
 def finish(session: Session, claim: Claim, outcome: Outcome, now: datetime) -> None:
     """Register everything that a job made, and end it. Raises LeaseLostError."""
-    _lock_parent(session, claim.job_id)
+    lock_parent(session, claim.job_id)
     _update_owned(
         session,
         claim,
@@ -112,10 +114,11 @@ def finish(session: Session, claim: Claim, outcome: Outcome, now: datetime) -> N
 
 def fail(session: Session, claim: Claim, error: dict[str, Any], now: datetime) -> None:
     """End a job that cannot succeed, and all that waits for it. Raises LeaseLostError."""
-    _lock_parent(session, claim.job_id)
+    lock_parent(session, claim.job_id)
     _update_owned(session, claim, state=JobState.FAILED, lease_until=None, ended_at=now, error=error)
     job = get_job(session, claim.job_id)
     session.refresh(job)
+    lock_dependents(session, job.parent_id or job.id)
     _after_failure(session, job, error, now)
 
 
@@ -127,7 +130,7 @@ def hand_back(
     A crash counts; after `max_crashes` of them the job fails. An attempt that came further than all those
     that crashed before it is progress: crashes count anew.
     """
-    _lock_parent(session, claim.job_id)
+    lock_parent(session, claim.job_id)
     further = Job.progress >= Job.crash_progress + FURTHER
     crash = {
         "crashes": case((further, 1), else_=Job.crashes + 1),
@@ -173,6 +176,10 @@ def has_result_of(session: Session, claim: Claim) -> bool:
     )
 
 
+def has_succeeded(session: Session, job_id: str) -> bool:
+    return session.scalar(select(Job.state).where(Job.id == job_id)) is JobState.SUCCEEDED
+
+
 def _recover(session: Session, lost: ColumnElement[bool], *, max_crashes: int, now: datetime) -> list[str]:
     expired = session.execute(
         select(Job.id, Job.attempt, Job.worker).where(
@@ -193,25 +200,29 @@ def _recover(session: Session, lost: ColumnElement[bool], *, max_crashes: int, n
 
 def cancel(session: Session, job_id: str, now: datetime) -> Job:
     """Cancel a job with all its stages. A worker that computes one of them notices within its heartbeat."""
-    job = _lock(session, job_id)
+    job = lock_family(session, job_id)
     if job.parent_id is not None:
         raise ConflictError(f"this is a stage of job {job.parent_id}; cancel that one")
     if job.state.ended:
         raise JobEndedError(f"job {job_id} has ended already: it {job.state}")
+    lock_dependents(session, job_id)
     _end(session, [job, *job.stages], JobState.CANCELLED, None, now)
     return job
 
 
 def retry(session: Session, job_id: str, now: datetime) -> Job:
     """Queue a failed or cancelled job again; stages that succeeded stay as they are."""
-    job = _lock(session, job_id)
+    job = get_job(session, job_id)
     if job.parent_id is not None:
         raise ConflictError(f"this is a stage of job {job.parent_id}; retry that one")
+    spec = job_spec.validate_python(job.spec)
+    hold_images(session, spec.image_ids)
+    hold_needed(session, dependencies(spec))
+    job = lock_family(session, job_id)
     if not job.state.ended:
         raise JobNotEndedError(f"job {job_id} is still {job.state}; only a job that has ended can be retried")
     if job.state is JobState.SUCCEEDED:
         raise ConflictError(f"job {job_id} succeeded; post a new job to compute it again")
-    spec = job_spec.validate_python(job.spec)
     get_images(session, spec.image_ids)
     for needed in dependencies(spec):
         require_obtainable(get_job(session, needed))
@@ -233,20 +244,6 @@ def require_obtainable(job: Job) -> None:
         raise ConflictError(
             f"job {job.id}, whose result this one needs, {job.state}; retry that one first, or name another"
         )
-
-
-def _lock(session: Session, job_id: str) -> Job:
-    """Get a job and its stages so that no worker changes their state meanwhile."""
-    # Everyone locks the parent first: two who lock in different orders would wait for each other.
-    session.execute(select(Job.id).where(Job.id == job_id).with_for_update())
-    session.execute(select(Job.id).where(Job.parent_id == job_id).order_by(Job.id).with_for_update())
-    return get_job(session, job_id)
-
-
-def _lock_parent(session: Session, job_id: str) -> None:
-    """Let the stages of a job change one after the other: the last to end settles it."""
-    parent_id = select(Job.parent_id).where(Job.id == job_id).scalar_subquery()
-    session.execute(select(Job.id).where(Job.id == parent_id).with_for_update())
 
 
 def is_ready() -> ColumnElement[bool]:
@@ -311,5 +308,6 @@ def _end_dependents(session: Session, job: Job, now: datetime) -> None:
         .join(JobDependency, JobDependency.job_id == Job.id)
         .where(JobDependency.depends_on_id == job.id)
     )
+    found = session.scalars(waiting, execution_options={**SEES_ALL, "populate_existing": True})
     error = {"code": "dependency-failed", "detail": f"job {job.id}, whose result this one needs, {job.state}"}
-    _end(session, list(session.scalars(waiting)), JobState.CANCELLED, error, now)
+    _end(session, list(found), JobState.CANCELLED, error, now)
