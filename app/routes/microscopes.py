@@ -9,7 +9,7 @@ from app.dependencies import PageQuery, Provided, Reading, Writing
 from app.documents import MicroscopeDocument, ProfileDocument
 from app.paging import link_next_page
 from app.security import ADMIN, CALIBRATE, READ
-from models_store.contracts.numbers import Integer, Number
+from models_store.contracts.numbers import JSON_NUMBER
 from models_store.repositories import microscopes
 
 router = APIRouter(prefix="/microscopes", tags=["microscopes"])
@@ -41,11 +41,11 @@ class NewProfile(BaseModel):
     name: Name
     camera: Annotated[str, Field(max_length=200)] | None = None
     readout_mode: Annotated[str, Field(max_length=200)] | None = None
-    gain: Annotated[Number, Field(gt=0, allow_inf_nan=False)] | None = None
-    binning: Annotated[Integer, Field(ge=1, le=64)] | None = None
-    exposure_ms: Annotated[Number, Field(gt=0, allow_inf_nan=False)] | None = None
-    bit_depth: Annotated[Integer, Field(ge=1, le=64)] | None = None
-    offset_adu: Annotated[Number, Field(allow_inf_nan=False)] | None = None
+    gain: Annotated[float, Field(gt=0, allow_inf_nan=False), JSON_NUMBER] | None = None
+    binning: Annotated[int, Field(ge=1, le=64), JSON_NUMBER] | None = None
+    exposure_ms: Annotated[float, Field(gt=0, allow_inf_nan=False), JSON_NUMBER] | None = None
+    bit_depth: Annotated[int, Field(ge=1, le=64), JSON_NUMBER] | None = None
+    offset_adu: Annotated[float, Field(allow_inf_nan=False), JSON_NUMBER] | None = None
 
 
 @router.post("", dependencies=ADMIN, status_code=201)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
-from models_store.contracts.numbers import LARGEST_EXACT_INTEGER, Integer
+from models_store.contracts.numbers import JSON_NUMBER, LARGEST_EXACT_INTEGER
 from models_store.contracts.states import Method, Output, OutputDtype, Preset, Queue, Reuse
 
 MAX_IMAGES_PER_JOB = 1000
@@ -37,7 +37,9 @@ ImageIds = Annotated[
     AfterValidator(_each_once),
 ]
 Seed = Annotated[
-    Integer, Field(ge=0, le=LARGEST_EXACT_INTEGER, description="Same seed, same device: same result.")
+    int,
+    Field(ge=0, le=LARGEST_EXACT_INTEGER, description="Same seed, same device: same result."),
+    JSON_NUMBER,
 ]
 
 
@@ -82,9 +84,9 @@ Reference = Id | MadeByJob
 class TrainingBudget(_Spec):
     """Departures from the preset, for those who know why."""
 
-    steps: Annotated[Integer, Field(ge=1, le=100_000)] | None = None
-    features: Annotated[Integer, Field(ge=4, le=128, multiple_of=4)] | None = None
-    samples: Annotated[Integer, Field(ge=8, le=2000)] | None = None
+    steps: Annotated[int, Field(ge=1, le=100_000), JSON_NUMBER] | None = None
+    features: Annotated[int, Field(ge=4, le=128, multiple_of=4), JSON_NUMBER] | None = None
+    samples: Annotated[int, Field(ge=8, le=2000), JSON_NUMBER] | None = None
 
 
 class _TrainingSpec(_Spec):
