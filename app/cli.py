@@ -3,7 +3,7 @@
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -12,10 +12,14 @@ from rich.markup import escape
 from app.client import Client, Document
 from app.key_commands import keys, require_keys
 from app.progress import show_job, stage_bars
+from app.worker_commands import worker_commands
 from models_store.contracts.states import OutputDtype, Preset, Reuse
 from models_store.errors import ClearScopeError, InvalidRequestError
 from models_store.settings import Settings
 from models_store.telemetry.logs import set_up_logging
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 cli = typer.Typer(
     name="clearscope",
@@ -25,6 +29,7 @@ cli = typer.Typer(
 )
 
 cli.add_typer(keys)
+cli.add_typer(worker_commands)
 
 # So long may a request that is under way keep a stopped server alive.
 GRACEFUL_SHUTDOWN_S = 5
@@ -51,7 +56,10 @@ def serve(
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Where images, models and results are kept.")] = None,
 ) -> None:
-    """Serve the API on this machine, with a worker inside: SQLite, a local folder, nothing else."""
+    """Serve the API, with a worker inside: SQLite, a local folder, nothing else.
+
+    Where CLEARSCOPE_BROKER_URL names a Redis, workers are elsewhere (`clearscope worker`).
+    """
     given: dict[str, Any] = {"host": host, "port": port, "data_dir": data_dir}
     settings = Settings(**{name: value for name, value in given.items() if value is not None})
     require_keys(settings)
@@ -59,13 +67,11 @@ def serve(
     try:
         import uvicorn  # noqa: PLC0415  # the command line works where no server is installed
 
-        from app.embedded import create_embedded_app  # noqa: PLC0415  # the same
-
-        _require_torch()
+        app = _make_app(settings)
     except ModuleNotFoundError as missing:
         _not_installed(missing)
     uvicorn.run(
-        create_embedded_app(settings),
+        app,
         host=settings.host,
         port=settings.port,
         # Ours say the same in the format that was asked for, and leave out the query.
@@ -167,10 +173,17 @@ def denoise(
         console.print(f"{title:<14}{text}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _require_torch() -> None:
-    """Miss it now, not when the first job imports it."""
+def _make_app(settings: Settings) -> "FastAPI":
+    if settings.broker_url:
+        from app.brokered import create_brokered_app  # noqa: PLC0415  # see serve
+
+        return create_brokered_app(settings)
+    from app.embedded import create_embedded_app  # noqa: PLC0415  # see serve
+
     if find_spec("torch") is None:
+        # Now, not when the first job imports it.
         raise ModuleNotFoundError("torch is missing", name="torch")
+    return create_embedded_app(settings)
 
 
 def _not_installed(missing: ModuleNotFoundError) -> NoReturn:

@@ -8,11 +8,14 @@ from typing import Self
 
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from models_store.errors import SchemaMismatchError
 from models_store.outages import database_outages
 from models_store.postgresql import postgresql_engine
 from models_store.settings import Settings
@@ -79,6 +82,21 @@ class Database:
         """Bring the schema to the newest revision."""
         with database_outages():
             command.upgrade(alembic_config(self.url), "head")
+
+    def require_current(self) -> None:
+        """Raise SchemaMismatchError unless the schema is the one that this version works with."""
+        with database_outages(), self.engine.connect() as connection:
+            found = MigrationContext.configure(connection).get_current_revision()
+        script = ScriptDirectory.from_config(alembic_config(self.url))
+        needed = script.get_current_head()
+        if found == needed:
+            return
+        known = {revision.revision for revision in script.walk_revisions()}
+        if found is None or found in known:
+            remedy = "run `clearscope migrate`, then start this again"
+        else:
+            remedy = "a newer version of ClearScope made it; install that one here too"
+        raise SchemaMismatchError(f"the database's schema is {found or 'empty'}, not {needed}: {remedy}")
 
     def ping(self) -> None:
         with self.read() as session:

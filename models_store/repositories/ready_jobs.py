@@ -4,8 +4,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy.orm import Session, aliased
 
 from models_store.contracts.states import Queue
 from models_store.repositories.job_lifecycle import is_ready
@@ -25,8 +25,14 @@ def ready_among(session: Session, job_ids: Collection[str]) -> list[ReadyJob]:
 
 
 def dependents(session: Session, job_id: str) -> list[str]:
-    """Name the jobs that wait for this one."""
-    return list(session.scalars(select(JobDependency.job_id).where(JobDependency.depends_on_id == job_id)))
+    """Name the jobs that wait for this one, or for a job that it is a stage of."""
+    family = select(Job.id, Job.parent_id).where(Job.id == job_id).cte("family", recursive=True)
+    parent = aliased(Job)
+    family = family.union_all(
+        select(parent.id, parent.parent_id).join(family, family.c.parent_id == parent.id)
+    )
+    waiting = select(JobDependency.job_id).where(JobDependency.depends_on_id.in_(select(family.c.id)))
+    return list(session.scalars(waiting))
 
 
 def mark_notified(session: Session, job_ids: Collection[str], now: datetime) -> None:
@@ -44,7 +50,7 @@ def count_ready(session: Session, queue: Queue) -> int:
 
 def without_notice(session: Session, queue: Queue, *, since: datetime | None, limit: int) -> list[str]:
     """Name the oldest ready jobs of which no worker was told, or none since a time."""
-    silent = Job.notified_at.is_(None)
+    silent: ColumnElement[bool] = Job.notified_at.is_(None)
     if since is not None:
         silent |= Job.notified_at < since
     query = select(Job.id).where(Job.queue == queue, is_ready(), silent).order_by(Job.created_at).limit(limit)
