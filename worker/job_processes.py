@@ -12,8 +12,8 @@ LOADED_ONCE = ["worker.child", "worker.context", "worker.jobs.registry"]
 def job_processes() -> ForkServerContext:
     """Give the context that makes them: copies of a clean process that has loaded everything once.
 
-    CUDA does not survive a fork, so that process never touches it, and never computes: it only forks. The first
-    call waits until it has loaded: call it before claiming a job, for no lease is renewed meanwhile.
+    CUDA does not survive a fork, so that process never touches it, and never computes: it only forks. The
+    first call waits until it has loaded: call it before claiming a job, for no lease is renewed meanwhile.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(LOADED_ONCE)
