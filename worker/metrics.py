@@ -45,6 +45,7 @@ class Attempt:
     code: str | None = None
     """The stable code of what it failed with."""
     used: Used = field(default_factory=Used)
+    seconds: float = 0.0
 
 
 class WorkerMetrics:
@@ -81,17 +82,16 @@ class WorkerMetrics:
         )
 
     @contextmanager
-    def attempt(self, claim: Claim) -> Iterator[Attempt]:
-        """Measure an attempt; the block says how it went."""
-        attempt = Attempt()
+    def measured(self, claim: Claim, attempt: Attempt) -> Iterator[None]:
+        """Measure an attempt; the block says how it goes."""
         begun_s = time.perf_counter()
         self._under_way.inc()
         try:
-            yield attempt
+            yield
         finally:
             self._under_way.dec()
-            seconds = time.perf_counter() - begun_s
-            self._seconds.labels(claim.kind, claim.stage, attempt.outcome).observe(seconds)
+            attempt.seconds = time.perf_counter() - begun_s
+            self._seconds.labels(claim.kind, claim.stage, attempt.outcome).observe(attempt.seconds)
             self._read.labels(claim.kind).inc(attempt.used.read_bytes)
             self._written.labels(claim.kind).inc(attempt.used.written_bytes)
             if attempt.used.gpu_memory_peak_bytes is not None:

@@ -1,13 +1,16 @@
 """What operators see of an attempt: its lines in the log, its span, its figures."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from models_store.repositories.job_lifecycle import Claim
 from models_store.telemetry.logs import logging_context
 from models_store.telemetry.traces import Tracing, current_trace
 from worker.metrics import Attempt, WorkerMetrics
+
+logger = logging.getLogger(__name__)
 
 
 def log_fields(claim: Claim) -> dict[str, str | int]:
@@ -22,12 +25,21 @@ def observed(claim: Claim, metrics: WorkerMetrics, tracing: Tracing) -> Iterator
     with (
         logging_context(**fields),
         tracing.span(f"attempt {claim.kind}", parent=claim.trace, stage=claim.stage, **fields) as span,
-        metrics.attempt(claim) as attempt,
     ):
+        logger.info("the attempt begins")
+        attempt = Attempt()
         try:
-            yield attempt
+            with metrics.measured(claim, attempt):
+                yield attempt
         finally:
             span.set_attribute("clearscope.outcome", attempt.outcome)
+            _log_end(attempt)
+
+
+def _log_end(attempt: Attempt) -> None:
+    seconds = round(attempt.seconds, 2)
+    said = {"outcome": attempt.outcome, "code": attempt.code, "seconds": seconds, **asdict(attempt.used)}
+    logger.info("the attempt ends after %g s: %s", seconds, attempt.outcome, extra=said)
 
 
 def for_child(claim: Claim) -> Claim:

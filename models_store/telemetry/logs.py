@@ -21,8 +21,12 @@ _context: ContextVar[Mapping[str, Any]] = ContextVar("log_context", default=_NOT
 
 # Their own handlers would write lines of another format.
 _LOGGERS_WITH_HANDLERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "celery", "alembic")
-# Their events name whole URLs, and a query may hold a secret; or they tell nobody anything.
-_TALKATIVE_LOGGERS = ("httpx", "httpcore", "urllib3", "botocore", "alembic.runtime.plugins")
+_TALKATIVE_LOGGERS = (
+    # Their events name whole URLs, and a query may hold a secret.
+    *("httpx", "httpcore", "urllib3", "botocore"),
+    # What these tell, our own lines tell better.
+    *("alembic.runtime.plugins", "celery.worker.strategy", "celery.app.trace"),
+)
 
 _TELLING_NAME = r"[^=&\s\"']*(?:key|token|secret|signature|password)[^=&\s\"']*"
 _SECRETS = (

@@ -1,0 +1,119 @@
+"""What server and worker log: one line per event, with what it belongs to, and no secrets."""
+
+import json
+import logging
+import sys
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from models_store.settings import LogFormat, LogLevel, Settings
+from models_store.telemetry.logs import logging_context, redact, set_up_logging
+from tests.observed_facility import SECRET, Document, ObservedFacility, log_lines
+
+
+def access_lines(facility: ObservedFacility) -> list[Document]:
+    return [line for line in log_lines(facility.server_log) if line["logger"] == "app.request_log"]
+
+
+def test_every_line_is_an_object_with_time_level_and_message(observed_facility: ObservedFacility) -> None:
+    for log in (observed_facility.server_log, observed_facility.worker_log):
+        lines = log_lines(log)
+        assert lines
+        for line in lines:
+            assert {"time", "level", "logger", "message"} <= line.keys()
+            assert not line["logger"].startswith("uvicorn.access")
+
+
+def test_a_request_is_logged_once_with_its_id_and_route(observed_facility: ObservedFacility) -> None:
+    lines = [line for line in access_lines(observed_facility) if line["request_id"] == "good-job"]
+    assert len(lines) == 1
+    (line,) = lines
+    assert (line["method"], line["route"], line["status"]) == ("POST", "/v1/jobs", 202)
+    assert line["duration_ms"] > 0
+    assert line["received_bytes"] > 0
+    assert line["sent_bytes"] > 0
+    assert len(line["trace_id"]) == 32
+
+
+def test_requests_of_machines_are_no_noise(observed_facility: ObservedFacility) -> None:
+    assert not [line for line in access_lines(observed_facility) if line["path"] == "/healthz"]
+
+
+def test_lines_of_an_attempt_name_job_attempt_and_worker(observed_facility: ObservedFacility) -> None:
+    job_id = observed_facility.job["id"]
+    lines = [line for line in log_lines(observed_facility.worker_log) if line.get("job_id") == job_id]
+    assert lines
+    for line in lines:
+        assert (line["attempt"], line["kind"]) == (1, "train")
+        assert line["worker"].startswith("gpu+cpu@")
+        assert len(line["trace_id"]) == 32
+    assert [line["outcome"] for line in lines if "outcome" in line] == ["succeeded"]
+
+
+def test_no_log_holds_a_secret(observed_facility: ObservedFacility) -> None:
+    for log in (observed_facility.server_log, observed_facility.worker_log):
+        assert SECRET not in log.read_text("utf-8")
+
+
+@pytest.mark.parametrize("given", ["abc-1", "0af7651916cd43dd8448eb211c80319c", "a" * 128])
+def test_a_sane_request_id_is_kept(api: httpx.Client, given: str) -> None:
+    response = api.get("/v1/jobs/none", headers={"X-Request-ID": given})
+    assert response.headers["x-request-id"] == given
+    assert response.json()["request_id"] == given
+
+
+@pytest.mark.parametrize("given", ["", "a b", "a" * 129, "<script>", 'a","level":"x'])
+def test_an_id_that_could_do_harm_is_replaced(api: httpx.Client, given: str) -> None:
+    response = api.get("/v1/jobs/none", headers={"X-Request-ID": given})
+    made = response.headers["x-request-id"]
+    assert made != given
+    assert len(made) == 32
+    assert response.json()["request_id"] == made
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("postgresql+psycopg://me:hunter2@db/x", "postgresql+psycopg://***@db/x"),
+        ("redis://:hunter2@redis:6379/0", "redis://***@redis:6379/0"),
+        ("GET /a?api_key=hunter2&page=2", "GET /a?api_key=***&page=2"),
+        ("https://b/k?X-Amz-Signature=hunter2&x=1", "https://b/k?X-Amz-Signature=***&x=1"),
+        ("Authorization: Bearer hunter2hunter2", "Authorization: Bearer ***"),
+        ("{'Authorization': 'Basic hunter2hunter2'}", "{'Authorization': 'Basic ***'}"),
+        ("key cs_0123456789ab_hunter2 shown", "key cs_0123456789ab_*** shown"),
+        ("GET /v1/jobs/job_1?page=2 of http://h/x", "GET /v1/jobs/job_1?page=2 of http://h/x"),
+    ],
+)
+def test_secrets_are_taken_out_and_nothing_else(text: str, kept: str) -> None:
+    assert redact(text) == kept
+
+
+@pytest.fixture
+def own_logging() -> Iterator[None]:
+    """Give back what the test sets up for its whole process."""
+    root = logging.getLogger()
+    before = (root.handlers, root.level, sys.excepthook)
+    yield
+    root.handlers, root.level, sys.excepthook = before
+    logging.captureWarnings(capture=False)
+
+
+@pytest.mark.usefixtures("own_logging")
+@pytest.mark.parametrize("log_format", LogFormat)
+def test_an_exception_is_part_of_its_line(log_format: LogFormat, capsys: pytest.CaptureFixture[str]) -> None:
+    set_up_logging(Settings(log_format=log_format, log_level=LogLevel.INFO))
+    logger = logging.getLogger("some.module")
+    logger.debug("not asked for")
+    with logging_context(job_id="job_1"):
+        logger.error("it broke", exc_info=ValueError("at redis://:hunter2@redis"))
+    written = capsys.readouterr().err
+    assert "hunter2" not in written
+    assert "not asked for" not in written
+    assert "job_1" in written
+    assert "ValueError" in written
+    if log_format is LogFormat.JSON:
+        (line,) = map(json.loads, written.splitlines())
+        assert (line["error_type"], line["error"]) == ("ValueError", "at redis://***@redis")
+        assert line["traceback"].startswith("ValueError")

@@ -1,0 +1,43 @@
+"""One trace leads from the request that posts a job to the process that computes it."""
+
+from tests.observed_facility import ObservedFacility, Span
+
+
+def only(spans: list[Span], name: str, **attributes: str | int) -> Span:
+    wanted = {f"clearscope.{key}": value for key, value in attributes.items()}
+    found = [span for span in spans if span.name == name and wanted.items() <= span.attributes.items()]
+    assert len(found) == 1, (name, attributes, spans)
+    return found[0]
+
+
+def test_one_trace_goes_from_the_request_through_the_broker_to_the_work(
+    observed_facility: ObservedFacility,
+) -> None:
+    spans = observed_facility.spans
+    job_id = observed_facility.job["id"]
+    attempt = only(spans, "attempt train", job_id=job_id)
+    request = next(span for span in spans if span.id == attempt.parent_id)
+    assert (request.service, request.name) == ("clearscope", "POST /v1/jobs")
+    assert attempt.service == "clearscope-worker"
+    assert attempt.attributes["clearscope.outcome"] == "succeeded"
+    in_trace = [span for span in spans if span.trace_id == request.trace_id]
+    computing = only(in_trace, "compute train")
+    assert computing.parent_id == attempt.id
+    of_child = {span.name for span in in_trace if span.parent_id == computing.id}
+    assert {"read blob", "write blob"} <= of_child
+
+
+def test_an_attempt_that_fails_says_so(observed_facility: ObservedFacility) -> None:
+    attempt = only(observed_facility.spans, "attempt train", job_id=observed_facility.failed_job["id"])
+    assert attempt.attributes["clearscope.outcome"] == "failed"
+
+
+def test_machines_that_ask_every_few_seconds_are_not_traced(observed_facility: ObservedFacility) -> None:
+    names = {span.name for span in observed_facility.spans}
+    assert not [name for name in names if "healthz" in name or "/metrics" in name]
+
+
+def test_no_span_holds_a_secret_of_a_query(observed_facility: ObservedFacility) -> None:
+    listing = [span for span in observed_facility.spans if span.name == "GET /v1/jobs"]
+    assert listing
+    assert not [span for span in listing if "hunter2" in str(span.attributes)]
