@@ -40,7 +40,7 @@ STATUS_OF: dict[type[errors.ClearScopeError], HTTPStatus] = {
     errors.StorageQuotaError: HTTPStatus.FORBIDDEN,
     errors.TooManyRequestsError: HTTPStatus.TOO_MANY_REQUESTS,
     errors.TooManyActiveJobsError: HTTPStatus.TOO_MANY_REQUESTS,
-    errors.AddressForbiddenError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.AddressForbiddenError: HTTPStatus.FORBIDDEN,
 }
 
 OUTAGE_RETRY_AFTER_S = 5

@@ -103,7 +103,7 @@ class _TrainingSpec(_Spec):
 class _PostedSpec(_Spec):
     webhook_url: str | None = Field(
         default=None,
-        pattern=r"^https?://",
+        pattern=r"^https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?([/?#][!-\[\]-~]*)?$",
         max_length=MAX_URL_CHARACTERS,
         # It may hold a secret, so the job's document does not show it.
         exclude=True,
