@@ -12,6 +12,7 @@ from models_store.contracts.states import JobState, Queue
 from models_store.errors import OutageError
 from models_store.identity import Clock
 from models_store.repositories import statistics
+from models_store.repositories.leases import store_time
 from models_store.session import Database
 from models_store.tables import Worker
 
@@ -34,11 +35,13 @@ class StoreCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         try:
             with self.database.read() as session:
-                now = self.clock()
+                now = store_time(session, self.clock)
                 metrics = [
                     _jobs(statistics.count_jobs(session)),
                     *_waiting(statistics.waiting_jobs(session), now),
                     *_workers(statistics.workers_seen_since(session, now - self.worker_silence)),
+                    _last_sweep(statistics.last_sweep(session)),
+                    _webhooks(statistics.count_pending_webhooks(session)),
                 ]
         except OutageError as error:
             logger.warning("the database gave no figures: %s", error)
@@ -89,3 +92,17 @@ def _workers(seen: list[Worker]) -> Iterator[Metric]:
         if worker.gpu_memory_bytes is not None:
             memory.add_metric((worker.name,), worker.gpu_memory_bytes)
     yield from (count, healthy, memory)
+
+
+def _last_sweep(swept_at: datetime | None) -> Metric:
+    return GaugeMetricFamily(
+        "clearscope_last_sweep_timestamp_seconds",
+        "When jobs of lost workers were last looked for; 0: never.",
+        value=swept_at.timestamp() if swept_at else 0,
+    )
+
+
+def _webhooks(pending: int) -> Metric:
+    return GaugeMetricFamily(
+        "clearscope_webhooks_pending", "Ended jobs whose webhook has not been taken yet.", value=pending
+    )

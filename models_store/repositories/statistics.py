@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 
 from models_store.contracts.states import JobState, Queue
 from models_store.repositories.job_lifecycle import is_ready
-from models_store.tables import Job, JobDependency, JobEvent, Worker
+from models_store.repositories.leases import SWEEP_ROW
+from models_store.tables import Job, JobDependency, JobEvent, Sweep, Webhook, Worker
 
 
 @dataclass(frozen=True)
@@ -45,3 +46,13 @@ def waiting_jobs(session: Session) -> Mapping[Queue, Waiting]:
 
 def workers_seen_since(session: Session, since: datetime) -> list[Worker]:
     return list(session.scalars(select(Worker).where(Worker.seen_at >= since).order_by(Worker.name)))
+
+
+def last_sweep(session: Session) -> datetime | None:
+    """Find when lost jobs were last looked for."""
+    return session.scalar(select(Sweep.swept_at).where(Sweep.number == SWEEP_ROW))
+
+
+def count_pending_webhooks(session: Session) -> int:
+    """Count the webhooks that somebody has not taken yet."""
+    return session.scalar(select(func.count()).where(Webhook.next_attempt_at.is_not(None))) or 0
