@@ -43,6 +43,12 @@ class StoredBlob:
 
 
 @dataclass(frozen=True)
+class BlobEntry:
+    key: str
+    written_at: datetime
+
+
+@dataclass(frozen=True)
 class BlobStoreLimits:
     """What is borne of a remote store before a request to it has failed."""
 
@@ -149,17 +155,14 @@ class Blobs:
 
     def keys(self, prefix: str, *, older_than: datetime | None = None) -> list[str]:
         """List the keys under a folder, all of them or those not written since a time."""
-        return sorted(key for page in self.pages(prefix, older_than=older_than) for key in page)
+        entries = (entry for page in self.pages(prefix) for entry in page)
+        return sorted(entry.key for entry in entries if older_than is None or entry.written_at < older_than)
 
-    def pages(self, prefix: str, *, older_than: datetime | None = None) -> Iterator[list[str]]:
-        """List the keys under a folder a page at a time, in no order: memory does not grow with them."""
+    def pages(self, prefix: str) -> Iterator[list[BlobEntry]]:
+        """List a folder a page at a time, in no order: memory does not grow with the number of blobs."""
         with blob_outages():
             for page in obstore.list(self._store, prefix, chunk_size=PAGE_KEYS):
-                yield [
-                    entry["path"]
-                    for entry in page
-                    if older_than is None or entry["last_modified"] < older_than
-                ]
+                yield [BlobEntry(entry["path"], entry["last_modified"]) for entry in page]
 
     def delete_unfinished(self, older_than: datetime) -> int:
         """Delete the parts of local blobs whose writer died, and count them; a bucket's rules do it on S3."""

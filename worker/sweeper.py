@@ -13,12 +13,11 @@ from models_store.repositories.part_planes import forget_part_planes
 from models_store.repositories.workers import forget_silent
 from models_store.session import Database
 from models_store.settings import Settings
+from worker.orphans import clear_orphans_if_due
 from worker.webhooks import deliver_due
 
 logger = logging.getLogger(__name__)
 
-# Longer than any upload takes: what is older belongs to a server that died while receiving it.
-ABANDONED_AFTER = timedelta(days=1)
 FORGOTTEN_AFTER = timedelta(days=1)
 
 
@@ -35,10 +34,18 @@ class Sweeper:
 
     def sweep(self) -> None:
         """Do all that is due. Raises an OutageError; the next sweep does what this one could not."""
+        self.watch()
+        self.clear_away()
+
+    def watch(self) -> None:
+        """Recover jobs and notices. Quickly: leases that nobody watches are all extended."""
         self._recover_jobs()
         if self.notices is not None:
             self.notices.resend_lost(timedelta(seconds=self.settings.renotify_s))
-        self.blobs.delete(self.blobs.keys("uploads", older_than=self.clock() - ABANDONED_AFTER))
+
+    def clear_away(self) -> None:
+        """Do what may take its time."""
+        clear_orphans_if_due(self.database, self.blobs, self.settings, self.clock)
         self._delete_planes_of_parts()
         deliver_due(self.database, self.settings, self.clock)
 

@@ -43,13 +43,18 @@ class Claim:
 
 def next_ready(session: Session, queues: Sequence[Queue]) -> str | None:
     """Find the oldest queued job whose dependencies have all succeeded."""
-    query = (
-        select(Job.id)
-        .where(Job.queue.in_(queues), is_ready())
-        .order_by(Job.created_at, Job.position)
-        .limit(1)
-    )
-    return session.scalar(query)
+    # An index finds the oldest of one queue; of two together, all that wait would have to be sorted.
+    oldest = [
+        session.execute(
+            select(Job.created_at, Job.position, Job.id)
+            .where(Job.queue == queue, is_ready())
+            .order_by(Job.created_at, Job.position)
+            .limit(1)
+        ).first()
+        for queue in queues
+    ]
+    found = [(created_at, position, job_id) for created_at, position, job_id in filter(None, oldest)]
+    return min(found)[2] if found else None
 
 
 def claim(session: Session, job_id: str, *, worker: str, now: datetime, lease: timedelta) -> Claim | None:
