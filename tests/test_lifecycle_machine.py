@@ -41,6 +41,9 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LEASE = timedelta(seconds=10)
 MAX_CRASHES = 3
 IMAGES = ("img_1", "img_2", "img_3")
+WORKERS = ("one", "two")
+PART_PIXELS = 3 * 32 * 32
+"""Predictions of two images are divided into parts, those of one image are not."""
 
 # What a job is after each of its events; all others change nothing.
 AFTER_EVENT = {
@@ -99,13 +102,13 @@ class JobLives(RuleBasedStateMachine):
         kind = Predict if predict else BootstrapNoiseModelSpec
         return self._submit(kind(image_ids=sorted(chosen), network=MadeByJob(job=needed)))
 
-    @rule(target=claims, queue=st.sampled_from(Queue))
-    def claim_next(self, queue: Queue) -> Any:
+    @rule(target=claims, queue=st.sampled_from(Queue), worker=st.sampled_from(WORKERS))
+    def claim_next(self, queue: Queue, worker: str) -> Any:
         with self.database.read() as session:
             job_id = job_lifecycle.next_ready(session, [queue])
         if job_id is None:
             return multiple()
-        claim = self._claim(job_id)
+        claim = self._claim(job_id, worker)
         assert claim is not None
         return claim
 
@@ -146,6 +149,14 @@ class JobLives(RuleBasedStateMachine):
         assert set(recovered) <= expired
         after = _jobs(self.database)
         assert all(after[job_id]["state"] is not JobState.RUNNING for job_id in expired)
+
+    @rule(worker=st.sampled_from(WORKERS))
+    def start_worker_anew(self, worker: str) -> None:
+        """What a worker had when it died comes back at once when it starts under its name again."""
+        with self.database.write() as session:
+            job_lifecycle.recover_of_worker(session, worker, now=self.now, max_crashes=MAX_CRASHES)
+        owned = [row for row in _jobs(self.database).values() if row["state"] is JobState.RUNNING]
+        assert all(row["composite"] or row["worker"] != worker for row in owned)
 
     @rule(job_id=jobs)
     def cancel(self, job_id: str) -> None:
@@ -250,16 +261,18 @@ class JobLives(RuleBasedStateMachine):
     def _submit(self, spec: JobSpec) -> Any:
         try:
             with self.database.write() as session:
-                job = submission.submit(session, spec, self.now, part_pixels=2**24, job_id=new_id("job"))
+                job = submission.submit(
+                    session, spec, self.now, part_pixels=PART_PIXELS, job_id=new_id("job")
+                )
                 family = [job.id, *(stage.id for stage in job.stages)]
         except (ConflictError, NotFoundError, InvalidRequestError):
             return multiple()
         self.now += timedelta(microseconds=1)
         return multiple(*family)
 
-    def _claim(self, job_id: str) -> Claim | None:
+    def _claim(self, job_id: str, worker: str = WORKERS[0]) -> Claim | None:
         with self.database.write() as session:
-            claim = job_lifecycle.claim(session, job_id, worker="w", now=self.now, lease=LEASE)
+            claim = job_lifecycle.claim(session, job_id, worker=worker, now=self.now, lease=LEASE)
         if claim is not None:
             self.issued[job_id] += 1
             assert claim.attempt == self.issued[job_id]
