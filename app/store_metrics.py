@@ -39,6 +39,7 @@ class StoreCollector(Collector):
                 metrics = [
                     _jobs(statistics.count_jobs(session)),
                     *_waiting(statistics.waiting_jobs(session), now),
+                    _running(statistics.running_jobs(session)),
                     *_workers(statistics.workers_seen_since(session, now - self.worker_silence)),
                     _last_sweep(statistics.last_sweep(session)),
                     _webhooks(statistics.count_pending_webhooks(session)),
@@ -73,6 +74,15 @@ def _waiting(waiting: Mapping[Queue, statistics.Waiting], now: datetime) -> Iter
         # Two machines' clocks may differ.
         age.add_metric((queue,), max((now - found.since).total_seconds(), 0) if found else 0)
     yield from (depth, age)
+
+
+def _running(running: Mapping[Queue, int]) -> Metric:
+    metric = GaugeMetricFamily(
+        "clearscope_queue_running_jobs", "Jobs that workers compute now.", labels=("queue",)
+    )
+    for queue in Queue:
+        metric.add_metric((queue,), running.get(queue, 0))
+    return metric
 
 
 def _workers(seen: list[Worker]) -> Iterator[Metric]:

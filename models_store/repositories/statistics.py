@@ -44,6 +44,16 @@ def waiting_jobs(session: Session) -> Mapping[Queue, Waiting]:
     return {queue: Waiting(jobs, since) for queue, jobs, since in session.execute(query)}
 
 
+def running_jobs(session: Session) -> Mapping[Queue, int]:
+    """Count what workers compute now; a queue without such jobs is left out."""
+    query = (
+        select(Job.queue, func.count())
+        .where(Job.state == JobState.RUNNING, Job.composite.is_(False))
+        .group_by(Job.queue)
+    )
+    return dict(session.execute(query).tuples().all())
+
+
 def workers_seen_since(session: Session, since: datetime) -> list[Worker]:
     return list(session.scalars(select(Worker).where(Worker.seen_at >= since).order_by(Worker.name)))
 
