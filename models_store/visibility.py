@@ -22,6 +22,7 @@ from models_store.tables import (
     Network,
     NoiseModel,
     NoiseModelActivation,
+    PartPlanes,
     Profile,
     Webhook,
 )
@@ -30,7 +31,7 @@ SEES_ALL: dict[str, Any] = {"sees_all": True}
 """Execution options of a statement that follows from a caller's act but is not its view."""
 
 OF_A_PROFILE = (Image, NoiseModel, NoiseModelActivation, Network, Job)
-OF_A_JOB = (Artifact, JobEvent, JobDependency, JobImage, Webhook)
+OF_A_JOB = (Artifact, JobEvent, JobDependency, JobImage, PartPlanes, Webhook)
 
 
 @dataclass(frozen=True)
