@@ -50,12 +50,12 @@ schemathesis.openapi.media_type("application/zip", st.builds(_noise_model, st.fl
 
 
 @schemathesis.hook
-def before_call(_: schemathesis.HookContext, case: schemathesis.Case, kwargs: dict[str, Any]) -> None:  # noqa: ARG001  # schemathesis's signature
+def before_call(_: schemathesis.HookContext, case: schemathesis.Case[Any], kwargs: dict[str, Any]) -> None:  # noqa: ARG001  # schemathesis's signature
     """Replace what is valid by what works; what is wrong with a request stays wrong.
 
     Ids that a body names exist then, an Idempotency-Key is new, and what is asked for is little work.
     """
-    key = (case.headers or {}).get("Idempotency-Key")
+    key = case.headers.get("Idempotency-Key") if case.headers else None
     if isinstance(key, str) and 0 < len(key) <= MAX_KEY_CHARACTERS:
         case.headers["Idempotency-Key"] = uuid.uuid4().hex
     if isinstance(case.body, dict):
