@@ -67,9 +67,20 @@ def list_noise_models(
 def activate(session: Session, noise_model: NoiseModel, now: datetime) -> None:
     if noise_model.profile_id is None:
         raise ConflictError("an anonymous noise model cannot be active: it has no acquisition profile")
+    # Whoever comes last counts, also if its clock is behind, or it had to wait here.
+    session.execute(
+        select(Profile.id).where(Profile.id == noise_model.profile_id).with_for_update(key_share=True)
+    )
+    last = session.scalar(
+        select(func.max(NoiseModelActivation.activated_at)).where(
+            NoiseModelActivation.profile_id == noise_model.profile_id
+        )
+    )
     session.add(
         NoiseModelActivation(
-            profile_id=noise_model.profile_id, noise_model_id=noise_model.id, activated_at=now
+            profile_id=noise_model.profile_id,
+            noise_model_id=noise_model.id,
+            activated_at=max(now, last) if last else now,
         )
     )
     session.flush()
