@@ -1,4 +1,4 @@
-"""How fast a large file is uploaded, beside `cp` and `sha256sum`; how much memory that takes of the server."""
+"""How fast a large file is uploaded, beside `cp` and `sha256sum`, and how much memory the server takes."""
 
 import subprocess
 import threading
