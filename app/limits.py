@@ -9,7 +9,6 @@ from limits.aio.storage import MemoryStorage, RedisStorage, Storage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from limits.errors import StorageError
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import problems
@@ -107,8 +106,7 @@ class BodyLimit:
             message = await receive()
             received_bytes += len(message.get("body", b""))
             if received_bytes > self._limit_bytes:
-                # The one exception that FastAPI lets pass while it reads a body.
-                raise HTTPException(problems.STATUS_OF[BodyTooLargeError], refusal.detail)
+                raise problems.RefusalError(refusal)
             return message
 
         await self._app(scope, receive_counted, send)

@@ -58,6 +58,14 @@ class Problem(BaseModel):
     """Names the request in the server's log."""
 
 
+class RefusalError(HTTPException):
+    """A domain error where FastAPI lets nothing but an HTTPException pass: while it reads a body."""
+
+    def __init__(self, error: errors.ClearScopeError) -> None:
+        super().__init__(STATUS_OF[type(error)], error.detail)
+        self.error = error
+
+
 def problem_response(
     status: HTTPStatus, code: str, detail: str, field_errors: list[dict[str, Any]] | None = None
 ) -> JSONResponse:
@@ -121,6 +129,8 @@ async def _validation_error(_: Request, error: Exception) -> JSONResponse:
 async def _http_error(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, HTTPException):
         raise error
+    if isinstance(error, RefusalError):
+        return answer(error.error)
     status = HTTPStatus(error.status_code)
     response = problem_response(status, status.phrase.lower().replace(" ", "-"), str(error.detail))
     response.headers.update(error.headers or {})

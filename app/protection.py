@@ -7,6 +7,7 @@ from fastapi.middleware.trustedhost import TrustedHostMiddleware
 from app.headers import SecurityHeaders, install_docs
 from app.limits import BodyLimit, RateLimits
 from app.security import Authentication, KeyRing, describe_keys
+from app.unread_bodies import UnreadBodies
 from models_store.identity import Clock
 from models_store.session import Database
 from models_store.settings import Settings
@@ -31,6 +32,7 @@ def protect(app: FastAPI, settings: Settings, database: Database, clock: Clock) 
         )
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=names_of(settings), www_redirect=False)
     app.add_middleware(SecurityHeaders, hsts_max_age_s=settings.hsts_max_age_s)
+    app.add_middleware(UnreadBodies)
     describe_keys(app, keys)
     install_docs(app)
 

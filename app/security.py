@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -148,14 +149,15 @@ class KeyRing:
             logger.warning("the last use of API key %s could not be recorded", key.prefix, exc_info=True)
 
     async def _any_key(self) -> bool:
+        return self._has_keys or await run_in_threadpool(self.any_key)
+
+    def any_key(self) -> bool:
+        """Tell whether a key was ever made; a yes is remembered for good, a no shortly."""
         if not self._has_keys and time.monotonic() > self._without_keys_until_s:
-            self._has_keys = await run_in_threadpool(self.look_for_keys)
+            with self.database.read() as session:
+                self._has_keys = api_keys.any_key(session)
             self._without_keys_until_s = time.monotonic() + MEMORY_S
         return self._has_keys
-
-    def look_for_keys(self) -> bool:
-        with self.database.read() as session:
-            return api_keys.any_key(session)
 
 
 class Authentication:
@@ -194,11 +196,16 @@ def describe_keys(app: FastAPI, keys: KeyRing) -> None:
 
     def openapi() -> dict[str, Any]:
         document = describe()
-        if keys.look_for_keys():
-            return document
-        return {**document, "paths": {path: _without_key(item) for path, item in document["paths"].items()}}
+        with suppress(OutageError):
+            if not keys.any_key():
+                return _without_keys(document)
+        return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's documentation has it
+
+
+def _without_keys(document: Mapping[str, Any]) -> dict[str, Any]:
+    return {**document, "paths": {path: _without_key(item) for path, item in document["paths"].items()}}
 
 
 def _without_key(item: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

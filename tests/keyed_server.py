@@ -1,6 +1,5 @@
 """A server with API keys, and clients that show them."""
 
-import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ def clearscope_keys(server: ServerProcess, *arguments: str, code: int = 0) -> st
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "COLUMNS": "200"},
+        env={**server._environment, "COLUMNS": "200"},
     )
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout if code == 0 else done.stderr
