@@ -26,7 +26,7 @@ def forget_part_planes(session: Session, *, ended_before: datetime) -> list[str]
     holders = select(part.parent_id).join(PartPlanes, PartPlanes.job_id == part.id).distinct()
     # Who retries such a job at this moment is let through: its planes stay.
     done = select(Job.id, Job.state).where(Job.id.in_(holders), _is_over(ended_before))
-    states = dict(session.execute(done.with_for_update(skip_locked=True)).tuples())
+    states = dict(session.execute(done.with_for_update(skip_locked=True)).tuples().all())
     parts = session.scalars(
         select(Job).join(PartPlanes, PartPlanes.job_id == Job.id).where(Job.parent_id.in_(states)).distinct()
     ).all()
