@@ -1,8 +1,10 @@
 """What Prometheus is told: by a server of requests and of all that is stored, by a worker of its attempts."""
 
 import re
+import sqlite3
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -88,7 +90,9 @@ def without_workers(tmp_path: Path, redis_service: Redis) -> Iterator[httpx.Clie
     server.stop()
 
 
-def test_queues_show_what_waits_and_for_how_long(without_workers: httpx.Client, noisy_tiff: Path) -> None:
+def test_queues_show_what_waits_and_for_how_long(
+    without_workers: httpx.Client, noisy_tiff: Path, tmp_path: Path
+) -> None:
     api = without_workers
     before = metrics(api.get("/metrics").text)
     assert value(before, "clearscope_queue_ready_jobs", queue="gpu") == 0
@@ -104,6 +108,10 @@ def test_queues_show_what_waits_and_for_how_long(without_workers: httpx.Client, 
     assert value(after, "clearscope_queue_oldest_ready_job_age_seconds", queue="gpu") > 0
     assert value(after, "clearscope_jobs", kind="denoise", state="queued") == 2
     assert value(after, "clearscope_workers") == 0
+    # What KEDA's PostgreSQL scaler is told to ask says the same.
+    (question,) = re.findall(r"```sql\n(.+?)```", OPERATIONS.read_text("utf-8"), re.DOTALL)
+    with closing(sqlite3.connect(tmp_path / "data" / "clearscope.db")) as database:
+        assert database.execute(question).fetchone() == (2,)
 
 
 def test_a_server_without_its_database_still_answers() -> None:
