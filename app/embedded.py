@@ -4,7 +4,7 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -24,6 +24,7 @@ from models_store.telemetry.traces import set_up_tracing
 from worker.device_watch import DeviceWatch
 from worker.ledger import Ledger
 from worker.metrics import WorkerMetrics
+from worker.rounds import go_round
 from worker.runner import Runner
 from worker.signs_of_life import SignsOfLife
 from worker.sweeper import Sweeper
@@ -47,7 +48,7 @@ class Wake:
 
 @dataclass(frozen=True)
 class EmbeddedWorker:
-    """Runs one job at a time in a thread of the server, each in a child process, and sweeps in another."""
+    """Runs one job at a time in a thread of the server, each in a child process, and sweeps in two others."""
 
     runner: Runner
     sweeper: Sweeper
@@ -58,7 +59,8 @@ class EmbeddedWorker:
         """Work while the block runs; at its end, hand the current job back."""
         threads = [
             threading.Thread(target=self._work, name="worker"),
-            threading.Thread(target=self._sweep, name="sweeper"),
+            self._rounds(self.sweeper.watch, "sweeper"),
+            self._rounds(self.sweeper.clear_away, "clearing away"),
         ]
         for thread in threads:
             thread.start()
@@ -83,14 +85,9 @@ class EmbeddedWorker:
             if not worked:
                 self.wake.event.wait(IDLE_WAIT_S)
 
-    def _sweep(self) -> None:
-        interval_s = self.sweeper.settings.sweep_interval_s
-        while not self.runner.stopping.is_set():
-            try:
-                self.sweeper.sweep()
-            except OutageError:
-                logger.exception("the sweeper tries again in %g s", interval_s)
-            self.runner.stopping.wait(interval_s)
+    def _rounds(self, action: Callable[[], None], name: str) -> threading.Thread:
+        stopping, interval_s = self.runner.stopping, self.sweeper.settings.sweep_interval_s
+        return threading.Thread(target=lambda: go_round(action, stopping, interval_s=interval_s), name=name)
 
 
 def create_embedded_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:

@@ -74,6 +74,9 @@ def broker_settings(settings: Settings) -> dict[str, Any]:
         # does. So a long job is announced once more; the claim finds it running, and nothing happens.
         "broker_transport_options": {
             "visibility_timeout": settings.visibility_timeout_s,
+            # Workers look for such notices this often (each of them; by default, every 100 s).
+            "unacked_restore_interval": min(10, settings.visibility_timeout_s),
+            "unacked_restore_throttle": 1,
             "socket_connect_timeout": CONNECT_TIMEOUT_S,
             # Notices on a connection that died without a word are given up, not waited for.
             "socket_timeout": ANSWER_TIMEOUT_S,
@@ -151,7 +154,10 @@ class Notices:
             return sent
         try:
             for job in ready:
-                self.celery.send_task(RUN_JOB, args=[job.job_id], queue=job.queue, retry=False)
+                # The job's id is the message's too: the logs of both sides name it.
+                self.celery.send_task(
+                    RUN_JOB, args=[job.job_id], task_id=job.job_id, queue=job.queue, retry=False
+                )
                 sent.append(job.job_id)
         except BROKER_FAILURES as error:
             self._silent_until_s = self.now_s() + SILENCE_AFTER_FAILURE_S

@@ -1,6 +1,7 @@
 """The sweeper's clock: Celery beat, whose tasks are carried out where it runs."""
 
 import signal
+import threading
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from models_store.identity import Clock, system_clock
 from models_store.notices import SWEEP, Notices, make_celery
 from models_store.session import Database
 from models_store.settings import Settings
+from worker.rounds import go_round
 from worker.sweeper import Sweeper
 from worker.tasks import register_sweep
 
@@ -37,14 +39,19 @@ def beat(settings: Settings, clock: Clock = system_clock) -> None:
     database = Database.of(settings)
     database.require_current()
     celery = make_celery(settings)
-    register_sweep(
-        celery, Sweeper(settings, database, Blobs.of(settings), clock, Notices(celery, database, clock))
-    )
+    sweeper = Sweeper(settings, database, Blobs.of(settings), clock, Notices(celery, database, clock))
+    register_sweep(celery, sweeper)
     interval_s = settings.sweep_interval_s
     celery.conf.beat_schedule = {
         "sweep": {"task": SWEEP, "schedule": Interval(timedelta(seconds=interval_s), app=celery)}
     }
     service = Service(celery, max_interval=interval_s, scheduler_cls=LocalScheduler)
+    stopping = threading.Event()
+    # Clearing away may take minutes; jobs are not left unwatched so long.
+    clearing = threading.Thread(
+        target=lambda: go_round(sweeper.clear_away, stopping, interval_s=interval_s), daemon=True
+    )
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    clearing.start()
     service.start()
-    database.dispose()
+    stopping.set()

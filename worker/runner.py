@@ -66,13 +66,14 @@ class Runner:
         """Run this job, unless it is not ready, another worker has it, or this one is to stop."""
         if not self.device.wait_until_usable(self.stopping):
             return False
+        job_processes()  # so that what takes long is done before a lease runs
         claim = self.ledger.claim(job_id)
         if claim is None:
+            logger.info("job %s: nothing to claim; it runs, has ended, or waits", job_id)
             return False
         self.busy.set()
         try:
             with observed(claim, self.metrics, self.tracing) as attempt:
-                logger.info("job %s: attempt %d", claim.job_id, claim.attempt)
                 self._attempt(claim, attempt)
         finally:
             self.busy.clear()

@@ -53,7 +53,7 @@ class Sweeper:
         """Delete what parts of predictions made, where it is assembled or nobody retried the job in time."""
         kept = timedelta(seconds=self.settings.checkpoints_kept_s)
         with self.database.write() as session:
-            keys = forget_part_planes(session, ended_before=store_time(session, self.clock) - kept)
+            keys = forget_part_planes(session, now=store_time(session, self.clock), kept=kept)
         self.blobs.delete(keys)
 
     def _recover_jobs(self) -> None:

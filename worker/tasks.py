@@ -20,8 +20,8 @@ def register_run_job(celery: Celery, runner: Runner) -> None:
 
 
 def register_sweep(celery: Celery, sweeper: Sweeper) -> None:
-    """Let beat sweep here."""
+    """Let beat watch over jobs here."""
 
     @celery.task(name=SWEEP, throws=(OutageError,))  # type: ignore[untyped-decorator]  # Celery is not typed
     def sweep() -> None:
-        sweeper.sweep()
+        sweeper.watch()
