@@ -45,14 +45,19 @@ def services(request: Request) -> Services:
     return found
 
 
-def _provided(request: Request) -> Services:
+# What never waits is `async`: FastAPI would hand plain functions to threads, which takes longer than they do.
+async def _provided(request: Request) -> Services:
     """Give everything, with the database as the caller sees it."""
     found = services(request)
     return replace(found, database=found.database.seen_by(caller_of(request).viewer))
 
 
+async def _who_asks(request: Request) -> Caller:
+    return caller_of(request)
+
+
 Provided = Annotated[Services, Depends(_provided)]
-WhoAsks = Annotated[Caller, Depends(caller_of)]
+WhoAsks = Annotated[Caller, Depends(_who_asks)]
 
 
 def _reading(provided: Provided) -> Iterator[Session]:
@@ -65,7 +70,7 @@ def _writing(provided: Provided) -> Iterator[Session]:
         yield session
 
 
-def _page(
+async def _page(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[
         str | None, Query(pattern=CURSOR_PATTERN, description="From the Link header of the previous page.")

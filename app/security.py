@@ -75,7 +75,7 @@ def caller_of(request: Request) -> Caller:
     return found
 
 
-def _authorize(
+async def _authorize(
     request: Request,
     needed: SecurityScopes,
     _: Annotated[HTTPAuthorizationCredentials | None, Security(SCHEME)],
