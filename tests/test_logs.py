@@ -4,10 +4,16 @@ import json
 import logging
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
+from fastapi.testclient import TestClient
 
+from app.embedded import Wake
+from app.main import create_app
+from models_store.blobs import Blobs
+from models_store.session import Database
 from models_store.settings import LogFormat, LogLevel, Settings
 from models_store.telemetry.logs import logging_context, redact, set_up_logging
 from tests.observed_facility import SECRET, Document, ObservedFacility, log_lines
@@ -117,3 +123,40 @@ def test_an_exception_is_part_of_its_line(log_format: LogFormat, capsys: pytest.
         (line,) = map(json.loads, written.splitlines())
         assert (line["error_type"], line["error"]) == ("ValueError", "at redis://***@redis")
         assert line["traceback"].startswith("ValueError")
+
+
+@pytest.mark.usefixtures("own_logging")
+def test_an_unexpected_error_is_logged_once_and_answered_with_the_request_id(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_up_logging(Settings(log_format=LogFormat.JSON))
+    database = Database(f"sqlite:///{tmp_path}/clearscope.db")
+    database.migrate()
+    app = create_app(
+        Settings(data_dir=tmp_path),
+        database=database,
+        blobs=Blobs(tmp_path.as_uri()),
+        dispatcher=Wake(),
+    )
+
+    @app.get("/broken")
+    def break_down() -> None:
+        raise RuntimeError("a defect")
+
+    with TestClient(app, base_url="http://localhost", raise_server_exceptions=False) as client:
+        response = client.get("/broken", headers={"X-Request-ID": "unlucky"})
+    database.dispose()
+    assert response.status_code == 500
+    assert response.headers["x-request-id"] == "unlucky"
+    assert response.json()["request_id"] == "unlucky"
+    assert "a defect" not in response.text
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    (error,) = [line for line in lines if line["level"] == "ERROR"]
+    assert (error["request_id"], error["error_type"], error["error"]) == (
+        "unlucky",
+        "RuntimeError",
+        "a defect",
+    )
+    assert "break_down" in error["traceback"]
+    (access,) = [line for line in lines if line["logger"] == "app.request_log"]
+    assert (access["request_id"], access["status"]) == ("unlucky", 500)

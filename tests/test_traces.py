@@ -1,5 +1,10 @@
 """One trace leads from the request that posts a job to the process that computes it."""
 
+import socket
+import threading
+
+from models_store.settings import Settings
+from models_store.telemetry.traces import set_up_tracing
 from tests.observed_facility import ObservedFacility, Span
 
 
@@ -41,3 +46,15 @@ def test_no_span_holds_a_secret_of_a_query(observed_facility: ObservedFacility) 
     listing = [span for span in observed_facility.spans if span.name == "GET /v1/jobs"]
     assert listing
     assert not [span for span in listing if "hunter2" in str(span.attributes)]
+
+
+def test_a_collector_that_never_answers_is_given_up() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        address = f"http://127.0.0.1:{mute.getsockname()[1]}"
+        tracing = set_up_tracing(Settings(otlp_endpoint=address), "test")
+        with tracing.span("nobody hears of it"):
+            pass
+        closing = threading.Thread(target=tracing.close, daemon=True)
+        closing.start()
+        closing.join(30)
+        assert not closing.is_alive()

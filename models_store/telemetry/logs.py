@@ -70,6 +70,7 @@ def set_up_logging(settings: Settings) -> None:
     for name in _LOGGERS_WITH_HANDLERS:
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [], True
+    logging.getLogger("uvicorn.error").addFilter(_is_first_word)
     for name in _TALKATIVE_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.captureWarnings(capture=True)
@@ -81,6 +82,11 @@ def _log_uncaught(kind: type[BaseException], error: BaseException, trace_back: T
         logger.critical("the process ends with an error", exc_info=(kind, error, trace_back))
     else:
         sys.__excepthook__(kind, error, trace_back)
+
+
+def _is_first_word(record: logging.LogRecord) -> bool:
+    """Leave out what uvicorn says of an error that the server has logged with its request already."""
+    return not record.getMessage().startswith("Exception in ASGI application")
 
 
 def _add_context(record: logging.LogRecord) -> bool:
