@@ -1,12 +1,13 @@
 """Planes that parts of predictions made, until they are assembled or nobody will ask for them any more."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, and_, delete, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from models_store.contracts.states import JobState
+from models_store.repositories.jobs import record_event
 from models_store.tables import Job, PartPlanes
 
 
@@ -17,22 +18,22 @@ def list_part_planes(session: Session, job_ids: Sequence[str]) -> list[PartPlane
     return sorted(rows, key=lambda row: order[row.job_id])
 
 
-def forget_part_planes(session: Session, *, ended_before: datetime) -> list[str]:
-    """Forget planes that are assembled, or whose job ended before this moment; give their blobs' keys.
+def forget_part_planes(session: Session, *, now: datetime, kept: timedelta) -> list[str]:
+    """Forget planes that are assembled, or whose job ended so long ago; give their blobs' keys.
 
     A retry computes the forgotten parts again.
     """
     part = aliased(Job)
     holders = select(part.parent_id).join(PartPlanes, PartPlanes.job_id == part.id).distinct()
     # Who retries such a job at this moment is let through: its planes stay.
-    done = select(Job.id, Job.state).where(Job.id.in_(holders), _is_over(ended_before))
+    done = select(Job.id, Job.state).where(Job.id.in_(holders), _is_over(now - kept))
     states = dict(session.execute(done.with_for_update(skip_locked=True)).tuples().all())
-    parts = session.scalars(
-        select(Job).join(PartPlanes, PartPlanes.job_id == Job.id).where(Job.parent_id.in_(states)).distinct()
-    ).all()
+    of_these = Job.parent_id.in_(states), Job.id.in_(select(PartPlanes.job_id))
+    parts = session.scalars(select(Job).where(*of_these)).all()
     for row in parts:
         if row.parent_id is not None and states[row.parent_id] is not JobState.SUCCEEDED:
-            row.state, row.status = JobState.CANCELLED, "its planes were not fetched and are deleted"
+            row.state, row.progress, row.status = JobState.CANCELLED, 0.0, "nobody retried the job in time"
+            record_event(session, row.id, "forgotten", now)
     forgotten = delete(PartPlanes).where(PartPlanes.job_id.in_([row.id for row in parts]))
     return list(session.scalars(forgotten.returning(PartPlanes.blob_key)))
 
