@@ -44,7 +44,7 @@ def create_job(
     return job
 
 
-def _job(  # noqa: PLR0913  # because a job has so many sides
+def _job(
     job_id: str,
     spec: StoredSpec,
     profile_id: str | None,
