@@ -149,7 +149,8 @@ def test_a_posted_prediction_is_divided_too(
     assert list(_digests(job)) == ["stack_denoised.tif"]
     content = api.get(job["result"]["artifacts"][0]["href"]).content
     denoised = tifffile.imread(io.BytesIO(content))
-    assert (denoised.shape, denoised.dtype) == ((PLANES, HEIGHT_PX, WIDTH_PX), np.uint16)
+    assert denoised.shape == (PLANES, HEIGHT_PX, WIDTH_PX)
+    assert denoised.dtype == np.uint16
     assert set(_claims(api, job).values()) == {1}
     assert len(_claims(api, job)) == 6
     _wait_until_no_planes_are_kept(server, _claims(api, job))
@@ -159,14 +160,15 @@ def test_what_only_the_planner_makes_cannot_be_posted(
     api: httpx.Client, network_id: str, stack_tiff: Path
 ) -> None:
     common = {"image_ids": [upload(api, stack_tiff)], "network": network_id}
-    for kind, more in [
+    specs: list[tuple[str, Document]] = [
         ("choose_estimate", {"refit_noise_model": False, "seed": 0}),
         (
             "predict_part",
             {"first_plane": 0, "planes": 1, "outputs": ["denoised"], "choice": {"job": "job_1"}},
         ),
         ("assemble", {"parts": [{"job": "job_1"}], "output_dtype": "same"}),
-    ]:
+    ]
+    for kind, more in specs:
         response = api.post("/v1/jobs", json={"kind": kind, **common, **more})
         assert response.status_code == 422
         assert "denoise" in response.json()["detail"]

@@ -27,7 +27,7 @@ def forget_part_planes(session: Session, *, now: datetime, kept: timedelta) -> l
     holders = select(part.parent_id).join(PartPlanes, PartPlanes.job_id == part.id).distinct()
     # Who retries such a job at this moment is let through: its planes stay.
     done = select(Job.id, Job.state).where(Job.id.in_(holders), _is_over(now - kept))
-    states = dict(session.execute(done.with_for_update(skip_locked=True)).tuples().all())
+    states = dict(session.execute(done.with_for_update(skip_locked=True)).all())
     of_these = Job.parent_id.in_(states), Job.id.in_(select(PartPlanes.job_id))
     parts = session.scalars(select(Job).where(*of_these)).all()
     for row in parts:
