@@ -149,7 +149,9 @@ class KeyRing:
             logger.warning("the last use of API key %s could not be recorded", key.prefix, exc_info=True)
 
     async def _any_key(self) -> bool:
-        return self._has_keys or await run_in_threadpool(self.any_key)
+        if self._has_keys or time.monotonic() <= self._without_keys_until_s:
+            return self._has_keys
+        return await run_in_threadpool(self.any_key)
 
     def any_key(self) -> bool:
         """Tell whether a key was ever made; a yes is remembered for good, a no shortly."""

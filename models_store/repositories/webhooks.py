@@ -62,7 +62,7 @@ def take_due(session: Session, now: datetime, *, first_wait: timedelta, limit: i
         .with_for_update(of=Webhook, skip_locked=True)
     )
     notices = []
-    for webhook, job in session.execute(query).tuples():
+    for webhook, job in session.execute(query):
         webhook.attempts += 1
         wait = min(first_wait * 4 ** (webhook.attempts - 1), LONGEST_WAIT)
         webhook.next_attempt_at = now + wait if webhook.attempts < MOST_ATTEMPTS else None
