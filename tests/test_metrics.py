@@ -75,6 +75,13 @@ def test_a_worker_tells_of_its_attempts(observed_facility: ObservedFacility, noi
     assert value(found, "process_resident_memory_bytes") > 0
 
 
+def test_a_server_with_a_worker_inside_tells_of_both(api: httpx.Client) -> None:
+    found = metrics(api.get("/metrics").text)
+    assert value(found, "clearscope_job_attempts_in_progress") == 0
+    assert value(found, "clearscope_http_requests_in_progress") == 1
+    assert "clearscope_job_attempt_duration_seconds" in found
+
+
 @pytest.fixture
 def without_workers(tmp_path: Path, redis_service: Redis) -> Iterator[httpx.Client]:
     """A server whose workers have not been started yet."""
