@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import load, published, quality, speed, upload
+from benchmarks import load, published, quality, speed, store, upload
 from benchmarks.fields import fields
 from worker.compiled import keep_compiled_programs
 from worker.engine.presets import PRESETS
@@ -15,7 +15,7 @@ from worker.engine.presets import PRESETS
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    every = ["speed", "quality", "upload", "load"]
+    every = ["speed", "quality", "upload", "load", "store"]
     parser.add_argument("what", nargs="*", choices=[[], *every], help="default: all")
     parser.add_argument("--preset", choices=list(PRESETS), default="fast")
     parser.add_argument("--field", help="only fields whose name contains this")
@@ -29,6 +29,10 @@ def main() -> None:
         console.print(upload.table(upload.measure(int(arguments.upload_gib * upload.GIBIBYTE))))
     if "load" in what:
         console.print(load.table(load.measure(arguments.load_seconds)))
+    if "store" in what:
+        for name, timed in store.measure():
+            console.print(store.plans(name, timed), markup=False, highlight=False)
+            console.print(store.table(name, timed))
     if "speed" in what:
         console.print(speed_table())
     if "quality" in what:

@@ -216,6 +216,12 @@ class Network(Listed):
     profile: Mapped[Profile | None] = relationship(lazy="joined")
 
 
+def _of_stages(name: str) -> Index:
+    """Make an index of stages alone: SQLite would take one of all jobs for lists of what has no parent."""
+    stages = text("parent_id IS NOT NULL")
+    return Index(name, "parent_id", "position", postgresql_where=stages, sqlite_where=stages)
+
+
 def _listed(name: str, *columns: str) -> Index:
     """Make an index of the jobs that users posted, newest first; many more are stages of these."""
     posted = text("parent_id IS NULL")
@@ -228,7 +234,7 @@ class Job(Listed):
     __tablename__ = "job"
     __table_args__ = (
         Index("ix_job_ready", "state", "queue", "composite", "created_at", "position"),
-        Index(None, "parent_id", "position"),
+        _of_stages("ix_job_stages"),
         _listed("ix_job_listed"),
         _listed("ix_job_listed_by_state", "state"),
         _listed("ix_job_listed_by_kind", "kind"),

@@ -23,6 +23,11 @@ BLOB_KEYS = [
 def upgrade() -> None:
     op.drop_index("ix_job_state_job_queue_job_created_at", "job")
     op.drop_index("ix_job_created_at_job_id", "job")
+    op.drop_index("ix_job_parent_id_job_position", "job")
+    stages = sa.text("parent_id IS NOT NULL")
+    op.create_index(
+        "ix_job_stages", "job", ["parent_id", "position"], postgresql_where=stages, sqlite_where=stages
+    )
     op.create_index("ix_job_ready", "job", ["state", "queue", "composite", "created_at", "position"])
     posted = sa.text("parent_id IS NULL")
     for name, columns in LISTED.items():
@@ -39,5 +44,7 @@ def downgrade() -> None:
     for name in reversed(LISTED):
         op.drop_index(name, "job")
     op.drop_index("ix_job_ready", "job")
+    op.drop_index("ix_job_stages", "job")
+    op.create_index("ix_job_parent_id_job_position", "job", ["parent_id", "position"])
     op.create_index("ix_job_created_at_job_id", "job", ["created_at", "id"])
     op.create_index("ix_job_state_job_queue_job_created_at", "job", ["state", "queue", "created_at"])
