@@ -37,9 +37,10 @@ def create_job(
     spec: StoredSpec,
     profile_id: str | None,
     now: datetime,
+    within: Position | None = None,
     steps: Sequence[PlanStep] = (),
 ) -> Job:
-    job = _job(job_id, spec, profile_id, now, steps=steps)
+    job = _job(job_id, spec, profile_id, now, within=within, steps=steps)
     _insert(session, [(job, spec)], now)
     return job
 
