@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, case, exists, select, update
@@ -251,6 +252,7 @@ def require_obtainable(job: Job) -> None:
         )
 
 
+@cache
 def is_ready() -> ColumnElement[bool]:
     """Queued, and all that it needs is there."""
     """Say of a job that a worker may take it: it is queued, and what it needs has succeeded."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session, selectinload
 from sqlalchemy.orm.attributes import set_committed_value
 
@@ -16,7 +16,7 @@ from models_store.errors import NotFoundError
 from models_store.prediction_plan import Plan
 from models_store.repositories import webhooks
 from models_store.repositories.pages import Page, PageRequest, fetch_page
-from models_store.tables import Artifact, Job, JobDependency, JobEvent, JobImage
+from models_store.tables import Artifact, Base, Job, JobDependency, JobEvent, JobImage
 from models_store.telemetry.traces import current_trace
 
 
@@ -86,14 +86,18 @@ def _insert(session: Session, jobs: Sequence[tuple[Job, StoredSpec]], now: datet
     """Insert jobs and what belongs to them, each table at once."""
     session.add_all(job for job, _ in jobs)
     session.flush()
-    for job, spec in jobs:
+    for job, _ in jobs:
         set_committed_value(job, "stages", [other for other, _ in jobs if other.parent_id == job.id])
-        session.add_all(JobImage(job_id=job.id, image_id=image_id) for image_id in spec.image_ids)
-        session.add_all(
-            JobDependency(job_id=job.id, depends_on_id=needed) for needed in sorted(dependencies(spec))
-        )
-        record_event(session, job.id, "queued", now)
-    session.flush()
+    rows: dict[type[Base], list[dict[str, Any]]] = {
+        JobImage: [{"job_id": job.id, "image_id": each} for job, spec in jobs for each in spec.image_ids],
+        JobDependency: [
+            {"job_id": job.id, "depends_on_id": each} for job, spec in jobs for each in dependencies(spec)
+        ],
+        JobEvent: [{"job_id": job.id, "at": now, "kind": "queued", "detail": {}} for job, _ in jobs],
+    }
+    for table, values in rows.items():
+        if values:
+            session.execute(insert(table), values)
 
 
 def create_composite_job(
