@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import load, published, quality, speed, store, upload
+from benchmarks import fan_out, load, published, quality, speed, store, upload
 from benchmarks.fields import fields
 from worker.compiled import keep_compiled_programs
 from worker.engine.presets import PRESETS
@@ -15,7 +15,7 @@ from worker.engine.presets import PRESETS
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    every = ["speed", "quality", "upload", "load", "store"]
+    every = ["speed", "quality", "upload", "load", "store", "fan-out"]
     parser.add_argument("what", nargs="*", choices=[[], *every], help="default: all")
     parser.add_argument("--preset", choices=list(PRESETS), default="fast")
     parser.add_argument("--field", help="only fields whose name contains this")
@@ -33,6 +33,8 @@ def main() -> None:
         for name, timed in store.measure():
             console.print(store.plans(name, timed), markup=False, highlight=False)
             console.print(store.table(name, timed))
+    if "fan-out" in what:
+        console.print(fan_out.table(fan_out.measure()))
     if "speed" in what:
         console.print(speed_table())
     if "quality" in what:
