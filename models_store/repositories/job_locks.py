@@ -52,8 +52,9 @@ def hold_needed(session: Session, job_ids: Collection[str]) -> None:
 
     A job that ends looks for those that wait for it; one that is only being posted would not be found.
     """
-    query = select(Job.id).where(Job.id.in_(job_ids)).order_by(*AGE).with_for_update(read=True)
-    session.execute(query, execution_options=SEES_ALL)
+    if job_ids:
+        query = select(Job.id).where(Job.id.in_(job_ids)).order_by(*AGE).with_for_update(read=True)
+        session.execute(query, execution_options=SEES_ALL)
 
 
 def _lock(session: Session, which: ColumnElement[bool]) -> None:
