@@ -10,14 +10,14 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from app.request_log import REQUEST_ID_HEADER
 from models_store import errors
-from models_store.outages import FULL_DETAIL, is_full
+from models_store.full_disk import FULL_DETAIL, is_full
 from models_store.telemetry.logs import current_field, logging_context
 
 logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+REQUEST_ID_HEADER = "X-Request-ID"
 
 STATUS_OF: dict[type[errors.ClearScopeError], HTTPStatus] = {
     errors.NotFoundError: HTTPStatus.NOT_FOUND,

@@ -1,6 +1,5 @@
 """Failures of database, blob store and disk as domain errors: whoever meets one comes again later."""
 
-import errno
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,11 +9,10 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from models_store.errors import OutageError, StorageFullError, UnavailableError
+from models_store.full_disk import FULL_DETAIL, FULL_DISK, is_full
 
-FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 # PostgreSQL's disk_full.
 FULL_DATABASE = "53100"
-FULL_DETAIL = "the server's storage is full; nothing was kept of this request, send it again later"
 DATABASE_DETAIL = "the database does not answer; send the request again later"
 BLOBS_DETAIL = "the blob store does not answer; send the request again later"
 # What SQLite reports of its surroundings; its other errors are ours.
@@ -52,11 +50,6 @@ def blob_outages() -> Iterator[None]:
         raise
     except (ObstoreError, OSError) as error:
         raise _blob_outage(error) from error
-
-
-def is_full(error: OSError) -> bool:
-    """Tell whether a disk, or a quota on it, is used up."""
-    return error.errno in FULL_DISK
 
 
 def _database_outage(error: DBAPIError | PoolTimeoutError) -> OutageError | None:

@@ -7,7 +7,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from models_store.errors import ClearScopeError, ImageTooLargeError
+from models_store.errors import ClearScopeError, ImageTooLargeError, StorageFullError
+from models_store.full_disk import FULL_DETAIL, is_full
 from models_store.image_files.content import check_content
 from models_store.image_files.header import ImageLimits
 from models_store.image_files.planes import open_planes
@@ -39,6 +40,10 @@ def answer(path: Path, limits: ImageLimits, preview_to: Path | None) -> dict[str
             header = planes.header
     except ClearScopeError as refusal:
         return {"code": refusal.code, "detail": refusal.detail}
+    except OSError as error:
+        if not is_full(error):
+            raise
+        return {"code": StorageFullError.code, "detail": FULL_DETAIL}
     except MemoryError:
         return {
             "code": ImageTooLargeError.code,
