@@ -44,7 +44,6 @@ def create(  # noqa: PLR0913, PLR0917  # one parameter for each of the command's
     """Make a key and print it. It is shown this once: the database keeps only a digest."""
     now = system_clock()
     database = _database(data_dir)
-    database.migrate()
     with database.write() as session:
         key, token = api_keys.create_key(
             session,
@@ -66,7 +65,6 @@ def list_keys(data_dir: DataDirOption = None) -> None:
     """List all keys, also those that are no longer valid."""
     table = Table("prefix", "name", "scopes", "microscopes", "state", "last used")
     database = _database(data_dir)
-    database.migrate()
     now = system_clock()
     with database.read() as session:
         for key in api_keys.list_keys(session):
@@ -84,7 +82,6 @@ def revoke(
 ) -> None:
     """Make a key invalid, for good."""
     database = _database(data_dir)
-    database.migrate()
     with database.write() as session:
         revoked = api_keys.revoke_key(session, key, system_clock())
         said = f"key {revoked.prefix} of {revoked.name} is revoked"
@@ -106,8 +103,7 @@ def _has_keys(settings: Settings) -> bool:
     address = make_url(settings.resolved_database_url)
     if address.get_backend_name() == "sqlite" and not Path(address.database or "").exists():
         return False
-    database = Database.of(settings)
-    database.migrate()
+    database = _open(settings)
     with database.read() as session:
         found = api_keys.any_key(session)
     database.dispose()
@@ -115,7 +111,17 @@ def _has_keys(settings: Settings) -> bool:
 
 
 def _database(data_dir: Path | None) -> Database:
-    return Database.of(Settings() if data_dir is None else Settings(data_dir=data_dir))
+    return _open(Settings() if data_dir is None else Settings(data_dir=data_dir))
+
+
+def _open(settings: Settings) -> Database:
+    """Open the database; one that several servers share is migrated by `clearscope migrate` only."""
+    database = Database.of(settings)
+    if settings.broker_url:
+        database.require_current()
+    else:
+        database.migrate()
+    return database
 
 
 def _state(key: ApiKey, now: datetime) -> str:

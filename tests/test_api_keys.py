@@ -61,6 +61,11 @@ def test_as_soon_as_there_is_a_key_every_request_needs_one(tmp_path: Path) -> No
         server.stop()
 
 
+def test_keys_do_not_migrate_a_database_that_servers_share(tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path / "data", broker_url="redis://127.0.0.1:9/0")
+    assert "clearscope migrate" in clearscope_keys(server, "create", "early", code=1)
+
+
 def test_a_server_with_keys_may_listen_to_everyone(tmp_path: Path) -> None:
     server = ServerProcess(tmp_path / "data", host="0.0.0.0")  # noqa: S104  # that is the point
     make_key(server, "facility")

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.keyed_server import client, make_key, problem
+from tests.keyed_server import client, make_key, migrate, problem
 from tests.server_process import ServerProcess
 from tests.services import Postgres, Redis
 from tests.test_api_jobs import upload
@@ -26,6 +26,7 @@ def facility(
         database_url=postgres_service.create_database("limits"),
         broker_url=redis_service.url,
     )
+    migrate(process)
     make_key(process, "unlimited", "--scope", "admin")
     process.start()
     yield process

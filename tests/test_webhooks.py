@@ -23,7 +23,7 @@ from models_store.repositories.webhooks import MOST_ATTEMPTS
 from models_store.session import Database
 from models_store.settings import Settings
 from models_store.tables import Webhook
-from tests.keyed_server import client, make_key, problem
+from tests.keyed_server import client, make_key, migrate, problem
 from tests.server_process import ServerProcess
 from tests.services import Redis
 from tests.test_api_jobs import TINY, upload
@@ -198,6 +198,7 @@ def unswept(tmp_path_factory: pytest.TempPathFactory, redis_service: Redis) -> I
         webhook_secret=SECRET,
         webhook_allowed_networks=LOOPBACK,
     )
+    migrate(process)
     process.token = make_key(process, "all", "--scope", "admin")  # type: ignore[attr-defined]  # for the tests here
     process.start()
     yield process
