@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Self
 
 import httpx
 import numpy as np
@@ -84,12 +85,18 @@ class SoakedFacility(Facility):
 class User:
     """Posts jobs, cancels and retries some, and asks again wherever an answer was lost."""
 
-    def __init__(self, url: str, chance: random.Random) -> None:
+    def __init__(self, url: str, seed: int) -> None:
         self.api = httpx.Client(base_url=url, timeout=30)
-        self.chance = chance
+        self.chance = random.Random(seed)  # noqa: S311  # nothing secret
         self.jobs: list[str] = []
         self.images: list[str] = []
         self.cancelled: set[str] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.api.close()
 
     def upload(self, number: int) -> None:
         planes = np.random.default_rng(number).poisson(50, (4, 32, 32)).astype(np.uint16)
@@ -183,7 +190,23 @@ def soaked(
 
 def soak(facility: SoakedFacility, jobs: int) -> None:
     seed = int(os.environ.get("SOAK_SEED", "1"))
-    user, watcher = (User(facility.server.url, random.Random(seed)) for _ in range(2))  # noqa: S311  # nothing secret
+    with User(facility.server.url, seed) as user, User(facility.server.url, seed) as watcher:
+        _survive(facility, user, watcher, jobs, seed)
+        _check_histories(user)
+        _check_digests(user)
+    database = Database(facility.environment["CLEARSCOPE_DATABASE_URL"])
+    blobs = Blobs.of(Settings(blob_url=facility.environment["CLEARSCOPE_BLOB_URL"]))
+    _check_rows(database, jobs)
+    deadline_s = time.monotonic() + CLEARED_AWAY_WITHIN_S
+    while (found := set(blobs.keys(""))) != (known := _referenced(database)) or _planes_of_parts(database):
+        assert known <= found, f"lost: {known - found}"
+        assert time.monotonic() < deadline_s, f"orphans: {found - known}"
+        time.sleep(2)
+    database.dispose()
+
+
+def _survive(facility: SoakedFacility, user: User, watcher: User, jobs: int, seed: int) -> None:
+    """Let disasters happen until all jobs have ended."""
     disasters = random.Random(seed + 1)  # noqa: S311  # nothing secret
     deadline_s = time.monotonic() + 300 + jobs * PATIENCE_PER_JOB_S
     with ThreadPoolExecutor(1) as pool:
@@ -193,17 +216,6 @@ def soak(facility: SoakedFacility, jobs: int) -> None:
             time.sleep(disasters.uniform(2, 15))
             facility.suffer(disasters)
         working.result()
-    _check_histories(user)
-    _check_digests(user)
-    database = Database(f"{facility.environment['CLEARSCOPE_DATABASE_URL']}")
-    blobs = Blobs.of(Settings(blob_url=facility.environment["CLEARSCOPE_BLOB_URL"]))
-    _check_rows(database, jobs)
-    deadline_s = time.monotonic() + CLEARED_AWAY_WITHIN_S
-    while (found := set(blobs.keys(""))) != (known := _referenced(database)) or _planes_of_parts(database):
-        assert known <= found, f"lost: {known - found}"
-        assert time.monotonic() < deadline_s, f"orphans: {found - known}"
-        time.sleep(2)
-    database.dispose()
 
 
 def _all_ended(working: Future[None], user: User, watcher: User) -> bool:
