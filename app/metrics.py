@@ -17,11 +17,16 @@ class Exchange:
     method: str
     path: str
     route: str = OTHER
-    """The template of the path: a label must not have as many values as there are ids."""
+    """The template of the path: a label must not have as many values as there are ids.
+
+    `other` is what has no route, or was refused before one was looked for.
+    """
     status: int = 500
     seconds: float = 0.0
     received_bytes: int = 0
     sent_bytes: int = 0
+    key_id: str | None = None
+    """Whose request it was."""
 
 
 class HttpMetrics:

@@ -142,7 +142,7 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
 def _documented_methods(request: Request) -> list[str]:
     """Give all methods of a resource: they are spread over several routes, each of which knows its own."""
     # A route's path lacks the prefix of the router that it was included in.
-    path = getattr(request.scope.get("route"), "path", None)
+    path: str = getattr(request.scope.get("route"), "path", "")
     documented: dict[str, dict[str, Any]] = request.app.openapi()["paths"] if path else {}
     return sorted(method.upper() for each in documented if each.endswith(path) for method in documented[each])
 

@@ -28,7 +28,9 @@ def protect(app: FastAPI, settings: Settings, database: Database, clock: Clock) 
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Range"],
-            expose_headers=["ETag", "Link", "Location", "RateLimit", "RateLimit-Policy", "Retry-After"],
+            expose_headers=[
+                *("ETag", "Link", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID")
+            ],
         )
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=names_of(settings), www_redirect=False)
     app.add_middleware(SecurityHeaders, hsts_max_age_s=settings.hsts_max_age_s)

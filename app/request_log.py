@@ -10,11 +10,12 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.metrics import Exchange, HttpMetrics
+from app.problems import REQUEST_ID_HEADER
+from app.security import Caller
 from models_store.telemetry.logs import logging_context
 
 logger = logging.getLogger(__name__)
 
-REQUEST_ID_HEADER = "X-Request-ID"
 # What others give may land in files and terminals.
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 # Asked every few seconds by machines.
@@ -61,6 +62,8 @@ class RequestLog:
                 await self._app(scope, receive_counted, send_counted)
             finally:
                 exchange.route = self._templates.get(scope.get("endpoint"), exchange.route)
+                caller = scope["state"].get("caller")
+                exchange.key_id = caller.viewer.key_id if isinstance(caller, Caller) else None
                 self._metrics.end(exchange)
                 _log(exchange)
 
@@ -86,6 +89,7 @@ def _log(exchange: Exchange) -> None:
             "path": exchange.path,
             "route": exchange.route,
             "status": exchange.status,
+            "key_id": exchange.key_id,
             "duration_ms": duration_ms,
             "received_bytes": exchange.received_bytes,
             "sent_bytes": exchange.sent_bytes,

@@ -16,7 +16,9 @@ from models_store.blobs import Blobs
 from models_store.session import Database
 from models_store.settings import LogFormat, LogLevel, Settings
 from models_store.telemetry.logs import logging_context, redact, set_up_logging
+from tests.keyed_server import client, make_key
 from tests.observed_facility import SECRET, Document, ObservedFacility, log_lines
+from tests.server_process import ServerProcess
 
 
 def access_lines(facility: ObservedFacility) -> list[Document]:
@@ -160,3 +162,16 @@ def test_an_unexpected_error_is_logged_once_and_answered_with_the_request_id(
     assert "break_down" in error["traceback"]
     (access,) = [line for line in lines if line["logger"] == "app.request_log"]
     assert (access["request_id"], access["status"]) == ("unlucky", 500)
+
+
+def test_the_log_says_whose_request_it_was_without_the_key(tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path / "data", log_format="json")
+    key = make_key(server, "reader", "--scope", "read")
+    server.start()
+    with client(server, key) as known, client(server) as unknown:
+        assert known.get("/v1/images").status_code == 200
+        assert unknown.get("/v1/images").status_code == 401
+    server.stop()
+    lines = [line for line in log_lines(server.log) if line.get("path") == "/v1/images"]
+    assert {line["status"]: str(line["key_id"])[:4] for line in lines} == {200: "key_", 401: "None"}
+    assert key not in server.log.read_text("utf-8")
