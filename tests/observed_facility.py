@@ -172,15 +172,21 @@ class ObservedFacility:
         self.spans = collector.spans
         self.server_log, self.worker_log = server.log, worker.log
 
+    def stage(self, name: str) -> str:
+        """The id of a stage of the job that succeeded."""
+        (job_id,) = (stage["id"] for stage in self.job["stages"] if stage["stage"] == name)
+        return str(job_id)
+
     def _have_jobs_done(self, server: ServerProcess, image: Path) -> None:
         with httpx.Client(base_url=server.url, timeout=60) as api:
             good, broken = upload(api, image), upload(api, image)
             (self.data_dir / "blobs" / "images" / broken / "content").unlink()
-            spec = {"kind": "train", "method": "n2v", "budget": TINY}
+            spec = {"kind": "denoise", "budget": TINY}
+            failing_spec = {"kind": "train", "method": "n2v", "budget": TINY}
             api.get("/v1/jobs", params={"token": SECRET}, headers={"Authorization": f"Bearer {SECRET}"})
             headers = {"X-Request-ID": "good-job"}
             posted = api.post("/v1/jobs", json=spec | {"image_ids": [good]}, headers=headers)
             assert posted.status_code == 202, posted.text
-            failing = api.post("/v1/jobs", json=spec | {"image_ids": [broken]})
+            failing = api.post("/v1/jobs", json=failing_spec | {"image_ids": [broken]})
             self.job = wait_for_end(api, posted.json()["id"])
             self.failed_job = wait_for_end(api, failing.json()["id"])

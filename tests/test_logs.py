@@ -50,7 +50,7 @@ def test_requests_of_machines_are_no_noise(observed_facility: ObservedFacility) 
 
 
 def test_lines_of_an_attempt_name_job_attempt_and_worker(observed_facility: ObservedFacility) -> None:
-    job_id = observed_facility.job["id"]
+    job_id = observed_facility.stage("n2v")
     lines = [line for line in log_lines(observed_facility.worker_log) if line.get("job_id") == job_id]
     assert lines
     for line in lines:

@@ -50,7 +50,8 @@ def test_no_label_holds_an_id(observed_facility: ObservedFacility) -> None:
 
 def test_jobs_are_counted_by_kind_and_state(observed_facility: ObservedFacility) -> None:
     found = observed_facility.server_metrics
-    assert value(found, "clearscope_jobs", kind="train", state="succeeded") == 1
+    assert value(found, "clearscope_jobs", kind="denoise", state="succeeded") == 1
+    assert value(found, "clearscope_jobs", kind="train", state="succeeded") == 2
     assert value(found, "clearscope_jobs", kind="train", state="failed") == 1
 
 
@@ -64,8 +65,14 @@ def test_the_server_tells_of_workers_elsewhere(observed_facility: ObservedFacili
 def test_a_worker_tells_of_its_attempts(observed_facility: ObservedFacility, noisy_tiff: Path) -> None:
     found = observed_facility.worker_metrics
     name = "clearscope_job_attempt_duration_seconds"
-    for outcome in ("succeeded", "failed"):
-        labels = {"kind": "train", "stage": "train", "outcome": outcome}
+    for kind, stage, outcome in (
+        ("train", "n2v", "succeeded"),
+        ("bootstrap_noise_model", "noise_model", "succeeded"),
+        ("train", "pn2v", "succeeded"),
+        ("predict", "predict", "succeeded"),
+        ("train", "train", "failed"),
+    ):
+        labels = {"kind": kind, "stage": stage, "outcome": outcome}
         assert value(found, f"{name}_count", **labels) == 1
         assert value(found, f"{name}_sum", **labels) > 0
     assert value(found, "clearscope_job_failures_total", kind="train", code="not-found") == 1

@@ -19,17 +19,17 @@ def test_one_trace_goes_from_the_request_through_the_broker_to_the_work(
     observed_facility: ObservedFacility,
 ) -> None:
     spans = observed_facility.spans
-    job_id = observed_facility.job["id"]
-    attempt = only(spans, "attempt train", job_id=job_id)
-    request = next(span for span in spans if span.id == attempt.parent_id)
-    assert (request.service, request.name) == ("clearscope", "POST /v1/jobs")
-    assert attempt.service == "clearscope-worker"
-    assert attempt.attributes["clearscope.outcome"] == "succeeded"
-    in_trace = [span for span in spans if span.trace_id == request.trace_id]
-    computing = only(in_trace, "compute train")
-    assert computing.parent_id == attempt.id
-    of_child = {span.name for span in in_trace if span.parent_id == computing.id}
-    assert {"read blob", "write blob"} <= of_child
+    stages = {"n2v": "train", "noise_model": "bootstrap_noise_model", "pn2v": "train", "predict": "predict"}
+    for stage, kind in stages.items():
+        attempt = only(spans, f"attempt {kind}", job_id=observed_facility.stage(stage), stage=stage)
+        request = next(span for span in spans if span.id == attempt.parent_id)
+        assert (request.service, request.name) == ("clearscope", "POST /v1/jobs")
+        assert attempt.service == "clearscope-worker"
+        assert attempt.attributes["clearscope.outcome"] == "succeeded"
+        computing = only([span for span in spans if span.parent_id == attempt.id], f"compute {kind}")
+        within = [span for span in spans if span.parent_id == computing.id]
+        assert "read blob" in {span.name for span in within}
+        assert {request.trace_id} == {span.trace_id for span in (attempt, computing, *within)}
 
 
 def test_an_attempt_that_fails_says_so(observed_facility: ObservedFacility) -> None:
