@@ -72,7 +72,7 @@ def clock_ahead(offset: str) -> dict[str, str]:
     library = subprocess.run(
         ["faketime", "-f", "+0s", "printenv", "LD_PRELOAD"], check=True, capture_output=True, text=True
     )
-    return {"LD_PRELOAD": library.stdout.strip(), "FAKETIME": offset, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    return {"LD_PRELOAD": library.stdout.strip(), "FAKETIME": offset}
 
 
 class Facility:

@@ -30,6 +30,8 @@ class Interval(schedule):  # type: ignore[misc]  # Celery is not typed
 class LocalScheduler(Scheduler):  # type: ignore[misc]  # Celery is not typed
     """Carries out what is due itself: sweeping waits behind no job, and goes on while Redis is away."""
 
+    producer = None  # it would wait for Redis
+
     def apply_async(self, entry: Any, *_: Any, **__: Any) -> Any:  # noqa: ANN401  # Celery is not typed
         return self.app.tasks[entry.task].apply()
 
