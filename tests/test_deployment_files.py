@@ -105,6 +105,9 @@ def test_services_wait_for_what_they_need_and_are_bounded() -> None:
         for volume in service.get("volumes", []):
             source = volume["source"] if isinstance(volume, dict) else volume.split(":")[0]
             assert source in described["volumes"] or (ROOT / source).is_file(), (name, source)
+        # Compose writes what is no file into the container, and refuses where that is read-only.
+        written = service.get("secrets") or service.get("configs")
+        assert not (written and service.get("read_only")), name
     ours = [service for service in services.values() if "build" in service]
     assert len(ours) == 6
     assert all(service["read_only"] and service["cap_drop"] == ["ALL"] for service in ours)
