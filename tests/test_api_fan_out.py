@@ -10,9 +10,16 @@ import httpx
 import numpy as np
 import pytest
 import tifffile
+import torch
+from rich.console import Console
 
+from app.progress import STAGE_TITLES, show_job, stage_bars
+from models_store.contracts.jobs import TrainingBudget
+from models_store.contracts.states import Preset
 from tests.server_process import ServerProcess
 from tests.test_api_jobs import TINY, Document, ended, post, run, upload, wait_until
+from worker.jobs.inputs import preset_with
+from worker.local import DenoiseOptions, denoise_file
 
 PLANES, HEIGHT_PX, WIDTH_PX = 40, 40, 32
 PART_PIXELS = 10 * HEIGHT_PX * WIDTH_PX
@@ -112,12 +119,20 @@ def test_a_divided_prediction_gives_the_same_files_as_an_undivided_one(
     assert [stage["stage"] for stage in queued["stages"]] == ["n2v", "noise_model", "pn2v", "predict"]
     assert _prediction(queued)["parts"] == {"done": 0, "total": 6}
     seen: list[float] = []
+    log = io.StringIO()
+    with stage_bars(Console(file=log, width=200)) as show:
+        show_stages = show_job(show)
 
-    def ended_at_last(job: Document) -> bool:
-        seen.append(job["progress"])
-        return ended(job)
+        def ended_at_last(job: Document) -> bool:
+            seen.append(job["progress"])
+            show_stages(job)
+            return ended(job)
 
-    divided = wait_until(api, queued["id"], ended_at_last)
+        divided = wait_until(api, queued["id"], ended_at_last)
+    shown = log.getvalue().splitlines()
+    assert [line for line in shown if line.startswith("Prediction: 100 %")] == ["Prediction: 100 %, done"]
+    assert {line.partition(":")[0] for line in shown} <= set(STAGE_TITLES.values())
+
     assert divided["state"] == "succeeded", divided["error"]
     assert seen == sorted(seen)
     assert seen[-1] == 1.0
@@ -134,6 +149,21 @@ def test_a_divided_prediction_gives_the_same_files_as_an_undivided_one(
     assert values.keys() == values_of_whole.keys()
     for name in ("estimate", "reason", "estimated_mse_adu2"):
         assert values[name] == values_of_whole[name]
+
+
+def test_a_job_gives_what_the_command_gives(api: httpx.Client, stack_tiff: Path, tmp_path: Path) -> None:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    preset = preset_with(Preset.FAST, TrainingBudget(**TINY))
+    denoise_file(
+        stack_tiff, tmp_path / "here.tif", DenoiseOptions(preset, torch.device("cpu")), lambda *_: None
+    )
+    torch.set_num_threads(threads)
+    job = run(api, kind="denoise", image_ids=[upload(api, stack_tiff)], budget=TINY, outputs=["denoised"])
+    content = api.get(job["result"]["artifacts"][0]["href"]).content
+    np.testing.assert_array_equal(
+        tifffile.imread(io.BytesIO(content)), tifffile.imread(tmp_path / "here.tif")
+    )
 
 
 def test_a_posted_prediction_is_divided_too(
