@@ -1,5 +1,6 @@
 """The clearscope command."""
 
+import gc
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -70,6 +71,8 @@ def serve(
         app = _make_app(settings)
     except ModuleNotFoundError as missing:
         _not_installed(missing)
+    # What is loaded by now stays; to look through all of it again and again would hold requests up.
+    gc.freeze()
     uvicorn.run(
         app,
         host=settings.host,
