@@ -37,7 +37,7 @@ def facility(tmp_path: Path, postgres_service: Postgres, redis_service: Redis) -
 
 def _is_shared(job: Document) -> bool:
     parts = job["stages"][-1]["parts"]
-    return 2 <= parts["done"] < PARTS - 4
+    return bool(2 <= parts["done"] < PARTS - 4)
 
 
 def test_other_workers_take_over_the_parts_of_one_that_was_killed(facility: Facility, tmp_path: Path) -> None:

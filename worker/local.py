@@ -23,7 +23,7 @@ from worker.engine.pipeline import Prepared, Stage, denoise, denoise_plane
 from worker.engine.presets import Preset
 from worker.engine.selection import Choice
 from worker.engine.training import TrainingStep
-from worker.jobs.inputs import FloatPlanes
+from worker.float_planes import FloatPlanes
 from worker.report import DenoisedPlane, NoiseEvidence, write_report
 
 _PREPARING = 0.2  # share of the last stage that goes into choosing an estimate
