@@ -9,6 +9,7 @@ import pytest
 
 from models_store.notices import RUN_JOB, make_celery
 from models_store.settings import Settings
+from tests.databases import opened
 from tests.posted_jobs import (
     TINY,
     Document,
@@ -256,3 +257,11 @@ def test_nothing_starts_on_a_database_that_is_not_migrated(
 ) -> None:
     url = postgres_service.create_database(f"empty_{command[0]}")
     assert "clearscope migrate" in facility.refused(*command, database_url=url)
+
+
+def test_of_two_that_migrate_at_once_one_does_it(facility: Facility, postgres_service: Postgres) -> None:
+    url = postgres_service.create_database("migrated_twice")
+    both = [facility.migration(database_url=url) for _ in range(2)]
+    assert [process.wait() for process in both] == [0, 0]
+    with opened(url) as database:
+        database.require_current()

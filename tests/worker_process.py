@@ -41,6 +41,10 @@ class CommandProcess:
         """End it as a power cut would."""
         self._end(signal.SIGKILL)
 
+    def wait(self) -> int:
+        """Wait until it has ended; give its exit code."""
+        return self._process.wait(STOP_LIMIT_S)
+
     def freeze(self) -> None:
         """Let it do nothing, but not those it has started."""
         self._process.send_signal(signal.SIGSTOP)
@@ -133,6 +137,11 @@ class Facility:
         for process in self._processes:
             if process.log.name.startswith("worker"):
                 process.kill()
+
+    def migration(self, **settings: str) -> CommandProcess:
+        """Begin to migrate a database."""
+        own = {f"CLEARSCOPE_{name.upper()}": value for name, value in settings.items()}
+        return self._start("migrate", ["migrate"], own)
 
     def refused(self, *command: str, **settings: str) -> str:
         """Run a command that cannot start; give what it says."""
