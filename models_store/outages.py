@@ -5,15 +5,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from obstore.exceptions import BaseError as ObstoreError
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from models_store.errors import OutageError, StorageFullError, UnavailableError
+from models_store.errors import InvalidRequestError, OutageError, StorageFullError, UnavailableError
 from models_store.full_disk import FULL_DETAIL, FULL_DISK, is_full
 
 # PostgreSQL's disk_full.
 FULL_DATABASE = "53100"
 DATABASE_DETAIL = "the database does not answer; send the request again later"
+VALUE_DETAIL = "a value that no database can hold: text has no NUL characters, and numbers have their bounds"
 BLOBS_DETAIL = "the blob store does not answer; send the request again later"
 # What SQLite reports of its surroundings; its other errors are ours.
 SQLITE_OUTAGES = frozenset(
@@ -31,9 +32,11 @@ SQLITE_OUTAGES = frozenset(
 
 @contextmanager
 def database_outages() -> Iterator[None]:
-    """Raise an OutageError where the database fails, not the statement."""
+    """Raise an OutageError where the database fails, not the statement; InvalidRequestError for a value."""
     try:
         yield
+    except DataError as error:
+        raise InvalidRequestError(VALUE_DETAIL) from error
     except (DBAPIError, PoolTimeoutError) as error:
         outage = _database_outage(error)
         if outage is None:

@@ -113,6 +113,19 @@ def test_stored_bytes_are_limited_also_when_sent_at_once(facility: ServerProcess
         assert api.post(path, content=content).status_code == 201
 
 
+def test_what_no_database_can_hold_is_refused(facility: ServerProcess) -> None:
+    """PostgreSQL's text has no NUL characters."""
+    with client(facility, make_key(facility, "curious", "--scope", "admin")) as api:
+        for path in (
+            "/v1/microscopes/%00",
+            "/v1/jobs/a%00",
+            "/v1/jobs?kind=%00",
+            "/v1/images?microscope=%00",
+        ):
+            problem(api.get(path), 422, "invalid-request")
+        problem(api.post("/v1/microscopes", json={"name": "a\0b"}), 422, "invalid-request")
+
+
 def raw_exchange(server: ServerProcess, request: bytes, chunks: Iterator[bytes]) -> tuple[str, int]:
     """Send a request and chunks until the server has had enough; give its status line, and the bytes sent."""
     sent_bytes = 0
