@@ -125,6 +125,7 @@ def test_what_a_job_made_is_registered_when_postgresql_is_back(
     assert worker.stop() == 0
 
 
+@pytest.mark.slow
 def test_a_killed_server_takes_its_job_up_again_before_the_lease_ends(
     tmp_path: Path, noisy_tiff: Path
 ) -> None:
