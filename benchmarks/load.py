@@ -26,6 +26,7 @@ READ_P99_LIMIT_S = 0.1
 CONNECTIONS = 64
 WARM_UP_S = 2.0
 STEP = 1.2
+LEAST_SCALE = 0.1
 KNOWN_JOBS = 200
 
 
@@ -48,16 +49,18 @@ class Load:
 
 
 def measure(seconds: float) -> list[Load]:
-    """Put on the load that is demanded, then more and more until it is not held."""
-    loads = []
+    """Put on the load that is demanded, then more until it is not held; or less until it is."""
     with _facility() as server:
         spec, known = _prepare(server)
-        scale = 1.0
-        while True:
-            loads.append(asyncio.run(_put_on(server.port, spec, known, scale, seconds)))
-            if not loads[-1].held:
-                return loads
-            scale *= STEP
+
+        def put_on(scale: float) -> Load:
+            return asyncio.run(_put_on(server.port, spec, known, scale, seconds))
+
+        loads = [put_on(1.0)]
+        step = STEP if loads[0].held else 1 / STEP
+        while loads[-1].held is loads[0].held and loads[-1].scale > LEAST_SCALE:
+            loads.append(put_on(loads[-1].scale * step))
+    return loads
 
 
 def table(loads: list[Load]) -> Table:
