@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -102,9 +103,9 @@ def test_secrets_are_taken_out_and_nothing_else(text: str, kept: str) -> None:
 def own_logging() -> Iterator[None]:
     """Give back what the test sets up for its whole process."""
     root = logging.getLogger()
-    before = (root.handlers, root.level, sys.excepthook)
+    before = (root.handlers, root.level, sys.excepthook, threading.excepthook)
     yield
-    root.handlers, root.level, sys.excepthook = before
+    root.handlers, root.level, sys.excepthook, threading.excepthook = before
     logging.captureWarnings(capture=False)
 
 
@@ -125,6 +126,17 @@ def test_an_exception_is_part_of_its_line(log_format: LogFormat, capsys: pytest.
         (line,) = map(json.loads, written.splitlines())
         assert (line["error_type"], line["error"]) == ("ValueError", "at redis://***@redis")
         assert line["traceback"].startswith("ValueError")
+
+
+@pytest.mark.usefixtures("own_logging")
+def test_the_end_of_a_thread_is_a_line_as_well(capsys: pytest.CaptureFixture[str]) -> None:
+    set_up_logging(Settings(log_format=LogFormat.JSON))
+    thread = threading.Thread(target={}.__getitem__, args=("missing",), name="sweeper")
+    thread.start()
+    thread.join()
+    (line,) = map(json.loads, capsys.readouterr().err.splitlines())
+    assert (line["level"], line["error_type"]) == ("CRITICAL", "KeyError")
+    assert "sweeper" in line["message"]
 
 
 @pytest.mark.usefixtures("own_logging")

@@ -3,6 +3,7 @@
 import logging
 import re
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -75,6 +76,7 @@ def set_up_logging(settings: Settings) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.captureWarnings(capture=True)
     sys.excepthook = _log_uncaught
+    threading.excepthook = _log_end_of_thread
 
 
 def _log_uncaught(kind: type[BaseException], error: BaseException, trace_back: TracebackType | None) -> None:
@@ -82,6 +84,11 @@ def _log_uncaught(kind: type[BaseException], error: BaseException, trace_back: T
         logger.critical("the process ends with an error", exc_info=(kind, error, trace_back))
     else:
         sys.__excepthook__(kind, error, trace_back)
+
+
+def _log_end_of_thread(ending: threading.ExceptHookArgs) -> None:
+    name = ending.thread.name if ending.thread else "unknown"
+    logger.critical("the thread %s ends with an error", name, exc_info=ending.exc_value)
 
 
 def _is_first_word(record: logging.LogRecord) -> bool:
