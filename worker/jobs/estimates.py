@@ -48,10 +48,23 @@ def prepare(
         refit=spec.refit_noise_model,
         seed=spec.seed,
         device=context.device,
-        on_plane=lambda done, planes: report(
-            done / planes, f"estimates compared on plane {done} of {planes}"
-        ),
+        on_plane=_report_passes(report, refit=spec.refit_noise_model),
     )
+
+
+def _report_passes(report: Report, *, refit: bool) -> Callable[[int, int], None]:
+    """Tell of one pass over planes after the other, so that progress never goes back."""
+    compare = "estimates compared on"
+    passes = ["noise model fitted again to", compare] if refit else [compare]
+    ended = 0
+
+    def on_plane(done: int, planes: int) -> None:
+        nonlocal ended
+        report((ended + done / planes) / len(passes), f"{passes[ended]} plane {done} of {planes}")
+        if done == planes:
+            ended = min(ended + 1, len(passes) - 1)
+
+    return on_plane
 
 
 def outcome_of(prepared: Prepared | Network) -> Outcome:
