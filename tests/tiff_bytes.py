@@ -22,9 +22,9 @@ class Layout:
         return 8 if self.big else 4
 
     def word(self, value: int) -> bytes:
-        return (value % 256**self.word_bytes).to_bytes(
-            self.word_bytes, "little" if self.order == "<" else "big"
-        )
+        byteorder: Literal["little", "big"] = "little" if self.order == "<" else "big"
+        within: int = value % (1 << 8 * self.word_bytes)
+        return within.to_bytes(self.word_bytes, byteorder)
 
     def short(self, value: int) -> bytes:
         return struct.pack(f"{self.order}H", value % 2**16)

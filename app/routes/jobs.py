@@ -90,9 +90,7 @@ def create_job(
     if job_id == new_job_id:
         if caller.quota:
             require_room_for_job(session, caller.quota)
-        job = submission.submit(
-            session, spec, now, part_pixels=provided.settings.part_pixels, job_id=job_id
-        )
+        job = submission.submit(session, spec, now, part_pixels=provided.settings.part_pixels, job_id=job_id)
     else:
         job = jobs.get_job(session, job_id)
     response.headers["Location"] = f"/v1/jobs/{job_id}"
