@@ -236,18 +236,18 @@ def test_a_cancelled_prediction_goes_on_with_the_parts_that_are_missing(
     underway = wait_until(api, job["id"], lambda job: _prediction(job)["parts"]["done"] >= 1)
     assert underway["state"] == "running"
     assert _prediction(underway)["state"] == "running"
-    assert "of 12 parts done" in _prediction(underway)["status"]
+    assert "of 8 parts done" in _prediction(underway)["status"]
     cancelled = api.post(f"/v1/jobs/{job['id']}/cancel").json()
     assert (cancelled["state"], _prediction(cancelled)["state"]) == ("cancelled", "cancelled")
     done = _prediction(cancelled)["parts"]["done"]
-    assert 1 <= done < 12
+    assert 1 <= done < 8
     assert _kept_planes(server, _claims(api, job))
     retried = api.post(f"/v1/jobs/{job['id']}/retry").json()
     assert _prediction(retried)["parts"]["done"] == done
     finished = wait_until(api, job["id"], ended)
     assert finished["state"] == "succeeded", finished["error"]
     claims = _claims(api, finished)
-    assert len(claims) == 14
+    assert len(claims) == 10
     assert sum(count == 2 for count in claims.values()) <= 1
     assert _digests(finished) == _digests(run(api, **spec))
     _wait_until_no_planes_are_kept(server, claims)
@@ -271,10 +271,10 @@ def test_parts_that_were_deleted_are_computed_again(
 
 
 def _prediction_of_large_planes(api: httpx.Client, network_id: str, folder: Path) -> Document:
-    """Twelve planes, each of which is a part of its own and takes its time."""
+    """Eight planes, each of which is a part of its own and takes its time."""
     path = folder / "large.tif"
     rng = np.random.default_rng(4)
-    tifffile.imwrite(path, rng.poisson(60, (12, 256, 256)).astype(np.uint16), **STACK)
+    tifffile.imwrite(path, rng.poisson(60, (8, 256, 256)).astype(np.uint16), **STACK)
     return {"kind": "predict", "image_ids": [upload(api, path)], "network": network_id}
 
 
