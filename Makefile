@@ -6,16 +6,19 @@ READY := $(VENV)/.ready
 # Tests run two at a time: more than one thread for each would only be in the other's way.
 TEST := OMP_NUM_THREADS=1 $(BIN)/pytest
 
-.PHONY: demo test test-slow bench lint format services clean
+.PHONY: demo test test-slow soak bench lint format services clean
 
 demo: $(READY)  ## See it work; IMAGE=path.tif takes an image of your own.
 	$(BIN)/python -m demo $(if $(IMAGE),"$(IMAGE)")
 
 test: lint services  ## Linters, types, import contracts, tests.
-	$(TEST) -n 2 -m "not slow"
+	$(TEST) -n 2 -m "not slow and not soak"
 
 test-slow: $(READY) services  ## The tests that take minutes.
 	$(TEST) -m slow
+
+soak: $(READY) services  ## Hundreds of jobs while processes are killed at random; JOBS=50 for fewer.
+	JOBS=$(or $(JOBS),500) $(TEST) -m soak
 
 bench: $(READY)  ## Quality and speed; PPN2V_SRC=folder compares with the published code.
 	$(BIN)/python -m benchmarks

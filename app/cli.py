@@ -1,20 +1,26 @@
 """The clearscope command."""
 
-import ipaddress
+import gc
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
 from app.client import Client, Document
+from app.key_commands import keys, require_keys
 from app.progress import show_job, stage_bars
+from app.worker_commands import worker_commands
 from models_store.contracts.states import OutputDtype, Preset, Reuse
 from models_store.errors import ClearScopeError, InvalidRequestError
 from models_store.settings import Settings
+from models_store.telemetry.logs import set_up_logging
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 cli = typer.Typer(
     name="clearscope",
@@ -22,6 +28,9 @@ cli = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+
+cli.add_typer(keys)
+cli.add_typer(worker_commands)
 
 # So long may a request that is under way keep a stopped server alive.
 GRACEFUL_SHUTDOWN_S = 5
@@ -48,22 +57,29 @@ def serve(
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Where images, models and results are kept.")] = None,
 ) -> None:
-    """Serve the API on this machine, with a worker inside: SQLite, a local folder, nothing else."""
+    """Serve the API, with a worker inside: SQLite, a local folder, nothing else.
+
+    Where CLEARSCOPE_BROKER_URL names a Redis, workers are elsewhere (`clearscope worker`).
+    """
     given: dict[str, Any] = {"host": host, "port": port, "data_dir": data_dir}
     settings = Settings(**{name: value for name, value in given.items() if value is not None})
-    _require_loopback(settings.host)
+    require_keys(settings)
+    set_up_logging(settings)
     try:
         import uvicorn  # noqa: PLC0415  # the command line works where no server is installed
 
-        from app.embedded import create_embedded_app  # noqa: PLC0415  # the same
-
-        _require_torch()
+        app = _make_app(settings)
     except ModuleNotFoundError as missing:
         _not_installed(missing)
+    # What is loaded by now stays; to look through all of it again and again would hold requests up.
+    gc.freeze()
     uvicorn.run(
-        create_embedded_app(settings),
+        app,
         host=settings.host,
         port=settings.port,
+        # Ours say the same in the format that was asked for, and leave out the query.
+        log_config=None,
+        access_log=False,
         timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S,
     )
 
@@ -74,6 +90,9 @@ def submit(
     server: Annotated[
         str, typer.Option(envvar="CLEARSCOPE_SERVER", help="Address of the server.")
     ] = DEFAULT_SERVER,
+    key: Annotated[
+        str | None, typer.Option(envvar="CLEARSCOPE_API_KEY", show_envvar=True, help="API key of the server.")
+    ] = None,
     microscope: Annotated[str | None, typer.Option(help="Whose images these are; made if new.")] = None,
     profile: Annotated[str | None, typer.Option(help="Acquisition profile of the microscope.")] = None,
     preset: PresetOption = Preset.FAST,
@@ -85,7 +104,7 @@ def submit(
 ) -> None:
     """Upload images to a server and have them denoised together, as one job."""
     console = Console()
-    with Client(server) as client:
+    with Client(server, key=key) as client:
         if microscope is not None:
             client.ensure_microscope(microscope)
         uploaded = [client.upload(path, microscope=microscope, profile=profile) for path in images]
@@ -157,23 +176,17 @@ def denoise(
         console.print(f"{title:<14}{text}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _require_torch() -> None:
-    """Miss it now, not when the first job imports it."""
+def _make_app(settings: Settings) -> "FastAPI":
+    if settings.broker_url:
+        from app.brokered import create_brokered_app  # noqa: PLC0415  # see serve
+
+        return create_brokered_app(settings)
+    from app.embedded import create_embedded_app  # noqa: PLC0415  # see serve
+
     if find_spec("torch") is None:
+        # Now, not when the first job imports it.
         raise ModuleNotFoundError("torch is missing", name="torch")
-
-
-def _require_loopback(host: str) -> None:
-    """Refuse to serve everyone: there is no authentication yet."""
-    try:
-        is_loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        is_loopback = False
-    if not is_loopback:
-        raise InvalidRequestError(
-            f"host {host}: this server knows no users yet, so it listens on loopback only (127.0.0.1, ::1); "
-            "put a proxy that authenticates in front of it"
-        )
+    return create_embedded_app(settings)
 
 
 def _not_installed(missing: ModuleNotFoundError) -> NoReturn:

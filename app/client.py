@@ -34,11 +34,19 @@ class ServerUnreachableError(ClearScopeError):
 class Client:
     """Talks to one server. A context manager."""
 
-    def __init__(self, server: str, *, poll_s: float = 0.5, patience_s: float = 60.0) -> None:
-        """`patience_s`: how long a job is still waited for while its server does not answer."""
+    def __init__(
+        self, server: str, *, key: str | None = None, poll_s: float = 0.5, patience_s: float = 60.0
+    ) -> None:
+        """`key`: an API key, where the server has any.
+
+        `patience_s`: how long a job is still waited for while its server does not answer.
+        """
         # A proxy that the environment names is for the world outside, not for this machine.
         self._http = httpx.Client(
-            base_url=server, timeout=httpx.Timeout(30.0, write=None), trust_env=not is_loopback(server)
+            base_url=server,
+            headers={"Authorization": f"Bearer {key}"} if key else None,
+            timeout=httpx.Timeout(30.0, write=None),
+            trust_env=not is_loopback(server),
         )
         self._server = server
         self._poll_s = poll_s

@@ -2,15 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Protocol
 
 from fastapi import Depends, Header, Query, Request
+from prometheus_client import CollectorRegistry
 from sqlalchemy.orm import Session
 
+from app.security import Caller, caller_of
 from models_store.blobs import Blobs
 from models_store.identity import Clock
-from models_store.repositories.pages import PageRequest
+from models_store.repositories.pages import CURSOR_PATTERN, PageRequest
 from models_store.session import Database
 from models_store.settings import Settings
 
@@ -34,6 +36,8 @@ class Services:
     dispatcher: Dispatcher
     inspections: AbstractContextManager[object]
     """Held while a file is inspected: each takes a core, and is timed."""
+    registry: CollectorRegistry
+    """What this process tells Prometheus."""
 
 
 def services(request: Request) -> Services:
@@ -41,19 +45,36 @@ def services(request: Request) -> Services:
     return found
 
 
-def _reading(request: Request) -> Iterator[Session]:
-    with services(request).database.read() as session:
+# What never waits is `async`: FastAPI would hand plain functions to threads, which takes longer than they do.
+async def _provided(request: Request) -> Services:
+    """Give everything, with the database as the caller sees it."""
+    found = services(request)
+    return replace(found, database=found.database.seen_by(caller_of(request).viewer))
+
+
+async def _who_asks(request: Request) -> Caller:
+    return caller_of(request)
+
+
+Provided = Annotated[Services, Depends(_provided)]
+WhoAsks = Annotated[Caller, Depends(_who_asks)]
+
+
+def _reading(provided: Provided) -> Iterator[Session]:
+    with provided.database.read() as session:
         yield session
 
 
-def _writing(request: Request) -> Iterator[Session]:
-    with services(request).database.write() as session:
+def _writing(provided: Provided) -> Iterator[Session]:
+    with provided.database.write() as session:
         yield session
 
 
-def _page(
+async def _page(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    cursor: Annotated[str | None, Query(description="From the Link header of the previous page.")] = None,
+    cursor: Annotated[
+        str | None, Query(pattern=CURSOR_PATTERN, description="From the Link header of the previous page.")
+    ] = None,
 ) -> PageRequest:
     return PageRequest(limit, cursor)
 
@@ -62,7 +83,6 @@ def _page(
 # answer at once finds what it says.
 Reading = Annotated[Session, Depends(_reading, scope="function")]
 Writing = Annotated[Session, Depends(_writing, scope="function")]
-Provided = Annotated[Services, Depends(services)]
 PageQuery = Annotated[PageRequest, Depends(_page)]
 IdempotencyHeader = Annotated[
     str | None,

@@ -5,6 +5,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel
 
+from app.stage_documents import StageDocument, stage_documents, weighted_progress
 from models_store.contracts.noise_models import NoiseModelParameters
 from models_store.contracts.plans import PlanStep
 from models_store.contracts.states import ImageRole, JobState, Method, NoiseModelOrigin, Preset
@@ -167,34 +168,6 @@ class ArtifactDocument(BaseModel):
         )
 
 
-class StageDocument(BaseModel):
-    """A stage of a job: a job of its own, that workers take."""
-
-    id: str
-    stage: str
-    kind: str
-    state: JobState
-    progress: float
-    status: str
-    attempt: int
-    started_at: datetime | None
-    ended_at: datetime | None
-
-    @classmethod
-    def of(cls, row: Job) -> Self:
-        return cls(
-            id=row.id,
-            stage=row.stage,
-            kind=row.kind,
-            state=row.state,
-            progress=row.progress,
-            status=row.status,
-            attempt=row.attempt,
-            started_at=row.started_at,
-            ended_at=row.ended_at,
-        )
-
-
 class JobError(BaseModel):
     code: str
     detail: str
@@ -227,7 +200,8 @@ class JobDocument(BaseModel):
 
     @classmethod
     def of(cls, row: Job, artifacts: list[Artifact]) -> Self:
-        current = next((stage for stage in row.stages if not stage.state.ended), row)
+        stages = stage_documents(row.stages)
+        current = next((stage for stage in stages if not stage.state.ended), row)
         result = JobResult(values=row.result, artifacts=[ArtifactDocument.of(item) for item in artifacts])
         return cls(
             id=row.id,
@@ -239,7 +213,7 @@ class JobDocument(BaseModel):
             status=current.status,
             attempt=row.attempt,
             plan=[PlanStep.model_validate(step) for step in row.plan],
-            stages=[StageDocument.of(stage) for stage in row.stages],
+            stages=stages,
             error=JobError.model_validate(row.error) if row.error else None,
             result=result if row.state is JobState.SUCCEEDED else None,
             created_at=row.created_at,
@@ -252,8 +226,7 @@ def overall_progress(job: Job) -> float:
     """Give a job's own progress, or that of its stages by their weights."""
     if not job.stages or job.state is JobState.SUCCEEDED:
         return job.progress
-    total = sum(stage.weight for stage in job.stages)
-    return sum(stage.weight * stage.progress for stage in job.stages) / total
+    return weighted_progress(job.stages)
 
 
 class EventDocument(BaseModel):

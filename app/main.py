@@ -7,18 +7,20 @@ from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from importlib.metadata import version
 
 from fastapi import APIRouter, FastAPI
-from fastapi.middleware.trustedhost import TrustedHostMiddleware
 from fastapi.responses import RedirectResponse
+from prometheus_client import CollectorRegistry
 
 from app import problems
 from app.dependencies import Dispatcher, Services
-from app.routes import artifacts, health, images, jobs, microscopes, networks, noise_models
+from app.observation import observe
+from app.protection import protect
+from app.routes import artifacts, health, images, jobs, metrics, microscopes, networks, noise_models
 from models_store.blobs import Blobs
 from models_store.identity import Clock, system_clock
 from models_store.session import Database
 from models_store.settings import Settings
+from models_store.telemetry.traces import Tracing
 
-LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
 DESCRIPTION = """
 Takes the noise out of microscope images. Upload an image, post a `denoise` job, download the result.
 
@@ -26,7 +28,7 @@ The noise model is bootstrapped from the noisy image itself and kept for the nex
 """
 
 
-def create_app(
+def create_app(  # noqa: PLR0913  # the composition root is given every part
     settings: Settings,
     *,
     database: Database,
@@ -34,20 +36,27 @@ def create_app(
     dispatcher: Dispatcher,
     clock: Clock = system_clock,
     alongside: AbstractContextManager[None] | None = None,
+    registry: CollectorRegistry | None = None,
+    tracing: Tracing | None = None,
 ) -> FastAPI:
     """Make the server; `alongside` runs while it does (the embedded worker)."""
+    registry = registry or CollectorRegistry()
+    tracing = tracing or Tracing()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         with alongside or nullcontext():
             yield
         database.dispose()
+        tracing.close()
 
     app = FastAPI(
         title="ClearScope",
         version=version("clearscope"),
         description=DESCRIPTION,
         lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
         responses={
             "4XX": {
                 "description": "What is wrong, and what would be right",
@@ -56,18 +65,19 @@ def create_app(
         },
     )
     inspections = threading.BoundedSemaphore(os.cpu_count() or 1)
-    app.state.services = Services(settings, database, blobs, clock, dispatcher, inspections)
-    # A page of another site must not reach a server that knows no users, under a name of its own.
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK_NAMES, settings.host])
+    app.state.services = Services(settings, database, blobs, clock, dispatcher, inspections, registry)
     problems.install(app)
+    protect(app, settings, database, clock)
     v1 = APIRouter(prefix="/v1")
     for routes in (images, microscopes, noise_models, networks, jobs, artifacts):
         v1.include_router(routes.router)
     app.include_router(v1)
     app.include_router(health.router)
+    app.include_router(metrics.router)
 
     @app.get("/", include_in_schema=False)
     def home() -> RedirectResponse:
         return RedirectResponse("/docs")
 
+    observe(app, app.state.services, tracing)
     return app

@@ -6,22 +6,25 @@ from typing import Annotated
 from fastapi import Query
 from sqlalchemy.orm import Session
 
-from models_store.errors import InvalidRequestError
 from models_store.repositories import microscopes
 from models_store.repositories.pages import PageRequest
 from models_store.tables import Profile
+from models_store.visibility import require_named_microscope
 
 MicroscopeQuery = Annotated[str | None, Query(description="Id or name of a microscope.")]
-ProfileQuery = Annotated[str | None, Query(description="Id or name of one of its acquisition profiles.")]
+ProfileQuery = Annotated[
+    str | None,
+    Query(description="Id of an acquisition profile; or its name, if its microscope is named too."),
+]
 
 
 def named_profile(
     session: Session, microscope: str | None, profile: str | None, now: datetime
 ) -> Profile | None:
     """Find the profile that a request names; a microscope alone means its default profile."""
+    require_named_microscope(session, microscope or profile)
     if microscope is None:
-        _refuse_lone_profile(profile)
-        return None
+        return microscopes.get_profile(session, profile) if profile is not None else None
     owner = microscopes.find_microscope(session, microscope)
     if profile is None:
         return microscopes.default_profile(session, owner, now)
@@ -31,14 +34,8 @@ def named_profile(
 def matching_profiles(session: Session, microscope: str | None, profile: str | None) -> list[str] | None:
     """Give the ids of the profiles that a list is narrowed to; None: it is not narrowed."""
     if microscope is None:
-        _refuse_lone_profile(profile)
-        return None
+        return [microscopes.get_profile(session, profile).id] if profile is not None else None
     owner = microscopes.find_microscope(session, microscope)
     if profile is not None:
         return [microscopes.find_profile(session, owner, profile).id]
     return [row.id for row in microscopes.list_profiles(session, owner, PageRequest(limit=10_000)).rows]
-
-
-def _refuse_lone_profile(profile: str | None) -> None:
-    if profile is not None:
-        raise InvalidRequestError("profile: name its microscope too, with the microscope parameter")

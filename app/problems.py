@@ -11,10 +11,13 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from models_store import errors
+from models_store.full_disk import FULL_DETAIL, is_full
+from models_store.telemetry.logs import current_field, logging_context
 
 logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+REQUEST_ID_HEADER = "X-Request-ID"
 
 STATUS_OF: dict[type[errors.ClearScopeError], HTTPStatus] = {
     errors.NotFoundError: HTTPStatus.NOT_FOUND,
@@ -29,7 +32,18 @@ STATUS_OF: dict[type[errors.ClearScopeError], HTTPStatus] = {
     errors.ImageContentError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.ImageTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.NoiseModelInvalidError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.UnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.StorageFullError: HTTPStatus.INSUFFICIENT_STORAGE,
+    errors.UnauthenticatedError: HTTPStatus.UNAUTHORIZED,
+    errors.ForbiddenError: HTTPStatus.FORBIDDEN,
+    errors.BodyTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.StorageQuotaError: HTTPStatus.FORBIDDEN,
+    errors.TooManyRequestsError: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.TooManyActiveJobsError: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.AddressForbiddenError: HTTPStatus.FORBIDDEN,
 }
+
+OUTAGE_RETRY_AFTER_S = 5
 
 
 class Problem(BaseModel):
@@ -40,6 +54,16 @@ class Problem(BaseModel):
     status: int
     detail: str
     errors: list[dict[str, Any]] | None = None
+    request_id: str | None = None
+    """Names the request in the server's log."""
+
+
+class RefusalError(HTTPException):
+    """A domain error where FastAPI lets nothing but an HTTPException pass: while it reads a body."""
+
+    def __init__(self, error: errors.ClearScopeError) -> None:
+        super().__init__(STATUS_OF[type(error)], error.detail)
+        self.error = error
 
 
 def problem_response(
@@ -51,6 +75,7 @@ def problem_response(
         status=status,
         detail=detail,
         errors=field_errors,
+        request_id=current_field("request_id"),
     )
     return JSONResponse(problem.model_dump(exclude_none=True), status, media_type=MEDIA_TYPE)
 
@@ -60,14 +85,35 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(errors.ClearScopeError, _domain_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(OSError, _system_error)
     app.add_exception_handler(Exception, _unexpected_error)
 
 
-async def _domain_error(_: Request, error: Exception) -> JSONResponse:
+def answer(error: errors.ClearScopeError) -> JSONResponse:
+    """Answer a domain error as the table says."""
+    status = STATUS_OF.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
+    response = problem_response(status, error.code, error.detail)
+    retry_after_s = OUTAGE_RETRY_AFTER_S if isinstance(error, errors.OutageError) else error.retry_after_s
+    if retry_after_s is not None:
+        response.headers["Retry-After"] = str(retry_after_s)
+    if status is HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = 'Bearer realm="clearscope"'
+    return response
+
+
+async def _domain_error(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, errors.ClearScopeError):
         raise error
-    status = STATUS_OF.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
-    return problem_response(status, error.code, error.detail)
+    if isinstance(error, errors.OutageError):
+        logger.warning("%s %s: %s", request.method, request.url.path, error.__cause__ or error.detail)
+    return answer(error)
+
+
+async def _system_error(request: Request, error: Exception) -> JSONResponse:
+    """Answer a full disk as such; temporary files are written in many places."""
+    if isinstance(error, OSError) and is_full(error):
+        return await _domain_error(request, errors.StorageFullError(FULL_DETAIL))
+    return await _unexpected_error(request, error)
 
 
 async def _validation_error(_: Request, error: Exception) -> JSONResponse:
@@ -80,16 +126,33 @@ async def _validation_error(_: Request, error: Exception) -> JSONResponse:
     return problem_response(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", detail, found)
 
 
-async def _http_error(_: Request, error: Exception) -> JSONResponse:
+async def _http_error(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, HTTPException):
         raise error
+    if isinstance(error, RefusalError):
+        return answer(error.error)
     status = HTTPStatus(error.status_code)
     response = problem_response(status, status.phrase.lower().replace(" ", "-"), str(error.detail))
     response.headers.update(error.headers or {})
+    if status is HTTPStatus.METHOD_NOT_ALLOWED and (methods := _documented_methods(request)):
+        response.headers["Allow"] = ", ".join(methods)
     return response
 
 
+def _documented_methods(request: Request) -> list[str]:
+    """Give all methods of a resource: they are spread over several routes, each of which knows its own."""
+    # A route's path lacks the prefix of the router that it was included in.
+    path: str = getattr(request.scope.get("route"), "path", "")
+    documented: dict[str, dict[str, Any]] = request.app.openapi()["paths"] if path else {}
+    return sorted(method.upper() for each in documented if each.endswith(path) for method in documented[each])
+
+
 async def _unexpected_error(request: Request, error: Exception) -> JSONResponse:
-    logger.error("unexpected error in %s %s", request.method, request.url.path, exc_info=error)
-    detail = "an unexpected error; the server's log says more"
-    return problem_response(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", detail)
+    # This is answered outside of the middleware that knows the request's id.
+    request_id = request.state.request_id
+    with logging_context(request_id=request_id):
+        logger.error("unexpected error in %s %s", request.method, request.url.path, exc_info=error)
+        detail = "an unexpected error; the server's log says more"
+        response = problem_response(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", detail)
+    response.headers[REQUEST_ID_HEADER] = request_id
+    return response

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import published, quality, speed
+from benchmarks import fan_out, load, published, quality, speed, store, upload
 from benchmarks.fields import fields
 from worker.compiled import keep_compiled_programs
 from worker.engine.presets import PRESETS
@@ -15,13 +15,26 @@ from worker.engine.presets import PRESETS
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("what", nargs="*", choices=[[], "quality", "speed"], help="default: both")
+    every = ["speed", "quality", "upload", "load", "store", "fan-out"]
+    parser.add_argument("what", nargs="*", choices=[[], *every], help="default: all")
     parser.add_argument("--preset", choices=list(PRESETS), default="fast")
     parser.add_argument("--field", help="only fields whose name contains this")
+    parser.add_argument("--upload-gib", type=float, default=4, help="size of the uploaded file")
+    parser.add_argument("--load-seconds", type=float, default=15, help="how long each rate is held")
     arguments = parser.parse_args()
     keep_compiled_programs()
     console = Console(width=140)
-    what = arguments.what or ["speed", "quality"]
+    what = arguments.what or every
+    if "upload" in what:
+        console.print(upload.table(upload.measure(int(arguments.upload_gib * upload.GIBIBYTE))))
+    if "load" in what:
+        console.print(load.table(load.measure(arguments.load_seconds)))
+    if "store" in what:
+        for name, timed in store.measure():
+            console.print(store.plans(name, timed), markup=False, highlight=False)
+            console.print(store.table(name, timed))
+    if "fan-out" in what:
+        console.print(fan_out.table(fan_out.measure()))
     if "speed" in what:
         console.print(speed_table())
     if "quality" in what:

@@ -7,6 +7,8 @@ class ClearScopeError(Exception):
     """Something that the caller can understand and act on: what is wrong and what would be right."""
 
     code: ClassVar[str] = "internal"
+    retry_after_s: int | None = None
+    """When the same request may succeed."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
@@ -39,6 +41,22 @@ class IdempotencyMismatchError(ClearScopeError):
 
 class InvalidRequestError(ClearScopeError):
     code = "invalid-request"
+
+
+class OutageError(ClearScopeError):
+    """The request is sound; what it needs from database, blobs or disk fails now and may work again later."""
+
+    code = "unavailable"
+
+
+class UnavailableError(OutageError):
+    """Database or blob store gave no answer; whether the last write took place is not known."""
+
+    code = "unavailable"
+
+
+class StorageFullError(OutageError):
+    code = "storage-full"
 
 
 class ImageError(ClearScopeError):
@@ -83,3 +101,61 @@ class JobFailedError(ClearScopeError):
     """A job cannot succeed with its input, however often it is tried."""
 
     code = "job-failed"
+
+
+class UnauthenticatedError(ClearScopeError):
+    """No API key, or one that is not valid (any more)."""
+
+    code = "unauthenticated"
+
+
+class ForbiddenError(ClearScopeError):
+    """The API key does not allow it."""
+
+    code = "forbidden"
+
+
+class BodyTooLargeError(ClearScopeError):
+    code = "body-too-large"
+
+
+class StorageQuotaError(ClearScopeError):
+    """The API key's images and results take all the bytes that it may store."""
+
+    code = "storage-quota-exceeded"
+
+
+class TooManyRequestsError(ClearScopeError):
+    code = "too-many-requests"
+
+    def __init__(self, detail: str, retry_after_s: int) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
+
+
+class TooManyActiveJobsError(TooManyRequestsError):
+    code = "too-many-active-jobs"
+
+
+class AddressForbiddenError(InvalidRequestError):
+    """An address given by a user that the server must not call."""
+
+    code = "address-forbidden"
+
+
+class JobTimeoutError(JobFailedError):
+    """An attempt took longer than one may."""
+
+    code = "job-timeout"
+
+
+class DeviceUnavailableError(ClearScopeError):
+    """This machine cannot compute where it was told to; another one might."""
+
+    code = "device-unavailable"
+
+
+class SchemaMismatchError(ClearScopeError):
+    """The database's schema is not the one that this version works with."""
+
+    code = "schema-mismatch"

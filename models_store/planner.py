@@ -9,11 +9,11 @@ from models_store.contracts.jobs import (
     MadeByJob,
     PredictSpec,
     Reference,
-    StageSpec,
     TrainSpec,
 )
 from models_store.contracts.plans import PlanStep, StageName
 from models_store.contracts.states import Method, Reuse
+from models_store.prediction_plan import Extent, Plan, PlannedStage, plan_prediction
 
 
 @dataclass(frozen=True)
@@ -30,44 +30,27 @@ class Registry:
     """The noise model that the PN2V network was trained with."""
 
 
-@dataclass(frozen=True)
-class PlannedStage:
-    job_id: str
-    stage: StageName
-    spec: StageSpec
-    weight: float
-    """Its share of the whole job's time."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    stages: list[PlannedStage]
-    steps: list[PlanStep]
-
-
-RESULT_STEP = PlanStep(stage="predict", action="compute", why="the result of this job")
 WEIGHTS: dict[StageName, float] = {"n2v": 0.45, "noise_model": 0.05, "pn2v": 0.4, "predict": 0.1}
 
 
-def plan_denoise(spec: DenoiseSpec, registry: Registry, new_job_id: Callable[[], str]) -> Plan:
+def plan_denoise(
+    spec: DenoiseSpec, registry: Registry, extent: Extent, new_job_id: Callable[[], str]
+) -> Plan:
     """Plan the stages of a denoise job, and say for each step whether it is computed or taken, and why."""
     if spec.reuse is Reuse.NETWORK and registry.pn2v_network_id and spec.noise_model is None:
-        return _plan_prediction(spec, registry, registry.pn2v_network_id, new_job_id)
-    return _plan_training(spec, registry, new_job_id)
+        return _plan_reuse(spec, registry, registry.pn2v_network_id, extent, new_job_id)
+    return _plan_training(spec, registry, extent, new_job_id)
 
 
-def _plan_prediction(
-    spec: DenoiseSpec, registry: Registry, network_id: str, new_job_id: Callable[[], str]
+def _plan_reuse(
+    spec: DenoiseSpec, registry: Registry, network_id: str, extent: Extent, new_job_id: Callable[[], str]
 ) -> Plan:
     noise_model_id = registry.noise_model_id or registry.pn2v_noise_model_id
     why = f"the newest PN2V network of {registry.profile} with the recipe {spec.recipe}"
-    predict = _stage(
-        "predict",
-        _predict(spec, network_id, noise_model_id, compare_with=registry.n2v_network_id),
-        new_job_id,
-    )
+    predict = _predict(spec, network_id, noise_model_id, compare_with=registry.n2v_network_id)
+    prediction = plan_prediction(predict, extent, new_job_id, weight=WEIGHTS["predict"])
     return Plan(
-        stages=[predict],
+        stages=prediction.stages,
         steps=[
             PlanStep(
                 stage="n2v",
@@ -82,12 +65,14 @@ def _plan_prediction(
                 id=noise_model_id,
             ),
             PlanStep(stage="pn2v", action="reuse", why=why, id=network_id),
-            RESULT_STEP,
+            *prediction.steps,
         ],
     )
 
 
-def _plan_training(spec: DenoiseSpec, registry: Registry, new_job_id: Callable[[], str]) -> Plan:
+def _plan_training(
+    spec: DenoiseSpec, registry: Registry, extent: Extent, new_job_id: Callable[[], str]
+) -> Plan:
     stages: list[PlannedStage] = []
     n2v: Reference
     if spec.reuse is not Reuse.NONE and registry.n2v_network_id is not None:
@@ -115,10 +100,11 @@ def _plan_training(spec: DenoiseSpec, registry: Registry, new_job_id: Callable[[
 
     pn2v = _stage("pn2v", _train(spec, Method.PN2V, noise_model=noise_model, start=n2v), new_job_id)
     made = MadeByJob(job=pn2v.job_id)
-    result = _predict(spec, made, noise_model, compare_with=n2v, refit=known is None)
-    stages += [pn2v, _stage("predict", result, new_job_id)]
+    predict = _predict(spec, made, noise_model, compare_with=n2v, refit=known is None)
+    prediction = plan_prediction(predict, extent, new_job_id, weight=WEIGHTS["predict"])
+    stages += [pn2v, *prediction.stages]
     pn2v_step = PlanStep(stage="pn2v", action="compute", why=_no_network(spec))
-    return Plan(stages=stages, steps=[n2v_step, noise_model_step, pn2v_step, RESULT_STEP])
+    return Plan(stages, [n2v_step, noise_model_step, pn2v_step, *prediction.steps])
 
 
 def _known_noise_model(spec: DenoiseSpec, registry: Registry) -> tuple[str, str] | None:
@@ -177,5 +163,7 @@ def _predict(
     )
 
 
-def _stage(stage: StageName, spec: StageSpec, new_job_id: Callable[[], str]) -> PlannedStage:
+def _stage(
+    stage: StageName, spec: TrainSpec | BootstrapNoiseModelSpec, new_job_id: Callable[[], str]
+) -> PlannedStage:
     return PlannedStage(new_job_id(), stage, spec, WEIGHTS[stage])

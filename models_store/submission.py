@@ -13,13 +13,19 @@ from models_store.contracts.jobs import (
     PredictSpec,
     Reference,
     TrainSpec,
+    dependencies,
 )
 from models_store.contracts.states import Method
 from models_store.errors import InvalidRequestError
 from models_store.identity import new_id
-from models_store.planner import Plan, Registry, plan_denoise
-from models_store.repositories.images import get_images
+from models_store.image_files.header import ImageHeader
+from models_store.plane_ranges import ImageExtent
+from models_store.planner import Registry, plan_denoise
+from models_store.prediction_plan import Extent, Plan, plan_prediction
+from models_store.repositories import webhooks
+from models_store.repositories.images import get_images, hold_images
 from models_store.repositories.job_lifecycle import require_obtainable
+from models_store.repositories.job_locks import hold_needed
 from models_store.repositories.jobs import create_composite_job, create_job, get_job
 from models_store.repositories.networks import get_network, newest_network
 from models_store.repositories.noise_models import active_noise_model, get_noise_model
@@ -29,17 +35,22 @@ MAKERS = {"network": ("train", "denoise"), "noise_model": ("bootstrap_noise_mode
 """Which kinds of job make what another one may refer to."""
 
 
-def submit(session: Session, spec: JobSpec, now: datetime) -> Job:
+def submit(session: Session, spec: JobSpec, now: datetime, *, part_pixels: int, job_id: str) -> Job:
     """Insert a job; nothing is inserted if it names anything that is not there."""
+    hold_images(session, spec.image_ids)
+    hold_needed(session, dependencies(spec))
     profile = check(session, spec)
-    job_id = new_id("job")
     profile_id = profile.id if profile else None
-    if isinstance(spec, DenoiseSpec):
-        plan = plan_for(session, spec, profile)
-        return create_composite_job(
+    plan = plan_for(session, spec, profile, part_pixels)
+    if isinstance(spec, DenoiseSpec) or len(plan.stages) > 1:
+        job = create_composite_job(
             session, job_id=job_id, spec=spec, plan=plan, profile_id=profile_id, now=now
         )
-    return create_job(session, job_id=job_id, spec=spec, profile_id=profile_id, now=now)
+    else:
+        job = create_job(session, job_id=job_id, spec=spec, profile_id=profile_id, now=now, steps=plan.steps)
+    if spec.webhook_url is not None:
+        webhooks.register(session, job_id, spec.webhook_url)
+    return job
 
 
 def check(session: Session, spec: JobSpec) -> Profile | None:
@@ -56,8 +67,23 @@ def check(session: Session, spec: JobSpec) -> Profile | None:
     return profile
 
 
-def plan_for(session: Session, spec: DenoiseSpec, profile: Profile | None) -> Plan:
-    return plan_denoise(spec, _registry(session, spec, profile), lambda: new_id("job"))
+def plan_for(session: Session, spec: JobSpec, profile: Profile | None, part_pixels: int) -> Plan:
+    """Plan a job's stages; one that is carried out as it is has none."""
+    if not isinstance(spec, DenoiseSpec | PredictSpec):
+        return Plan(stages=[], steps=[])
+    extent = Extent([_extent(image) for image in get_images(session, spec.image_ids)], part_pixels)
+    if isinstance(spec, PredictSpec):
+        return plan_prediction(spec, extent, _new_job_id)
+    return plan_denoise(spec, _registry(session, spec, profile), extent, _new_job_id)
+
+
+def _new_job_id() -> str:
+    return new_id("job")
+
+
+def _extent(image: Image) -> ImageExtent:
+    header = ImageHeader.model_validate(image.header)
+    return ImageExtent(image.id, header.planes, header.height_px * header.width_px)
 
 
 def _check_training(session: Session, spec: TrainSpec) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy import (
     String,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
@@ -25,6 +26,7 @@ from models_store.contracts.states import (
     JobState,
     Method,
     NoiseModelOrigin,
+    Output,
     Preset,
     Queue,
 )
@@ -77,6 +79,7 @@ class Base(DeclarativeBase):
         Method: words(Method),
         Preset: words(Preset),
         Queue: words(Queue),
+        Output: words(Output),
         NoiseModelOrigin: words(NoiseModelOrigin),
     }
 
@@ -151,8 +154,8 @@ class Image(Listed):
     filename: Mapped[str] = mapped_column(String(255))
     sha256: Mapped[str] = mapped_column(String(64))
     size_bytes: Mapped[int] = mapped_column(BigInteger)
-    blob_key: Mapped[str] = mapped_column(String(255))
-    preview_key: Mapped[str] = mapped_column(String(255))
+    blob_key: Mapped[str] = mapped_column(String(255), index=True)
+    preview_key: Mapped[str] = mapped_column(String(255), index=True)
     header: Mapped[dict[str, Any]]
     role: Mapped[ImageRole]
     profile_id: Mapped[str | None] = mapped_column(ForeignKey("profile.id"), index=True)
@@ -204,7 +207,7 @@ class Network(Listed):
     preset: Mapped[Preset]
     recipe: Mapped[str] = mapped_column(String(100))
     noise_model_id: Mapped[str | None] = mapped_column(ForeignKey("noise_model.id"))
-    blob_key: Mapped[str] = mapped_column(String(255))
+    blob_key: Mapped[str] = mapped_column(String(255), index=True)
     sha256: Mapped[str] = mapped_column(String(64))
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     description: Mapped[dict[str, Any]]
@@ -213,14 +216,28 @@ class Network(Listed):
     profile: Mapped[Profile | None] = relationship(lazy="joined")
 
 
+def _of_stages(name: str) -> Index:
+    """Make an index of stages alone: SQLite would take one of all jobs for lists of what has no parent."""
+    stages = text("parent_id IS NOT NULL")
+    return Index(name, "parent_id", "position", postgresql_where=stages, sqlite_where=stages)
+
+
+def _listed(name: str, *columns: str) -> Index:
+    """Make an index of the jobs that users posted, newest first; many more are stages of these."""
+    posted = text("parent_id IS NULL")
+    return Index(name, *columns, "created_at", "id", postgresql_where=posted, sqlite_where=posted)
+
+
 class Job(Listed):
     """A job, or a stage of one (`parent_id`). `attempt` fences what an earlier owner may still write."""
 
     __tablename__ = "job"
     __table_args__ = (
-        Index(None, "state", "queue", "created_at"),
-        Index(None, "parent_id", "position"),
-        Index(None, "created_at", "id"),
+        Index("ix_job_ready", "state", "queue", "composite", "created_at", "position"),
+        _of_stages("ix_job_stages"),
+        _listed("ix_job_listed"),
+        _listed("ix_job_listed_by_state", "state"),
+        _listed("ix_job_listed_by_kind", "kind"),
         Index(None, "state", "lease_until"),
         Index(None, "owner_id", "state"),
     )
@@ -309,7 +326,20 @@ class Artifact(Listed):
     job_id: Mapped[str] = mapped_column(ForeignKey("job.id"), index=True)
     name: Mapped[str] = mapped_column(String(255))
     media_type: Mapped[str] = mapped_column(String(100))
-    blob_key: Mapped[str] = mapped_column(String(255))
+    blob_key: Mapped[str] = mapped_column(String(255), index=True)
+    sha256: Mapped[str] = mapped_column(String(64))
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+
+
+class PartPlanes(Base):
+    """Denoised planes of one image, made by a part of a prediction; kept until they are assembled."""
+
+    __tablename__ = "part_planes"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("job.id"), primary_key=True)
+    image_id: Mapped[str] = mapped_column(ID, primary_key=True)
+    output: Mapped[Output] = mapped_column(primary_key=True)
+    blob_key: Mapped[str] = mapped_column(String(255), index=True)
     sha256: Mapped[str] = mapped_column(String(64))
     size_bytes: Mapped[int] = mapped_column(BigInteger)
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from tests.observed_facility import ObservedFacility
 from tests.server_process import ServerProcess
 from tests.services import S3, Postgres, Redis
 
@@ -71,6 +72,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 def api(server: ServerProcess) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=server.url, timeout=30) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def observed_facility(
+    tmp_path_factory: pytest.TempPathFactory, redis_service: Redis, noisy_tiff: Path
+) -> ObservedFacility:
+    """What a server, a worker and their collector said of one job that succeeded and one that failed."""
+    return ObservedFacility(tmp_path_factory.mktemp("facility"), redis_service.url, noisy_tiff)
 
 
 @pytest.fixture(scope="session")

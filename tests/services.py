@@ -12,6 +12,7 @@ from pathlib import Path
 
 import boto3
 import botocore.exceptions
+import psutil
 import psycopg
 import redis
 
@@ -49,12 +50,19 @@ class ServiceProcess:
 
     def freeze(self) -> None:
         """Let it answer nothing, and refuse nothing, until it thaws."""
-        if self._process is not None:
-            self._process.send_signal(signal.SIGSTOP)
+        for process in self._family():
+            process.suspend()
 
     def thaw(self) -> None:
-        if self._process is not None:
-            self._process.send_signal(signal.SIGCONT)
+        for process in self._family():
+            process.resume()
+
+    def _family(self) -> list[psutil.Process]:
+        """Itself and those that serve its connections."""
+        if self._process is None:
+            return []
+        process = psutil.Process(self._process.pid)
+        return [process, *process.children(recursive=True)]
 
 
 class Redis:
@@ -124,7 +132,8 @@ class Postgres:
         self.process.end(signal.SIGINT)
 
     def remove(self) -> None:
-        self.stop()
+        # At once: what it would still write to disk goes too.
+        self.process.end(signal.SIGQUIT)
         shutil.rmtree(self._folder)
 
     def create_database(self, name: str) -> str:

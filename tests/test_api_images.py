@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,10 @@ def tiff(array: np.ndarray, **options: Any) -> bytes:
     file = io.BytesIO()
     tifffile.imwrite(file, array, **options)
     return file.getvalue()
+
+
+def stored_files(server: ServerProcess) -> set[Path]:
+    return {path for path in (server.data_dir / "blobs").rglob("*") if path.is_file()}
 
 
 def assert_problem(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
@@ -76,7 +81,11 @@ def test_delete_removes_the_image(api: httpx.Client, server: ServerProcess, nois
     assert len(stored) == 2
     assert api.delete(f"/v1/images/{document['id']}").status_code == 204
     assert_problem(api.get(f"/v1/images/{document['id']}"), 404, "not-found")
-    assert not any(path.exists() for path in stored)
+    # They are deleted once the answer is sent.
+    deadline_s = time.monotonic() + 30
+    while any(path.exists() for path in stored):
+        assert time.monotonic() < deadline_s
+        time.sleep(0.05)
 
 
 def test_list_pages_through_all_images_of_a_microscope(api: httpx.Client, noisy_tiff: Path) -> None:
@@ -131,7 +140,7 @@ def test_a_server_without_users_answers_to_its_own_names_only(api: httpx.Client)
 
 
 @pytest.mark.parametrize(
-    "query", ["cursor=W1tbWw", "cursor=!", "limit=0", "limit=1000", "role=best", "profile=lonely"]
+    "query", ["cursor=W1tbWw", "cursor=!", "limit=0", "limit=1000", "role=best"]
 )
 def test_a_wrong_list_query_is_refused(api: httpx.Client, query: str) -> None:
     assert_problem(api.get(f"/v1/images?{query}"), 422, "invalid-request")
@@ -154,14 +163,16 @@ def test_wrong_kind_of_image_is_refused_with_a_reason(
     api: httpx.Client, server: ServerProcess, kind: str
 ) -> None:
     content, status, code, word = WRONG_KINDS[kind]
+    before = stored_files(server)
     problem = assert_problem(upload(api, content), status, code)
     assert word.lower() in problem["detail"].lower()
-    assert not [path for path in (server.data_dir / "blobs" / "uploads").rglob("*") if path.is_file()]
+    assert stored_files(server) == before
 
 
 def test_broken_and_hostile_files_are_refused_and_do_no_harm(
     api: httpx.Client, server: ServerProcess, test_data: Path
 ) -> None:
+    before = stored_files(server)
     files = sorted((test_data / "bad").iterdir())
     assert files
     for path in files:
@@ -169,7 +180,7 @@ def test_broken_and_hostile_files_are_refused_and_do_no_harm(
         assert 400 <= response.status_code < 500, f"{path.name}: {response.text}"
         assert response.json()["detail"], path.name
     assert server.is_alive()
-    assert not [path for path in (server.data_dir / "blobs" / "uploads").rglob("*") if path.is_file()]
+    assert stored_files(server) == before
 
 
 def test_files_of_every_format_are_taken_or_refused_with_a_reason(api: httpx.Client, test_data: Path) -> None:

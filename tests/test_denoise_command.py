@@ -1,8 +1,6 @@
 """Denoising a file without a server."""
 
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,16 +13,16 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-import models_store
 from app.cli import cli
 from models_store.errors import ImageContentError, InvalidRequestError, NoiseModelInvalidError
 from models_store.image_files.planes import open_planes
 from models_store.published_noise_models import read_published
+from tests.peak_memory import peak_mb
 from worker.engine.metrics import psnr
 from worker.engine.noise.gmm import GaussianMixtureNoiseModel
 from worker.engine.presets import PRESETS
 from worker.engine.simulation import Scmos, simulate_specimen
-from worker.local import DenoiseOptions, DenoiseSummary, EvenlySpacedPlanes, denoise_file
+from worker.local import DenoiseOptions, DenoiseSummary, denoise_file
 from worker.report import DenoisedPlane, LinearNoise, NoiseEvidence, draw_report
 
 TINY = replace(
@@ -226,16 +224,6 @@ def test_what_is_no_noise_model_or_no_image_is_refused(stack: Path, tmp_path: Pa
         denoise_file(constant, tmp_path / "r.tif", OPTIONS, _nothing_may_be_told)
 
 
-def test_a_large_stack_teaches_by_evenly_spaced_planes(stack: Path) -> None:
-    plane_px = 96 * 96
-    with open_planes(stack) as planes:
-        for most_px, indices in ((10 * plane_px, [0, 1, 2]), (2 * plane_px, [0, 2]), (1, [0])):
-            chosen = EvenlySpacedPlanes(planes, most_px)
-            assert len(chosen) == len(indices)
-            for place, index in enumerate(indices):
-                np.testing.assert_array_equal(chosen[place], planes[index])
-
-
 def test_the_command_denoises_and_sums_up(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PRESETS, "fast", TINY)
     target, report = tmp_path / "result.tif", tmp_path / "report"
@@ -269,15 +257,6 @@ def test_the_truth_is_drawn_where_it_is_known(tmp_path: Path) -> None:
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads peak memory from /proc")
 
-_PEAK = """
-import sys
-from pathlib import Path
-import numpy as np
-{work}
-status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-print(status["VmHWM"].split()[0])
-"""
-
 _COPY = """
 from models_store.image_files.planes import open_planes
 from models_store.image_files.writer import write_planes
@@ -296,30 +275,14 @@ denoise_file(Path(sys.argv[1]), Path(sys.argv[2]), options, lambda *told: None)
 """
 
 
-def _peak_mb(work: str, folder: Path, shape: tuple[int, int, int]) -> float:
-    """Peak memory of a process of its own that works on a stack of noise.
-
-    Not by getrusage: that begins with the peak of the process that started this one.
-    """
-    source, target = folder / "source.tif", folder / "target.tif"
-    rng = np.random.default_rng(0)
-    planes = (rng.poisson(rng.uniform(50, 90, shape[1:])).astype("uint16") for _ in range(shape[0]))
-    tifffile.imwrite(source, planes, shape=shape, dtype="uint16", photometric="minisblack")
-    command = [sys.executable, "-c", _PEAK.format(work=work), str(source), str(target)]
-    environment = {**os.environ, "PYTHONPATH": str(Path(models_store.__file__).parents[1])}
-    printed = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
-    target.unlink()
-    return int(printed) / 1024
-
-
 @on_linux
 def test_reading_and_writing_hold_one_plane_at_a_time(tmp_path: Path) -> None:
-    few, many = (_peak_mb(_COPY, tmp_path, (planes, 1024, 1024)) for planes in (2, 50))
+    few, many = (peak_mb(_COPY, tmp_path, (planes, 1024, 1024)) for planes in (2, 50))
     assert many - few < 40  # all planes together are 100 MB as they are read, 200 MB as they are written
 
 
 @on_linux
 @pytest.mark.slow
 def test_denoising_200_planes_takes_no_more_than_300_mb_above_2(tmp_path: Path) -> None:
-    few, many = (_peak_mb(_PREDICT, tmp_path, (planes, 512, 512)) for planes in (2, 200))
+    few, many = (peak_mb(_PREDICT, tmp_path, (planes, 512, 512)) for planes in (2, 200))
     assert many - few < 300

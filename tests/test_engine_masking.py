@@ -194,3 +194,13 @@ def test_a_structured_mask_turns_with_the_patch() -> None:
                 beside = line[max(int(at) - 2, 0) : int(at) + 3]
                 assert int(((beside - value).abs() <= 2).sum()) == 0
     assert turned == {True, False}
+
+
+def test_of_a_large_stack_as_many_planes_are_trained_on_as_the_preset_has_room_for() -> None:
+    planes = [np.full((40, 40), 10.0 * n, dtype=np.float32) for n in range(20)]
+    for room_planes, kept in ((0.1, 1), (7.5, 7), (100, 20)):
+        preset = replace(SMALL, training_px=int(room_planes * 1600))
+        images = collect_training_images(planes, preset, _generator()).images
+        levels = [float(image.observation_adu[0, 0]) for image in images]
+        assert len(levels) == kept
+        assert levels == sorted(levels)

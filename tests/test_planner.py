@@ -4,9 +4,21 @@ import itertools
 
 import pytest
 
-from models_store.contracts.jobs import DenoiseSpec, PredictSpec, TrainingBudget, TrainSpec, dependencies
-from models_store.contracts.states import Method, Preset, Reuse
-from models_store.planner import Plan, Registry, plan_denoise
+from models_store.contracts.jobs import (
+    AssembleSpec,
+    ChooseEstimateSpec,
+    DenoiseSpec,
+    MadeByJob,
+    PredictPartSpec,
+    PredictSpec,
+    TrainingBudget,
+    TrainSpec,
+    dependencies,
+)
+from models_store.contracts.states import Method, Output, OutputDtype, Preset, Reuse
+from models_store.plane_ranges import ImageExtent
+from models_store.planner import Registry, plan_denoise
+from models_store.prediction_plan import Extent, Plan, plan_prediction
 
 NOTHING = Registry(profile="Scope / default")
 IMPORTED = Registry(profile="Scope / default", noise_model_id="nm_1")
@@ -19,12 +31,16 @@ EVERYTHING = Registry(
     pn2v_noise_model_id="nm_1",
 )
 ANONYMOUS = Registry(profile=None)
+ONE_PLANE = Extent([ImageExtent("img_1", planes=1, plane_px=100)], part_pixels=1000)
+FORTY_PLANES = Extent([ImageExtent("img_1", planes=40, plane_px=100)], part_pixels=1000)
 
 
-def plan(registry: Registry, reuse: Reuse, noise_model: str | None = None) -> Plan:
+def plan(
+    registry: Registry, reuse: Reuse, noise_model: str | None = None, extent: Extent = ONE_PLANE
+) -> Plan:
     numbers = itertools.count()
     spec = DenoiseSpec(image_ids=["img_1"], reuse=reuse, noise_model=noise_model)
-    return plan_denoise(spec, registry, lambda: f"job_{next(numbers)}")
+    return plan_denoise(spec, registry, extent, lambda: f"job_{next(numbers)}")
 
 
 @pytest.mark.parametrize(
@@ -97,3 +113,62 @@ def test_the_plan_says_why_nothing_is_reused() -> None:
     assert "no microscope" in why["noise_model"]
     why = {step.stage: step.why for step in plan(NOTHING, Reuse.NETWORK).steps}
     assert "Scope / default" in why["noise_model"]
+
+
+def test_a_large_prediction_is_divided_into_parts_that_one_stage_assembles() -> None:
+    planned = plan(NOTHING, Reuse.NONE, extent=FORTY_PLANES)
+    assert [stage.stage for stage in planned.stages] == ["n2v", "noise_model", "pn2v", *["predict"] * 6]
+    choice, *parts, assembly = [stage for stage in planned.stages if stage.stage == "predict"]
+    assert isinstance(choice.spec, ChooseEstimateSpec)
+    assert choice.spec.refit_noise_model
+    for part in parts:
+        assert isinstance(part.spec, PredictPartSpec)
+        assert choice.job_id in dependencies(part.spec)
+    assert [part.spec.first_plane for part in parts if isinstance(part.spec, PredictPartSpec)] == [
+        0,
+        10,
+        20,
+        30,
+    ]
+    assert isinstance(assembly.spec, AssembleSpec)
+    assert assembly.spec.parts == tuple(MadeByJob(job=part.job_id) for part in parts)
+    assert dependencies(assembly.spec) == {part.job_id for part in parts}
+
+
+def test_dividing_a_prediction_does_not_change_its_share_of_the_job() -> None:
+    weights = [
+        sum(stage.weight for stage in plan(NOTHING, Reuse.NONE, extent=extent).stages)
+        for extent in (ONE_PLANE, FORTY_PLANES)
+    ]
+    assert weights == pytest.approx([1.0, 1.0])
+
+
+def test_the_plan_says_into_how_many_parts_a_prediction_is_divided_and_why() -> None:
+    one, many = (
+        plan(EVERYTHING, Reuse.NETWORK, extent=extent).steps[-1] for extent in (ONE_PLANE, FORTY_PLANES)
+    )
+    assert (one.parts, many.parts) == (1, 4)
+    assert "not divided" in one.why
+    assert "40 planes" in many.why
+    assert "4 parts" in many.why
+
+
+def test_parts_are_told_all_that_a_prediction_is_told() -> None:
+    numbers = itertools.count()
+    spec = PredictSpec(
+        image_ids=["img_1"],
+        network="net_1",
+        noise_model="nm_1",
+        compare_with="net_2",
+        outputs=(Output.PRIOR_MEAN,),
+        output_dtype=OutputDtype.SAME,
+        seed=7,
+    )
+    specs = [
+        stage.spec for stage in plan_prediction(spec, FORTY_PLANES, lambda: f"job_{next(numbers)}").stages
+    ]
+    told: dict[str, object] = {}
+    for each in specs:
+        told |= {name: getattr(each, name) for name in type(each).model_fields}
+    wanted = spec.model_dump(exclude={"kind", "image_ids"})
+    assert {name: told[name] for name in wanted} == wanted

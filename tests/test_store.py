@@ -1,53 +1,43 @@
-"""The store: migrations, blobs, and who may move a job on."""
+"""Who may move a job on, on each kind of database."""
 
-import asyncio
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from alembic import command
+from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
 
-from models_store.blobs import Blobs
+from demo.server import free_port
 from models_store.contracts.jobs import TrainSpec
 from models_store.contracts.outcomes import Outcome
 from models_store.contracts.states import JobState, Method, Queue
-from models_store.errors import LeaseLostError, NotFoundError
-from models_store.repositories import job_lifecycle
+from models_store.errors import (
+    ConflictError,
+    IdempotencyMismatchError,
+    LeaseLostError,
+    NotFoundError,
+    UnavailableError,
+)
+from models_store.repositories import idempotency, job_lifecycle
+from models_store.repositories.images import delete_image, get_image, list_images
 from models_store.repositories.job_lifecycle import Claim
 from models_store.repositories.jobs import create_job, get_job
-from models_store.session import Database, alembic_config
-from models_store.tables import Image
+from models_store.repositories.pages import PageRequest
+from models_store.session import Database
+from models_store.tables import JobImage
+from tests.databases import NOON, database_url, image, opened
 
-NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LEASE = timedelta(seconds=10)
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'test.db'}")
-    database.migrate()
-    with database.write() as session:
-        session.add(
-            Image(
-                id="img_1",
-                filename="a.tif",
-                sha256="",
-                size_bytes=0,
-                blob_key="",
-                preview_key="",
-                header={},
-                role="data",
-                created_at=NOON,
-            )
-        )
-    yield database
-    database.dispose()
-
-
-@pytest.fixture
-def blobs(tmp_path: Path) -> Blobs:
-    return Blobs((tmp_path / "blobs").as_uri())
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    with opened(database_url(request.param, request, tmp_path)) as database:
+        database.migrate()
+        with database.write() as session:
+            session.add(image("img_1"))
+        yield database
 
 
 def add_job(database: Database, job_id: str) -> None:
@@ -64,16 +54,6 @@ def claim(database: Database, job_id: str, now: datetime = NOON) -> Claim | None
 def state_of(database: Database, job_id: str) -> JobState:
     with database.read() as session:
         return get_job(session, job_id).state
-
-
-def test_migrations_match_the_tables_and_go_back(tmp_path: Path) -> None:
-    database = Database(f"sqlite:///{tmp_path / 'migrated.db'}")
-    database.migrate()
-    command.check(alembic_config(database.url))
-    command.downgrade(alembic_config(database.url), "base")
-    database.migrate()
-    database.ping()
-    database.dispose()
 
 
 def test_a_job_is_claimed_once(database: Database) -> None:
@@ -139,26 +119,67 @@ def test_a_failed_write_changes_nothing(database: Database) -> None:
         get_job(session, "job_1")
 
 
-def test_blobs_are_kept_and_forgotten(blobs: Blobs, tmp_path: Path) -> None:
-    source = tmp_path / "source"
-    source.write_bytes(b"123")
-    stored = blobs.put_file("a/b", source)
-    assert (stored.size_bytes, blobs.get("a/b"), b"".join(blobs.stream("a/b"))) == (3, b"123", b"123")
-    blobs.rename("a/b", "a/c")
-    assert blobs.keys("a") == ["a/c"]
-    with blobs.as_file("a/c") as path:
-        assert path.read_bytes() == b"123"
-    blobs.delete(["a/c", "a/never"])
-    with pytest.raises(NotFoundError):
-        blobs.get("a/c")
+def test_pages_hold_every_row_once_while_others_are_added(database: Database) -> None:
+    with database.write() as session:
+        # The same moment for many: the id decides.
+        session.add_all(image(f"img_{number:02}", created_at=NOON) for number in range(2, 12))
+    seen: list[str] = []
+    cursor = None
+    while True:
+        with database.read() as session:
+            page = list_images(session, PageRequest(4, cursor), profile_ids=None, role=None)
+        seen += [row.id for row in page.rows]
+        if page.next_cursor is None:
+            break
+        cursor = page.next_cursor
+        with database.write() as session:
+            session.add(image(f"img_new_{len(seen)}", created_at=NOON + LEASE))
+    assert sorted(seen) == sorted(["img_1", *(f"img_{number:02}" for number in range(2, 12))])
 
 
-def test_a_broken_off_write_leaves_no_blob(blobs: Blobs) -> None:
-    async def write() -> None:
-        async with blobs.writer("half") as writer:
-            await writer.write(bytes(20_000_000))
-            raise ConnectionError
+def test_a_key_is_answered_with_what_it_made_first(database: Database) -> None:
+    with database.write() as session:
+        assert idempotency.claim_answer(session, "jobs", "key", "body", "job_1", NOON) == "job_1"
+    with database.write() as session:
+        assert idempotency.claim_answer(session, "jobs", "key", "body", "job_2", NOON) == "job_1"
+    with pytest.raises(IdempotencyMismatchError), database.write() as session:
+        idempotency.claim_answer(session, "jobs", "key", "other", "job_3", NOON)
+    with database.write() as session:
+        idempotency.forget_before(session, NOON + LEASE)
+        assert idempotency.claim_answer(session, "jobs", "key", "other", "job_4", NOON) == "job_4"
 
-    with pytest.raises(ConnectionError):
-        asyncio.run(write())
-    assert blobs.keys("") == []
+
+def test_what_failed_leaves_its_key_unused(database: Database) -> None:
+    def answer_and_fail() -> None:
+        with database.write() as session:
+            idempotency.claim_answer(session, "jobs", "key", "body", "job_1", NOON)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        answer_and_fail()
+    with database.write() as session:
+        assert idempotency.claim_answer(session, "jobs", "key", "other", "job_2", NOON) == "job_2"
+
+
+def test_an_image_is_deleted_with_what_says_who_read_it(database: Database) -> None:
+    add_job(database, "job_1")
+    with pytest.raises(ConflictError), database.write() as session:
+        delete_image(session, get_image(session, "img_1"))
+    with database.write() as session:
+        job_lifecycle.cancel(session, "job_1", NOON)
+    with database.write() as session:
+        delete_image(session, get_image(session, "img_1"))
+    with database.read() as session:
+        assert session.scalars(select(JobImage)).all() == []
+        assert get_job(session, "job_1").state is JobState.CANCELLED
+
+
+def test_a_database_that_refuses_connections_is_an_outage(tmp_path: Path) -> None:
+    for url in (f"postgresql+psycopg://nobody@127.0.0.1:{free_port()}/x", f"sqlite:///{tmp_path}"):
+        with opened(url, timeout_s=2.0) as database, pytest.raises(UnavailableError):
+            database.ping()
+
+
+def test_a_wrong_statement_is_no_outage(database: Database) -> None:
+    with pytest.raises(DBAPIError), database.read() as session:
+        session.execute(text("SELECT * FROM nowhere"))

@@ -1,6 +1,6 @@
 """The process that computes one attempt at one job, and ends with it.
 
-It is spawned, not forked (CUDA does not survive a fork), so that the runner can end it at any moment and
+It is a process of its own (made as `worker.job_processes` says), so that the runner can end it at any moment and
 everything it held comes back. It reads the database and writes blobs; the runner alone writes the database.
 """
 
@@ -14,12 +14,15 @@ from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 
 from models_store.contracts.outcomes import Outcome
-from models_store.errors import ClearScopeError
+from models_store.errors import ClearScopeError, DeviceUnavailableError, StorageFullError, UnavailableError
 from models_store.repositories.job_lifecycle import Claim
 from models_store.settings import Settings
+from models_store.telemetry.logs import logging_context, set_up_logging
+from models_store.telemetry.traces import Tracing, set_up_tracing
 from worker.compiled import keep_compiled_programs
 from worker.engine.errors import EngineError
-from worker.messages import Crashed, Finished, Message, Progressed, Refused
+from worker.messages import Crashed, Finished, Interrupted, Message, Progressed, Refused
+from worker.observation import log_fields
 
 logger = logging.getLogger(__name__)
 
@@ -34,9 +37,26 @@ def main(settings: Settings, claim: Claim, messages: Connection, temporary_folde
     keep_compiled_programs()
     tempfile.tempdir = temporary_folder
     threading.Thread(target=_end_with_parent, name="orphan-watch", daemon=True).start()
+    set_up_logging(settings)
+    with logging_context(**log_fields(claim)):
+        _run(settings, claim, messages)
+
+
+def _run(settings: Settings, claim: Claim, messages: Connection) -> None:
+    tracing = set_up_tracing(settings, "clearscope-worker")
     try:
-        outcome = _compute(settings, claim, messages)
+        try:
+            with tracing.span(f"compute {claim.kind}", parent=claim.trace):
+                outcome = _compute(settings, claim, messages, tracing)
+        finally:
+            # Before the last word: after it, the runner ends this process.
+            tracing.close()
         _send(messages, Finished(outcome))
+    except UnavailableError as error:
+        _send(messages, Interrupted(error.detail))
+    except (DeviceUnavailableError, StorageFullError) as error:
+        # Of this machine, or of this moment: another attempt may succeed.
+        _send(messages, Crashed(error.detail))
     except (ClearScopeError, EngineError) as error:
         _send(messages, Refused(error.code, error.detail))
     except Exception as error:
@@ -47,7 +67,7 @@ def main(settings: Settings, claim: Claim, messages: Connection, temporary_folde
         messages.close()
 
 
-def _compute(settings: Settings, claim: Claim, messages: Connection) -> Outcome:
+def _compute(settings: Settings, claim: Claim, messages: Connection, tracing: Tracing) -> Outcome:
     # Imported here, so that the process that spawns this one never loads torch.
     from worker.context import open_context  # noqa: PLC0415
     from worker.jobs.registry import run_handler  # noqa: PLC0415
@@ -55,8 +75,11 @@ def _compute(settings: Settings, claim: Claim, messages: Connection) -> Outcome:
     def report(fraction: float, status: str) -> None:
         _send(messages, Progressed(fraction, status))
 
-    with open_context(settings, claim, report) as context:
-        return run_handler(context)
+    with open_context(settings, claim, report, tracing) as context:
+        try:
+            return run_handler(context)
+        finally:
+            _send(messages, context.used())
 
 
 def _send(messages: Connection, message: Message) -> None:

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import torch
 
-from models_store.blobs import Blobs
 from models_store.contracts.outcomes import MadeBlob
 from models_store.repositories.job_lifecycle import Claim
 from models_store.session import Database
 from models_store.settings import Settings
+from models_store.telemetry.traces import Tracing
 from worker.checkpoints import BlobCheckpoints, attempt_prefix
 from worker.device import choose_device
+from worker.measured_blobs import MeasuredBlobs
+from worker.messages import Used
 
 Report = Callable[[float, str], None]
 """Takes the fraction done (0..1) and a line of what is being done."""
@@ -26,7 +28,7 @@ class JobContext:
     job_id: str
     attempt: int
     database: Database
-    blobs: Blobs
+    blobs: MeasuredBlobs
     device: torch.device
     report: Report
     checkpoints: BlobCheckpoints
@@ -42,12 +44,18 @@ class JobContext:
         stored = self.blobs.put_file(self.key(name), path)
         return MadeBlob(key=stored.key, sha256=stored.sha256, size_bytes=stored.size_bytes)
 
+    def used(self) -> Used:
+        """Say what the attempt has used so far."""
+        peak_bytes = torch.cuda.max_memory_allocated(self.device) if self.device.type == "cuda" else None
+        return Used(self.blobs.read_bytes, self.blobs.written_bytes, peak_bytes)
+
 
 @contextmanager
-def open_context(settings: Settings, claim: Claim, report: Report) -> Iterator[JobContext]:
+def open_context(settings: Settings, claim: Claim, report: Report, tracing: Tracing) -> Iterator[JobContext]:
     """Connect to everything that an attempt needs."""
-    database = Database(settings.resolved_database_url)
-    blobs = Blobs(settings.resolved_blob_url)
+    database = Database.of(settings)
+    blobs = MeasuredBlobs.of(settings)
+    blobs.tracing = tracing
     try:
         yield JobContext(
             job_id=claim.job_id,

@@ -2,7 +2,7 @@
 
 import torch
 
-from models_store.errors import InvalidRequestError
+from models_store.errors import DeviceUnavailableError, InvalidRequestError
 
 
 def choose_device(name: str) -> torch.device:
@@ -14,5 +14,5 @@ def choose_device(name: str) -> torch.device:
     except RuntimeError as error:
         raise InvalidRequestError(f"{name!r} is no device; use auto, cpu, cuda or cuda:N") from error
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise InvalidRequestError(f"device {name!r} was asked for, but torch sees no CUDA GPU here")
+        raise DeviceUnavailableError(f"device {name!r} was asked for, but torch sees no CUDA GPU here")
     return device

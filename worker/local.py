@@ -23,10 +23,8 @@ from worker.engine.pipeline import Prepared, Stage, denoise, denoise_plane
 from worker.engine.presets import Preset
 from worker.engine.selection import Choice
 from worker.engine.training import TrainingStep
+from worker.float_planes import FloatPlanes
 from worker.report import DenoisedPlane, NoiseEvidence, write_report
-
-TRAINING_PX = 1 << 23
-"""Of a larger stack, this many pixels in evenly spaced planes teach the networks and the noise model."""
 
 _PREPARING = 0.2  # share of the last stage that goes into choosing an estimate
 
@@ -101,7 +99,7 @@ def denoise_file(
         with open_planes(source) as planes:
             check_content(planes)
             prepared = denoise(
-                EvenlySpacedPlanes(planes, TRAINING_PX),
+                FloatPlanes([planes]),
                 preset=options.preset,
                 noise_model=known,
                 seed=options.seed,
@@ -117,22 +115,6 @@ def denoise_file(
             return replace(summary, written=(target, *beside))
     except EngineError as error:
         raise JobFailedError(error.detail) from error
-
-
-class EvenlySpacedPlanes:
-    """Some of the planes of a stack, in order: at most `most_px` pixels, at least one plane."""
-
-    def __init__(self, planes: PlaneReader, most_px: int) -> None:
-        plane_px = planes.header.height_px * planes.header.width_px
-        count = min(len(planes), max(1, most_px // plane_px))
-        self._planes = planes
-        self._indices = [round(position) for position in np.linspace(0, len(planes) - 1, count)]
-
-    def __len__(self) -> int:
-        return len(self._indices)
-
-    def __getitem__(self, index: int, /) -> np.ndarray:
-        return self._planes[self._indices[index]]
 
 
 class _StageProgress:

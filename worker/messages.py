@@ -12,6 +12,15 @@ class Progressed:
 
 
 @dataclass(frozen=True)
+class Used:
+    """What the attempt has used so far."""
+
+    read_bytes: int = 0
+    written_bytes: int = 0
+    gpu_memory_peak_bytes: int | None = None
+
+
+@dataclass(frozen=True)
 class Finished:
     outcome: Outcome
 
@@ -31,5 +40,12 @@ class Crashed:
     reason: str
 
 
-LastWord = Finished | Refused | Crashed
-Message = Progressed | LastWord
+@dataclass(frozen=True)
+class Interrupted:
+    """Database or blobs did not answer: the job is not to blame."""
+
+    reason: str
+
+
+LastWord = Finished | Refused | Crashed | Interrupted
+Message = Progressed | Used | LastWord

@@ -1,19 +1,23 @@
 """Is the server alive, and can it work?"""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Literal
 
 from fastapi import APIRouter, Response
-from obstore.exceptions import BaseError as BlobStoreError
 from pydantic import BaseModel
-from sqlalchemy.exc import SQLAlchemyError
 
 from app.dependencies import Provided, Services
-from models_store.repositories.workers import last_seen
+from models_store.contracts.states import Queue
+from models_store.errors import OutageError
+from models_store.repositories.leases import store_time
+from models_store.repositories.statistics import workers_seen_since
+from models_store.tables import Worker
 
 router = APIRouter(tags=["health"])
 
-WORKER_SILENCE_LIMIT = timedelta(seconds=30)
+SIGNS_MISSED = 3
+"""After so many signs of life that did not come, a worker counts as gone."""
 State = Literal["ok", "failing"]
 
 
@@ -24,6 +28,8 @@ class Alive(BaseModel):
 class Readiness(BaseModel):
     status: State
     checks: dict[str, State]
+    problems: list[str]
+    """What fails, in words."""
 
 
 @router.get("/healthz")
@@ -34,34 +40,47 @@ def healthz() -> Alive:
 
 @router.get("/readyz", responses={503: {"model": Readiness}})
 def readyz(provided: Provided, response: Response) -> Readiness:
-    """Check the database, the blobs, and whether a worker was seen lately."""
-    checks: dict[str, State] = {
-        "database": _check_database(provided),
-        "blobs": _check_blobs(provided),
-    }
-    checks["worker"] = _check_worker(provided) if checks["database"] == "ok" else "failing"
+    """Check the database and the blobs, that each queue has a worker, and that workers' devices compute."""
+    problems = {"database": _check_database(provided), "blobs": _check_blobs(provided)}
+    if problems["database"]:
+        problems |= {"worker": ["what workers there are is not known"], "device": []}
+    else:
+        workers = _workers(provided)
+        problems |= {"worker": _check_queues(workers), "device": _check_devices(workers)}
+    checks: dict[str, State] = {name: "failing" if found else "ok" for name, found in problems.items()}
     status: State = "ok" if set(checks.values()) == {"ok"} else "failing"
     response.status_code = 200 if status == "ok" else 503
-    return Readiness(status=status, checks=checks)
+    return Readiness(
+        status=status, checks=checks, problems=[line for found in problems.values() for line in found]
+    )
 
 
-def _check_database(provided: Services) -> State:
+def _check_database(provided: Services) -> list[str]:
     try:
         provided.database.ping()
-    except SQLAlchemyError:
-        return "failing"
-    return "ok"
+    except OutageError as outage:
+        return [outage.detail]
+    return []
 
 
-def _check_blobs(provided: Services) -> State:
+def _check_blobs(provided: Services) -> list[str]:
     try:
         provided.blobs.ping()
-    except (BlobStoreError, OSError):
-        return "failing"
-    return "ok"
+    except OutageError as outage:
+        return [outage.detail]
+    return []
 
 
-def _check_worker(provided: Services) -> State:
+def _workers(provided: Services) -> list[Worker]:
+    silence_limit = SIGNS_MISSED * timedelta(seconds=provided.settings.sign_of_life_s)
     with provided.database.read() as session:
-        seen_at = last_seen(session)
-    return "ok" if seen_at and provided.clock() - seen_at < WORKER_SILENCE_LIMIT else "failing"
+        return workers_seen_since(session, store_time(session, provided.clock) - silence_limit)
+
+
+def _check_queues(workers: Sequence[Worker]) -> list[str]:
+    served = {queue for worker in workers for queue in worker.queues}
+    return [f"no worker for queue {queue} was seen lately" for queue in Queue if queue not in served]
+
+
+def _check_devices(workers: Sequence[Worker]) -> list[str]:
+    return [f"worker {worker.name}: {worker.device_error}" for worker in workers if worker.device_error]

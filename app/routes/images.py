@@ -12,19 +12,22 @@ from fastapi.concurrency import run_in_threadpool
 from sqlalchemy.orm import Session
 from starlette.requests import ClientDisconnect
 
-from app.dependencies import IdempotencyHeader, PageQuery, Provided, Reading, Services, Writing
+from app.dependencies import IdempotencyHeader, PageQuery, Provided, Reading, Services, WhoAsks, Writing
 from app.documents import ImageDocument
-from app.downloads import IfNoneMatch, download
+from app.downloads import Conditional, download
 from app.origins import MicroscopeQuery, ProfileQuery, matching_profiles, named_profile
 from app.paging import link_next_page
+from app.security import READ, SUBMIT, Caller
 from models_store.blobs import StoredBlob
 from models_store.contracts.states import ImageRole
-from models_store.errors import ImageTooLargeError
+from models_store.errors import ClearScopeError, ImageTooLargeError, UnavailableError
 from models_store.identity import new_id
 from models_store.image_files.header import ImageHeader, ImageLimits
 from models_store.image_files.sandbox import inspect_in_child
 from models_store.repositories import idempotency, images
 from models_store.repositories.images import UploadedImage
+from models_store.repositories.usage import remaining_bytes, require_room_for, storage_exceeded
+from models_store.visibility import require_named_microscope
 
 router = APIRouter(prefix="/images", tags=["images"])
 
@@ -45,6 +48,11 @@ class Upload:
     profile: str | None
     role: ImageRole
     idempotency_key: str | None
+    caller: Caller
+
+    @property
+    def idempotency_scope(self) -> str:
+        return idempotency.scope_of(IDEMPOTENCY_SCOPE, self.caller.viewer.key_id)
 
     def fingerprint(self, sha256: str) -> str:
         """Tell this request from others with the same Idempotency-Key."""
@@ -52,14 +60,23 @@ class Upload:
         return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
+@dataclass(frozen=True)
+class SizeLimit:
+    """How long a file may be, and what to answer if it is longer."""
+
+    size_bytes: int
+    refusal: ClearScopeError
+
+
 @router.post(
     "",
+    dependencies=SUBMIT,
     status_code=201,
     openapi_extra={
         "requestBody": {
             "required": True,
-            "description": "The bytes of a TIFF file.",
-            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+            "description": "The bytes of a TIFF file; its Content-Type is not looked at.",
+            "content": {"image/tiff": {"schema": {"type": "string", "format": "binary"}}},
         }
     },
 )
@@ -67,6 +84,7 @@ async def upload_image(
     request: Request,
     response: Response,
     provided: Provided,
+    caller: WhoAsks,
     filename: Filename,
     microscope: MicroscopeQuery = None,
     profile: ProfileQuery = None,
@@ -74,16 +92,16 @@ async def upload_image(
     idempotency_key: IdempotencyHeader = None,
 ) -> ImageDocument:
     """Upload a TIFF file (OME, ImageJ and Micro-Manager files too) as the raw body of the request."""
-    upload = Upload(filename, microscope, profile, role, idempotency_key)
-    await run_in_threadpool(_check_origin, provided, upload)
+    upload = Upload(filename, microscope, profile, role, idempotency_key, caller)
+    limit = await run_in_threadpool(_check, provided, upload)
     image_id = new_id("img")
-    received = await _receive(request, provided, f"uploads/{image_id}")
+    received = await _receive(request, provided, f"images/{image_id}/content", limit)
     document = await run_in_threadpool(_register, provided, image_id, received, upload)
     response.headers["Location"] = f"/v1/images/{document.id}"
     return document
 
 
-@router.get("")
+@router.get("", dependencies=READ)
 def list_images(  # one parameter for each of the API's
     session: Reading,
     page: PageQuery,
@@ -100,64 +118,61 @@ def list_images(  # one parameter for each of the API's
     return [ImageDocument.of(row) for row in found.rows]
 
 
-@router.get("/{image_id}")
+@router.get("/{image_id}", dependencies=READ)
 def get_image(image_id: str, session: Reading) -> ImageDocument:
     """Get an image's document."""
     return ImageDocument.of(images.get_image(session, image_id))
 
 
-@router.get("/{image_id}/content", response_class=Response)
-def get_content(
-    image_id: str, session: Reading, provided: Provided, if_none_match: IfNoneMatch = None
-) -> Response:
+@router.get("/{image_id}/content", dependencies=READ, response_class=Response)
+def get_content(image_id: str, session: Reading, provided: Provided, conditions: Conditional) -> Response:
     """Download the file as it was uploaded."""
     image = images.get_image(session, image_id)
-    return download(
-        provided,
-        key=image.blob_key,
-        sha256=image.sha256,
-        filename=image.filename,
-        if_none_match=if_none_match,
-    )
+    blob = StoredBlob(image.blob_key, image.sha256, image.size_bytes)
+    return download(provided, blob, filename=image.filename, conditions=conditions)
 
 
-@router.get("/{image_id}/preview.png", response_class=Response)
+@router.get("/{image_id}/preview.png", dependencies=READ, response_class=Response)
 def get_preview(image_id: str, session: Reading, provided: Provided) -> Response:
     """Download a small 8-bit picture of the image's middle plane."""
     content = provided.blobs.get(images.get_image(session, image_id).preview_key)
     return Response(content, media_type="image/png", headers={"Cache-Control": "private, max-age=86400"})
 
 
-@router.delete("/{image_id}", status_code=204)
+@router.delete("/{image_id}", dependencies=SUBMIT, status_code=204)
 def delete_image(image_id: str, session: Writing, provided: Provided, background: BackgroundTasks) -> None:
     """Delete an image, unless a job that has not ended reads it."""
     image = images.get_image(session, image_id)
     images.delete_image(session, image)
-    idempotency.forget_answer(session, IDEMPOTENCY_SCOPE, image_id)
+    idempotency.forget_answer(session, idempotency.scope_of(IDEMPOTENCY_SCOPE, image.owner_id), image_id)
     # Once the row is gone for good: until the commit, the deletion may still fail.
-    background.add_task(provided.blobs.delete, [image.blob_key, image.preview_key])
+    background.add_task(provided.blobs.discard, [image.blob_key, image.preview_key])
 
 
-def _check_origin(provided: Services, upload: Upload) -> None:
-    """Refuse an unknown microscope before gigabytes are received."""
+def _check(provided: Services, upload: Upload) -> SizeLimit:
+    """Refuse an unknown microscope, or a caller without room, before gigabytes are received."""
+    limit_bytes, quota = provided.settings.upload_limit_bytes, upload.caller.quota
     with provided.database.read() as session:
+        require_named_microscope(session, upload.microscope or upload.profile)
         matching_profiles(session, upload.microscope, upload.profile)
+        if quota and (room_bytes := remaining_bytes(session, quota)) < limit_bytes:
+            return SizeLimit(room_bytes, storage_exceeded(quota))
+    refusal = ImageTooLargeError(f"the file is larger than this server's limit of {limit_bytes} bytes")
+    return SizeLimit(limit_bytes, refusal)
 
 
-async def _receive(request: Request, provided: Services, key: str) -> StoredBlob:
+async def _receive(request: Request, provided: Services, key: str, limit: SizeLimit) -> StoredBlob:
     """Stream the body to a blob while hashing and counting it."""
-    limit = provided.settings.upload_limit_bytes
-    too_large = ImageTooLargeError(f"the file is larger than this server's limit of {limit} bytes")
-    if int(request.headers.get("content-length") or 0) > limit:
-        raise too_large
+    if int(request.headers.get("content-length") or 0) > limit.size_bytes:
+        raise limit.refusal
     digest = hashlib.sha256()
     size_bytes = 0
     try:
         async with provided.blobs.writer(key) as writer:
             async for chunk in request.stream():
                 size_bytes += len(chunk)
-                if size_bytes > limit:
-                    raise too_large
+                if size_bytes > limit.size_bytes:
+                    raise limit.refusal
                 digest.update(chunk)
                 await writer.write(chunk)
     except ClientDisconnect as error:
@@ -167,37 +182,48 @@ async def _receive(request: Request, provided: Services, key: str) -> StoredBlob
 
 def _register(provided: Services, image_id: str, received: StoredBlob, upload: Upload) -> ImageDocument:
     """Make an image of what was received, or leave nothing behind."""
-    kept: list[str] = [received.key]
-    fingerprint = upload.fingerprint(received.sha256)
+    preview_key = f"images/{image_id}/preview.png"
     try:
-        with provided.database.read() as session:
-            if known := _known_image(session, upload, fingerprint):
-                return known
-        header, preview = _inspect(provided, received.key, f"images/{image_id}/preview.png")
-        kept.append(preview.key)
-        content = StoredBlob(f"images/{image_id}/content", received.sha256, received.size_bytes)
-        provided.blobs.rename(received.key, content.key)
-        kept[0] = content.key
-        uploaded = UploadedImage(image_id, upload.filename, content, preview, header, upload.role)
-        now = provided.clock()
-        with provided.database.write() as session:
-            # Asked again, now that nobody else can write: the same upload may have arrived twice at once.
-            if known := _known_image(session, upload, fingerprint):
-                return known
-            profile = named_profile(session, upload.microscope, upload.profile, now)
-            document = ImageDocument.of(images.create_image(session, uploaded, profile=profile, now=now))
-            idempotency.record_answer(
-                session, IDEMPOTENCY_SCOPE, upload.idempotency_key, fingerprint, image_id, now
-            )
-        kept.clear()
-        return document
-    finally:
-        provided.blobs.delete(kept)
+        document = _make_image(provided, image_id, received, preview_key, upload)
+    except UnavailableError:
+        # An answer that was lost may have been a yes: then the row is there and needs its blobs. If not, they
+        # are orphans, which the sweeper deletes.
+        raise
+    except BaseException:
+        provided.blobs.discard([received.key, preview_key])
+        raise
+    if document.id != image_id:
+        provided.blobs.discard([received.key, preview_key])
+    return document
+
+
+def _make_image(
+    provided: Services, image_id: str, received: StoredBlob, preview_key: str, upload: Upload
+) -> ImageDocument:
+    """Insert the image; if the same upload came before, give the image that it made."""
+    fingerprint = upload.fingerprint(received.sha256)
+    with provided.database.read() as session:
+        if known := _known_image(session, upload, fingerprint):
+            return known
+    header, preview = _inspect(provided, received.key, preview_key)
+    uploaded = UploadedImage(image_id, upload.filename, received, preview, header, upload.role)
+    now = provided.clock()
+    with provided.database.write() as session:
+        # Asked again, for the same upload may have arrived twice at once.
+        answer = idempotency.claim_answer(
+            session, upload.idempotency_scope, upload.idempotency_key, fingerprint, image_id, now
+        )
+        if answer != image_id:
+            return ImageDocument.of(images.get_image(session, answer))
+        if upload.caller.quota:
+            require_room_for(session, upload.caller.quota, received.size_bytes)
+        profile = named_profile(session, upload.microscope, upload.profile, now)
+        return ImageDocument.of(images.create_image(session, uploaded, profile=profile, now=now))
 
 
 def _known_image(session: Session, upload: Upload, fingerprint: str) -> ImageDocument | None:
     """Give the image that the same request made before."""
-    answer = idempotency.find_answer(session, IDEMPOTENCY_SCOPE, upload.idempotency_key, fingerprint)
+    answer = idempotency.find_answer(session, upload.idempotency_scope, upload.idempotency_key, fingerprint)
     return ImageDocument.of(images.get_image(session, answer)) if answer else None
 
 

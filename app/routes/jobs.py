@@ -5,18 +5,24 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, BackgroundTasks, Body, Query, Request, Response
+from fastapi import APIRouter, BackgroundTasks, Body, Depends, Query, Request, Response
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
-from app.dependencies import IdempotencyHeader, PageQuery, Provided, Reading, Writing
+from app.dependencies import IdempotencyHeader, PageQuery, Provided, Reading, WhoAsks, Writing
 from app.documents import EventDocument, JobDocument
 from app.paging import link_next_page
+from app.security import KINDS_THAT_CALIBRATE, READ, SUBMIT
 from models_store import submission
-from models_store.contracts.jobs import DenoiseSpec, JobSpec, job_spec
+from models_store.contracts.jobs import JobSpec, job_spec
+from models_store.contracts.numbers import LARGEST_EXACT_INTEGER
 from models_store.contracts.plans import PlanStep
-from models_store.contracts.states import JobState
+from models_store.contracts.states import JobState, Scope
+from models_store.destinations import resolve
+from models_store.errors import InvalidRequestError
+from models_store.identity import new_id
 from models_store.repositories import idempotency, job_lifecycle, jobs
+from models_store.repositories.usage import require_room_for_job
 from models_store.tables import Artifact, Job
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
@@ -43,44 +49,64 @@ Spec = Annotated[
 ]
 
 
+def _permitted(spec: Spec, caller: WhoAsks, provided: Provided) -> JobSpec:
+    """Check what needs no transaction, and might hold one up: names are resolved."""
+    if spec.kind in KINDS_THAT_CALIBRATE:
+        caller.require(Scope.CALIBRATE)
+    if spec.webhook_url is not None:
+        if not provided.settings.webhook_secret.get_secret_value():
+            raise InvalidRequestError(
+                "webhook_url: this server has no CLEARSCOPE_WEBHOOK_SECRET to sign with"
+            )
+        resolve(spec.webhook_url, provided.settings.webhook_allowed_networks)
+    return spec
+
+
+PostedSpec = Annotated[JobSpec, Depends(_permitted)]
+
+
 class Preflight(BaseModel):
     """What a job would do."""
 
     plan: list[PlanStep]
 
 
-@router.post("", status_code=202)
+@router.post("", dependencies=SUBMIT, status_code=202)
 def create_job(
-    spec: Spec,
+    spec: PostedSpec,
     session: Writing,
     provided: Provided,
+    caller: WhoAsks,
     response: Response,
     background: BackgroundTasks,
     idempotency_key: IdempotencyHeader = None,
 ) -> JobDocument:
     """Post a job. It is queued; its document says how it goes."""
-    body_sha256 = hashlib.sha256(job_spec.dump_json(spec)).hexdigest()
-    job_id = idempotency.find_answer(session, "jobs", idempotency_key, body_sha256)
-    if job_id is None:
-        now = provided.clock()
-        job_id = submission.submit(session, spec, now).id
-        idempotency.record_answer(session, "jobs", idempotency_key, body_sha256, job_id, now)
-    job = jobs.get_job(session, job_id)
+    said = job_spec.dump_json(spec) + (spec.webhook_url or "").encode()
+    body_sha256 = hashlib.sha256(said).hexdigest()
+    now, new_job_id = provided.clock(), new_id("job")
+    scope = idempotency.scope_of("jobs", caller.viewer.key_id)
+    job_id = idempotency.claim_answer(session, scope, idempotency_key, body_sha256, new_job_id, now)
+    if job_id == new_job_id:
+        if caller.quota:
+            require_room_for_job(session, caller.quota)
+        job = submission.submit(session, spec, now, part_pixels=provided.settings.part_pixels, job_id=job_id)
+    else:
+        job = jobs.get_job(session, job_id)
     response.headers["Location"] = f"/v1/jobs/{job_id}"
     background.add_task(provided.dispatcher.notify, _family(job))
     return _document(session, job)
 
 
-@router.post("/preflight")
-def preflight(spec: Spec, session: Reading) -> Preflight:
+@router.post("/preflight", dependencies=SUBMIT)
+def preflight(spec: PostedSpec, session: Reading, provided: Provided) -> Preflight:
     """Check a job and show its plan without posting it."""
     profile = submission.check(session, spec)
-    if not isinstance(spec, DenoiseSpec):
-        return Preflight(plan=[])
-    return Preflight(plan=submission.plan_for(session, spec, profile).steps)
+    part_pixels = provided.settings.part_pixels
+    return Preflight(plan=submission.plan_for(session, spec, profile, part_pixels).steps)
 
 
-@router.get("")
+@router.get("", dependencies=READ)
 def list_jobs(
     session: Reading,
     page: PageQuery,
@@ -95,18 +121,23 @@ def list_jobs(
     return _documents(session, found.rows)
 
 
-@router.get("/{job_id}")
-def get_job(job_id: str, session: Reading) -> JobDocument:
+@router.get("/{job_id}", dependencies=READ, response_model=JobDocument)
+def get_job(job_id: str, provided: Provided) -> Response:
     """Get a job: state, progress, plan, stages, and what it made."""
-    return _document(session, jobs.get_job(session, job_id))
+    # Asked more often than all else together, so it goes the shortest way: a session of its own, in the same
+    # thread, and a document that is not checked against itself.
+    with provided.database.read() as session:
+        document = _document(session, jobs.get_job(session, job_id))
+    return Response(document.model_dump_json(), media_type="application/json")
 
 
-@router.get("/{job_id}/events")
+@router.get("/{job_id}/events", dependencies=READ)
 def list_events(
     job_id: str,
     session: Reading,
     after: Annotated[
-        int, Query(ge=0, lt=2**63, description="Number of the last event that is known already.")
+        int,
+        Query(ge=0, le=LARGEST_EXACT_INTEGER, description="Number of the last event that is known already."),
     ] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
 ) -> list[EventDocument]:
@@ -115,16 +146,20 @@ def list_events(
     return [EventDocument.of(row) for row in jobs.list_events(session, job_id, after, limit)]
 
 
-@router.post("/{job_id}/cancel")
+@router.post("/{job_id}/cancel", dependencies=SUBMIT)
 def cancel_job(job_id: str, session: Writing, provided: Provided) -> JobDocument:
     """Cancel a job with all its stages; a worker that computes one of them stops within 2 s."""
     job = job_lifecycle.cancel(session, job_id, provided.clock())
     return _document(session, job)
 
 
-@router.post("/{job_id}/retry", status_code=202)
-def retry_job(job_id: str, session: Writing, provided: Provided, background: BackgroundTasks) -> JobDocument:
+@router.post("/{job_id}/retry", dependencies=SUBMIT, status_code=202)
+def retry_job(
+    job_id: str, session: Writing, provided: Provided, caller: WhoAsks, background: BackgroundTasks
+) -> JobDocument:
     """Queue a failed or cancelled job again; what it has computed already stays."""
+    if caller.quota:
+        require_room_for_job(session, caller.quota)
     job = job_lifecycle.retry(session, job_id, provided.clock())
     background.add_task(provided.dispatcher.notify, _family(job))
     return _document(session, job)
@@ -136,7 +171,8 @@ def _document(session: Session, job: Job) -> JobDocument:
 
 def _documents(session: Session, rows: Sequence[Job]) -> list[JobDocument]:
     made_by: dict[str, list[Artifact]] = defaultdict(list)
-    for artifact in jobs.list_artifacts(session, [job_id for row in rows for job_id in _family(row)]):
+    succeeded = [job_id for row in rows if row.state is JobState.SUCCEEDED for job_id in _family(row)]
+    for artifact in jobs.list_artifacts(session, succeeded) if succeeded else ():
         made_by[artifact.job_id].append(artifact)
     return [
         JobDocument.of(row, [artifact for job_id in _family(row) for artifact in made_by[job_id]])

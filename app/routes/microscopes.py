@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.dependencies import PageQuery, Provided, Reading, Writing
 from app.documents import MicroscopeDocument, ProfileDocument
 from app.paging import link_next_page
+from app.security import ADMIN, CALIBRATE, READ
+from models_store.contracts.numbers import JSON_NUMBER
 from models_store.repositories import microscopes
 
 router = APIRouter(prefix="/microscopes", tags=["microscopes"])
@@ -39,14 +41,14 @@ class NewProfile(BaseModel):
     name: Name
     camera: Annotated[str, Field(max_length=200)] | None = None
     readout_mode: Annotated[str, Field(max_length=200)] | None = None
-    gain: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    binning: Annotated[int, Field(ge=1, le=64)] | None = None
-    exposure_ms: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    bit_depth: Annotated[int, Field(ge=1, le=64)] | None = None
-    offset_adu: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    gain: Annotated[float, Field(gt=0, allow_inf_nan=False), JSON_NUMBER] | None = None
+    binning: Annotated[int, Field(ge=1, le=64), JSON_NUMBER] | None = None
+    exposure_ms: Annotated[float, Field(gt=0, allow_inf_nan=False), JSON_NUMBER] | None = None
+    bit_depth: Annotated[int, Field(ge=1, le=64), JSON_NUMBER] | None = None
+    offset_adu: Annotated[float, Field(allow_inf_nan=False), JSON_NUMBER] | None = None
 
 
-@router.post("", status_code=201)
+@router.post("", dependencies=ADMIN, status_code=201)
 def create_microscope(
     new: NewMicroscope, session: Writing, provided: Provided, response: Response
 ) -> MicroscopeDocument:
@@ -58,7 +60,7 @@ def create_microscope(
     return MicroscopeDocument.of(row)
 
 
-@router.get("")
+@router.get("", dependencies=READ)
 def list_microscopes(
     session: Reading, page: PageQuery, request: Request, response: Response
 ) -> list[MicroscopeDocument]:
@@ -68,13 +70,13 @@ def list_microscopes(
     return [MicroscopeDocument.of(row) for row in found.rows]
 
 
-@router.get("/{microscope}")
+@router.get("/{microscope}", dependencies=READ)
 def get_microscope(microscope: str, session: Reading) -> MicroscopeDocument:
     """Get a microscope by its id or its name."""
     return MicroscopeDocument.of(microscopes.find_microscope(session, microscope))
 
 
-@router.post("/{microscope}/profiles", status_code=201)
+@router.post("/{microscope}/profiles", dependencies=CALIBRATE, status_code=201)
 def create_profile(
     microscope: str, new: NewProfile, session: Writing, provided: Provided, response: Response
 ) -> ProfileDocument:
@@ -88,7 +90,7 @@ def create_profile(
     return ProfileDocument.of(row)
 
 
-@router.get("/{microscope}/profiles")
+@router.get("/{microscope}/profiles", dependencies=READ)
 def list_profiles(
     microscope: str, session: Reading, page: PageQuery, request: Request, response: Response
 ) -> list[ProfileDocument]:
@@ -98,7 +100,7 @@ def list_profiles(
     return [ProfileDocument.of(row) for row in found.rows]
 
 
-@router.get("/{microscope}/profiles/{profile}")
+@router.get("/{microscope}/profiles/{profile}", dependencies=READ)
 def get_profile(microscope: str, profile: str, session: Reading) -> ProfileDocument:
     """Get an acquisition profile by its id or its name."""
     owner = microscopes.find_microscope(session, microscope)

@@ -4,16 +4,18 @@ from fastapi import APIRouter, Request, Response
 
 from app.dependencies import PageQuery, Provided, Reading
 from app.documents import NetworkDocument
-from app.downloads import IfNoneMatch, download
+from app.downloads import Conditional, download
 from app.origins import MicroscopeQuery, ProfileQuery, matching_profiles
 from app.paging import link_next_page
+from app.security import READ
+from models_store.blobs import StoredBlob
 from models_store.contracts.states import Method
 from models_store.repositories import networks
 
 router = APIRouter(prefix="/networks", tags=["networks"])
 
 
-@router.get("")
+@router.get("", dependencies=READ)
 def list_networks(  # one parameter for each of the API's
     session: Reading,
     page: PageQuery,
@@ -30,19 +32,16 @@ def list_networks(  # one parameter for each of the API's
     return [NetworkDocument.of(row) for row in found.rows]
 
 
-@router.get("/{network_id}")
+@router.get("/{network_id}", dependencies=READ)
 def get_network(network_id: str, session: Reading) -> NetworkDocument:
     """Get a network's document: how it was trained, with its loss history."""
     return NetworkDocument.of(networks.get_network(session, network_id))
 
 
-@router.get("/{network_id}/content", response_class=Response)
-def get_content(
-    network_id: str, session: Reading, provided: Provided, if_none_match: IfNoneMatch = None
-) -> Response:
+@router.get("/{network_id}/content", dependencies=READ, response_class=Response)
+def get_content(network_id: str, session: Reading, provided: Provided, conditions: Conditional) -> Response:
     """Download the weights (safetensors, with the network's description in its metadata)."""
     network = networks.get_network(session, network_id)
     filename = f"{network.method}-{network.id}.safetensors"
-    return download(
-        provided, key=network.blob_key, sha256=network.sha256, filename=filename, if_none_match=if_none_match
-    )
+    blob = StoredBlob(network.blob_key, network.sha256, network.size_bytes)
+    return download(provided, blob, filename=filename, conditions=conditions)

@@ -1,21 +1,30 @@
 """Noise models: lists, import and export of the published format, activation."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from pydantic import AfterValidator
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator
 
 from app.dependencies import PageQuery, Provided, Reading, Writing
 from app.documents import NoiseModelDocument
 from app.origins import MicroscopeQuery, ProfileQuery, matching_profiles, named_profile
 from app.paging import link_next_page
+from app.security import CALIBRATE, READ
 from models_store.contracts.noise_models import NoiseModelParameters
 from models_store.contracts.states import NoiseModelOrigin
-from models_store.errors import InvalidRequestError, NoiseModelInvalidError
+from models_store.errors import NoiseModelInvalidError
 from models_store.published_noise_models import MAX_FILE_BYTES, read_published, write_published
 from models_store.repositories import noise_models
+
+
+def _as_written(text: object) -> object:
+    """Refuse bare numbers, which may be seconds or milliseconds since 1970."""
+    if not (isinstance(text, str) and re.match(r"\d{4}-\d\d-\d\d", text)):
+        raise ValueError("must be a date and time like 2026-01-31T12:00:00Z")
+    return text
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -25,7 +34,7 @@ def _in_utc(moment: datetime) -> datetime:
         raise ValueError("a time so far away has no equivalent in UTC") from error
 
 
-Moment = Annotated[datetime, AfterValidator(_in_utc)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_as_written), AfterValidator(_in_utc)]
 
 router = APIRouter(prefix="/noise-models", tags=["noise models"])
 
@@ -34,12 +43,12 @@ NPZ_BODY = {
     "requestBody": {
         "required": True,
         "description": "The bytes of an .npz file with trained_weight, min_signal, max_signal, min_sigma.",
-        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
     }
 }
 
 
-@router.get("")
+@router.get("", dependencies=READ)
 def list_noise_models(  # one parameter for each of the API's
     session: Reading,
     page: PageQuery,
@@ -54,16 +63,14 @@ def list_noise_models(  # one parameter for each of the API's
     """List noise models, newest first."""
     profile_ids = matching_profiles(session, microscope, profile)
     if active_at is not None:
-        if profile_ids is None:
-            raise InvalidRequestError("active_at: name a microscope too; each of its profiles has one active")
-        rows = [noise_models.active_noise_model(session, each, active_at) for each in profile_ids]
-        return [NoiseModelDocument.of(row) for row in rows if row is not None]
-    found = noise_models.list_noise_models(session, page, profile_ids=profile_ids)
+        found = noise_models.list_active_noise_models(session, page, profile_ids=profile_ids, at=active_at)
+    else:
+        found = noise_models.list_noise_models(session, page, profile_ids=profile_ids)
     link_next_page(found.next_cursor, request, response)
     return [NoiseModelDocument.of(row) for row in found.rows]
 
 
-@router.post("/import", status_code=201, openapi_extra=NPZ_BODY)
+@router.post("/import", dependencies=CALIBRATE, status_code=201, openapi_extra=NPZ_BODY)
 async def import_noise_model(
     request: Request,
     response: Response,
@@ -95,13 +102,13 @@ async def import_noise_model(
     return document
 
 
-@router.get("/{noise_model_id}")
+@router.get("/{noise_model_id}", dependencies=READ)
 def get_noise_model(noise_model_id: str, session: Reading) -> NoiseModelDocument:
     """Get a noise model: parameters, valid signal range, and how well it fits."""
     return NoiseModelDocument.of(noise_models.get_noise_model(session, noise_model_id))
 
 
-@router.get("/{noise_model_id}/export", response_class=Response)
+@router.get("/{noise_model_id}/export", dependencies=READ, response_class=Response)
 def export_noise_model(noise_model_id: str, session: Reading) -> Response:
     """Download a noise model in the published format (.npz)."""
     row = noise_models.get_noise_model(session, noise_model_id)
@@ -109,7 +116,7 @@ def export_noise_model(noise_model_id: str, session: Reading) -> Response:
     return Response(write_published(row.parameters), media_type="application/zip", headers=headers)
 
 
-@router.post("/{noise_model_id}/activate")
+@router.post("/{noise_model_id}/activate", dependencies=CALIBRATE)
 def activate_noise_model(noise_model_id: str, session: Writing, provided: Provided) -> NoiseModelDocument:
     """Make a version the active one of its profile."""
     row = noise_models.get_noise_model(session, noise_model_id)

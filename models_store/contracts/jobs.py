@@ -1,13 +1,20 @@
-"""What a job is asked to do: a union on `kind`."""
+"""What a job is asked to do: a union on `kind`.
+
+Users post a `JobSpec`. A prediction of many planes is divided into stages of further kinds, which only the
+planner makes.
+"""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal, TypeVar
+from itertools import chain
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
+from models_store.contracts.numbers import JSON_NUMBER, LARGEST_EXACT_INTEGER
 from models_store.contracts.states import Method, Output, OutputDtype, Preset, Queue, Reuse
 
 MAX_IMAGES_PER_JOB = 1000
+MAX_URL_CHARACTERS = 2000
 
 Item = TypeVar("Item")
 
@@ -21,21 +28,48 @@ def _each_once(items: Sequence[Item]) -> Sequence[Item]:
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
 ImageIds = Annotated[
     list[Id],
+    Field(
+        min_length=1,
+        max_length=MAX_IMAGES_PER_JOB,
+        description="Ids of uploaded images.",
+        json_schema_extra={"uniqueItems": True},
+    ),
     AfterValidator(_each_once),
-    Field(min_length=1, max_length=MAX_IMAGES_PER_JOB, description="Ids of uploaded images."),
 ]
-Seed = Annotated[int, Field(ge=0, lt=2**63, description="Same seed, same device: same result.")]
+Seed = Annotated[
+    int,
+    Field(ge=0, le=LARGEST_EXACT_INTEGER, description="Same seed, same device: same result."),
+    JSON_NUMBER,
+]
 
 
 Outputs = Annotated[
     tuple[Output, ...],
+    Field(
+        min_length=1,
+        max_length=len(Output),
+        description="Which files are made of each image.",
+        json_schema_extra={"uniqueItems": True},
+    ),
     AfterValidator(_each_once),
-    Field(min_length=1, max_length=len(Output), description="Which files are made of each image."),
 ]
 
 
+def _require_kind(schema: dict[str, Any]) -> None:
+    """Say that `kind` is required: its default is for those who make specs by their class."""
+    if "kind" in schema["properties"]:
+        schema["required"] = ["kind", *schema.get("required", [])]
+
+
+def _require_noise_model_for_pn2v(schema: dict[str, Any]) -> None:
+    _require_kind(schema)
+    schema["if"] = {"properties": {"method": {"const": Method.PN2V}}, "required": ["method"]}
+    schema["then"] = {"properties": {"noise_model": {"not": {"type": "null"}}}, "required": ["noise_model"]}
+    schema["else"] = {"properties": {"noise_model": {"type": "null"}}}
+
+
 class _Spec(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=_require_kind)
 
 
 class MadeByJob(_Spec):
@@ -50,9 +84,9 @@ Reference = Id | MadeByJob
 class TrainingBudget(_Spec):
     """Departures from the preset, for those who know why."""
 
-    steps: Annotated[int, Field(ge=1, le=100_000)] | None = None
-    features: Annotated[int, Field(ge=4, le=128, multiple_of=4)] | None = None
-    samples: Annotated[int, Field(ge=8, le=2000)] | None = None
+    steps: Annotated[int, Field(ge=1, le=100_000), JSON_NUMBER] | None = None
+    features: Annotated[int, Field(ge=4, le=128, multiple_of=4), JSON_NUMBER] | None = None
+    samples: Annotated[int, Field(ge=8, le=2000), JSON_NUMBER] | None = None
 
 
 class _TrainingSpec(_Spec):
@@ -66,7 +100,18 @@ class _TrainingSpec(_Spec):
         return " ".join([self.preset, *(f"{name}={value}" for name, value in departures)])
 
 
-class DenoiseSpec(_TrainingSpec):
+class _PostedSpec(_Spec):
+    webhook_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?([/?#][!-\[\]-~]*)?$",
+        max_length=MAX_URL_CHARACTERS,
+        # It may hold a secret, so the job's document does not show it.
+        exclude=True,
+        description="Told by a signed POST when the job has ended.",
+    )
+
+
+class DenoiseSpec(_TrainingSpec, _PostedSpec):
     """Denoised images from noisy ones, and nothing else: the whole path."""
 
     kind: Literal["denoise"] = "denoise"
@@ -81,8 +126,10 @@ class DenoiseSpec(_TrainingSpec):
     seed: Seed = 0
 
 
-class TrainSpec(_TrainingSpec):
+class TrainSpec(_TrainingSpec, _PostedSpec):
     """A network for these images: N2V, or PN2V with a noise model."""
+
+    model_config = ConfigDict(json_schema_extra=_require_noise_model_for_pn2v)
 
     kind: Literal["train"] = "train"
     image_ids: ImageIds
@@ -92,7 +139,7 @@ class TrainSpec(_TrainingSpec):
     seed: Seed = 0
 
 
-class BootstrapNoiseModelSpec(_Spec):
+class BootstrapNoiseModelSpec(_PostedSpec):
     """A noise model from noisy images and a network that gives the pseudo ground truth."""
 
     kind: Literal["bootstrap_noise_model"] = "bootstrap_noise_model"
@@ -101,37 +148,71 @@ class BootstrapNoiseModelSpec(_Spec):
     seed: Seed = 0
 
 
-class PredictSpec(_Spec):
-    """Denoised images from a trained network."""
-
-    kind: Literal["predict"] = "predict"
+class _WithNetworks(_Spec):
     image_ids: ImageIds
     network: Reference
     noise_model: Reference | None = None
     compare_with: Reference | None = Field(
         default=None, description="An N2V network; the better of the two results is delivered."
     )
+
+
+class PredictSpec(_WithNetworks, _PostedSpec):
+    """Denoised images from a trained network."""
+
+    kind: Literal["predict"] = "predict"
     refit_noise_model: bool = Field(
-        default=False, description="Fit the noise model again, to this network's predictions."
+        default=False, strict=True, description="Fit the noise model again, to this network's predictions."
     )
     outputs: Outputs = (Output.DENOISED, Output.POSTERIOR_STD)
     output_dtype: OutputDtype = OutputDtype.FLOAT32
     seed: Seed = 0
 
 
+class ChooseEstimateSpec(_WithNetworks):
+    """What a divided prediction decides once, from all images: noise model and estimate."""
+
+    kind: Literal["choose_estimate"] = "choose_estimate"
+    refit_noise_model: bool
+    seed: Seed
+
+
+class PredictPartSpec(_WithNetworks):
+    """Some of a prediction's planes: consecutive ones, from `first_plane` of the first image on."""
+
+    kind: Literal["predict_part"] = "predict_part"
+    first_plane: Annotated[int, Field(ge=0)]
+    planes: Annotated[int, Field(ge=1)]
+    outputs: Outputs
+    choice: MadeByJob
+
+
+class AssembleSpec(_Spec):
+    """The files of a divided prediction, from its parts in their order."""
+
+    kind: Literal["assemble"] = "assemble"
+    image_ids: ImageIds
+    parts: tuple[MadeByJob, ...]
+    output_dtype: OutputDtype
+
+
 JobSpec = Annotated[
     DenoiseSpec | TrainSpec | BootstrapNoiseModelSpec | PredictSpec, Field(discriminator="kind")
 ]
-StageSpec = TrainSpec | BootstrapNoiseModelSpec | PredictSpec
+PredictionStageSpec = PredictSpec | ChooseEstimateSpec | PredictPartSpec | AssembleSpec
+StageSpec = TrainSpec | BootstrapNoiseModelSpec | PredictionStageSpec
+StoredSpec = Annotated[DenoiseSpec | StageSpec, Field(discriminator="kind")]
 
 job_spec: TypeAdapter[JobSpec] = TypeAdapter(JobSpec)
+stored_spec: TypeAdapter[StoredSpec] = TypeAdapter(StoredSpec)
 
 
-def dependencies(spec: JobSpec) -> set[str]:
+def dependencies(spec: StoredSpec) -> set[str]:
     """Ids of the jobs whose results this one needs."""
     values = (getattr(spec, field) for field in type(spec).model_fields)
-    return {value.job for value in values if isinstance(value, MadeByJob)}
+    needed = (value if isinstance(value, tuple) else (value,) for value in values)
+    return {value.job for value in chain.from_iterable(needed) if isinstance(value, MadeByJob)}
 
 
-def queue_of(spec: JobSpec) -> Queue:
+def queue_of(spec: StoredSpec) -> Queue:
     return Queue.CPU if isinstance(spec, DenoiseSpec) else Queue.GPU

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from models_store.contracts.noise_models import NoiseModelParameters
-from models_store.contracts.states import Method, NoiseModelOrigin, Preset
+from models_store.contracts.states import Method, NoiseModelOrigin, Output, Preset
 
 
 class _Made(BaseModel):
@@ -40,8 +40,17 @@ class MadeArtifact(_Made):
     blob: MadeBlob
 
 
+class MadePlanes(_Made):
+    """Consecutive planes (Y, X) of one image, raw float32 in this machine's byte order."""
+
+    image_id: str
+    output: Output
+    blob: MadeBlob
+
+
 class Outcome(_Made):
     noise_model: MadeNoiseModel | None = None
     network: MadeNetwork | None = None
     artifacts: tuple[MadeArtifact, ...] = ()
+    planes: tuple[MadePlanes, ...] = ()
     result: dict[str, Any] = {}

@@ -17,3 +17,5 @@ class PlanStep(BaseModel):
     why: str
     id: str | None = None
     """The noise model or network that is reused."""
+    parts: int = 1
+    """Into how many parts it is divided, which different workers may compute at the same time."""

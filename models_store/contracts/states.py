@@ -71,3 +71,12 @@ class Queue(StrEnum):
 
     GPU = "gpu"
     CPU = "cpu"
+
+
+class Scope(StrEnum):
+    """What an API key may do."""
+
+    READ = "read"
+    SUBMIT = "submit"
+    CALIBRATE = "calibrate"
+    ADMIN = "admin"

@@ -19,6 +19,7 @@ _REFUSALS = {
         errors.ImageUnsupportedError,
         errors.ImageContentError,
         errors.ImageTooLargeError,
+        errors.StorageFullError,
     )
 }
 
@@ -35,7 +36,8 @@ def inspect_in_child(
 
     The child gets `timeout_s` from the moment it is ready, and (on Linux) `memory_bytes` more than Python
     itself takes. Threads may call this at the same time. Raises as `inspect_image`, ImageContentError for
-    pixels without information, and ImageCorruptError when the child dies or does not finish.
+    pixels without information, ImageCorruptError when the child dies or does not finish, and
+    StorageFullError when there is no room for the preview.
     """
     request = {
         "path": str(path.absolute()),

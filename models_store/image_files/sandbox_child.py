@@ -7,7 +7,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from models_store.errors import ClearScopeError, ImageTooLargeError
+from models_store.errors import ClearScopeError, ImageTooLargeError, StorageFullError
+from models_store.full_disk import FULL_DETAIL, is_full
 from models_store.image_files.content import check_content
 from models_store.image_files.header import ImageLimits
 from models_store.image_files.planes import open_planes
@@ -15,18 +16,22 @@ from models_store.image_files.preview import preview_png
 
 
 def main() -> None:
-    # A broken file is answered by a refusal; what the reader mutters about it on the way helps nobody.
-    warnings.simplefilter("ignore")
-    logging.disable()
+    prepare()
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     request = json.loads(sys.stdin.read())
-    _limit_memory(request["memory_bytes"])
+    limit_memory(request["memory_bytes"])
     preview_to = Path(request["preview_to"]) if request["preview_to"] else None
-    sys.stdout.write(json.dumps(_answer(Path(request["path"]), ImageLimits(**request["limits"]), preview_to)))
+    sys.stdout.write(json.dumps(answer(Path(request["path"]), ImageLimits(**request["limits"]), preview_to)))
 
 
-def _answer(path: Path, limits: ImageLimits, preview_to: Path | None) -> dict[str, Any]:
+def prepare() -> None:
+    # A broken file is answered by a refusal; what the reader mutters about it on the way helps nobody.
+    warnings.simplefilter("ignore")
+    logging.disable()
+
+
+def answer(path: Path, limits: ImageLimits, preview_to: Path | None) -> dict[str, Any]:
     try:
         with open_planes(path, limits) as planes:
             check_content(planes)
@@ -35,6 +40,10 @@ def _answer(path: Path, limits: ImageLimits, preview_to: Path | None) -> dict[st
             header = planes.header
     except ClearScopeError as refusal:
         return {"code": refusal.code, "detail": refusal.detail}
+    except OSError as error:
+        if not is_full(error):
+            raise
+        return {"code": StorageFullError.code, "detail": FULL_DETAIL}
     except MemoryError:
         return {
             "code": ImageTooLargeError.code,
@@ -43,7 +52,7 @@ def _answer(path: Path, limits: ImageLimits, preview_to: Path | None) -> dict[st
     return {"header": header.model_dump_json()}
 
 
-def _limit_memory(memory_bytes: int) -> None:
+def limit_memory(memory_bytes: int) -> None:
     """Allow so much address space more than is in use now."""
     if sys.platform != "linux":
         return

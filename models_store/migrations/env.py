@@ -4,10 +4,12 @@ from typing import Literal
 
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
-from sqlalchemy import Enum
+from sqlalchemy import Enum, text
 
 from models_store.session import Database
 from models_store.tables import Base, UtcDateTime
+
+MIGRATION_LOCK = 0xC1EA
 
 
 def render_item(kind: str, item: object, _: AutogenContext) -> str | Literal[False]:
@@ -20,7 +22,8 @@ def render_item(kind: str, item: object, _: AutogenContext) -> str | Literal[Fal
 
 
 def run() -> None:
-    database = Database(context.config.attributes["url"])
+    # A large table takes its time to change.
+    database = Database(context.config.attributes["url"], timeout_s=None)
     try:
         with database.engine.connect() as connection:
             if connection.dialect.name == "sqlite":
@@ -33,6 +36,11 @@ def run() -> None:
                 render_item=render_item,
             )
             with context.begin_transaction():
+                if connection.dialect.name == "postgresql":
+                    # Of several that migrate at once, one does it, and the others find it done.
+                    connection.execute(
+                        text("SELECT pg_advisory_xact_lock(:number)"), {"number": MIGRATION_LOCK}
+                    )
                 context.run_migrations()
             connection.commit()
     finally:

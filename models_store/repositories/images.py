@@ -63,6 +63,12 @@ def get_images(session: Session, image_ids: Sequence[str]) -> list[Image]:
     return [found[image_id] for image_id in image_ids]
 
 
+def hold_images(session: Session, image_ids: Sequence[str]) -> None:
+    """Keep these images from being deleted until this transaction ends."""
+    query = select(Image.id).where(Image.id.in_(image_ids)).order_by(Image.id)
+    session.execute(query.with_for_update(read=True, key_share=True))
+
+
 def list_images(
     session: Session, request: PageRequest, *, profile_ids: Sequence[str] | None, role: ImageRole | None
 ) -> Page[Image]:
@@ -76,6 +82,9 @@ def list_images(
 
 def delete_image(session: Session, image: Image) -> None:
     """Delete the row. Raises ConflictError while a job that has not ended reads the image."""
+    # A job that is being posted holds the image: once it is posted, it is found.
+    if session.scalar(select(Image.id).where(Image.id == image.id).with_for_update()) is None:
+        raise NotFoundError(f"there is no image {image.id!r} any more")
     reading = (
         select(Job.id)
         .join(JobImage, JobImage.job_id == Job.id)

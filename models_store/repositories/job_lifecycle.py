@@ -3,25 +3,30 @@
 Every change by a worker is one UPDATE fenced by the attempt: whoever lost the job changes nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, select, update
+from sqlalchemy import ColumnElement, and_, case, exists, select, update
 from sqlalchemy.orm import Session, aliased
 
 from models_store.contracts.jobs import dependencies, job_spec
 from models_store.contracts.outcomes import Outcome
 from models_store.contracts.states import JobState, Queue
 from models_store.errors import ConflictError, JobEndedError, JobNotEndedError, LeaseLostError
-from models_store.identity import new_id
-from models_store.repositories.images import get_images
+from models_store.repositories.images import get_images, hold_images
+from models_store.repositories.job_locks import hold_needed, lock_dependents, lock_family, lock_parent
 from models_store.repositories.jobs import get_job, record_event
-from models_store.repositories.networks import create_network
-from models_store.repositories.noise_models import create_noise_model
-from models_store.tables import Artifact, Job, JobDependency
+from models_store.repositories.results import register_results
+from models_store.tables import Job, JobDependency
+from models_store.visibility import SEES_ALL
+
+# An attempt that crashed has come further than those before it if it is ahead by this much of the job: a job
+# that dies at the same place again and again may get a step further each time.
+FURTHER = 0.01
 
 
 @dataclass(frozen=True)
@@ -30,24 +35,35 @@ class Claim:
 
     job_id: str
     attempt: int
+    kind: str = field(default="", compare=False)
+    stage: str = field(default="", compare=False)
+    worker: str = field(default="", compare=False)
+    trace: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """W3C headers: where the spans of this attempt belong."""
 
 
 def next_ready(session: Session, queues: Sequence[Queue]) -> str | None:
     """Find the oldest queued job whose dependencies have all succeeded."""
-    query = (
-        select(Job.id)
-        .where(Job.queue.in_(queues), _is_ready())
-        .order_by(Job.created_at, Job.position)
-        .limit(1)
-    )
-    return session.scalar(query)
+    # An index finds the oldest of one queue; of two together, all that wait would have to be sorted.
+    oldest = [
+        session.execute(
+            select(Job.created_at, Job.position, Job.id)
+            .where(Job.queue == queue, is_ready())
+            .order_by(Job.created_at, Job.position)
+            .limit(1)
+        ).first()
+        for queue in queues
+    ]
+    found = [(created_at, position, job_id) for created_at, position, job_id in filter(None, oldest)]
+    return min(found)[2] if found else None
 
 
 def claim(session: Session, job_id: str, *, worker: str, now: datetime, lease: timedelta) -> Claim | None:
     """Take a ready job; None if another worker has it, or it is not ready."""
+    lock_parent(session, job_id)
     attempt = session.scalar(
         update(Job)
-        .where(Job.id == job_id, _is_ready())
+        .where(Job.id == job_id, is_ready())
         .values(
             state=JobState.RUNNING,
             attempt=Job.attempt + 1,
@@ -71,20 +87,21 @@ def claim(session: Session, job_id: str, *, worker: str, now: datetime, lease: t
             .where(Job.id == job.parent_id, Job.state == JobState.QUEUED)
             .values(state=JobState.RUNNING, started_at=now, status="running")
         )
-    return Claim(job_id, attempt)
+    return Claim(job_id, attempt, kind=job.kind, stage=job.stage, worker=worker, trace=job.trace)
 
 
 def renew(
     session: Session, claim: Claim, *, now: datetime, lease: timedelta, progress: float, status: str
 ) -> None:
     """Extend the lease and report progress. Raises LeaseLostError when the job was cancelled or taken."""
-    _update_owned(
-        session, claim, lease_until=now + lease, progress=min(max(progress, 0.0), 1.0), status=status
-    )
+    # In this order of arguments, NaN becomes 0 too.
+    within_bounds = min(max(0.0, progress), 1.0)
+    _update_owned(session, claim, lease_until=now + lease, progress=within_bounds, status=status)
 
 
 def finish(session: Session, claim: Claim, outcome: Outcome, now: datetime) -> None:
     """Register everything that a job made, and end it. Raises LeaseLostError."""
+    lock_parent(session, claim.job_id)
     _update_owned(
         session,
         claim,
@@ -95,7 +112,7 @@ def finish(session: Session, claim: Claim, outcome: Outcome, now: datetime) -> N
         ended_at=now,
     )
     job = get_job(session, claim.job_id)
-    job.result = {**outcome.result, **_register(session, job, outcome, now)}
+    job.result = {**outcome.result, **register_results(session, job, outcome, now)}
     record_event(session, job.id, "succeeded", now)
     session.flush()
     _settle_parent(session, job, now)
@@ -103,9 +120,11 @@ def finish(session: Session, claim: Claim, outcome: Outcome, now: datetime) -> N
 
 def fail(session: Session, claim: Claim, error: dict[str, Any], now: datetime) -> None:
     """End a job that cannot succeed, and all that waits for it. Raises LeaseLostError."""
+    lock_parent(session, claim.job_id)
     _update_owned(session, claim, state=JobState.FAILED, lease_until=None, ended_at=now, error=error)
     job = get_job(session, claim.job_id)
     session.refresh(job)
+    lock_dependents(session, job.parent_id or job.id)
     _after_failure(session, job, error, now)
 
 
@@ -114,10 +133,17 @@ def hand_back(
 ) -> None:
     """Queue a job again: the next attempt goes on from its checkpoint. Raises LeaseLostError.
 
-    A crash counts; after `max_crashes` of them the job fails.
+    A crash counts; after `max_crashes` of them the job fails. An attempt that came further than all those
+    that crashed before it is progress: crashes count anew.
     """
-    crashes = Job.crashes + 1 if crashed else Job.crashes
-    _update_owned(session, claim, crashes=crashes)
+    lock_parent(session, claim.job_id)
+    further = Job.progress >= Job.crash_progress + FURTHER
+    crash = {
+        "crashes": case((further, 1), else_=Job.crashes + 1),
+        "crash_progress": case((further, Job.progress), else_=Job.crash_progress),
+    }
+    # Notices of earlier attempts are used up.
+    _update_owned(session, claim, notified_at=None, **(crash if crashed else {}))
     job = get_job(session, claim.job_id)
     session.refresh(job)
     if job.crashes >= max_crashes:
@@ -136,8 +162,35 @@ def hand_back(
 
 def recover_expired(session: Session, *, now: datetime, max_crashes: int) -> list[str]:
     """Queue jobs again whose worker gave no sign of life until its lease ended."""
+    return _recover(session, Job.lease_until < now, max_crashes=max_crashes, now=now)
+
+
+def recover_of_worker(session: Session, worker: str, *, now: datetime, max_crashes: int) -> list[str]:
+    """Queue jobs again whose worker is known to be gone, before their leases end."""
+    return _recover(session, Job.worker == worker, max_crashes=max_crashes, now=now)
+
+
+def has_result_of(session: Session, claim: Claim) -> bool:
+    """Tell whether a job's result was made by this attempt: an answer that was lost may have been a yes."""
+    return (
+        session.scalar(
+            select(Job.id).where(
+                Job.id == claim.job_id, Job.attempt == claim.attempt, Job.state == JobState.SUCCEEDED
+            )
+        )
+        is not None
+    )
+
+
+def has_succeeded(session: Session, job_id: str) -> bool:
+    return session.scalar(select(Job.state).where(Job.id == job_id)) is JobState.SUCCEEDED
+
+
+def _recover(session: Session, lost: ColumnElement[bool], *, max_crashes: int, now: datetime) -> list[str]:
     expired = session.execute(
-        select(Job.id, Job.attempt, Job.worker).where(Job.state == JobState.RUNNING, Job.lease_until < now)
+        select(Job.id, Job.attempt, Job.worker).where(
+            Job.state == JobState.RUNNING, Job.lease_until.is_not(None), lost
+        )
     ).all()
     recovered = []
     for job_id, attempt, worker in expired:
@@ -153,32 +206,38 @@ def recover_expired(session: Session, *, now: datetime, max_crashes: int) -> lis
 
 def cancel(session: Session, job_id: str, now: datetime) -> Job:
     """Cancel a job with all its stages. A worker that computes one of them notices within its heartbeat."""
-    job = _lock(session, job_id)
+    job = lock_family(session, job_id)
     if job.parent_id is not None:
         raise ConflictError(f"this is a stage of job {job.parent_id}; cancel that one")
     if job.state.ended:
         raise JobEndedError(f"job {job_id} has ended already: it {job.state}")
+    lock_dependents(session, job_id)
     _end(session, [job, *job.stages], JobState.CANCELLED, None, now)
     return job
 
 
 def retry(session: Session, job_id: str, now: datetime) -> Job:
     """Queue a failed or cancelled job again; stages that succeeded stay as they are."""
-    job = _lock(session, job_id)
+    job = get_job(session, job_id)
     if job.parent_id is not None:
         raise ConflictError(f"this is a stage of job {job.parent_id}; retry that one")
+    spec = job_spec.validate_python(job.spec)
+    hold_images(session, spec.image_ids)
+    hold_needed(session, dependencies(spec))
+    job = lock_family(session, job_id)
     if not job.state.ended:
         raise JobNotEndedError(f"job {job_id} is still {job.state}; only a job that has ended can be retried")
     if job.state is JobState.SUCCEEDED:
         raise ConflictError(f"job {job_id} succeeded; post a new job to compute it again")
-    spec = job_spec.validate_python(job.spec)
     get_images(session, spec.image_ids)
     for needed in dependencies(spec):
         require_obtainable(get_job(session, needed))
     for again in [job, *job.stages]:
         if again.state is JobState.SUCCEEDED:
             continue
-        again.state, again.error, again.ended_at, again.crashes = JobState.QUEUED, None, None, 0
+        again.state, again.error, again.started_at, again.ended_at = JobState.QUEUED, None, None, None
+        again.crashes, again.crash_progress, again.progress = 0, 0.0, 0.0
+        again.worker, again.lease_until, again.notified_at = None, None, None
         again.status = "waiting for a worker"
         record_event(session, again.id, "retried", now)
     session.flush()
@@ -193,14 +252,10 @@ def require_obtainable(job: Job) -> None:
         )
 
 
-def _lock(session: Session, job_id: str) -> Job:
-    """Get a job and its stages so that no worker changes their state meanwhile."""
-    family = (Job.id == job_id) | (Job.parent_id == job_id)
-    session.execute(select(Job.id).where(family).order_by(Job.id).with_for_update())
-    return get_job(session, job_id)
-
-
-def _is_ready() -> ColumnElement[bool]:
+@cache
+def is_ready() -> ColumnElement[bool]:
+    """Queued, and all that it needs is there."""
+    """Say of a job that a worker may take it: it is queued, and what it needs has succeeded."""
     dependency = aliased(Job)
     waits = exists(
         select(JobDependency.job_id)
@@ -220,45 +275,6 @@ def _update_owned(session: Session, claim: Claim, **values: Any) -> None:  # noq
     )
     if owned is None:
         raise LeaseLostError(f"attempt {claim.attempt} no longer owns job {claim.job_id}")
-
-
-def _register(session: Session, job: Job, outcome: Outcome, now: datetime) -> dict[str, str]:
-    ids = {}
-    if made := outcome.noise_model:
-        noise_model = create_noise_model(
-            session,
-            profile_id=job.profile_id,
-            origin=made.origin,
-            parameters=made.parameters,
-            fit_quality=made.fit_quality,
-            job_id=job.id,
-            now=now,
-        )
-        ids["noise_model_id"] = noise_model.id
-    if outcome.network:
-        network = create_network(
-            session,
-            outcome.network,
-            profile_id=job.profile_id,
-            noise_model_id=outcome.network.noise_model_id or ids.get("noise_model_id"),
-            job_id=job.id,
-            now=now,
-        )
-        ids["network_id"] = network.id
-    session.add_all(
-        Artifact(
-            id=new_id("art"),
-            job_id=job.id,
-            name=artifact.name,
-            media_type=artifact.media_type,
-            blob_key=artifact.blob.key,
-            sha256=artifact.blob.sha256,
-            size_bytes=artifact.blob.size_bytes,
-            created_at=now,
-        )
-        for artifact in outcome.artifacts
-    )
-    return ids
 
 
 def _settle_parent(session: Session, job: Job, now: datetime) -> None:
@@ -299,5 +315,6 @@ def _end_dependents(session: Session, job: Job, now: datetime) -> None:
         .join(JobDependency, JobDependency.job_id == Job.id)
         .where(JobDependency.depends_on_id == job.id)
     )
+    found = session.scalars(waiting, execution_options={**SEES_ALL, "populate_existing": True})
     error = {"code": "dependency-failed", "detail": f"job {job.id}, whose result this one needs, {job.state}"}
-    _end(session, list(session.scalars(waiting)), JobState.CANCELLED, error, now)
+    _end(session, list(found), JobState.CANCELLED, error, now)

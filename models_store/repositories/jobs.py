@@ -5,16 +5,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm.attributes import set_committed_value
 
-from models_store.contracts.jobs import JobSpec, dependencies, queue_of
+from models_store.contracts.jobs import StoredSpec, dependencies, queue_of
 from models_store.contracts.plans import PlanStep
 from models_store.contracts.states import JobState
 from models_store.errors import NotFoundError
-from models_store.planner import Plan
+from models_store.prediction_plan import Plan
+from models_store.repositories import webhooks
 from models_store.repositories.pages import Page, PageRequest, fetch_page
-from models_store.tables import Artifact, Job, JobDependency, JobEvent, JobImage
+from models_store.tables import Artifact, Base, Job, JobDependency, JobEvent, JobImage
+from models_store.telemetry.traces import current_trace
 
 
 @dataclass(frozen=True)
@@ -27,18 +30,32 @@ class Position:
     weight: float
 
 
-def create_job(  # noqa: PLR0913  # because a job has so many sides
+def create_job(
     session: Session,
     *,
     job_id: str,
-    spec: JobSpec,
+    spec: StoredSpec,
     profile_id: str | None,
     now: datetime,
     within: Position | None = None,
     steps: Sequence[PlanStep] = (),
+) -> Job:
+    job = _job(job_id, spec, profile_id, now, within=within, steps=steps)
+    _insert(session, [(job, spec)], now)
+    return job
+
+
+def _job(
+    job_id: str,
+    spec: StoredSpec,
+    profile_id: str | None,
+    now: datetime,
+    *,
+    within: Position | None = None,
+    steps: Sequence[PlanStep] = (),
     composite: bool = False,
 ) -> Job:
-    job = Job(
+    return Job(
         id=job_id,
         kind=spec.kind,
         spec=spec.model_dump(mode="json"),
@@ -56,45 +73,63 @@ def create_job(  # noqa: PLR0913  # because a job has so many sides
         attempt=0,
         crashes=0,
         crash_progress=0.0,
-        trace={},
+        trace=current_trace(),
         result={},
+        error=None,
         created_at=now,
+        started_at=None,
+        ended_at=None,
     )
-    session.add(job)
+
+
+def _insert(session: Session, jobs: Sequence[tuple[Job, StoredSpec]], now: datetime) -> None:
+    """Insert jobs and what belongs to them, each table at once."""
+    session.add_all(job for job, _ in jobs)
     session.flush()
-    session.add_all(JobImage(job_id=job_id, image_id=image_id) for image_id in spec.image_ids)
-    session.add_all(
-        JobDependency(job_id=job_id, depends_on_id=needed) for needed in sorted(dependencies(spec))
-    )
-    record_event(session, job_id, "queued", now)
-    session.flush()
-    return job
+    for job, _ in jobs:
+        set_committed_value(job, "stages", [other for other, _ in jobs if other.parent_id == job.id])
+    rows: dict[type[Base], list[dict[str, Any]]] = {
+        JobImage: [{"job_id": job.id, "image_id": each} for job, spec in jobs for each in spec.image_ids],
+        JobDependency: [
+            {"job_id": job.id, "depends_on_id": each} for job, spec in jobs for each in dependencies(spec)
+        ],
+        JobEvent: [{"job_id": job.id, "at": now, "kind": "queued", "detail": {}} for job, _ in jobs],
+    }
+    for table, values in rows.items():
+        if values:
+            session.execute(insert(table), values)
 
 
 def create_composite_job(
-    session: Session, *, job_id: str, spec: JobSpec, plan: Plan, profile_id: str | None, now: datetime
+    session: Session, *, job_id: str, spec: StoredSpec, plan: Plan, profile_id: str | None, now: datetime
 ) -> Job:
     """Create a job and its stages; no worker takes the job itself, its state follows its stages."""
-    job = create_job(
-        session, job_id=job_id, spec=spec, profile_id=profile_id, now=now, steps=plan.steps, composite=True
-    )
-    for position, planned in enumerate(plan.stages):
-        create_job(
-            session,
-            job_id=planned.job_id,
-            spec=planned.spec,
-            profile_id=profile_id,
-            now=now,
-            within=Position(job_id, position, planned.stage, planned.weight),
+    job = _job(job_id, spec, profile_id, now, steps=plan.steps, composite=True)
+    stages = [
+        (
+            _job(
+                planned.job_id,
+                planned.spec,
+                profile_id,
+                now,
+                within=Position(job_id, position, planned.stage, planned.weight),
+            ),
+            planned.spec,
         )
-    session.refresh(job)
+        for position, planned in enumerate(plan.stages)
+    ]
+    _insert(session, [(job, spec), *stages], now)
     return job
 
 
 def get_job(session: Session, job_id: str) -> Job:
-    job = session.scalar(select(Job).where(Job.id == job_id).options(selectinload(Job.stages)))
+    """Get a job with its stages, in one query: nothing is asked for as often."""
+    family = select(Job).where((Job.id == job_id) | (Job.parent_id == job_id)).order_by(Job.position)
+    rows = session.scalars(family).all()
+    job = next((row for row in rows if row.id == job_id), None)
     if job is None:
         raise NotFoundError(f"there is no job {job_id!r}")
+    set_committed_value(job, "stages", [row for row in rows if row.parent_id == job_id])
     return job
 
 
@@ -136,3 +171,4 @@ def get_artifact(session: Session, artifact_id: str) -> Artifact:
 
 def record_event(session: Session, job_id: str, kind: str, now: datetime, **detail: Any) -> None:  # noqa: ANN401  # any JSON value
     session.add(JobEvent(job_id=job_id, at=now, kind=kind, detail=detail))
+    webhooks.follow(session, job_id, kind, now)

@@ -1,6 +1,7 @@
 """Microscopes and their acquisition profiles."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -48,6 +49,15 @@ def create_profile(
     return profile
 
 
+def get_profile(session: Session, profile_id: str) -> Profile:
+    found = session.get(Profile, profile_id)
+    if found is None:
+        raise NotFoundError(
+            f"there is no profile with the id {profile_id!r}; to name one, name its microscope too"
+        )
+    return found
+
+
 def find_profile(session: Session, microscope: Microscope, key: str) -> Profile:
     """Find a profile of this microscope by its id or its name."""
     found = session.scalar(
@@ -70,10 +80,12 @@ def list_profiles(session: Session, microscope: Microscope, request: PageRequest
 
 def default_profile(session: Session, microscope: Microscope, now: datetime) -> Profile:
     """Give the profile of images whose profile nobody named; made when first needed."""
-    try:
+    with suppress(NotFoundError):
         return find_profile(session, microscope, DEFAULT_PROFILE)
-    except NotFoundError:
+    # Two images that arrive at once may both be the first.
+    with suppress(ConflictError), session.begin_nested():
         return create_profile(session, microscope, name=DEFAULT_PROFILE, acquisition={}, now=now)
+    return find_profile(session, microscope, DEFAULT_PROFILE)
 
 
 def _flush_unique(session: Session, conflict: str) -> None:

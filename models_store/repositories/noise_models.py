@@ -67,9 +67,20 @@ def list_noise_models(
 def activate(session: Session, noise_model: NoiseModel, now: datetime) -> None:
     if noise_model.profile_id is None:
         raise ConflictError("an anonymous noise model cannot be active: it has no acquisition profile")
+    # Whoever comes last counts, also if its clock is behind, or it had to wait here.
+    session.execute(
+        select(Profile.id).where(Profile.id == noise_model.profile_id).with_for_update(key_share=True)
+    )
+    last = session.scalar(
+        select(func.max(NoiseModelActivation.activated_at)).where(
+            NoiseModelActivation.profile_id == noise_model.profile_id
+        )
+    )
     session.add(
         NoiseModelActivation(
-            profile_id=noise_model.profile_id, noise_model_id=noise_model.id, activated_at=now
+            profile_id=noise_model.profile_id,
+            noise_model_id=noise_model.id,
+            activated_at=max(now, last) if last else now,
         )
     )
     session.flush()
@@ -87,6 +98,22 @@ def active_noise_model(session: Session, profile_id: str, at: datetime | None = 
     if at is not None:
         query = query.where(NoiseModelActivation.activated_at <= at)
     return session.scalar(query)
+
+
+def list_active_noise_models(
+    session: Session, request: PageRequest, *, profile_ids: Sequence[str] | None, at: datetime
+) -> Page[NoiseModel]:
+    """List the models that were active at a time, one for each profile that had any."""
+    activation = NoiseModelActivation
+    latest_first = (activation.activated_at.desc(), activation.number.desc())
+    rank = func.row_number().over(partition_by=activation.profile_id, order_by=latest_first).label("rank")
+    ranked = select(activation.noise_model_id, rank).where(activation.activated_at <= at).subquery()
+    query = (
+        select(NoiseModel).join(ranked, ranked.c.noise_model_id == NoiseModel.id).where(ranked.c.rank == 1)
+    )
+    if profile_ids is not None:
+        query = query.where(NoiseModel.profile_id.in_(profile_ids))
+    return fetch_page(session, query, NoiseModel, request)
 
 
 def _may_follow(active: NoiseModel | None, fit_quality: dict[str, Any]) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from models_store.contracts.states import Queue
@@ -32,5 +32,11 @@ def record_sign_of_life(
     )
 
 
-def last_seen(session: Session) -> datetime | None:
-    return session.scalar(select(func.max(Worker.seen_at)))
+def forget(session: Session, name: str) -> None:
+    """Remove a worker that has ended in order."""
+    session.execute(delete(Worker).where(Worker.name == name))
+
+
+def forget_silent(session: Session, before: datetime) -> None:
+    """Remove workers that have not been seen for long."""
+    session.execute(delete(Worker).where(Worker.seen_at < before))

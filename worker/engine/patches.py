@@ -14,9 +14,6 @@ from worker.engine.errors import ImageUnsuitableError
 from worker.engine.masking import MaskedPatches, mask_patches, mask_pixels
 from worker.engine.presets import Preset, Validation
 
-MEMORY_LIMIT_PX = 1 << 27
-"""Training images larger than this together (512 MiB) are represented by a random choice of them."""
-
 _LEAST_PIXELS = 64
 _WINDOW_LIMIT_PX = 4096
 _HELD_OUT_BOX_PX = 8
@@ -136,7 +133,7 @@ def collect_training_images(
     generator: torch.Generator,
     ground_truth: PlaneSequence | None = None,
 ) -> TrainingImages:
-    """Copy what fits into MEMORY_LIMIT_PX, fill non-finite pixels with the mean, set validation pixels apart.
+    """Copy what the preset has room for, fill non-finite pixels with the mean, set validation pixels apart.
 
     Raises ImageUnsuitableError if there are hardly any finite pixels, or a plane has no `ground_truth`.
     """
@@ -146,7 +143,7 @@ def collect_training_images(
         )
     chosen: dict[int, Tensor] = {}
     signals: dict[int, Tensor] = {}
-    remaining_px = MEMORY_LIMIT_PX
+    remaining_px = preset.training_px
     order = torch.randperm(len(planes), generator=generator).tolist()
     for index in order:
         plane = torch.tensor(np.asarray(planes[index], dtype=np.float32))

@@ -18,6 +18,8 @@ class Preset:
     features: int
     depth: int
     samples: int
+    training_px: int
+    """Of larger images, a random choice of planes with this many pixels together is trained on."""
     patch_px: int
     patches_per_step: int
     patches_at_once: int
@@ -62,6 +64,7 @@ PRESETS: dict[str, Preset] = {
             features=32,
             depth=3,
             samples=100,
+            training_px=1 << 23,
             patch_px=96,
             patches_per_step=7,
             patches_at_once=7,
@@ -83,6 +86,7 @@ PRESETS: dict[str, Preset] = {
             features=48,
             depth=3,
             samples=400,
+            training_px=1 << 25,
             patch_px=96,
             patches_per_step=16,
             patches_at_once=16,
@@ -105,6 +109,7 @@ PRESETS: dict[str, Preset] = {
             features=64,
             depth=3,
             samples=800,
+            training_px=1 << 27,
             patch_px=100,
             patches_per_step=20,
             patches_at_once=5,

@@ -1,10 +1,9 @@
 """What handlers read: images, networks and noise models, from the store into the engine's terms."""
 
+import resource
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-
-import numpy as np
 
 from models_store.contracts.jobs import MadeByJob, Reference, TrainingBudget
 from models_store.contracts.states import Preset as PresetName
@@ -18,6 +17,10 @@ from worker.context import JobContext
 from worker.engine.network import Network
 from worker.engine.noise.gmm import GaussianMixtureNoiseModel
 from worker.engine.presets import PRESETS, Preset
+from worker.float_planes import FloatPlanes
+
+OTHER_FILES = 256
+"""More than a job's process has open besides its images."""
 
 
 @dataclass(frozen=True)
@@ -29,31 +32,26 @@ class OpenImage:
     reader: PlaneReader
 
 
-class FloatPlanes:
-    """All planes of some images, one after the other, as float32 ADU: the engine's PlaneSequence."""
-
-    def __init__(self, readers: Sequence[PlaneReader]) -> None:
-        self._places = [(reader, plane) for reader in readers for plane in range(len(reader))]
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    def __getitem__(self, index: int, /) -> np.ndarray:
-        reader, plane = self._places[index]
-        return reader[plane].astype(np.float32)
-
-
 @contextmanager
 def open_images(context: JobContext, image_ids: Sequence[str]) -> Iterator[list[OpenImage]]:
     """Open the job's images; what is remote is fetched once."""
     with context.database.read() as session:
         rows = get_images(session, image_ids)
+    _allow_open_files(len(rows) + OTHER_FILES)
     with ExitStack() as stack:
         opened = []
         for row in rows:
             path = stack.enter_context(context.blobs.as_file(row.blob_key))
             opened.append(OpenImage(row.id, row.filename, stack.enter_context(open_planes(path))))
         yield opened
+
+
+def _allow_open_files(count: int) -> None:
+    """Raise this process's limit as far as the system lets it: usual is 1024, a job may have 1000 images."""
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count if most == resource.RLIM_INFINITY else min(count, most)
+    if allowed != resource.RLIM_INFINITY and allowed < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 def all_planes(images: Sequence[OpenImage]) -> FloatPlanes:

@@ -1,19 +1,31 @@
 """Which handler carries out which kind of job."""
 
-from models_store.contracts.jobs import BootstrapNoiseModelSpec, PredictSpec, TrainSpec, job_spec
+from models_store.contracts.jobs import (
+    AssembleSpec,
+    BootstrapNoiseModelSpec,
+    ChooseEstimateSpec,
+    DenoiseSpec,
+    PredictPartSpec,
+    PredictSpec,
+    TrainSpec,
+    stored_spec,
+)
 from models_store.contracts.outcomes import Outcome
 from models_store.errors import JobFailedError
 from models_store.repositories.jobs import get_job
 from worker.context import JobContext
+from worker.jobs.assemble import assemble
 from worker.jobs.bootstrap_noise_model import bootstrap_noise_model
+from worker.jobs.choose_estimate import choose_estimate
 from worker.jobs.predict import predict
+from worker.jobs.predict_part import predict_part
 from worker.jobs.train import train
 
 
 def run_handler(context: JobContext) -> Outcome:
     """Carry out the context's job."""
     with context.database.read() as session:
-        spec = job_spec.validate_python(get_job(session, context.job_id).spec)
+        spec = stored_spec.validate_python(get_job(session, context.job_id).spec)
     match spec:
         case TrainSpec():
             return train(spec, context)
@@ -21,5 +33,11 @@ def run_handler(context: JobContext) -> Outcome:
             return bootstrap_noise_model(spec, context)
         case PredictSpec():
             return predict(spec, context)
-        case _:
+        case ChooseEstimateSpec():
+            return choose_estimate(spec, context)
+        case PredictPartSpec():
+            return predict_part(spec, context)
+        case AssembleSpec():
+            return assemble(spec, context)
+        case DenoiseSpec():
             raise JobFailedError(f"a job of kind {spec.kind} is not computed itself, its stages are")

@@ -7,16 +7,15 @@ from typing import Self
 
 import numpy as np
 
+from worker.jobs.raw_planes import read_planes, write_plane
+
 
 class WaitingPlanes:
-    """Planes (Y, X) of one shape, float32, read back in the order they came; one is in memory at a time.
-
-    Plain reads and writes: the pages of a memory map would count as this process's memory.
-    """
+    """Planes (Y, X) of one shape, float32, read back in the order they came; one is in memory at a time."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("w+b")
-        self._shape_yx: tuple[int, ...] = (0, 0)
+        self._shape_yx = (0, 0)
 
     def __enter__(self) -> Self:
         return self
@@ -27,11 +26,10 @@ class WaitingPlanes:
         self._file.close()
 
     def append(self, plane_yx: np.ndarray) -> None:
-        self._shape_yx = plane_yx.shape
-        self._file.write(plane_yx.astype(np.float32).tobytes())
+        height, width = plane_yx.shape
+        self._shape_yx = (height, width)
+        write_plane(self._file, plane_yx)
 
     def __iter__(self) -> Iterator[np.ndarray]:
         self._file.seek(0)
-        plane_bytes = 4 * int(np.prod(self._shape_yx))
-        while content := self._file.read(plane_bytes):
-            yield np.frombuffer(content, np.float32).reshape(self._shape_yx)
+        return read_planes(self._file, self._shape_yx)

@@ -1,0 +1,67 @@
+"""What the server tells Prometheus of its requests."""
+
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+# From a status report to an upload of many gigabytes.
+DURATION_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600)
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+OTHER = "other"
+
+
+@dataclass
+class Exchange:
+    """A request and its response, as they were."""
+
+    method: str
+    path: str
+    route: str = OTHER
+    """The template of the path: a label must not have as many values as there are ids.
+
+    `other` is what has no route, or was refused before one was looked for.
+    """
+    status: int = 500
+    seconds: float = 0.0
+    received_bytes: int = 0
+    sent_bytes: int = 0
+    key_id: str | None = None
+    """Whose request it was."""
+
+
+class HttpMetrics:
+    """Counts exchanges."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._seconds = Histogram(
+            "clearscope_http_request_duration_seconds",
+            "Requests, and the time from their first byte to the last of the response.",
+            ("method", "route", "status"),
+            buckets=DURATION_BUCKETS_S,
+            registry=registry,
+        )
+        self._under_way = Gauge(
+            "clearscope_http_requests_in_progress", "Requests that are under way.", registry=registry
+        )
+        self._received = Counter(
+            "clearscope_http_received_bytes",
+            "Bytes of request bodies: uploads.",
+            ("route",),
+            registry=registry,
+        )
+        self._sent = Counter(
+            "clearscope_http_sent_bytes",
+            "Bytes of response bodies: downloads.",
+            ("route",),
+            registry=registry,
+        )
+
+    def begin(self) -> None:
+        self._under_way.inc()
+
+    def end(self, exchange: Exchange) -> None:
+        self._under_way.dec()
+        method = exchange.method if exchange.method in METHODS else OTHER
+        self._seconds.labels(method, exchange.route, str(exchange.status)).observe(exchange.seconds)
+        self._received.labels(exchange.route).inc(exchange.received_bytes)
+        self._sent.labels(exchange.route).inc(exchange.sent_bytes)

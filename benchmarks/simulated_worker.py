@@ -1,0 +1,27 @@
+"""The clearscope command, predicting as with a GPU of its own: a plane takes time, but no core.
+
+The processes in which jobs compute load this module too, as they do whatever module was started.
+"""
+
+import time
+from unittest.mock import patch
+
+import numpy as np
+import torch
+
+from app.cli import main
+from worker.engine.pipeline import Denoised, Prepared, denoise_plane
+from worker.jobs import estimates
+
+PLANE_S = 1.5
+
+
+def _denoise_plane_slowly(plane_yx: np.ndarray, prepared: Prepared, *, device: torch.device) -> Denoised:
+    time.sleep(PLANE_S)
+    return denoise_plane(plane_yx, prepared, device=device)
+
+
+patch.object(estimates, "denoise_plane", _denoise_plane_slowly).start()
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,239 @@
+"""Lists and claims in a table of 100,000 jobs against one that is all but empty, on SQLite and PostgreSQL.
+
+The small table holds just so much that the same number of rows is found: what is compared is the search.
+"""
+
+import re
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+from sqlalchemy import event, insert, text
+from sqlalchemy.orm import Session
+
+from models_store.contracts.states import JobState, Queue
+from models_store.repositories import job_lifecycle
+from models_store.repositories.jobs import list_jobs
+from models_store.repositories.pages import PageRequest
+from models_store.session import Database
+from models_store.tables import Job, JobDependency
+from tests.services import Postgres
+
+JOBS = 100_000
+FEW_JOBS = 3_000
+STAGES = 4
+REPEATS = 30
+START = datetime(2026, 1, 1, tzinfo=UTC)
+LEASE = timedelta(minutes=1)
+# Of a hundred jobs that users posted: most have succeeded, some wait, some failed.
+STATES = [JobState.SUCCEEDED] * 60 + [JobState.QUEUED] * 30 + [JobState.FAILED] * 9 + [JobState.RUNNING]
+KINDS = ["denoise", "train", "predict", "denoise", "bootstrap_noise_model"]
+
+Act = Callable[[Session], object]
+
+
+@dataclass(frozen=True)
+class Timed:
+    what: str
+    few_ms: float
+    many_ms: float
+    plans: list[str]
+
+
+def measure() -> Iterator[tuple[str, list[Timed]]]:
+    """Give the figures of each kind of database."""
+    for name, opened in {"SQLite": _sqlite, "PostgreSQL": _postgresql}.items():
+        with opened("few") as few, opened("many") as many:
+            posted = {
+                id(database): fill(database, jobs) for database, jobs in ((few, FEW_JOBS), (many, JOBS))
+            }
+            timed = []
+            for what in acts(1):
+                act_few, act_many = (acts(posted[id(database)])[what] for database in (few, many))
+                # In turns, so that both meet the same machine.
+                times = [(_time_ms(few, act_few), _time_ms(many, act_many)) for _ in range(REPEATS)]
+                few_ms, many_ms = (statistics.median(each) for each in zip(*times, strict=True))
+                plans = [explain(many, *statement) for statement in statements(many, act_many)]
+                timed.append(Timed(what, few_ms, many_ms, plans))
+            yield name, timed
+
+
+def table(name: str, timed: list[Timed]) -> Table:
+    made = Table(
+        "what",
+        f"{FEW_JOBS:,} jobs",
+        f"{JOBS:,} jobs",
+        "ratio",
+        "found by",
+        title=f"Jobs in {name}, median of {REPEATS}",
+    )
+    for row in timed:
+        ratio = f"{row.many_ms / row.few_ms:.2f}"
+        made.add_row(
+            row.what, f"{row.few_ms:.2f} ms", f"{row.many_ms:.2f} ms", ratio, ", ".join(_indexes(row.plans))
+        )
+    return made
+
+
+def plans(name: str, timed: list[Timed]) -> str:
+    """Quote what the database says of how it finds the rows."""
+    quoted = [f"{name}: {row.what}\n" + "\n".join(row.plans) for row in timed]
+    return "\n\n".join(quoted)
+
+
+def acts(posted: int) -> dict[str, Act]:
+    """What is measured in a table of so many posted jobs: lists, some from deep within, and finding work."""
+
+    def listing(cursor: str | None = None, limit: int = 50, **choice: Any) -> Act:  # noqa: ANN401  # state, kind
+        return lambda session: list_jobs(session, PageRequest(limit, cursor), **choice)
+
+    middle = (START + timedelta(seconds=posted // 2) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(
+        microseconds=1
+    )
+    deep = f"{middle}.job_0"
+    return {
+        "list, first page": listing(),
+        "list, deep cursor": listing(deep),
+        "list, queued": listing(state=JobState.QUEUED),
+        "list, failed, deep cursor": listing(deep, limit=20, state=JobState.FAILED),
+        "list, train": listing(kind="train"),
+        "list, train, failed": listing(limit=5, kind="train", state=JobState.FAILED),
+        "next ready (gpu)": lambda session: job_lifecycle.next_ready(session, [Queue.GPU]),
+        "next ready (gpu, cpu)": lambda session: job_lifecycle.next_ready(session, list(Queue)),
+        "claim": _claim_next,
+    }
+
+
+def fill(database: Database, jobs: int) -> int:
+    """Insert jobs and stages in bulk, every second one a composite of four stages; count the posted ones."""
+    posted_jobs = jobs // (1 + STAGES // 2)
+    rows: list[dict[str, Any]] = []
+    needs: list[dict[str, str]] = []
+    for number in range(posted_jobs):
+        state = STATES[number * 37 % 100]
+        composite = number % 2 == 0
+        kind = "denoise" if composite else KINDS[number // 2 % len(KINDS)]
+        posted = _row(f"job_{number:08}", number, kind=kind, state=state, composite=composite)
+        rows.append(posted)
+        for position in range(STAGES if composite else 0):
+            stage = _row(f"job_{number:08}_{position}", number, kind="train", state=state, position=position)
+            rows.append(stage | {"parent_id": posted["id"], "queue": Queue.GPU})
+            if position:
+                needs.append({"job_id": stage["id"], "depends_on_id": f"job_{number:08}_{position - 1}"})
+    with database.write() as session:
+        for start in range(0, len(rows), 5000):
+            session.execute(insert(Job), rows[start : start + 5000])
+        for start in range(0, len(needs), 5000):
+            session.execute(insert(JobDependency), needs[start : start + 5000])
+    with database.engine.connect() as connection:
+        connection.execute(text("ANALYZE"))
+        connection.commit()
+    return posted_jobs
+
+
+def statements(database: Database, act: Act) -> list[tuple[str, Any]]:
+    """Give the statements on jobs that something executes; nothing is kept."""
+    sent: list[tuple[str, Any]] = []
+
+    def note(_: object, __: object, statement: str, parameters: Any, *___: object) -> None:  # noqa: ANN401  # the driver's
+        if "job" in statement and statement.startswith(("SELECT", "UPDATE")):
+            sent.append((statement, parameters))
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    try:
+        with database.read() as session:
+            act(session)
+    finally:
+        event.remove(database.engine, "before_cursor_execute", note)
+    return sent
+
+
+def explain(database: Database, statement: str, parameters: Any) -> str:  # noqa: ANN401  # the driver's
+    """Let the database say how it finds the rows; PostgreSQL does so by executing."""
+    sqlite = database.engine.dialect.name == "sqlite"
+    how = "EXPLAIN QUERY PLAN" if sqlite else "EXPLAIN ANALYZE"
+    with database.engine.connect() as connection:
+        found = connection.exec_driver_sql(f"{how} {statement}", parameters).all()
+        connection.rollback()
+    return "\n".join(str(row[-1]) for row in found)
+
+
+def _row(
+    job_id: str, number: int, *, kind: str, state: JobState, position: int = 0, composite: bool = False
+) -> dict[str, Any]:
+    moment = START + timedelta(seconds=number)
+    return {
+        "id": job_id,
+        "kind": kind,
+        "spec": {},
+        "state": state,
+        "queue": Queue.CPU if composite else Queue.GPU,
+        "composite": composite,
+        "parent_id": None,
+        "position": position,
+        "stage": kind,
+        "weight": 1.0,
+        "plan": [],
+        "progress": 0.0,
+        "status": "",
+        "attempt": 0,
+        "crashes": 0,
+        "crash_progress": 0.0,
+        "trace": {},
+        "result": {},
+        "created_at": moment,
+        "lease_until": moment if state is JobState.RUNNING else None,
+    }
+
+
+def _claim_next(session: Session) -> None:
+    job_id = job_lifecycle.next_ready(session, [Queue.GPU])
+    if job_id is None or not job_lifecycle.claim(session, job_id, worker="w", now=START, lease=LEASE):
+        raise RuntimeError("there is no job to claim")
+
+
+def _time_ms(database: Database, act: Act) -> float:
+    # What was done is thrown away.
+    with database.read() as session:
+        session.connection()
+        started_s = time.perf_counter()
+        act(session)
+        return (time.perf_counter() - started_s) * 1000
+
+
+def _indexes(plans: list[str]) -> list[str]:
+    """Name the indexes that plans use, and the whole tables that they read."""
+    named = [
+        re.findall(r"\b(?:[ip]x|pk)_\w+|sqlite_autoindex_\w+|Seq Scan on \w+|SCAN \w+$", plan)
+        for plan in plans
+    ]
+    return sorted({name for found in named for name in found})
+
+
+@contextmanager
+def _sqlite(name: str) -> Iterator[Database]:
+    with tempfile.TemporaryDirectory() as folder:
+        database = Database(f"sqlite:///{Path(folder) / name}.db")
+        database.migrate()
+        yield database
+        database.dispose()
+
+
+@contextmanager
+def _postgresql(name: str) -> Iterator[Database]:
+    service = Postgres()
+    service.start()
+    try:
+        database = Database(service.create_database(name), timeout_s=60.0)
+        database.migrate()
+        yield database
+        database.dispose()
+    finally:
+        service.remove()

@@ -1,0 +1,36 @@
+# The server, and every command that needs no torch: migrate, beat, keys.
+#   docker build --file docker/server.Dockerfile --tag clearscope-server .
+ARG PYTHON_IMAGE=python:3.11.14-slim-bookworm
+
+# hadolint ignore=DL3006  # the version is in the argument
+FROM ${PYTHON_IMAGE} AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+RUN python -m venv /opt/clearscope
+WORKDIR /source
+# What we depend on changes seldom, and is a layer of its own.
+COPY pyproject.toml constraints.txt README.md ./
+RUN /opt/clearscope/bin/pip install --constraint constraints.txt '.[server]'
+COPY app app
+COPY models_store models_store
+COPY worker worker
+RUN /opt/clearscope/bin/pip install --no-deps --force-reinstall .
+
+# hadolint ignore=DL3006  # the same
+FROM ${PYTHON_IMAGE}
+RUN groupadd --gid 10001 clearscope \
+    && useradd --uid 10001 --gid clearscope --no-create-home --home-dir /var/lib/clearscope clearscope \
+    && install --directory --owner clearscope --group clearscope /var/lib/clearscope
+COPY --from=build /opt/clearscope /opt/clearscope
+ENV PATH=/opt/clearscope/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    CLEARSCOPE_DATA_DIR=/var/lib/clearscope \
+    CLEARSCOPE_HOST=0.0.0.0 \
+    CLEARSCOPE_LOG_FORMAT=json
+USER 10001:10001
+WORKDIR /var/lib/clearscope
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s \
+    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/healthz', timeout=4)"]
+ENTRYPOINT ["clearscope"]
+CMD ["serve"]

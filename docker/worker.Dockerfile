@@ -1,0 +1,50 @@
+# A worker. For NVIDIA GPUs (the wheels of PyPI bring CUDA; the host brings the driver):
+#   docker build --file docker/worker.Dockerfile --tag clearscope-worker:cuda .
+# Without, and much smaller:
+#   docker build --file docker/worker.Dockerfile --tag clearscope-worker:cpu \
+#       --build-arg PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu .
+ARG PYTHON_IMAGE=python:3.11.14-slim-bookworm
+
+# hadolint ignore=DL3006  # the version is in the argument
+FROM ${PYTHON_IMAGE} AS build
+# pip reads it; a wheel marked +cpu there counts as newer than PyPI's of the same version.
+ARG PIP_EXTRA_INDEX_URL=
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+RUN python -m venv /opt/clearscope
+WORKDIR /source
+COPY pyproject.toml constraints.txt README.md ./
+# What we depend on changes seldom, and is a layer of its own.
+RUN /opt/clearscope/bin/pip install --constraint constraints.txt '.[worker]'
+COPY app app
+COPY models_store models_store
+COPY worker worker
+RUN /opt/clearscope/bin/pip install --no-deps --force-reinstall .
+
+# hadolint ignore=DL3006  # the same
+FROM ${PYTHON_IMAGE}
+# Prediction is compiled for the machine it runs on, several times faster; without a compiler it still works.
+# hadolint ignore=DL3008  # Debian keeps only the newest build of a version
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends g++ \
+    && rm -rf /var/lib/apt/lists/*
+RUN groupadd --gid 10001 clearscope \
+    && useradd --uid 10001 --gid clearscope --no-create-home --home-dir /var/lib/clearscope clearscope \
+    && install --directory --owner clearscope --group clearscope /var/lib/clearscope /var/cache/clearscope
+COPY --from=build /opt/clearscope /opt/clearscope
+ENV PATH=/opt/clearscope/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    CLEARSCOPE_DATA_DIR=/var/lib/clearscope \
+    CLEARSCOPE_LOG_FORMAT=json \
+    CLEARSCOPE_METRICS_HOST=0.0.0.0 \
+    CLEARSCOPE_METRICS_PORT=9464 \
+    TORCHINDUCTOR_CACHE_DIR=/var/cache/clearscope \
+    TRITON_CACHE_DIR=/var/cache/clearscope/triton \
+    MPLCONFIGDIR=/tmp/matplotlib
+USER 10001:10001
+WORKDIR /var/lib/clearscope
+EXPOSE 9464
+HEALTHCHECK --interval=30s --timeout=10s --start-period=60s \
+    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:9464/metrics', timeout=8)"]
+ENTRYPOINT ["clearscope"]
+CMD ["worker", "--queue", "gpu"]

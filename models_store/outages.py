@@ -1,0 +1,78 @@
+"""Failures of database, blob store and disk as domain errors: whoever meets one comes again later."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from obstore.exceptions import BaseError as ObstoreError
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from models_store.errors import InvalidRequestError, OutageError, StorageFullError, UnavailableError
+from models_store.full_disk import FULL_DETAIL, FULL_DISK, is_full
+
+# PostgreSQL's disk_full.
+FULL_DATABASE = "53100"
+DATABASE_DETAIL = "the database does not answer; send the request again later"
+VALUE_DETAIL = "a value that no database can hold: text has no NUL characters, and numbers have their bounds"
+BLOBS_DETAIL = "the blob store does not answer; send the request again later"
+# What SQLite reports of its surroundings; its other errors are ours.
+SQLITE_OUTAGES = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_READONLY,
+    }
+)
+
+
+@contextmanager
+def database_outages() -> Iterator[None]:
+    """Raise an OutageError where the database fails, not the statement; InvalidRequestError for a value."""
+    try:
+        yield
+    except DataError as error:
+        raise InvalidRequestError(VALUE_DETAIL) from error
+    except (DBAPIError, PoolTimeoutError) as error:
+        outage = _database_outage(error)
+        if outage is None:
+            raise
+        raise outage from error
+
+
+@contextmanager
+def blob_outages() -> Iterator[None]:
+    """Raise an OutageError where the blob store fails; a missing key stays a FileNotFoundError."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (ObstoreError, OSError) as error:
+        raise _blob_outage(error) from error
+
+
+def _database_outage(error: DBAPIError | PoolTimeoutError) -> OutageError | None:
+    if isinstance(error, PoolTimeoutError):
+        return UnavailableError(DATABASE_DETAIL)
+    if isinstance(error.orig, sqlite3.Error):
+        # The lowest byte is the error, the others say more of it.
+        code = getattr(error.orig, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+        if code == sqlite3.SQLITE_FULL:
+            return StorageFullError(FULL_DETAIL)
+        return UnavailableError(DATABASE_DETAIL) if code in SQLITE_OUTAGES else None
+    if getattr(error.orig, "sqlstate", None) == FULL_DATABASE:
+        return StorageFullError(FULL_DETAIL)
+    failed = isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated
+    return UnavailableError(DATABASE_DETAIL) if failed else None
+
+
+def _blob_outage(error: ObstoreError | OSError) -> OutageError:
+    # obstore says in words what the system said as a number.
+    full = any(f"(os error {number})" in str(error) for number in FULL_DISK)
+    if full or (isinstance(error, OSError) and is_full(error)):
+        return StorageFullError(FULL_DETAIL)
+    return UnavailableError(BLOBS_DETAIL)

@@ -1,0 +1,57 @@
+"""How the planes of a job's images are divided among workers: a pure function."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+
+MOST_RANGES = 100
+"""Each costs a worker the start of a process and a load of the networks, and the store a few rows."""
+
+
+@dataclass(frozen=True)
+class ImageExtent:
+    """How much there is to compute of an image."""
+
+    image_id: str
+    planes: int
+    plane_px: int
+
+
+@dataclass(frozen=True)
+class PlaneRange:
+    """Consecutive planes of consecutive images, from `first_plane` of the first image on."""
+
+    image_ids: list[str]
+    first_plane: int
+    planes: int
+
+
+def divide(images: Sequence[ImageExtent], part_pixels: int) -> list[PlaneRange]:
+    """Cut images between planes into ranges of about equal size, of at most about `part_pixels` pixels.
+
+    Larger ones where a plane is larger than that, or where there would be more than MOST_RANGES.
+    """
+    planes_before = [0, *accumulate(image.planes for image in images)]
+    pixels_before = [0, *accumulate(image.planes * image.plane_px for image in images)]
+    total_px = pixels_before[-1]
+
+    def plane_at(pixel: int) -> int:
+        image = bisect_right(pixels_before, pixel) - 1
+        return planes_before[image] + round((pixel - pixels_before[image]) / images[image].plane_px)
+
+    def planes_between(first: int, stop: int) -> PlaneRange:
+        first_image = bisect_right(planes_before, first) - 1
+        touched = images[first_image : bisect_left(planes_before, stop)]
+        return PlaneRange(
+            [image.image_id for image in touched], first - planes_before[first_image], stop - first
+        )
+
+    count = min(_evened(-(-total_px // part_pixels)), MOST_RANGES)
+    cuts = {plane_at(total_px * number // count) for number in range(count)} | {planes_before[-1]}
+    return [planes_between(first, stop) for first, stop in pairwise(sorted(cuts))]
+
+
+def _evened(count: int) -> int:
+    # Two workers, the usual number beyond one, are to have equal shares.
+    return count if count == 1 else count + count % 2

@@ -1,0 +1,117 @@
+"""API keys: `cs_<prefix>_<secret>`. The prefix finds the row; of the secret, only its digest is kept."""
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import exists, or_, select, update
+from sqlalchemy.orm import Session, selectinload
+
+from models_store.contracts.states import Scope
+from models_store.errors import ConflictError, NotFoundError, UnauthenticatedError
+from models_store.identity import new_id
+from models_store.repositories.microscopes import find_microscope
+from models_store.tables import ApiKey
+
+_PREFIX_BYTES = 6
+_SECRET_BYTES = 32
+_TOKEN = re.compile(r"cs_([0-9a-f]{12})_([0-9a-f]{64})")
+
+LAST_USE_RESOLUTION = timedelta(minutes=1)
+"""Finer, every request would write."""
+
+
+@dataclass(frozen=True)
+class KeyLimits:
+    """What a key may use up; None: as the server's settings say."""
+
+    requests_per_minute: int | None = None
+    stored_bytes: int | None = None
+    active_jobs: int | None = None
+
+
+def create_key(
+    session: Session,
+    *,
+    name: str,
+    scopes: Sequence[Scope],
+    microscopes: Sequence[str] = (),
+    expires_at: datetime | None = None,
+    limits: KeyLimits = KeyLimits(),
+    now: datetime,
+) -> tuple[ApiKey, str]:
+    """Make a key, and give the whole of it, which cannot be had again. Microscopes by id or name."""
+    prefix, secret = secrets.token_hex(_PREFIX_BYTES), secrets.token_hex(_SECRET_BYTES)
+    if session.scalar(select(ApiKey.id).where(ApiKey.name == name, ApiKey.revoked_at.is_(None)).limit(1)):
+        raise ConflictError(f"there is a key named {name!r}; revoke it first, or choose another name")
+    key = ApiKey(
+        id=new_id("key"),
+        name=name,
+        prefix=prefix,
+        secret_sha256=_digest(secret),
+        scopes=sorted(set(scopes)),
+        expires_at=expires_at,
+        requests_per_minute=limits.requests_per_minute,
+        stored_bytes_limit=limits.stored_bytes,
+        active_jobs_limit=limits.active_jobs,
+        microscopes=[find_microscope(session, each) for each in dict.fromkeys(microscopes)],
+        created_at=now,
+    )
+    session.add(key)
+    session.flush()
+    return key, f"cs_{prefix}_{secret}"
+
+
+def prefix_of(token: str) -> str:
+    """Give the part of a key that finds it. Raises UnauthenticatedError for what is no key."""
+    match = _TOKEN.fullmatch(token)
+    if match is None:
+        raise UnauthenticatedError("this is no API key: one looks like cs_<12 digits>_<64 digits>")
+    return match[1]
+
+
+def find_key(session: Session, prefix: str) -> ApiKey | None:
+    return session.scalar(
+        select(ApiKey).where(ApiKey.prefix == prefix).options(selectinload(ApiKey.microscopes))
+    )
+
+
+def fits(key: ApiKey, token: str) -> bool:
+    """Tell whether this is the key's secret, in a time that says nothing of how nearly it is."""
+    match = _TOKEN.fullmatch(token)
+    return match is not None and hmac.compare_digest(_digest(match[2]), key.secret_sha256)
+
+
+def any_key(session: Session) -> bool:
+    """Tell whether a key was ever made: revoking the last one does not open the server."""
+    return bool(session.scalar(select(exists(select(ApiKey.id)))))
+
+
+def list_keys(session: Session) -> list[ApiKey]:
+    query = select(ApiKey).options(selectinload(ApiKey.microscopes)).order_by(ApiKey.created_at, ApiKey.id)
+    return list(session.scalars(query))
+
+
+def revoke_key(session: Session, key: str, now: datetime) -> ApiKey:
+    """Revoke a key by its prefix, id or name."""
+    named = or_(ApiKey.prefix == key, ApiKey.id == key, ApiKey.name == key)
+    found = session.scalar(select(ApiKey).where(named, ApiKey.revoked_at.is_(None)))
+    if found is None:
+        raise NotFoundError(f"there is no key {key!r} that is not revoked; see `clearscope keys list`")
+    found.revoked_at = now
+    session.flush()
+    return found
+
+
+def record_use(session: Session, key_id: str, now: datetime) -> None:
+    unrecorded = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at < now - LAST_USE_RESOLUTION)
+    session.execute(update(ApiKey).where(ApiKey.id == key_id, unrecorded).values(last_used_at=now))
+
+
+def _digest(secret: str) -> str:
+    """Hash a secret; it has 256 random bits, so a fast hash without salt keeps it."""
+    return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,0 +1,103 @@
+"""Whom to tell that a job has ended."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, select, update
+from sqlalchemy.orm import Session
+
+from models_store.contracts.states import ENDED_STATES, JobState
+from models_store.tables import Job, JobEvent, Webhook
+from models_store.visibility import SEES_ALL
+
+MOST_ATTEMPTS = 8
+LONGEST_WAIT = timedelta(hours=6)
+_MOST_ERROR_CHARACTERS = 500
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One attempt to tell of one end of a job."""
+
+    job_id: str
+    kind: str
+    state: JobState
+    ended_at: datetime
+    url: str
+    attempt: int
+
+    @property
+    def id(self) -> str:
+        """The same at each attempt, so that a receiver can tell a repetition from another end."""
+        return f"{self.job_id}-{int(self.ended_at.timestamp() * 1000)}"
+
+
+def register(session: Session, job_id: str, url: str) -> None:
+    session.add(Webhook(job_id=job_id, url=url, attempts=0))
+    session.flush()
+
+
+def follow(session: Session, job_id: str, event: str, now: datetime) -> None:
+    """Make a job's webhook due when the job ends, and not yet when it is tried again."""
+    if event in ENDED_STATES or event == "retried":
+        due_at = now if event in ENDED_STATES else None
+        _set(
+            session,
+            Webhook.job_id == job_id,
+            next_attempt_at=due_at,
+            attempts=0,
+            delivered_at=None,
+            error=None,
+        )
+
+
+def take_due(session: Session, now: datetime, *, first_wait: timedelta, limit: int) -> list[Notice]:
+    """Begin an attempt at each webhook that is due; the next one is set, should this one come to nothing."""
+    query = (
+        select(Webhook, Job)
+        .join(Job, Job.id == Webhook.job_id)
+        .where(Webhook.next_attempt_at <= now, Job.ended_at.is_not(None))
+        .order_by(Webhook.next_attempt_at)
+        .limit(limit)
+        .with_for_update(of=Webhook, skip_locked=True)
+    )
+    notices = []
+    for webhook, job in session.execute(query):
+        webhook.attempts += 1
+        wait = min(first_wait * 4 ** (webhook.attempts - 1), LONGEST_WAIT)
+        webhook.next_attempt_at = now + wait if webhook.attempts < MOST_ATTEMPTS else None
+        notices.append(
+            Notice(job.id, job.kind, job.state, job.ended_at or now, webhook.url, webhook.attempts)
+        )
+    session.flush()
+    return notices
+
+
+def record_delivered(session: Session, notice: Notice, now: datetime) -> None:
+    _record(session, notice, delivered_at=now, next_attempt_at=None, error=None)
+    _tell(session, notice, "webhook_delivered", now)
+
+
+def record_undelivered(session: Session, notice: Notice, error: str, now: datetime) -> None:
+    _record(session, notice, error=error[:_MOST_ERROR_CHARACTERS])
+    if notice.attempt >= MOST_ATTEMPTS:
+        _tell(session, notice, "webhook_given_up", now, error=error[:_MOST_ERROR_CHARACTERS])
+
+
+def _record(session: Session, notice: Notice, **values: object) -> None:
+    """Write what became of an attempt, unless the job has been tried again meanwhile."""
+    _set(session, (Webhook.job_id == notice.job_id) & (Webhook.attempts == notice.attempt), **values)
+
+
+def _set(session: Session, which: ColumnElement[bool], **values: object) -> None:
+    session.execute(
+        update(Webhook).where(which).values(**values),
+        # The job of another microscope may end with this one, unseen by whoever ended this one.
+        execution_options={**SEES_ALL, "synchronize_session": False},
+    )
+
+
+def _tell(session: Session, notice: Notice, kind: str, now: datetime, **detail: str) -> None:
+    session.add(
+        JobEvent(job_id=notice.job_id, at=now, kind=kind, detail={"attempt": notice.attempt, **detail})
+    )

@@ -1,0 +1,68 @@
+"""Traces: from the request that posts a job to the process that computes it, if a collector is named."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider as RecordingTracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import NoOpTracerProvider, Span, TracerProvider
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from models_store.settings import Settings
+
+# Whoever waits for spans to be sent (a child before it ends) waits no longer than this for a dead collector.
+EXPORT_TIMEOUT_S = 2.0
+STANDARD_ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+
+_W3C = TraceContextTextMapPropagator()
+
+
+def current_trace() -> dict[str, str]:
+    """Give the context of the span that is being recorded, as W3C headers; empty without one."""
+    headers: dict[str, str] = {}
+    _W3C.inject(headers)
+    return headers
+
+
+@dataclass(frozen=True)
+class Tracing:
+    """Records spans, or does nothing."""
+
+    provider: TracerProvider = field(default_factory=NoOpTracerProvider)
+
+    @property
+    def enabled(self) -> bool:
+        return isinstance(self.provider, RecordingTracerProvider)
+
+    @contextmanager
+    def span(
+        self, name: str, *, parent: Mapping[str, str] | None = None, **attributes: str | int
+    ) -> Iterator[Span]:
+        """Record a block. `parent`: W3C headers; without them, the span that is being recorded."""
+        context = _W3C.extract(parent) if parent else None
+        tracer = self.provider.get_tracer("clearscope")
+        named = {f"clearscope.{key}": value for key, value in attributes.items()}
+        with tracer.start_as_current_span(name, context=context, attributes=named) as span:
+            yield span
+
+    def close(self) -> None:
+        """Send what was recorded; a collector that does not answer is given up soon."""
+        if isinstance(self.provider, RecordingTracerProvider):
+            self.provider.shutdown()
+
+
+def set_up_tracing(settings: Settings, service: str) -> Tracing:
+    """Record for `service` if a collector is configured, by our setting or by OpenTelemetry's variables."""
+    if not settings.otlp_endpoint and not any(os.environ.get(name) for name in STANDARD_ENDPOINTS):
+        return Tracing()
+    endpoint = f"{settings.otlp_endpoint.rstrip('/')}/v1/traces" if settings.otlp_endpoint else None
+    resource = Resource.create({"service.name": os.environ.get("OTEL_SERVICE_NAME", service)})
+    provider = RecordingTracerProvider(resource=resource, shutdown_on_exit=False)
+    provider.add_span_processor(
+        BatchSpanProcessor(OTLPSpanExporter(endpoint, timeout=EXPORT_TIMEOUT_S), schedule_delay_millis=1000)
+    )
+    return Tracing(provider)

@@ -1,0 +1,89 @@
+"""What schemathesis cannot know: what a TIFF is, and what the server under test holds.
+
+Loaded by schemathesis itself (SCHEMATHESIS_HOOKS); CLEARSCOPE_KNOWN_IDS holds the ids by their kind, as JSON.
+"""
+
+import io
+import json
+import os
+import re
+import uuid
+from typing import Any
+
+import numpy as np
+import schemathesis
+import tifffile
+from hypothesis import strategies as st
+
+from models_store.published_noise_models import write_published
+
+KNOWN_IDS: dict[str, list[str]] = json.loads(os.environ["CLEARSCOPE_KNOWN_IDS"])
+ID = re.compile(r"[A-Za-z0-9_-]{1,40}")
+URL = re.compile(r"https?://[A-Za-z0-9.-]+(/[!-~]{0,1900})?")
+MAX_KEY_CHARACTERS = 255
+
+
+def _tiff(side_px: int, dtype: str) -> bytes:
+    planes = np.random.default_rng(side_px).integers(10, 100, (2, side_px, side_px)).astype(dtype)
+    file = io.BytesIO()
+    tifffile.imwrite(file, planes, photometric="minisblack")
+    return file.getvalue()
+
+
+def _noise_model(signal_max_adu: float) -> bytes:
+    return write_published(
+        {
+            "kind": "gmm",
+            "weights": [[1.0, 0.1], [0.5, 0.1], [0.0, 0.0]],
+            "signal_min_adu": 0.0,
+            "signal_max_adu": signal_max_adu,
+            "variance_floor_adu2": 1.0,
+        }
+    )
+
+
+schemathesis.openapi.media_type(
+    "image/tiff",
+    st.builds(_tiff, st.integers(16, 40), st.sampled_from(["uint8", "uint16", "float32"])),
+)
+schemathesis.openapi.media_type("application/zip", st.builds(_noise_model, st.floats(10, 1000)))
+
+
+@schemathesis.hook
+def before_call(_: schemathesis.HookContext, case: schemathesis.Case[Any], kwargs: dict[str, Any]) -> None:  # noqa: ARG001  # schemathesis's signature
+    """Replace what is valid by what works; what is wrong with a request stays wrong.
+
+    Ids that a body names exist then, an Idempotency-Key is new, and what is asked for is little work.
+    """
+    key = case.headers.get("Idempotency-Key") if case.headers else None
+    if isinstance(key, str) and 0 < len(key) <= MAX_KEY_CHARACTERS:
+        case.headers["Idempotency-Key"] = uuid.uuid4().hex
+    if isinstance(case.body, dict):
+        case.body = _working(case.body)
+
+
+def _working(body: dict[str, Any]) -> dict[str, Any]:
+    replaced = dict(body)
+    ids = body.get("image_ids")
+    if isinstance(ids, list) and ids and all(_is_id(item) for item in ids) and len(set(ids)) == len(ids):
+        replaced["image_ids"] = _known("images", len(str(ids)), count=len(ids))
+    for name, kind in [("network", "networks"), ("compare_with", "networks"), ("start", "networks")]:
+        if _is_id(body.get(name)):
+            replaced[name] = _known(kind, len(body[name]))[0]
+    if _is_id(body.get("noise_model")):
+        replaced["noise_model"] = _known("noise_models", len(body["noise_model"]))[0]
+    if isinstance(body.get("webhook_url"), str) and URL.fullmatch(body["webhook_url"]):
+        replaced["webhook_url"] = "http://127.0.0.1:9/"
+    if body.get("kind") in ["denoise", "train"] and "budget" not in body:
+        replaced["budget"] = {"steps": 1, "features": 4, "samples": 8}
+    return replaced
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str) and ID.fullmatch(value) is not None
+
+
+def _known(kind: str, seed: int, *, count: int = 1) -> list[str]:
+    known = KNOWN_IDS[kind]
+    start = seed % len(known)
+    return [*known[start:], *known[:start]][:count]

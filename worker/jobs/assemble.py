@@ -1,0 +1,71 @@
+"""Writing the files of a prediction from the planes that its parts have made, as a job."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+import numpy as np
+
+from models_store.blobs import Blobs
+from models_store.contracts.jobs import AssembleSpec
+from models_store.contracts.outcomes import Outcome
+from models_store.contracts.states import Output
+from models_store.errors import JobFailedError
+from models_store.repositories.part_planes import list_part_planes
+from models_store.tables import PartPlanes
+from worker.context import JobContext
+from worker.jobs.inputs import OpenImage, open_images
+from worker.jobs.raw_planes import read_planes
+from worker.jobs.result_files import OutputPlanes, store_results
+
+
+def assemble(spec: AssembleSpec, context: JobContext) -> Outcome:
+    """Write the files that an undivided prediction would have written; one plane is in memory at a time."""
+    with context.database.read() as session:
+        rows = list_part_planes(session, [part.job for part in spec.parts])
+    made = _by_output(rows)
+    with open_images(context, spec.image_ids) as images:
+        count = len(made) * sum(len(image.reader) for image in images)
+        done = 0
+
+        def reported(planes: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+            nonlocal done
+            for plane_yx in planes:
+                yield plane_yx
+                done += 1
+                context.report(done / count, f"plane {done} of {count} written")
+
+        def planes_of(image: OpenImage, _: Path) -> AbstractContextManager[OutputPlanes]:
+            header = image.reader.header
+            shape_yx = (header.height_px, header.width_px)
+            return nullcontext(
+                {
+                    output: reported(_planes(context.blobs, pieces[image.image_id], shape_yx))
+                    for output, pieces in made.items()
+                }
+            )
+
+        return Outcome(
+            artifacts=tuple(store_results(context, images, list(made), spec.output_dtype, planes_of))
+        )
+
+
+def _by_output(rows: Sequence[PartPlanes]) -> Mapping[Output, Mapping[str, list[PartPlanes]]]:
+    """Sort the pieces by output and image id; they come in the order of their planes."""
+    made: dict[Output, dict[str, list[PartPlanes]]] = {}
+    for row in rows:
+        made.setdefault(row.output, defaultdict(list))[row.image_id].append(row)
+    return made
+
+
+def _planes(blobs: Blobs, pieces: Sequence[PartPlanes], shape_yx: tuple[int, int]) -> Iterator[np.ndarray]:
+    for piece in pieces:
+        digest = hashlib.sha256()
+        with blobs.as_file(piece.blob_key) as path, path.open("rb") as file:
+            for plane_yx in read_planes(file, shape_yx):
+                digest.update(plane_yx.data)
+                yield plane_yx
+        if digest.hexdigest() != piece.sha256:
+            raise JobFailedError(f"the planes of job {piece.job_id} changed in the store; post the job again")
