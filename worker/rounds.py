@@ -18,6 +18,7 @@ def go_round(action: Callable[[], None], stopping: threading.Event, *, interval_
             logger.warning(
                 "%s failed, and is tried again in %g s: %s", action.__name__, interval_s, outage.detail
             )
-        except Exception:  # noqa: BLE001  # because a thread that ends unseen would leave jobs and leases to nobody
+        except Exception:
+            # A thread that ended unseen would leave jobs and leases to nobody.
             logger.exception("%s failed unexpectedly, and is tried again", action.__name__)
         stopping.wait(interval_s)
