@@ -64,7 +64,7 @@ def create_app(  # noqa: PLR0913  # the composition root is given every part
             }
         },
     )
-    inspections = threading.BoundedSemaphore(os.cpu_count() or 1)
+    inspections = threading.BoundedSemaphore(max((os.cpu_count() or 1) // settings.server_processes, 1))
     app.state.services = Services(settings, database, blobs, clock, dispatcher, inspections, registry)
     problems.install(app)
     protect(app, settings, database, clock)
