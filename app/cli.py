@@ -1,6 +1,5 @@
 """The clearscope command."""
 
-import gc
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from app.client import Client, Document
+from app.garbage import spare_what_stays
 from app.key_commands import keys, require_keys
 from app.progress import show_job, stage_bars
 from app.worker_commands import worker_commands
@@ -34,6 +34,7 @@ cli.add_typer(worker_commands)
 
 # So long may a request that is under way keep a stopped server alive.
 GRACEFUL_SHUTDOWN_S = 5
+KEEP_ALIVE_S = 75
 DEFAULT_SERVER = "http://127.0.0.1:8000"
 
 PresetOption = Annotated[Preset, typer.Option(help="Training budget.")]
@@ -75,6 +76,8 @@ def serve(
         "log_config": None,
         "access_log": False,
         "timeout_graceful_shutdown": GRACEFUL_SHUTDOWN_S,
+        # Longer than a proxy keeps an idle connection: it would send into one that is being closed here.
+        "timeout_keep_alive": KEEP_ALIVE_S,
     }
     try:
         import uvicorn  # noqa: PLC0415  # the command line works where no server is installed
@@ -87,8 +90,7 @@ def serve(
         app = _make_app(settings)
     except ModuleNotFoundError as missing:
         _not_installed(missing)
-    # What is loaded by now stays; to look through all of it again and again would hold requests up.
-    gc.freeze()
+    spare_what_stays()
     uvicorn.run(app, **options)
 
 

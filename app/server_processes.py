@@ -1,6 +1,5 @@
 """Several server processes on one port: a Python process answers with one core, however many there are."""
 
-import gc
 import os
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -9,6 +8,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from app.brokered import create_brokered_app
+from app.garbage import spare_what_stays
 from models_store.errors import InvalidRequestError
 from models_store.settings import Settings
 from models_store.telemetry.logs import set_up_logging
@@ -43,5 +43,5 @@ def make_app() -> FastAPI:
     settings = Settings()
     set_up_logging(settings)
     app = create_brokered_app(settings)
-    gc.freeze()
+    spare_what_stays()
     return app

@@ -67,7 +67,7 @@ def measure(seconds: float) -> list[Load]:
 def table(loads: list[Load]) -> Table:
     made = Table(
         *("submissions/s", "reads/s", "p50", "p95", "p99 of reads", "p99 of submissions", "errors", "held"),
-        title=f"Load: {SERVER_PROCESSES} server processes, PostgreSQL, Redis, generator on {os.cpu_count()} cores",
+        title=f"Load: {SERVER_PROCESSES} server processes and all else on {os.cpu_count()} cores",
     )
     for load in loads:
         reads = (f"{quantile(load.read_s, percent) * 1000:.0f} ms" for percent in (50, 95, 99))
