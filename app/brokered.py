@@ -2,6 +2,7 @@
 
 from fastapi import FastAPI
 
+from app.gathered_notices import GatheredNotices
 from app.main import create_app
 from models_store.blobs import Blobs
 from models_store.identity import Clock, system_clock
@@ -18,11 +19,13 @@ def create_brokered_app(settings: Settings, clock: Clock = system_clock) -> Fast
     """
     database = Database.of(settings)
     database.require_current()
+    notices = GatheredNotices(Notices(make_celery(settings), database, clock))
     return create_app(
         settings,
         database=database,
         blobs=Blobs.of(settings),
-        dispatcher=Notices(make_celery(settings), database, clock),
+        dispatcher=notices,
         clock=clock,
+        alongside=notices.sending(),
         tracing=set_up_tracing(settings, "clearscope"),
     )

@@ -1,6 +1,5 @@
 """The clearscope command."""
 
-import gc
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from app.client import Client, Document
+from app.garbage import spare_what_stays
 from app.key_commands import keys, require_keys
 from app.progress import show_job, stage_bars
 from app.worker_commands import worker_commands
@@ -34,6 +34,7 @@ cli.add_typer(worker_commands)
 
 # So long may a request that is under way keep a stopped server alive.
 GRACEFUL_SHUTDOWN_S = 5
+KEEP_ALIVE_S = 75
 DEFAULT_SERVER = "http://127.0.0.1:8000"
 
 PresetOption = Annotated[Preset, typer.Option(help="Training budget.")]
@@ -56,32 +57,41 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Where images, models and results are kept.")] = None,
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="How many processes answer; several need CLEARSCOPE_BROKER_URL.")
+    ] = None,
 ) -> None:
     """Serve the API, with a worker inside: SQLite, a local folder, nothing else.
 
     Where CLEARSCOPE_BROKER_URL names a Redis, workers are elsewhere (`clearscope worker`).
     """
-    given: dict[str, Any] = {"host": host, "port": port, "data_dir": data_dir}
+    given: dict[str, Any] = {"host": host, "port": port, "data_dir": data_dir, "server_processes": processes}
     settings = Settings(**{name: value for name, value in given.items() if value is not None})
     require_keys(settings)
     set_up_logging(settings)
+    options: dict[str, Any] = {
+        "host": settings.host,
+        "port": settings.port,
+        # Ours say the same in the format that was asked for, and leave out the query.
+        "log_config": None,
+        "access_log": False,
+        "timeout_graceful_shutdown": GRACEFUL_SHUTDOWN_S,
+        # Longer than a proxy keeps an idle connection: it would send into one that is being closed here.
+        "timeout_keep_alive": KEEP_ALIVE_S,
+    }
     try:
         import uvicorn  # noqa: PLC0415  # the command line works where no server is installed
 
+        if settings.server_processes > 1:
+            from app.server_processes import serve_in_processes  # noqa: PLC0415  # the same
+
+            serve_in_processes(settings, **options)
+            return
         app = _make_app(settings)
     except ModuleNotFoundError as missing:
         _not_installed(missing)
-    # What is loaded by now stays; to look through all of it again and again would hold requests up.
-    gc.freeze()
-    uvicorn.run(
-        app,
-        host=settings.host,
-        port=settings.port,
-        # Ours say the same in the format that was asked for, and leave out the query.
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S,
-    )
+    spare_what_stays()
+    uvicorn.run(app, **options)
 
 
 @cli.command()

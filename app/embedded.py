@@ -14,7 +14,6 @@ from prometheus_client import CollectorRegistry
 from app.main import create_app
 from models_store.blobs import Blobs
 from models_store.contracts.states import Queue
-from models_store.errors import OutageError
 from models_store.identity import Clock, system_clock
 from models_store.repositories.job_lifecycle import recover_of_worker
 from models_store.repositories.leases import workers_with_jobs
@@ -33,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 QUEUES = tuple(Queue)
 IDLE_WAIT_S = 1.0
-AFTER_OUTAGE_S = 5.0
+AFTER_FAILURE_S = 5.0
 
 
 @dataclass
@@ -78,9 +77,10 @@ class EmbeddedWorker:
             self.wake.event.clear()
             try:
                 worked = self.runner.run_next(QUEUES)
-            except OutageError:
-                logger.exception("the worker goes on in %g s", AFTER_OUTAGE_S)
-                self.runner.stopping.wait(AFTER_OUTAGE_S)
+            except Exception:
+                # Whatever it was: without its worker the server would accept jobs and run none.
+                logger.exception("the worker goes on in %g s", AFTER_FAILURE_S)
+                self.runner.stopping.wait(AFTER_FAILURE_S)
                 continue
             if not worked:
                 self.wake.event.wait(IDLE_WAIT_S)

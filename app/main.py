@@ -64,12 +64,13 @@ def create_app(  # noqa: PLR0913  # the composition root is given every part
             }
         },
     )
-    inspections = threading.BoundedSemaphore(os.cpu_count() or 1)
+    inspections = threading.BoundedSemaphore(max((os.cpu_count() or 1) // settings.server_processes, 1))
     app.state.services = Services(settings, database, blobs, clock, dispatcher, inspections, registry)
     problems.install(app)
     protect(app, settings, database, clock)
     v1 = APIRouter(prefix="/v1")
-    for routes in (images, microscopes, noise_models, networks, jobs, artifacts):
+    # Looked through in this order: what is asked most comes first.
+    for routes in (jobs, artifacts, images, microscopes, noise_models, networks):
         v1.include_router(routes.router)
     app.include_router(v1)
     app.include_router(health.router)

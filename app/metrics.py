@@ -41,7 +41,10 @@ class HttpMetrics:
             registry=registry,
         )
         self._under_way = Gauge(
-            "clearscope_http_requests_in_progress", "Requests that are under way.", registry=registry
+            "clearscope_http_requests_in_progress",
+            "Requests that are under way.",
+            multiprocess_mode="livesum",
+            registry=registry,
         )
         self._received = Counter(
             "clearscope_http_received_bytes",

@@ -4,7 +4,8 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from opentelemetry.trace import Span
-from prometheus_client import ProcessCollector, disable_created_metrics
+from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics
+from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.types import Scope
 
 from app.dependencies import Services
@@ -22,13 +23,19 @@ def observe(app: FastAPI, services: Services, tracing: Tracing) -> None:
     """Watch every request. To be called last: what is added later lies outside and is not seen."""
     # When each series began, as a series of its own: twice as many for nothing.
     disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's
-    ProcessCollector(registry=services.registry)
+    requests = services.registry
+    if services.settings.server_processes > 1:
+        # The processes count in common files: whichever is asked tells of all.
+        requests = CollectorRegistry()
+        MultiProcessCollector(services.registry)  # type: ignore[no-untyped-call]  # the library's
+    else:
+        ProcessCollector(registry=services.registry)
     silence = services.settings.worker_silence
     services.registry.register(StoreCollector(services.database, services.clock, silence))
     templates: dict[object, str] = {
         route.endpoint: route.path for route in iter_route_contexts(app.routes) if route.path
     }
-    app.add_middleware(RequestLog, metrics=HttpMetrics(services.registry), templates=templates)
+    app.add_middleware(RequestLog, metrics=HttpMetrics(requests), templates=templates)
     if tracing.enabled:
         FastAPIInstrumentor.instrument_app(
             app,

@@ -24,6 +24,7 @@ SUBMISSIONS_PER_S = 50.0
 READS_PER_S = 300.0
 READ_P99_LIMIT_S = 0.1
 CONNECTIONS = 64
+SERVER_PROCESSES = int(os.environ.get("CLEARSCOPE_SERVER_PROCESSES", os.cpu_count() or 1))
 WARM_UP_S = 2.0
 STEP = 1.2
 LEAST_SCALE = 0.1
@@ -66,7 +67,7 @@ def measure(seconds: float) -> list[Load]:
 def table(loads: list[Load]) -> Table:
     made = Table(
         *("submissions/s", "reads/s", "p50", "p95", "p99 of reads", "p99 of submissions", "errors", "held"),
-        title="Load: server, PostgreSQL, Redis and the generator on this machine",
+        title=f"Load: {SERVER_PROCESSES} server processes and all else on {os.cpu_count()} cores",
     )
     for load in loads:
         reads = (f"{quantile(load.read_s, percent) * 1000:.0f} ms" for percent in (50, 95, 99))
@@ -167,6 +168,7 @@ def _facility() -> Iterator[ServerProcess]:
             "CLEARSCOPE_DATABASE_URL": postgres.create_database("load"),
             "CLEARSCOPE_BROKER_URL": redis.url,
             "CLEARSCOPE_DATA_DIR": str(folder / "data"),
+            "CLEARSCOPE_SERVER_PROCESSES": str(SERVER_PROCESSES),
         }
         subprocess.run([CLEARSCOPE, "migrate"], env={**os.environ, **environment}, check=True)
         server = ServerProcess(folder / "data", environment)

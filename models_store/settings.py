@@ -60,6 +60,8 @@ class Settings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    server_processes: PositiveInt = 1
+    """How many processes answer on the port; more than one need a broker."""
     upload_limit_bytes: PositiveInt = 16 * GIBIBYTE
     decoded_limit_bytes: PositiveInt = 64 * GIBIBYTE
     """The most that an uploaded file may decode to."""

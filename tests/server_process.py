@@ -18,11 +18,12 @@ class ServerProcess(server.ServerProcess):
         super().__init__(data_dir, {"OMP_NUM_THREADS": "1", **own})
 
     def computing_processes(self) -> list[psutil.Process]:
-        """The child processes in which jobs compute."""
+        """The child processes in which jobs compute: copies of a process that the server has made for it."""
         if self.pid is None:
             return []
         children = psutil.Process(self.pid).children(recursive=True)
-        return [child for child in children if "spawn_main" in " ".join(_command(child))]
+        copied = [child for child in children if "forkserver" in " ".join(_command(child))]
+        return [child for child in copied if child.ppid() != self.pid]
 
 
 def _command(process: psutil.Process) -> list[str]:

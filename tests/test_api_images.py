@@ -139,9 +139,7 @@ def test_a_server_without_users_answers_to_its_own_names_only(api: httpx.Client)
     assert api.get("/healthz", headers={"Host": "example.org"}).status_code == 400
 
 
-@pytest.mark.parametrize(
-    "query", ["cursor=W1tbWw", "cursor=!", "limit=0", "limit=1000", "role=best"]
-)
+@pytest.mark.parametrize("query", ["cursor=W1tbWw", "cursor=!", "limit=0", "limit=1000", "role=best"])
 def test_a_wrong_list_query_is_refused(api: httpx.Client, query: str) -> None:
     assert_problem(api.get(f"/v1/images?{query}"), 422, "invalid-request")
 

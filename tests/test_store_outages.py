@@ -1,5 +1,6 @@
 """What the service does when its database, its blobs or its disk fail: real processes, real HTTP."""
 
+import hashlib
 import os
 import resource
 import socket
@@ -18,6 +19,7 @@ import pytest
 import tifffile
 
 from models_store.errors import StorageFullError
+from models_store.full_disk import FULL_DETAIL
 from models_store.image_files.sandbox import inspect_in_child
 from tests.faulty_proxy import FaultyProxy, faulty_proxy
 from tests.server_process import ServerProcess
@@ -224,6 +226,30 @@ def test_a_full_disk_is_said_and_survived(
         assert _files(small_disk) == files
         assert upload(api, noise).status_code == 201
         assert api.post("/v1/microscopes", json={"name": "after"}).status_code == 201
+
+
+def test_a_disk_that_fills_up_under_a_job_costs_the_attempts_and_nothing_else(
+    small_disk: Path, tmp_path: Path, noisy_tiff: Path
+) -> None:
+    blobs, filler = small_disk / "blobs", small_disk / "filler"
+    server = ServerProcess(tmp_path / "data", blob_url=blobs.as_uri(), heartbeat_s="0.1")
+    with serving(server) as api:
+        image = upload(api, noisy_tiff.read_bytes()).json()
+        spec = {**SPEC, "budget": {"steps": 300, "features": 8, "samples": 16}, "image_ids": [image["id"]]}
+        job_url = f"/v1/jobs/{api.post('/v1/jobs', json=spec).json()['id']}"
+        wait_until(lambda: list(blobs.glob("jobs/*/checkpoints/*")))
+        _fill(filler, small_disk, but_bytes=0)
+        failed = wait_until(lambda: api.get(job_url).json()["error"])
+        assert failed["code"] == "worker-crashed"
+        assert FULL_DETAIL in failed["detail"]
+        filler.unlink()
+        assert not list(blobs.glob("jobs/*/attempts/*/*"))
+        assert api.post(f"{job_url}/retry").status_code == 202
+        job = wait_until(lambda: (found := api.get(job_url).json())["ended_at"] and found)
+        assert job["state"] == "succeeded", job["error"]
+        network = api.get(f"/v1/networks/{job['result']['values']['network_id']}").json()
+        content = api.get(network["content_href"]).content
+        assert hashlib.sha256(content).hexdigest() == network["sha256"]
 
 
 def test_an_upload_beyond_a_bound_of_the_system_is_a_full_storage(

@@ -18,6 +18,7 @@ from models_store.session import Database
 from models_store.settings import Settings
 from models_store.telemetry.traces import set_up_tracing
 from worker.device_watch import DeviceWatch
+from worker.job_processes import job_processes
 from worker.ledger import Ledger
 from worker.metrics import WorkerMetrics, metrics_served
 from worker.runner import Runner
@@ -60,6 +61,7 @@ def work(settings: Settings, queues: Sequence[Queue], clock: Clock = system_cloc
 
     try:
         with metrics_served(registry, settings), SignsOfLife(runner, queues).given():
+            job_processes()  # so that the first job does not wait for what takes long to load
             return _consume(celery, name, queues)
     finally:
         tracing.close()

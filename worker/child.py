@@ -1,7 +1,7 @@
 """The process that computes one attempt at one job, and ends with it.
 
-It is a process of its own (made as `worker.job_processes` says), so that the runner can end it at any moment and
-everything it held comes back. It reads the database and writes blobs; the runner alone writes the database.
+It is a process of its own (see `worker.job_processes`), so that the runner can end it at any moment and all
+that it held comes back. It reads the database and writes blobs; the runner alone writes the database.
 """
 
 import logging

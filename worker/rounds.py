@@ -1,4 +1,4 @@
-"""What is done again and again beside the work: an outage is logged, and the next round comes."""
+"""What is done again and again beside the work: whatever fails is logged, and the next round comes."""
 
 import logging
 import threading
@@ -18,4 +18,7 @@ def go_round(action: Callable[[], None], stopping: threading.Event, *, interval_
             logger.warning(
                 "%s failed, and is tried again in %g s: %s", action.__name__, interval_s, outage.detail
             )
+        except Exception:
+            # A thread that ended unseen would leave jobs and leases to nobody.
+            logger.exception("%s failed unexpectedly, and is tried again", action.__name__)
         stopping.wait(interval_s)

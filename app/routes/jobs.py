@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, BackgroundTasks, Body, Depends, Query, Request, Response
@@ -71,16 +71,15 @@ class Preflight(BaseModel):
     plan: list[PlanStep]
 
 
-@router.post("", dependencies=SUBMIT, status_code=202)
+@router.post("", dependencies=SUBMIT, status_code=202, response_model=JobDocument)
 def create_job(
     spec: PostedSpec,
     session: Writing,
     provided: Provided,
     caller: WhoAsks,
-    response: Response,
     background: BackgroundTasks,
     idempotency_key: IdempotencyHeader = None,
-) -> JobDocument:
+) -> Response:
     """Post a job. It is queued; its document says how it goes."""
     said = job_spec.dump_json(spec) + (spec.webhook_url or "").encode()
     body_sha256 = hashlib.sha256(said).hexdigest()
@@ -93,9 +92,8 @@ def create_job(
         job = submission.submit(session, spec, now, part_pixels=provided.settings.part_pixels, job_id=job_id)
     else:
         job = jobs.get_job(session, job_id)
-    response.headers["Location"] = f"/v1/jobs/{job_id}"
     background.add_task(provided.dispatcher.notify, _family(job))
-    return _document(session, job)
+    return _answer(_document(session, job), 202, {"Location": f"/v1/jobs/{job_id}"})
 
 
 @router.post("/preflight", dependencies=SUBMIT)
@@ -125,10 +123,9 @@ def list_jobs(
 def get_job(job_id: str, provided: Provided) -> Response:
     """Get a job: state, progress, plan, stages, and what it made."""
     # Asked more often than all else together, so it goes the shortest way: a session of its own, in the same
-    # thread, and a document that is not checked against itself.
+    # thread.
     with provided.database.read() as session:
-        document = _document(session, jobs.get_job(session, job_id))
-    return Response(document.model_dump_json(), media_type="application/json")
+        return _answer(_document(session, jobs.get_job(session, job_id)))
 
 
 @router.get("/{job_id}/events", dependencies=READ)
@@ -163,6 +160,13 @@ def retry_job(
     job = job_lifecycle.retry(session, job_id, provided.clock())
     background.add_task(provided.dispatcher.notify, _family(job))
     return _document(session, job)
+
+
+def _answer(
+    document: JobDocument, status_code: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Send a document as it is: FastAPI would check it against itself."""
+    return Response(document.model_dump_json(), status_code, headers, media_type="application/json")
 
 
 def _document(session: Session, job: Job) -> JobDocument:
