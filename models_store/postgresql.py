@@ -1,19 +1,23 @@
 """Connections to PostgreSQL that never wait for ever."""
 
 import math
+import time
 from typing import Any, TypeVar
 
 import psycopg
 from psycopg.abc import PQGen
 from psycopg.pq import TransactionStatus
 from sqlalchemy import URL, Dialect, Engine, create_engine, event
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 Answer = TypeVar("Answer")
 
 # libpq takes less for this.
 MIN_CONNECT_S = 2
 LOOK_FOR_INTERRUPTS_S = 0.1
+ASK_AFTER_S = 1.0
 
 
 class TimedConnection(psycopg.Connection):
@@ -49,11 +53,27 @@ def postgresql_engine(url: URL, pool_size: int, timeout_s: float) -> Engine:
             "connect_timeout": max(MIN_CONNECT_S, math.ceil(timeout_s)),
             "options": " ".join(f"-c {name}={limit:.0f}" for name, limit in limits_ms.items()),
         },
-        pool_pre_ping=True,
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_timeout=timeout_s,
     )
+
+    # Asked each time (pool_pre_ping), the server would spend more on being asked than on answering.
+    @event.listens_for(engine, "checkin")
+    def note(_: DBAPIConnection | None, entry: ConnectionPoolEntry) -> None:
+        entry.info["idle_since_s"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def ask_after_a_pause(
+        connection: DBAPIConnection, entry: ConnectionPoolEntry, _: PoolProxiedConnection
+    ) -> None:
+        idle_s = time.monotonic() - entry.info.get("idle_since_s", time.monotonic())
+        if idle_s < ASK_AFTER_S:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except psycopg.OperationalError as error:
+            raise InvalidatePoolError("the server has gone since this connection was used") from error
 
     @event.listens_for(engine, "do_connect")
     def connect(

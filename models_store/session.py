@@ -44,6 +44,10 @@ class Database:
         else:
             self.engine = postgresql_engine(address, pool_size, timeout_s)
         self._reading_engine = self.engine.execution_options(read_only=True)
+        if address.get_backend_name() != "sqlite":
+            # At READ COMMITTED a transaction shows a reader what single statements do; its begin and its end
+            # would be two more questions to the server.
+            self._reading_engine = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._viewer: Viewer | None = None
 
     @classmethod

@@ -39,9 +39,8 @@ def submit(session: Session, spec: JobSpec, now: datetime, *, part_pixels: int, 
     """Insert a job; nothing is inserted if it names anything that is not there."""
     hold_images(session, spec.image_ids)
     hold_needed(session, dependencies(spec))
-    profile = check(session, spec)
+    plan, profile = check_and_plan(session, spec, part_pixels)
     profile_id = profile.id if profile else None
-    plan = plan_for(session, spec, profile, part_pixels)
     if isinstance(spec, DenoiseSpec) or len(plan.stages) > 1:
         job = create_composite_job(
             session, job_id=job_id, spec=spec, plan=plan, profile_id=profile_id, now=now
@@ -53,9 +52,15 @@ def submit(session: Session, spec: JobSpec, now: datetime, *, part_pixels: int, 
     return job
 
 
-def check(session: Session, spec: JobSpec) -> Profile | None:
-    """Raise if the job cannot be carried out as it stands; give its images' common profile."""
-    profile = _common_profile(get_images(session, spec.image_ids))
+def check_and_plan(session: Session, spec: JobSpec, part_pixels: int) -> tuple[Plan, Profile | None]:
+    """Plan a job; raise if it cannot be carried out as it stands. Gives its images' common profile too."""
+    images = get_images(session, spec.image_ids)
+    profile = _common_profile(images)
+    _check(session, spec)
+    return _plan(session, spec, images, profile, part_pixels), profile
+
+
+def _check(session: Session, spec: JobSpec) -> None:
     if spec_noise_model := getattr(spec, "noise_model", None):
         _check_reference(session, spec_noise_model, "noise_model", get_noise_model)
     if isinstance(spec, TrainSpec):
@@ -64,14 +69,15 @@ def check(session: Session, spec: JobSpec) -> Profile | None:
         _check_reference(session, spec.network, "network", get_network)
     if isinstance(spec, PredictSpec) and spec.compare_with is not None:
         _check_reference(session, spec.compare_with, "network", get_network)
-    return profile
 
 
-def plan_for(session: Session, spec: JobSpec, profile: Profile | None, part_pixels: int) -> Plan:
-    """Plan a job's stages; one that is carried out as it is has none."""
+def _plan(
+    session: Session, spec: JobSpec, images: list[Image], profile: Profile | None, part_pixels: int
+) -> Plan:
+    """A job that is carried out as it is has no stages."""
     if not isinstance(spec, DenoiseSpec | PredictSpec):
         return Plan(stages=[], steps=[])
-    extent = Extent([_extent(image) for image in get_images(session, spec.image_ids)], part_pixels)
+    extent = Extent([_extent(image) for image in images], part_pixels)
     if isinstance(spec, PredictSpec):
         return plan_prediction(spec, extent, _new_job_id)
     return plan_denoise(spec, _registry(session, spec, profile), extent, _new_job_id)

@@ -99,9 +99,8 @@ def create_job(
 @router.post("/preflight", dependencies=SUBMIT)
 def preflight(spec: PostedSpec, session: Reading, provided: Provided) -> Preflight:
     """Check a job and show its plan without posting it."""
-    profile = submission.check(session, spec)
-    part_pixels = provided.settings.part_pixels
-    return Preflight(plan=submission.plan_for(session, spec, profile, part_pixels).steps)
+    plan, _ = submission.check_and_plan(session, spec, provided.settings.part_pixels)
+    return Preflight(plan=plan.steps)
 
 
 @router.get("", dependencies=READ)
