@@ -43,7 +43,8 @@ class Database:
             self.engine = create_engine(url)
         else:
             self.engine = postgresql_engine(address, pool_size, timeout_s)
-        self._reading_engine = self.engine.execution_options(read_only=True)
+        self._streaming_engine = self.engine.execution_options(read_only=True)
+        self._reading_engine = self._streaming_engine
         if address.get_backend_name() != "sqlite":
             # At READ COMMITTED a transaction shows a reader what single statements do; its begin and its end
             # would be two more questions to the server.
@@ -69,6 +70,12 @@ class Database:
     def read(self) -> Iterator[Session]:
         """Yield a session whose changes are thrown away."""
         with database_outages(), self._session(self._reading_engine) as session:
+            yield session
+
+    @contextmanager
+    def stream(self) -> Iterator[Session]:
+        """Yield a session to read many rows from, page by page: in a transaction, as a cursor needs it."""
+        with database_outages(), self._session(self._streaming_engine) as session:
             yield session
 
     @contextmanager

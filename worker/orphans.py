@@ -62,7 +62,7 @@ def clear_orphans(database: Database, blobs: Blobs, settings: Settings, now: dat
             present.update(hash(entry.key) for entry in page)
             with database.read() as session:
                 _look_at(session, page, old, retried_since, findings)
-    with database.read() as session:
+    with database.stream() as session:
         suspects = [key for key in blob_references.all_references(session, old) if hash(key) not in present]
     findings.missing = list(_missing(blobs, suspects))
     _tell_of_missing(findings.missing)
