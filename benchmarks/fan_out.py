@@ -123,7 +123,7 @@ def _facility(work: Work) -> Iterator[tuple[Facility, list[CommandProcess]]]:
 
 
 def _worker(facility: Facility, work: Work, name: str) -> CommandProcess:
-    command = [*work.worker, "worker", "--queue", "gpu"]
+    command = [*work.worker, "worker", "--queue", "gpu", "--queue", "cpu"]
     return CommandProcess(command, facility.folder / f"{name}.log", facility.environment)
 
 

@@ -221,6 +221,25 @@ def test_a_job_is_cancelled_and_taken_up_again_at_each_stage(
     assert len(wait_for_success(api, job_id)["stages"]) == 4
 
 
+def test_networks_go_to_gpu_workers_and_fits_to_cpu_workers(
+    workers: Facility, api: httpx.Client, image_id: str
+) -> None:
+    workers.worker("gpu")
+    job_id = post(api, kind="denoise", image_ids=[image_id], budget=TINY)
+    fit = wait_until(api, job_id, lambda job: job["stages"][0]["state"] == "succeeded")["stages"][1]
+    assert (fit["stage"], fit["state"]) == ("noise_model", "queued")
+    workers.worker("cpu")
+    wait_for_success(api, job_id)
+    took = {
+        event["job_id"]: event["detail"]["worker"].partition("@")[0]
+        for event in events(api, job_id)
+        if event["kind"] == "claimed"
+    }
+    stages = {stage["id"]: stage["stage"] for stage in api.get(f"/v1/jobs/{job_id}").json()["stages"]}
+    queues = {stages[each]: queue for each, queue in took.items()}
+    assert queues == {"n2v": "gpu", "noise_model": "cpu", "pn2v": "gpu", "predict": "gpu"}
+
+
 def test_a_job_that_takes_too_long_fails(workers: Facility, api: httpx.Client, image_id: str) -> None:
     workers.worker(job_time_limit_s="2")
     job = wait_until(api, post_training(api, image_id, LONG), ended)

@@ -215,4 +215,6 @@ def dependencies(spec: StoredSpec) -> set[str]:
 
 
 def queue_of(spec: StoredSpec) -> Queue:
-    return Queue.CPU if isinstance(spec, DenoiseSpec) else Queue.GPU
+    """Training and prediction want a GPU; fits and the writing of files leave it to others."""
+    needs_none = isinstance(spec, DenoiseSpec | BootstrapNoiseModelSpec | AssembleSpec)
+    return Queue.CPU if needs_none else Queue.GPU
