@@ -5,11 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from worker.engine.augment import apply_symmetry, undo_symmetry
 from worker.engine.losses import NoiseModel
 from worker.engine.network import Network
 from worker.engine.posterior import BLOCK_PX, MomentsOfBlock, moments_of_block
+from worker.engine.prior import mean_of
 from worker.engine.tiling import pad_to_stride, tiles
 
 DEFAULT_TILE_PX = 512
@@ -68,7 +70,7 @@ def _predict(network: Network, observation: Tensor, moments: MomentsOfBlock, til
         features = network.model.features(image[tile.outer][None, None])[0].permute(1, 2, 0)[tile.inner]
         seen = observation[tile.core]
         blocks = zip(
-            torch.split(features.reshape(-1, shape.features), BLOCK_PX),
+            torch.split(features.reshape(-1, shape.head_features), BLOCK_PX),
             torch.split(seen.flatten(), BLOCK_PX),
             strict=True,
         )
@@ -86,14 +88,16 @@ def _pixel_moments(
             weight,
             bias,
             noise_model.to(device, torch.float32),
-            samples_in_all=pixels * network.model.shape.outputs,
+            prior=network.prior,
+            pixels=pixels,
         )
-    # The mean of linear functions is the linear function of their mean: the samples need not be computed.
-    mean_weight, mean_bias = weight.mean(dim=0), bias.mean()
+    if network.prior == "samples":
+        # The mean of linear functions is the linear function of their mean: only that need be computed.
+        weight, bias = weight.mean(dim=0, keepdim=True), bias.mean(dim=0, keepdim=True)
 
     def prior_mean_only(features: Tensor, observation: Tensor) -> Tensor:
         del observation
-        prior_mean = features @ mean_weight + mean_bias
+        prior_mean = mean_of(functional.linear(features, weight, bias), network.prior)
         return torch.stack([prior_mean, prior_mean, torch.zeros_like(prior_mean)])
 
     return prior_mean_only

@@ -76,8 +76,8 @@ class TrainingImages:
     signal_mean_adu: float | None = None
     signal_std_adu: float | None = None
 
-    def draw(self, preset: Preset, generator: torch.Generator) -> MaskedBatch:
-        """Draw one step's patches with random symmetries and masks."""
+    def draw(self, preset: Preset, generator: torch.Generator, *, masked: bool = True) -> MaskedBatch:
+        """Draw one step's patches with random symmetries and, if pixels are to be `masked`, masks."""
         chosen = torch.multinomial(
             self.training_px, preset.patches_per_step, replacement=True, generator=generator
         )
@@ -88,8 +88,10 @@ class TrainingImages:
         ]
         observation, usable, held_out, signal = _stack(patches)
         if signal is not None:
-            return _supervised(observation, signal, usable & ~held_out)
-        masked = mask_patches(
+            return _unmasked(observation, signal, usable & ~held_out)
+        if not masked:
+            return _unmasked(observation, observation, usable & ~held_out)
+        patches_masked = mask_patches(
             observation,
             maskable=usable & ~held_out,
             usable=usable,
@@ -97,9 +99,11 @@ class TrainingImages:
             blind_px=_blind_px(preset, symmetries),
             generator=generator,
         )
-        return MaskedBatch(masked, masked.at_masked(observation))
+        return MaskedBatch(patches_masked, patches_masked.at_masked(observation))
 
-    def draw_validation(self, preset: Preset, generator: torch.Generator) -> MaskedBatch:
+    def draw_validation(
+        self, preset: Preset, generator: torch.Generator, *, masked: bool = True
+    ) -> MaskedBatch:
         """Draw patches whose held-out pixels are masked; drawn once, so that validation losses compare."""
         sizes = torch.tensor([image.held_out.count_nonzero() for image in self.images], dtype=torch.float64)
         chosen = torch.multinomial(sizes, _VALIDATION_PATCHES, replacement=True, generator=generator)
@@ -109,11 +113,15 @@ class TrainingImages:
             patches.append(_cut(image, preset.patch_px, 0, generator, around=image.held_out))
         observation, usable, held_out, signal = _stack(patches)
         if signal is not None:
-            return _supervised(observation, signal, held_out)
+            return _unmasked(observation, signal, held_out)
+        if not masked:
+            return _unmasked(observation, observation, held_out)
         sparse = _one_per_box(held_out, _box_px(preset), generator)
         blind_px = _blind_px(preset, torch.zeros(len(chosen), dtype=torch.long))
-        masked = mask_pixels(observation, mask=sparse, usable=usable, blind_px=blind_px, generator=generator)
-        return MaskedBatch(masked, masked.at_masked(observation))
+        patches_masked = mask_pixels(
+            observation, mask=sparse, usable=usable, blind_px=blind_px, generator=generator
+        )
+        return MaskedBatch(patches_masked, patches_masked.at_masked(observation))
 
 
 def _box_px(preset: Preset) -> int:
@@ -261,9 +269,9 @@ def _stack(patches: Sequence[tuple[Tensor, ...]]) -> tuple[Tensor, Tensor, Tenso
     return observation, usable, held_out, signal[0] if signal else None
 
 
-def _supervised(observation: Tensor, signal: Tensor, where: Tensor) -> MaskedBatch:
-    masked = MaskedPatches(observation, *where.nonzero(as_tuple=True))
-    return MaskedBatch(masked, masked.at_masked(signal))
+def _unmasked(observation: Tensor, target: Tensor, where: Tensor) -> MaskedBatch:
+    patches = MaskedPatches(observation, *where.nonzero(as_tuple=True))
+    return MaskedBatch(patches, patches.at_masked(target))
 
 
 def _one_per_box(mask: Tensor, box_px: int, generator: torch.Generator) -> Tensor:

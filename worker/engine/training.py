@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from worker.engine.architecture import Model, build_model
 from worker.engine.checkpoint import CheckpointStore, pack, unpack
 from worker.engine.errors import CheckpointInvalidError, EngineError, NetworkInvalidError
 from worker.engine.losses import NoiseModel, n2v_loss, pn2v_loss
@@ -15,11 +16,16 @@ from worker.engine.network import LossPoint, Method, Network
 from worker.engine.patches import MaskedBatch, PlaneSequence, TrainingImages, collect_training_images
 from worker.engine.precision import convolution_precision
 from worker.engine.presets import Preset
+from worker.engine.prior import GaussianMixture, samples_of
 from worker.engine.schedule import learning_rate
-from worker.engine.unet import UNet
 
 _WARM_START_SPREAD = 0.02
 """Standard deviation, in outputs, of the samples of a PN2V network around the prediction it starts from."""
+
+
+_FINEST = 0.02
+"""Observations are described no finer than this, in standard deviations of the image: they are integers, and
+a density could rise without limit where it predicts one exactly."""
 
 
 class TrainingDivergedError(EngineError):
@@ -64,14 +70,22 @@ def train(  # noqa: PLR0913  # because a run has that many independent circumsta
     if (method == "care") != (ground_truth is not None):
         raise NetworkInvalidError("CARE is trained with ground truth, N2V and PN2V without")
     images = collect_training_images(planes, preset, generator, ground_truth)
+    masked = not preset.blind_spot(method)
     network = _initial_network(images, method, preset, start, seed, generator)
     if noise_model is not None:
         noise_model = noise_model.to(device, torch.float32)
-    run = _Run(network, preset, noise_model, device, images.draw_validation(preset, generator), generator)
+    run = _Run(
+        network,
+        preset,
+        noise_model,
+        device,
+        images.draw_validation(preset, generator, masked=masked),
+        generator,
+    )
     if checkpoints is not None and (content := checkpoints.load()) is not None:
         run.restore(content)
     while run.step < run.steps:
-        progress = run.advance(images.draw(preset, generator))
+        progress = run.advance(images.draw(preset, generator, masked=masked))
         if checkpoints is not None and progress.validation_loss is not None:
             checkpoints.save(run.checkpoint())
         on_step(progress)
@@ -150,13 +164,18 @@ class _Run:
             features = self._model.features(image)
         # The last layer, the samples and the likelihood are computed where there is a loss, and nowhere else.
         at_masked = batch.masked.at_masked(features.permute(0, 2, 3, 1)).float()
-        samples = self._network.samples_adu(at_masked)
-        target = batch.target_adu.to(self._device)
         network = self._network
-        if self._noise_model is None or network.method != "pn2v":
-            std_adu = network.std_adu if network.signal_std_adu is None else network.signal_std_adu
-            return n2v_loss(samples[:, 0], target, std_adu=std_adu)
-        return pn2v_loss(samples, target, self._noise_model)
+        outputs = network.outputs_adu(at_masked)
+        target = batch.target_adu.to(self._device)
+        if self._noise_model is not None and network.method == "pn2v":
+            return pn2v_loss(samples_of(outputs, network.prior), target, self._noise_model)
+        if network.prior == "mixture":
+            # Without a noise model the mixture describes the observation: one mean for both, another width.
+            blur_adu2 = (_FINEST * network.std_adu) ** 2
+            mixture = GaussianMixture.of_outputs(outputs)
+            return math.log(network.std_adu) - mixture.log_density(target, blur_adu2=blur_adu2).mean()
+        std_adu = network.std_adu if network.signal_std_adu is None else network.signal_std_adu
+        return n2v_loss(outputs[:, 0], target, std_adu=std_adu)
 
     def checkpoint(self) -> bytes:
         tensors = {f"model.{name}": values for name, values in self._model.state_dict().items()}
@@ -196,7 +215,7 @@ class _Run:
         }
 
     def result(self) -> Network:
-        trained = UNet(self._model.shape)
+        trained = build_model(self._model.shape)
         weights = {name: values.detach().cpu().clone() for name, values in self._model.state_dict().items()}
         trained.load_state_dict(weights, assign=True)
         return replace(
@@ -215,7 +234,7 @@ def _initial_network(
     seed: int,
     generator: torch.Generator,
 ) -> Network:
-    model = UNet(preset.shape(method)).initialise(generator)
+    model = build_model(preset.shape(method)).initialise(generator)
     if start is not None:
         _copy_weights(start, model, generator)
     return Network(
@@ -233,10 +252,10 @@ def _initial_network(
     )
 
 
-def _copy_weights(start: Network, model: UNet, generator: torch.Generator) -> None:
+def _copy_weights(start: Network, model: Model, generator: torch.Generator) -> None:
     """Take over a trained network; where it has one output, the samples spread around that."""
     source = start.model
-    if (source.shape.features, source.shape.depth) != (model.shape.features, model.shape.depth):
+    if replace(source.shape, outputs=0) != replace(model.shape, outputs=0):
         raise NetworkInvalidError(f"cannot start {model.shape} from a network with {source.shape}")
     weights = {name: values.clone() for name, values in source.state_dict().items()}
     outputs = model.shape.outputs

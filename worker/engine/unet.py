@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from worker.engine.prior import PriorKind
+
 
 @dataclass(frozen=True)
 class UNetShape:
@@ -16,6 +18,16 @@ class UNetShape:
     features: int
     depth: int
     outputs: int
+
+    @property
+    def prior(self) -> PriorKind:
+        """What the outputs are."""
+        return "samples"
+
+    @property
+    def head_features(self) -> int:
+        """Feature maps that the last layer sees."""
+        return self.features
 
     @property
     def stride_px(self) -> int:

@@ -1,0 +1,140 @@
+"""A network whose output at a pixel does not depend on that pixel (Laine et al., NeurIPS 2019)."""
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from worker.engine.prior import PriorKind
+
+_SLOPE = 0.1
+_HALF_PLANES = 4
+
+
+@dataclass(frozen=True)
+class BlindSpotShape:
+    """Size of a blind-spot network: feature maps of each level, levels, values per pixel.
+
+    `blind_px` neighbours on every side are hidden along with a pixel, for noise that correlates.
+    """
+
+    features: int
+    depth: int
+    outputs: int
+    blind_px: int = 0
+
+    @property
+    def prior(self) -> PriorKind:
+        """What the outputs are."""
+        return "mixture"
+
+    @property
+    def head_features(self) -> int:
+        """Feature maps that the last layer sees."""
+        return 2 * self.features
+
+    @property
+    def stride_px(self) -> int:
+        """The image grid on which the deepest level samples; tiles have to start on it."""
+        return 1 << (self.depth - 1)
+
+    @property
+    def reach_px(self) -> int:
+        """How far an output pixel can see, rounded up to the stride.
+
+        Two convolutions per level on the way down and up (the deepest has two) look back two pixels of that
+        level's grid each, and each pooling looks back by one pixel and up to the size of its window.
+        """
+        convolutions = sum(8 << level for level in range(self.depth - 1)) + 4 * self.stride_px
+        pooling = sum(2 << level for level in range(self.depth - 1))
+        reach = convolutions + pooling + 1 + self.blind_px
+        return -(-reach // self.stride_px) * self.stride_px
+
+
+class BlindSpotNet(nn.Module):
+    """U-Net that sees half planes: of the rows above a pixel, and of those above it in the turned image.
+
+    One network looks at the image in its four rotations; 1x1 layers join what it finds. The last of them is
+    `head`, kept apart from `features` as in `UNet`.
+    """
+
+    def __init__(self, shape: BlindSpotShape) -> None:
+        super().__init__()
+        self.shape = shape
+        width = shape.features
+        # The layers have no values until `initialise` or a saved state gives them, as in `UNet`.
+        with torch.device("meta"):
+            self.down = nn.ModuleList(
+                nn.Sequential(
+                    _UpwardConvolution(width if level else 1, width), _UpwardConvolution(width, width)
+                )
+                for level in range(shape.depth)
+            )
+            self.up = nn.ModuleList(
+                nn.Sequential(_UpwardConvolution(width, width), _UpwardConvolution(width, width))
+                for _ in range(shape.depth - 1)
+            )
+            self.join = nn.Sequential(
+                nn.Conv2d(_HALF_PLANES * width, shape.head_features, kernel_size=1),
+                nn.LeakyReLU(_SLOPE, inplace=True),
+                nn.Conv2d(shape.head_features, shape.head_features, kernel_size=1),
+                nn.LeakyReLU(_SLOPE, inplace=True),
+            )
+            self.head = nn.Linear(shape.head_features, shape.outputs)
+
+    def initialise(self, generator: torch.Generator) -> "BlindSpotNet":
+        """Give every weight a Kaiming-normal random value and every bias zero."""
+        self.to_empty(device="cpu")
+        for name, values in self.named_parameters():
+            if name.endswith("bias"):
+                nn.init.zeros_(values)
+            else:
+                nn.init.kaiming_normal_(values, a=_SLOPE, generator=generator)
+        return self
+
+    def features(self, image: Tensor) -> Tensor:
+        """(B, 1, H, W) normalised image -> (B, F, H, W); H and W are multiples of the stride."""
+        half_planes = []
+        # Opposite rotations have one shape and pass together.
+        for turns in (0, 1):
+            both = torch.cat([image.rot90(turn, dims=(2, 3)) for turn in (turns, turns + 2)])
+            seen = self._above(both.contiguous(memory_format=torch.channels_last)).chunk(2)
+            half_planes += [
+                half.rot90(-turn, dims=(2, 3)) for turn, half in zip((turns, turns + 2), seen, strict=True)
+            ]
+        joined = torch.cat(half_planes, dim=1).contiguous(memory_format=torch.channels_last)
+        return cast("Tensor", self.join(joined))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, 1, H, W) normalised image -> (B, S, H, W) outputs of the head."""
+        outputs = cast("Tensor", self.head(self.features(image).permute(0, 2, 3, 1)))
+        return outputs.permute(0, 3, 1, 2)
+
+    def _above(self, image: Tensor) -> Tensor:
+        """Features of what lies strictly above each pixel."""
+        skips = [self.down[0](image)]
+        for convolutions in self.down[1:]:
+            # Without the shift, the upper row of a pooled pair would see the lower one.
+            skips.append(convolutions(functional.max_pool2d(_shift_down(skips[-1], 1), 2)))
+        level = skips.pop()
+        for convolutions in self.up:
+            level = convolutions(functional.interpolate(level, scale_factor=2, mode="nearest") + skips.pop())
+        return _shift_down(level, 1 + self.shape.blind_px)
+
+
+class _UpwardConvolution(nn.Module):
+    """3x3 convolution of a pixel's row and the two above, and a leaky ReLU."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.weights = nn.Conv2d(inputs, outputs, kernel_size=3)
+
+    def forward(self, image: Tensor) -> Tensor:
+        padded = functional.pad(image, (1, 1, 2, 0))
+        return functional.leaky_relu_(self.weights(padded), _SLOPE)
+
+
+def _shift_down(image: Tensor, rows: int) -> Tensor:
+    return functional.pad(image[:, :, :-rows], (0, 0, rows, 0))
