@@ -44,12 +44,13 @@ class BlindSpotShape:
     def reach_px(self) -> int:
         """How far an output pixel can see, rounded up to the stride.
 
-        Two convolutions per level on the way down and up (the deepest has two) look back two pixels of that
-        level's grid each, and each pooling looks back by one pixel and up to the size of its window.
+        Along a row each convolution reaches one pixel of the grid it reads; a level has two on the way down,
+        the first of which reads the finer grid, and two on the way up, but for the deepest. Going down and up
+        again shifts by less than a pixel of the coarser grid.
         """
-        convolutions = sum(8 << level for level in range(self.depth - 1)) + 4 * self.stride_px
-        pooling = sum(2 << level for level in range(self.depth - 1))
-        reach = convolutions + pooling + 1 + self.blind_px
+        own = [4, *(3 << level for level in range(1, self.depth - 1)), self.stride_px]
+        between = sum(3 << level for level in range(self.depth - 1))
+        reach = sum(own[: self.depth]) + between + 1 + self.blind_px
         return -(-reach // self.stride_px) * self.stride_px
 
 
@@ -68,7 +69,8 @@ class BlindSpotNet(nn.Module):
         with torch.device("meta"):
             self.down = nn.ModuleList(
                 nn.Sequential(
-                    _UpwardConvolution(width if level else 1, width), _UpwardConvolution(width, width)
+                    _UpwardConvolution(width, width, stride=2) if level else _UpwardConvolution(1, width),
+                    _UpwardConvolution(width, width),
                 )
                 for level in range(shape.depth)
             )
@@ -114,27 +116,28 @@ class BlindSpotNet(nn.Module):
 
     def _above(self, image: Tensor) -> Tensor:
         """Features of what lies strictly above each pixel."""
-        skips = [self.down[0](image)]
-        for convolutions in self.down[1:]:
-            # Without the shift, the upper row of a pooled pair would see the lower one.
-            skips.append(convolutions(functional.max_pool2d(_shift_down(skips[-1], 1), 2)))
-        level = skips.pop()
+        level, skips = image, []
+        for convolutions in self.down:
+            level = convolutions(level)
+            skips.append(level)
+        skips.pop()
         for convolutions in self.up:
             level = convolutions(functional.interpolate(level, scale_factor=2, mode="nearest") + skips.pop())
-        return _shift_down(level, 1 + self.shape.blind_px)
+        hidden = 1 + self.shape.blind_px
+        return functional.pad(level[:, :, :-hidden], (0, 0, hidden, 0))
 
 
 class _UpwardConvolution(nn.Module):
-    """3x3 convolution of a pixel's row and the two above, and a leaky ReLU."""
+    """Convolution of a pixel's row and the one above, three columns wide, and a leaky ReLU.
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    With a stride it takes the place of pooling: a pair of rows, enlarged again, has not seen what lies below
+    its upper row.
+    """
+
+    def __init__(self, inputs: int, outputs: int, *, stride: int = 1) -> None:
         super().__init__()
-        self.weights = nn.Conv2d(inputs, outputs, kernel_size=3)
+        self.weights = nn.Conv2d(inputs, outputs, kernel_size=(2, 3), stride=stride)
 
     def forward(self, image: Tensor) -> Tensor:
-        padded = functional.pad(image, (1, 1, 2, 0))
+        padded = functional.pad(image, (1, 1, 1, 0))
         return functional.leaky_relu_(self.weights(padded), _SLOPE)
-
-
-def _shift_down(image: Tensor, rows: int) -> Tensor:
-    return functional.pad(image[:, :, :-rows], (0, 0, rows, 0))

@@ -16,12 +16,15 @@ from worker.engine.network import LossPoint, Method, Network
 from worker.engine.patches import MaskedBatch, PlaneSequence, TrainingImages, collect_training_images
 from worker.engine.precision import convolution_precision
 from worker.engine.presets import Preset
-from worker.engine.prior import GaussianMixture, samples_of
+from worker.engine.prior import PARAMETERS, GaussianMixture, samples_of
 from worker.engine.schedule import learning_rate
 
 _WARM_START_SPREAD = 0.02
 """Standard deviation, in outputs, of the samples of a PN2V network around the prediction it starts from."""
 
+
+_NARROWING = 0.3
+"""Of the Gaussians of a PN2V network that starts from N2V's, which describe observations: signal and noise."""
 
 _FINEST = 0.02
 """Observations are described no finer than this, in standard deviations of the image: they are integers, and
@@ -264,6 +267,9 @@ def _copy_weights(start: Network, model: Model, generator: torch.Generator) -> N
         scale = source.head.weight.square().mean().sqrt()
         weights["head.weight"] = weights["head.weight"].mean(dim=0) + scale * spread[:, 1:]
         weights["head.bias"] = weights["head.bias"].mean(dim=0) + spread[:, 0]
+    if model.shape.prior == "mixture" and start.method == "n2v":
+        gaussians = outputs // PARAMETERS
+        weights["head.bias"][gaussians : 2 * gaussians] += math.log(_NARROWING)
     model.load_state_dict(weights)
 
 
