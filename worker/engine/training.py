@@ -24,7 +24,7 @@ _WARM_START_SPREAD = 0.02
 
 
 _NARROWING = 0.3
-"""Of the Gaussians of a PN2V network that starts from N2V's, which describe observations: signal and noise."""
+"""By this a PN2V network's Gaussians are narrower than the N2V network's it starts from: those hold the noise."""
 
 _FINEST = 0.02
 """Observations are described no finer than this, in standard deviations of the image: they are integers, and
