@@ -24,7 +24,7 @@ _WARM_START_SPREAD = 0.02
 
 
 _NARROWING = 0.3
-"""By this a PN2V network's Gaussians are narrower than the N2V network's it starts from: those hold the noise."""
+"""Of a PN2V network's Gaussians against the N2V network's from which it starts: those hold the noise too."""
 
 _FINEST = 0.02
 """Observations are described no finer than this, in standard deviations of the image: they are integers, and
