@@ -14,6 +14,7 @@ from worker.engine.inference import predict_plane
 from worker.engine.losses import pn2v_loss, posterior_moments
 from worker.engine.network import Method, Network
 from worker.engine.noise.gmm import GaussianMixtureNoiseModel
+from worker.engine.photon_risk import photon_risks
 from worker.engine.presets import PRESETS, Preset
 from worker.engine.prior import GaussianMixture, samples_of
 from worker.engine.training import TrainingStep, train
@@ -225,3 +226,28 @@ def test_a_start_of_another_architecture_is_refused() -> None:
     n2v = _train("n2v", replace(TINY, architecture="unet", n2v_steps=1))
     with pytest.raises(NetworkInvalidError, match="cannot start"):
         _train("pn2v", start=n2v)
+
+
+@pytest.mark.parametrize("width_factor", [0.7, 1.0, 3.0])
+@pytest.mark.parametrize(("gain_adu", "read_adu"), [(4.0, 0.0), (20.0, 3.0), (0.2, 6.0)])
+def test_the_risk_of_a_blind_estimate_is_its_error_also_where_noise_is_skewed(
+    width_factor: float, gain_adu: float, read_adu: float
+) -> None:
+    rng = np.random.default_rng(0)
+    prior_mean = np.exp(rng.uniform(np.log(8), np.log(80), (400, 400)))
+    signal = np.maximum(prior_mean * (1 + 0.3 * rng.normal(size=prior_mean.shape)), 1.0)
+    observation = gain_adu * rng.poisson(signal / gain_adu) + rng.normal(0, read_adu + 1e-3, signal.shape)
+    line = torch.tensor([[0.0, 0.0], [math.log(read_adu**2 + 1e-2), math.log(200 * gain_adu)], [0.0, 0.0]])
+    noise_model = GaussianMixtureNoiseModel(line.double(), 0.0, 200.0, 1e-3)
+    width = (0.3 * width_factor * prior_mean).ravel()
+    mean, std = (torch.from_numpy(values.ravel())[:, None] for values in (prior_mean, width))
+    prior = GaussianMixture(mean, std, torch.zeros_like(mean)).samples()
+
+    def estimates(weighed: np.ndarray) -> dict[str, np.ndarray]:
+        moments = posterior_moments(prior, torch.from_numpy(weighed.ravel().astype(np.float64)), noise_model)
+        return {"mmse": moments[0].numpy().reshape(weighed.shape), "prior_mean": prior_mean}
+
+    risks = photon_risks(observation, estimates, prior_mean, noise_model, np.ones(signal.shape, dtype=bool))
+    for name, estimate in estimates(observation).items():
+        error = float(np.mean((estimate - signal) ** 2))
+        assert risks[name] == pytest.approx(error, rel=0.1), name

@@ -26,6 +26,11 @@ class BlindSpotShape:
     blind_px: int = 0
 
     @property
+    def blind(self) -> bool:
+        """The output at a pixel does not depend on that pixel."""
+        return True
+
+    @property
     def prior(self) -> PriorKind:
         """What the outputs are."""
         return "mixture"

@@ -37,28 +37,35 @@ def predict_plane(
     device: torch.device,
     tile_px: int | None = None,
     symmetries: int | None = None,
+    weighed_yx: np.ndarray | None = None,
 ) -> Estimate:
     """Denoise one plane (Y, X) of any size, ADU; the result does not depend on `tile_px`.
 
     It is the average over `symmetries` of the square, by default as many as the network's preset asks for.
-    Pixels that are not finite are predicted from their neighbourhood.
+    Pixels that are not finite are predicted from their neighbourhood. `weighed_yx` are observations that the
+    likelihood weighs in place of those that the network sees.
     """
     observation = torch.tensor(np.asarray(plane_yx, dtype=np.float32), device=device)
+    to_weigh = observation if weighed_yx is None else torch.tensor(weighed_yx, device=device)
     network.model.to(device)
     count = symmetries or network.symmetries
     with torch.no_grad():
         moments = _pixel_moments(network, noise_model, device, pixels=count * observation.numel())
         total = torch.zeros((3, *observation.shape), device=device)
         for symmetry in range(count):
-            turned = apply_symmetry(observation, symmetry)
-            total += undo_symmetry(_predict(network, turned, moments, tile_px or DEFAULT_TILE_PX), symmetry)
+            seen, weighed = (apply_symmetry(image, symmetry) for image in (observation, to_weigh))
+            total += undo_symmetry(
+                _predict(network, seen, weighed, moments, tile_px or DEFAULT_TILE_PX), symmetry
+            )
         mmse, prior_mean, variance = (total / count).cpu()
     if noise_model is None:
         return Estimate(prior_mean.numpy())
     return Estimate(prior_mean.numpy(), mmse.numpy(), variance.sqrt().numpy())
 
 
-def _predict(network: Network, observation: Tensor, moments: MomentsOfBlock, tile_px: int) -> Tensor:
+def _predict(
+    network: Network, observation: Tensor, weighed: Tensor, moments: MomentsOfBlock, tile_px: int
+) -> Tensor:
     """Posterior moments (3, H, W) of one plane, predicted the way it lies."""
     shape = network.model.shape
     usable = observation.isfinite()
@@ -68,7 +75,7 @@ def _predict(network: Network, observation: Tensor, moments: MomentsOfBlock, til
     result = observation.new_empty((3, height, width))
     for tile in tiles((height, width), tile_px=tile_px, overlap_px=shape.reach_px, stride_px=shape.stride_px):
         features = network.model.features(image[tile.outer][None, None])[0].permute(1, 2, 0)[tile.inner]
-        seen = observation[tile.core]
+        seen = weighed[tile.core]
         blocks = zip(
             torch.split(features.reshape(-1, shape.head_features), BLOCK_PX),
             torch.split(seen.flatten(), BLOCK_PX),

@@ -176,7 +176,7 @@ class _Run:
             # Without a noise model the mixture describes the observation: one mean for both, another width.
             blur_adu2 = (_FINEST * network.std_adu) ** 2
             mixture = GaussianMixture.of_outputs(outputs)
-            return math.log(network.std_adu) - mixture.log_density(target, blur_adu2=blur_adu2).mean()
+            return -mixture.log_density(target, blur_adu2=blur_adu2).mean()
         std_adu = network.std_adu if network.signal_std_adu is None else network.signal_std_adu
         return n2v_loss(outputs[:, 0], target, std_adu=std_adu)
 

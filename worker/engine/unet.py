@@ -20,6 +20,11 @@ class UNetShape:
     outputs: int
 
     @property
+    def blind(self) -> bool:
+        """The output at a pixel depends on that pixel, wherever it is not masked."""
+        return False
+
+    @property
     def prior(self) -> PriorKind:
         """What the outputs are."""
         return "samples"
