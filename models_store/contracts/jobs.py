@@ -11,7 +11,15 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
 from models_store.contracts.numbers import JSON_NUMBER, LARGEST_EXACT_INTEGER
-from models_store.contracts.states import Method, Output, OutputDtype, Preset, Queue, Reuse
+from models_store.contracts.states import (
+    Method,
+    NoiseModelKind,
+    Output,
+    OutputDtype,
+    Preset,
+    Queue,
+    Reuse,
+)
 
 MAX_IMAGES_PER_JOB = 1000
 MAX_URL_CHARACTERS = 2000
@@ -121,6 +129,9 @@ class DenoiseSpec(_TrainingSpec, _PostedSpec):
         description="What may be taken from the registry of the images' microscope and profile.",
     )
     noise_model: Id | None = Field(default=None, description="Use this one instead of a bootstrapped one.")
+    noise_model_kind: NoiseModelKind = Field(
+        default=NoiseModelKind.GMM, description="Of the noise model that is bootstrapped or reused."
+    )
     outputs: Outputs = (Output.DENOISED, Output.POSTERIOR_STD)
     output_dtype: OutputDtype = OutputDtype.FLOAT32
     seed: Seed = 0
@@ -145,6 +156,7 @@ class BootstrapNoiseModelSpec(_PostedSpec):
     kind: Literal["bootstrap_noise_model"] = "bootstrap_noise_model"
     image_ids: ImageIds
     network: Reference
+    noise_model_kind: NoiseModelKind = NoiseModelKind.GMM
     seed: Seed = 0
 
 

@@ -30,6 +30,13 @@ class NoiseModelOrigin(StrEnum):
     IMPORT = "import"
 
 
+class NoiseModelKind(StrEnum):
+    """What a noise model's distributions are: mixtures of Gaussians, or what was counted."""
+
+    GMM = "gmm"
+    HISTOGRAM = "histogram"
+
+
 class Method(StrEnum):
     """How a network was trained."""
 
