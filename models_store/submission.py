@@ -14,11 +14,13 @@ from models_store.contracts.jobs import (
     Reference,
     TrainSpec,
     dependencies,
+    images_read,
 )
 from models_store.contracts.states import Method
 from models_store.errors import InvalidRequestError
 from models_store.identity import new_id
 from models_store.image_files.header import ImageHeader
+from models_store.image_pairs import require_training_pairs
 from models_store.plane_ranges import ImageExtent
 from models_store.planner import Registry, plan_denoise
 from models_store.prediction_plan import Extent, Plan, plan_prediction
@@ -37,7 +39,7 @@ MAKERS = {"network": ("train", "denoise"), "noise_model": ("bootstrap_noise_mode
 
 def submit(session: Session, spec: JobSpec, now: datetime, *, part_pixels: int, job_id: str) -> Job:
     """Insert a job; nothing is inserted if it names anything that is not there."""
-    hold_images(session, spec.image_ids)
+    hold_images(session, images_read(spec))
     hold_needed(session, dependencies(spec))
     plan, profile = check_and_plan(session, spec, part_pixels)
     profile_id = profile.id if profile else None
@@ -57,6 +59,8 @@ def check_and_plan(session: Session, spec: JobSpec, part_pixels: int) -> tuple[P
     images = get_images(session, spec.image_ids)
     profile = _common_profile(images)
     _check(session, spec)
+    if isinstance(spec, TrainSpec) and spec.ground_truth_ids is not None:
+        require_training_pairs(images, get_images(session, spec.ground_truth_ids))
     return _plan(session, spec, images, profile, part_pixels), profile
 
 
@@ -67,8 +71,11 @@ def _check(session: Session, spec: JobSpec) -> None:
         _check_training(session, spec)
     if isinstance(spec, PredictSpec | BootstrapNoiseModelSpec):
         _check_reference(session, spec.network, "network", get_network)
+    if isinstance(spec, BootstrapNoiseModelSpec):
+        _require_unsupervised(session, spec.network, "network")
     if isinstance(spec, PredictSpec) and spec.compare_with is not None:
         _check_reference(session, spec.compare_with, "network", get_network)
+        _require_unsupervised(session, spec.compare_with, "compare_with")
 
 
 def _plan(
@@ -95,8 +102,19 @@ def _extent(image: Image) -> ImageExtent:
 def _check_training(session: Session, spec: TrainSpec) -> None:
     if spec.method is Method.PN2V and spec.noise_model is None:
         raise InvalidRequestError("noise_model: PN2V needs one; name it, or train with method n2v")
-    if spec.method is Method.N2V and spec.noise_model is not None:
-        raise InvalidRequestError("noise_model: N2V uses none; leave it out, or train with method pn2v")
+    if spec.method is not Method.PN2V and spec.noise_model is not None:
+        raise InvalidRequestError(
+            f"noise_model: {spec.method.upper()} uses none; leave it out, or train with method pn2v"
+        )
+    if spec.method is Method.CARE and spec.ground_truth_ids is None:
+        raise InvalidRequestError(
+            "ground_truth_ids: CARE learns from clean images; name one for each image, or train method n2v"
+        )
+    if spec.method is not Method.CARE and spec.ground_truth_ids is not None:
+        raise InvalidRequestError(
+            f"ground_truth_ids: {spec.method.upper()} learns from noisy images alone; leave them out, "
+            f"or train with method care"
+        )
     if spec.start is not None:
         _check_reference(session, spec.start, "network", get_network)
 
@@ -114,6 +132,18 @@ def _check_reference(
             f"name one of kind {' or '.join(MAKERS[kind])}"
         )
     require_obtainable(job)
+
+
+def _require_unsupervised(session: Session, reference: Reference, field: str) -> None:
+    """Raise for a CARE network: it weighs in the pixel that it predicts, so its residuals are not noise."""
+    if isinstance(reference, MadeByJob):
+        method = get_job(session, reference.job).spec.get("method")
+    else:
+        method = get_network(session, reference).method
+    if method == Method.CARE:
+        raise InvalidRequestError(
+            f"{field}: a CARE network cannot tell noise from signal; name an N2V network"
+        )
 
 
 def _common_profile(images: list[Image]) -> Profile | None:

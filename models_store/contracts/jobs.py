@@ -44,6 +44,15 @@ ImageIds = Annotated[
     ),
     AfterValidator(_each_once),
 ]
+GroundTruthIds = Annotated[
+    list[Id],
+    Field(
+        min_length=1,
+        max_length=MAX_IMAGES_PER_JOB,
+        description="Ids of clean images (role `ground_truth`): the first belongs to the first image, and so "
+        "on. One of a single plane belongs to every plane of its image; one may be named for several images.",
+    ),
+]
 Seed = Annotated[
     int,
     Field(ge=0, le=LARGEST_EXACT_INTEGER, description="Same seed, same device: same result."),
@@ -69,11 +78,16 @@ def _require_kind(schema: dict[str, Any]) -> None:
         schema["required"] = ["kind", *schema.get("required", [])]
 
 
-def _require_noise_model_for_pn2v(schema: dict[str, Any]) -> None:
+def _require_what_the_method_needs(schema: dict[str, Any]) -> None:
     _require_kind(schema)
-    schema["if"] = {"properties": {"method": {"const": Method.PN2V}}, "required": ["method"]}
-    schema["then"] = {"properties": {"noise_model": {"not": {"type": "null"}}}, "required": ["noise_model"]}
-    schema["else"] = {"properties": {"noise_model": {"type": "null"}}}
+    schema["allOf"] = [
+        {
+            "if": {"properties": {"method": {"const": method}}, "required": ["method"]},
+            "then": {"properties": {field: {"not": {"type": "null"}}}, "required": [field]},
+            "else": {"properties": {field: {"type": "null"}}},
+        }
+        for method, field in [(Method.PN2V, "noise_model"), (Method.CARE, "ground_truth_ids")]
+    ]
 
 
 class _Spec(BaseModel):
@@ -138,14 +152,15 @@ class DenoiseSpec(_TrainingSpec, _PostedSpec):
 
 
 class TrainSpec(_TrainingSpec, _PostedSpec):
-    """A network for these images: N2V, or PN2V with a noise model."""
+    """A network for these images: N2V, PN2V with a noise model, or CARE with ground truth."""
 
-    model_config = ConfigDict(json_schema_extra=_require_noise_model_for_pn2v)
+    model_config = ConfigDict(json_schema_extra=_require_what_the_method_needs)
 
     kind: Literal["train"] = "train"
     image_ids: ImageIds
     method: Method
     noise_model: Reference | None = None
+    ground_truth_ids: GroundTruthIds | None = None
     start: Reference | None = Field(default=None, description="Weights to start the training from.")
     seed: Seed = 0
 
@@ -224,6 +239,12 @@ def dependencies(spec: StoredSpec) -> set[str]:
     values = (getattr(spec, field) for field in type(spec).model_fields)
     needed = (value if isinstance(value, tuple) else (value,) for value in values)
     return {value.job for value in chain.from_iterable(needed) if isinstance(value, MadeByJob)}
+
+
+def images_read(spec: StoredSpec) -> list[str]:
+    """Ids of the images that a job reads, each once."""
+    ground_truth_ids = spec.ground_truth_ids if isinstance(spec, TrainSpec) else None
+    return list(dict.fromkeys([*spec.image_ids, *(ground_truth_ids or ())]))
 
 
 def queue_of(spec: StoredSpec) -> Queue:

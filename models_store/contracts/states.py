@@ -42,6 +42,7 @@ class Method(StrEnum):
 
     N2V = "n2v"
     PN2V = "pn2v"
+    CARE = "care"
 
 
 class Preset(StrEnum):
@@ -61,10 +62,11 @@ class Reuse(StrEnum):
 
 
 class Output(StrEnum):
-    """What is written of each image."""
+    """What is written of each image: the best estimate, either of PN2V's two, its uncertainty."""
 
     DENOISED = "denoised"
     PRIOR_MEAN = "prior_mean"
+    MMSE = "mmse"
     POSTERIOR_STD = "posterior_std"
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, case, exists, select, update
 from sqlalchemy.orm import Session, aliased
 
-from models_store.contracts.jobs import dependencies, job_spec
+from models_store.contracts.jobs import dependencies, images_read, job_spec
 from models_store.contracts.outcomes import Outcome
 from models_store.contracts.states import JobState, Queue
 from models_store.errors import ConflictError, JobEndedError, JobNotEndedError, LeaseLostError
@@ -222,14 +222,14 @@ def retry(session: Session, job_id: str, now: datetime) -> Job:
     if job.parent_id is not None:
         raise ConflictError(f"this is a stage of job {job.parent_id}; retry that one")
     spec = job_spec.validate_python(job.spec)
-    hold_images(session, spec.image_ids)
+    hold_images(session, images_read(spec))
     hold_needed(session, dependencies(spec))
     job = lock_family(session, job_id)
     if not job.state.ended:
         raise JobNotEndedError(f"job {job_id} is still {job.state}; only a job that has ended can be retried")
     if job.state is JobState.SUCCEEDED:
         raise ConflictError(f"job {job_id} succeeded; post a new job to compute it again")
-    get_images(session, spec.image_ids)
+    get_images(session, images_read(spec))
     for needed in dependencies(spec):
         require_obtainable(get_job(session, needed))
     for again in [job, *job.stages]:

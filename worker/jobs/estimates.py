@@ -22,8 +22,6 @@ from worker.jobs.inputs import OpenImage, all_planes, load_network, load_noise_m
 
 WithNetworks = PredictSpec | ChooseEstimateSpec | PredictPartSpec
 
-N2V_RESULT = {"estimate": "n2v", "reason": "the network is an N2V network"}
-
 
 @dataclass(frozen=True)
 class PlaneDenoiser:
@@ -36,9 +34,9 @@ class PlaneDenoiser:
 def prepare(
     spec: PredictSpec | ChooseEstimateSpec, context: JobContext, images: list[OpenImage], report: Report
 ) -> Prepared | Network:
-    """Refit the noise model where wanted and choose the estimate; an N2V network has only the one."""
+    """Refit the noise model where wanted and choose the estimate; only PN2V gives several."""
     network_id, network = load_network(context, spec.network)
-    if network.method == "n2v":
+    if network.method != "pn2v":
         return network
     return prepare_prediction(
         all_planes(images),
@@ -70,7 +68,8 @@ def _report_passes(report: Report, *, refit: bool) -> Callable[[int, int], None]
 def outcome_of(prepared: Prepared | Network) -> Outcome:
     """Put what was decided into the store's terms."""
     if isinstance(prepared, Network):
-        return Outcome(result=N2V_RESULT)
+        method = prepared.method
+        return Outcome(result={"estimate": method, "reason": f"the network's method is {method}"})
     choice = prepared.choice
     result: dict[str, Any] = {
         "estimate": choice.estimate,
@@ -84,7 +83,7 @@ def outcome_of(prepared: Prepared | Network) -> Outcome:
 def chosen(spec: PredictPartSpec, context: JobContext) -> Prepared | Network:
     """Take up what another stage has decided."""
     network_id, network = load_network(context, spec.network)
-    if network.method == "n2v":
+    if network.method != "pn2v":
         return network
     with context.database.read() as session:
         decided = get_job(session, spec.choice.job).result
@@ -102,13 +101,13 @@ def chosen(spec: PredictPartSpec, context: JobContext) -> Prepared | Network:
 
 
 def denoiser(prepared: Prepared | Network, outputs: tuple[Output, ...], context: JobContext) -> PlaneDenoiser:
-    """Give what makes the wanted outputs; N2V makes one."""
+    """Give what makes the wanted outputs; N2V and CARE make one."""
     if isinstance(prepared, Network):
-        return PlaneDenoiser((Output.DENOISED,), _denoise_with_n2v(prepared, context))
+        return PlaneDenoiser((Output.DENOISED,), _denoise_alone(prepared, context))
     return PlaneDenoiser(outputs, _denoise_with_pn2v(prepared, context))
 
 
-def _denoise_with_n2v(
+def _denoise_alone(
     network: Network, context: JobContext
 ) -> Callable[[np.ndarray], Mapping[Output, np.ndarray]]:
     return lambda plane_yx: {
@@ -123,6 +122,7 @@ def _denoise_with_pn2v(
         denoised = denoise_plane(plane_yx, prepared, device=context.device)
         images = {
             Output.DENOISED: denoised.image_yx,
+            Output.MMSE: denoised.pn2v.mmse_yx,
             Output.PRIOR_MEAN: denoised.pn2v.prior_mean_yx,
             Output.POSTERIOR_STD: denoised.pn2v.posterior_std_yx,
         }

@@ -17,7 +17,7 @@ from worker.context import JobContext
 from worker.engine.network import Network
 from worker.engine.noise.gmm import GaussianMixtureNoiseModel
 from worker.engine.presets import PRESETS, Preset
-from worker.float_planes import FloatPlanes
+from worker.float_planes import FloatPlanes, GroundTruthPlanes
 
 OTHER_FILES = 256
 """More than a job's process has open besides its images."""
@@ -34,16 +34,16 @@ class OpenImage:
 
 @contextmanager
 def open_images(context: JobContext, image_ids: Sequence[str]) -> Iterator[list[OpenImage]]:
-    """Open the job's images; what is remote is fetched once."""
+    """Open images, in the order of their ids; what is remote, or named twice, is fetched once."""
     with context.database.read() as session:
-        rows = get_images(session, image_ids)
+        rows = get_images(session, list(dict.fromkeys(image_ids)))
     _allow_open_files(len(rows) + OTHER_FILES)
     with ExitStack() as stack:
-        opened = []
+        opened = {}
         for row in rows:
             path = stack.enter_context(context.blobs.as_file(row.blob_key))
-            opened.append(OpenImage(row.id, row.filename, stack.enter_context(open_planes(path))))
-        yield opened
+            opened[row.id] = OpenImage(row.id, row.filename, stack.enter_context(open_planes(path)))
+        yield [opened[image_id] for image_id in image_ids]
 
 
 def _allow_open_files(count: int) -> None:
@@ -56,6 +56,10 @@ def _allow_open_files(count: int) -> None:
 
 def all_planes(images: Sequence[OpenImage]) -> FloatPlanes:
     return FloatPlanes([image.reader for image in images])
+
+
+def ground_truth_planes(truths: Sequence[OpenImage], images: Sequence[OpenImage]) -> GroundTruthPlanes:
+    return GroundTruthPlanes([truth.reader for truth in truths], [image.reader for image in images])
 
 
 def load_network(context: JobContext, reference: Reference) -> tuple[str, Network]:

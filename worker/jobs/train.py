@@ -9,7 +9,14 @@ from worker.engine.errors import CheckpointInvalidError
 from worker.engine.network import Network
 from worker.engine.training import TrainingStep
 from worker.engine.training import train as train_network
-from worker.jobs.inputs import all_planes, load_network, load_noise_model, open_images, preset_with
+from worker.jobs.inputs import (
+    all_planes,
+    ground_truth_planes,
+    load_network,
+    load_noise_model,
+    open_images,
+    preset_with,
+)
 
 
 def train(spec: TrainSpec, context: JobContext) -> Outcome:
@@ -19,7 +26,8 @@ def train(spec: TrainSpec, context: JobContext) -> Outcome:
     )
     start = load_network(context, spec.start)[1] if spec.start else None
     preset = preset_with(spec.preset, spec.budget)
-    with open_images(context, spec.image_ids) as images:
+    with open_images(context, [*spec.image_ids, *(spec.ground_truth_ids or ())]) as opened:
+        images, clean = opened[: len(spec.image_ids)], opened[len(spec.image_ids) :]
 
         def run() -> Network:
             return train_network(
@@ -27,6 +35,7 @@ def train(spec: TrainSpec, context: JobContext) -> Outcome:
                 method=spec.method.value,
                 preset=preset,
                 noise_model=noise_model,
+                ground_truth=ground_truth_planes(clean, images) if clean else None,
                 start=start if preset.warm_start else None,
                 seed=spec.seed,
                 device=context.device,
