@@ -14,7 +14,7 @@ from app.garbage import spare_what_stays
 from app.key_commands import keys, require_keys
 from app.progress import show_job, stage_bars
 from app.worker_commands import worker_commands
-from models_store.contracts.states import OutputDtype, Preset, Reuse
+from models_store.contracts.states import NoiseModelKind, OutputDtype, Preset, Reuse
 from models_store.errors import ClearScopeError, InvalidRequestError
 from models_store.settings import Settings
 from models_store.telemetry.logs import set_up_logging
@@ -38,6 +38,7 @@ KEEP_ALIVE_S = 75
 DEFAULT_SERVER = "http://127.0.0.1:8000"
 
 PresetOption = Annotated[Preset, typer.Option(help="Training budget.")]
+NoiseModelKindOption = Annotated[NoiseModelKind, typer.Option(help="What is bootstrapped.")]
 SeedOption = Annotated[int, typer.Option(min=0, help="The same seed gives the same result.")]
 
 
@@ -107,6 +108,7 @@ def submit(
     profile: Annotated[str | None, typer.Option(help="Acquisition profile of the microscope.")] = None,
     preset: PresetOption = Preset.FAST,
     reuse: Annotated[Reuse, typer.Option(help="What the server may reuse of this microscope.")] = Reuse.NONE,
+    noise_model_kind: NoiseModelKindOption = NoiseModelKind.GMM,
     dtype: Annotated[OutputDtype, typer.Option(help="Pixel type of the result.")] = OutputDtype.FLOAT32,
     seed: SeedOption = 0,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the result and download it.")] = False,
@@ -123,6 +125,7 @@ def submit(
             "image_ids": [image["id"] for image in uploaded],
             "preset": preset,
             "reuse": reuse,
+            "noise_model_kind": noise_model_kind,
             "output_dtype": dtype,
             "seed": seed,
         }
@@ -152,9 +155,12 @@ def denoise(
     target: Annotated[Path, typer.Argument(dir_okay=False, help="Where the denoised image is written.")],
     preset: PresetOption = Preset.FAST,
     noise_model: Annotated[
-        Path | None, typer.Option(help="Use this .npz instead of a bootstrapped one.")
+        Path | None, typer.Option(help="Use this .npz or .npy instead of a bootstrapped one.")
     ] = None,
-    save_noise_model: Annotated[Path | None, typer.Option(help="Write the noise model, as .npz.")] = None,
+    noise_model_kind: NoiseModelKindOption = NoiseModelKind.GMM,
+    save_noise_model: Annotated[
+        Path | None, typer.Option(help="Write the noise model: a mixture as .npz, a histogram as .npy.")
+    ] = None,
     report: Annotated[
         Path | None, typer.Option(file_okay=False, help="Folder for a picture and a record.")
     ] = None,
@@ -176,6 +182,7 @@ def denoise(
                 seed=seed,
                 dtype=dtype,
                 noise_model=noise_model,
+                noise_model_kind=noise_model_kind,
                 save_noise_model=save_noise_model,
                 report_folder=report,
                 on_progress=show,

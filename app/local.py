@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from models_store.contracts.states import OutputDtype, Preset
+from models_store.contracts.states import NoiseModelKind, OutputDtype, Preset
 from worker.compiled import keep_compiled_programs
 from worker.device import choose_device
 from worker.engine.presets import PRESETS
@@ -19,6 +19,7 @@ def denoise_here(  # noqa: PLR0913  # the command's options
     seed: int,
     dtype: OutputDtype,
     noise_model: Path | None,
+    noise_model_kind: NoiseModelKind,
     save_noise_model: Path | None,
     report_folder: Path | None,
     on_progress: Callable[[str, float, str], None],
@@ -31,6 +32,7 @@ def denoise_here(  # noqa: PLR0913  # the command's options
         seed=seed,
         dtype=dtype.value,
         noise_model=noise_model,
+        noise_model_kind=noise_model_kind,
         save_noise_model=save_noise_model,
         report_folder=report_folder,
     )

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Integer,
     MetaData,
     String,
+    Text,
     TypeDecorator,
     UniqueConstraint,
     text,
@@ -175,6 +176,8 @@ class NoiseModel(Listed):
     kind: Mapped[str] = mapped_column(String(16))
     origin: Mapped[NoiseModelOrigin]
     parameters: Mapped[dict[str, Any]]
+    probabilities: Mapped[str | None] = mapped_column(Text, deferred=True)
+    """Of a histogram: megabytes, which lists and plans do not read."""
     signal_min_adu: Mapped[float]
     signal_max_adu: Mapped[float]
     fit_quality: Mapped[dict[str, Any]]

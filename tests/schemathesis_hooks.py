@@ -15,6 +15,8 @@ import schemathesis
 import tifffile
 from hypothesis import strategies as st
 
+from models_store.contracts.noise_models import GmmParameters, HistogramParameters
+from models_store.contracts.packed_probabilities import pack
 from models_store.published_noise_models import write_published
 
 KNOWN_IDS: dict[str, list[str]] = json.loads(os.environ["CLEARSCOPE_KNOWN_IDS"])
@@ -31,15 +33,20 @@ def _tiff(side_px: int, dtype: str) -> bytes:
 
 
 def _noise_model(signal_max_adu: float) -> bytes:
-    return write_published(
-        {
-            "kind": "gmm",
-            "weights": [[1.0, 0.1], [0.5, 0.1], [0.0, 0.0]],
-            "signal_min_adu": 0.0,
-            "signal_max_adu": signal_max_adu,
-            "variance_floor_adu2": 1.0,
-        }
+    parameters = GmmParameters(
+        weights=[[1.0, 0.1], [0.5, 0.1], [0.0, 0.0]],
+        signal_min_adu=0.0,
+        signal_max_adu=signal_max_adu,
+        variance_floor_adu2=1.0,
     )
+    return write_published(parameters).content
+
+
+def _histogram(bins: int) -> bytes:
+    parameters = HistogramParameters(
+        bins=bins, signal_min_adu=0, signal_max_adu=100, probabilities=pack(np.eye(bins))
+    )
+    return write_published(parameters).content
 
 
 schemathesis.openapi.media_type(
@@ -47,6 +54,7 @@ schemathesis.openapi.media_type(
     st.builds(_tiff, st.integers(16, 40), st.sampled_from(["uint8", "uint16", "float32"])),
 )
 schemathesis.openapi.media_type("application/zip", st.builds(_noise_model, st.floats(10, 1000)))
+schemathesis.openapi.media_type("application/octet-stream", st.builds(_histogram, st.integers(2, 50)))
 
 
 @schemathesis.hook

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from worker.engine.errors import NoiseModelInvalidError
+from worker.engine.errors import NoiseFitError, NoiseModelInvalidError
 from worker.engine.noise.histogram import HistogramCounts, HistogramNoiseModel
 
 GAIN, OFFSET_ADU, READ_NOISE_ADU = 2.0, 100.0, 3.0
@@ -132,5 +132,5 @@ def test_impossible_parameters_are_refused(wrong: dict[str, object], complaint: 
 
 
 def test_nothing_counted_makes_no_model() -> None:
-    with pytest.raises(NoiseModelInvalidError, match="no pixel pairs"):
+    with pytest.raises(NoiseFitError, match="no pixel pairs"):
         HistogramCounts(min_adu=0, max_adu=1).model()

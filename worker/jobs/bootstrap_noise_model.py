@@ -1,7 +1,7 @@
 """Fitting a noise model to noisy images and their denoised versions, as a job."""
 
 from models_store.contracts.jobs import BootstrapNoiseModelSpec
-from models_store.contracts.noise_models import NoiseModelParameters
+from models_store.contracts.noise_models import noise_model_parameters
 from models_store.contracts.outcomes import MadeNoiseModel, Outcome
 from models_store.contracts.states import NoiseModelOrigin
 from worker.context import JobContext
@@ -18,6 +18,7 @@ def bootstrap_noise_model(spec: BootstrapNoiseModelSpec, context: JobContext) ->
         selected = bootstrap.bootstrap_noise_model(
             all_planes(images),
             network,
+            kind=spec.noise_model_kind.value,
             seed=spec.seed,
             device=context.device,
             on_plane=lambda done, planes: context.report(
@@ -32,13 +33,13 @@ def made_noise_model(selected: SelectedNoiseModel[AnyNoiseModel]) -> MadeNoiseMo
     fitted, check = selected.fitted, selected.check
     return MadeNoiseModel(
         origin=NoiseModelOrigin.BOOTSTRAP,
-        parameters=NoiseModelParameters.model_validate(fitted.model.parameters()),
+        parameters=noise_model_parameters.validate_python(fitted.model.parameters()),
         fit_quality={
             "mean_nll_nats": fitted.mean_nll,
             "pixel_pairs": fitted.pairs,
             "saturated_pixels": fitted.saturated,
             "not_finite_pixels": fitted.not_finite,
-            "components_and_coefficients": selected.reason,
+            "selected": selected.reason,
             "verdict": check.verdict,
             "check": check.summary,
         },

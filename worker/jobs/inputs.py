@@ -12,10 +12,10 @@ from models_store.image_files.planes import PlaneReader, open_planes
 from models_store.repositories.images import get_images
 from models_store.repositories.jobs import get_job
 from models_store.repositories.networks import get_network
-from models_store.repositories.noise_models import get_noise_model
+from models_store.repositories.noise_models import get_noise_model, parameters_of
 from worker.context import JobContext
 from worker.engine.network import Network
-from worker.engine.noise.gmm import GaussianMixtureNoiseModel
+from worker.engine.noise.kinds import AnyNoiseModel, noise_model_from_parameters
 from worker.engine.presets import PRESETS, Preset
 from worker.float_planes import FloatPlanes, GroundTruthPlanes
 
@@ -70,12 +70,12 @@ def load_network(context: JobContext, reference: Reference) -> tuple[str, Networ
     return network_id, Network.from_bytes(context.blobs.get(blob_key))
 
 
-def load_noise_model(context: JobContext, reference: Reference) -> tuple[str, GaussianMixtureNoiseModel]:
-    """Give a noise model with its id."""
+def load_noise_model(context: JobContext, reference: Reference) -> tuple[str, AnyNoiseModel]:
+    """Give a noise model, of whichever kind, with its id."""
     noise_model_id = _resolve(context, reference, "noise_model_id")
     with context.database.read() as session:
-        parameters = get_noise_model(session, noise_model_id).parameters
-    return noise_model_id, GaussianMixtureNoiseModel.from_parameters(parameters)
+        parameters = parameters_of(get_noise_model(session, noise_model_id))
+    return noise_model_id, noise_model_from_parameters(parameters.plain())
 
 
 def preset_with(name: PresetName, budget: TrainingBudget) -> Preset:
