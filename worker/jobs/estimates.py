@@ -8,7 +8,7 @@ import numpy as np
 
 from models_store.contracts.jobs import ChooseEstimateSpec, PredictPartSpec, PredictSpec
 from models_store.contracts.outcomes import Outcome
-from models_store.contracts.states import Output
+from models_store.contracts.states import NoiseModelOrigin, Output
 from models_store.errors import InvalidRequestError, JobFailedError
 from models_store.repositories.jobs import get_job
 from models_store.repositories.networks import get_network
@@ -17,8 +17,8 @@ from worker.engine.inference import predict_plane
 from worker.engine.network import Network
 from worker.engine.pipeline import Prepared, denoise_plane, prepare_prediction
 from worker.engine.selection import Choice
-from worker.jobs.bootstrap_noise_model import made_noise_model
 from worker.jobs.inputs import OpenImage, all_planes, load_network, load_noise_model
+from worker.jobs.made_noise_models import made_noise_model
 
 WithNetworks = PredictSpec | ChooseEstimateSpec | PredictPartSpec
 
@@ -77,7 +77,8 @@ def outcome_of(prepared: Prepared | Network) -> Outcome:
         "estimated_mse_adu2": choice.scores,
     }
     refitted = prepared.refitted
-    return Outcome(noise_model=made_noise_model(refitted) if refitted else None, result=result)
+    made = made_noise_model(refitted, NoiseModelOrigin.BOOTSTRAP) if refitted else None
+    return Outcome(noise_model=made, result=result)
 
 
 def chosen(spec: PredictPartSpec, context: JobContext) -> Prepared | Network:
