@@ -16,7 +16,7 @@ from models_store.contracts.jobs import (
     dependencies,
     images_read,
 )
-from models_store.contracts.states import Method
+from models_store.contracts.states import ImageRole, Method, NoiseModelKind
 from models_store.errors import InvalidRequestError
 from models_store.identity import new_id
 from models_store.image_files.header import ImageHeader
@@ -31,7 +31,7 @@ from models_store.repositories.job_locks import hold_needed
 from models_store.repositories.jobs import create_composite_job, create_job, get_job
 from models_store.repositories.networks import get_network, newest_network
 from models_store.repositories.noise_models import active_noise_model, get_noise_model
-from models_store.tables import Image, Job, Profile
+from models_store.tables import Image, Job, NoiseModel, Profile
 
 MAKERS = {"network": ("train", "denoise"), "noise_model": ("bootstrap_noise_model", "denoise")}
 """Which kinds of job make what another one may refer to."""
@@ -67,6 +67,8 @@ def check_and_plan(session: Session, spec: JobSpec, part_pixels: int) -> tuple[P
 def _check(session: Session, spec: JobSpec) -> None:
     if spec_noise_model := getattr(spec, "noise_model", None):
         _check_reference(session, spec_noise_model, "noise_model", get_noise_model)
+    if isinstance(spec, DenoiseSpec) and spec.noise_model is not None and spec.noise_model_kind is not None:
+        _check_kind(get_noise_model(session, spec.noise_model), spec.noise_model_kind)
     if isinstance(spec, TrainSpec):
         _check_training(session, spec)
     if isinstance(spec, PredictSpec | BootstrapNoiseModelSpec):
@@ -97,6 +99,14 @@ def _new_job_id() -> str:
 def _extent(image: Image) -> ImageExtent:
     header = ImageHeader.model_validate(image.header)
     return ImageExtent(image.id, header.planes, header.height_px * header.width_px)
+
+
+def _check_kind(noise_model: NoiseModel, asked: NoiseModelKind) -> None:
+    if noise_model.kind != asked:
+        raise InvalidRequestError(
+            f"noise_model_kind: {noise_model.id} is of kind {noise_model.kind}, not {asked}; name another "
+            "noise model, or leave the kind out"
+        )
 
 
 def _check_training(session: Session, spec: TrainSpec) -> None:
@@ -162,10 +172,13 @@ def _registry(session: Session, spec: DenoiseSpec, profile: Profile | None) -> R
         return Registry(profile=None)
     noise_model = active_noise_model(session, profile.id)
     n2v = newest_network(session, profile.id, Method.N2V, spec.recipe)
-    pn2v = newest_network(session, profile.id, Method.PN2V, spec.recipe)
+    pn2v = newest_network(
+        session, profile.id, Method.PN2V, spec.recipe, noise_model_kind=spec.noise_model_kind
+    )
     return Registry(
         profile=_call(profile),
         noise_model_id=noise_model.id if noise_model else None,
+        noise_model_kind=NoiseModelKind(noise_model.kind) if noise_model else None,
         n2v_network_id=n2v.id if n2v else None,
         pn2v_network_id=pn2v.id if pn2v else None,
         pn2v_noise_model_id=pn2v.noise_model_id if pn2v else None,

@@ -80,6 +80,8 @@ def _working(body: dict[str, Any]) -> dict[str, Any]:
             replaced[name] = _known(kind, len(body[name]))[0]
     if _is_id(body.get("noise_model")):
         replaced["noise_model"] = _known("noise_models", len(body["noise_model"]))[0]
+        # A noise model that is named has a kind already.
+        replaced.pop("noise_model_kind", None)
     if isinstance(body.get("webhook_url"), str) and URL.fullmatch(body["webhook_url"]):
         replaced["webhook_url"] = "http://127.0.0.1:9/"
     if body.get("kind") in ["denoise", "train"] and "budget" not in body:

@@ -143,8 +143,12 @@ class DenoiseSpec(_TrainingSpec, _PostedSpec):
         description="What may be taken from the registry of the images' microscope and profile.",
     )
     noise_model: Id | None = Field(default=None, description="Use this one instead of a bootstrapped one.")
-    noise_model_kind: NoiseModelKind = Field(
-        default=NoiseModelKind.GMM, description="Of the noise model that is bootstrapped or reused."
+    noise_model_kind: NoiseModelKind | None = Field(
+        default=None,
+        description=(
+            "Of the noise model that is bootstrapped or reused. Left out: whichever is active where one is "
+            "reused, a gmm where one is bootstrapped."
+        ),
     )
     outputs: Outputs = (Output.DENOISED, Output.POSTERIOR_STD)
     output_dtype: OutputDtype = OutputDtype.FLOAT32
@@ -173,6 +177,65 @@ class BootstrapNoiseModelSpec(_PostedSpec):
     network: Reference
     noise_model_kind: NoiseModelKind = NoiseModelKind.GMM
     seed: Seed = 0
+
+
+class ResultsOfJob(MadeByJob):
+    """What a job has made, or will make, of each of its images."""
+
+    output: Literal[Output.DENOISED, Output.PRIOR_MEAN, Output.MMSE] = Output.DENOISED
+
+
+class UploadedResults(_Spec):
+    """Images as they were uploaded: noisy ones, or what something else made of them."""
+
+    image_ids: Annotated[list[Id], Field(min_length=1, max_length=MAX_IMAGES_PER_JOB)]
+
+
+class Candidate(_Spec):
+    """Results of one method; several runs of it show how much they differ."""
+
+    name: str = Field(pattern=r"^[^\x00-\x1f|]{1,100}$", description="What its row of the table is called.")
+    runs: Annotated[tuple[ResultsOfJob | UploadedResults, ...], Field(min_length=1, max_length=20)]
+
+
+class EvaluateSpec(_PostedSpec):
+    """Scores of results against ground truth, side by side; each run has an image for each one of it."""
+
+    kind: Literal["evaluate"] = "evaluate"
+    ground_truth_ids: GroundTruthIds
+    candidates: Annotated[tuple[Candidate, ...], Field(min_length=1, max_length=20)]
+
+
+class FitNoiseModelSpec(_PostedSpec):
+    """A noise model from calibrations: frames of static scenes, whose mean stands in for the signal.
+
+    The images have the role `calibration`. Each stack is a scene; images of a single plane are together the frames of one more. The noise model
+    becomes the active one of the images' microscope and profile.
+    """
+
+    kind: Literal["fit_noise_model"] = "fit_noise_model"
+    image_ids: ImageIds
+    data_image_ids: ImageIds | None = Field(
+        default=None,
+        description="Images that will be denoised (role `data`): they give a histogram its range, and the "
+        "calibration has to cover their signals.",
+    )
+    noise_model_kind: NoiseModelKind = NoiseModelKind.GMM
+    seed: Seed = 0
+
+
+class CheckNoiseModelSpec(_PostedSpec):
+    """Does a noise model describe these images? Nothing is changed by it.
+
+    Images of the role `calibration` are their own signal, as in `fit_noise_model`; others need a network.
+    """
+
+    kind: Literal["check_noise_model"] = "check_noise_model"
+    image_ids: ImageIds
+    noise_model: Reference
+    network: Reference | None = Field(
+        default=None, description="Gives the signal of images of the role `data`; N2V, or PN2V's prior mean."
+    )
 
 
 class _WithNetworks(_Spec):
