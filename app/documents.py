@@ -14,6 +14,7 @@ from models_store.contracts.states import (
     Method,
     NoiseModelKind,
     NoiseModelOrigin,
+    Output,
     Preset,
 )
 from models_store.image_files.header import ImageHeader
@@ -159,6 +160,8 @@ class ArtifactDocument(BaseModel):
     id: str
     name: str
     media_type: str
+    image_id: str | None
+    output: Output | None
     sha256: str
     size: int
     href: str
@@ -169,6 +172,8 @@ class ArtifactDocument(BaseModel):
             id=row.id,
             name=row.name,
             media_type=row.media_type,
+            image_id=row.image_id,
+            output=row.output,
             sha256=row.sha256,
             size=row.size_bytes,
             href=f"/v1/artifacts/{row.id}/content",

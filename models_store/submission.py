@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from models_store.contracts.jobs import (
     BootstrapNoiseModelSpec,
     DenoiseSpec,
+    EvaluateSpec,
     JobSpec,
     MadeByJob,
     PredictSpec,
@@ -18,6 +19,7 @@ from models_store.contracts.jobs import (
 )
 from models_store.contracts.states import ImageRole, Method, NoiseModelKind
 from models_store.errors import InvalidRequestError
+from models_store.evaluations import require_comparable
 from models_store.identity import new_id
 from models_store.image_files.header import ImageHeader
 from models_store.image_pairs import require_training_pairs
@@ -56,6 +58,8 @@ def submit(session: Session, spec: JobSpec, now: datetime, *, part_pixels: int, 
 
 def check_and_plan(session: Session, spec: JobSpec, part_pixels: int) -> tuple[Plan, Profile | None]:
     """Plan a job; raise if it cannot be carried out as it stands. Gives its images' common profile too."""
+    if isinstance(spec, EvaluateSpec):
+        return Plan(stages=[], steps=[]), require_comparable(session, spec)
     images = get_images(session, spec.image_ids)
     profile = _common_profile(images)
     _check(session, spec)

@@ -4,7 +4,7 @@ Users post a `JobSpec`. A prediction of many planes is divided into stages of fu
 planner makes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -287,11 +287,12 @@ class AssembleSpec(_Spec):
 
 
 JobSpec = Annotated[
-    DenoiseSpec | TrainSpec | BootstrapNoiseModelSpec | PredictSpec, Field(discriminator="kind")
+    DenoiseSpec | TrainSpec | BootstrapNoiseModelSpec | PredictSpec | EvaluateSpec,
+    Field(discriminator="kind"),
 ]
 PredictionStageSpec = PredictSpec | ChooseEstimateSpec | PredictPartSpec | AssembleSpec
 StageSpec = TrainSpec | BootstrapNoiseModelSpec | PredictionStageSpec
-StoredSpec = Annotated[DenoiseSpec | StageSpec, Field(discriminator="kind")]
+StoredSpec = Annotated[DenoiseSpec | EvaluateSpec | StageSpec, Field(discriminator="kind")]
 
 job_spec: TypeAdapter[JobSpec] = TypeAdapter(JobSpec)
 stored_spec: TypeAdapter[StoredSpec] = TypeAdapter(StoredSpec)
@@ -299,18 +300,35 @@ stored_spec: TypeAdapter[StoredSpec] = TypeAdapter(StoredSpec)
 
 def dependencies(spec: StoredSpec) -> set[str]:
     """Ids of the jobs whose results this one needs."""
-    values = (getattr(spec, field) for field in type(spec).model_fields)
-    needed = (value if isinstance(value, tuple) else (value,) for value in values)
-    return {value.job for value in chain.from_iterable(needed) if isinstance(value, MadeByJob)}
+    return {reference.job for reference in _references(spec)}
+
+
+def _references(value: object) -> Iterator[MadeByJob]:
+    if isinstance(value, MadeByJob):
+        yield value
+    elif isinstance(value, BaseModel):
+        for field in type(value).model_fields:
+            yield from _references(getattr(value, field))
+    elif isinstance(value, tuple):
+        for each in value:
+            yield from _references(each)
 
 
 def images_read(spec: StoredSpec) -> list[str]:
     """Ids of the images that a job reads, each once."""
-    ground_truth_ids = spec.ground_truth_ids if isinstance(spec, TrainSpec) else None
-    return list(dict.fromkeys([*spec.image_ids, *(ground_truth_ids or ())]))
+    match spec:
+        case EvaluateSpec():
+            runs = [run for candidate in spec.candidates for run in candidate.runs]
+            uploaded = [run.image_ids for run in runs if isinstance(run, UploadedResults)]
+            image_ids = [spec.ground_truth_ids, *uploaded]
+        case TrainSpec():
+            image_ids = [spec.image_ids, spec.ground_truth_ids or []]
+        case _:
+            image_ids = [spec.image_ids]
+    return list(dict.fromkeys(chain.from_iterable(image_ids)))
 
 
 def queue_of(spec: StoredSpec) -> Queue:
-    """Training and prediction want a GPU; fits and the writing of files leave it to others."""
-    needs_none = isinstance(spec, DenoiseSpec | BootstrapNoiseModelSpec | AssembleSpec)
+    """Training and prediction want a GPU; what computes little leaves it to others."""
+    needs_none = isinstance(spec, DenoiseSpec | BootstrapNoiseModelSpec | AssembleSpec | EvaluateSpec)
     return Queue.CPU if needs_none else Queue.GPU

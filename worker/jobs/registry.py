@@ -5,6 +5,7 @@ from models_store.contracts.jobs import (
     BootstrapNoiseModelSpec,
     ChooseEstimateSpec,
     DenoiseSpec,
+    EvaluateSpec,
     PredictPartSpec,
     PredictSpec,
     TrainSpec,
@@ -17,6 +18,7 @@ from worker.context import JobContext
 from worker.jobs.assemble import assemble
 from worker.jobs.bootstrap_noise_model import bootstrap_noise_model
 from worker.jobs.choose_estimate import choose_estimate
+from worker.jobs.evaluate import evaluate
 from worker.jobs.predict import predict
 from worker.jobs.predict_part import predict_part
 from worker.jobs.train import train
@@ -28,16 +30,19 @@ def run_handler(context: JobContext) -> Outcome:
         spec = stored_spec.validate_python(get_job(session, context.job_id).spec)
     match spec:
         case TrainSpec():
-            return train(spec, context)
+            made = train(spec, context)
         case BootstrapNoiseModelSpec():
-            return bootstrap_noise_model(spec, context)
+            made = bootstrap_noise_model(spec, context)
         case PredictSpec():
-            return predict(spec, context)
+            made = predict(spec, context)
         case ChooseEstimateSpec():
-            return choose_estimate(spec, context)
+            made = choose_estimate(spec, context)
         case PredictPartSpec():
-            return predict_part(spec, context)
+            made = predict_part(spec, context)
         case AssembleSpec():
-            return assemble(spec, context)
+            made = assemble(spec, context)
+        case EvaluateSpec():
+            made = evaluate(spec, context)
         case DenoiseSpec():
             raise JobFailedError(f"a job of kind {spec.kind} is not computed itself, its stages are")
+    return made
