@@ -13,7 +13,9 @@ from app.client import Client, Document
 from app.garbage import spare_what_stays
 from app.key_commands import keys, require_keys
 from app.progress import show_job, stage_bars
+from app.reproduce_commands import reproduce_commands
 from app.worker_commands import worker_commands
+from models_store.contracts.jobs import MAX_MASK_PX
 from models_store.contracts.states import NoiseModelKind, OutputDtype, Preset, Reuse
 from models_store.errors import ClearScopeError, InvalidRequestError
 from models_store.settings import Settings
@@ -31,6 +33,7 @@ cli = typer.Typer(
 
 cli.add_typer(keys)
 cli.add_typer(worker_commands)
+cli.add_typer(reproduce_commands)
 
 # So long may a request that is under way keep a stopped server alive.
 GRACEFUL_SHUTDOWN_S = 5
@@ -39,6 +42,22 @@ DEFAULT_SERVER = "http://127.0.0.1:8000"
 
 PresetOption = Annotated[Preset, typer.Option(help="Training budget.")]
 NoiseModelKindOption = Annotated[NoiseModelKind, typer.Option(help="What is bootstrapped.")]
+
+
+def _hidden(mask: tuple[int, int]) -> tuple[int, int]:
+    if not all(0 <= hidden <= MAX_MASK_PX for hidden in mask):
+        raise typer.BadParameter(f"0 to {MAX_MASK_PX} neighbours can be hidden along an axis")
+    return mask
+
+
+StructuredMaskOption = Annotated[
+    tuple[int, int],
+    typer.Option(
+        metavar="Y X",
+        callback=_hidden,
+        help="Hide so many neighbours on each side too, for noise that correlates along y or x.",
+    ),
+]
 SeedOption = Annotated[int, typer.Option(min=0, help="The same seed gives the same result.")]
 
 
@@ -108,7 +127,11 @@ def submit(
     profile: Annotated[str | None, typer.Option(help="Acquisition profile of the microscope.")] = None,
     preset: PresetOption = Preset.FAST,
     reuse: Annotated[Reuse, typer.Option(help="What the server may reuse of this microscope.")] = Reuse.NONE,
-    noise_model_kind: NoiseModelKindOption = NoiseModelKind.GMM,
+    noise_model_kind: Annotated[
+        NoiseModelKind | None,
+        typer.Option(help="What is bootstrapped or reused; left out: what is active, or a gmm."),
+    ] = None,
+    structured_mask: StructuredMaskOption = (0, 0),
     dtype: Annotated[OutputDtype, typer.Option(help="Pixel type of the result.")] = OutputDtype.FLOAT32,
     seed: SeedOption = 0,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the result and download it.")] = False,
@@ -126,6 +149,7 @@ def submit(
             "preset": preset,
             "reuse": reuse,
             "noise_model_kind": noise_model_kind,
+            "structured_mask": dict(zip(("y_px", "x_px"), structured_mask, strict=True)),
             "output_dtype": dtype,
             "seed": seed,
         }
@@ -141,6 +165,8 @@ def _await_result(client: Client, job: Document, output: Path, console: Console)
     if job["state"] != "succeeded":
         reason = job["error"]["detail"] if job["error"] else "nobody waits for it any more"
         raise InvalidRequestError(f"job {job['id']} {job['state']}: {reason}")
+    for warning in job["result"]["values"].get("warnings", []):
+        console.print(f"[yellow]warning[/] {escape(warning)}", highlight=False, soft_wrap=True)
     output.mkdir(parents=True, exist_ok=True)
     for artifact in job["result"]["artifacts"]:
         client.download(artifact["href"], output / artifact["name"])
@@ -161,6 +187,7 @@ def denoise(
     save_noise_model: Annotated[
         Path | None, typer.Option(help="Write the noise model: a mixture as .npz, a histogram as .npy.")
     ] = None,
+    structured_mask: StructuredMaskOption = (0, 0),
     report: Annotated[
         Path | None, typer.Option(file_okay=False, help="Folder for a picture and a record.")
     ] = None,
@@ -178,6 +205,7 @@ def denoise(
                 source,
                 target,
                 preset=preset,
+                structured_mask=structured_mask,
                 device=device,
                 seed=seed,
                 dtype=dtype,

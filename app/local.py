@@ -1,6 +1,7 @@
 """The engine in this process, without a server: needs the worker's part, not the server's."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from models_store.contracts.states import NoiseModelKind, OutputDtype, Preset
@@ -15,6 +16,7 @@ def denoise_here(  # noqa: PLR0913  # the command's options
     target: Path,
     *,
     preset: Preset,
+    structured_mask: tuple[int, int],
     device: str,
     seed: int,
     dtype: OutputDtype,
@@ -24,10 +26,10 @@ def denoise_here(  # noqa: PLR0913  # the command's options
     report_folder: Path | None,
     on_progress: Callable[[str, float, str], None],
 ) -> DenoiseSummary:
-    """Denoise a file in this process, without database and blobs."""
+    """Denoise a file in this process, without database and blobs; `structured_mask` is (y, x) in pixels."""
     keep_compiled_programs()
     options = DenoiseOptions(
-        preset=PRESETS[preset],
+        preset=replace(PRESETS[preset], blind_y_px=structured_mask[0], blind_x_px=structured_mask[1]),
         device=choose_device(device),
         seed=seed,
         dtype=dtype.value,

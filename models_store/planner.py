@@ -162,6 +162,7 @@ def _train(
         start=start,
         seed=spec.seed,
         budget=spec.budget,
+        structured_mask=spec.structured_mask,
     )
 
 

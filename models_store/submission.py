@@ -129,6 +129,10 @@ def _check_training(session: Session, spec: TrainSpec) -> None:
             f"ground_truth_ids: {spec.method.upper()} learns from noisy images alone; leave them out, "
             f"or train with method care"
         )
+    if spec.method is Method.CARE and spec.structured_mask is not None:
+        raise InvalidRequestError(
+            "structured_mask: CARE learns from all pixels and hides none; leave it out, or train method n2v"
+        )
     if spec.start is not None:
         _check_reference(session, spec.start, "network", get_network)
 

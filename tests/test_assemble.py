@@ -65,7 +65,7 @@ with open_planes(source) as planes:
 spec = plan.stages[-1].spec
 checkpoints = BlobCheckpoints(blobs, "job_3", 1)
 context = JobContext(
-    "job_3", 1, database, blobs, torch.device("cpu"), lambda *_: None, checkpoints
+    "job_3", 1, database, blobs, torch.device("cpu"), lambda *_: None, checkpoints, print
 )
 (artifact,) = assemble(spec, context).artifacts
 shutil.copy(blobs.local_path(artifact.blob.key), target)

@@ -22,7 +22,7 @@ def test_independent_noise_shows_none() -> None:
         found = neighbour_correlation([observation_yx])
         assert abs(found.y) < 0.03
         assert abs(found.x) < 0.03
-        assert found.warning is None
+        assert found.warning() is None
 
 
 @pytest.mark.parametrize("axis", [0, 1])
@@ -34,7 +34,10 @@ def test_correlated_noise_is_measured_along_its_axis(axis: int) -> None:
     along, across = (found.y, found.x) if axis == 0 else (found.x, found.y)
     assert along == pytest.approx(0.5 / 1.25, abs=0.03)
     assert abs(across) < 0.03
-    assert f"along {'yx'[axis]} (+0." in (found.warning or "")
+    assert f"along {'yx'[axis]} (+0." in (found.warning() or "")
+    mask = {"blind_y_px": 1} if axis == 0 else {"blind_x_px": 1}
+    assert found.warning(**mask) is None
+    assert found.warning(blind_y_px=axis, blind_x_px=1 - axis) == found.warning()
 
 
 def test_real_images(test_data: Path) -> None:

@@ -26,6 +26,7 @@ from worker.engine.presets import Preset
 from worker.engine.selection import Choice
 from worker.engine.training import TrainingStep
 from worker.float_planes import FloatPlanes
+from worker.noise_warnings import correlation_warnings
 from worker.report import DenoisedPlane, NoiseEvidence, write_report
 
 _PREPARING = 0.2  # share of the last stage that goes into choosing an estimate
@@ -60,6 +61,7 @@ class DenoiseSummary:
     """Its parameters, but for the probabilities of a histogram: they go into a file of their own."""
     noise_model_origin: str
     seconds: dict[Stage, float]
+    warnings: tuple[str, ...] = ()
     written: tuple[Path, ...] = ()
 
     def lines(self) -> list[tuple[str, str]]:
@@ -71,6 +73,7 @@ class DenoiseSummary:
             ("estimate", f"{self.choice.estimate}: {self.choice.reason}"),
             ("noise model", f"{self.noise_model_origin}, {self._distributions}, signals {signals} ADU"),
             ("time", f"{stages}, together {sum(self.seconds.values()):.0f} s"),
+            *(("warning", text) for text in self.warnings),
             *(("written", str(path)) for path in self.written),
         ]
 
@@ -89,6 +92,7 @@ class DenoiseSummary:
             "estimated_mse_adu2": self.choice.scores,
             "noise_model": self.noise_model,
             "noise_model_origin": self.noise_model_origin,
+            "warnings": list(self.warnings),
             "seconds": {stage: round(seconds, 2) for stage, seconds in self.seconds.items()},
         }
 
@@ -109,6 +113,7 @@ def denoise_file(
         _require_suffix(options, kind_of(known) if known else options.noise_model_kind)
         with open_planes(source) as planes:
             check_content(planes)
+            warnings = correlation_warnings(FloatPlanes([planes]), options.preset)
             prepared = denoise(
                 FloatPlanes([planes]),
                 preset=options.preset,
@@ -121,7 +126,7 @@ def denoise_file(
             results = _denoised_planes(planes, prepared, options.device, progress)
             write_planes(target, results, like=planes, dtype=options.dtype)
             progress.end()
-            summary = _summary(planes, prepared, options, progress.seconds)
+            summary = replace(_summary(planes, prepared, options, progress.seconds), warnings=tuple(warnings))
             beside = _write_beside(planes, prepared, target, options, summary)
             return replace(summary, written=(target, *beside))
     except EngineError as error:

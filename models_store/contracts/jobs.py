@@ -23,6 +23,8 @@ from models_store.contracts.states import (
 
 MAX_IMAGES_PER_JOB = 1000
 MAX_URL_CHARACTERS = 2000
+# structN2V hides up to five neighbours; much more, and nothing near is left to predict from.
+MAX_MASK_PX = 8
 
 Item = TypeVar("Item")
 
@@ -88,6 +90,12 @@ def _require_what_the_method_needs(schema: dict[str, Any]) -> None:
         }
         for method, field in [(Method.PN2V, "noise_model"), (Method.CARE, "ground_truth_ids")]
     ]
+    schema["allOf"].append(
+        {
+            "if": {"properties": {"method": {"const": Method.CARE}}, "required": ["method"]},
+            "then": {"properties": {"structured_mask": {"type": "null"}}},
+        }
+    )
 
 
 class _Spec(BaseModel):
@@ -111,15 +119,33 @@ class TrainingBudget(_Spec):
     samples: Annotated[int, Field(ge=8, le=2000), JSON_NUMBER] | None = None
 
 
+class StructuredMask(_Spec):
+    """How many neighbours on each side of a masked pixel are hidden too, along either axis (structN2V)."""
+
+    y_px: Annotated[int, Field(ge=0, le=MAX_MASK_PX), JSON_NUMBER] = 0
+    x_px: Annotated[int, Field(ge=0, le=MAX_MASK_PX), JSON_NUMBER] = 0
+
+
 class _TrainingSpec(_Spec):
     preset: Preset = Preset.FAST
     budget: TrainingBudget = TrainingBudget()
+    structured_mask: StructuredMask | None = Field(
+        default=None,
+        description=(
+            "For noise that correlates between neighbouring pixels: how many of them on each side a network "
+            "must not see."
+        ),
+    )
 
     @property
     def recipe(self) -> str:
         """Preset and departures from it: networks of one recipe can stand in for each other."""
         departures = self.budget.model_dump(exclude_none=True).items()
-        return " ".join([self.preset, *(f"{name}={value}" for name, value in departures)])
+        words = [self.preset, *(f"{name}={value}" for name, value in departures)]
+        mask = self.structured_mask
+        if mask is not None and mask != StructuredMask():
+            words.append(f"mask={mask.y_px}x{mask.x_px}")
+        return " ".join(words)
 
 
 class _PostedSpec(_Spec):

@@ -99,6 +99,12 @@ def renew(
     _update_owned(session, claim, lease_until=now + lease, progress=within_bounds, status=status)
 
 
+def warn(session: Session, claim: Claim, text: str, now: datetime) -> None:
+    """Enter a warning among the job's events while it is computed. Raises LeaseLostError."""
+    _update_owned(session, claim, lease_until=Job.lease_until)
+    record_event(session, claim.job_id, "warning", now, detail=text)
+
+
 def finish(session: Session, claim: Claim, outcome: Outcome, now: datetime) -> None:
     """Register everything that a job made, and end it. Raises LeaseLostError."""
     lock_parent(session, claim.job_id)
@@ -283,8 +289,15 @@ def _settle_parent(session: Session, job: Job, now: datetime) -> None:
     parent = get_job(session, job.parent_id)
     if all(stage.state is JobState.SUCCEEDED for stage in parent.stages):
         parent.state, parent.progress, parent.status, parent.ended_at = JobState.SUCCEEDED, 1.0, "done", now
-        parent.result = {key: value for stage in parent.stages for key, value in stage.result.items()}
+        parent.result = _results_of(parent.stages)
         record_event(session, parent.id, "succeeded", now)
+
+
+def _results_of(stages: Sequence[Job]) -> dict[str, Any]:
+    """Put the results of stages together: the later one counts, but every warning does, once."""
+    together = {key: value for stage in stages for key, value in stage.result.items()}
+    warnings = [warning for stage in stages for warning in stage.result.get("warnings", [])]
+    return together | ({"warnings": list(dict.fromkeys(warnings))} if warnings else {})
 
 
 def _after_failure(session: Session, job: Job, error: dict[str, Any], now: datetime) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
-from models_store.contracts.jobs import MadeByJob, Reference, TrainingBudget
+from models_store.contracts.jobs import MadeByJob, Reference, StructuredMask, TrainingBudget
 from models_store.contracts.states import Preset as PresetName
 from models_store.errors import JobFailedError
 from models_store.image_files.planes import PlaneReader, open_planes
@@ -78,11 +78,14 @@ def load_noise_model(context: JobContext, reference: Reference) -> tuple[str, An
     return noise_model_id, noise_model_from_parameters(parameters.plain())
 
 
-def preset_with(name: PresetName, budget: TrainingBudget) -> Preset:
+def preset_with(name: PresetName, budget: TrainingBudget, mask: StructuredMask | None = None) -> Preset:
     """Give a preset with a job's departures from it."""
     preset = PRESETS[name]
+    mask = mask or StructuredMask()
     return replace(
         preset,
+        blind_y_px=mask.y_px,
+        blind_x_px=mask.x_px,
         features=budget.features or preset.features,
         samples=budget.samples or preset.samples,
         n2v_steps=budget.steps or preset.n2v_steps,

@@ -17,6 +17,7 @@ from worker.jobs.inputs import (
     open_images,
     preset_with,
 )
+from worker.noise_warnings import correlation_warnings
 
 
 def train(spec: TrainSpec, context: JobContext) -> Outcome:
@@ -25,9 +26,13 @@ def train(spec: TrainSpec, context: JobContext) -> Outcome:
         load_noise_model(context, spec.noise_model) if spec.noise_model else (None, None)
     )
     start = load_network(context, spec.start)[1] if spec.start else None
-    preset = preset_with(spec.preset, spec.budget)
+    preset = preset_with(spec.preset, spec.budget, spec.structured_mask)
     with open_images(context, [*spec.image_ids, *(spec.ground_truth_ids or ())]) as opened:
         images, clean = opened[: len(spec.image_ids)], opened[len(spec.image_ids) :]
+        # CARE's targets are clean: nothing of the neighbours' noise is in them.
+        warnings = [] if clean else correlation_warnings(all_planes(images), preset)
+        for warning in warnings:
+            context.warn(warning)
 
         def run() -> Network:
             return train_network(
@@ -57,7 +62,8 @@ def train(spec: TrainSpec, context: JobContext) -> Outcome:
             blob=context.store("network.safetensors", network.to_bytes()),
             description=network.description,
             noise_model_id=noise_model_id,
-        )
+        ),
+        result={"warnings": warnings},
     )
 
 
