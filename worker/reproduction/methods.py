@@ -14,14 +14,17 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from worker.engine.bootstrap import bootstrap_noise_model
+from worker.engine.bootstrap import UNRELIABLE_FRACTION, bootstrap_noise_model
 from worker.engine.inference import predict_plane
 from worker.engine.losses import NoiseModel
 from worker.engine.metrics import Scores, affine_invariant_psnr, psnr, score
 from worker.engine.network import Method as EngineMethod
 from worker.engine.network import Network
+from worker.engine.noise.fit import fit_gmm
 from worker.engine.noise.histogram import HistogramNoiseModel
 from worker.engine.noise.kinds import AnyNoiseModel, Kind
+from worker.engine.noise.pairs import PairCounts
+from worker.engine.noise.survey import evenly_spaced, saturation_adu
 from worker.engine.patches import PlaneSequence
 from worker.engine.presets import Preset
 from worker.engine.training import TrainingStep, train
@@ -169,6 +172,18 @@ class Experiment:
             device=self._budget.device,
             on_plane=lambda *_: None,
         ).fitted.model
+
+    def bootstrapped_gmm(self, components: int, coefficients: int) -> AnyNoiseModel:
+        """A mixture of this size, where `bootstrap` chooses one."""
+        chosen = evenly_spaced(self._planes)
+        counts = PairCounts(observation_max_adu=saturation_adu(self._planes, chosen))
+        for index in chosen:
+            plane = self._planes[index]
+            signal_yx = predict_plane(self.n2v_network, plane, device=self._budget.device).prior_mean_yx
+            counts.add(plane, signal_yx)
+        reliable = counts.trimmed(UNRELIABLE_FRACTION, 1 - UNRELIABLE_FRACTION)
+        generator = torch.Generator().manual_seed(self._seed)
+        return fit_gmm(reliable, components, coefficients, generator=generator).model
 
     def calibrated_gmm(
         self, pairs: CalibrationPairs, components: int = COMPONENTS, coefficients: int = COEFFICIENTS
