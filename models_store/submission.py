@@ -5,10 +5,13 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from models_store.calibration_images import require_calibration
 from models_store.contracts.jobs import (
     BootstrapNoiseModelSpec,
+    CheckNoiseModelSpec,
     DenoiseSpec,
     EvaluateSpec,
+    FitNoiseModelSpec,
     JobSpec,
     MadeByJob,
     PredictSpec,
@@ -22,7 +25,7 @@ from models_store.errors import InvalidRequestError
 from models_store.evaluations import require_comparable
 from models_store.identity import new_id
 from models_store.image_files.header import ImageHeader
-from models_store.image_pairs import require_training_pairs
+from models_store.image_pairs import require_role, require_training_pairs
 from models_store.plane_ranges import ImageExtent
 from models_store.planner import Registry, plan_denoise
 from models_store.prediction_plan import Extent, Plan, plan_prediction
@@ -35,7 +38,10 @@ from models_store.repositories.networks import get_network, newest_network
 from models_store.repositories.noise_models import active_noise_model, get_noise_model
 from models_store.tables import Image, Job, NoiseModel, Profile
 
-MAKERS = {"network": ("train", "denoise"), "noise_model": ("bootstrap_noise_model", "denoise")}
+MAKERS = {
+    "network": ("train", "denoise"),
+    "noise_model": ("fit_noise_model", "bootstrap_noise_model", "denoise"),
+}
 """Which kinds of job make what another one may refer to."""
 
 
@@ -61,8 +67,14 @@ def check_and_plan(session: Session, spec: JobSpec, part_pixels: int) -> tuple[P
     if isinstance(spec, EvaluateSpec):
         return Plan(stages=[], steps=[]), require_comparable(session, spec)
     images = get_images(session, spec.image_ids)
-    profile = _common_profile(images)
+    alike = list(images)
+    if isinstance(spec, FitNoiseModelSpec):
+        require_calibration(images)
+        alike += _data_images(session, spec)
+    profile = _common_profile(alike)
     _check(session, spec)
+    if isinstance(spec, CheckNoiseModelSpec):
+        _check_sources(session, spec, images)
     if isinstance(spec, TrainSpec) and spec.ground_truth_ids is not None:
         require_training_pairs(images, get_images(session, spec.ground_truth_ids))
     return _plan(session, spec, images, profile, part_pixels), profile
@@ -135,6 +147,22 @@ def _check_training(session: Session, spec: TrainSpec) -> None:
         )
     if spec.start is not None:
         _check_reference(session, spec.start, "network", get_network)
+
+
+def _data_images(session: Session, spec: FitNoiseModelSpec) -> list[Image]:
+    images = get_images(session, spec.data_image_ids or ())
+    require_role(images, ImageRole.DATA, "data_image_ids")
+    return images
+
+
+def _check_sources(session: Session, spec: CheckNoiseModelSpec, images: list[Image]) -> None:
+    """Check where the signal is to come from: the frames of a calibration, or a network."""
+    if spec.network is None:
+        require_calibration(images)
+        return
+    require_role(images, ImageRole.DATA, "image_ids")
+    _check_reference(session, spec.network, "network", get_network)
+    _require_unsupervised(session, spec.network, "network")
 
 
 def _check_reference(

@@ -235,8 +235,8 @@ class EvaluateSpec(_PostedSpec):
 class FitNoiseModelSpec(_PostedSpec):
     """A noise model from calibrations: frames of static scenes, whose mean stands in for the signal.
 
-    The images have the role `calibration`. Each stack is a scene; images of a single plane are together the frames of one more. The noise model
-    becomes the active one of the images' microscope and profile.
+    The images have the role `calibration`. Each stack is a scene; images of a single plane are together the
+    frames of one more. The noise model becomes the active one of the images' microscope and profile.
     """
 
     kind: Literal["fit_noise_model"] = "fit_noise_model"
@@ -312,13 +312,14 @@ class AssembleSpec(_Spec):
     output_dtype: OutputDtype
 
 
+CalibrationSpec = FitNoiseModelSpec | CheckNoiseModelSpec
 JobSpec = Annotated[
-    DenoiseSpec | TrainSpec | BootstrapNoiseModelSpec | PredictSpec | EvaluateSpec,
+    DenoiseSpec | TrainSpec | BootstrapNoiseModelSpec | CalibrationSpec | PredictSpec | EvaluateSpec,
     Field(discriminator="kind"),
 ]
 PredictionStageSpec = PredictSpec | ChooseEstimateSpec | PredictPartSpec | AssembleSpec
 StageSpec = TrainSpec | BootstrapNoiseModelSpec | PredictionStageSpec
-StoredSpec = Annotated[DenoiseSpec | EvaluateSpec | StageSpec, Field(discriminator="kind")]
+StoredSpec = Annotated[DenoiseSpec | CalibrationSpec | EvaluateSpec | StageSpec, Field(discriminator="kind")]
 
 job_spec: TypeAdapter[JobSpec] = TypeAdapter(JobSpec)
 stored_spec: TypeAdapter[StoredSpec] = TypeAdapter(StoredSpec)
@@ -349,6 +350,8 @@ def images_read(spec: StoredSpec) -> list[str]:
             image_ids = [spec.ground_truth_ids, *uploaded]
         case TrainSpec():
             image_ids = [spec.image_ids, spec.ground_truth_ids or []]
+        case FitNoiseModelSpec():
+            image_ids = [spec.image_ids, spec.data_image_ids or []]
         case _:
             image_ids = [spec.image_ids]
     return list(dict.fromkeys(chain.from_iterable(image_ids)))
@@ -356,5 +359,5 @@ def images_read(spec: StoredSpec) -> list[str]:
 
 def queue_of(spec: StoredSpec) -> Queue:
     """Training and prediction want a GPU; what computes little leaves it to others."""
-    needs_none = isinstance(spec, DenoiseSpec | BootstrapNoiseModelSpec | AssembleSpec | EvaluateSpec)
-    return Queue.CPU if needs_none else Queue.GPU
+    fits = BootstrapNoiseModelSpec | CalibrationSpec
+    return Queue.CPU if isinstance(spec, DenoiseSpec | fits | AssembleSpec | EvaluateSpec) else Queue.GPU

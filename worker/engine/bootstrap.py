@@ -6,6 +6,7 @@ import torch
 
 from worker.engine.inference import predict_plane
 from worker.engine.network import Network
+from worker.engine.noise.histogram import HistogramCounts
 from worker.engine.noise.kinds import AnyNoiseModel, Kind
 from worker.engine.noise.pairs import PairCounts
 from worker.engine.noise.select import SelectedNoiseModel, count_histogram, select_gmm
@@ -32,9 +33,25 @@ def bootstrap_noise_model(
     Raises NoiseFitError.
     """
     generator = torch.Generator().manual_seed(seed)
+    histogram = empty_histogram(planes, evenly_spaced(planes)) if kind == "histogram" else None
+    counts = count_pseudo_pairs(planes, network, device=device, on_plane=on_plane, histogram=histogram)
+    if histogram is None:
+        return select_gmm(counts, generator=generator)
+    histogram.trim(UNRELIABLE_FRACTION, 1 - UNRELIABLE_FRACTION)
+    return count_histogram(histogram, counts)
+
+
+def count_pseudo_pairs(
+    planes: PlaneSequence,
+    network: Network,
+    *,
+    device: torch.device,
+    on_plane: Callable[[int, int], None],
+    histogram: HistogramCounts | None = None,
+) -> PairCounts:
+    """Count pairs of observation and pseudo ground truth, where that is reliable; into a histogram, all."""
     chosen = evenly_spaced(planes)
     counts = PairCounts(observation_max_adu=saturation_adu(planes, chosen))
-    histogram = empty_histogram(planes, chosen) if kind == "histogram" else None
     for done, index in enumerate(chosen, start=1):
         plane = planes[index]
         signal_yx = predict_plane(network, plane, device=device).prior_mean_yx
@@ -42,8 +59,4 @@ def bootstrap_noise_model(
         if histogram is not None:
             histogram.add(plane, signal_yx, saturated=counts.saturates(plane))
         on_plane(done, len(chosen))
-    reliable = counts.trimmed(UNRELIABLE_FRACTION, 1 - UNRELIABLE_FRACTION)
-    if histogram is None:
-        return select_gmm(reliable, generator=generator)
-    histogram.trim(UNRELIABLE_FRACTION, 1 - UNRELIABLE_FRACTION)
-    return count_histogram(histogram, reliable)
+    return counts.trimmed(UNRELIABLE_FRACTION, 1 - UNRELIABLE_FRACTION)

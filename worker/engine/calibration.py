@@ -55,12 +55,32 @@ def calibrate_noise_model(
     `on_frame(done, of)` is called after each. Raises CalibrationUnsuitableError if a scene changes or
     saturates, or most of the images' signals are not covered; ImageUnsuitableError, NoiseFitError.
     """
-    recorded = JoinedPlanes(list(scenes.values()))
-    counts = PairCounts(observation_max_adu=saturation_adu(recorded, evenly_spaced(recorded)))
     histogram = None
     if kind == "histogram":
-        ranged = images if images is not None else recorded
+        ranged = JoinedPlanes(list(scenes.values())) if images is None else images
         histogram = empty_histogram(ranged, evenly_spaced(ranged))
+    counts, checks = count_calibration(scenes, on_frame=on_frame, histogram=histogram)
+    selected, signal_range_adu = _fit(counts, histogram, seed)
+    covered = None
+    if images is not None:
+        covered = coverage(selected.fitted.model, signal_range_adu, images)
+        if covered.unusable:
+            raise CalibrationUnsuitableError(covered.unusable)
+    return Calibration(selected, checks, covered)
+
+
+def count_calibration(
+    scenes: Mapping[str, Planes],
+    *,
+    on_frame: Callable[[int, int], None],
+    histogram: HistogramCounts | None = None,
+) -> tuple[PairCounts, dict[str, CalibrationCheck]]:
+    """Count the pairs of all frames and their scene's mean, into a histogram too, and check the scenes.
+
+    Reads, reports and raises as `calibrate_noise_model`.
+    """
+    recorded = JoinedPlanes(list(scenes.values()))
+    counts = PairCounts(observation_max_adu=saturation_adu(recorded, evenly_spaced(recorded)))
     done, of = 0, 2 * len(recorded)
 
     def read_one() -> None:
@@ -73,13 +93,7 @@ def calibrate_noise_model(
         checks[name] = check = _count_scene(frames, counts, histogram, read_one)
         if check.unusable:
             raise CalibrationUnsuitableError(f"{name} is no calibration: {check.unusable}")
-    selected, signal_range_adu = _fit(counts, histogram, seed)
-    covered = None
-    if images is not None:
-        covered = coverage(selected.fitted.model, signal_range_adu, images)
-        if covered.unusable:
-            raise CalibrationUnsuitableError(covered.unusable)
-    return Calibration(selected, checks, covered)
+    return counts, checks
 
 
 def _count_scene(
