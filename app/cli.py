@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from app.client import Client, Document
+from app.evaluate_command import evaluate_command
 from app.garbage import spare_what_stays
 from app.key_commands import keys, require_keys
 from app.progress import show_job, stage_bars
@@ -32,6 +33,7 @@ cli = typer.Typer(
 )
 
 cli.add_typer(keys)
+cli.add_typer(evaluate_command)
 cli.add_typer(worker_commands)
 cli.add_typer(reproduce_commands)
 

@@ -1,14 +1,17 @@
 """The engine in this process, without a server: needs the worker's part, not the server's."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from models_store.contracts.states import NoiseModelKind, OutputDtype, Preset
 from worker.compiled import keep_compiled_programs
 from worker.device import choose_device
 from worker.engine.presets import PRESETS
+from worker.engine.scoreboard import document, table
 from worker.local import DenoiseOptions, DenoiseSummary, denoise_file
+from worker.local_scores import NamedFiles, score_files
 
 
 def denoise_here(  # noqa: PLR0913  # the command's options
@@ -39,3 +42,14 @@ def denoise_here(  # noqa: PLR0913  # the command's options
         report_folder=report_folder,
     )
     return denoise_file(source, target, options, on_progress)
+
+
+def scores_here(
+    predictions: Mapping[str, Sequence[Path]],
+    ground_truth: Sequence[Path],
+    on_progress: Callable[[float, str], None],
+) -> tuple[list[dict[str, Any]], str]:
+    """Score files by name: plain JSON values, and a table to read."""
+    candidates = [NamedFiles(name, paths) for name, paths in predictions.items()]
+    rows = score_files(candidates, ground_truth, on_progress)
+    return document(rows, each=True), table(rows)

@@ -12,6 +12,7 @@ STAGE_TITLES = {
     "noise_model": "Noise model",
     "pn2v": "PN2V network",
     "predict": "Prediction",
+    "evaluate": "Scores",
 }
 
 ShowStage = Callable[[str, float, str], None]
