@@ -12,7 +12,7 @@ from models_store.contracts.jobs import (
     TrainSpec,
 )
 from models_store.contracts.plans import PlanStep, StageName
-from models_store.contracts.states import Method, NoiseModelKind, Reuse
+from models_store.contracts.states import Method, NoiseModelKind, NoiseModelOrigin, Reuse
 from models_store.prediction_plan import Extent, Plan, PlannedStage, plan_prediction
 
 
@@ -25,11 +25,15 @@ class Registry:
     noise_model_id: str | None = None
     """The active one."""
     noise_model_kind: NoiseModelKind | None = None
+    noise_model_origin: NoiseModelOrigin = NoiseModelOrigin.BOOTSTRAP
     n2v_network_id: str | None = None
     pn2v_network_id: str | None = None
     pn2v_noise_model_id: str | None = None
     """The noise model that the PN2V network was trained with."""
 
+
+PUT_THERE = {NoiseModelOrigin.CALIBRATION: "calibrated", NoiseModelOrigin.IMPORT: "imported"}
+"""Noise models that somebody made for a microscope on purpose: jobs take them unless they say otherwise."""
 
 WEIGHTS: dict[StageName, float] = {"n2v": 0.45, "noise_model": 0.05, "pn2v": 0.4, "predict": 0.1}
 
@@ -80,7 +84,7 @@ def _plan_training(
 ) -> Plan:
     stages: list[PlannedStage] = []
     n2v: Reference
-    if spec.reuse is not Reuse.NONE and registry.n2v_network_id is not None:
+    if spec.reuse in {Reuse.NOISE_MODEL, Reuse.NETWORK} and registry.n2v_network_id is not None:
         n2v = registry.n2v_network_id
         why = f"the newest N2V network of {registry.profile} with the recipe {spec.recipe}"
         n2v_step = PlanStep(stage="n2v", action="reuse", why=why, id=n2v)
@@ -121,9 +125,12 @@ def _known_noise_model(spec: DenoiseSpec, registry: Registry) -> tuple[str, str]
     if spec.noise_model is not None:
         return spec.noise_model, "named in the job"
     reusable = _reusable(spec, registry)
-    if spec.reuse is not Reuse.NONE and reusable is not None:
-        return reusable, f"the active noise model of {registry.profile}"
-    return None
+    if spec.reuse is Reuse.NONE or reusable is None:
+        return None
+    if spec.reuse is Reuse.CALIBRATION and registry.noise_model_origin not in PUT_THERE:
+        return None
+    made = PUT_THERE.get(registry.noise_model_origin, "active")
+    return reusable, f"the {made} noise model of {registry.profile}"
 
 
 def _reusable(spec: DenoiseSpec, registry: Registry) -> str | None:
@@ -137,6 +144,11 @@ def _no_noise_model(spec: DenoiseSpec, registry: Registry) -> str:
         return "bootstrapped from the images themselves: the job reuses nothing"
     if registry.profile is None:
         return "bootstrapped: the images belong to no microscope, so there is nothing to reuse"
+    if registry.noise_model_id is not None and _reusable(spec, registry) is not None:
+        return (
+            f"bootstrapped: nobody has calibrated {registry.profile}, and the job reuses no noise model that "
+            "was bootstrapped from other images"
+        )
     if registry.noise_model_id is not None:
         return (
             f"bootstrapped: the active noise model of {registry.profile} is of kind "

@@ -20,7 +20,7 @@ from models_store.contracts.jobs import (
     dependencies,
     images_read,
 )
-from models_store.contracts.states import ImageRole, Method, NoiseModelKind
+from models_store.contracts.states import ImageRole, Method, NoiseModelKind, NoiseModelOrigin
 from models_store.errors import InvalidRequestError
 from models_store.evaluations import require_comparable
 from models_store.identity import new_id
@@ -215,6 +215,7 @@ def _registry(session: Session, spec: DenoiseSpec, profile: Profile | None) -> R
         profile=_call(profile),
         noise_model_id=noise_model.id if noise_model else None,
         noise_model_kind=NoiseModelKind(noise_model.kind) if noise_model else None,
+        noise_model_origin=noise_model.origin if noise_model else NoiseModelOrigin.BOOTSTRAP,
         n2v_network_id=n2v.id if n2v else None,
         pn2v_network_id=pn2v.id if pn2v else None,
         pn2v_noise_model_id=pn2v.noise_model_id if pn2v else None,

@@ -17,7 +17,15 @@ from models_store.contracts.jobs import (
     TrainSpec,
     dependencies,
 )
-from models_store.contracts.states import Method, NoiseModelKind, Output, OutputDtype, Preset, Reuse
+from models_store.contracts.states import (
+    Method,
+    NoiseModelKind,
+    NoiseModelOrigin,
+    Output,
+    OutputDtype,
+    Preset,
+    Reuse,
+)
 from models_store.plane_ranges import ImageExtent
 from models_store.planner import Registry, plan_denoise
 from models_store.prediction_plan import Extent, Plan, plan_prediction
@@ -32,6 +40,7 @@ EVERYTHING = Registry(
     pn2v_network_id="net_pn2v",
     pn2v_noise_model_id="nm_1",
 )
+CALIBRATED = replace(EVERYTHING, noise_model_origin=NoiseModelOrigin.CALIBRATION)
 ANONYMOUS = Registry(profile=None)
 ONE_PLANE = Extent([ImageExtent("img_1", planes=1, plane_px=100)], part_pixels=1000)
 FORTY_PLANES = Extent([ImageExtent("img_1", planes=40, plane_px=100)], part_pixels=1000)
@@ -60,6 +69,11 @@ def plan(
         (NO_PN2V, Reuse.NETWORK, ["pn2v", "predict"]),
         (EVERYTHING, Reuse.NOISE_MODEL, ["pn2v", "predict"]),
         (EVERYTHING, Reuse.NETWORK, ["predict"]),
+        (NOTHING, Reuse.CALIBRATION, ["n2v", "noise_model", "pn2v", "predict"]),
+        (ANONYMOUS, Reuse.CALIBRATION, ["n2v", "noise_model", "pn2v", "predict"]),
+        (EVERYTHING, Reuse.CALIBRATION, ["n2v", "noise_model", "pn2v", "predict"]),
+        (CALIBRATED, Reuse.CALIBRATION, ["n2v", "pn2v", "predict"]),
+        (CALIBRATED, Reuse.NONE, ["n2v", "noise_model", "pn2v", "predict"]),
     ],
 )
 def test_only_what_is_missing_is_computed(registry: Registry, reuse: Reuse, stages: list[str]) -> None:
@@ -111,6 +125,20 @@ def test_an_active_noise_model_of_another_kind_is_not_reused_and_the_plan_says_s
     step = plan(histogram, Reuse.NOISE_MODEL, kind=NoiseModelKind.GMM).steps[1]
     assert (step.stage, step.action) == ("noise_model", "compute")
     assert "is of kind histogram, the job asks for gmm" in step.why
+
+
+@pytest.mark.parametrize("origin", [NoiseModelOrigin.CALIBRATION, NoiseModelOrigin.IMPORT])
+def test_what_somebody_calibrated_is_taken_unless_the_job_says_otherwise(origin: NoiseModelOrigin) -> None:
+    registry = replace(EVERYTHING, noise_model_origin=origin)
+    spec = DenoiseSpec(image_ids=["img_1"])
+    step = plan(registry, spec.reuse).steps[1]
+    assert (step.action, step.id) == ("reuse", "nm_2")
+    assert {"calibration": "the calibrated", "import": "the imported"}[origin] in step.why
+    assert plan(registry, Reuse.NONE).steps[1].action == "compute"
+
+
+def test_a_plan_says_that_a_bootstrapped_noise_model_was_not_asked_for() -> None:
+    assert "nobody has calibrated Scope / default" in plan(EVERYTHING, Reuse.CALIBRATION).steps[1].why
 
 
 def test_a_network_is_not_applied_with_a_noise_model_of_another_kind() -> None:

@@ -165,8 +165,9 @@ class DenoiseSpec(_TrainingSpec, _PostedSpec):
     kind: Literal["denoise"] = "denoise"
     image_ids: ImageIds
     reuse: Reuse = Field(
-        default=Reuse.NONE,
-        description="What may be taken from the registry of the images' microscope and profile.",
+        default=Reuse.CALIBRATION,
+        description="What may be taken from the registry of the images' microscope and profile: nothing, a "
+        "noise model that was calibrated or imported, also one that a job bootstrapped, also a network.",
     )
     noise_model: Id | None = Field(default=None, description="Use this one instead of a bootstrapped one.")
     noise_model_kind: NoiseModelKind | None = Field(

@@ -54,9 +54,13 @@ class Preset(StrEnum):
 
 
 class Reuse(StrEnum):
-    """What a job may take from the registry instead of computing it again."""
+    """What a job may take from the registry instead of computing it again; each more than those before it.
+
+    `calibration`: a noise model that somebody calibrated or imported for this microscope and profile.
+    """
 
     NONE = "none"
+    CALIBRATION = "calibration"
     NOISE_MODEL = "noise_model"
     NETWORK = "network"
 
