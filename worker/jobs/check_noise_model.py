@@ -28,6 +28,8 @@ def check_noise_model(spec: CheckNoiseModelSpec, context: JobContext) -> Outcome
     check = check_pairs(model, counts)
     warnings = [f"{name}: {each}" for name, scene in scenes.items() for each in scene.warnings]
     warnings += filter(None, [covered.warning])
+    for warning in warnings:
+        context.warn(warning)
     return Outcome(
         result={
             "checked_noise_model_id": noise_model_id,

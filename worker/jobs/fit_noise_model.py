@@ -25,6 +25,8 @@ def fit_noise_model(spec: FitNoiseModelSpec, context: JobContext) -> Outcome:
             seed=spec.seed,
             on_frame=lambda done, of: context.report(_READING * done / of, f"frame {done} of {of} read"),
         )
+    for warning in calibration.warnings:
+        context.warn(warning)
     found = findings(calibration)
     selected = calibration.selected
     return Outcome(
