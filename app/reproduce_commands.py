@@ -81,6 +81,8 @@ def reproduce_paper(  # noqa: PLR0913, PLR0917  # one parameter for each of the 
         tables, written = reproduce(request, show)
     for table in tables:
         text = table.markdown()
-        console.print(Markdown(text) if console.is_terminal else text, highlight=False, markup=False)
+        console.print(
+            Markdown(text) if console.is_terminal else text, highlight=False, markup=False, soft_wrap=True
+        )
     for path in written:
         console.print(f"written {path}", highlight=False, markup=False, soft_wrap=True)
