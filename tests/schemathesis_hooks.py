@@ -8,13 +8,14 @@ import json
 import os
 import re
 import uuid
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import schemathesis
 import tifffile
 from hypothesis import strategies as st
 
+from models_store.contracts.jobs import MAX_IMAGES_PER_JOB
 from models_store.contracts.noise_models import GmmParameters, HistogramParameters
 from models_store.contracts.packed_probabilities import pack
 from models_store.published_noise_models import write_published
@@ -73,8 +74,13 @@ def before_call(_: schemathesis.HookContext, case: schemathesis.Case[Any], kwarg
 def _working(body: dict[str, Any]) -> dict[str, Any]:
     replaced = dict(body)
     ids = body.get("image_ids")
-    if isinstance(ids, list) and ids and all(_is_id(item) for item in ids) and len(set(ids)) == len(ids):
+    if _are_ids(ids) and len(set(ids)) == len(ids):
         replaced["image_ids"] = _known("images", len(str(ids)), count=len(ids))
+    if _are_ids(body.get("ground_truth_ids")):
+        pairs = replaced["image_ids"] if _are_ids(ids) else body["ground_truth_ids"]
+        replaced["ground_truth_ids"] = _known("ground_truths", 0) * len(pairs)
+        if isinstance(body.get("candidates"), list):
+            replaced["candidates"] = [_comparable(each, len(pairs)) for each in body["candidates"]]
     for name, kind in [("network", "networks"), ("compare_with", "networks"), ("start", "networks")]:
         if _is_id(body.get(name)):
             replaced[name] = _known(kind, len(body[name]))[0]
@@ -87,6 +93,25 @@ def _working(body: dict[str, Any]) -> dict[str, Any]:
     if body.get("kind") in ["denoise", "train"] and "budget" not in body:
         replaced["budget"] = {"steps": 1, "features": 4, "samples": 8}
     return replaced
+
+
+def _comparable(candidate: Any, images: int) -> Any:
+    """Give each run of uploaded images as many as there is ground truth."""
+    runs = candidate.get("runs") if isinstance(candidate, dict) else None
+    if not isinstance(runs, list):
+        return candidate
+    known = _known("images", images) * images
+    return {
+        **candidate,
+        "runs": [
+            {**run, "image_ids": known} if isinstance(run, dict) and _are_ids(run.get("image_ids")) else run
+            for run in runs
+        ],
+    }
+
+
+def _are_ids(value: object) -> TypeGuard[list[str]]:
+    return isinstance(value, list) and 0 < len(value) <= MAX_IMAGES_PER_JOB and all(map(_is_id, value))
 
 
 def _is_id(value: object) -> bool:

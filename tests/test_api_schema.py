@@ -56,6 +56,7 @@ def stock(server: ServerProcess, noisy_tiff: Path) -> dict[str, list[str]]:
             "microscopes": [microscope],
             "profiles": [profile],
             "images": images,
+            "ground_truths": [upload(api, noisy_tiff, microscope=microscope, role="ground_truth")],
             "jobs": [done["id"], *cancelled],
             "networks": [each["id"] for each in api.get("/v1/networks").json()],
             "noise_models": [each["id"] for each in api.get("/v1/noise-models").json()],
