@@ -9,7 +9,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from app.client import Client, Document
+from app.calibration_commands import calibration_commands
+from app.client import DEFAULT_SERVER, Client, Document
 from app.evaluate_command import evaluate_command
 from app.garbage import spare_what_stays
 from app.key_commands import keys, require_keys
@@ -33,6 +34,7 @@ cli = typer.Typer(
 )
 
 cli.add_typer(keys)
+cli.add_typer(calibration_commands)
 cli.add_typer(evaluate_command)
 cli.add_typer(worker_commands)
 cli.add_typer(reproduce_commands)
@@ -40,7 +42,6 @@ cli.add_typer(reproduce_commands)
 # So long may a request that is under way keep a stopped server alive.
 GRACEFUL_SHUTDOWN_S = 5
 KEEP_ALIVE_S = 75
-DEFAULT_SERVER = "http://127.0.0.1:8000"
 
 PresetOption = Annotated[Preset, typer.Option(help="Training budget.")]
 NoiseModelKindOption = Annotated[NoiseModelKind, typer.Option(help="What is bootstrapped.")]
@@ -128,7 +129,9 @@ def submit(
     microscope: Annotated[str | None, typer.Option(help="Whose images these are; made if new.")] = None,
     profile: Annotated[str | None, typer.Option(help="Acquisition profile of the microscope.")] = None,
     preset: PresetOption = Preset.FAST,
-    reuse: Annotated[Reuse, typer.Option(help="What the server may reuse of this microscope.")] = Reuse.NONE,
+    reuse: Annotated[
+        Reuse, typer.Option(help="What the server may reuse of this microscope.")
+    ] = Reuse.CALIBRATION,
     noise_model_kind: Annotated[
         NoiseModelKind | None,
         typer.Option(help="What is bootstrapped or reused; left out: what is active, or a gmm."),

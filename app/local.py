@@ -11,6 +11,7 @@ from worker.device import choose_device
 from worker.engine.presets import PRESETS
 from worker.engine.scoreboard import document, table
 from worker.local import DenoiseOptions, DenoiseSummary, denoise_file
+from worker.local_calibration import CalibrationSummary, fit_noise_model_to_files
 from worker.local_scores import NamedFiles, score_files
 
 
@@ -42,6 +43,18 @@ def denoise_here(  # noqa: PLR0913  # the command's options
         report_folder=report_folder,
     )
     return denoise_file(source, target, options, on_progress)
+
+
+def noise_model_here(
+    frames: Sequence[Path],
+    target: Path,
+    *,
+    images: Sequence[Path],
+    seed: int,
+    on_frame: Callable[[int, int], None],
+) -> CalibrationSummary:
+    """Fit a noise model to calibration files in this process."""
+    return fit_noise_model_to_files(frames, target, images=images, seed=seed, on_frame=on_frame)
 
 
 def scores_here(

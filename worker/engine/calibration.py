@@ -122,6 +122,12 @@ def _fit(
     if histogram is None:
         selected = select_gmm(usual, generator=torch.Generator().manual_seed(seed))
         return selected, usual.signal_range_adu
+    if not histogram.pairs:
+        low_adu, high_adu = usual.signal_range_adu
+        raise CalibrationUnsuitableError(
+            f"the calibration's signals, {low_adu:.4g} .. {high_adu:.4g} ADU, lie outside of the images', "
+            f"which begin at {histogram.min_adu:.4g} ADU; calibrate over the whole range of the images"
+        )
     histogram.trim(UNUSUAL_FRACTION, 1 - UNUSUAL_FRACTION)
     return count_histogram(histogram, usual), usual.signal_range_adu
 
