@@ -135,7 +135,7 @@ def divide(shapes_yx: Sequence[tuple[int, ...]]) -> tuple[Places, Places, str]:
 
 def _halves(shape_yx: tuple[int, ...]) -> tuple[Region, Region]:
     height, width = shape_yx
-    if height >= width:
+    if height > width:
         return (slice(height // 2), slice(None)), (slice(height // 2, None), slice(None))
     return (slice(None), slice(width // 2)), (slice(None), slice(width // 2, None))
 
