@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import httpx
@@ -9,7 +10,15 @@ import numpy as np
 import pytest
 import tifffile
 
+from tests.peak_memory import peak_mb
 from tests.server_process import CLEARSCOPE, ServerProcess
+
+FIT = """
+from worker.local_calibration import fit_noise_model_to_files
+frames, target = map(Path, sys.argv[1:])
+fit_noise_model_to_files([frames], target.with_suffix(".npz"), images=[], seed=0, on_frame=lambda *told: None)
+target.touch()
+"""
 
 
 @pytest.fixture
@@ -79,3 +88,10 @@ def test_a_server_is_calibrated_from_the_command_line(
     failed = run("calibrate", noisy_tiff, "--microscope", "Scope 1", "--server", server.url)
     assert failed.returncode == 1
     assert "at least 2 frames" in failed.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.slow
+def test_a_calibration_larger_than_memory_could_be_fitted(tmp_path: Path) -> None:
+    few, many = (peak_mb(FIT, tmp_path, (frames, 512, 512)) for frames in (10, 200))
+    assert many - few < 30  # all frames together are 105 MB, 420 MB as float64
