@@ -34,6 +34,10 @@ def too_dark(_: int) -> NDArray[np.float64]:
     return defocused(3)
 
 
+def dim(_: int) -> NDArray[np.float64]:
+    return defocused(40)
+
+
 def bright(_: int) -> NDArray[np.float64]:
     return 9 * defocused()
 
@@ -109,6 +113,18 @@ def test_a_calibration_is_checked_fitted_and_used_by_the_next_job(
     denoised = wait_for_success(api, post(api, **spec))
     network = api.get(f"/v1/networks/{denoised['result']['values']['network_id']}").json()
     assert network["noise_model_id"] == fitted["id"]
+
+
+def test_a_job_is_told_that_its_images_are_brighter_than_their_calibration(
+    api: httpx.Client, noisy_tiff: Path, tmp_path: Path
+) -> None:
+    stack = upload(api, record(tmp_path, dim), role="calibration")
+    fit = post(api, kind="fit_noise_model", image_ids=[stack])
+    spec = {"kind": "train", "method": "pn2v", "image_ids": [upload(api, noisy_tiff)], "budget": TINY}
+    job = wait_for_success(api, post(api, **spec, noise_model={"job": fit}))
+    (warning,) = job["result"]["values"]["warnings"]
+    assert "above" in warning
+    assert "calibrate over the whole range" in warning
 
 
 def test_single_frames_are_one_scene_and_a_histogram_has_the_range_of_the_images(

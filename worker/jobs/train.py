@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 from models_store.contracts.jobs import TrainSpec
 from models_store.contracts.outcomes import MadeNetwork, Outcome
+from models_store.contracts.states import NoiseModelOrigin
+from models_store.repositories.noise_models import get_noise_model
 from worker.context import JobContext, Report
 from worker.engine.errors import CheckpointInvalidError
 from worker.engine.network import Network
@@ -17,7 +19,7 @@ from worker.jobs.inputs import (
     open_images,
     preset_with,
 )
-from worker.noise_warnings import correlation_warnings
+from worker.noise_warnings import correlation_warnings, coverage_warnings
 
 
 def train(spec: TrainSpec, context: JobContext) -> Outcome:
@@ -31,6 +33,8 @@ def train(spec: TrainSpec, context: JobContext) -> Outcome:
         images, clean = opened[: len(spec.image_ids)], opened[len(spec.image_ids) :]
         # CARE's targets are clean: nothing of the neighbours' noise is in them.
         warnings = [] if clean else correlation_warnings(all_planes(images), preset)
+        if noise_model is not None and noise_model_id is not None and _is_calibrated(context, noise_model_id):
+            warnings += coverage_warnings(all_planes(images), noise_model)
         for warning in warnings:
             context.warn(warning)
 
@@ -65,6 +69,11 @@ def train(spec: TrainSpec, context: JobContext) -> Outcome:
         ),
         result={"warnings": warnings},
     )
+
+
+def _is_calibrated(context: JobContext, noise_model_id: str) -> bool:
+    with context.database.read() as session:
+        return get_noise_model(session, noise_model_id).origin is NoiseModelOrigin.CALIBRATION
 
 
 def report_steps(report: Report) -> Callable[[TrainingStep], None]:
