@@ -15,6 +15,7 @@ from app.paging import link_next_page
 from app.security import CALIBRATE, READ
 from models_store.contracts.states import NoiseModelOrigin
 from models_store.errors import NoiseModelInvalidError
+from models_store.noise_model_plot import noise_model_png
 from models_store.published_noise_models import MAX_FILE_BYTES, read_published, write_published
 from models_store.repositories import noise_models
 
@@ -118,6 +119,15 @@ def export_noise_model(noise_model_id: str, session: Reading) -> Response:
     file = write_published(noise_models.parameters_of(row))
     headers = {"Content-Disposition": f'attachment; filename="{row.id}{file.suffix}"'}
     return Response(file.content, media_type=file.media_type, headers=headers)
+
+
+@router.get("/{noise_model_id}/plot.png", dependencies=READ, response_class=Response)
+def plot_noise_model(noise_model_id: str, session: Reading) -> Response:
+    """Download a picture of a noise model: for each signal, how likely observations are about it."""
+    content = noise_model_png(
+        noise_models.parameters_of(noise_models.get_noise_model(session, noise_model_id))
+    )
+    return Response(content, media_type="image/png", headers={"Cache-Control": "private, max-age=86400"})
 
 
 @router.post("/{noise_model_id}/activate", dependencies=CALIBRATE)
