@@ -40,6 +40,10 @@ Spec = Annotated[
                 "summary": "Denoise with the noise model that the microscope has already",
                 "value": {"kind": "denoise", "image_ids": [IMAGE_ID], "reuse": "noise_model"},
             },
+            "calibrate": {
+                "summary": "Fit the noise model of a microscope to a calibration",
+                "value": {"kind": "fit_noise_model", "image_ids": [IMAGE_ID]},
+            },
             "train": {
                 "summary": "Train an N2V network",
                 "value": {"kind": "train", "image_ids": [IMAGE_ID], "method": "n2v"},
