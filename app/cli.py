@@ -14,6 +14,7 @@ from app.client import DEFAULT_SERVER, Client, Document
 from app.evaluate_command import evaluate_command
 from app.garbage import spare_what_stays
 from app.key_commands import keys, require_keys
+from app.network_commands import network_commands
 from app.progress import show_job, stage_bars
 from app.reproduce_commands import reproduce_commands
 from app.worker_commands import worker_commands
@@ -36,6 +37,7 @@ cli = typer.Typer(
 cli.add_typer(keys)
 cli.add_typer(calibration_commands)
 cli.add_typer(evaluate_command)
+cli.add_typer(network_commands)
 cli.add_typer(worker_commands)
 cli.add_typer(reproduce_commands)
 

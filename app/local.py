@@ -5,13 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from models_store.contracts.states import NoiseModelKind, OutputDtype, Preset
+from models_store.contracts.states import Method, NoiseModelKind, Output, OutputDtype, Preset
 from worker.compiled import keep_compiled_programs
 from worker.device import choose_device
 from worker.engine.presets import PRESETS
 from worker.engine.scoreboard import document, table
 from worker.local import DenoiseOptions, DenoiseSummary, denoise_file
 from worker.local_calibration import CalibrationSummary, fit_noise_model_to_files
+from worker.local_networks import Prediction, TrainingFiles, predict_file, train_on_files
 from worker.local_scores import NamedFiles, score_files
 
 
@@ -66,3 +67,58 @@ def scores_here(
     candidates = [NamedFiles(name, paths) for name, paths in predictions.items()]
     rows = score_files(candidates, ground_truth, on_progress)
     return document(rows, each=True), table(rows)
+
+
+def train_here(  # noqa: PLR0913  # the command's options
+    noisy: Sequence[Path],
+    target: Path,
+    *,
+    method: Method,
+    ground_truth: Sequence[Path],
+    noise_model: Path | None,
+    start: Path | None,
+    preset: Preset,
+    structured_mask: tuple[int, int],
+    seed: int,
+    device: str,
+    on_progress: Callable[[float, str], None],
+) -> list[str]:
+    """Train a network in this process, write it, and give warnings; `structured_mask` is (y, x) in pixels."""
+    return train_on_files(
+        TrainingFiles(noisy, ground_truth, noise_model, start),
+        target,
+        method=method,
+        preset=replace(PRESETS[preset], blind_y_px=structured_mask[0], blind_x_px=structured_mask[1]),
+        seed=seed,
+        device=choose_device(device),
+        on_step=lambda step: on_progress(
+            step.step / step.steps, f"step {step.step} of {step.steps}, loss {step.loss:.4f}"
+        ),
+    )
+
+
+def predict_here(  # noqa: PLR0913  # the command's options
+    source: Path,
+    target: Path,
+    *,
+    network: Path,
+    noise_model: Path | None,
+    estimate: Output,
+    dtype: OutputDtype,
+    seed: int,
+    device: str,
+    on_progress: Callable[[float, str], None],
+) -> str:
+    """Denoise a file with a trained network in this process; say which estimate was delivered and why."""
+    keep_compiled_programs()
+    prediction = Prediction(
+        network=network,
+        device=choose_device(device),
+        noise_model=noise_model,
+        estimate=estimate,
+        dtype=dtype.value,
+        seed=seed,
+    )
+    return predict_file(
+        source, target, prediction, lambda done, of: on_progress(done / of, f"plane {done} of {of}")
+    )

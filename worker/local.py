@@ -16,16 +16,17 @@ from models_store.image_files.content import check_content
 from models_store.image_files.header import ImageHeader
 from models_store.image_files.planes import PlaneReader, open_planes
 from models_store.image_files.writer import OutputType, write_planes
-from models_store.published_noise_models import SUFFIXES, read_published, write_published
+from models_store.published_noise_models import SUFFIXES, write_published
 from worker.engine.errors import EngineError
 from worker.engine.inference import predict_plane
-from worker.engine.noise.kinds import AnyNoiseModel, kind_of, noise_model_from_parameters
+from worker.engine.noise.kinds import kind_of
 from worker.engine.noise.pairs import PairCounts
 from worker.engine.pipeline import Prepared, Stage, denoise, denoise_plane
 from worker.engine.presets import Preset
 from worker.engine.selection import Choice
 from worker.engine.training import TrainingStep
 from worker.float_planes import FloatPlanes
+from worker.local_files import read_noise_model
 from worker.noise_warnings import correlation_warnings
 from worker.report import DenoisedPlane, NoiseEvidence, write_report
 
@@ -109,7 +110,7 @@ def denoise_file(
     _require_writable(source, target, options)
     progress = _StageProgress(on_progress)
     try:
-        known = _read_noise_model(options.noise_model)
+        known = read_noise_model(options.noise_model) if options.noise_model else None
         _require_suffix(options, kind_of(known) if known else options.noise_model_kind)
         with open_planes(source) as planes:
             check_content(planes)
@@ -213,16 +214,6 @@ def _write_beside(
         pairs.add(observation_yx, prior_mean_yx)
         evidence = NoiseEvidence(model, pairs.photon_transfer_curve())
         yield from write_report(options.report_folder, shown, evidence, summary.record())
-
-
-def _read_noise_model(path: Path | None) -> AnyNoiseModel | None:
-    if path is None:
-        return None
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InvalidRequestError(f"the noise model {path} cannot be read: {error.strerror}") from error
-    return noise_model_from_parameters(read_published(content).plain())
 
 
 def _require_suffix(options: DenoiseOptions, kind: str) -> None:

@@ -1,15 +1,16 @@
 """Scoring files against ground truth in this process: without a server."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from models_store.errors import ImageError, InvalidRequestError
-from models_store.image_files.planes import PlaneReader, open_planes
+from models_store.errors import InvalidRequestError
+from models_store.image_files.planes import PlaneReader
 from worker.engine.metrics import ScoreImpossibleError, Scores
 from worker.engine.scoreboard import Row
+from worker.local_files import opened
 from worker.scoring import score_planes
 
 
@@ -32,7 +33,7 @@ def score_files(
                 f"give one for each of them, or as many again for each further run"
             )
     with ExitStack() as stack:
-        truths = [stack.enter_context(_opened(path)) for path in ground_truth]
+        truths = [stack.enter_context(opened(path)) for path in ground_truth]
         total = sum(len(candidate.files) for candidate in candidates)
         done = 0
         rows = []
@@ -54,18 +55,8 @@ def _runs(scores: Sequence[Sequence[Scores]], fields: int) -> list[list[Scores]]
 
 
 def _score(path: Path, truth_path: Path, truth: PlaneReader) -> list[Scores]:
-    with _opened(path) as image:
+    with opened(path) as image:
         try:
             return list(score_planes(str(path), image, str(truth_path), truth, lambda _plane, _planes: None))
         except ScoreImpossibleError as error:
             raise InvalidRequestError(error.detail) from error
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[PlaneReader]:
-    with ExitStack() as stack:
-        try:
-            planes = stack.enter_context(open_planes(path))
-        except (ImageError, OSError) as error:
-            raise InvalidRequestError(f"{path}: {error}") from error
-        yield planes
