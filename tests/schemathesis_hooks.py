@@ -75,7 +75,9 @@ def _working(body: dict[str, Any]) -> dict[str, Any]:
     replaced = dict(body)
     ids = body.get("image_ids")
     if _are_ids(ids) and len(set(ids)) == len(ids):
-        replaced["image_ids"] = _known("images", len(str(ids)), count=len(ids))
+        replaced["image_ids"] = _known(_kind_of_images(body), len(str(ids)), count=len(ids))
+    if _are_ids(body.get("data_image_ids")):
+        replaced["data_image_ids"] = _known("images", 0, count=len(body["data_image_ids"]))
     if _are_ids(body.get("ground_truth_ids")):
         pairs = replaced["image_ids"] if _are_ids(ids) else body["ground_truth_ids"]
         replaced["ground_truth_ids"] = _known("ground_truths", 0) * len(pairs)
@@ -93,6 +95,12 @@ def _working(body: dict[str, Any]) -> dict[str, Any]:
     if body.get("kind") in ["denoise", "train"] and "budget" not in body:
         replaced["budget"] = {"steps": 1, "features": 4, "samples": 8}
     return replaced
+
+
+def _kind_of_images(body: dict[str, Any]) -> str:
+    calibrates = body.get("kind") == "fit_noise_model"
+    checks_with_frames = body.get("kind") == "check_noise_model" and body.get("network") is None
+    return "calibrations" if calibrates or checks_with_frames else "images"
 
 
 def _comparable(candidate: Any, images: int) -> Any:
