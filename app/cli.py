@@ -17,8 +17,8 @@ from app.key_commands import keys, require_keys
 from app.network_commands import network_commands
 from app.progress import show_job, stage_bars
 from app.reproduce_commands import reproduce_commands
+from app.training_options import StructuredMaskOption
 from app.worker_commands import worker_commands
-from models_store.contracts.jobs import MAX_MASK_PX
 from models_store.contracts.states import NoiseModelKind, OutputDtype, Preset, Reuse
 from models_store.errors import ClearScopeError, InvalidRequestError
 from models_store.settings import Settings
@@ -47,22 +47,6 @@ KEEP_ALIVE_S = 75
 
 PresetOption = Annotated[Preset, typer.Option(help="Training budget.")]
 NoiseModelKindOption = Annotated[NoiseModelKind, typer.Option(help="What is bootstrapped.")]
-
-
-def _hidden(mask: tuple[int, int]) -> tuple[int, int]:
-    if not all(0 <= hidden <= MAX_MASK_PX for hidden in mask):
-        raise typer.BadParameter(f"0 to {MAX_MASK_PX} neighbours can be hidden along an axis")
-    return mask
-
-
-StructuredMaskOption = Annotated[
-    tuple[int, int],
-    typer.Option(
-        metavar="Y X",
-        callback=_hidden,
-        help="Hide so many neighbours on each side too, for noise that correlates along y or x.",
-    ),
-]
 SeedOption = Annotated[int, typer.Option(min=0, help="The same seed gives the same result.")]
 
 

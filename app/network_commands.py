@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from app.progress import stage_bars
-from models_store.contracts.jobs import MAX_MASK_PX
+from app.training_options import StructuredMaskOption
 from models_store.contracts.states import Method, Output, OutputDtype, Preset
 from models_store.errors import InvalidRequestError
 
@@ -36,15 +36,7 @@ def train(  # noqa: PLR0913, PLR0917  # one parameter for each of the command's
         Path | None, typer.Option(exists=True, dir_okay=False, help="A network whose weights to start from.")
     ] = None,
     preset: Annotated[Preset, typer.Option(help="Training budget.")] = Preset.FAST,
-    structured_mask: Annotated[
-        tuple[int, int],
-        typer.Option(
-            min=0,
-            max=MAX_MASK_PX,
-            metavar="Y X",
-            help="Neighbours on each side, along y and along x, that are hidden too: for correlated noise.",
-        ),
-    ] = (0, 0),
+    structured_mask: StructuredMaskOption = (0, 0),
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
 ) -> None:
