@@ -28,5 +28,6 @@ def read_array(content: bytes, name: str) -> tuple[NDArray[np.float64], bytes]:
     size = math.prod(shape) * dtype.itemsize
     if dtype.kind not in "fiub" or min(shape, default=0) < 0 or size > len(values):
         raise NoiseModelInvalidError(f"{name} is no complete array of numbers")
-    flat = np.frombuffer(values[:size], dtype=dtype).astype(np.float64)
+    with np.errstate(over="ignore"):
+        flat = np.frombuffer(values[:size], dtype=dtype).astype(np.float64)
     return flat.reshape(shape, order="F" if fortran_order else "C"), values[size:]

@@ -76,8 +76,9 @@ def _interpretation(content: bytes) -> tuple[bool, float]:
 
 
 def _require_even_edges(lower: NDArray[np.float64], upper: NDArray[np.float64]) -> None:
-    width = (upper.max() - lower.min()) / len(lower)
-    if not (width > 0 and np.allclose(upper - lower, width, rtol=0.05)):
+    with np.errstate(over="ignore"):
+        width, widths = (upper.max() - lower.min()) / len(lower), upper - lower
+    if not (0 < width < np.inf and np.allclose(widths, width, rtol=0.05)):
         raise NoiseModelInvalidError(
             "the second and third layer have to be lower and upper edges of even bins"
         )

@@ -12,10 +12,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models_store.contracts.noise_models import GmmParameters
+from models_store.contracts.noise_models import GmmParameters, HistogramParameters
+from models_store.contracts.packed_probabilities import pack
 from models_store.errors import NoiseModelInvalidError
 from models_store.published_noise_models import read_published, write_published
 from worker.engine.noise.gmm import GaussianMixtureNoiseModel
+from worker.engine.noise.histogram import HistogramNoiseModel
 
 
 def archive(**changes: Any) -> bytes:  # any array; None leaves it out
@@ -138,6 +140,44 @@ def test_a_damaged_file_is_read_or_refused(damage: list[tuple[int, int]]) -> Non
     with suppress(NoiseModelInvalidError):
         parameters = read_published(bytes(content)).plain()
         assert GaussianMixtureNoiseModel.from_parameters(parameters).parameters() == parameters
+
+
+def histogram(bins: int = 6) -> bytes:
+    edges = np.linspace(0, 60, bins + 1)
+    lower, upper = (np.broadcast_to(of[:, None], (bins, bins)) for of in (edges[:-1], edges[1:]))
+    buffer = io.BytesIO()
+    np.save(buffer, np.stack([np.eye(bins), lower, upper]))
+    return buffer.getvalue()
+
+
+def test_a_histogram_of_ours_comes_back_as_it_went_out() -> None:
+    parameters = HistogramParameters(
+        bins=3,
+        signal_min_adu=93.5,
+        signal_max_adu=700.25,
+        unseen_probability=1e-7,
+        probabilities=pack([[0.1, 0.9, 0.0], [0.0, 1.0, 0.0], [1 / 3, 1 / 3, 1 / 3]]),
+    )
+    assert read_published(write_published(parameters).content) == parameters
+
+
+def test_a_histogram_means_what_the_published_code_means_unless_it_says_otherwise() -> None:
+    parameters = read_published(histogram())
+    assert isinstance(parameters, HistogramParameters)
+    assert parameters.published_interpolation
+    # What the published code would load of our file.
+    written = np.load(io.BytesIO(write_published(parameters).content))
+    np.testing.assert_array_equal(written, np.load(io.BytesIO(histogram())))
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 1200), st.integers(0, 255)), min_size=1, max_size=6))
+def test_a_damaged_histogram_is_read_or_refused(damage: list[tuple[int, int]]) -> None:
+    content = bytearray(histogram())
+    for position, value in damage:
+        content[position % len(content)] = value
+    with suppress(NoiseModelInvalidError):
+        HistogramNoiseModel.from_parameters(read_published(bytes(content)).plain())
 
 
 def test_an_array_of_impossible_shape_is_refused() -> None:

@@ -13,7 +13,9 @@ _FLOAT = np.dtype("<f4")
 
 
 def pack(probabilities: NDArray[np.floating] | Sequence[Sequence[float]]) -> str:
-    content = np.ascontiguousarray(probabilities, dtype=_FLOAT).tobytes()
+    with np.errstate(over="ignore"):
+        # What is too large becomes infinite, and that is no probability either.
+        content = np.ascontiguousarray(probabilities, dtype=_FLOAT).tobytes()
     return base64.b64encode(zlib.compress(content)).decode()
 
 
