@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from models_store.contracts.jobs import EvaluateSpec, ResultsOfJob
+from models_store.contracts.evaluation import EvaluateSpec, ResultsOfJob
 from models_store.contracts.states import ImageRole, Output
 from models_store.errors import InvalidRequestError, JobFailedError
 from models_store.image_files.header import ImageHeader

@@ -3,15 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from models_store.contracts.jobs import (
-    BootstrapNoiseModelSpec,
-    DenoiseSpec,
-    MadeByJob,
-    PredictSpec,
-    Reference,
-    TrainSpec,
-)
+from models_store.contracts.jobs import BootstrapNoiseModelSpec, DenoiseSpec, PredictSpec, TrainSpec
 from models_store.contracts.plans import PlanStep, StageName
+from models_store.contracts.spec_parts import MadeByJob, Reference
 from models_store.contracts.states import Method, NoiseModelKind, NoiseModelOrigin, Reuse
 from models_store.prediction_plan import Extent, Plan, PlannedStage, plan_prediction
 

@@ -6,20 +6,19 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from models_store.calibration_images import require_calibration
+from models_store.contracts.evaluation import EvaluateSpec
 from models_store.contracts.jobs import (
     BootstrapNoiseModelSpec,
     CheckNoiseModelSpec,
     DenoiseSpec,
-    EvaluateSpec,
     FitNoiseModelSpec,
     JobSpec,
-    MadeByJob,
     PredictSpec,
-    Reference,
     TrainSpec,
     dependencies,
     images_read,
 )
+from models_store.contracts.spec_parts import MadeByJob, Reference
 from models_store.contracts.states import ImageRole, Method, NoiseModelKind, NoiseModelOrigin
 from models_store.errors import InvalidRequestError
 from models_store.evaluations import require_comparable

@@ -13,7 +13,8 @@ from datetime import timedelta
 
 import torch
 
-from models_store.contracts.jobs import AssembleSpec, MadeByJob, PredictSpec
+from models_store.contracts.jobs import AssembleSpec, PredictSpec
+from models_store.contracts.spec_parts import MadeByJob
 from models_store.contracts.outcomes import MadeBlob, MadePlanes, Outcome
 from models_store.contracts.states import Output, OutputDtype
 from models_store.image_files.planes import open_planes

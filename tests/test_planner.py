@@ -10,13 +10,12 @@ from models_store.contracts.jobs import (
     BootstrapNoiseModelSpec,
     ChooseEstimateSpec,
     DenoiseSpec,
-    MadeByJob,
     PredictPartSpec,
     PredictSpec,
-    TrainingBudget,
     TrainSpec,
     dependencies,
 )
+from models_store.contracts.spec_parts import MadeByJob, TrainingBudget
 from models_store.contracts.states import (
     Method,
     NoiseModelKind,

@@ -4,162 +4,37 @@ Users post a `JobSpec`. A prediction of many planes is divided into stages of fu
 planner makes.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import chain
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from models_store.contracts.numbers import JSON_NUMBER, LARGEST_EXACT_INTEGER
+from models_store.contracts.evaluation import EvaluateSpec, UploadedResults
+from models_store.contracts.spec_parts import (
+    GroundTruthIds,
+    Id,
+    ImageIds,
+    MadeByJob,
+    Outputs,
+    PostedSpec,
+    Reference,
+    Seed,
+    Spec,
+    TrainingSpec,
+    require_kind,
+)
 from models_store.contracts.states import (
     Method,
     NoiseModelKind,
     Output,
     OutputDtype,
-    Preset,
     Queue,
     Reuse,
 )
 
-MAX_IMAGES_PER_JOB = 1000
-MAX_URL_CHARACTERS = 2000
-# structN2V hides up to five neighbours; much more, and nothing near is left to predict from.
-MAX_MASK_PX = 8
 
-Item = TypeVar("Item")
-
-
-def _each_once(items: Sequence[Item]) -> Sequence[Item]:
-    if len(set(items)) != len(items):
-        raise ValueError("each may be named only once")
-    return items
-
-
-Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
-ImageIds = Annotated[
-    list[Id],
-    Field(
-        min_length=1,
-        max_length=MAX_IMAGES_PER_JOB,
-        description="Ids of uploaded images.",
-        json_schema_extra={"uniqueItems": True},
-    ),
-    AfterValidator(_each_once),
-]
-GroundTruthIds = Annotated[
-    list[Id],
-    Field(
-        min_length=1,
-        max_length=MAX_IMAGES_PER_JOB,
-        description="Ids of clean images (role `ground_truth`): the first belongs to the first image, and so "
-        "on. One of a single plane belongs to every plane of its image; one may be named for several images.",
-    ),
-]
-Seed = Annotated[
-    int,
-    Field(ge=0, le=LARGEST_EXACT_INTEGER, description="Same seed, same device: same result."),
-    JSON_NUMBER,
-]
-
-
-Outputs = Annotated[
-    tuple[Output, ...],
-    Field(
-        min_length=1,
-        max_length=len(Output),
-        description="Which files are made of each image.",
-        json_schema_extra={"uniqueItems": True},
-    ),
-    AfterValidator(_each_once),
-]
-
-
-def _require_kind(schema: dict[str, Any]) -> None:
-    """Say that `kind` is required: its default is for those who make specs by their class."""
-    if "kind" in schema["properties"]:
-        schema["required"] = ["kind", *schema.get("required", [])]
-
-
-def _require_what_the_method_needs(schema: dict[str, Any]) -> None:
-    _require_kind(schema)
-    schema["allOf"] = [
-        {
-            "if": {"properties": {"method": {"const": method}}, "required": ["method"]},
-            "then": {"properties": {field: {"not": {"type": "null"}}}, "required": [field]},
-            "else": {"properties": {field: {"type": "null"}}},
-        }
-        for method, field in [(Method.PN2V, "noise_model"), (Method.CARE, "ground_truth_ids")]
-    ]
-    schema["allOf"].append(
-        {
-            "if": {"properties": {"method": {"const": Method.CARE}}, "required": ["method"]},
-            "then": {"properties": {"structured_mask": {"type": "null"}}},
-        }
-    )
-
-
-class _Spec(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=_require_kind)
-
-
-class MadeByJob(_Spec):
-    """Stands for the network or noise model that another job makes; this job waits for it."""
-
-    job: Id
-
-
-Reference = Id | MadeByJob
-
-
-class TrainingBudget(_Spec):
-    """Departures from the preset, for those who know why."""
-
-    steps: Annotated[int, Field(ge=1, le=100_000), JSON_NUMBER] | None = None
-    features: Annotated[int, Field(ge=4, le=128, multiple_of=4), JSON_NUMBER] | None = None
-    samples: Annotated[int, Field(ge=8, le=2000), JSON_NUMBER] | None = None
-
-
-class StructuredMask(_Spec):
-    """How many neighbours on each side of a masked pixel are hidden too, along either axis (structN2V)."""
-
-    y_px: Annotated[int, Field(ge=0, le=MAX_MASK_PX), JSON_NUMBER] = 0
-    x_px: Annotated[int, Field(ge=0, le=MAX_MASK_PX), JSON_NUMBER] = 0
-
-
-class _TrainingSpec(_Spec):
-    preset: Preset = Preset.FAST
-    budget: TrainingBudget = TrainingBudget()
-    structured_mask: StructuredMask | None = Field(
-        default=None,
-        description=(
-            "For noise that correlates between neighbouring pixels: how many of them on each side a network "
-            "must not see."
-        ),
-    )
-
-    @property
-    def recipe(self) -> str:
-        """Preset and departures from it: networks of one recipe can stand in for each other."""
-        departures = self.budget.model_dump(exclude_none=True).items()
-        words = [self.preset, *(f"{name}={value}" for name, value in departures)]
-        mask = self.structured_mask
-        if mask is not None and mask != StructuredMask():
-            words.append(f"mask={mask.y_px}x{mask.x_px}")
-        return " ".join(words)
-
-
-class _PostedSpec(_Spec):
-    webhook_url: str | None = Field(
-        default=None,
-        pattern=r"^https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?([/?#][!-\[\]-~]*)?$",
-        max_length=MAX_URL_CHARACTERS,
-        # It may hold a secret, so the job's document does not show it.
-        exclude=True,
-        description="Told by a signed POST when the job has ended.",
-    )
-
-
-class DenoiseSpec(_TrainingSpec, _PostedSpec):
+class DenoiseSpec(TrainingSpec, PostedSpec):
     """Denoised images from noisy ones, and nothing else: the whole path."""
 
     kind: Literal["denoise"] = "denoise"
@@ -182,7 +57,25 @@ class DenoiseSpec(_TrainingSpec, _PostedSpec):
     seed: Seed = 0
 
 
-class TrainSpec(_TrainingSpec, _PostedSpec):
+def _require_what_the_method_needs(schema: dict[str, Any]) -> None:
+    require_kind(schema)
+    schema["allOf"] = [
+        {
+            "if": {"properties": {"method": {"const": method}}, "required": ["method"]},
+            "then": {"properties": {field: {"not": {"type": "null"}}}, "required": [field]},
+            "else": {"properties": {field: {"type": "null"}}},
+        }
+        for method, field in [(Method.PN2V, "noise_model"), (Method.CARE, "ground_truth_ids")]
+    ]
+    schema["allOf"].append(
+        {
+            "if": {"properties": {"method": {"const": Method.CARE}}, "required": ["method"]},
+            "then": {"properties": {"structured_mask": {"type": "null"}}},
+        }
+    )
+
+
+class TrainSpec(TrainingSpec, PostedSpec):
     """A network for these images: N2V, PN2V with a noise model, or CARE with ground truth."""
 
     model_config = ConfigDict(json_schema_extra=_require_what_the_method_needs)
@@ -196,7 +89,7 @@ class TrainSpec(_TrainingSpec, _PostedSpec):
     seed: Seed = 0
 
 
-class BootstrapNoiseModelSpec(_PostedSpec):
+class BootstrapNoiseModelSpec(PostedSpec):
     """A noise model from noisy images and a network that gives the pseudo ground truth."""
 
     kind: Literal["bootstrap_noise_model"] = "bootstrap_noise_model"
@@ -206,34 +99,7 @@ class BootstrapNoiseModelSpec(_PostedSpec):
     seed: Seed = 0
 
 
-class ResultsOfJob(MadeByJob):
-    """What a job has made, or will make, of each of its images."""
-
-    output: Literal[Output.DENOISED, Output.PRIOR_MEAN, Output.MMSE] = Output.DENOISED
-
-
-class UploadedResults(_Spec):
-    """Images as they were uploaded: noisy ones, or what something else made of them."""
-
-    image_ids: Annotated[list[Id], Field(min_length=1, max_length=MAX_IMAGES_PER_JOB)]
-
-
-class Candidate(_Spec):
-    """Results of one method; several runs of it show how much they differ."""
-
-    name: str = Field(pattern=r"^[^\x00-\x1f|]{1,100}$", description="What its row of the table is called.")
-    runs: Annotated[tuple[ResultsOfJob | UploadedResults, ...], Field(min_length=1, max_length=20)]
-
-
-class EvaluateSpec(_PostedSpec):
-    """Scores of results against ground truth, side by side; each run has an image for each one of it."""
-
-    kind: Literal["evaluate"] = "evaluate"
-    ground_truth_ids: GroundTruthIds
-    candidates: Annotated[tuple[Candidate, ...], Field(min_length=1, max_length=20)]
-
-
-class FitNoiseModelSpec(_PostedSpec):
+class FitNoiseModelSpec(PostedSpec):
     """A noise model from calibrations: frames of static scenes, whose mean stands in for the signal.
 
     The images have the role `calibration`. Each stack is a scene; images of a single plane are together the
@@ -251,7 +117,7 @@ class FitNoiseModelSpec(_PostedSpec):
     seed: Seed = 0
 
 
-class CheckNoiseModelSpec(_PostedSpec):
+class CheckNoiseModelSpec(PostedSpec):
     """Does a noise model describe these images? Nothing is changed by it.
 
     Images of the role `calibration` are their own signal, as in `fit_noise_model`; others need a network.
@@ -265,7 +131,7 @@ class CheckNoiseModelSpec(_PostedSpec):
     )
 
 
-class _WithNetworks(_Spec):
+class _WithNetworks(Spec):
     image_ids: ImageIds
     network: Reference
     noise_model: Reference | None = None
@@ -274,7 +140,7 @@ class _WithNetworks(_Spec):
     )
 
 
-class PredictSpec(_WithNetworks, _PostedSpec):
+class PredictSpec(_WithNetworks, PostedSpec):
     """Denoised images from a trained network."""
 
     kind: Literal["predict"] = "predict"
@@ -304,7 +170,7 @@ class PredictPartSpec(_WithNetworks):
     choice: MadeByJob
 
 
-class AssembleSpec(_Spec):
+class AssembleSpec(Spec):
     """The files of a divided prediction, from its parts in their order."""
 
     kind: Literal["assemble"] = "assemble"

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from models_store.contracts.jobs import EvaluateSpec, ResultsOfJob, UploadedResults
+from models_store.contracts.evaluation import EvaluateSpec, ResultsOfJob, UploadedResults
 from models_store.contracts.outcomes import MadeArtifact, Outcome
 from models_store.evaluations import find_results
 from models_store.image_files.planes import PlaneReader, open_planes

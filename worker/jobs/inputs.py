@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
-from models_store.contracts.jobs import MadeByJob, Reference, StructuredMask, TrainingBudget
+from models_store.contracts.spec_parts import MadeByJob, Reference, StructuredMask, TrainingBudget
 from models_store.contracts.states import Preset as PresetName
 from models_store.errors import JobFailedError
 from models_store.image_files.planes import PlaneReader, open_planes

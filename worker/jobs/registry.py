@@ -5,12 +5,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from models_store.contracts.evaluation import EvaluateSpec
 from models_store.contracts.jobs import (
     AssembleSpec,
     BootstrapNoiseModelSpec,
     CheckNoiseModelSpec,
     ChooseEstimateSpec,
-    EvaluateSpec,
     FitNoiseModelSpec,
     PredictPartSpec,
     PredictSpec,
