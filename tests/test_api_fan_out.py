@@ -26,7 +26,7 @@ PART_PIXELS = 10 * HEIGHT_PX * WIDTH_PX
 SWEEP_PATIENCE_S = 60.0
 OFTEN = {"sweep_interval_s": "0.5"}
 STACK: Document = {"photometric": "minisblack", "metadata": {"axes": "ZYX"}}
-OUTPUTS = ["denoised", "prior_mean", "posterior_std"]
+OUTPUTS = ["denoised", "prior_mean", "mmse", "posterior_std"]
 
 
 @pytest.fixture(scope="module")
@@ -183,6 +183,10 @@ def test_a_posted_prediction_is_divided_too(
     assert denoised.dtype == np.uint16
     assert set(_claims(api, job).values()) == {1}
     assert len(_claims(api, job)) == 6
+    candidates = [{"name": "N2V", "runs": [{"job": job["id"]}]}]
+    truth_id = upload(api, stack_tiff, role="ground_truth")
+    scored = run(api, kind="evaluate", ground_truth_ids=[truth_id], candidates=candidates)
+    assert scored["result"]["values"]["scores"][0]["planes"] == PLANES
     _wait_until_no_planes_are_kept(server, _claims(api, job))
 
 
