@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from worker.engine.noise.correlation import HARMFUL
 from worker.engine.noise.pairs import PairCounts
 from worker.engine.noise.scene import SceneAverage, average_scene
-from worker.engine.noise.scene_trend import SceneTrend
+from worker.engine.noise.scene_trend import SceneTrend, slopes_yx
 
 MAX_BRIGHTNESS_CHANGE = 0.02
 MAX_DRIFT_PX = 0.25
@@ -29,8 +29,9 @@ LEAST_FRAMES = 5
 class CalibrationCheck:
     """What was found in the frames of a scene; `warnings` say what is wrong and what would be right.
 
-    Of the variance, two shares may be no noise: `flicker`, what frames make that brighten and dim, and
-    `excess_correlation`, what consecutive frames have in common otherwise. Both are 0 for a static scene.
+    Of the variance, three shares may be no noise: `flicker`, what frames make that brighten and dim;
+    `motion`, what a scene makes that moves; `excess_correlation`, what consecutive frames have in common
+    otherwise. All are 0 for a static scene.
     `neighbour_correlation` of the noise of pixels that touch along y and along x. `saturated` and `clipped`:
     shares of the pixels at the detector's upper and lower end. The signals span `signal_min_adu` ..
     `signal_max_adu`.
@@ -40,6 +41,7 @@ class CalibrationCheck:
     trend: SceneTrend
     excess_correlation: float
     flicker: float
+    motion: float
     neighbour_correlation: tuple[float, float]
     saturated: float
     clipped: float
@@ -51,7 +53,7 @@ class CalibrationCheck:
         """Why no noise model can come of it, if so."""
         if self.saturated > UNUSABLE_SATURATED:
             return f"{self.saturated:.0%} of the pixels are saturated: use less light or exposure"
-        change = max(self.excess_correlation, 0.0) + self.flicker
+        change = self.flicker + self.motion + max(self.excess_correlation, 0.0)
         if change > UNUSABLE_CHANGE:
             reasons = "; ".join(self._changes())
             return f"{change:.0%} of the variance is no noise, for the scene is not static: {reasons}"
@@ -93,6 +95,8 @@ class CalibrationCheck:
                 f"frames brighten and dim, which makes {self.flicker:.1%} of the variance: let the lamp "
                 "settle"
             )
+        if self.motion > MAX_CHANGE:
+            found.append(f"frames lie at different places, which makes {self.motion:.1%} of the variance")
         if self.excess_correlation > MAX_CHANGE:
             found.append(
                 f"consecutive frames have {self.excess_correlation:.1%} of the variance in common: the scene "
@@ -123,18 +127,19 @@ class Residuals:
         mean_adu = scene.mean_yx[scene.usable_yx]
         low, high = np.percentile(mean_adu, (0.5, 99.5)) if mean_adu.size else (0.0, 0.0)
         self._signal_min_adu, self._signal_max_adu = float(low), float(high)
-        light_yx = np.where(scene.usable_yx, scene.mean_yx - low, 0.0)
-        self._light_yx = light_yx / max(float(np.linalg.norm(light_yx)), 1e-30)
-        self._before_yx = np.zeros_like(light_yx)
-        self._of_light = self._energy = self._consecutive = 0.0
+        self._modes = _orthonormal([np.where(scene.usable_yx, scene.mean_yx - low, 0.0), *slopes_yx(scene)])
+        self._before_yx = np.zeros(scene.mean_yx.shape)
+        self._of_modes = np.zeros(len(self._modes))
+        self._energy = self._consecutive = 0.0
         self._neighbours = np.zeros(2)
 
     def add(self, frame: NDArray[Any]) -> None:
-        """Take in the next frame, first without its mean, then also without what is more or less light."""
+        """Take in the next frame: without its mean, and then without what light and movement change."""
         residual_yx = np.where(self._scene.usable_yx, frame - self._scene.mean_yx, 0.0)
-        brightness = float((self._light_yx * residual_yx).sum())
-        residual_yx -= brightness * self._light_yx
-        self._of_light += brightness**2
+        for number, mode_yx in enumerate(self._modes):
+            share = float((mode_yx * residual_yx).sum())
+            residual_yx -= share * mode_yx
+            self._of_modes[number] += share**2
         self._energy += float((residual_yx**2).sum())
         self._consecutive += float((self._before_yx * residual_yx).sum())
         along_y = (residual_yx[1:] * residual_yx[:-1]).sum()
@@ -146,7 +151,8 @@ class Residuals:
         """Judge what was added, which should be all frames of the scene."""
         frames = self._scene.frames
         energy = max(self._energy, 1e-30)
-        total = max(self._energy + self._of_light, 1e-30)
+        total = max(self._energy + float(self._of_modes.sum()), 1e-30)
+        brightness, *movements = self._of_modes / total
         # Their common mean alone makes consecutive residuals correlate by -1 / (m - 1).
         common = self._consecutive * frames / (frames - 1) + energy / (frames - 1)
         along_y, along_x = self._neighbours / energy
@@ -154,10 +160,22 @@ class Residuals:
             frames=frames,
             trend=SceneTrend.of(self._scene),
             excess_correlation=common / total,
-            flicker=self._of_light / total,
+            flicker=float(brightness),
+            motion=float(sum(movements)),
             neighbour_correlation=(float(along_y), float(along_x)),
             saturated=self._scene.saturated,
             clipped=self._scene.clipped,
             signal_min_adu=self._signal_min_adu,
             signal_max_adu=self._signal_max_adu,
         )
+
+
+def _orthonormal(images: Sequence[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
+    """Make images perpendicular to those before them, and of unit length (Gram and Schmidt)."""
+    made: list[NDArray[np.float64]] = []
+    for image_yx in images:
+        rest_yx = image_yx
+        for mode_yx in made:
+            rest_yx = rest_yx - float((mode_yx * rest_yx).sum()) * mode_yx
+        made.append(rest_yx / max(float(np.linalg.norm(rest_yx)), 1e-30))
+    return made
