@@ -15,7 +15,7 @@ from rich.console import Console
 
 from app.progress import STAGE_TITLES, show_job, stage_bars
 from models_store.contracts.spec_parts import TrainingBudget
-from models_store.contracts.states import Preset
+from models_store.contracts.states import NoiseModelKind, Preset
 from tests.server_process import ServerProcess
 from tests.test_api_jobs import TINY, Document, ended, post, run, upload, wait_until
 from worker.jobs.inputs import preset_with
@@ -152,14 +152,16 @@ def test_a_divided_prediction_gives_the_same_files_as_an_undivided_one(
 
 
 def test_a_job_gives_what_the_command_gives(api: httpx.Client, stack_tiff: Path, tmp_path: Path) -> None:
+    """With a histogram: the job stores it, counts it again for all parts, and divides the planes."""
+    kind = NoiseModelKind.HISTOGRAM
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     preset = preset_with(Preset.FAST, TrainingBudget(**TINY))
-    denoise_file(
-        stack_tiff, tmp_path / "here.tif", DenoiseOptions(preset, torch.device("cpu")), lambda *_: None
-    )
+    options = DenoiseOptions(preset, torch.device("cpu"), noise_model_kind=kind)
+    denoise_file(stack_tiff, tmp_path / "here.tif", options, lambda *_: None)
     torch.set_num_threads(threads)
-    job = run(api, kind="denoise", image_ids=[upload(api, stack_tiff)], budget=TINY, outputs=["denoised"])
+    spec = {"image_ids": [upload(api, stack_tiff)], "budget": TINY, "outputs": ["denoised"]}
+    job = run(api, kind="denoise", noise_model_kind=kind, **spec)
     content = api.get(job["result"]["artifacts"][0]["href"]).content
     np.testing.assert_array_equal(
         tifffile.imread(io.BytesIO(content)), tifffile.imread(tmp_path / "here.tif")
