@@ -9,12 +9,17 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from app.client import Client, Document
+from app.calibration_commands import calibration_commands
+from app.client import DEFAULT_SERVER, Client, Document
+from app.evaluate_command import evaluate_command
 from app.garbage import spare_what_stays
 from app.key_commands import keys, require_keys
+from app.network_commands import network_commands
 from app.progress import show_job, stage_bars
+from app.reproduce_commands import reproduce_commands
+from app.training_options import StructuredMaskOption
 from app.worker_commands import worker_commands
-from models_store.contracts.states import OutputDtype, Preset, Reuse
+from models_store.contracts.states import NoiseModelKind, OutputDtype, Preset, Reuse
 from models_store.errors import ClearScopeError, InvalidRequestError
 from models_store.settings import Settings
 from models_store.telemetry.logs import set_up_logging
@@ -30,14 +35,18 @@ cli = typer.Typer(
 )
 
 cli.add_typer(keys)
+cli.add_typer(calibration_commands)
+cli.add_typer(evaluate_command)
+cli.add_typer(network_commands)
 cli.add_typer(worker_commands)
+cli.add_typer(reproduce_commands)
 
 # So long may a request that is under way keep a stopped server alive.
 GRACEFUL_SHUTDOWN_S = 5
 KEEP_ALIVE_S = 75
-DEFAULT_SERVER = "http://127.0.0.1:8000"
 
 PresetOption = Annotated[Preset, typer.Option(help="Training budget.")]
+NoiseModelKindOption = Annotated[NoiseModelKind, typer.Option(help="What is bootstrapped.")]
 SeedOption = Annotated[int, typer.Option(min=0, help="The same seed gives the same result.")]
 
 
@@ -106,7 +115,14 @@ def submit(
     microscope: Annotated[str | None, typer.Option(help="Whose images these are; made if new.")] = None,
     profile: Annotated[str | None, typer.Option(help="Acquisition profile of the microscope.")] = None,
     preset: PresetOption = Preset.FAST,
-    reuse: Annotated[Reuse, typer.Option(help="What the server may reuse of this microscope.")] = Reuse.NONE,
+    reuse: Annotated[
+        Reuse, typer.Option(help="What the server may reuse of this microscope.")
+    ] = Reuse.CALIBRATION,
+    noise_model_kind: Annotated[
+        NoiseModelKind | None,
+        typer.Option(help="What is bootstrapped or reused; left out: what is active, or a gmm."),
+    ] = None,
+    structured_mask: StructuredMaskOption = (0, 0),
     dtype: Annotated[OutputDtype, typer.Option(help="Pixel type of the result.")] = OutputDtype.FLOAT32,
     seed: SeedOption = 0,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the result and download it.")] = False,
@@ -123,6 +139,8 @@ def submit(
             "image_ids": [image["id"] for image in uploaded],
             "preset": preset,
             "reuse": reuse,
+            "noise_model_kind": noise_model_kind,
+            "structured_mask": dict(zip(("y_px", "x_px"), structured_mask, strict=True)),
             "output_dtype": dtype,
             "seed": seed,
         }
@@ -138,6 +156,8 @@ def _await_result(client: Client, job: Document, output: Path, console: Console)
     if job["state"] != "succeeded":
         reason = job["error"]["detail"] if job["error"] else "nobody waits for it any more"
         raise InvalidRequestError(f"job {job['id']} {job['state']}: {reason}")
+    for warning in job["result"]["values"].get("warnings", []):
+        console.print(f"[yellow]warning[/] {escape(warning)}", highlight=False, soft_wrap=True)
     output.mkdir(parents=True, exist_ok=True)
     for artifact in job["result"]["artifacts"]:
         client.download(artifact["href"], output / artifact["name"])
@@ -152,9 +172,13 @@ def denoise(
     target: Annotated[Path, typer.Argument(dir_okay=False, help="Where the denoised image is written.")],
     preset: PresetOption = Preset.FAST,
     noise_model: Annotated[
-        Path | None, typer.Option(help="Use this .npz instead of a bootstrapped one.")
+        Path | None, typer.Option(help="Use this .npz or .npy instead of a bootstrapped one.")
     ] = None,
-    save_noise_model: Annotated[Path | None, typer.Option(help="Write the noise model, as .npz.")] = None,
+    noise_model_kind: NoiseModelKindOption = NoiseModelKind.GMM,
+    save_noise_model: Annotated[
+        Path | None, typer.Option(help="Write the noise model: a mixture as .npz, a histogram as .npy.")
+    ] = None,
+    structured_mask: StructuredMaskOption = (0, 0),
     report: Annotated[
         Path | None, typer.Option(file_okay=False, help="Folder for a picture and a record.")
     ] = None,
@@ -172,10 +196,12 @@ def denoise(
                 source,
                 target,
                 preset=preset,
+                structured_mask=structured_mask,
                 device=device,
                 seed=seed,
                 dtype=dtype,
                 noise_model=noise_model,
+                noise_model_kind=noise_model_kind,
                 save_noise_model=save_noise_model,
                 report_folder=report,
                 on_progress=show,

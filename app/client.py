@@ -11,6 +11,7 @@ import httpx
 
 from models_store.errors import ClearScopeError
 
+DEFAULT_SERVER = "http://127.0.0.1:8000"
 UPLOAD_CHUNK_BYTES = 1024**2
 ENDED = {"succeeded", "failed", "cancelled"}
 
@@ -69,9 +70,11 @@ class Client:
                 raise
         return self._call("POST", "/v1/microscopes", json={"name": name})
 
-    def upload(self, path: Path, *, microscope: str | None = None, profile: str | None = None) -> Document:
+    def upload(
+        self, path: Path, *, microscope: str | None = None, profile: str | None = None, role: str = "data"
+    ) -> Document:
         """Upload a file, streamed."""
-        query = {"filename": path.name, "microscope": microscope, "profile": profile}
+        query = {"filename": path.name, "microscope": microscope, "profile": profile, "role": role}
         present = {key: value for key, value in query.items() if value is not None}
         headers = {"Content-Length": str(path.stat().st_size)}
         return self._call("POST", "/v1/images", params=present, content=_chunks(path), headers=headers)

@@ -6,9 +6,17 @@ from typing import Any, Self
 from pydantic import BaseModel
 
 from app.stage_documents import StageDocument, stage_documents, weighted_progress
-from models_store.contracts.noise_models import NoiseModelParameters
+from models_store.contracts.noise_models import NoiseModelOutline, noise_model_outline
 from models_store.contracts.plans import PlanStep
-from models_store.contracts.states import ImageRole, JobState, Method, NoiseModelOrigin, Preset
+from models_store.contracts.states import (
+    ImageRole,
+    JobState,
+    Method,
+    NoiseModelKind,
+    NoiseModelOrigin,
+    Output,
+    Preset,
+)
 from models_store.image_files.header import ImageHeader
 from models_store.tables import Artifact, Image, Job, JobEvent, Microscope, Network, NoiseModel, Profile
 
@@ -89,12 +97,12 @@ class ImageDocument(BaseModel):
 class NoiseModelDocument(BaseModel):
     id: str
     version: int
-    kind: str
+    kind: NoiseModelKind
     origin: NoiseModelOrigin
     belongs_to: Origin | None
     signal_min_adu: float
     signal_max_adu: float
-    parameters: NoiseModelParameters
+    parameters: NoiseModelOutline
     fit_quality: dict[str, Any]
     job_id: str | None
     created_at: datetime
@@ -104,12 +112,12 @@ class NoiseModelDocument(BaseModel):
         return cls(
             id=row.id,
             version=row.version,
-            kind=row.kind,
+            kind=NoiseModelKind(row.kind),
             origin=row.origin,
             belongs_to=Origin.of(row.profile),
             signal_min_adu=row.signal_min_adu,
             signal_max_adu=row.signal_max_adu,
-            parameters=NoiseModelParameters.model_validate(row.parameters),
+            parameters=noise_model_outline.validate_python(row.parameters),
             fit_quality=row.fit_quality,
             job_id=row.job_id,
             created_at=row.created_at,
@@ -152,6 +160,8 @@ class ArtifactDocument(BaseModel):
     id: str
     name: str
     media_type: str
+    image_id: str | None
+    output: Output | None
     sha256: str
     size: int
     href: str
@@ -162,6 +172,8 @@ class ArtifactDocument(BaseModel):
             id=row.id,
             name=row.name,
             media_type=row.media_type,
+            image_id=row.image_id,
+            output=row.output,
             sha256=row.sha256,
             size=row.size_bytes,
             href=f"/v1/artifacts/{row.id}/content",

@@ -9,9 +9,11 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 STAGE_TITLES = {
     "n2v": "N2V network",
+    "care": "CARE network",
     "noise_model": "Noise model",
     "pn2v": "PN2V network",
     "predict": "Prediction",
+    "evaluate": "Scores",
 }
 
 ShowStage = Callable[[str, float, str], None]

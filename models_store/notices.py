@@ -66,9 +66,10 @@ def broker_settings(settings: Settings) -> dict[str, Any]:
         # A worker that dies between taking a notice and claiming its job gives the notice back. From then on
         # the lease says who owns the job, and the sweeper finds it again long before the broker does.
         "task_acks_late": True,
-        # A busy worker reserves nothing that an idle one could take. The prefetch count alone would let it
-        # take one more after its connection to Redis broke; `disable_prefetch` counts what it really has.
-        "worker_prefetch_multiplier": 1,
+        # A busy worker reserves nothing that an idle one could take: `disable_prefetch` counts what it has
+        # taken. A prefetch count (0: none) counts what is not acknowledged instead, and so stops a worker for
+        # good that could not acknowledge because Redis was away.
+        "worker_prefetch_multiplier": 0,
         "worker_disable_prefetch": True,
         # Redis delivers again what is not acknowledged within the visibility timeout, whatever its worker
         # does. So a long job is announced once more; the claim finds it running, and nothing happens.

@@ -3,16 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from models_store.contracts.jobs import (
-    BootstrapNoiseModelSpec,
-    DenoiseSpec,
-    MadeByJob,
-    PredictSpec,
-    Reference,
-    TrainSpec,
-)
+from models_store.contracts.jobs import BootstrapNoiseModelSpec, DenoiseSpec, PredictSpec, TrainSpec
 from models_store.contracts.plans import PlanStep, StageName
-from models_store.contracts.states import Method, Reuse
+from models_store.contracts.spec_parts import MadeByJob, Reference
+from models_store.contracts.states import Method, NoiseModelKind, NoiseModelOrigin, Reuse
 from models_store.prediction_plan import Extent, Plan, PlannedStage, plan_prediction
 
 
@@ -24,11 +18,16 @@ class Registry:
     """How the profile is called in messages; None: the images have none."""
     noise_model_id: str | None = None
     """The active one."""
+    noise_model_kind: NoiseModelKind | None = None
+    noise_model_origin: NoiseModelOrigin = NoiseModelOrigin.BOOTSTRAP
     n2v_network_id: str | None = None
     pn2v_network_id: str | None = None
     pn2v_noise_model_id: str | None = None
     """The noise model that the PN2V network was trained with."""
 
+
+PUT_THERE = {NoiseModelOrigin.CALIBRATION: "calibrated", NoiseModelOrigin.IMPORT: "imported"}
+"""Noise models that somebody made for a microscope on purpose: jobs take them unless they say otherwise."""
 
 WEIGHTS: dict[StageName, float] = {"n2v": 0.45, "noise_model": 0.05, "pn2v": 0.4, "predict": 0.1}
 
@@ -45,7 +44,7 @@ def plan_denoise(
 def _plan_reuse(
     spec: DenoiseSpec, registry: Registry, network_id: str, extent: Extent, new_job_id: Callable[[], str]
 ) -> Plan:
-    noise_model_id = registry.noise_model_id or registry.pn2v_noise_model_id
+    noise_model_id = _reusable(spec, registry) or registry.pn2v_noise_model_id
     why = f"the newest PN2V network of {registry.profile} with the recipe {spec.recipe}"
     predict = _predict(spec, network_id, noise_model_id, compare_with=registry.n2v_network_id)
     prediction = plan_prediction(predict, extent, new_job_id, weight=WEIGHTS["predict"])
@@ -61,7 +60,11 @@ def _plan_reuse(
             PlanStep(
                 stage="noise_model",
                 action="reuse",
-                why=f"the active noise model of {registry.profile}",
+                why=(
+                    f"the active noise model of {registry.profile}"
+                    if noise_model_id == registry.noise_model_id
+                    else "the network was trained with it"
+                ),
                 id=noise_model_id,
             ),
             PlanStep(stage="pn2v", action="reuse", why=why, id=network_id),
@@ -75,7 +78,7 @@ def _plan_training(
 ) -> Plan:
     stages: list[PlannedStage] = []
     n2v: Reference
-    if spec.reuse is not Reuse.NONE and registry.n2v_network_id is not None:
+    if spec.reuse in {Reuse.NOISE_MODEL, Reuse.NETWORK} and registry.n2v_network_id is not None:
         n2v = registry.n2v_network_id
         why = f"the newest N2V network of {registry.profile} with the recipe {spec.recipe}"
         n2v_step = PlanStep(stage="n2v", action="reuse", why=why, id=n2v)
@@ -91,7 +94,12 @@ def _plan_training(
         noise_model, why = known
         noise_model_step = PlanStep(stage="noise_model", action="reuse", why=why, id=noise_model)
     else:
-        fit = BootstrapNoiseModelSpec(image_ids=spec.image_ids, network=n2v, seed=spec.seed)
+        fit = BootstrapNoiseModelSpec(
+            image_ids=spec.image_ids,
+            network=n2v,
+            noise_model_kind=spec.noise_model_kind or NoiseModelKind.GMM,
+            seed=spec.seed,
+        )
         fit_stage = _stage("noise_model", fit, new_job_id)
         stages.append(fit_stage)
         noise_model = MadeByJob(job=fit_stage.job_id)
@@ -110,9 +118,19 @@ def _plan_training(
 def _known_noise_model(spec: DenoiseSpec, registry: Registry) -> tuple[str, str] | None:
     if spec.noise_model is not None:
         return spec.noise_model, "named in the job"
-    if spec.reuse is not Reuse.NONE and registry.noise_model_id is not None:
-        return registry.noise_model_id, f"the active noise model of {registry.profile}"
-    return None
+    reusable = _reusable(spec, registry)
+    if spec.reuse is Reuse.NONE or reusable is None:
+        return None
+    if spec.reuse is Reuse.CALIBRATION and registry.noise_model_origin not in PUT_THERE:
+        return None
+    made = PUT_THERE.get(registry.noise_model_origin, "active")
+    return reusable, f"the {made} noise model of {registry.profile}"
+
+
+def _reusable(spec: DenoiseSpec, registry: Registry) -> str | None:
+    """Give the active noise model, if it is of the kind that the job asks for."""
+    fits = spec.noise_model_kind in {None, registry.noise_model_kind}
+    return registry.noise_model_id if fits else None
 
 
 def _no_noise_model(spec: DenoiseSpec, registry: Registry) -> str:
@@ -120,6 +138,16 @@ def _no_noise_model(spec: DenoiseSpec, registry: Registry) -> str:
         return "bootstrapped from the images themselves: the job reuses nothing"
     if registry.profile is None:
         return "bootstrapped: the images belong to no microscope, so there is nothing to reuse"
+    if registry.noise_model_id is not None and _reusable(spec, registry) is not None:
+        return (
+            f"bootstrapped: nobody has calibrated {registry.profile}, and the job reuses no noise model that "
+            "was bootstrapped from other images"
+        )
+    if registry.noise_model_id is not None:
+        return (
+            f"bootstrapped: the active noise model of {registry.profile} is of kind "
+            f"{registry.noise_model_kind}, the job asks for {spec.noise_model_kind}"
+        )
     return f"bootstrapped: {registry.profile} has no noise model yet"
 
 
@@ -140,6 +168,7 @@ def _train(
         start=start,
         seed=spec.seed,
         budget=spec.budget,
+        structured_mask=spec.structured_mask,
     )
 
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from models_store.contracts.jobs import (
     AssembleSpec,
     ChooseEstimateSpec,
-    MadeByJob,
     PredictPartSpec,
     PredictSpec,
     StageSpec,
 )
 from models_store.contracts.plans import PlanStep, StageName
+from models_store.contracts.spec_parts import MadeByJob
 from models_store.plane_ranges import ImageExtent, PlaneRange, divide
 
 # Shares of a divided prediction's time.

@@ -1,151 +1,36 @@
-"""The `.npz` noise models of the published PN2V code, to and from parameters; nothing is unpickled."""
+"""Files of the published PN2V code, `.npz` and `.npy`, to and from noise models; nothing is unpickled."""
 
-import io
-import lzma
-import math
-import struct
-import tokenize
-import zipfile
-import zlib
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
+from models_store.contracts.noise_models import GmmParameters, HistogramParameters
+from models_store.contracts.states import NoiseModelKind
+from models_store.published_histograms import MAX_FILE_BYTES, read_histogram, write_histogram
+from models_store.published_mixtures import read_mixture, write_mixture
 
-from models_store.contracts.noise_models import MAX_COEFFICIENTS, MAX_COMPONENTS
-from models_store.errors import NoiseModelInvalidError
+__all__ = ["MAX_FILE_BYTES", "SUFFIXES", "PublishedFile", "read_published", "write_published"]
 
-MAX_FILE_BYTES = 1 << 20
-
-# What reading a broken archive has been seen to raise.
-BROKEN_ARCHIVE_ERRORS = (
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    struct.error,
-    EOFError,
-    OSError,
-    ValueError,
-    NotImplementedError,
-    RuntimeError,
-)
-
-# The published likelihood adds this density and extrapolates its polynomials; a file that says nothing else
-# means a model that behaves so.
-_PUBLISHED_OUTLIER_DENSITY_PER_ADU = 1e-10
-
-# Members of ours that the published code never looks at: a model that comes back is the one that went out.
-_OUTLIER_DENSITY = "outlier_density_per_adu"
-_EXTRAPOLATE = "extrapolate"
+SUFFIXES = {NoiseModelKind.GMM: ".npz", NoiseModelKind.HISTOGRAM: ".npy"}
+_NPY_MAGIC = b"\x93NUMPY"
 
 
-def read_published(content: bytes) -> dict[str, Any]:
-    """Noise model parameters from the bytes of an `.npz` file.
+@dataclass(frozen=True)
+class PublishedFile:
+    """The bytes of a file and what they are."""
 
-    Raises NoiseModelInvalidError for anything that is not one: no archive, an array missing, too large, of
-    a wrong shape or not finite.
-    """
-    if len(content) > MAX_FILE_BYTES:
-        raise NoiseModelInvalidError(
-            f"a noise model file has at most {MAX_FILE_BYTES} bytes, not {len(content)}"
-        )
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            arrays = {
-                info.filename.removesuffix(".npy"): _array(archive, info)
-                for info in archive.infolist()
-                if info.filename.removesuffix(".npy") in _MEMBERS
-            }
-    except BROKEN_ARCHIVE_ERRORS as error:
-        raise NoiseModelInvalidError(f"not an .npz archive that can be read: {error}") from error
-    weights = arrays.get("trained_weight")
-    if weights is None:
-        raise NoiseModelInvalidError("the file has no array 'trained_weight'")
-    parameters = {
-        "kind": "gmm",
-        "weights": weights.tolist(),
-        "signal_min_adu": _number(arrays, "min_signal"),
-        "signal_max_adu": _number(arrays, "max_signal"),
-        "variance_floor_adu2": _number(arrays, "min_sigma"),
-        "outlier_density_per_adu": _number(arrays, _OUTLIER_DENSITY, _PUBLISHED_OUTLIER_DENSITY_PER_ADU),
-        "extrapolate": bool(_number(arrays, _EXTRAPOLATE, 1.0)),
-    }
-    _validate(weights, parameters)
-    return parameters
+    content: bytes
+    suffix: str
+    media_type: str
 
 
-def write_published(parameters: Mapping[str, Any]) -> bytes:
-    """The `.npz` file of a Gaussian mixture noise model, readable by the published code."""
-    if parameters.get("kind") != "gmm":
-        raise NoiseModelInvalidError(
-            f"the published file holds Gaussian mixtures, no noise model of kind {parameters.get('kind')!r}"
-        )
-    buffer = io.BytesIO()
-    np.savez(
-        buffer,
-        trained_weight=np.asarray(parameters["weights"], dtype=np.float32),
-        min_signal=np.array([parameters["signal_min_adu"]], dtype=np.float32),
-        max_signal=np.array([parameters["signal_max_adu"]], dtype=np.float32),
-        min_sigma=np.array(parameters["variance_floor_adu2"], dtype=np.float64),
-        outlier_density_per_adu=np.array(parameters.get(_OUTLIER_DENSITY, 0.0), dtype=np.float64),
-        extrapolate=np.array(parameters.get(_EXTRAPOLATE, False), dtype=np.float64),
-    )
-    return buffer.getvalue()
+def read_published(content: bytes) -> GmmParameters | HistogramParameters:
+    """Read a file of either kind; NoiseModelInvalidError for anything else."""
+    if content.startswith(_NPY_MAGIC):
+        return read_histogram(content)
+    return read_mixture(content)
 
 
-_MEMBERS = {"trained_weight", "min_signal", "max_signal", "min_sigma", _OUTLIER_DENSITY, _EXTRAPOLATE}
-
-
-def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[np.float64]:
-    """One member as floats; nothing is allocated on the word of a header."""
-    if info.file_size > MAX_FILE_BYTES:
-        raise NoiseModelInvalidError(
-            f"{info.filename} claims {info.file_size} bytes, too many for a noise model"
-        )
-    with archive.open(info) as member:
-        stream = io.BytesIO(member.read(MAX_FILE_BYTES))
-    try:
-        version = np.lib.format.read_magic(stream)
-        read_header = (
-            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        )
-        shape, fortran_order, dtype = read_header(stream)
-    except (ValueError, tokenize.TokenError) as error:
-        raise NoiseModelInvalidError(f"{info.filename} is not a NumPy array: {error}") from error
-    values = stream.read()
-    if (
-        dtype.kind not in "fiub"
-        or min(shape, default=0) < 0
-        or math.prod(shape) * dtype.itemsize != len(values)
-    ):
-        raise NoiseModelInvalidError(f"{info.filename} is no complete array of numbers")
-    flat = np.frombuffer(values, dtype=dtype).astype(np.float64)
-    return flat.reshape(shape, order="F" if fortran_order else "C")
-
-
-def _number(arrays: Mapping[str, NDArray[np.float64]], name: str, default: float | None = None) -> float:
-    if name not in arrays:
-        if default is None:
-            raise NoiseModelInvalidError(f"the file has no array {name!r}")
-        return default
-    if arrays[name].size != 1:
-        raise NoiseModelInvalidError(f"{name!r} holds {arrays[name].size} numbers, expected one")
-    return float(arrays[name].reshape(-1)[0])
-
-
-def _validate(weights: NDArray[np.float64], parameters: Mapping[str, Any]) -> None:
-    if weights.ndim != 2 or weights.shape[0] % 3 or 0 in weights.shape:  # noqa: PLR2004  # rows and columns
-        raise NoiseModelInvalidError(f"'trained_weight' has shape {weights.shape}, expected (3K, n)")
-    if weights.shape[0] > 3 * MAX_COMPONENTS or weights.shape[1] > MAX_COEFFICIENTS:
-        raise NoiseModelInvalidError(
-            f"'trained_weight' has shape {weights.shape}, at most {(3 * MAX_COMPONENTS, MAX_COEFFICIENTS)}"
-        )
-    if not np.isfinite(weights).all():
-        raise NoiseModelInvalidError("'trained_weight' holds values that are not finite")
-    if not -math.inf < parameters["signal_min_adu"] < parameters["signal_max_adu"] < math.inf:
-        raise NoiseModelInvalidError("'min_signal' has to lie below 'max_signal', both finite")
-    if not 0 < parameters["variance_floor_adu2"] < math.inf:
-        raise NoiseModelInvalidError("'min_sigma' (a variance, ADU^2) has to be positive and finite")
-    if not 0 <= parameters["outlier_density_per_adu"] < 1:
-        raise NoiseModelInvalidError("'outlier_density_per_adu' has to be at least 0 and below 1")
+def write_published(parameters: GmmParameters | HistogramParameters) -> PublishedFile:
+    suffix = SUFFIXES[NoiseModelKind(parameters.kind)]
+    if isinstance(parameters, HistogramParameters):
+        return PublishedFile(write_histogram(parameters), suffix, "application/octet-stream")
+    return PublishedFile(write_mixture(parameters), suffix, "application/zip")

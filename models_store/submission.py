@@ -5,20 +5,26 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from models_store.calibration_images import require_calibration
+from models_store.contracts.evaluation import EvaluateSpec
 from models_store.contracts.jobs import (
     BootstrapNoiseModelSpec,
+    CheckNoiseModelSpec,
     DenoiseSpec,
+    FitNoiseModelSpec,
     JobSpec,
-    MadeByJob,
     PredictSpec,
-    Reference,
     TrainSpec,
     dependencies,
+    images_read,
 )
-from models_store.contracts.states import Method
+from models_store.contracts.spec_parts import MadeByJob, Reference
+from models_store.contracts.states import ImageRole, Method, NoiseModelKind, NoiseModelOrigin
 from models_store.errors import InvalidRequestError
+from models_store.evaluations import require_comparable
 from models_store.identity import new_id
 from models_store.image_files.header import ImageHeader
+from models_store.image_pairs import require_role, require_training_pairs
 from models_store.plane_ranges import ImageExtent
 from models_store.planner import Registry, plan_denoise
 from models_store.prediction_plan import Extent, Plan, plan_prediction
@@ -29,15 +35,18 @@ from models_store.repositories.job_locks import hold_needed
 from models_store.repositories.jobs import create_composite_job, create_job, get_job
 from models_store.repositories.networks import get_network, newest_network
 from models_store.repositories.noise_models import active_noise_model, get_noise_model
-from models_store.tables import Image, Job, Profile
+from models_store.tables import Image, Job, NoiseModel, Profile
 
-MAKERS = {"network": ("train", "denoise"), "noise_model": ("bootstrap_noise_model", "denoise")}
+MAKERS = {
+    "network": ("train", "denoise"),
+    "noise_model": ("fit_noise_model", "bootstrap_noise_model", "denoise"),
+}
 """Which kinds of job make what another one may refer to."""
 
 
 def submit(session: Session, spec: JobSpec, now: datetime, *, part_pixels: int, job_id: str) -> Job:
     """Insert a job; nothing is inserted if it names anything that is not there."""
-    hold_images(session, spec.image_ids)
+    hold_images(session, images_read(spec))
     hold_needed(session, dependencies(spec))
     plan, profile = check_and_plan(session, spec, part_pixels)
     profile_id = profile.id if profile else None
@@ -54,21 +63,36 @@ def submit(session: Session, spec: JobSpec, now: datetime, *, part_pixels: int, 
 
 def check_and_plan(session: Session, spec: JobSpec, part_pixels: int) -> tuple[Plan, Profile | None]:
     """Plan a job; raise if it cannot be carried out as it stands. Gives its images' common profile too."""
+    if isinstance(spec, EvaluateSpec):
+        return Plan(stages=[], steps=[]), require_comparable(session, spec)
     images = get_images(session, spec.image_ids)
-    profile = _common_profile(images)
+    alike = list(images)
+    if isinstance(spec, FitNoiseModelSpec):
+        require_calibration(images)
+        alike += _data_images(session, spec)
+    profile = _common_profile(alike)
     _check(session, spec)
+    if isinstance(spec, CheckNoiseModelSpec):
+        _check_sources(session, spec, images)
+    if isinstance(spec, TrainSpec) and spec.ground_truth_ids is not None:
+        require_training_pairs(images, get_images(session, spec.ground_truth_ids))
     return _plan(session, spec, images, profile, part_pixels), profile
 
 
 def _check(session: Session, spec: JobSpec) -> None:
     if spec_noise_model := getattr(spec, "noise_model", None):
         _check_reference(session, spec_noise_model, "noise_model", get_noise_model)
+    if isinstance(spec, DenoiseSpec) and spec.noise_model is not None and spec.noise_model_kind is not None:
+        _check_kind(get_noise_model(session, spec.noise_model), spec.noise_model_kind)
     if isinstance(spec, TrainSpec):
         _check_training(session, spec)
     if isinstance(spec, PredictSpec | BootstrapNoiseModelSpec):
         _check_reference(session, spec.network, "network", get_network)
+    if isinstance(spec, BootstrapNoiseModelSpec):
+        _require_unsupervised(session, spec.network, "network")
     if isinstance(spec, PredictSpec) and spec.compare_with is not None:
         _check_reference(session, spec.compare_with, "network", get_network)
+        _require_unsupervised(session, spec.compare_with, "compare_with")
 
 
 def _plan(
@@ -92,13 +116,52 @@ def _extent(image: Image) -> ImageExtent:
     return ImageExtent(image.id, header.planes, header.height_px * header.width_px)
 
 
+def _check_kind(noise_model: NoiseModel, asked: NoiseModelKind) -> None:
+    if noise_model.kind != asked:
+        raise InvalidRequestError(
+            f"noise_model_kind: {noise_model.id} is of kind {noise_model.kind}, not {asked}; name another "
+            "noise model, or leave the kind out"
+        )
+
+
 def _check_training(session: Session, spec: TrainSpec) -> None:
     if spec.method is Method.PN2V and spec.noise_model is None:
         raise InvalidRequestError("noise_model: PN2V needs one; name it, or train with method n2v")
-    if spec.method is Method.N2V and spec.noise_model is not None:
-        raise InvalidRequestError("noise_model: N2V uses none; leave it out, or train with method pn2v")
+    if spec.method is not Method.PN2V and spec.noise_model is not None:
+        raise InvalidRequestError(
+            f"noise_model: {spec.method.upper()} uses none; leave it out, or train with method pn2v"
+        )
+    if spec.method is Method.CARE and spec.ground_truth_ids is None:
+        raise InvalidRequestError(
+            "ground_truth_ids: CARE learns from clean images; name one for each image, or train method n2v"
+        )
+    if spec.method is not Method.CARE and spec.ground_truth_ids is not None:
+        raise InvalidRequestError(
+            f"ground_truth_ids: {spec.method.upper()} learns from noisy images alone; leave them out, "
+            f"or train with method care"
+        )
+    if spec.method is Method.CARE and spec.structured_mask is not None:
+        raise InvalidRequestError(
+            "structured_mask: CARE learns from all pixels and hides none; leave it out, or train method n2v"
+        )
     if spec.start is not None:
         _check_reference(session, spec.start, "network", get_network)
+
+
+def _data_images(session: Session, spec: FitNoiseModelSpec) -> list[Image]:
+    images = get_images(session, spec.data_image_ids or ())
+    require_role(images, ImageRole.DATA, "data_image_ids")
+    return images
+
+
+def _check_sources(session: Session, spec: CheckNoiseModelSpec, images: list[Image]) -> None:
+    """Check where the signal is to come from: the frames of a calibration, or a network."""
+    if spec.network is None:
+        require_calibration(images)
+        return
+    require_role(images, ImageRole.DATA, "image_ids")
+    _check_reference(session, spec.network, "network", get_network)
+    _require_unsupervised(session, spec.network, "network")
 
 
 def _check_reference(
@@ -114,6 +177,18 @@ def _check_reference(
             f"name one of kind {' or '.join(MAKERS[kind])}"
         )
     require_obtainable(job)
+
+
+def _require_unsupervised(session: Session, reference: Reference, field: str) -> None:
+    """Raise for a CARE network: it weighs in the pixel that it predicts, so its residuals are not noise."""
+    if isinstance(reference, MadeByJob):
+        method = get_job(session, reference.job).spec.get("method")
+    else:
+        method = get_network(session, reference).method
+    if method == Method.CARE:
+        raise InvalidRequestError(
+            f"{field}: a CARE network cannot tell noise from signal; name an N2V network"
+        )
 
 
 def _common_profile(images: list[Image]) -> Profile | None:
@@ -132,10 +207,14 @@ def _registry(session: Session, spec: DenoiseSpec, profile: Profile | None) -> R
         return Registry(profile=None)
     noise_model = active_noise_model(session, profile.id)
     n2v = newest_network(session, profile.id, Method.N2V, spec.recipe)
-    pn2v = newest_network(session, profile.id, Method.PN2V, spec.recipe)
+    pn2v = newest_network(
+        session, profile.id, Method.PN2V, spec.recipe, noise_model_kind=spec.noise_model_kind
+    )
     return Registry(
         profile=_call(profile),
         noise_model_id=noise_model.id if noise_model else None,
+        noise_model_kind=NoiseModelKind(noise_model.kind) if noise_model else None,
+        noise_model_origin=noise_model.origin if noise_model else NoiseModelOrigin.BOOTSTRAP,
         n2v_network_id=n2v.id if n2v else None,
         pn2v_network_id=pn2v.id if pn2v else None,
         pn2v_noise_model_id=pn2v.noise_model_id if pn2v else None,

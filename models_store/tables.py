@@ -15,6 +15,7 @@ from sqlalchemy import (
     Integer,
     MetaData,
     String,
+    Text,
     TypeDecorator,
     UniqueConstraint,
     text,
@@ -175,6 +176,8 @@ class NoiseModel(Listed):
     kind: Mapped[str] = mapped_column(String(16))
     origin: Mapped[NoiseModelOrigin]
     parameters: Mapped[dict[str, Any]]
+    probabilities: Mapped[str | None] = mapped_column(Text, deferred=True)
+    """Of a histogram: megabytes, which lists and plans do not read."""
     signal_min_adu: Mapped[float]
     signal_max_adu: Mapped[float]
     fit_quality: Mapped[dict[str, Any]]
@@ -326,6 +329,9 @@ class Artifact(Listed):
     job_id: Mapped[str] = mapped_column(ForeignKey("job.id"), index=True)
     name: Mapped[str] = mapped_column(String(255))
     media_type: Mapped[str] = mapped_column(String(100))
+    image_id: Mapped[str | None] = mapped_column(ID)
+    """The image that it is a result of, which may be deleted by now."""
+    output: Mapped[Output | None]
     blob_key: Mapped[str] = mapped_column(String(255), index=True)
     sha256: Mapped[str] = mapped_column(String(64))
     size_bytes: Mapped[int] = mapped_column(BigInteger)

@@ -8,13 +8,16 @@ import json
 import os
 import re
 import uuid
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import schemathesis
 import tifffile
 from hypothesis import strategies as st
 
+from models_store.contracts.noise_models import GmmParameters, HistogramParameters
+from models_store.contracts.packed_probabilities import pack
+from models_store.contracts.spec_parts import MAX_IMAGES_PER_JOB
 from models_store.published_noise_models import write_published
 
 KNOWN_IDS: dict[str, list[str]] = json.loads(os.environ["CLEARSCOPE_KNOWN_IDS"])
@@ -31,15 +34,20 @@ def _tiff(side_px: int, dtype: str) -> bytes:
 
 
 def _noise_model(signal_max_adu: float) -> bytes:
-    return write_published(
-        {
-            "kind": "gmm",
-            "weights": [[1.0, 0.1], [0.5, 0.1], [0.0, 0.0]],
-            "signal_min_adu": 0.0,
-            "signal_max_adu": signal_max_adu,
-            "variance_floor_adu2": 1.0,
-        }
+    parameters = GmmParameters(
+        weights=[[1.0, 0.1], [0.5, 0.1], [0.0, 0.0]],
+        signal_min_adu=0.0,
+        signal_max_adu=signal_max_adu,
+        variance_floor_adu2=1.0,
     )
+    return write_published(parameters).content
+
+
+def _histogram(bins: int) -> bytes:
+    parameters = HistogramParameters(
+        bins=bins, signal_min_adu=0, signal_max_adu=100, probabilities=pack(np.eye(bins))
+    )
+    return write_published(parameters).content
 
 
 schemathesis.openapi.media_type(
@@ -47,6 +55,7 @@ schemathesis.openapi.media_type(
     st.builds(_tiff, st.integers(16, 40), st.sampled_from(["uint8", "uint16", "float32"])),
 )
 schemathesis.openapi.media_type("application/zip", st.builds(_noise_model, st.floats(10, 1000)))
+schemathesis.openapi.media_type("application/octet-stream", st.builds(_histogram, st.integers(2, 50)))
 
 
 @schemathesis.hook
@@ -65,18 +74,52 @@ def before_call(_: schemathesis.HookContext, case: schemathesis.Case[Any], kwarg
 def _working(body: dict[str, Any]) -> dict[str, Any]:
     replaced = dict(body)
     ids = body.get("image_ids")
-    if isinstance(ids, list) and ids and all(_is_id(item) for item in ids) and len(set(ids)) == len(ids):
-        replaced["image_ids"] = _known("images", len(str(ids)), count=len(ids))
+    if _are_ids(ids) and len(set(ids)) == len(ids):
+        replaced["image_ids"] = _known(_kind_of_images(body), len(str(ids)), count=len(ids))
+    if _are_ids(body.get("data_image_ids")):
+        replaced["data_image_ids"] = _known("images", 0, count=len(body["data_image_ids"]))
+    if _are_ids(body.get("ground_truth_ids")):
+        pairs = replaced["image_ids"] if _are_ids(ids) else body["ground_truth_ids"]
+        replaced["ground_truth_ids"] = _known("ground_truths", 0) * len(pairs)
+        if isinstance(body.get("candidates"), list):
+            replaced["candidates"] = [_comparable(each, len(pairs)) for each in body["candidates"]]
     for name, kind in [("network", "networks"), ("compare_with", "networks"), ("start", "networks")]:
         if _is_id(body.get(name)):
             replaced[name] = _known(kind, len(body[name]))[0]
     if _is_id(body.get("noise_model")):
         replaced["noise_model"] = _known("noise_models", len(body["noise_model"]))[0]
+        # A noise model that is named has a kind already.
+        replaced.pop("noise_model_kind", None)
     if isinstance(body.get("webhook_url"), str) and URL.fullmatch(body["webhook_url"]):
         replaced["webhook_url"] = "http://127.0.0.1:9/"
     if body.get("kind") in ["denoise", "train"] and "budget" not in body:
         replaced["budget"] = {"steps": 1, "features": 4, "samples": 8}
     return replaced
+
+
+def _kind_of_images(body: dict[str, Any]) -> str:
+    calibrates = body.get("kind") == "fit_noise_model"
+    checks_with_frames = body.get("kind") == "check_noise_model" and body.get("network") is None
+    return "calibrations" if calibrates or checks_with_frames else "images"
+
+
+def _comparable(candidate: Any, images: int) -> Any:
+    """Give each run of uploaded images as many as there is ground truth."""
+    runs = candidate.get("runs") if isinstance(candidate, dict) else None
+    if not isinstance(runs, list):
+        return candidate
+    known = _known("images", images) * images
+    return {
+        **candidate,
+        "runs": [
+            {**run, "image_ids": known} if isinstance(run, dict) and _are_ids(run.get("image_ids")) else run
+            for run in runs
+        ],
+    }
+
+
+def _are_ids(value: object) -> TypeGuard[list[str]]:
+    return isinstance(value, list) and 0 < len(value) <= MAX_IMAGES_PER_JOB and all(map(_is_id, value))
 
 
 def _is_id(value: object) -> bool:

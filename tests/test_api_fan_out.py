@@ -14,8 +14,8 @@ import torch
 from rich.console import Console
 
 from app.progress import STAGE_TITLES, show_job, stage_bars
-from models_store.contracts.jobs import TrainingBudget
-from models_store.contracts.states import Preset
+from models_store.contracts.spec_parts import TrainingBudget
+from models_store.contracts.states import NoiseModelKind, Preset
 from tests.server_process import ServerProcess
 from tests.test_api_jobs import TINY, Document, ended, post, run, upload, wait_until
 from worker.jobs.inputs import preset_with
@@ -26,7 +26,7 @@ PART_PIXELS = 10 * HEIGHT_PX * WIDTH_PX
 SWEEP_PATIENCE_S = 60.0
 OFTEN = {"sweep_interval_s": "0.5"}
 STACK: Document = {"photometric": "minisblack", "metadata": {"axes": "ZYX"}}
-OUTPUTS = ["denoised", "prior_mean", "posterior_std"]
+OUTPUTS = ["denoised", "prior_mean", "mmse", "posterior_std"]
 
 
 @pytest.fixture(scope="module")
@@ -152,14 +152,16 @@ def test_a_divided_prediction_gives_the_same_files_as_an_undivided_one(
 
 
 def test_a_job_gives_what_the_command_gives(api: httpx.Client, stack_tiff: Path, tmp_path: Path) -> None:
+    """With a histogram: the job stores it, counts it again for all parts, and divides the planes."""
+    kind = NoiseModelKind.HISTOGRAM
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     preset = preset_with(Preset.FAST, TrainingBudget(**TINY))
-    denoise_file(
-        stack_tiff, tmp_path / "here.tif", DenoiseOptions(preset, torch.device("cpu")), lambda *_: None
-    )
+    options = DenoiseOptions(preset, torch.device("cpu"), noise_model_kind=kind)
+    denoise_file(stack_tiff, tmp_path / "here.tif", options, lambda *_: None)
     torch.set_num_threads(threads)
-    job = run(api, kind="denoise", image_ids=[upload(api, stack_tiff)], budget=TINY, outputs=["denoised"])
+    spec = {"image_ids": [upload(api, stack_tiff)], "budget": TINY, "outputs": ["denoised"]}
+    job = run(api, kind="denoise", noise_model_kind=kind, **spec)
     content = api.get(job["result"]["artifacts"][0]["href"]).content
     np.testing.assert_array_equal(
         tifffile.imread(io.BytesIO(content)), tifffile.imread(tmp_path / "here.tif")
@@ -183,6 +185,10 @@ def test_a_posted_prediction_is_divided_too(
     assert denoised.dtype == np.uint16
     assert set(_claims(api, job).values()) == {1}
     assert len(_claims(api, job)) == 6
+    candidates = [{"name": "N2V", "runs": [{"job": job["id"]}]}]
+    truth_id = upload(api, stack_tiff, role="ground_truth")
+    scored = run(api, kind="evaluate", ground_truth_ids=[truth_id], candidates=candidates)
+    assert scored["result"]["values"]["scores"][0]["planes"] == PLANES
     _wait_until_no_planes_are_kept(server, _claims(api, job))
 
 

@@ -163,6 +163,8 @@ def test_a_noise_model_fit_needs_calibrate(server: ServerProcess, tokens: dict[s
     spec = {"kind": "bootstrap_noise_model", "image_ids": ["img_none"], "network": "net_none"}
     with client(server, tokens["submit"]) as api:
         assert "calibrate" in problem(api.post("/v1/jobs", json=spec), 403, "forbidden")
+        calibration = {"kind": "fit_noise_model", "image_ids": ["img_none"]}
+        assert "calibrate" in problem(api.post("/v1/jobs", json=calibration), 403, "forbidden")
         assert api.post("/v1/jobs", json={**spec, "kind": "predict"}).status_code == 404
     with client(server, tokens["calibrate"]) as api:
         assert api.post("/v1/noise-models/import", content=npz()).status_code == 201

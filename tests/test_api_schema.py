@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
+import tifffile
 
 from tests.server_process import CLEARSCOPE, ServerProcess
 from tests.test_api_jobs import TINY, run, upload
@@ -43,6 +45,9 @@ def create_key(server: ServerProcess) -> str:
 
 def stock(server: ServerProcess, noisy_tiff: Path) -> dict[str, list[str]]:
     """Put one of everything into the server, and some images that may be deleted; give their ids."""
+    calibration = server.data_dir.with_name("calibration.tif")
+    frames = np.random.default_rng(3).poisson(np.linspace(20, 200, 40), (3, 32, 40)).astype(np.uint16)
+    tifffile.imwrite(calibration, frames, photometric="minisblack")
     with httpx.Client(base_url=server.url, timeout=60) as api:
         microscope = api.post("/v1/microscopes", json={"name": "known scope"}).json()["id"]
         images = [upload(api, noisy_tiff, microscope=microscope) for _ in range(12)]
@@ -56,6 +61,10 @@ def stock(server: ServerProcess, noisy_tiff: Path) -> dict[str, list[str]]:
             "microscopes": [microscope],
             "profiles": [profile],
             "images": images,
+            "calibrations": [
+                upload(api, calibration, microscope=microscope, role="calibration") for _ in range(12)
+            ],
+            "ground_truths": [upload(api, noisy_tiff, microscope=microscope, role="ground_truth")],
             "jobs": [done["id"], *cancelled],
             "networks": [each["id"] for each in api.get("/v1/networks").json()],
             "noise_models": [each["id"] for each in api.get("/v1/noise-models").json()],

@@ -13,7 +13,8 @@ from datetime import timedelta
 
 import torch
 
-from models_store.contracts.jobs import AssembleSpec, MadeByJob, PredictSpec
+from models_store.contracts.jobs import AssembleSpec, PredictSpec
+from models_store.contracts.spec_parts import MadeByJob
 from models_store.contracts.outcomes import MadeBlob, MadePlanes, Outcome
 from models_store.contracts.states import Output, OutputDtype
 from models_store.image_files.planes import open_planes
@@ -65,7 +66,7 @@ with open_planes(source) as planes:
 spec = plan.stages[-1].spec
 checkpoints = BlobCheckpoints(blobs, "job_3", 1)
 context = JobContext(
-    "job_3", 1, database, blobs, torch.device("cpu"), lambda *_: None, checkpoints
+    "job_3", 1, database, blobs, torch.device("cpu"), lambda *_: None, checkpoints, print
 )
 (artifact,) = assemble(spec, context).artifacts
 shutil.copy(blobs.local_path(artifact.blob.key), target)

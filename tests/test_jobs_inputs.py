@@ -40,7 +40,9 @@ def test_a_job_may_have_more_images_than_the_process_may_usually_open(
         with database.write() as session:
             session.add_all(image(image_id, blob_key=key) for image_id in image_ids)
         checkpoints = BlobCheckpoints(blobs, "job", 1)
-        context = JobContext("job", 1, database, blobs, torch.device("cpu"), lambda *_: None, checkpoints)
+        context = JobContext(
+            "job", 1, database, blobs, torch.device("cpu"), lambda *_: None, checkpoints, print
+        )
         with open_images(context, image_ids) as images:
             planes = all_planes(images)
             assert len(planes) == IMAGES

@@ -24,9 +24,10 @@ from sqlalchemy import event, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from models_store import submission
-from models_store.contracts.jobs import BootstrapNoiseModelSpec, DenoiseSpec, JobSpec, MadeByJob, TrainSpec
+from models_store.contracts.jobs import BootstrapNoiseModelSpec, DenoiseSpec, JobSpec, TrainSpec
 from models_store.contracts.jobs import PredictSpec as Predict
 from models_store.contracts.outcomes import MadeArtifact, MadeBlob, Outcome
+from models_store.contracts.spec_parts import MadeByJob
 from models_store.contracts.states import JobState, Method, Queue
 from models_store.errors import ConflictError, InvalidRequestError, LeaseLostError, NotFoundError
 from models_store.identity import new_id

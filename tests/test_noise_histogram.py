@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from worker.engine.errors import NoiseModelInvalidError
+from worker.engine.errors import NoiseFitError, NoiseModelInvalidError
 from worker.engine.noise.histogram import HistogramCounts, HistogramNoiseModel
 
 GAIN, OFFSET_ADU, READ_NOISE_ADU = 2.0, 100.0, 3.0
@@ -82,6 +82,22 @@ def test_signals_never_seen_have_the_noise_of_the_nearest_seen() -> None:
         assert float(most_likely) == pytest.approx(signal_adu, abs=20)
 
 
+def test_gaps_of_a_published_file_have_the_variance_of_the_nearest_signal_seen(golden: Path) -> None:
+    probabilities, lower, upper = np.load(golden / "ppn2v_histogram_256.npy").astype(np.float64)
+    model = HistogramNoiseModel(torch.from_numpy(probabilities), float(lower.min()), float(upper.max()))
+    seen = probabilities.sum(axis=1) > 0.5
+    assert not seen[-10:].any()
+    last = float(lower[np.flatnonzero(seen)[-1], 0]) + model.bin_width_adu / 2
+    at = torch.tensor([last, model.max_adu], dtype=torch.float64)
+    of_last, of_end = model.variance_adu2(at).tolist()
+    assert of_end == pytest.approx(of_last)
+
+
+def test_a_histogram_that_has_seen_nothing_is_refused() -> None:
+    with pytest.raises(NoiseModelInvalidError, match="no signal was seen"):
+        HistogramNoiseModel(torch.full((4, 4), 1e-30), 0.0, 1.0)
+
+
 def test_every_likelihood_is_finite(model: HistogramNoiseModel) -> None:
     values = torch.tensor([-1e9, 0.0, model.min_adu, 300.0, model.max_adu, 1e9], dtype=torch.float64)
     assert bool(model.log_likelihood(values[:, None], values).isfinite().all())
@@ -132,5 +148,5 @@ def test_impossible_parameters_are_refused(wrong: dict[str, object], complaint: 
 
 
 def test_nothing_counted_makes_no_model() -> None:
-    with pytest.raises(NoiseModelInvalidError, match="no pixel pairs"):
+    with pytest.raises(NoiseFitError, match="no pixel pairs"):
         HistogramCounts(min_adu=0, max_adu=1).model()

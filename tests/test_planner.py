@@ -1,21 +1,30 @@
 """What a denoise job plans, for every state of the registry."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
 from models_store.contracts.jobs import (
     AssembleSpec,
+    BootstrapNoiseModelSpec,
     ChooseEstimateSpec,
     DenoiseSpec,
-    MadeByJob,
     PredictPartSpec,
     PredictSpec,
-    TrainingBudget,
     TrainSpec,
     dependencies,
 )
-from models_store.contracts.states import Method, Output, OutputDtype, Preset, Reuse
+from models_store.contracts.spec_parts import MadeByJob, TrainingBudget
+from models_store.contracts.states import (
+    Method,
+    NoiseModelKind,
+    NoiseModelOrigin,
+    Output,
+    OutputDtype,
+    Preset,
+    Reuse,
+)
 from models_store.plane_ranges import ImageExtent
 from models_store.planner import Registry, plan_denoise
 from models_store.prediction_plan import Extent, Plan, plan_prediction
@@ -30,16 +39,21 @@ EVERYTHING = Registry(
     pn2v_network_id="net_pn2v",
     pn2v_noise_model_id="nm_1",
 )
+CALIBRATED = replace(EVERYTHING, noise_model_origin=NoiseModelOrigin.CALIBRATION)
 ANONYMOUS = Registry(profile=None)
 ONE_PLANE = Extent([ImageExtent("img_1", planes=1, plane_px=100)], part_pixels=1000)
 FORTY_PLANES = Extent([ImageExtent("img_1", planes=40, plane_px=100)], part_pixels=1000)
 
 
 def plan(
-    registry: Registry, reuse: Reuse, noise_model: str | None = None, extent: Extent = ONE_PLANE
+    registry: Registry,
+    reuse: Reuse,
+    noise_model: str | None = None,
+    extent: Extent = ONE_PLANE,
+    kind: NoiseModelKind | None = None,
 ) -> Plan:
     numbers = itertools.count()
-    spec = DenoiseSpec(image_ids=["img_1"], reuse=reuse, noise_model=noise_model)
+    spec = DenoiseSpec(image_ids=["img_1"], reuse=reuse, noise_model=noise_model, noise_model_kind=kind)
     return plan_denoise(spec, registry, extent, lambda: f"job_{next(numbers)}")
 
 
@@ -54,6 +68,11 @@ def plan(
         (NO_PN2V, Reuse.NETWORK, ["pn2v", "predict"]),
         (EVERYTHING, Reuse.NOISE_MODEL, ["pn2v", "predict"]),
         (EVERYTHING, Reuse.NETWORK, ["predict"]),
+        (NOTHING, Reuse.CALIBRATION, ["n2v", "noise_model", "pn2v", "predict"]),
+        (ANONYMOUS, Reuse.CALIBRATION, ["n2v", "noise_model", "pn2v", "predict"]),
+        (EVERYTHING, Reuse.CALIBRATION, ["n2v", "noise_model", "pn2v", "predict"]),
+        (CALIBRATED, Reuse.CALIBRATION, ["n2v", "pn2v", "predict"]),
+        (CALIBRATED, Reuse.NONE, ["n2v", "noise_model", "pn2v", "predict"]),
     ],
 )
 def test_only_what_is_missing_is_computed(registry: Registry, reuse: Reuse, stages: list[str]) -> None:
@@ -74,6 +93,57 @@ def test_a_stage_waits_for_those_whose_results_it_needs() -> None:
         "pn2v": {ids["n2v"], ids["noise_model"]},
         "predict": {ids["n2v"], ids["noise_model"], ids["pn2v"]},
     }
+
+
+@pytest.mark.parametrize(
+    ("asked", "made"),
+    [
+        (None, NoiseModelKind.GMM),
+        (NoiseModelKind.GMM, NoiseModelKind.GMM),
+        (NoiseModelKind.HISTOGRAM, NoiseModelKind.HISTOGRAM),
+    ],
+)
+def test_a_noise_model_is_bootstrapped_of_the_kind_asked_for(
+    asked: NoiseModelKind | None, made: NoiseModelKind
+) -> None:
+    fit = next(stage.spec for stage in plan(NOTHING, Reuse.NONE, kind=asked).stages[1:])
+    assert isinstance(fit, BootstrapNoiseModelSpec)
+    assert fit.noise_model_kind == made
+
+
+@pytest.mark.parametrize("asked", [None, NoiseModelKind.HISTOGRAM])
+def test_the_active_noise_model_is_reused_if_it_is_of_the_kind_asked_for(
+    asked: NoiseModelKind | None,
+) -> None:
+    histogram = replace(NO_PN2V, noise_model_kind=NoiseModelKind.HISTOGRAM)
+    assert [step.id for step in plan(histogram, Reuse.NOISE_MODEL, kind=asked).steps][1] == "nm_1"
+
+
+def test_an_active_noise_model_of_another_kind_is_not_reused_and_the_plan_says_so() -> None:
+    histogram = replace(NO_PN2V, noise_model_kind=NoiseModelKind.HISTOGRAM)
+    step = plan(histogram, Reuse.NOISE_MODEL, kind=NoiseModelKind.GMM).steps[1]
+    assert (step.stage, step.action) == ("noise_model", "compute")
+    assert "is of kind histogram, the job asks for gmm" in step.why
+
+
+@pytest.mark.parametrize("origin", [NoiseModelOrigin.CALIBRATION, NoiseModelOrigin.IMPORT])
+def test_what_somebody_calibrated_is_taken_unless_the_job_says_otherwise(origin: NoiseModelOrigin) -> None:
+    registry = replace(EVERYTHING, noise_model_origin=origin)
+    spec = DenoiseSpec(image_ids=["img_1"])
+    step = plan(registry, spec.reuse).steps[1]
+    assert (step.action, step.id) == ("reuse", "nm_2")
+    assert {"calibration": "the calibrated", "import": "the imported"}[origin] in step.why
+    assert plan(registry, Reuse.NONE).steps[1].action == "compute"
+
+
+def test_a_plan_says_that_a_bootstrapped_noise_model_was_not_asked_for() -> None:
+    assert "nobody has calibrated Scope / default" in plan(EVERYTHING, Reuse.CALIBRATION).steps[1].why
+
+
+def test_a_network_is_not_applied_with_a_noise_model_of_another_kind() -> None:
+    histogram = replace(EVERYTHING, noise_model_kind=NoiseModelKind.HISTOGRAM)
+    step = plan(histogram, Reuse.NETWORK, kind=NoiseModelKind.GMM).steps[1]
+    assert (step.id, step.why) == ("nm_1", "the network was trained with it")
 
 
 def test_a_reused_network_is_applied_with_the_active_noise_model() -> None:

@@ -12,9 +12,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models_store.contracts.noise_models import GmmParameters, HistogramParameters
+from models_store.contracts.packed_probabilities import pack
 from models_store.errors import NoiseModelInvalidError
 from models_store.published_noise_models import read_published, write_published
 from worker.engine.noise.gmm import GaussianMixtureNoiseModel
+from worker.engine.noise.histogram import HistogramNoiseModel
 
 
 def archive(**changes: Any) -> bytes:  # any array; None leaves it out
@@ -31,9 +34,8 @@ def archive(**changes: Any) -> bytes:  # any array; None leaves it out
 
 @pytest.mark.parametrize("name", ["K1_n2", "K3_n2", "K3_n3"])
 def test_an_imported_file_has_the_published_likelihoods(golden: Path, name: str) -> None:
-    model = GaussianMixtureNoiseModel.from_parameters(
-        read_published((golden / f"ppn2v_gmm_{name}.npz").read_bytes())
-    )
+    parameters = read_published((golden / f"ppn2v_gmm_{name}.npz").read_bytes())
+    model = GaussianMixtureNoiseModel.from_parameters(parameters.plain())
     expected = np.load(golden / f"ppn2v_gmm_{name}_likelihood.npz")
     observation, signal = torch.from_numpy(expected["observation"]), torch.from_numpy(expected["signal"])
     likelihood = model.log_likelihood(observation.double(), signal.double()).exp()
@@ -42,7 +44,7 @@ def test_an_imported_file_has_the_published_likelihoods(golden: Path, name: str)
 
 def test_an_export_has_what_the_published_code_reads() -> None:
     parameters = read_published(archive())
-    with np.load(io.BytesIO(write_published(parameters)), allow_pickle=False) as written:
+    with np.load(io.BytesIO(write_published(parameters).content), allow_pickle=False) as written:
         assert written["trained_weight"].dtype == np.float32
         assert written["trained_weight"].shape == (6, 2)
         assert written["min_signal"][0] == 10
@@ -52,16 +54,15 @@ def test_an_export_has_what_the_published_code_reads() -> None:
 
 @pytest.mark.parametrize(("extrapolate", "outlier"), [(False, 0.0), (False, 1e-6), (True, 1e-10)])
 def test_a_model_that_goes_out_comes_back(*, extrapolate: bool, outlier: float) -> None:
-    parameters = {
-        "kind": "gmm",
-        "weights": [[0.5, 1.5], [2.0, 3.0], [0.0, 0.25]],
-        "signal_min_adu": 101.5,
-        "signal_max_adu": 2000.0,
-        "variance_floor_adu2": 0.3,
-        "outlier_density_per_adu": outlier,
-        "extrapolate": extrapolate,
-    }
-    assert read_published(write_published(parameters)) == parameters
+    parameters = GmmParameters(
+        weights=[[0.5, 1.5], [2.0, 3.0], [0.0, 0.25]],
+        signal_min_adu=101.5,
+        signal_max_adu=2000.0,
+        variance_floor_adu2=0.3,
+        outlier_density_per_adu=outlier,
+        extrapolate=extrapolate,
+    )
+    assert read_published(write_published(parameters).content) == parameters
 
 
 def test_a_compressed_file_is_read() -> None:
@@ -130,11 +131,6 @@ def test_every_single_broken_byte_is_answered() -> None:
             assert error.detail  # noqa: PT017  # because either outcome is fine, but nothing else may be raised
 
 
-def test_a_histogram_is_not_written_as_a_mixture() -> None:
-    with pytest.raises(NoiseModelInvalidError, match="histogram"):
-        write_published({"kind": "histogram"})
-
-
 @settings(max_examples=400, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), min_size=1, max_size=6))
 def test_a_damaged_file_is_read_or_refused(damage: list[tuple[int, int]]) -> None:
@@ -142,8 +138,46 @@ def test_a_damaged_file_is_read_or_refused(damage: list[tuple[int, int]]) -> Non
     for position, value in damage:
         content[position % len(content)] = value
     with suppress(NoiseModelInvalidError):
-        parameters = read_published(bytes(content))
+        parameters = read_published(bytes(content)).plain()
         assert GaussianMixtureNoiseModel.from_parameters(parameters).parameters() == parameters
+
+
+def histogram(bins: int = 6) -> bytes:
+    edges = np.linspace(0, 60, bins + 1)
+    lower, upper = (np.broadcast_to(of[:, None], (bins, bins)) for of in (edges[:-1], edges[1:]))
+    buffer = io.BytesIO()
+    np.save(buffer, np.stack([np.eye(bins), lower, upper]))
+    return buffer.getvalue()
+
+
+def test_a_histogram_of_ours_comes_back_as_it_went_out() -> None:
+    parameters = HistogramParameters(
+        bins=3,
+        signal_min_adu=93.5,
+        signal_max_adu=700.25,
+        unseen_probability=1e-7,
+        probabilities=pack([[0.1, 0.9, 0.0], [0.0, 1.0, 0.0], [1 / 3, 1 / 3, 1 / 3]]),
+    )
+    assert read_published(write_published(parameters).content) == parameters
+
+
+def test_a_histogram_means_what_the_published_code_means_unless_it_says_otherwise() -> None:
+    parameters = read_published(histogram())
+    assert isinstance(parameters, HistogramParameters)
+    assert parameters.published_interpolation
+    # What the published code would load of our file.
+    written = np.load(io.BytesIO(write_published(parameters).content))
+    np.testing.assert_array_equal(written, np.load(io.BytesIO(histogram())))
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 1200), st.integers(0, 255)), min_size=1, max_size=6))
+def test_a_damaged_histogram_is_read_or_refused(damage: list[tuple[int, int]]) -> None:
+    content = bytearray(histogram())
+    for position, value in damage:
+        content[position % len(content)] = value
+    with suppress(NoiseModelInvalidError):
+        HistogramNoiseModel.from_parameters(read_published(bytes(content)).plain())
 
 
 def test_an_array_of_impossible_shape_is_refused() -> None:

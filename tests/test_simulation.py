@@ -1,9 +1,12 @@
 """The simulator does what it says: known signal, known noise."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 
 from worker.engine.simulation import Detector, PhotonCounter, Scmos, simulate_specimen
+from worker.engine.simulation.specimen import Structures
 
 
 @pytest.mark.parametrize("shape_yx", [(1, 1), (17, 301), (256, 200)])
@@ -12,6 +15,27 @@ def test_a_specimen_lies_between_background_and_one(shape_yx: tuple[int, int]) -
     assert specimen.shape == shape_yx
     assert specimen.min() >= 0.05
     assert specimen.max() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("structures", get_args(Structures))
+def test_every_kind_of_specimen_lies_between_background_and_one(structures: Structures) -> None:
+    specimen = simulate_specimen((96, 130), seed=3, structures=structures)
+    assert specimen.shape == (96, 130)
+    assert specimen.min() >= 0.02
+    assert specimen.max() == pytest.approx(1.0)
+    assert specimen.std() > 0.03
+
+
+def test_measured_maps_are_repeated_and_their_errors_replaced() -> None:
+    gain, variance = np.full((10, 12), 2.0), np.full((10, 12), 4.0)
+    gain[0, 0], gain[3, 3], variance[5, 5] = -2.5, 7.0, 0.0
+    gain[1, 1] = 2.2
+    camera = Scmos.measured((25, 30), gain_adu_per_e=gain, variance_adu2=variance, offset_adu=90.0)
+    assert camera.gain_adu_per_e.shape == (25, 30)
+    assert set(np.unique(camera.gain_adu_per_e)) == {2.0, 2.2}
+    assert camera.gain_adu_per_e[11, 13] == 2.2
+    assert np.all(camera.read_noise_adu == 2.0)
+    assert np.all(camera.signal_adu(np.zeros((25, 30))) == 90.0)
 
 
 def test_the_seed_decides_the_specimen() -> None:

@@ -11,9 +11,10 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from models_store import submission
-from models_store.contracts.jobs import JobSpec, MadeByJob, TrainSpec
-from models_store.contracts.noise_models import NoiseModelParameters
+from models_store.contracts.jobs import JobSpec, TrainSpec
+from models_store.contracts.noise_models import noise_model_parameters
 from models_store.contracts.outcomes import MadeNoiseModel, Outcome
+from models_store.contracts.spec_parts import MadeByJob
 from models_store.contracts.states import JobState, Method, NoiseModelOrigin
 from models_store.errors import ConflictError, JobEndedError, JobNotEndedError, LeaseLostError, NotFoundError
 from models_store.identity import new_id
@@ -351,6 +352,6 @@ def _made() -> MadeNoiseModel:
     }
     return MadeNoiseModel(
         origin=NoiseModelOrigin.IMPORT,
-        parameters=NoiseModelParameters.model_validate(parameters),
+        parameters=noise_model_parameters.validate_python(parameters),
         fit_quality={},
     )

@@ -183,6 +183,30 @@ def test_an_idempotency_key_is_the_api_keys_own(facility: Facility, noisy_tiff: 
     assert facility.bound.get(f"/v1/images/{send(facility.bound)}").status_code == 200
 
 
+def test_ground_truth_and_results_of_another_microscope_are_not_compared(
+    facility: Facility, noisy_tiff: Path
+) -> None:
+    own, other = facility.own["image_id"], facility.other["image_id"]
+    job = facility.unbound.post(
+        "/v1/jobs", json={"kind": "predict", "image_ids": [other], "network": facility.other["network_id"]}
+    ).json()["id"]
+    image_run, job_run = ({"name": "theirs", "runs": [run]} for run in ({"image_ids": [other]}, {"job": job}))
+    truth = upload(facility.bound, noisy_tiff, microscope=OWN, role="ground_truth")
+    hidden = [
+        {"kind": "train", "method": "care", "image_ids": [own], "ground_truth_ids": [other]},
+        {"kind": "evaluate", "ground_truth_ids": [other], "candidates": [image_run]},
+        {"kind": "evaluate", "ground_truth_ids": [truth], "candidates": [image_run]},
+        {"kind": "evaluate", "ground_truth_ids": [truth], "candidates": [job_run]},
+    ]
+    for spec in hidden:
+        assert facility.bound.post("/v1/jobs", json=spec).status_code == 404
+    own_run = {"name": "ours", "runs": [{"image_ids": [own]}]}
+    spec = {"kind": "evaluate", "ground_truth_ids": [truth], "candidates": [own_run]}
+    evaluation = facility.bound.post("/v1/jobs", json=spec)
+    assert evaluation.status_code == 202, evaluation.text
+    assert facility.bound.get(evaluation.headers["location"]).status_code == 200
+
+
 def test_what_ends_with_a_job_ends_unseen_too(facility: Facility) -> None:
     """A job of another microscope that waits for one of ours ends with it, though we cannot see it."""
     train = {"kind": "train", "method": "n2v", "image_ids": [facility.own["image_id"]]}

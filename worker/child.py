@@ -21,7 +21,7 @@ from models_store.telemetry.logs import logging_context, set_up_logging
 from models_store.telemetry.traces import Tracing, set_up_tracing
 from worker.compiled import keep_compiled_programs
 from worker.engine.errors import EngineError
-from worker.messages import Crashed, Finished, Interrupted, Message, Progressed, Refused
+from worker.messages import Crashed, Finished, Interrupted, Message, Progressed, Refused, Warned
 from worker.observation import log_fields
 
 logger = logging.getLogger(__name__)
@@ -75,7 +75,10 @@ def _compute(settings: Settings, claim: Claim, messages: Connection, tracing: Tr
     def report(fraction: float, status: str) -> None:
         _send(messages, Progressed(fraction, status))
 
-    with open_context(settings, claim, report, tracing) as context:
+    def warn(text: str) -> None:
+        _send(messages, Warned(text))
+
+    with open_context(settings, claim, report, warn, tracing) as context:
         try:
             return run_handler(context)
         finally:

@@ -19,6 +19,8 @@ from worker.messages import Used
 
 Report = Callable[[float, str], None]
 """Takes the fraction done (0..1) and a line of what is being done."""
+Warn = Callable[[str], None]
+"""Takes what who posted the job should know at once; `Outcome.result["warnings"]` keeps it."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class JobContext:
     device: torch.device
     report: Report
     checkpoints: BlobCheckpoints
+    warn: Warn
 
     def key(self, name: str) -> str:
         return f"{attempt_prefix(self.job_id, self.attempt)}/{name}"
@@ -51,7 +54,9 @@ class JobContext:
 
 
 @contextmanager
-def open_context(settings: Settings, claim: Claim, report: Report, tracing: Tracing) -> Iterator[JobContext]:
+def open_context(
+    settings: Settings, claim: Claim, report: Report, warn: Warn, tracing: Tracing
+) -> Iterator[JobContext]:
     """Connect to everything that an attempt needs."""
     database = Database.of(settings)
     blobs = MeasuredBlobs.of(settings)
@@ -64,6 +69,7 @@ def open_context(settings: Settings, claim: Claim, report: Report, tracing: Trac
             blobs=blobs,
             device=choose_device(settings.device),
             report=report,
+            warn=warn,
             checkpoints=BlobCheckpoints(blobs, claim.job_id, claim.attempt),
         )
     finally:

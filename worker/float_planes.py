@@ -19,3 +19,14 @@ class FloatPlanes:
     def __getitem__(self, index: int, /) -> np.ndarray:
         reader, plane = self._places[index]
         return reader[plane].astype(np.float32)
+
+
+class GroundTruthPlanes(FloatPlanes):
+    """For every plane of some images that of its ground truth, whose only one holds for all."""
+
+    def __init__(self, truths: Sequence[PlaneReader], readers: Sequence[PlaneReader]) -> None:
+        self._places = [
+            (truth, plane % len(truth))
+            for truth, reader in zip(truths, readers, strict=True)
+            for plane in range(len(reader))
+        ]

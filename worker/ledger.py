@@ -66,6 +66,9 @@ class Ledger:
                 status=progress.status,
             )
 
+    def warn(self, claim: Claim, text: str) -> None:
+        self._enter(lambda session, now: job_lifecycle.warn(session, claim, text, now))
+
     def finish(self, claim: Claim, outcome: Outcome) -> None:
         self._enter(lambda session, now: job_lifecycle.finish(session, claim, outcome, now))
 

@@ -9,21 +9,25 @@ from typing import Any
 import numpy as np
 import torch
 
+from models_store.contracts.noise_models import noise_model_parameters
+from models_store.contracts.states import NoiseModelKind
 from models_store.errors import InvalidRequestError, JobFailedError
 from models_store.image_files.content import check_content
 from models_store.image_files.header import ImageHeader
 from models_store.image_files.planes import PlaneReader, open_planes
 from models_store.image_files.writer import OutputType, write_planes
-from models_store.published_noise_models import read_published, write_published
+from models_store.published_noise_models import SUFFIXES, write_published
 from worker.engine.errors import EngineError
 from worker.engine.inference import predict_plane
-from worker.engine.noise.gmm import GaussianMixtureNoiseModel
+from worker.engine.noise.kinds import kind_of
 from worker.engine.noise.pairs import PairCounts
 from worker.engine.pipeline import Prepared, Stage, denoise, denoise_plane
 from worker.engine.presets import Preset
 from worker.engine.selection import Choice
 from worker.engine.training import TrainingStep
 from worker.float_planes import FloatPlanes
+from worker.local_files import read_noise_model
+from worker.noise_warnings import correlation_warnings
 from worker.report import DenoisedPlane, NoiseEvidence, write_report
 
 _PREPARING = 0.2  # share of the last stage that goes into choosing an estimate
@@ -41,7 +45,9 @@ class DenoiseOptions:
     seed: int = 0
     dtype: OutputType = "float32"
     noise_model: Path | None = None
-    """A published `.npz` to use instead of bootstrapping one."""
+    """A published `.npz` or `.npy` to use instead of bootstrapping one."""
+    noise_model_kind: NoiseModelKind = NoiseModelKind.GMM
+    """What to bootstrap."""
     save_noise_model: Path | None = None
     report_folder: Path | None = None
 
@@ -53,22 +59,30 @@ class DenoiseSummary:
     image: ImageHeader
     choice: Choice
     noise_model: dict[str, Any]
+    """Its parameters, but for the probabilities of a histogram: they go into a file of their own."""
     noise_model_origin: str
     seconds: dict[Stage, float]
+    warnings: tuple[str, ...] = ()
     written: tuple[Path, ...] = ()
 
     def lines(self) -> list[tuple[str, str]]:
         """What a person wants to read, as (title, text)."""
-        gaussians = len(self.noise_model["weights"]) // 3
         signals = " to ".join(f"{self.noise_model[f'signal_{end}_adu']:.4g}" for end in ("min", "max"))
         stages = ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in self.seconds.items())
         return [
             ("image", f"{self.image.axes} {'x'.join(map(str, self.image.shape))} {self.image.dtype}"),
             ("estimate", f"{self.choice.estimate}: {self.choice.reason}"),
-            ("noise model", f"{self.noise_model_origin}, {gaussians} Gaussians, signals {signals} ADU"),
+            ("noise model", f"{self.noise_model_origin}, {self._distributions}, signals {signals} ADU"),
             ("time", f"{stages}, together {sum(self.seconds.values()):.0f} s"),
+            *(("warning", text) for text in self.warnings),
             *(("written", str(path)) for path in self.written),
         ]
+
+    @property
+    def _distributions(self) -> str:
+        if self.noise_model["kind"] == "histogram":
+            return f"histogram of {self.noise_model['bins']} bins"
+        return f"{len(self.noise_model['weights']) // 3} Gaussians"
 
     def record(self) -> dict[str, Any]:
         """Everything but the paths, as plain JSON values."""
@@ -79,6 +93,7 @@ class DenoiseSummary:
             "estimated_mse_adu2": self.choice.scores,
             "noise_model": self.noise_model,
             "noise_model_origin": self.noise_model_origin,
+            "warnings": list(self.warnings),
             "seconds": {stage: round(seconds, 2) for stage, seconds in self.seconds.items()},
         }
 
@@ -95,13 +110,15 @@ def denoise_file(
     _require_writable(source, target, options)
     progress = _StageProgress(on_progress)
     try:
-        known = _read_noise_model(options.noise_model)
+        known = read_noise_model(options.noise_model) if options.noise_model else None
+        _require_suffix(options, kind_of(known) if known else options.noise_model_kind)
         with open_planes(source) as planes:
             check_content(planes)
+            warnings = correlation_warnings(FloatPlanes([planes]), options.preset)
             prepared = denoise(
                 FloatPlanes([planes]),
                 preset=options.preset,
-                noise_model=known,
+                noise_model=known or options.noise_model_kind.value,
                 seed=options.seed,
                 device=options.device,
                 on_step=progress.on_step,
@@ -110,7 +127,7 @@ def denoise_file(
             results = _denoised_planes(planes, prepared, options.device, progress)
             write_planes(target, results, like=planes, dtype=options.dtype)
             progress.end()
-            summary = _summary(planes, prepared, options, progress.seconds)
+            summary = replace(_summary(planes, prepared, options, progress.seconds), warnings=tuple(warnings))
             beside = _write_beside(planes, prepared, target, options, summary)
             return replace(summary, written=(target, *beside))
     except EngineError as error:
@@ -167,7 +184,11 @@ def _summary(
     return DenoiseSummary(
         image=planes.header,
         choice=prepared.choice,
-        noise_model=_mixture(prepared).parameters(),
+        noise_model={
+            name: value
+            for name, value in prepared.noise_model.parameters().items()
+            if name != "probabilities"
+        },
         noise_model_origin="bootstrap" if options.noise_model is None else "file",
         seconds=seconds,
     )
@@ -177,9 +198,10 @@ def _write_beside(
     planes: PlaneReader, prepared: Prepared, target: Path, options: DenoiseOptions, summary: DenoiseSummary
 ) -> Iterator[Path]:
     """Write what was asked for besides the result."""
-    model = _mixture(prepared)
+    model = prepared.noise_model
     if options.save_noise_model is not None:
-        options.save_noise_model.write_bytes(write_published(model.parameters()))
+        parameters = noise_model_parameters.validate_python(model.parameters())
+        options.save_noise_model.write_bytes(write_published(parameters).content)
         yield options.save_noise_model
     if options.report_folder is not None:
         middle = len(planes) // 2
@@ -194,21 +216,11 @@ def _write_beside(
         yield from write_report(options.report_folder, shown, evidence, summary.record())
 
 
-def _mixture(prepared: Prepared) -> GaussianMixtureNoiseModel:
-    model = prepared.noise_model
-    if not isinstance(model, GaussianMixtureNoiseModel):
-        raise TypeError(f"a file holds Gaussian mixtures, not {type(model).__name__}")
-    return model
-
-
-def _read_noise_model(path: Path | None) -> GaussianMixtureNoiseModel | None:
-    if path is None:
-        return None
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InvalidRequestError(f"the noise model {path} cannot be read: {error.strerror}") from error
-    return GaussianMixtureNoiseModel.from_parameters(read_published(content))
+def _require_suffix(options: DenoiseOptions, kind: str) -> None:
+    """Find out before hours of work that the noise model would be in a file that misleads."""
+    path, suffix = options.save_noise_model, SUFFIXES[NoiseModelKind(kind)]
+    if path is not None and path.suffix != suffix:
+        raise InvalidRequestError(f"{path}: a noise model of kind {kind} is written as {suffix}")
 
 
 def _require_writable(source: Path, target: Path, options: DenoiseOptions) -> None:

@@ -12,6 +12,13 @@ class Progressed:
 
 
 @dataclass(frozen=True)
+class Warned:
+    """Something that who posted the job should know before it ends."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Used:
     """What the attempt has used so far."""
 
@@ -48,4 +55,4 @@ class Interrupted:
 
 
 LastWord = Finished | Refused | Crashed | Interrupted
-Message = Progressed | Used | LastWord
+Message = Progressed | Warned | Used | LastWord

@@ -13,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from worker.engine.noise.gmm import GaussianMixtureNoiseModel
+from worker.engine.noise.kinds import AnyNoiseModel
 from worker.engine.noise.pairs import PhotonTransferCurve
 
 _DETAIL_FRACTION = 4  # the lower row shows a quarter of the plane in each direction
@@ -47,7 +47,7 @@ class DenoisedPlane:
 class NoiseEvidence:
     """A noise model, what it was fitted to, and the truth where it is known."""
 
-    model: GaussianMixtureNoiseModel
+    model: AnyNoiseModel
     measured: PhotonTransferCurve | None = None
     true_noise: LinearNoise | None = None
 

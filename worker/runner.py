@@ -22,7 +22,17 @@ from worker.checkpoints import BlobCheckpoints, attempt_prefix
 from worker.device_watch import DeviceWatch
 from worker.job_processes import job_processes
 from worker.ledger import Ledger
-from worker.messages import Crashed, Finished, Interrupted, LastWord, Message, Progressed, Refused, Used
+from worker.messages import (
+    Crashed,
+    Finished,
+    Interrupted,
+    LastWord,
+    Message,
+    Progressed,
+    Refused,
+    Used,
+    Warned,
+)
 from worker.metrics import CRASH_CODE, Attempt, AttemptOutcome, WorkerMetrics
 from worker.observation import for_child, observed
 
@@ -135,6 +145,8 @@ class Runner:
                     message: Message = messages.recv()
                     if isinstance(message, Progressed):
                         progress = message
+                    elif isinstance(message, Warned):
+                        self.ledger.warn(claim, message.text)
                     elif isinstance(message, Used):
                         attempt.used = message
                     else:

@@ -28,6 +28,8 @@ from models_store.tables import Artifact, Job
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
 IMAGE_ID = "img_0123456789abcdef0123456789abcdef"
+GROUND_TRUTH_ID = "img_fedcba9876543210fedcba9876543210"
+JOB_ID = "job_0123456789abcdef0123456789abcdef"
 Spec = Annotated[
     JobSpec,
     Body(
@@ -40,9 +42,33 @@ Spec = Annotated[
                 "summary": "Denoise with the noise model that the microscope has already",
                 "value": {"kind": "denoise", "image_ids": [IMAGE_ID], "reuse": "noise_model"},
             },
+            "calibrate": {
+                "summary": "Fit the noise model of a microscope to a calibration",
+                "value": {"kind": "fit_noise_model", "image_ids": [IMAGE_ID]},
+            },
             "train": {
                 "summary": "Train an N2V network",
                 "value": {"kind": "train", "image_ids": [IMAGE_ID], "method": "n2v"},
+            },
+            "care": {
+                "summary": "Train a CARE network on noisy and clean images",
+                "value": {
+                    "kind": "train",
+                    "image_ids": [IMAGE_ID],
+                    "ground_truth_ids": [GROUND_TRUTH_ID],
+                    "method": "care",
+                },
+            },
+            "evaluate": {
+                "summary": "Score the results of a job, and the noisy image, against ground truth",
+                "value": {
+                    "kind": "evaluate",
+                    "ground_truth_ids": [GROUND_TRUTH_ID],
+                    "candidates": [
+                        {"name": "noisy", "runs": [{"image_ids": [IMAGE_ID]}]},
+                        {"name": "Boot. GMM", "runs": [{"job": JOB_ID, "output": "mmse"}]},
+                    ],
+                },
             },
         }
     ),

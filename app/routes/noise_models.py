@@ -13,9 +13,9 @@ from app.documents import NoiseModelDocument
 from app.origins import MicroscopeQuery, ProfileQuery, matching_profiles, named_profile
 from app.paging import link_next_page
 from app.security import CALIBRATE, READ
-from models_store.contracts.noise_models import NoiseModelParameters
 from models_store.contracts.states import NoiseModelOrigin
 from models_store.errors import NoiseModelInvalidError
+from models_store.noise_model_plot import noise_model_png
 from models_store.published_noise_models import MAX_FILE_BYTES, read_published, write_published
 from models_store.repositories import noise_models
 
@@ -39,11 +39,15 @@ Moment = Annotated[AwareDatetime, BeforeValidator(_as_written), AfterValidator(_
 router = APIRouter(prefix="/noise-models", tags=["noise models"])
 
 
-NPZ_BODY = {
+_BYTES = {"schema": {"type": "string", "format": "binary"}}
+FILE_BODY = {
     "requestBody": {
         "required": True,
-        "description": "The bytes of an .npz file with trained_weight, min_signal, max_signal, min_sigma.",
-        "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
+        "description": (
+            "The bytes of an .npz file with trained_weight, min_signal, max_signal, min_sigma (a Gaussian "
+            "mixture), or of an .npy file (3, B, B) with probabilities, lower and upper edges (a histogram)."
+        ),
+        "content": {"application/zip": _BYTES, "application/octet-stream": _BYTES},
     }
 }
 
@@ -70,7 +74,7 @@ def list_noise_models(  # one parameter for each of the API's
     return [NoiseModelDocument.of(row) for row in found.rows]
 
 
-@router.post("/import", dependencies=CALIBRATE, status_code=201, openapi_extra=NPZ_BODY)
+@router.post("/import", dependencies=CALIBRATE, status_code=201, openapi_extra=FILE_BODY)
 async def import_noise_model(
     request: Request,
     response: Response,
@@ -90,7 +94,7 @@ async def import_noise_model(
                 session,
                 profile_id=owner.id if owner else None,
                 origin=NoiseModelOrigin.IMPORT,
-                parameters=NoiseModelParameters.model_validate(parameters),
+                parameters=parameters,
                 fit_quality={},
                 job_id=None,
                 now=now,
@@ -110,10 +114,20 @@ def get_noise_model(noise_model_id: str, session: Reading) -> NoiseModelDocument
 
 @router.get("/{noise_model_id}/export", dependencies=READ, response_class=Response)
 def export_noise_model(noise_model_id: str, session: Reading) -> Response:
-    """Download a noise model in the published format (.npz)."""
+    """Download a noise model in the published format: a mixture as .npz, a histogram as .npy."""
     row = noise_models.get_noise_model(session, noise_model_id)
-    headers = {"Content-Disposition": f'attachment; filename="{row.id}.npz"'}
-    return Response(write_published(row.parameters), media_type="application/zip", headers=headers)
+    file = write_published(noise_models.parameters_of(row))
+    headers = {"Content-Disposition": f'attachment; filename="{row.id}{file.suffix}"'}
+    return Response(file.content, media_type=file.media_type, headers=headers)
+
+
+@router.get("/{noise_model_id}/plot.png", dependencies=READ, response_class=Response)
+def plot_noise_model(noise_model_id: str, session: Reading) -> Response:
+    """Download a picture of a noise model: for each signal, how likely observations are about it."""
+    content = noise_model_png(
+        noise_models.parameters_of(noise_models.get_noise_model(session, noise_model_id))
+    )
+    return Response(content, media_type="image/png", headers={"Cache-Control": "private, max-age=86400"})
 
 
 @router.post("/{noise_model_id}/activate", dependencies=CALIBRATE)

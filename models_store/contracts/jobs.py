@@ -4,151 +4,134 @@ Users post a `JobSpec`. A prediction of many planes is divided into stages of fu
 planner makes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from itertools import chain
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from models_store.contracts.numbers import JSON_NUMBER, LARGEST_EXACT_INTEGER
-from models_store.contracts.states import Method, Output, OutputDtype, Preset, Queue, Reuse
-
-MAX_IMAGES_PER_JOB = 1000
-MAX_URL_CHARACTERS = 2000
-
-Item = TypeVar("Item")
-
-
-def _each_once(items: Sequence[Item]) -> Sequence[Item]:
-    if len(set(items)) != len(items):
-        raise ValueError("each may be named only once")
-    return items
-
-
-Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
-ImageIds = Annotated[
-    list[Id],
-    Field(
-        min_length=1,
-        max_length=MAX_IMAGES_PER_JOB,
-        description="Ids of uploaded images.",
-        json_schema_extra={"uniqueItems": True},
-    ),
-    AfterValidator(_each_once),
-]
-Seed = Annotated[
-    int,
-    Field(ge=0, le=LARGEST_EXACT_INTEGER, description="Same seed, same device: same result."),
-    JSON_NUMBER,
-]
+from models_store.contracts.evaluation import EvaluateSpec, UploadedResults
+from models_store.contracts.spec_parts import (
+    GroundTruthIds,
+    Id,
+    ImageIds,
+    MadeByJob,
+    Outputs,
+    PostedSpec,
+    Reference,
+    Seed,
+    Spec,
+    TrainingSpec,
+    require_kind,
+)
+from models_store.contracts.states import (
+    Method,
+    NoiseModelKind,
+    Output,
+    OutputDtype,
+    Queue,
+    Reuse,
+)
 
 
-Outputs = Annotated[
-    tuple[Output, ...],
-    Field(
-        min_length=1,
-        max_length=len(Output),
-        description="Which files are made of each image.",
-        json_schema_extra={"uniqueItems": True},
-    ),
-    AfterValidator(_each_once),
-]
-
-
-def _require_kind(schema: dict[str, Any]) -> None:
-    """Say that `kind` is required: its default is for those who make specs by their class."""
-    if "kind" in schema["properties"]:
-        schema["required"] = ["kind", *schema.get("required", [])]
-
-
-def _require_noise_model_for_pn2v(schema: dict[str, Any]) -> None:
-    _require_kind(schema)
-    schema["if"] = {"properties": {"method": {"const": Method.PN2V}}, "required": ["method"]}
-    schema["then"] = {"properties": {"noise_model": {"not": {"type": "null"}}}, "required": ["noise_model"]}
-    schema["else"] = {"properties": {"noise_model": {"type": "null"}}}
-
-
-class _Spec(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=_require_kind)
-
-
-class MadeByJob(_Spec):
-    """Stands for the network or noise model that another job makes; this job waits for it."""
-
-    job: Id
-
-
-Reference = Id | MadeByJob
-
-
-class TrainingBudget(_Spec):
-    """Departures from the preset, for those who know why."""
-
-    steps: Annotated[int, Field(ge=1, le=100_000), JSON_NUMBER] | None = None
-    features: Annotated[int, Field(ge=4, le=128, multiple_of=4), JSON_NUMBER] | None = None
-    samples: Annotated[int, Field(ge=8, le=2000), JSON_NUMBER] | None = None
-
-
-class _TrainingSpec(_Spec):
-    preset: Preset = Preset.FAST
-    budget: TrainingBudget = TrainingBudget()
-
-    @property
-    def recipe(self) -> str:
-        """Preset and departures from it: networks of one recipe can stand in for each other."""
-        departures = self.budget.model_dump(exclude_none=True).items()
-        return " ".join([self.preset, *(f"{name}={value}" for name, value in departures)])
-
-
-class _PostedSpec(_Spec):
-    webhook_url: str | None = Field(
-        default=None,
-        pattern=r"^https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?([/?#][!-\[\]-~]*)?$",
-        max_length=MAX_URL_CHARACTERS,
-        # It may hold a secret, so the job's document does not show it.
-        exclude=True,
-        description="Told by a signed POST when the job has ended.",
-    )
-
-
-class DenoiseSpec(_TrainingSpec, _PostedSpec):
+class DenoiseSpec(TrainingSpec, PostedSpec):
     """Denoised images from noisy ones, and nothing else: the whole path."""
 
     kind: Literal["denoise"] = "denoise"
     image_ids: ImageIds
     reuse: Reuse = Field(
-        default=Reuse.NONE,
-        description="What may be taken from the registry of the images' microscope and profile.",
+        default=Reuse.CALIBRATION,
+        description="What may be taken from the registry of the images' microscope and profile: nothing, a "
+        "noise model that was calibrated or imported, also one that a job bootstrapped, also a network.",
     )
     noise_model: Id | None = Field(default=None, description="Use this one instead of a bootstrapped one.")
+    noise_model_kind: NoiseModelKind | None = Field(
+        default=None,
+        description=(
+            "Of the noise model that is bootstrapped or reused. Left out: whichever is active where one is "
+            "reused, a gmm where one is bootstrapped."
+        ),
+    )
     outputs: Outputs = (Output.DENOISED, Output.POSTERIOR_STD)
     output_dtype: OutputDtype = OutputDtype.FLOAT32
     seed: Seed = 0
 
 
-class TrainSpec(_TrainingSpec, _PostedSpec):
-    """A network for these images: N2V, or PN2V with a noise model."""
+def _require_what_the_method_needs(schema: dict[str, Any]) -> None:
+    require_kind(schema)
+    schema["allOf"] = [
+        {
+            "if": {"properties": {"method": {"const": method}}, "required": ["method"]},
+            "then": {"properties": {field: {"not": {"type": "null"}}}, "required": [field]},
+            "else": {"properties": {field: {"type": "null"}}},
+        }
+        for method, field in [(Method.PN2V, "noise_model"), (Method.CARE, "ground_truth_ids")]
+    ]
+    schema["allOf"].append(
+        {
+            "if": {"properties": {"method": {"const": Method.CARE}}, "required": ["method"]},
+            "then": {"properties": {"structured_mask": {"type": "null"}}},
+        }
+    )
 
-    model_config = ConfigDict(json_schema_extra=_require_noise_model_for_pn2v)
+
+class TrainSpec(TrainingSpec, PostedSpec):
+    """A network for these images: N2V, PN2V with a noise model, or CARE with ground truth."""
+
+    model_config = ConfigDict(json_schema_extra=_require_what_the_method_needs)
 
     kind: Literal["train"] = "train"
     image_ids: ImageIds
     method: Method
     noise_model: Reference | None = None
+    ground_truth_ids: GroundTruthIds | None = None
     start: Reference | None = Field(default=None, description="Weights to start the training from.")
     seed: Seed = 0
 
 
-class BootstrapNoiseModelSpec(_PostedSpec):
+class BootstrapNoiseModelSpec(PostedSpec):
     """A noise model from noisy images and a network that gives the pseudo ground truth."""
 
     kind: Literal["bootstrap_noise_model"] = "bootstrap_noise_model"
     image_ids: ImageIds
     network: Reference
+    noise_model_kind: NoiseModelKind = NoiseModelKind.GMM
     seed: Seed = 0
 
 
-class _WithNetworks(_Spec):
+class FitNoiseModelSpec(PostedSpec):
+    """A noise model from calibrations: frames of static scenes, whose mean stands in for the signal.
+
+    The images have the role `calibration`. Each stack is a scene; images of a single plane are together the
+    frames of one more. The noise model becomes the active one of the images' microscope and profile.
+    """
+
+    kind: Literal["fit_noise_model"] = "fit_noise_model"
+    image_ids: ImageIds
+    data_image_ids: ImageIds | None = Field(
+        default=None,
+        description="Images that will be denoised (role `data`): they give a histogram its range, and the "
+        "calibration has to cover their signals.",
+    )
+    noise_model_kind: NoiseModelKind = NoiseModelKind.GMM
+    seed: Seed = 0
+
+
+class CheckNoiseModelSpec(PostedSpec):
+    """Does a noise model describe these images? Nothing is changed by it.
+
+    Images of the role `calibration` are their own signal, as in `fit_noise_model`; others need a network.
+    """
+
+    kind: Literal["check_noise_model"] = "check_noise_model"
+    image_ids: ImageIds
+    noise_model: Reference
+    network: Reference | None = Field(
+        default=None, description="Gives the signal of images of the role `data`; N2V, or PN2V's prior mean."
+    )
+
+
+class _WithNetworks(Spec):
     image_ids: ImageIds
     network: Reference
     noise_model: Reference | None = None
@@ -157,7 +140,7 @@ class _WithNetworks(_Spec):
     )
 
 
-class PredictSpec(_WithNetworks, _PostedSpec):
+class PredictSpec(_WithNetworks, PostedSpec):
     """Denoised images from a trained network."""
 
     kind: Literal["predict"] = "predict"
@@ -187,7 +170,7 @@ class PredictPartSpec(_WithNetworks):
     choice: MadeByJob
 
 
-class AssembleSpec(_Spec):
+class AssembleSpec(Spec):
     """The files of a divided prediction, from its parts in their order."""
 
     kind: Literal["assemble"] = "assemble"
@@ -196,12 +179,14 @@ class AssembleSpec(_Spec):
     output_dtype: OutputDtype
 
 
+CalibrationSpec = FitNoiseModelSpec | CheckNoiseModelSpec
 JobSpec = Annotated[
-    DenoiseSpec | TrainSpec | BootstrapNoiseModelSpec | PredictSpec, Field(discriminator="kind")
+    DenoiseSpec | TrainSpec | BootstrapNoiseModelSpec | CalibrationSpec | PredictSpec | EvaluateSpec,
+    Field(discriminator="kind"),
 ]
 PredictionStageSpec = PredictSpec | ChooseEstimateSpec | PredictPartSpec | AssembleSpec
 StageSpec = TrainSpec | BootstrapNoiseModelSpec | PredictionStageSpec
-StoredSpec = Annotated[DenoiseSpec | StageSpec, Field(discriminator="kind")]
+StoredSpec = Annotated[DenoiseSpec | CalibrationSpec | EvaluateSpec | StageSpec, Field(discriminator="kind")]
 
 job_spec: TypeAdapter[JobSpec] = TypeAdapter(JobSpec)
 stored_spec: TypeAdapter[StoredSpec] = TypeAdapter(StoredSpec)
@@ -209,12 +194,37 @@ stored_spec: TypeAdapter[StoredSpec] = TypeAdapter(StoredSpec)
 
 def dependencies(spec: StoredSpec) -> set[str]:
     """Ids of the jobs whose results this one needs."""
-    values = (getattr(spec, field) for field in type(spec).model_fields)
-    needed = (value if isinstance(value, tuple) else (value,) for value in values)
-    return {value.job for value in chain.from_iterable(needed) if isinstance(value, MadeByJob)}
+    return {reference.job for reference in _references(spec)}
+
+
+def _references(value: object) -> Iterator[MadeByJob]:
+    if isinstance(value, MadeByJob):
+        yield value
+    elif isinstance(value, BaseModel):
+        for field in type(value).model_fields:
+            yield from _references(getattr(value, field))
+    elif isinstance(value, tuple):
+        for each in value:
+            yield from _references(each)
+
+
+def images_read(spec: StoredSpec) -> list[str]:
+    """Ids of the images that a job reads, each once."""
+    match spec:
+        case EvaluateSpec():
+            runs = [run for candidate in spec.candidates for run in candidate.runs]
+            uploaded = [run.image_ids for run in runs if isinstance(run, UploadedResults)]
+            image_ids = [spec.ground_truth_ids, *uploaded]
+        case TrainSpec():
+            image_ids = [spec.image_ids, spec.ground_truth_ids or []]
+        case FitNoiseModelSpec():
+            image_ids = [spec.image_ids, spec.data_image_ids or []]
+        case _:
+            image_ids = [spec.image_ids]
+    return list(dict.fromkeys(chain.from_iterable(image_ids)))
 
 
 def queue_of(spec: StoredSpec) -> Queue:
-    """Training and prediction want a GPU; fits and the writing of files leave it to others."""
-    needs_none = isinstance(spec, DenoiseSpec | BootstrapNoiseModelSpec | AssembleSpec)
-    return Queue.CPU if needs_none else Queue.GPU
+    """Training and prediction want a GPU; what computes little leaves it to others."""
+    fits = BootstrapNoiseModelSpec | CalibrationSpec
+    return Queue.CPU if isinstance(spec, DenoiseSpec | fits | AssembleSpec | EvaluateSpec) else Queue.GPU

@@ -1,31 +1,50 @@
 """A noise model's parameters, as they are stored and exchanged."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, TypeAdapter, field_validator, model_validator
+
+from models_store.contracts.packed_probabilities import pack, unpack
 
 MAX_COMPONENTS = 32
 MAX_COEFFICIENTS = 16
+MAX_BINS = 1024
+# Of a row of probabilities: float32 sums to 1 so exactly; what sums to less than this was never seen.
+ROW_SUM_TOLERANCE = 1e-3
 
 Coefficients = Annotated[list[FiniteFloat], Field(min_length=1, max_length=MAX_COEFFICIENTS)]
 
 
-class GmmParameters(BaseModel):
+class _Parameters(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    signal_min_adu: FiniteFloat
+    signal_max_adu: FiniteFloat
+
+    @model_validator(mode="after")
+    def _has_a_range(self) -> Self:
+        if self.signal_min_adu >= self.signal_max_adu:
+            raise ValueError("signal_min_adu must be below signal_max_adu")
+        return self
+
+
+class GmmParameters(_Parameters):
     """A Gaussian mixture whose parameters are polynomials of the signal.
 
     `weights` has 3K rows of n coefficients in the order of the published code: K means, K logarithms of
     variance coefficients, K weight logits. Signals are in ADU, the variance floor is in ADU^2.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     kind: Literal["gmm"] = "gmm"
     weights: Annotated[list[Coefficients], Field(min_length=3, max_length=3 * MAX_COMPONENTS)]
-    signal_min_adu: FiniteFloat
-    signal_max_adu: FiniteFloat
     variance_floor_adu2: Annotated[FiniteFloat, Field(gt=0)]
     outlier_density_per_adu: Annotated[FiniteFloat, Field(ge=0, lt=1)] = 0.0
     extrapolate: bool = False
+
+    def plain(self) -> dict[str, Any]:
+        """Give the parameters as the engine takes them."""
+        return self.model_dump()
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
@@ -33,9 +52,57 @@ class GmmParameters(BaseModel):
             raise ValueError(f"weights must have 3K rows, not {len(self.weights)}")
         if len({len(row) for row in self.weights}) != 1:
             raise ValueError("every row of weights must have the same number of coefficients")
-        if self.signal_min_adu >= self.signal_max_adu:
-            raise ValueError("signal_min_adu must be below signal_max_adu")
         return self
 
 
-NoiseModelParameters = GmmParameters
+class HistogramOutline(_Parameters):
+    """A histogram noise model but for its numbers: what documents show of it.
+
+    Observations and signals are in the same `bins`, evenly from `signal_min_adu` to `signal_max_adu`.
+    `published_interpolation`: between the lower edges of the bins, as the published code does, not between
+    their centres. `unseen_probability` is added to each bin.
+    """
+
+    kind: Literal["histogram"] = "histogram"
+    bins: Annotated[int, Field(ge=2, le=MAX_BINS)]
+    published_interpolation: bool = False
+    unseen_probability: Annotated[FiniteFloat, Field(gt=0, lt=1)] = 1e-10
+
+
+class HistogramParameters(HistogramOutline):
+    """A histogram noise model: probabilities of observations (columns) for signals (rows), both in bins.
+
+    `probabilities` are packed, or given as an array. A row sums to 1, or to nothing where a signal was not
+    seen.
+    """
+
+    probabilities: Annotated[str, Field(repr=False)]
+
+    def plain(self) -> dict[str, Any]:
+        """Give the parameters as the engine takes them."""
+        return self.model_dump() | {"probabilities": unpack(self.probabilities, self.bins)}
+
+    @field_validator("probabilities", mode="before")
+    @classmethod
+    def _pack(cls, given: object) -> object:
+        return pack(given) if isinstance(given, list | np.ndarray) else given
+
+    @model_validator(mode="after")
+    def _are_probabilities(self) -> Self:
+        probabilities = unpack(self.probabilities, self.bins)
+        if not ((probabilities >= 0) & (probabilities <= 1)).all():
+            raise ValueError("probabilities have to be numbers in 0 .. 1")
+        sums = probabilities.sum(axis=1, dtype=np.float64)
+        seen = sums > ROW_SUM_TOLERANCE
+        if not seen.any():
+            raise ValueError("no row holds any probabilities")
+        if (abs(sums[seen] - 1) > ROW_SUM_TOLERANCE).any():
+            raise ValueError("the probabilities of a row have to sum to 1, or to nothing")
+        return self
+
+
+NoiseModelParameters = Annotated[GmmParameters | HistogramParameters, Field(discriminator="kind")]
+NoiseModelOutline = Annotated[GmmParameters | HistogramOutline, Field(discriminator="kind")]
+
+noise_model_parameters: TypeAdapter[GmmParameters | HistogramParameters] = TypeAdapter(NoiseModelParameters)
+noise_model_outline: TypeAdapter[GmmParameters | HistogramOutline] = TypeAdapter(NoiseModelOutline)

@@ -38,6 +38,9 @@ class MadeArtifact(_Made):
     name: str
     media_type: str
     blob: MadeBlob
+    image_id: str | None = None
+    """The image that it is a result of; None: of the job as a whole."""
+    output: Output | None = None
 
 
 class MadePlanes(_Made):

@@ -30,11 +30,19 @@ class NoiseModelOrigin(StrEnum):
     IMPORT = "import"
 
 
+class NoiseModelKind(StrEnum):
+    """What a noise model's distributions are: mixtures of Gaussians, or what was counted."""
+
+    GMM = "gmm"
+    HISTOGRAM = "histogram"
+
+
 class Method(StrEnum):
     """How a network was trained."""
 
     N2V = "n2v"
     PN2V = "pn2v"
+    CARE = "care"
 
 
 class Preset(StrEnum):
@@ -46,18 +54,23 @@ class Preset(StrEnum):
 
 
 class Reuse(StrEnum):
-    """What a job may take from the registry instead of computing it again."""
+    """What a job may take from the registry instead of computing it again; each more than those before it.
+
+    `calibration`: a noise model that somebody calibrated or imported for this microscope and profile.
+    """
 
     NONE = "none"
+    CALIBRATION = "calibration"
     NOISE_MODEL = "noise_model"
     NETWORK = "network"
 
 
 class Output(StrEnum):
-    """What is written of each image."""
+    """What is written of each image: the best estimate, either of PN2V's two, its uncertainty."""
 
     DENOISED = "denoised"
     PRIOR_MEAN = "prior_mean"
+    MMSE = "mmse"
     POSTERIOR_STD = "posterior_std"
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, case, exists, select, update
 from sqlalchemy.orm import Session, aliased
 
-from models_store.contracts.jobs import dependencies, job_spec
+from models_store.contracts.jobs import dependencies, images_read, job_spec
 from models_store.contracts.outcomes import Outcome
 from models_store.contracts.states import JobState, Queue
 from models_store.errors import ConflictError, JobEndedError, JobNotEndedError, LeaseLostError
@@ -97,6 +97,12 @@ def renew(
     # In this order of arguments, NaN becomes 0 too.
     within_bounds = min(max(0.0, progress), 1.0)
     _update_owned(session, claim, lease_until=now + lease, progress=within_bounds, status=status)
+
+
+def warn(session: Session, claim: Claim, text: str, now: datetime) -> None:
+    """Enter a warning among the job's events while it is computed. Raises LeaseLostError."""
+    _update_owned(session, claim, lease_until=Job.lease_until)
+    record_event(session, claim.job_id, "warning", now, detail=text)
 
 
 def finish(session: Session, claim: Claim, outcome: Outcome, now: datetime) -> None:
@@ -222,14 +228,14 @@ def retry(session: Session, job_id: str, now: datetime) -> Job:
     if job.parent_id is not None:
         raise ConflictError(f"this is a stage of job {job.parent_id}; retry that one")
     spec = job_spec.validate_python(job.spec)
-    hold_images(session, spec.image_ids)
+    hold_images(session, images_read(spec))
     hold_needed(session, dependencies(spec))
     job = lock_family(session, job_id)
     if not job.state.ended:
         raise JobNotEndedError(f"job {job_id} is still {job.state}; only a job that has ended can be retried")
     if job.state is JobState.SUCCEEDED:
         raise ConflictError(f"job {job_id} succeeded; post a new job to compute it again")
-    get_images(session, spec.image_ids)
+    get_images(session, images_read(spec))
     for needed in dependencies(spec):
         require_obtainable(get_job(session, needed))
     for again in [job, *job.stages]:
@@ -283,8 +289,15 @@ def _settle_parent(session: Session, job: Job, now: datetime) -> None:
     parent = get_job(session, job.parent_id)
     if all(stage.state is JobState.SUCCEEDED for stage in parent.stages):
         parent.state, parent.progress, parent.status, parent.ended_at = JobState.SUCCEEDED, 1.0, "done", now
-        parent.result = {key: value for stage in parent.stages for key, value in stage.result.items()}
+        parent.result = _results_of(parent.stages)
         record_event(session, parent.id, "succeeded", now)
+
+
+def _results_of(stages: Sequence[Job]) -> dict[str, Any]:
+    """Put the results of stages together: the later one counts, but every warning does, once."""
+    together = {key: value for stage in stages for key, value in stage.result.items()}
+    warnings = [warning for stage in stages for warning in stage.result.get("warnings", [])]
+    return together | ({"warnings": list(dict.fromkeys(warnings))} if warnings else {})
 
 
 def _after_failure(session: Session, job: Job, error: dict[str, Any], now: datetime) -> None:

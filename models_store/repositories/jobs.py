@@ -9,7 +9,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.orm import Session, selectinload
 from sqlalchemy.orm.attributes import set_committed_value
 
-from models_store.contracts.jobs import StoredSpec, dependencies, queue_of
+from models_store.contracts.jobs import StoredSpec, dependencies, images_read, queue_of
 from models_store.contracts.plans import PlanStep
 from models_store.contracts.states import JobState
 from models_store.errors import NotFoundError
@@ -89,7 +89,7 @@ def _insert(session: Session, jobs: Sequence[tuple[Job, StoredSpec]], now: datet
     for job, _ in jobs:
         set_committed_value(job, "stages", [other for other, _ in jobs if other.parent_id == job.id])
     rows: dict[type[Base], list[dict[str, Any]]] = {
-        JobImage: [{"job_id": job.id, "image_id": each} for job, spec in jobs for each in spec.image_ids],
+        JobImage: [{"job_id": job.id, "image_id": each} for job, spec in jobs for each in images_read(spec)],
         JobDependency: [
             {"job_id": job.id, "depends_on_id": each} for job, spec in jobs for each in dependencies(spec)
         ],

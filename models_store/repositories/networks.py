@@ -7,11 +7,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models_store.contracts.outcomes import MadeNetwork
-from models_store.contracts.states import Method
+from models_store.contracts.states import Method, NoiseModelKind
 from models_store.errors import NotFoundError
 from models_store.identity import new_id
 from models_store.repositories.pages import Page, PageRequest, fetch_page
-from models_store.tables import Network
+from models_store.tables import Network, NoiseModel
 
 
 def create_network(
@@ -60,10 +60,18 @@ def list_networks(
     return fetch_page(session, query, Network, request)
 
 
-def newest_network(session: Session, profile_id: str, method: Method, recipe: str) -> Network | None:
-    return session.scalar(
-        select(Network)
-        .where(Network.profile_id == profile_id, Network.method == method, Network.recipe == recipe)
-        .order_by(Network.created_at.desc())
-        .limit(1)
+def newest_network(
+    session: Session,
+    profile_id: str,
+    method: Method,
+    recipe: str,
+    *,
+    noise_model_kind: NoiseModelKind | None = None,
+) -> Network | None:
+    """Find the newest network, if wanted of those trained with a noise model of this kind."""
+    query = select(Network).where(
+        Network.profile_id == profile_id, Network.method == method, Network.recipe == recipe
     )
+    if noise_model_kind is not None:
+        query = query.join(NoiseModel).where(NoiseModel.kind == noise_model_kind)
+    return session.scalar(query.order_by(Network.created_at.desc()).limit(1))

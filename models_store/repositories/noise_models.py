@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from models_store.contracts.noise_models import NoiseModelParameters
+from models_store.contracts.noise_models import NoiseModelParameters, noise_model_parameters
 from models_store.contracts.states import NoiseModelOrigin
 from models_store.errors import ConflictError, NotFoundError
 from models_store.identity import new_id
@@ -32,7 +32,8 @@ def create_noise_model(
         version=_next_version(session, profile_id),
         kind=parameters.kind,
         origin=origin,
-        parameters=parameters.model_dump(mode="json"),
+        parameters=parameters.model_dump(mode="json", exclude={"probabilities"}),
+        probabilities=getattr(parameters, "probabilities", None),
         signal_min_adu=parameters.signal_min_adu,
         signal_max_adu=parameters.signal_max_adu,
         fit_quality=fit_quality,
@@ -53,6 +54,12 @@ def get_noise_model(session: Session, noise_model_id: str) -> NoiseModel:
     if found is None:
         raise NotFoundError(f"there is no noise model {noise_model_id!r}")
     return found
+
+
+def parameters_of(noise_model: NoiseModel) -> NoiseModelParameters:
+    """Everything that the model is, also what lists leave out: needs the session that found it."""
+    bulk = {} if noise_model.probabilities is None else {"probabilities": noise_model.probabilities}
+    return noise_model_parameters.validate_python(noise_model.parameters | bulk)
 
 
 def list_noise_models(

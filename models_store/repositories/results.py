@@ -41,6 +41,8 @@ def register_results(session: Session, job: Job, outcome: Outcome, now: datetime
             job_id=job.id,
             name=artifact.name,
             media_type=artifact.media_type,
+            image_id=artifact.image_id,
+            output=artifact.output,
             blob_key=artifact.blob.key,
             sha256=artifact.blob.sha256,
             size_bytes=artifact.blob.size_bytes,

@@ -31,6 +31,12 @@ class ImageUnsuitableError(EngineError):
     code = "image-content"
 
 
+class CalibrationUnsuitableError(EngineError):
+    """Frames that are no calibration: not static, saturated, or of other intensities than the images."""
+
+    code = "calibration-unsuitable"
+
+
 class NetworkInvalidError(EngineError):
     """Bytes that are not a network of this engine, or one that does not fit its use."""
 

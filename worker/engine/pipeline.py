@@ -21,9 +21,8 @@ import torch
 from worker.engine.bootstrap import bootstrap_noise_model
 from worker.engine.errors import NetworkInvalidError, NoiseFitError
 from worker.engine.inference import Estimate, predict_plane
-from worker.engine.losses import NoiseModel
 from worker.engine.network import Network
-from worker.engine.noise.kinds import AnyNoiseModel
+from worker.engine.noise.kinds import AnyNoiseModel, Kind, kind_of
 from worker.engine.noise.select import SelectedNoiseModel
 from worker.engine.patches import PlaneSequence
 from worker.engine.presets import Preset
@@ -40,7 +39,7 @@ class Prepared:
 
     n2v: Network | None
     pn2v: Network
-    noise_model: NoiseModel
+    noise_model: AnyNoiseModel
     refitted: SelectedNoiseModel[AnyNoiseModel] | None
     """The noise model as fitted to the PN2V network's prior mean, if it was."""
     choice: Choice
@@ -59,7 +58,7 @@ def prepare_prediction(  # noqa: PLR0913  # because it takes what three stages h
     *,
     n2v: Network | None,
     pn2v: Network,
-    noise_model: NoiseModel,
+    noise_model: AnyNoiseModel,
     refit: bool,
     seed: int,
     device: torch.device,
@@ -67,10 +66,14 @@ def prepare_prediction(  # noqa: PLR0913  # because it takes what three stages h
 ) -> Prepared:
     """Refit a bootstrapped noise model, and choose which estimate to deliver.
 
-    `refit` is for bootstrapped noise models: PN2V's prior mean is a better pseudo ground truth than the N2V
-    prediction that they were fitted to. `n2v` may be missing where the noise model came from a calibration.
+    `refit` is for bootstrapped noise models, of whichever kind: PN2V's prior mean is a better pseudo ground
+    truth than the N2V prediction that they were fitted to. `n2v` may be missing where the noise model came
+    from a calibration.
     """
-    refitted = _refit(planes, pn2v, seed=seed, device=device, on_plane=on_plane) if refit else None
+    refitted = None
+    if refit:
+        kind = kind_of(noise_model)
+        refitted = _refit(planes, pn2v, kind, seed=seed, device=device, on_plane=on_plane)
     if refitted is not None:
         noise_model = refitted.fitted.model
     choice = choose_estimate(
@@ -82,13 +85,14 @@ def prepare_prediction(  # noqa: PLR0913  # because it takes what three stages h
 def _refit(
     planes: PlaneSequence,
     pn2v: Network,
+    kind: Kind,
     *,
     seed: int,
     device: torch.device,
     on_plane: Callable[[int, int], None],
 ) -> SelectedNoiseModel[AnyNoiseModel] | None:
     try:
-        return bootstrap_noise_model(planes, pn2v, seed=seed, device=device, on_plane=on_plane)
+        return bootstrap_noise_model(planes, pn2v, kind=kind, seed=seed, device=device, on_plane=on_plane)
     except NoiseFitError:
         # The first model was fitted to the same pixels; a network that went astray must not cost the result.
         return None
@@ -114,7 +118,7 @@ def denoise(
     planes: PlaneSequence,
     *,
     preset: Preset,
-    noise_model: NoiseModel | None = None,
+    noise_model: AnyNoiseModel | Kind = "gmm",
     seed: int,
     device: torch.device,
     on_step: Callable[[Stage, TrainingStep], None],
@@ -122,15 +126,16 @@ def denoise(
 ) -> Prepared:
     """Run all stages in this process; `denoise_plane` then makes the images.
 
-    A given noise model is used as it is. Raises what the stages raise (EngineError).
+    A given noise model is used as it is; of a kind, one is bootstrapped. Raises what the stages raise
+    (EngineError).
     """
     n2v = train(
         planes, method="n2v", preset=preset, seed=seed, device=device, on_step=partial(on_step, "n2v")
     )
-    given = noise_model is not None
-    if noise_model is None:
+    bootstrapped = isinstance(noise_model, str)
+    if isinstance(noise_model, str):
         noise_model = bootstrap_noise_model(
-            planes, n2v, seed=seed, device=device, on_plane=partial(on_plane, "noise_model")
+            planes, n2v, kind=noise_model, seed=seed, device=device, on_plane=partial(on_plane, "noise_model")
         ).fitted.model
     pn2v = train(
         planes,
@@ -147,7 +152,7 @@ def denoise(
         n2v=n2v,
         pn2v=pn2v,
         noise_model=noise_model,
-        refit=not given,
+        refit=bootstrapped,
         seed=seed,
         device=device,
         on_plane=partial(on_plane, "predict"),

@@ -1,14 +1,12 @@
 """Fitting a noise model to noisy images and their denoised versions, as a job."""
 
 from models_store.contracts.jobs import BootstrapNoiseModelSpec
-from models_store.contracts.noise_models import NoiseModelParameters
-from models_store.contracts.outcomes import MadeNoiseModel, Outcome
+from models_store.contracts.outcomes import Outcome
 from models_store.contracts.states import NoiseModelOrigin
 from worker.context import JobContext
 from worker.engine import bootstrap
-from worker.engine.noise.kinds import AnyNoiseModel
-from worker.engine.noise.select import SelectedNoiseModel
 from worker.jobs.inputs import all_planes, load_network, open_images
+from worker.jobs.made_noise_models import made_noise_model
 
 
 def bootstrap_noise_model(spec: BootstrapNoiseModelSpec, context: JobContext) -> Outcome:
@@ -18,28 +16,11 @@ def bootstrap_noise_model(spec: BootstrapNoiseModelSpec, context: JobContext) ->
         selected = bootstrap.bootstrap_noise_model(
             all_planes(images),
             network,
+            kind=spec.noise_model_kind.value,
             seed=spec.seed,
             device=context.device,
             on_plane=lambda done, planes: context.report(
                 0.9 * done / planes, f"plane {done} of {planes} denoised"
             ),
         )
-    return Outcome(noise_model=made_noise_model(selected))
-
-
-def made_noise_model(selected: SelectedNoiseModel[AnyNoiseModel]) -> MadeNoiseModel:
-    """Put a bootstrapped noise model into the store's terms."""
-    fitted, check = selected.fitted, selected.check
-    return MadeNoiseModel(
-        origin=NoiseModelOrigin.BOOTSTRAP,
-        parameters=NoiseModelParameters.model_validate(fitted.model.parameters()),
-        fit_quality={
-            "mean_nll_nats": fitted.mean_nll,
-            "pixel_pairs": fitted.pairs,
-            "saturated_pixels": fitted.saturated,
-            "not_finite_pixels": fitted.not_finite,
-            "components_and_coefficients": selected.reason,
-            "verdict": check.verdict,
-            "check": check.summary,
-        },
-    )
+    return Outcome(noise_model=made_noise_model(selected, NoiseModelOrigin.BOOTSTRAP))

@@ -8,7 +8,7 @@ import numpy as np
 
 from models_store.contracts.jobs import ChooseEstimateSpec, PredictPartSpec, PredictSpec
 from models_store.contracts.outcomes import Outcome
-from models_store.contracts.states import Output
+from models_store.contracts.states import NoiseModelOrigin, Output
 from models_store.errors import InvalidRequestError, JobFailedError
 from models_store.repositories.jobs import get_job
 from models_store.repositories.networks import get_network
@@ -17,12 +17,10 @@ from worker.engine.inference import predict_plane
 from worker.engine.network import Network
 from worker.engine.pipeline import Prepared, denoise_plane, prepare_prediction
 from worker.engine.selection import Choice
-from worker.jobs.bootstrap_noise_model import made_noise_model
 from worker.jobs.inputs import OpenImage, all_planes, load_network, load_noise_model
+from worker.jobs.made_noise_models import made_noise_model
 
 WithNetworks = PredictSpec | ChooseEstimateSpec | PredictPartSpec
-
-N2V_RESULT = {"estimate": "n2v", "reason": "the network is an N2V network"}
 
 
 @dataclass(frozen=True)
@@ -36,9 +34,9 @@ class PlaneDenoiser:
 def prepare(
     spec: PredictSpec | ChooseEstimateSpec, context: JobContext, images: list[OpenImage], report: Report
 ) -> Prepared | Network:
-    """Refit the noise model where wanted and choose the estimate; an N2V network has only the one."""
+    """Refit the noise model where wanted and choose the estimate; only PN2V gives several."""
     network_id, network = load_network(context, spec.network)
-    if network.method == "n2v":
+    if network.method != "pn2v":
         return network
     return prepare_prediction(
         all_planes(images),
@@ -70,7 +68,8 @@ def _report_passes(report: Report, *, refit: bool) -> Callable[[int, int], None]
 def outcome_of(prepared: Prepared | Network) -> Outcome:
     """Put what was decided into the store's terms."""
     if isinstance(prepared, Network):
-        return Outcome(result=N2V_RESULT)
+        method = prepared.method
+        return Outcome(result={"estimate": method, "reason": f"the network's method is {method}"})
     choice = prepared.choice
     result: dict[str, Any] = {
         "estimate": choice.estimate,
@@ -78,13 +77,14 @@ def outcome_of(prepared: Prepared | Network) -> Outcome:
         "estimated_mse_adu2": choice.scores,
     }
     refitted = prepared.refitted
-    return Outcome(noise_model=made_noise_model(refitted) if refitted else None, result=result)
+    made = made_noise_model(refitted, NoiseModelOrigin.BOOTSTRAP) if refitted else None
+    return Outcome(noise_model=made, result=result)
 
 
 def chosen(spec: PredictPartSpec, context: JobContext) -> Prepared | Network:
     """Take up what another stage has decided."""
     network_id, network = load_network(context, spec.network)
-    if network.method == "n2v":
+    if network.method != "pn2v":
         return network
     with context.database.read() as session:
         decided = get_job(session, spec.choice.job).result
@@ -102,13 +102,13 @@ def chosen(spec: PredictPartSpec, context: JobContext) -> Prepared | Network:
 
 
 def denoiser(prepared: Prepared | Network, outputs: tuple[Output, ...], context: JobContext) -> PlaneDenoiser:
-    """Give what makes the wanted outputs; N2V makes one."""
+    """Give what makes the wanted outputs; N2V and CARE make one."""
     if isinstance(prepared, Network):
-        return PlaneDenoiser((Output.DENOISED,), _denoise_with_n2v(prepared, context))
+        return PlaneDenoiser((Output.DENOISED,), _denoise_alone(prepared, context))
     return PlaneDenoiser(outputs, _denoise_with_pn2v(prepared, context))
 
 
-def _denoise_with_n2v(
+def _denoise_alone(
     network: Network, context: JobContext
 ) -> Callable[[np.ndarray], Mapping[Output, np.ndarray]]:
     return lambda plane_yx: {
@@ -123,6 +123,7 @@ def _denoise_with_pn2v(
         denoised = denoise_plane(plane_yx, prepared, device=context.device)
         images = {
             Output.DENOISED: denoised.image_yx,
+            Output.MMSE: denoised.pn2v.mmse_yx,
             Output.PRIOR_MEAN: denoised.pn2v.prior_mean_yx,
             Output.POSTERIOR_STD: denoised.pn2v.posterior_std_yx,
         }

@@ -5,19 +5,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
-from models_store.contracts.jobs import MadeByJob, Reference, TrainingBudget
+from models_store.contracts.spec_parts import MadeByJob, Reference, StructuredMask, TrainingBudget
 from models_store.contracts.states import Preset as PresetName
 from models_store.errors import JobFailedError
 from models_store.image_files.planes import PlaneReader, open_planes
 from models_store.repositories.images import get_images
 from models_store.repositories.jobs import get_job
 from models_store.repositories.networks import get_network
-from models_store.repositories.noise_models import get_noise_model
+from models_store.repositories.noise_models import get_noise_model, parameters_of
 from worker.context import JobContext
 from worker.engine.network import Network
-from worker.engine.noise.gmm import GaussianMixtureNoiseModel
+from worker.engine.noise.kinds import AnyNoiseModel, noise_model_from_parameters
 from worker.engine.presets import PRESETS, Preset
-from worker.float_planes import FloatPlanes
+from worker.float_planes import FloatPlanes, GroundTruthPlanes
 
 OTHER_FILES = 256
 """More than a job's process has open besides its images."""
@@ -34,16 +34,16 @@ class OpenImage:
 
 @contextmanager
 def open_images(context: JobContext, image_ids: Sequence[str]) -> Iterator[list[OpenImage]]:
-    """Open the job's images; what is remote is fetched once."""
+    """Open images, in the order of their ids; what is remote, or named twice, is fetched once."""
     with context.database.read() as session:
-        rows = get_images(session, image_ids)
+        rows = get_images(session, list(dict.fromkeys(image_ids)))
     _allow_open_files(len(rows) + OTHER_FILES)
     with ExitStack() as stack:
-        opened = []
+        opened = {}
         for row in rows:
             path = stack.enter_context(context.blobs.as_file(row.blob_key))
-            opened.append(OpenImage(row.id, row.filename, stack.enter_context(open_planes(path))))
-        yield opened
+            opened[row.id] = OpenImage(row.id, row.filename, stack.enter_context(open_planes(path)))
+        yield [opened[image_id] for image_id in image_ids]
 
 
 def _allow_open_files(count: int) -> None:
@@ -58,6 +58,10 @@ def all_planes(images: Sequence[OpenImage]) -> FloatPlanes:
     return FloatPlanes([image.reader for image in images])
 
 
+def ground_truth_planes(truths: Sequence[OpenImage], images: Sequence[OpenImage]) -> GroundTruthPlanes:
+    return GroundTruthPlanes([truth.reader for truth in truths], [image.reader for image in images])
+
+
 def load_network(context: JobContext, reference: Reference) -> tuple[str, Network]:
     """Give a network with its id."""
     network_id = _resolve(context, reference, "network_id")
@@ -66,19 +70,22 @@ def load_network(context: JobContext, reference: Reference) -> tuple[str, Networ
     return network_id, Network.from_bytes(context.blobs.get(blob_key))
 
 
-def load_noise_model(context: JobContext, reference: Reference) -> tuple[str, GaussianMixtureNoiseModel]:
-    """Give a noise model with its id."""
+def load_noise_model(context: JobContext, reference: Reference) -> tuple[str, AnyNoiseModel]:
+    """Give a noise model, of whichever kind, with its id."""
     noise_model_id = _resolve(context, reference, "noise_model_id")
     with context.database.read() as session:
-        parameters = get_noise_model(session, noise_model_id).parameters
-    return noise_model_id, GaussianMixtureNoiseModel.from_parameters(parameters)
+        parameters = parameters_of(get_noise_model(session, noise_model_id))
+    return noise_model_id, noise_model_from_parameters(parameters.plain())
 
 
-def preset_with(name: PresetName, budget: TrainingBudget) -> Preset:
+def preset_with(name: PresetName, budget: TrainingBudget, mask: StructuredMask | None = None) -> Preset:
     """Give a preset with a job's departures from it."""
     preset = PRESETS[name]
+    mask = mask or StructuredMask()
     return replace(
         preset,
+        blind_y_px=mask.y_px,
+        blind_x_px=mask.x_px,
         features=budget.features or preset.features,
         samples=budget.samples or preset.samples,
         n2v_steps=budget.steps or preset.n2v_steps,

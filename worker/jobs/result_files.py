@@ -36,7 +36,13 @@ def store_results(
                     write_planes(path, planes, like=image.reader, dtype=_dtype_of(output, dtype))
                     blob = context.store_file(f"{image.image_id}/{output}", path)
                     path.unlink()
-                    yield MadeArtifact(name=names[output], media_type="image/tiff", blob=blob)
+                    yield MadeArtifact(
+                        name=names[output],
+                        media_type="image/tiff",
+                        blob=blob,
+                        image_id=image.image_id,
+                        output=output,
+                    )
 
 
 def _dtype_of(output: Output, dtype: OutputDtype) -> Literal["float32", "same"]:

@@ -4,12 +4,22 @@ from collections.abc import Callable
 
 from models_store.contracts.jobs import TrainSpec
 from models_store.contracts.outcomes import MadeNetwork, Outcome
+from models_store.contracts.states import NoiseModelOrigin
+from models_store.repositories.noise_models import get_noise_model
 from worker.context import JobContext, Report
 from worker.engine.errors import CheckpointInvalidError
 from worker.engine.network import Network
 from worker.engine.training import TrainingStep
 from worker.engine.training import train as train_network
-from worker.jobs.inputs import all_planes, load_network, load_noise_model, open_images, preset_with
+from worker.jobs.inputs import (
+    all_planes,
+    ground_truth_planes,
+    load_network,
+    load_noise_model,
+    open_images,
+    preset_with,
+)
+from worker.noise_warnings import correlation_warnings, coverage_warnings
 
 
 def train(spec: TrainSpec, context: JobContext) -> Outcome:
@@ -18,8 +28,15 @@ def train(spec: TrainSpec, context: JobContext) -> Outcome:
         load_noise_model(context, spec.noise_model) if spec.noise_model else (None, None)
     )
     start = load_network(context, spec.start)[1] if spec.start else None
-    preset = preset_with(spec.preset, spec.budget)
-    with open_images(context, spec.image_ids) as images:
+    preset = preset_with(spec.preset, spec.budget, spec.structured_mask)
+    with open_images(context, [*spec.image_ids, *(spec.ground_truth_ids or ())]) as opened:
+        images, clean = opened[: len(spec.image_ids)], opened[len(spec.image_ids) :]
+        # CARE's targets are clean: nothing of the neighbours' noise is in them.
+        warnings = [] if clean else correlation_warnings(all_planes(images), preset)
+        if noise_model is not None and noise_model_id is not None and _is_calibrated(context, noise_model_id):
+            warnings += coverage_warnings(all_planes(images), noise_model)
+        for warning in warnings:
+            context.warn(warning)
 
         def run() -> Network:
             return train_network(
@@ -27,6 +44,7 @@ def train(spec: TrainSpec, context: JobContext) -> Outcome:
                 method=spec.method.value,
                 preset=preset,
                 noise_model=noise_model,
+                ground_truth=ground_truth_planes(clean, images) if clean else None,
                 start=start if preset.warm_start else None,
                 seed=spec.seed,
                 device=context.device,
@@ -48,8 +66,14 @@ def train(spec: TrainSpec, context: JobContext) -> Outcome:
             blob=context.store("network.safetensors", network.to_bytes()),
             description=network.description,
             noise_model_id=noise_model_id,
-        )
+        ),
+        result={"warnings": warnings},
     )
+
+
+def _is_calibrated(context: JobContext, noise_model_id: str) -> bool:
+    with context.database.read() as session:
+        return get_noise_model(session, noise_model_id).origin is NoiseModelOrigin.CALIBRATION
 
 
 def report_steps(report: Report) -> Callable[[TrainingStep], None]:

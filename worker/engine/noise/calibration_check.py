@@ -1,4 +1,4 @@
-"""Is a calibration stack what it should be: one static scene, unsaturated, over the range of the images?"""
+"""Is a calibration what it should be: frames of one static scene, unsaturated, of independent noise?"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,70 +6,103 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.registration import phase_cross_correlation
 
-from worker.engine.errors import ImageUnsuitableError
+from worker.engine.noise.correlation import HARMFUL
+from worker.engine.noise.pairs import PairCounts
+from worker.engine.noise.scene import SceneAverage, average_scene
+from worker.engine.noise.scene_trend import SceneTrend, slopes_yx
 
 MAX_BRIGHTNESS_CHANGE = 0.02
-"""Share of the brightness above the darkest pixels that may go between first and last frames."""
-
 MAX_DRIFT_PX = 0.25
-MAX_EXCESS_CORRELATION = 0.02
-"""How much residuals of consecutive frames may correlate beyond what their common mean makes."""
+MAX_CHANGE = 0.02
+"""Share of the variance that may come from changes of the scene instead of noise."""
+
+UNUSABLE_CHANGE = 0.2
+"""From here on the noise model's variance is a quarter too large: what is called poor in `check`."""
 
 MAX_SATURATED = 0.01
+UNUSABLE_SATURATED = 0.5
 LEAST_FRAMES = 5
-_UPSAMPLING = 50
 
 
 @dataclass(frozen=True)
 class CalibrationCheck:
-    """What was found in a calibration stack; `warnings` say what is wrong and what would be right.
+    """What was found in the frames of a scene; `warnings` say what is wrong and what would be right.
 
-    `brightness_change` from the first to the last quarter of the frames, a share of the mean signal above the
-    darkest; `drift_px` (y, x) between them; `excess_correlation` of residuals of consecutive frames, 0 for a
-    static scene; `saturated` share of the pixels; the signals span `signal_min_adu` .. `signal_max_adu`.
+    Of the variance, three shares may be no noise: `flicker`, what frames make that brighten and dim;
+    `motion`, what a scene makes that moves; `excess_correlation`, what consecutive frames have in common
+    otherwise. All are 0 for a static scene.
+    `neighbour_correlation` of the noise of pixels that touch along y and along x. `saturated` and `clipped`:
+    shares of the pixels at the detector's upper and lower end. The signals span `signal_min_adu` ..
+    `signal_max_adu`.
     """
 
     frames: int
-    brightness_change: float
-    drift_px: tuple[float, float]
+    trend: SceneTrend
     excess_correlation: float
+    flicker: float
+    motion: float
+    neighbour_correlation: tuple[float, float]
     saturated: float
+    clipped: float
     signal_min_adu: float
     signal_max_adu: float
 
     @property
+    def unusable(self) -> str | None:
+        """Why no noise model can come of it, if so."""
+        if self.saturated > UNUSABLE_SATURATED:
+            return f"{self.saturated:.0%} of the pixels are saturated: use less light or exposure"
+        change = self.flicker + self.motion + max(self.excess_correlation, 0.0)
+        if change > UNUSABLE_CHANGE:
+            reasons = "; ".join(self._changes())
+            return f"{change:.0%} of the variance is no noise, for the scene is not static: {reasons}"
+        return None
+
+    @property
     def warnings(self) -> tuple[str, ...]:
-        found = []
+        found = self._changes()
         if self.frames < LEAST_FRAMES:
             found.append(f"{self.frames} frames tell little of the noise: take 20 or more")
-        if abs(self.brightness_change) > MAX_BRIGHTNESS_CHANGE:
-            found.append(
-                f"the brightness changes by {self.brightness_change:+.1%} from first to last frames "
-                "(bleaching, lamp): use a reference that does not bleach, or less light"
-            )
-        if max(map(abs, self.drift_px)) > MAX_DRIFT_PX:
-            y, x = self.drift_px
-            found.append(f"the scene moves by {y:+.2f}, {x:+.2f} px (y, x): let stage and sample settle")
-        if self.excess_correlation > MAX_EXCESS_CORRELATION:
-            found.append(
-                f"consecutive frames resemble each other ({self.excess_correlation:+.3f} more than static "
-                "ones): the scene changes while it is recorded"
-            )
         if self.saturated > MAX_SATURATED:
             found.append(f"{self.saturated:.1%} of the pixels are saturated: use less light or exposure")
+        if self.clipped > MAX_SATURATED:
+            found.append(
+                f"{self.clipped:.1%} of the pixels are at the detector's lowest value, which says little of "
+                "their noise: raise its offset"
+            )
+        strongest = max(self.neighbour_correlation, key=abs)
+        if abs(strongest) > HARMFUL:
+            axis = "yx"[self.neighbour_correlation.index(strongest)]
+            found.append(
+                f"the noise of neighbouring pixels correlates along {axis} ({strongest:+.2f}), which no "
+                f"noise model can say: train with a structured mask along {axis}"
+            )
         return tuple(found)
 
-    def coverage_warning(self, signal_min_adu: float, signal_max_adu: float) -> str | None:
-        """What is missing for images whose signals span this range."""
-        if self.signal_min_adu <= signal_min_adu and signal_max_adu <= self.signal_max_adu:
-            return None
-        calibrated = f"{self.signal_min_adu:.4g} .. {self.signal_max_adu:.4g} ADU"
-        return (
-            f"the calibration covers signals of {calibrated}, the images {signal_min_adu:.4g} .. "
-            f"{signal_max_adu:.4g}: outside, the noise is taken to be as at the nearest end"
-        )
+    def _changes(self) -> list[str]:
+        found = []
+        if self.trend.dims(MAX_BRIGHTNESS_CHANGE):
+            found.append(
+                f"the brightness changes by {self.trend.brightness_change:+.1%} from first to last frames "
+                "(bleaching, lamp): use a reference that does not bleach, or less light"
+            )
+        if self.trend.moves(MAX_DRIFT_PX):
+            y, x = self.trend.drift_px
+            found.append(f"the scene moves by {y:+.2f}, {x:+.2f} px (y, x): let stage and sample settle")
+        if self.flicker > MAX_CHANGE:
+            found.append(
+                f"frames brighten and dim, which makes {self.flicker:.1%} of the variance: let the lamp "
+                "settle"
+            )
+        if self.motion > MAX_CHANGE:
+            found.append(f"frames lie at different places, which makes {self.motion:.1%} of the variance")
+        if self.excess_correlation > MAX_CHANGE:
+            found.append(
+                f"consecutive frames have {self.excess_correlation:.1%} of the variance in common: the scene "
+                "changes while it is recorded"
+            )
+        return found
 
 
 def check_calibration(
@@ -79,51 +112,70 @@ def check_calibration(
 
     Raises ImageUnsuitableError if there are less than two, or their shapes differ.
     """
-    number = len(frames)
-    if number < 2:  # noqa: PLR2004  # with one frame there is nothing to compare
-        raise ImageUnsuitableError(f"a calibration of {number} frames, at least 2 are needed")
-    limit = observation_max_adu
-    if limit is None and np.issubdtype(frames[0].dtype, np.integer):
-        limit = float(np.iinfo(frames[0].dtype).max)
-    quarter = max(number // 4, 1)
-    total, early, late = (np.zeros(frames[0].shape) for _ in range(3))
-    saturated = 0
-    for index in range(number):
-        frame = frames[index]
-        if frame.shape != total.shape:
-            raise ImageUnsuitableError(f"frame {index} is {frame.shape}, the first one {total.shape}")
-        total += frame
-        early += frame if index < quarter else 0
-        late += frame if index >= number - quarter else 0
-        saturated += 0 if limit is None else int((frame >= limit).sum())
-    mean, early, late = total / number, early / quarter, late / quarter
-    darkest, brightest = np.percentile(mean, (0.5, 99.5))
-    light = max(float(mean.mean() - darkest), 1e-12)
-    drift_px, _, _ = phase_cross_correlation(  # type: ignore[no-untyped-call]  # because scikit-image has no types
-        early, late, upsample_factor=_UPSAMPLING, normalization=None
-    )
-    return CalibrationCheck(
-        frames=number,
-        brightness_change=float((late - early).mean()) / light,
-        drift_px=(float(drift_px[0]), float(drift_px[1])),
-        excess_correlation=_excess_correlation(frames, mean),
-        saturated=saturated / (number * mean.size),
-        signal_min_adu=float(darkest),
-        signal_max_adu=float(brightest),
-    )
+    detector = PairCounts(observation_max_adu=observation_max_adu)
+    residuals = Residuals(average_scene(frames, detector.limits_adu(frames[0].dtype)))
+    for index in range(len(frames)):
+        residuals.add(frames[index])
+    return residuals.check()
 
 
-def _excess_correlation(frames: Sequence[NDArray[Any]], mean: NDArray[np.float64]) -> float:
-    """Of residuals of consecutive frames; their common mean alone makes it -1 / (m - 1)."""
-    number = len(frames)
-    product = energy = 0.0
-    before = frames[0] - mean
-    energy += float((before**2).sum())
-    for index in range(1, number):
-        residual = frames[index] - mean
-        product += float((before * residual).sum())
-        energy += float((residual**2).sum())
-        before = residual
-    if energy == 0:
-        return 0.0
-    return product / (energy * (number - 1) / number) + 1 / (number - 1)
+class Residuals:
+    """What is left of frames without their mean: filled frame by frame, in the order of recording."""
+
+    def __init__(self, scene: SceneAverage) -> None:
+        self._scene = scene
+        mean_adu = scene.mean_yx[scene.usable_yx]
+        low, high = np.percentile(mean_adu, (0.5, 99.5)) if mean_adu.size else (0.0, 0.0)
+        self._signal_min_adu, self._signal_max_adu = float(low), float(high)
+        self._modes = _orthonormal([np.where(scene.usable_yx, scene.mean_yx - low, 0.0), *slopes_yx(scene)])
+        self._before_yx = np.zeros(scene.mean_yx.shape)
+        self._of_modes = np.zeros(len(self._modes))
+        self._energy = self._consecutive = 0.0
+        self._neighbours = np.zeros(2)
+
+    def add(self, frame: NDArray[Any]) -> None:
+        """Take in the next frame: without its mean, and then without what light and movement change."""
+        residual_yx = np.where(self._scene.usable_yx, frame - self._scene.mean_yx, 0.0)
+        for number, mode_yx in enumerate(self._modes):
+            share = float((mode_yx * residual_yx).sum())
+            residual_yx -= share * mode_yx
+            self._of_modes[number] += share**2
+        self._energy += float((residual_yx**2).sum())
+        self._consecutive += float((self._before_yx * residual_yx).sum())
+        along_y = (residual_yx[1:] * residual_yx[:-1]).sum()
+        along_x = (residual_yx[:, 1:] * residual_yx[:, :-1]).sum()
+        self._neighbours += (along_y, along_x)
+        self._before_yx = residual_yx
+
+    def check(self) -> CalibrationCheck:
+        """Judge what was added, which should be all frames of the scene."""
+        frames = self._scene.frames
+        energy = max(self._energy, 1e-30)
+        total = max(self._energy + float(self._of_modes.sum()), 1e-30)
+        brightness, *movements = self._of_modes / total
+        # Their common mean alone makes consecutive residuals correlate by -1 / (m - 1).
+        common = self._consecutive * frames / (frames - 1) + energy / (frames - 1)
+        along_y, along_x = self._neighbours / energy
+        return CalibrationCheck(
+            frames=frames,
+            trend=SceneTrend.of(self._scene),
+            excess_correlation=common / total,
+            flicker=float(brightness),
+            motion=float(sum(movements)),
+            neighbour_correlation=(float(along_y), float(along_x)),
+            saturated=self._scene.saturated,
+            clipped=self._scene.clipped,
+            signal_min_adu=self._signal_min_adu,
+            signal_max_adu=self._signal_max_adu,
+        )
+
+
+def _orthonormal(images: Sequence[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
+    """Make images perpendicular to those before them, and of unit length (Gram and Schmidt)."""
+    made: list[NDArray[np.float64]] = []
+    for image_yx in images:
+        rest_yx = image_yx
+        for mode_yx in made:
+            rest_yx = rest_yx - float((mode_yx * rest_yx).sum()) * mode_yx
+        made.append(rest_yx / max(float(np.linalg.norm(rest_yx)), 1e-30))
+    return made

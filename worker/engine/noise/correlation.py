@@ -1,11 +1,12 @@
 """Is the noise of neighbouring pixels independent? Blind-spot training assumes it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from worker.engine.patches import PlaneSequence
 
 HARMFUL = 0.1
 """From such a correlation on, a network learns a visible part of the noise from the neighbours."""
@@ -13,6 +14,7 @@ HARMFUL = 0.1
 _DIFFERENCES = 3
 _BLOCK_PX = 16
 _MOST_PLANES = 8
+_MOST_PX = 1024  # in each direction
 
 
 @dataclass(frozen=True)
@@ -22,10 +24,10 @@ class NeighbourCorrelation:
     y: float
     x: float
 
-    @property
-    def warning(self) -> str | None:
-        """What to tell the user, if there is anything to tell."""
-        axis, value = max((("y", self.y), ("x", self.x)), key=lambda pair: abs(pair[1]))
+    def warning(self, *, blind_y_px: int = 0, blind_x_px: int = 0) -> str | None:
+        """What to tell who trains with this mask (see `masking`), if there is anything to tell."""
+        seen = [("y", self.y)] * (not blind_y_px) + [("x", self.x)] * (not blind_x_px)
+        axis, value = max(seen, key=lambda pair: abs(pair[1]), default=("", 0.0))
         if abs(value) < HARMFUL:
             return None
         return (
@@ -34,7 +36,7 @@ class NeighbourCorrelation:
         )
 
 
-def neighbour_correlation(planes: Sequence[NDArray[Any]]) -> NeighbourCorrelation:
+def neighbour_correlation(planes: PlaneSequence) -> NeighbourCorrelation:
     """Estimate it from noisy planes (Y, X) alone.
 
     Third differences across an axis hardly hold any signal; as they correlate along the axis, so does the
@@ -42,10 +44,15 @@ def neighbour_correlation(planes: Sequence[NDArray[Any]]) -> NeighbourCorrelatio
     """
     sums = np.zeros((2, 2))
     for index in np.unique(np.linspace(0, len(planes) - 1, _MOST_PLANES).round().astype(int)):
-        plane_yx = np.asarray(planes[index], dtype=np.float64)
+        plane_yx = _middle(np.asarray(planes[index])).astype(np.float64)
         sums += [_moments(plane_yx), _moments(plane_yx.T)]
     along_y, along_x = (float(product / energy) if energy > 0 else 0.0 for product, energy in sums)
     return NeighbourCorrelation(along_y, along_x)
+
+
+def _middle(plane_yx: NDArray[Any]) -> NDArray[Any]:
+    top, left = (max(size - _MOST_PX, 0) // 2 for size in plane_yx.shape)
+    return plane_yx[top : top + _MOST_PX, left : left + _MOST_PX]
 
 
 def _moments(plane: NDArray[np.float64]) -> tuple[float, float]:

@@ -11,11 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from worker.engine.errors import NoiseModelInvalidError
+from worker.engine.errors import NoiseFitError, NoiseModelInvalidError
 
 MAX_BINS = 4096
 # So many pixels tell the variance of a signal to about 14 %.
 _LEAST_PAIRS = 100
+# A row sums to 1, or to next to nothing.
+_SEEN = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +48,8 @@ class HistogramNoiseModel:
             raise NoiseModelInvalidError(
                 f"probability {self.unseen_probability} of the unseen has to be in 0 .. 1"
             )
+        if not bool((self.probabilities.sum(dim=1) > _SEEN).any()):
+            raise NoiseModelInvalidError("no signal was seen: every row of the probabilities is empty")
         if not -math.inf < self.min_adu < self.max_adu < math.inf:
             raise NoiseModelInvalidError(
                 f"range {self.min_adu} .. {self.max_adu} has to be finite and not empty"
@@ -55,6 +59,15 @@ class HistogramNoiseModel:
     def bins(self) -> int:
         """B."""
         return self.probabilities.shape[0]
+
+    @property
+    def signal_min_adu(self) -> float:
+        """Signals are of the same range as observations."""
+        return self.min_adu
+
+    @property
+    def signal_max_adu(self) -> float:
+        return self.max_adu
 
     @property
     def bin_width_adu(self) -> float:
@@ -93,6 +106,7 @@ class HistogramNoiseModel:
         """Plain values that JSON can hold."""
         return {
             "kind": "histogram",
+            "bins": self.bins,
             "probabilities": self.probabilities.tolist(),
             "signal_min_adu": self.min_adu,
             "signal_max_adu": self.max_adu,
@@ -131,7 +145,15 @@ class HistogramNoiseModel:
         total = self.probabilities.sum(dim=1).clamp_min(1e-30)
         mean = self.probabilities @ index / total
         square = (self.probabilities * (index - mean[:, None]).square()).sum(dim=1) / total
-        return (square - 1 / 12).clamp_min(1 / 12) * self.bin_width_adu**2
+        variance = (square - 1 / 12).clamp_min(1 / 12) * self.bin_width_adu**2
+        return variance[self._nearest_seen]
+
+    @cached_property
+    def _nearest_seen(self) -> Tensor:
+        """For each row the nearest one that was counted: files of the published code have gaps."""
+        seen = (self.probabilities.sum(dim=1) > _SEEN).nonzero().flatten()
+        row = torch.arange(self.bins, device=seen.device)
+        return seen[(row[:, None] - seen).abs().argmin(dim=1)]
 
     def _bin(self, value: Tensor) -> Tensor:
         unit = (value - self.min_adu) / self.bin_width_adu
@@ -194,12 +216,12 @@ class HistogramCounts:
         self.pairs = int(self._count.sum())
 
     def model(self) -> HistogramNoiseModel:
-        """Normalise each row; NoiseModelInvalidError if nothing was counted.
+        """Normalise each row; NoiseFitError if nothing was counted.
 
         A signal that was seen too seldom takes in its neighbours' noise, moved to where it lies itself.
         """
         if not self.pairs:
-            raise NoiseModelInvalidError("no pixel pairs lie within the range of the histogram")
+            raise NoiseFitError("no pixel pairs lie within the range of the histogram")
         bins = len(self._count)
         per_row = self._count.sum(axis=1)
         probabilities = np.zeros((bins, bins))
@@ -212,8 +234,10 @@ class HistogramCounts:
                 columns = (np.arange(bins) + row - source).clip(0, bins - 1)
                 np.add.at(probabilities[row], columns, self._count[source])
         probabilities /= probabilities.sum(axis=1, keepdims=True)
+        # What is stored and exchanged is of single precision: so is the model from the start.
+        stored = probabilities.astype(np.float32).astype(np.float64)
         return HistogramNoiseModel(
-            torch.from_numpy(probabilities), self.min_adu, self.min_adu + bins * self.bin_width_adu
+            torch.from_numpy(stored), self.min_adu, self.min_adu + bins * self.bin_width_adu
         )
 
     def _bin(self, value: NDArray[np.float64]) -> NDArray[np.int64]:

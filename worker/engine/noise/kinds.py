@@ -11,6 +11,10 @@ AnyNoiseModel = GaussianMixtureNoiseModel | HistogramNoiseModel
 Model_co = TypeVar("Model_co", bound=AnyNoiseModel, covariant=True)
 
 
+def kind_of(model: AnyNoiseModel) -> Kind:
+    return "histogram" if isinstance(model, HistogramNoiseModel) else "gmm"
+
+
 def noise_model_from_parameters(parameters: Mapping[str, Any]) -> AnyNoiseModel:
     """Inverse of a model's `parameters`; NoiseModelInvalidError if they belong to no kind."""
     if parameters.get("kind") == "histogram":

@@ -99,12 +99,17 @@ class PairCounts:
 
     def saturates(self, observation: NDArray[Any]) -> NDArray[np.bool_]:
         """Which pixels are at a limit of the detector."""
-        low, high = -np.inf, np.inf
-        if np.issubdtype(observation.dtype, np.integer):
-            low, high = float(np.iinfo(observation.dtype).min), float(np.iinfo(observation.dtype).max)
-        low = low if self.observation_min_adu is None else self.observation_min_adu
-        high = high if self.observation_max_adu is None else self.observation_max_adu
-        return np.asarray((observation <= low) | (observation >= high))
+        low_adu, high_adu = self.limits_adu(observation.dtype)
+        return np.asarray((observation <= low_adu) | (observation >= high_adu))
+
+    def limits_adu(self, dtype: np.dtype[Any]) -> tuple[float, float]:
+        """The lowest and the highest value that the detector can give."""
+        low_adu, high_adu = -np.inf, np.inf
+        if np.issubdtype(dtype, np.integer):
+            low_adu, high_adu = float(np.iinfo(dtype).min), float(np.iinfo(dtype).max)
+        low_adu = low_adu if self.observation_min_adu is None else self.observation_min_adu
+        high_adu = high_adu if self.observation_max_adu is None else self.observation_max_adu
+        return low_adu, high_adu
 
     def trimmed(self, low: float = 0.005, high: float = 0.995) -> Self:
         """Without the pairs whose signal lies in the lowest or highest percentiles; whole signal bins."""

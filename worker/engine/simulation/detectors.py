@@ -55,6 +55,32 @@ class Scmos:
             read_noise_adu=read_noise_adu * rng.lognormal(0.0, 0.2, shape_yx),
         )
 
+    @classmethod
+    def measured(
+        cls,
+        shape_yx: tuple[int, int],
+        *,
+        gain_adu_per_e: NDArray[Any],
+        variance_adu2: NDArray[Any],
+        offset_adu: NDArray[Any] | float = 100.0,
+    ) -> Self:
+        """From maps of a real camera, as large as the image or repeated to its size.
+
+        A gain that no pixel can have (below half or above twice the usual one), and a variance that is not
+        positive, are errors of measurement: they give way to the usual one.
+        """
+        usual_gain, usual_variance = float(np.nanmedian(gain_adu_per_e)), float(np.nanmedian(variance_adu2))
+        gain, variance, offset = (
+            _repeated(np.broadcast_to(each, gain_adu_per_e.shape), shape_yx)
+            for each in (gain_adu_per_e, variance_adu2, offset_adu)
+        )
+        possible = (gain > usual_gain / 2) & (gain < usual_gain * 2)
+        return cls(
+            gain_adu_per_e=np.where(possible, gain, usual_gain),
+            offset_adu=offset,
+            read_noise_adu=np.sqrt(np.where(variance > 0, variance, usual_variance)),
+        )
+
     def signal_adu(self, photons: FloatImage) -> FloatImage:
         return self.gain_adu_per_e * photons + self.offset_adu
 
@@ -65,6 +91,11 @@ class Scmos:
         read_noise = rng.standard_normal(photons.shape) * self.read_noise_adu
         recorded = self.gain_adu_per_e * rng.poisson(photons) + self.offset_adu + read_noise
         return np.rint(recorded).clip(0, self.limit_adu).astype(np.uint16)
+
+
+def _repeated(values: NDArray[Any], shape_yx: tuple[int, int]) -> FloatImage:
+    times = [-(-size // have) for size, have in zip(shape_yx, values.shape, strict=True)]
+    return np.tile(values.astype(np.float64), times)[: shape_yx[0], : shape_yx[1]]
 
 
 @dataclass(frozen=True)

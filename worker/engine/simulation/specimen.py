@@ -1,8 +1,11 @@
-"""A fluorescence-like specimen: nuclei, filaments and spots, blurred by the microscope."""
+"""Fluorescence-like specimens, blurred by the microscope."""
+
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.spatial import KDTree
 
 FloatImage = NDArray[np.float64]
 
@@ -10,10 +13,19 @@ FloatImage = NDArray[np.float64]
 _PIXELS_PER_NUCLEUS = 128**2
 _PIXELS_PER_FILAMENT = 64**2
 _PIXELS_PER_SPOT = 40**2
+_PIXELS_PER_PLANT_CELL = 22**2
+
+Structures = Literal["mixed", "nuclei", "filaments", "plant tissue"]
+"""`mixed`: nuclei, filaments and spots together."""
 
 
 def simulate_specimen(
-    shape_yx: tuple[int, int], *, seed: int, psf_sigma_px: float = 1.4, background: float = 0.02
+    shape_yx: tuple[int, int],
+    *,
+    seed: int,
+    structures: Structures = "mixed",
+    psf_sigma_px: float = 1.4,
+    background: float = 0.02,
 ) -> FloatImage:
     """Brightness (Y, X) of a specimen, `background` .. 1; times the photons at the brightest it is an image.
 
@@ -21,10 +33,21 @@ def simulate_specimen(
     microscope (Zhang et al. 2007, Applied Optics 46, 1819).
     """
     rng = np.random.default_rng(seed)
-    structures = 0.5 * _nuclei(shape_yx, rng) + _filaments(shape_yx, rng) + _spots(shape_yx, rng)
-    blurred = ndimage.gaussian_filter(structures, psf_sigma_px)
+    blurred = ndimage.gaussian_filter(_draw(structures, shape_yx, rng), psf_sigma_px)
     blurred *= (1 - background) / max(float(blurred.max()), 1e-12)
     return blurred + background
+
+
+def _draw(structures: Structures, shape_yx: tuple[int, int], rng: np.random.Generator) -> FloatImage:
+    match structures:
+        case "nuclei":
+            return _nuclei(shape_yx, rng)
+        case "filaments":
+            return _filaments(shape_yx, rng)
+        case "plant tissue":
+            return _cell_walls(shape_yx, rng) + 0.3 * _spots(shape_yx, rng)
+        case "mixed":
+            return 0.5 * _nuclei(shape_yx, rng) + _filaments(shape_yx, rng) + _spots(shape_yx, rng)
 
 
 def _nuclei(shape_yx: tuple[int, int], rng: np.random.Generator) -> FloatImage:
@@ -54,6 +77,21 @@ def _filaments(shape_yx: tuple[int, int], rng: np.random.Generator) -> FloatImag
         path_x = rng.uniform(0, shape_yx[1]) + np.cumsum(0.5 * np.cos(heading))
         _deposit(image, path_y, path_x, rng.uniform(0.15, 0.6) / 2)
     return image
+
+
+def _cell_walls(shape_yx: tuple[int, int], rng: np.random.Generator) -> FloatImage:
+    """Walls between random cells, of uneven thickness and brightness, as in a section of a plant."""
+    number = max(2, _number(shape_yx, _PIXELS_PER_PLANT_CELL))
+    centres = rng.uniform(0, 1, (number, 2)) * shape_yx
+    pixels = np.indices(shape_yx, dtype=np.float64).reshape(2, -1).T
+    nearest, _ = KDTree(centres).query(pixels, k=2)
+    to_wall_px = (np.diff(np.asarray(nearest), axis=1) / 2).reshape(shape_yx)
+    uneven = ndimage.gaussian_filter(rng.standard_normal(shape_yx), 12.0)
+    uneven /= max(float(uneven.std()), 1e-12)
+    brightness = ndimage.gaussian_filter(rng.standard_normal(shape_yx), 5.0)
+    brightness = 1 + 0.3 * brightness / max(float(brightness.std()), 1e-12)
+    thickness_px = (1.2 + 0.4 * uneven).clip(0.5)
+    return np.asarray(np.exp(-((to_wall_px / thickness_px) ** 2)) * brightness.clip(0.1))
 
 
 def _spots(shape_yx: tuple[int, int], rng: np.random.Generator) -> FloatImage:

@@ -1,0 +1,128 @@
+"""What the specs of several kinds of job have in common."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from models_store.contracts.numbers import JSON_NUMBER, LARGEST_EXACT_INTEGER
+from models_store.contracts.states import Output, Preset
+
+MAX_IMAGES_PER_JOB = 1000
+MAX_URL_CHARACTERS = 2000
+# structN2V hides up to five neighbours; much more, and nothing near is left to predict from.
+MAX_MASK_PX = 8
+
+Item = TypeVar("Item")
+
+
+def _each_once(items: Sequence[Item]) -> Sequence[Item]:
+    if len(set(items)) != len(items):
+        raise ValueError("each may be named only once")
+    return items
+
+
+Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
+ImageIds = Annotated[
+    list[Id],
+    Field(
+        min_length=1,
+        max_length=MAX_IMAGES_PER_JOB,
+        description="Ids of uploaded images.",
+        json_schema_extra={"uniqueItems": True},
+    ),
+    AfterValidator(_each_once),
+]
+GroundTruthIds = Annotated[
+    list[Id],
+    Field(
+        min_length=1,
+        max_length=MAX_IMAGES_PER_JOB,
+        description="Ids of clean images (role `ground_truth`): the first belongs to the first image, and so "
+        "on. One of a single plane belongs to every plane of its image; one may be named for several images.",
+    ),
+]
+Seed = Annotated[
+    int,
+    Field(ge=0, le=LARGEST_EXACT_INTEGER, description="Same seed, same device: same result."),
+    JSON_NUMBER,
+]
+
+
+Outputs = Annotated[
+    tuple[Output, ...],
+    Field(
+        min_length=1,
+        max_length=len(Output),
+        description="Which files are made of each image.",
+        json_schema_extra={"uniqueItems": True},
+    ),
+    AfterValidator(_each_once),
+]
+
+
+def require_kind(schema: dict[str, Any]) -> None:
+    """Say that `kind` is required: its default is for those who make specs by their class."""
+    if "kind" in schema["properties"]:
+        schema["required"] = ["kind", *schema.get("required", [])]
+
+
+class Spec(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=require_kind)
+
+
+class MadeByJob(Spec):
+    """Stands for the network or noise model that another job makes; this job waits for it."""
+
+    job: Id
+
+
+Reference = Id | MadeByJob
+
+
+class TrainingBudget(Spec):
+    """Departures from the preset, for those who know why."""
+
+    steps: Annotated[int, Field(ge=1, le=100_000), JSON_NUMBER] | None = None
+    features: Annotated[int, Field(ge=4, le=128, multiple_of=4), JSON_NUMBER] | None = None
+    samples: Annotated[int, Field(ge=8, le=2000), JSON_NUMBER] | None = None
+
+
+class StructuredMask(Spec):
+    """How many neighbours on each side of a masked pixel are hidden too, along either axis (structN2V)."""
+
+    y_px: Annotated[int, Field(ge=0, le=MAX_MASK_PX), JSON_NUMBER] = 0
+    x_px: Annotated[int, Field(ge=0, le=MAX_MASK_PX), JSON_NUMBER] = 0
+
+
+class TrainingSpec(Spec):
+    preset: Preset = Preset.FAST
+    budget: TrainingBudget = TrainingBudget()
+    structured_mask: StructuredMask | None = Field(
+        default=None,
+        description=(
+            "For noise that correlates between neighbouring pixels: how many of them on each side a network "
+            "must not see."
+        ),
+    )
+
+    @property
+    def recipe(self) -> str:
+        """Preset and departures from it: networks of one recipe can stand in for each other."""
+        departures = self.budget.model_dump(exclude_none=True).items()
+        words = [self.preset, *(f"{name}={value}" for name, value in departures)]
+        mask = self.structured_mask
+        if mask is not None and mask != StructuredMask():
+            words.append(f"mask={mask.y_px}x{mask.x_px}")
+        return " ".join(words)
+
+
+class PostedSpec(Spec):
+    webhook_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?([/?#][!-\[\]-~]*)?$",
+        max_length=MAX_URL_CHARACTERS,
+        # It may hold a secret, so the job's document does not show it.
+        exclude=True,
+        description="Told by a signed POST when the job has ended.",
+    )

@@ -1,0 +1,33 @@
+"""Arrays of numbers in NumPy's file format; nothing is unpickled, or allocated on the word of a header."""
+
+import io
+import math
+import tokenize
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models_store.errors import NoiseModelInvalidError
+
+
+def read_array(content: bytes, name: str) -> tuple[NDArray[np.float64], bytes]:
+    """Read an array as floats, and give the bytes that follow it.
+
+    Raises NoiseModelInvalidError, which names the file, if it is none.
+    """
+    stream = io.BytesIO(content)
+    try:
+        version = np.lib.format.read_magic(stream)
+        read_header = (
+            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        )
+        shape, fortran_order, dtype = read_header(stream)
+    except (ValueError, tokenize.TokenError) as error:
+        raise NoiseModelInvalidError(f"{name} is not a NumPy array: {error}") from error
+    values = stream.read()
+    size = math.prod(shape) * dtype.itemsize
+    if dtype.kind not in "fiub" or min(shape, default=0) < 0 or size > len(values):
+        raise NoiseModelInvalidError(f"{name} is no complete array of numbers")
+    with np.errstate(over="ignore"):
+        flat = np.frombuffer(values[:size], dtype=dtype).astype(np.float64)
+    return flat.reshape(shape, order="F" if fortran_order else "C"), values[size:]

@@ -1,0 +1,83 @@
+"""What a user says of the noise when denoising a file: the kind of noise model, and what correlates."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from typer.testing import CliRunner, Result
+
+from app.cli import cli
+from models_store.contracts.noise_models import HistogramParameters
+from models_store.errors import InvalidRequestError
+from models_store.published_noise_models import read_published
+from worker.engine.presets import PRESETS
+
+TINY = replace(
+    PRESETS["fast"],
+    features=8,
+    samples=16,
+    patch_px=32,
+    patches_per_step=8,
+    patches_at_once=8,
+    n2v_steps=12,
+    pn2v_steps=12,
+    steps_per_validation=6,
+    symmetries=1,
+)
+
+
+@pytest.fixture
+def correlated_tiff(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Noise that correlates by 0.4 along x."""
+    monkeypatch.setitem(PRESETS, "fast", TINY)
+    y, x = np.mgrid[:96, :96] / 12.0
+    white = np.random.default_rng(6).normal(0, 20, (96, 97))
+    observation_yx = 1000 + 200 * np.sin(y) * np.cos(x) + white[:, 1:] + 0.5 * white[:, :-1]
+    path = tmp_path / "correlated.tif"
+    tifffile.imwrite(path, np.rint(observation_yx).astype(np.uint16))
+    return path
+
+
+def denoise(source: Path, *options: str) -> Result:
+    arguments = ["denoise", str(source), str(source.with_name("result.tif")), "--device", "cpu", *options]
+    return CliRunner().invoke(cli, arguments, env={"COLUMNS": "400"})
+
+
+def test_a_histogram_is_bootstrapped_written_and_used_again(correlated_tiff: Path) -> None:
+    noise_model, report = correlated_tiff.with_name("noise.npy"), correlated_tiff.with_name("report")
+    masked = ["--noise-model-kind", "histogram", "--structured-mask", "0", "2", "--report", str(report)]
+    first = denoise(correlated_tiff, *masked, "--save-noise-model", str(noise_model))
+    assert first.exit_code == 0, first.output
+    assert "bootstrap, histogram of 256 bins" in first.output
+    assert "warning" not in first.output
+    record = json.loads((report / "report.json").read_text(encoding="utf-8"))
+    assert record["noise_model"]["kind"] == "histogram"
+    saved = read_published(noise_model.read_bytes())
+    assert isinstance(saved, HistogramParameters)
+    assert saved.signal_min_adu == record["noise_model"]["signal_min_adu"]
+
+    second = denoise(correlated_tiff, "--noise-model", str(noise_model))
+    assert second.exit_code == 0, second.output
+    assert "file, histogram of 256 bins" in second.output
+    assert "structured mask along x" in second.output
+
+
+@pytest.mark.parametrize(("kind", "name"), [("histogram", "noise.npz"), ("gmm", "noise.npy")])
+def test_a_noise_model_is_not_written_to_a_file_that_misleads(
+    correlated_tiff: Path, kind: str, name: str
+) -> None:
+    target = correlated_tiff.with_name(name)
+    refused = denoise(correlated_tiff, "--noise-model-kind", kind, "--save-noise-model", str(target))
+    assert isinstance(refused.exception, InvalidRequestError)
+    assert f"of kind {kind} is written as" in refused.exception.detail
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("mask", [("0", "9"), ("-1", "0")])
+def test_a_mask_beyond_bounds_is_refused(correlated_tiff: Path, mask: tuple[str, str]) -> None:
+    refused = denoise(correlated_tiff, "--structured-mask", *mask)
+    assert refused.exit_code == 2
+    assert "--structured-mask" in refused.output

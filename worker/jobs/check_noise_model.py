@@ -1,0 +1,61 @@
+"""How well a noise model describes some images, as a job."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from models_store.contracts.jobs import CheckNoiseModelSpec
+from models_store.contracts.outcomes import Outcome
+from worker.calibration_scenes import scenes_of
+from worker.context import JobContext
+from worker.engine.bootstrap import count_pseudo_pairs
+from worker.engine.calibration import count_calibration
+from worker.engine.noise.calibration_check import CalibrationCheck
+from worker.engine.noise.check import check_noise_model as check_pairs
+from worker.engine.noise.coverage import coverage
+from worker.engine.noise.fit import mean_nll
+from worker.engine.noise.pairs import PairCounts
+from worker.jobs.inputs import OpenImage, all_planes, load_network, load_noise_model, open_images
+
+_READING = 0.9  # share of the job that goes into reading and denoising planes
+
+
+def check_noise_model(spec: CheckNoiseModelSpec, context: JobContext) -> Outcome:
+    """Compare what the noise model predicts with the observations; the result says how they differ."""
+    noise_model_id, model = load_noise_model(context, spec.noise_model)
+    with open_images(context, spec.image_ids) as images:
+        counts, scenes = _count(spec, context, images)
+        covered = coverage(model, (model.signal_min_adu, model.signal_max_adu), all_planes(images))
+    check = check_pairs(model, counts)
+    warnings = [f"{name}: {each}" for name, scene in scenes.items() for each in scene.warnings]
+    warnings += filter(None, [covered.warning])
+    for warning in warnings:
+        context.warn(warning)
+    return Outcome(
+        result={
+            "checked_noise_model_id": noise_model_id,
+            "verdict": check.verdict,
+            "check": check.summary,
+            "mean_nll_nats": mean_nll(model, counts.unsaturated()),
+            "pixel_pairs": counts.pairs,
+            **asdict(check),
+            "coverage": asdict(covered),
+            "scenes": [{"name": name, **asdict(scene)} for name, scene in scenes.items()],
+            "warnings": warnings,
+        }
+    )
+
+
+def _count(
+    spec: CheckNoiseModelSpec, context: JobContext, images: list[OpenImage]
+) -> tuple[PairCounts, Mapping[str, CalibrationCheck]]:
+    """Count pairs of observation and signal, and say what is doubtful of a calibration."""
+
+    def report(done: int, of: int) -> None:
+        context.report(_READING * done / of, f"plane {done} of {of} compared")
+
+    if spec.network is None:
+        scenes = scenes_of([(each.filename, each.reader) for each in images])
+        return count_calibration(scenes, on_frame=report)
+    _, network = load_network(context, spec.network)
+    counts = count_pseudo_pairs(all_planes(images), network, device=context.device, on_plane=report)
+    return counts, {}

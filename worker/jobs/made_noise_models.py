@@ -1,0 +1,33 @@
+"""What the engine has fitted, in the store's terms."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from models_store.contracts.noise_models import noise_model_parameters
+from models_store.contracts.outcomes import MadeNoiseModel
+from models_store.contracts.states import NoiseModelOrigin
+from worker.engine.noise.kinds import AnyNoiseModel
+from worker.engine.noise.select import SelectedNoiseModel
+
+
+def made_noise_model(
+    selected: SelectedNoiseModel[AnyNoiseModel],
+    origin: NoiseModelOrigin,
+    findings: Mapping[str, Any] | None = None,
+) -> MadeNoiseModel:
+    """Give the noise model with what speaks for it; `findings` are of what it was fitted to."""
+    fitted, check = selected.fitted, selected.check
+    return MadeNoiseModel(
+        origin=origin,
+        parameters=noise_model_parameters.validate_python(fitted.model.parameters()),
+        fit_quality={
+            "mean_nll_nats": fitted.mean_nll,
+            "pixel_pairs": fitted.pairs,
+            "saturated_pixels": fitted.saturated,
+            "not_finite_pixels": fitted.not_finite,
+            "selected": selected.reason,
+            "verdict": check.verdict,
+            "check": check.summary,
+            **(findings or {}),
+        },
+    )

@@ -1,0 +1,1 @@
+"""The tables and figures of Prakash et al. 2020, measured on any data."""

@@ -1,0 +1,147 @@
+"""What the methods are trained on and scored with, whatever folder or simulation it came from."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Region = tuple[slice, slice]
+Places = tuple[tuple[int, Region], ...]
+"""Indices of fields, and a region of each."""
+
+WHOLE: Region = (slice(None), slice(None))
+
+
+_SCORED_SHARE_OF_FIELDS = 0.25
+_FEWEST_FIELDS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Field:
+    """One place of a specimen: noisy frames (Y, X) of it, and its signal (Y, X), perhaps on another scale."""
+
+    frames: tuple[NDArray[Any], ...]
+    truth_yx: NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredImage:
+    """A noisy image and its truth, (Y, X)."""
+
+    noisy_yx: NDArray[np.float32]
+    truth_yx: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Images of one camera setting, divided as in the published examples.
+
+    N2V and PN2V train on all noisy images, CARE on pairs from places of which no pixel is scored.
+    """
+
+    name: str
+    fields: tuple[Field, ...]
+    supervised: Places
+    """What CARE trains on."""
+    scored: Places
+    """What all methods are scored with."""
+    calibration: Sequence[NDArray[Any]] = ()
+    """Frames of a static scene."""
+    without_calibration: str = "no calibration was given"
+    """Why there is none."""
+    paper_column: str | None = None
+    """The paper's name of the same specimen, or of one of the same kind."""
+    other_scale: bool = False
+    """The truth has another intensity scale, so that scores come after an affine fit."""
+    by_default: bool = True
+    """Taken where no dataset is asked for by name."""
+    notes: tuple[str, ...] = ()
+    """What was done with the data, in sentences."""
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Changes with any pixel, and with how the data are divided."""
+        digest = hashlib.sha256(repr((self.supervised, self.scored)).encode())
+        for image in (
+            *self.calibration,
+            *(image for each in self.fields for image in (*each.frames, each.truth_yx)),
+        ):
+            digest.update(np.ascontiguousarray(image).data)
+        return digest.hexdigest()
+
+    def noisy_planes(self) -> "ArrayPlanes":
+        """Everything noisy, which unsupervised methods train on."""
+        return ArrayPlanes([frame for each in self.fields for frame in each.frames])
+
+    def pairs(self) -> tuple["ArrayPlanes", "ArrayPlanes"]:
+        """What CARE trains on: noisy planes, and the truth of each on the scale of the noisy one."""
+        noisy, truths = [], []
+        for index, region in self.supervised:
+            for frame in self.fields[index].frames:
+                part = frame[region]
+                truth = self.fields[index].truth_yx[region].astype(np.float64)
+                noisy.append(part)
+                truths.append(_on_scale_of(truth, part) if self.other_scale else truth)
+        return ArrayPlanes(noisy), ArrayPlanes(truths)
+
+    def scored_images(self, limit: int) -> list[ScoredImage]:
+        """At most `limit` of the images, evenly spaced over fields and frames."""
+        places = [
+            (index, region, frame)
+            for index, region in self.scored
+            for frame in range(len(self.fields[index].frames))
+        ]
+        chosen = np.unique(np.linspace(0, len(places) - 1, min(limit, len(places))).round().astype(int))
+        images = []
+        for index, region, frame in (places[place] for place in chosen):
+            noisy = self.fields[index].frames[frame][region].astype(np.float32)
+            images.append(ScoredImage(noisy, self.fields[index].truth_yx[region].astype(np.float64)))
+        return images
+
+
+class ArrayPlanes:
+    """Arrays of any type as the engine's PlaneSequence of float32 planes, converted one at a time."""
+
+    def __init__(self, planes: Sequence[NDArray[Any]]) -> None:
+        self._planes = planes
+
+    def __len__(self) -> int:
+        return len(self._planes)
+
+    def __getitem__(self, index: int, /) -> NDArray[np.float32]:
+        return self._planes[index].astype(np.float32)
+
+
+def divide(shapes_yx: Sequence[tuple[int, ...]]) -> tuple[Places, Places, str]:
+    """Supervised and scored places of fields of these shapes, and how they were chosen.
+
+    Of four fields or more the first quarter is scored; of fewer, one half of each along its longer side.
+    """
+    number = len(shapes_yx)
+    if number >= _FEWEST_FIELDS:
+        scored = max(1, round(_SCORED_SHARE_OF_FIELDS * number))
+        places = tuple((index, WHOLE) for index in range(number))
+        how = f"scored on {scored} of {number} fields, CARE trained on the others"
+        return places[scored:], places[:scored], how
+    halves = [_halves(shape_yx) for shape_yx in shapes_yx]
+    supervised = tuple((index, second) for index, (_, second) in enumerate(halves))
+    scored_halves = tuple((index, first) for index, (first, _) in enumerate(halves))
+    return supervised, scored_halves, "scored on one half of each field, CARE trained on the other half"
+
+
+def _halves(shape_yx: tuple[int, ...]) -> tuple[Region, Region]:
+    height, width = shape_yx
+    if height > width:
+        return (slice(height // 2), slice(None)), (slice(height // 2, None), slice(None))
+    return (slice(None), slice(width // 2)), (slice(None), slice(width // 2, None))
+
+
+def _on_scale_of(truth: NDArray[np.float64], noisy: NDArray[Any]) -> NDArray[np.float64]:
+    """Least squares fit of a line from the truth to the noisy image, whose noise averages out."""
+    centred = truth - truth.mean()
+    scale = float(np.vdot(centred, noisy.astype(np.float64))) / max(float(np.vdot(centred, centred)), 1e-12)
+    return np.asarray(scale * centred + float(noisy.mean(dtype=np.float64)))

@@ -1,0 +1,279 @@
+"""The six methods of the paper on one dataset, at an equal number of training steps."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from worker.engine.bootstrap import UNRELIABLE_FRACTION, bootstrap_noise_model
+from worker.engine.inference import predict_plane
+from worker.engine.losses import NoiseModel
+from worker.engine.metrics import Scores, affine_invariant_psnr, psnr, score
+from worker.engine.network import Method as EngineMethod
+from worker.engine.network import Network
+from worker.engine.noise.fit import fit_gmm
+from worker.engine.noise.histogram import HistogramNoiseModel
+from worker.engine.noise.kinds import AnyNoiseModel, Kind
+from worker.engine.noise.pairs import PairCounts
+from worker.engine.noise.survey import evenly_spaced, saturation_adu
+from worker.engine.patches import PlaneSequence
+from worker.engine.presets import Preset
+from worker.engine.training import TrainingStep, train
+from worker.reproduction.calibration import CalibrationPairs, CalibrationSubset, count_calibration
+from worker.reproduction.datasets import Dataset
+from worker.reproduction.outcomes import Ledger, Outcome
+
+COMPONENTS, COEFFICIENTS = 3, 2
+"""K and n of the calibrated mixtures, as in the paper."""
+
+PRIOR_MEAN, MMSE = "prior mean", "MMSE"
+RAW, BEST_BLUR, N2V_START = "raw", "best Gaussian blur", "N2V, where PN2V starts"
+
+BLUR_SIGMAS_PX = np.arange(0.5, 6.0, 0.1)
+
+ShowStage = Callable[[str, float, str], None]
+"""Takes a title, the fraction of it that is done, and a line of what is being done."""
+
+
+class Method(StrEnum):
+    """Named as in the paper's Table 1."""
+
+    CARE = "CARE"
+    PN2V = "PN2V"
+    PN2V_GMM = "PN2V GMM"
+    N2V = "N2V"
+    BOOT_HIST = "Boot. Hist."
+    BOOT_GMM = "Boot. GMM"
+
+    @property
+    def calibrated(self) -> bool:
+        return self in {Method.PN2V, Method.PN2V_GMM}
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What every method gets on every dataset."""
+
+    preset: Preset
+    device: torch.device
+    scored_images: int
+    """Of each dataset so many are denoised and scored, at most."""
+
+    @property
+    def supervised_steps(self) -> int:
+        """A PN2V that starts from an N2V network has had that one's steps too."""
+        preset = self.preset
+        return preset.n2v_steps + preset.pn2v_steps if preset.warm_start else preset.pn2v_steps
+
+
+class Experiment:
+    """One repeat on one dataset: what several methods need is computed once, as in the paper.
+
+    With a preset that starts PN2V warm, every method but CARE is trained on from one and the same N2V
+    network, N2V itself too, so that all have had as many steps.
+    """
+
+    def __init__(
+        self, dataset: Dataset, budget: Budget, *, repeat: int, seed: int, folder: Path, show: ShowStage
+    ) -> None:
+        self.dataset = dataset
+        self.repeat = repeat
+        self._budget = budget
+        self._seed = seed + repeat
+        self._show = show
+        self._planes = dataset.noisy_planes()
+        self._scored = dataset.scored_images(budget.scored_images)
+        circumstances = {
+            "preset": asdict(budget.preset),
+            "seed": self._seed,
+            "repeat": repeat,
+            "scored_images": len(self._scored),
+            "data": dataset.fingerprint,
+        }
+        self._ledger = Ledger(folder, circumstances)
+
+    def baselines(self) -> list[Outcome]:
+        """The noisy images themselves, and the Gaussian blur whose width gives the best score."""
+        noisy = [each.noisy_yx for each in self._scored]
+        blurred = max(
+            ([ndimage.gaussian_filter(each, sigma) for each in noisy] for sigma in BLUR_SIGMAS_PX),
+            key=self._mean_psnr,
+        )
+        rows = {RAW: noisy, BEST_BLUR: blurred}
+        return [self._outcome(row, {PRIOR_MEAN: self._scores(images)}) for row, images in rows.items()]
+
+    def run(self, method: Method) -> Outcome:
+        """Train, denoise and score; an outcome without scores where the method cannot be applied."""
+        if method.calibrated and not self.dataset.calibration:
+            return self._outcome(method, {}, note=self.dataset.without_calibration)
+        if method is Method.CARE:
+            return self._ledger.outcome(self._name(method), self._care)
+        if method is Method.N2V:
+            return self._ledger.outcome(self._name(method), self._n2v)
+        return self.pn2v(method, lambda: self._noise_model(method))
+
+    def pn2v(self, row: str, make_noise_model: Callable[[], AnyNoiseModel]) -> Outcome:
+        """Train PN2V with a noise model, denoise and score by its MMSE estimate and by its prior mean."""
+
+        def compute() -> Outcome:
+            before = self.n2v_start()
+            began_s = time.monotonic()
+            noise_model = make_noise_model()
+            warm = self._budget.preset.warm_start
+            start = self.n2v_network if warm else None
+            network = self._train(row, method="pn2v", noise_model=noise_model, start=start)
+            scores = self._predict(network, noise_model)
+            seconds, note = time.monotonic() - began_s, describe(noise_model)
+            outcome = self._outcome(row, scores, seconds, network, note)
+            return outcome.after(before) if warm else outcome
+
+        return self._ledger.outcome(self._name(row), compute)
+
+    @cached_property
+    def n2v_network(self) -> Network:
+        """The N2V network that bootstraps are made from and PN2V networks start from."""
+        self.n2v_start()
+        return Network.from_bytes(self._ledger.kept(self._name(N2V_START)))
+
+    def n2v_start(self) -> Outcome:
+        """Train that network and score it as it is."""
+
+        def compute() -> Outcome:
+            began_s = time.monotonic()
+            network = self._train(N2V_START, method="n2v")
+            self._ledger.keep(self._name(N2V_START), network.to_bytes())
+            return self._outcome(N2V_START, self._predict(network), time.monotonic() - began_s, network)
+
+        return self._ledger.outcome(self._name(N2V_START), compute)
+
+    @cached_property
+    def calibration(self) -> CalibrationPairs:
+        return self.calibration_subset(CalibrationSubset())
+
+    def calibration_subset(self, subset: CalibrationSubset) -> CalibrationPairs:
+        return count_calibration(self.dataset.calibration, self._planes, subset, seed=self._seed)
+
+    def bootstrap(self, kind: Kind) -> AnyNoiseModel:
+        """A noise model from the N2V network's predictions of the noisy images."""
+        return bootstrap_noise_model(
+            self._planes,
+            self.n2v_network,
+            kind=kind,
+            seed=self._seed,
+            device=self._budget.device,
+            on_plane=lambda *_: None,
+        ).fitted.model
+
+    def bootstrapped_gmm(self, components: int, coefficients: int) -> AnyNoiseModel:
+        """A mixture of this size, where `bootstrap` chooses one."""
+        chosen = evenly_spaced(self._planes)
+        counts = PairCounts(observation_max_adu=saturation_adu(self._planes, chosen))
+        for index in chosen:
+            plane = self._planes[index]
+            signal_yx = predict_plane(self.n2v_network, plane, device=self._budget.device).prior_mean_yx
+            counts.add(plane, signal_yx)
+        reliable = counts.trimmed(UNRELIABLE_FRACTION, 1 - UNRELIABLE_FRACTION)
+        generator = torch.Generator().manual_seed(self._seed)
+        return fit_gmm(reliable, components, coefficients, generator=generator).model
+
+    def calibrated_gmm(
+        self, pairs: CalibrationPairs, components: int = COMPONENTS, coefficients: int = COEFFICIENTS
+    ) -> AnyNoiseModel:
+        return pairs.gmm(components, coefficients, seed=self._seed)
+
+    def _noise_model(self, method: Method) -> AnyNoiseModel:
+        if method is Method.PN2V:
+            return self.calibration.histogram.model()
+        if method is Method.PN2V_GMM:
+            return self.calibrated_gmm(self.calibration)
+        return self.bootstrap("histogram" if method is Method.BOOT_HIST else "gmm")
+
+    def _care(self) -> Outcome:
+        began_s = time.monotonic()
+        noisy, truths = self.dataset.pairs()
+        preset = replace(self._budget.preset, n2v_steps=self._budget.supervised_steps)
+        network = self._train(Method.CARE, planes=noisy, method="care", ground_truth=truths, preset=preset)
+        return self._outcome(Method.CARE, self._predict(network), time.monotonic() - began_s, network)
+
+    def _n2v(self) -> Outcome:
+        start, preset = self.n2v_start(), self._budget.preset
+        if not preset.warm_start:
+            return replace(start, row=Method.N2V)
+        began_s = time.monotonic()
+        preset = replace(preset, n2v_steps=preset.pn2v_steps, n2v_learning_rate=preset.pn2v_learning_rate)
+        network = self._train(Method.N2V, method="n2v", start=self.n2v_network, preset=preset)
+        outcome = self._outcome(Method.N2V, self._predict(network), time.monotonic() - began_s, network)
+        return outcome.after(start)
+
+    def _train(
+        self,
+        row: str,
+        *,
+        method: EngineMethod,
+        planes: PlaneSequence | None = None,
+        **options: Any,  # noqa: ANN401  # whatever train takes
+    ) -> Network:
+        def on_step(step: TrainingStep) -> None:
+            self._show(self._name(row), step.step / step.steps, f"step {step.step} of {step.steps}")
+
+        return train(
+            planes or self._planes,
+            method=method,
+            **{"preset": self._budget.preset, **options},
+            seed=self._seed,
+            device=self._budget.device,
+            on_step=on_step,
+        )
+
+    def _predict(self, network: Network, noise_model: NoiseModel | None = None) -> dict[str, list[Scores]]:
+        predicted = [
+            predict_plane(network, each.noisy_yx, noise_model=noise_model, device=self._budget.device)
+            for each in self._scored
+        ]
+        scores = {PRIOR_MEAN: self._scores([each.prior_mean_yx for each in predicted])}
+        if noise_model is not None:
+            scores[MMSE] = self._scores([each.mmse_yx for each in predicted if each.mmse_yx is not None])
+        return scores
+
+    def _scores(self, images: Sequence[NDArray[Any]]) -> list[Scores]:
+        return [score(image, each.truth_yx) for image, each in zip(images, self._scored, strict=True)]
+
+    def _mean_psnr(self, images: Sequence[NDArray[Any]]) -> float:
+        measure = affine_invariant_psnr if self.dataset.other_scale else psnr
+        return math.fsum(
+            measure(image, each.truth_yx) for image, each in zip(images, self._scored, strict=True)
+        )
+
+    def _outcome(
+        self,
+        row: str,
+        scores: dict[str, list[Scores]],
+        seconds: float = 0.0,
+        network: Network | None = None,
+        note: str = "",
+    ) -> Outcome:
+        steps = network.steps if network else 0
+        return Outcome(self.dataset.name, self.repeat, str(row), scores, round(seconds, 1), steps, note)
+
+    def _name(self, row: str) -> str:
+        return f"{self.dataset.name} {self.repeat + 1} {row}"
+
+
+def describe(noise_model: AnyNoiseModel) -> str:
+    """Its kind and size."""
+    if isinstance(noise_model, HistogramNoiseModel):
+        return f"{noise_model.bins} bins of {noise_model.bin_width_adu:.4g} ADU"
+    components, coefficients = noise_model.weights.shape[0] // 3, noise_model.weights.shape[1]
+    return (
+        f"K={components}, n={coefficients}, "
+        f"signals {noise_model.signal_min_adu:.5g} to {noise_model.signal_max_adu:.5g} ADU"
+    )

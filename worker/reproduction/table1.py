@@ -1,0 +1,65 @@
+"""Table 1: all methods on all datasets."""
+
+from collections.abc import Callable, Sequence
+from itertools import groupby
+
+from worker.reproduction import paper
+from worker.reproduction.datasets import Dataset
+from worker.reproduction.methods import MMSE, PRIOR_MEAN, RAW, Experiment, Method
+from worker.reproduction.outcomes import Outcome
+from worker.reproduction.tables import Cell, Table
+
+MakeExperiment = Callable[[Dataset, int], Experiment]
+"""Takes a dataset and which repeat it is."""
+
+
+def measure_table1(datasets: Sequence[Dataset], repeats: int, experiment: MakeExperiment) -> Table:
+    """Train and score everything; a method that cannot be applied has an empty cell with the reason."""
+    columns = {dataset.name: _measure(dataset, repeats, experiment) for dataset in datasets}
+    names = list(dict.fromkeys(name for column in columns.values() for name in column))
+    rows = {
+        name: {column: cells[name] for column, cells in columns.items() if name in cells} for name in names
+    }
+    notes = [f"{dataset.name}: {note}" for dataset in datasets for note in dataset.notes]
+    notes += [
+        f"{dataset.name}: {name} is not applicable, {cell.note}"
+        for dataset in datasets
+        for name, cell in columns[dataset.name].items()
+        if cell.psnr_db is None
+    ]
+    order = [line for dataset in datasets for line in compare_order(dataset.name, columns[dataset.name])]
+    return Table("Table 1", tuple(columns), rows, (*notes, *order))
+
+
+def compare_order(name: str, cells: dict[str, Cell]) -> list[str]:
+    """Say of each pair of methods that the paper ranks by how much they differ here."""
+    lines = []
+    for better, worse, least_db in paper.ORDER:
+        upper, lower = cells[better].psnr_db, cells[worse].psnr_db
+        if upper is not None and lower is not None:
+            difference = upper.mean - lower.mean
+            verdict = "as in the paper" if difference >= least_db else "not as in the paper"
+            lines.append(f"{name}: {better} - {worse} = {difference:+.2f} dB, {verdict}")
+    return lines
+
+
+def _measure(dataset: Dataset, repeats: int, experiment: MakeExperiment) -> dict[str, Cell]:
+    outcomes: list[Outcome] = []
+    for repeat in range(repeats):
+        one = experiment(dataset, repeat)
+        outcomes += [*one.baselines(), one.n2v_start(), *(one.run(method) for method in Method)]
+    cells: dict[str, Cell] = {}
+    by_row = {name: list(group) for name, group in groupby(sorted(outcomes, key=_row), key=_row)}
+    for name in dict.fromkeys(map(_row, outcomes)):
+        group = by_row[name]
+        published = paper.TABLE_1.get(name) or (paper.RAW_DB if name == RAW else {})
+        paper_db = published.get(dataset.paper_column or "")
+        best = MMSE if any(MMSE in outcome.scores for outcome in group) else PRIOR_MEAN
+        cells[name] = Cell.of(group, best, other_scale=dataset.other_scale, paper_db=paper_db)
+        if best == MMSE:
+            cells[f"{name}, prior mean"] = Cell.of(group, PRIOR_MEAN, other_scale=dataset.other_scale)
+    return cells
+
+
+def _row(outcome: Outcome) -> str:
+    return outcome.row
