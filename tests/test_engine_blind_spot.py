@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from worker.engine.blind_spot import BlindSpotNet, BlindSpotShape
+from worker.engine.checkpoint import pack, unpack
 from worker.engine.errors import NetworkInvalidError
 from worker.engine.inference import predict_plane
 from worker.engine.losses import pn2v_loss, posterior_moments
@@ -220,6 +221,15 @@ def test_a_network_survives_its_bytes() -> None:
         predict_plane(restored, _observation(), device=CPU).prior_mean_yx,
         predict_plane(network, _observation(), device=CPU).prior_mean_yx,
     )
+
+
+@pytest.mark.parametrize("change", [{"outputs": 8}, {"blind_px": -1}, {"blind_px": 10**9}, {"depth": 0}])
+def test_networks_of_impossible_size_are_refused(change: dict[str, int]) -> None:
+    network = _train("n2v", replace(TINY, n2v_steps=1))
+    weights, description = unpack(network.to_bytes())
+    description["shape"] |= change
+    with pytest.raises(NetworkInvalidError):
+        Network.from_bytes(pack(weights, description))
 
 
 def test_a_start_of_another_architecture_is_refused() -> None:

@@ -11,6 +11,8 @@ Architecture = Literal["unet", "blind-spot"]
 NetworkShape = UNetShape | BlindSpotShape
 Model = UNet | BlindSpotNet
 
+_MAX_BLIND_PX = 64
+
 
 def build_model(shape: NetworkShape) -> Model:
     """Make a network without values."""
@@ -28,7 +30,10 @@ def shape_from(parameters: Mapping[str, Any]) -> NetworkShape:
     fields = dict(parameters)
     architecture = fields.pop("architecture", "unet")
     if architecture == "blind-spot":
-        return BlindSpotShape(**fields)
+        shape = BlindSpotShape(**fields)
+        if not 0 <= shape.blind_px <= _MAX_BLIND_PX:
+            raise ValueError(f"blind_px is {shape.blind_px}, expected 0 .. {_MAX_BLIND_PX}")
+        return shape
     if architecture == "unet":
         return UNetShape(**fields)
     raise ValueError(f"unknown architecture {architecture!r}")

@@ -138,6 +138,7 @@ def _restore_model(shape: NetworkShape, weights: dict[str, Tensor]) -> Model:
         0 < shape.features <= _MAX_FEATURES
         and 0 < shape.depth <= _MAX_DEPTH
         and 0 < shape.outputs <= _MAX_OUTPUTS
+        and (shape.prior == "samples" or shape.outputs % PARAMETERS == 0)
     ):
         raise NetworkInvalidError(f"network of impossible size: {shape}")
     model = build_model(shape)
