@@ -104,6 +104,14 @@ def test_a_tiled_result_equals_the_untiled_one(height: int, width: int) -> None:
     np.testing.assert_allclose(alone.prior_mean_yx, whole.prior_mean_yx, atol=1e-3)
 
 
+def test_features_of_the_turned_image_are_those_of_half_planes_that_change_places() -> None:
+    image = torch.randn((2, 1, 16, 24), generator=torch.Generator().manual_seed(0))
+    model = _model().requires_grad_(requires_grad=False)
+    for turn, features in enumerate(model.turned_features(image, range(4))):
+        turned = model.features(image.rot90(turn, dims=(2, 3))).rot90(-turn, dims=(2, 3))
+        torch.testing.assert_close(features, turned)
+
+
 def test_weighted_samples_give_the_loss_and_the_estimates_of_an_integral() -> None:
     mixture = GaussianMixture(
         torch.tensor([[140.0, 155.0, 190.0], [80.0, 82.0, 85.0]], dtype=torch.float64),

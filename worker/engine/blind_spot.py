@@ -1,5 +1,6 @@
 """A network whose output at a pixel does not depend on that pixel (Laine et al., NeurIPS 2019)."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -103,16 +104,31 @@ class BlindSpotNet(nn.Module):
 
     def features(self, image: Tensor) -> Tensor:
         """(B, 1, H, W) normalised image -> (B, F, H, W); H and W are multiples of the stride."""
-        half_planes = []
-        # Opposite rotations have one shape and pass together.
-        for turns in (0, 1):
-            both = torch.cat([image.rot90(turn, dims=(2, 3)) for turn in (turns, turns + 2)])
-            seen = self._above(both.contiguous(memory_format=torch.channels_last)).chunk(2)
-            half_planes += [
-                half.rot90(-turn, dims=(2, 3)) for turn, half in zip((turns, turns + 2), seen, strict=True)
-            ]
-        joined = torch.cat(half_planes, dim=1).contiguous(memory_format=torch.channels_last)
-        return cast("Tensor", self.join(joined))
+        return self._join(self._half_planes(image), 0)
+
+    def turned_features(self, image: Tensor, turns: Sequence[int]) -> Iterator[Tensor]:
+        """Features of the image turned by each number of quarter turns, turned back.
+
+        Turning the image only lets its half planes change places.
+        """
+        half_planes = self._half_planes(image)
+        for turn in turns:
+            yield self._join(half_planes, turn)
+
+    def _join(self, half_planes: list[Tensor], turn: int) -> Tensor:
+        joined = torch.cat(half_planes[turn:] + half_planes[:turn], dim=1)
+        return cast("Tensor", self.join(joined.contiguous(memory_format=torch.channels_last)))
+
+    def _half_planes(self, image: Tensor) -> list[Tensor]:
+        """Features of what lies above each pixel in the image turned by 0 .. 3 quarter turns, turned back."""
+        seen: list[Tensor] = [image] * _HALF_PLANES
+        # Opposite turns have one shape and pass together.
+        for turns in ((0, 2), (1, 3)):
+            both = torch.cat([image.rot90(turn, dims=(2, 3)) for turn in turns])
+            above = self._above(both.contiguous(memory_format=torch.channels_last)).chunk(2)
+            for turn, half_plane in zip(turns, above, strict=True):
+                seen[turn] = half_plane.rot90(-turn, dims=(2, 3))
+        return seen
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, 1, H, W) normalised image -> (B, S, H, W) outputs of the head."""

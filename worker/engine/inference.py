@@ -1,13 +1,15 @@
 """Prediction of whole planes, tile by tile."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from worker.engine.augment import apply_symmetry, undo_symmetry
+from worker.engine.augment import QUARTER_TURNS
 from worker.engine.losses import NoiseModel
 from worker.engine.network import Network
 from worker.engine.posterior import BLOCK_PX, MomentsOfBlock, moments_of_block
@@ -52,11 +54,11 @@ def predict_plane(
     with torch.no_grad():
         moments = _pixel_moments(network, noise_model, device, pixels=count * observation.numel())
         total = torch.zeros((3, *observation.shape), device=device)
-        for symmetry in range(count):
-            seen, weighed = (apply_symmetry(image, symmetry) for image in (observation, to_weigh))
-            total += undo_symmetry(
-                _predict(network, seen, weighed, moments, tile_px or DEFAULT_TILE_PX), symmetry
-            )
+        predict = partial(_predict, network, moments=moments, tile_px=tile_px or DEFAULT_TILE_PX)
+        total += predict(observation, to_weigh, turns=range(min(count, QUARTER_TURNS)))
+        if count > QUARTER_TURNS:
+            mirrored = predict(observation.flip(1), to_weigh.flip(1), turns=range(count - QUARTER_TURNS))
+            total += mirrored.flip(2)
         mmse, prior_mean, variance = (total / count).cpu()
     if noise_model is None:
         return Estimate(prior_mean.numpy())
@@ -64,25 +66,32 @@ def predict_plane(
 
 
 def _predict(
-    network: Network, observation: Tensor, weighed: Tensor, moments: MomentsOfBlock, tile_px: int
+    network: Network,
+    observation: Tensor,
+    weighed: Tensor,
+    *,
+    turns: Sequence[int],
+    moments: MomentsOfBlock,
+    tile_px: int,
 ) -> Tensor:
-    """Posterior moments (3, H, W) of one plane, predicted the way it lies."""
+    """Posterior moments (3, H, W) of one plane, summed over the quarter turns in which it is looked at."""
     shape = network.model.shape
     usable = observation.isfinite()
     image = network.normalise(torch.where(usable, observation, network.mean_adu))
     image = pad_to_stride(image, shape.stride_px)
     height, width = observation.shape
-    result = observation.new_empty((3, height, width))
+    result = observation.new_zeros((3, height, width))
     for tile in tiles((height, width), tile_px=tile_px, overlap_px=shape.reach_px, stride_px=shape.stride_px):
-        features = network.model.features(image[tile.outer][None, None])[0].permute(1, 2, 0)[tile.inner]
         seen = weighed[tile.core]
-        blocks = zip(
-            torch.split(features.reshape(-1, shape.head_features), BLOCK_PX),
-            torch.split(seen.flatten(), BLOCK_PX),
-            strict=True,
-        )
-        tile_moments = torch.cat([moments(*block) for block in blocks], dim=1)
-        result[(slice(None), *tile.core)] = tile_moments.view(3, *seen.shape)
+        for features in network.model.turned_features(image[tile.outer][None, None], turns):
+            inner = features[0].permute(1, 2, 0)[tile.inner]
+            blocks = zip(
+                torch.split(inner.reshape(-1, shape.head_features), BLOCK_PX),
+                torch.split(seen.flatten(), BLOCK_PX),
+                strict=True,
+            )
+            tile_moments = torch.cat([moments(*block) for block in blocks], dim=1)
+            result[(slice(None), *tile.core)] += tile_moments.view(3, *seen.shape)
     return result
 
 

@@ -1,6 +1,7 @@
 """The U-Net that every method here shares."""
 
 import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -94,6 +95,11 @@ class UNet(nn.Module):
         ):
             level = convolutions(enlarge(level) + skip)
         return level
+
+    def turned_features(self, image: Tensor, turns: Sequence[int]) -> Iterator[Tensor]:
+        """Features of the image turned by each number of quarter turns, turned back."""
+        for turn in turns:
+            yield self.features(image.rot90(turn, dims=(2, 3))).rot90(-turn, dims=(2, 3))
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, 1, H, W) normalised image -> (B, S, H, W) outputs of the head."""
