@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from worker.engine.prior import PriorKind
+from worker.engine.tiling import Window
 
 _SLOPE = 0.1
 _HALF_PLANES = 4
@@ -106,12 +107,12 @@ class BlindSpotNet(nn.Module):
         """(B, 1, H, W) normalised image -> (B, F, H, W); H and W are multiples of the stride."""
         return self._join(self._half_planes(image), 0)
 
-    def turned_features(self, image: Tensor, turns: Sequence[int]) -> Iterator[Tensor]:
-        """Features of the image turned by each number of quarter turns, turned back.
+    def turned_features(self, image: Tensor, window: Window, turns: Sequence[int]) -> Iterator[Tensor]:
+        """Features in a window of the image turned by each number of quarter turns, turned back.
 
         Turning the image only lets its half planes change places.
         """
-        half_planes = self._half_planes(image)
+        half_planes = [half_plane[:, :, *window] for half_plane in self._half_planes(image)]
         for turn in turns:
             yield self._join(half_planes, turn)
 

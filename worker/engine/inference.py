@@ -83,10 +83,10 @@ def _predict(
     result = observation.new_zeros((3, height, width))
     for tile in tiles((height, width), tile_px=tile_px, overlap_px=shape.reach_px, stride_px=shape.stride_px):
         seen = weighed[tile.core]
-        for features in network.model.turned_features(image[tile.outer][None, None], turns):
-            inner = features[0].permute(1, 2, 0)[tile.inner]
+        for features in network.model.turned_features(image[tile.outer][None, None], tile.inner, turns):
+            of_pixels = features[0].permute(1, 2, 0).reshape(-1, shape.head_features)
             blocks = zip(
-                torch.split(inner.reshape(-1, shape.head_features), BLOCK_PX),
+                torch.split(of_pixels, BLOCK_PX),
                 torch.split(seen.flatten(), BLOCK_PX),
                 strict=True,
             )

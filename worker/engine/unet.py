@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from worker.engine.prior import PriorKind
+from worker.engine.tiling import Window
 
 
 @dataclass(frozen=True)
@@ -96,10 +97,11 @@ class UNet(nn.Module):
             level = convolutions(enlarge(level) + skip)
         return level
 
-    def turned_features(self, image: Tensor, turns: Sequence[int]) -> Iterator[Tensor]:
-        """Features of the image turned by each number of quarter turns, turned back."""
+    def turned_features(self, image: Tensor, window: Window, turns: Sequence[int]) -> Iterator[Tensor]:
+        """Features in a window of the image turned by each number of quarter turns, turned back."""
         for turn in turns:
-            yield self.features(image.rot90(turn, dims=(2, 3))).rot90(-turn, dims=(2, 3))
+            features = self.features(image.rot90(turn, dims=(2, 3))).rot90(-turn, dims=(2, 3))
+            yield features[:, :, *window]
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, 1, H, W) normalised image -> (B, S, H, W) outputs of the head."""
