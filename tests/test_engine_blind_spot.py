@@ -16,6 +16,7 @@ from worker.engine.losses import pn2v_loss, posterior_moments
 from worker.engine.network import Method, Network
 from worker.engine.noise.gmm import GaussianMixtureNoiseModel
 from worker.engine.photon_risk import photon_risks
+from worker.engine.pipeline import denoise, denoise_plane
 from worker.engine.presets import PRESETS, Preset
 from worker.engine.prior import GaussianMixture, samples_of
 from worker.engine.training import TrainingStep, train
@@ -190,6 +191,28 @@ def test_training_removes_noise_and_the_observation_helps() -> None:
 
     assert error(plain.prior_mean_yx) < 0.4 * 10**2
     assert error(estimate.mmse_yx) < error(estimate.prior_mean_yx) < 0.4 * 10**2
+
+
+def test_all_stages_run_and_deliver_an_estimate_chosen_by_its_risk() -> None:
+    rng = np.random.default_rng(0)
+    observation = (4.0 * rng.poisson(_signal() / 10 / 4.0)).astype(np.float32)
+    prepared = denoise(
+        [observation],
+        preset=replace(TINY, n2v_steps=60, pn2v_steps=60),
+        seed=0,
+        device=CPU,
+        on_step=lambda *_: None,
+        on_plane=lambda *_: None,
+    )
+    # The noise is too skewed for Stein's risk, but not for this one: the MMSE estimate competes.
+    assert set(prepared.choice.scores) == {"n2v", "prior_mean", "mmse"}
+    assert "compete" not in prepared.choice.reason
+    denoised = denoise_plane(observation, prepared, device=CPU)
+    raw, delivered = (
+        float(np.mean((image_yx - _signal() / 10) ** 2)) for image_yx in (observation, denoised.image_yx)
+    )
+    assert delivered < 0.3 * raw
+    assert prepared.choice.scores[prepared.choice.estimate] == pytest.approx(delivered, abs=0.1 * raw)
 
 
 class StoppedError(Exception):
