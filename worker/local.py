@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from models_store.image_files.writer import OutputType, write_planes
 from models_store.published_noise_models import SUFFIXES, write_published
 from worker.engine.errors import EngineError
 from worker.engine.inference import predict_plane
+from worker.engine.noise.correlation import NeighbourCorrelation, neighbour_correlation
 from worker.engine.noise.kinds import kind_of
 from worker.engine.noise.pairs import PairCounts
 from worker.engine.pipeline import Prepared, Stage, denoise, denoise_plane
@@ -62,6 +63,7 @@ class DenoiseSummary:
     """Its parameters, but for the probabilities of a histogram: they go into a file of their own."""
     noise_model_origin: str
     seconds: dict[Stage, float]
+    noise_correlation: NeighbourCorrelation
     warnings: tuple[str, ...] = ()
     written: tuple[Path, ...] = ()
 
@@ -93,6 +95,7 @@ class DenoiseSummary:
             "estimated_mse_adu2": self.choice.scores,
             "noise_model": self.noise_model,
             "noise_model_origin": self.noise_model_origin,
+            "noise_correlation": asdict(self.noise_correlation),
             "warnings": list(self.warnings),
             "seconds": {stage: round(seconds, 2) for stage, seconds in self.seconds.items()},
         }
@@ -114,7 +117,7 @@ def denoise_file(
         _require_suffix(options, kind_of(known) if known else options.noise_model_kind)
         with open_planes(source) as planes:
             check_content(planes)
-            warnings = correlation_warnings(FloatPlanes([planes]), options.preset)
+            correlation = neighbour_correlation(FloatPlanes([planes]))
             prepared = denoise(
                 FloatPlanes([planes]),
                 preset=options.preset,
@@ -127,7 +130,7 @@ def denoise_file(
             results = _denoised_planes(planes, prepared, options.device, progress)
             write_planes(target, results, like=planes, dtype=options.dtype)
             progress.end()
-            summary = replace(_summary(planes, prepared, options, progress.seconds), warnings=tuple(warnings))
+            summary = _summary(planes, prepared, options, progress.seconds, correlation)
             beside = _write_beside(planes, prepared, target, options, summary)
             return replace(summary, written=(target, *beside))
     except EngineError as error:
@@ -179,7 +182,11 @@ def _denoised_planes(
 
 
 def _summary(
-    planes: PlaneReader, prepared: Prepared, options: DenoiseOptions, seconds: dict[Stage, float]
+    planes: PlaneReader,
+    prepared: Prepared,
+    options: DenoiseOptions,
+    seconds: dict[Stage, float],
+    correlation: NeighbourCorrelation,
 ) -> DenoiseSummary:
     return DenoiseSummary(
         image=planes.header,
@@ -191,6 +198,8 @@ def _summary(
         },
         noise_model_origin="bootstrap" if options.noise_model is None else "file",
         seconds=seconds,
+        noise_correlation=correlation,
+        warnings=tuple(correlation_warnings(correlation, options.preset)),
     )
 
 

@@ -17,6 +17,7 @@ from models_store.image_pairs import require_same_planes
 from worker.engine.errors import EngineError
 from worker.engine.inference import predict_plane
 from worker.engine.network import Network
+from worker.engine.noise.correlation import neighbour_correlation
 from worker.engine.pipeline import Prepared, denoise_plane, prepare_prediction
 from worker.engine.presets import Preset
 from worker.engine.selection import Choice, EstimateName
@@ -94,7 +95,7 @@ def train_on_files(
                 on_step=on_step,
             )
             target.write_bytes(network.to_bytes())
-            return [] if clean else correlation_warnings(planes, preset)
+            return [] if clean else correlation_warnings(neighbour_correlation(planes), preset)
         except EngineError as error:
             raise JobFailedError(error.detail) from error
 
