@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from app.client import DEFAULT_SERVER, Client
+from app.installed import needing
 from app.progress import show_job, stage_bars
 from models_store.contracts.states import NoiseModelKind
 from models_store.errors import InvalidRequestError
@@ -51,12 +52,8 @@ def fit_noise_model(
     A calibration is 20 frames or more of one static scene, best out of focus, that spans the intensities of
     the images.
     """
-    try:
+    with needing("worker"):
         from app.local import noise_model_here  # noqa: PLC0415  # other commands work without an engine
-    except ModuleNotFoundError as missing:
-        raise InvalidRequestError(
-            f"{missing.name} is not installed; install it with: pip install 'clearscope[worker]'"
-        ) from missing
     with stage_bars(Console(stderr=True)) as show:
         summary = noise_model_here(
             frames,

@@ -3,7 +3,7 @@
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -13,6 +13,7 @@ from app.calibration_commands import calibration_commands
 from app.client import DEFAULT_SERVER, Client, Document
 from app.evaluate_command import evaluate_command
 from app.garbage import spare_what_stays
+from app.installed import needing
 from app.key_commands import keys, require_keys
 from app.network_commands import network_commands
 from app.progress import show_job, stage_bars
@@ -88,7 +89,7 @@ def serve(
         # Longer than a proxy keeps an idle connection: it would send into one that is being closed here.
         "timeout_keep_alive": KEEP_ALIVE_S,
     }
-    try:
+    with needing("embedded"):
         import uvicorn  # noqa: PLC0415  # the command line works where no server is installed
 
         if settings.server_processes > 1:
@@ -97,8 +98,6 @@ def serve(
             serve_in_processes(settings, **options)
             return
         app = _make_app(settings)
-    except ModuleNotFoundError as missing:
-        _not_installed(missing)
     spare_what_stays()
     uvicorn.run(app, **options)
 
@@ -188,7 +187,11 @@ def denoise(
 ) -> None:
     """Denoise one file on this machine, without a server."""
     console = Console()
-    try:
+
+    def say(title: str, text: str) -> None:
+        console.print(f"{title:<14}{text}", highlight=False, markup=False, soft_wrap=True)
+
+    with needing("worker"):
         from app.local import denoise_here  # noqa: PLC0415  # serve and submit work without it
 
         with stage_bars(console) as show:
@@ -205,11 +208,10 @@ def denoise(
                 save_noise_model=save_noise_model,
                 report_folder=report,
                 on_progress=show,
+                on_warning=lambda text: say("warning", text),
             )
-    except ModuleNotFoundError as missing:
-        _not_installed(missing)
     for title, text in summary.lines():
-        console.print(f"{title:<14}{text}", highlight=False, markup=False, soft_wrap=True)
+        say(title, text)
 
 
 def _make_app(settings: Settings) -> "FastAPI":
@@ -223,9 +225,3 @@ def _make_app(settings: Settings) -> "FastAPI":
         # Now, not when the first job imports it.
         raise ModuleNotFoundError("torch is missing", name="torch")
     return create_embedded_app(settings)
-
-
-def _not_installed(missing: ModuleNotFoundError) -> NoReturn:
-    raise InvalidRequestError(
-        f"{missing.name} is not installed; install everything with: pip install 'clearscope[embedded]'"
-    ) from missing

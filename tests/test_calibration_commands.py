@@ -62,8 +62,11 @@ def test_a_histogram_is_written_as_npy(calibration: Path, tmp_path: Path) -> Non
 def test_what_is_no_calibration_is_refused_in_one_line(
     calibration: Path, noisy_tiff: Path, tmp_path: Path
 ) -> None:
+    text = tmp_path / "text.tif"
+    text.write_text("no image", encoding="utf-8")
     for arguments, complaint in [
         ((noisy_tiff, "--output", tmp_path / "camera.npz"), "at least 2 frames"),
+        ((calibration, text, "--output", tmp_path / "camera.npz"), "text.tif: "),
         ((calibration, "--output", tmp_path / "camera.txt"), ".npz for a gmm"),
     ]:
         refused = run("fit-noise-model", *arguments)

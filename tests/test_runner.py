@@ -21,7 +21,7 @@ from models_store.repositories.jobs import create_job, get_job
 from models_store.session import Database
 from models_store.settings import Settings
 from tests.databases import NOON, image
-from worker import ledger, runner
+from worker import runner
 from worker.device_watch import DeviceWatch
 from worker.ledger import Ledger
 from worker.messages import Warned
@@ -80,7 +80,7 @@ def test_a_warning_is_not_waited_with_until_the_database_is_back(
     child = Child(database)
     monkeypatch.setattr(runner, "job_processes", lambda: None)
     monkeypatch.setattr(runner, "_child", child.start)
-    monkeypatch.setattr(ledger.time, "sleep", child.waits)
+    monkeypatch.setattr("worker.ledger.time.sleep", child.waits)
     books = Ledger(settings, database, lambda: datetime.now(UTC), "w", threading.Event())
     Runner(settings, books, Blobs.of(settings), Nobody(), DeviceWatch("cpu")).run("job_1")
     with database.read() as session:

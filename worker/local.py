@@ -27,7 +27,7 @@ from worker.engine.presets import Preset
 from worker.engine.selection import Choice
 from worker.engine.training import TrainingStep
 from worker.float_planes import FloatPlanes
-from worker.local_files import read_noise_model
+from worker.local_files import read_noise_model, require_writable
 from worker.noise_warnings import correlation_warnings
 from worker.report import DenoisedPlane, NoiseEvidence, write_report
 
@@ -76,7 +76,6 @@ class DenoiseSummary:
             ("estimate", f"{self.choice.estimate}: {self.choice.reason}"),
             ("noise model", f"{self.noise_model_origin}, {self._distributions}, signals {signals} ADU"),
             ("time", f"{stages}, together {sum(self.seconds.values()):.0f} s"),
-            *(("warning", text) for text in self.warnings),
             *(("written", str(path)) for path in self.written),
         ]
 
@@ -102,15 +101,21 @@ class DenoiseSummary:
 
 
 def denoise_file(
-    source: Path, target: Path, options: DenoiseOptions, on_progress: ShowStage
+    source: Path,
+    target: Path,
+    options: DenoiseOptions,
+    on_progress: ShowStage,
+    on_warning: Callable[[str], None] = lambda _text: None,
 ) -> DenoiseSummary:
     """Denoise an image or stack; memory does not grow with the number of planes.
+
+    Warnings are given before anything is trained; the summary has them too.
 
     Raises ImageError for a file that cannot be denoised, InvalidRequestError for paths that cannot be read or
     written, NoiseModelInvalidError, and JobFailedError where the pixels defeat the engine. `on_progress` may
     raise to stop.
     """
-    _require_writable(source, target, options)
+    _require_paths(source, target, options)
     progress = _StageProgress(on_progress)
     try:
         known = read_noise_model(options.noise_model) if options.noise_model else None
@@ -118,6 +123,8 @@ def denoise_file(
         with open_planes(source) as planes:
             check_content(planes)
             correlation = neighbour_correlation(FloatPlanes([planes]))
+            for warning in correlation_warnings(correlation, options.preset):
+                on_warning(warning)
             prepared = denoise(
                 FloatPlanes([planes]),
                 preset=options.preset,
@@ -232,16 +239,11 @@ def _require_suffix(options: DenoiseOptions, kind: str) -> None:
         raise InvalidRequestError(f"{path}: a noise model of kind {kind} is written as {suffix}")
 
 
-def _require_writable(source: Path, target: Path, options: DenoiseOptions) -> None:
-    """Find out before hours of work that a result could not be written, or would replace the raw image."""
+def _require_paths(source: Path, target: Path, options: DenoiseOptions) -> None:
+    """Find out before hours of work that a file is missing, or a result could not be written."""
     if not source.is_file():
         raise InvalidRequestError(f"{source} is no file")
     for path in filter(None, (target, options.save_noise_model)):
-        if not path.parent.is_dir():
-            raise InvalidRequestError(f"{path} cannot be written: there is no folder {path.parent}")
-        if path.is_dir():
-            raise InvalidRequestError(f"{path} cannot be written: it is a folder")
-        if path.exists() and path.samefile(source):
-            raise InvalidRequestError(f"{path} is the raw image; write the result to another file")
+        require_writable(path, [source, *filter(None, [options.noise_model])])
     if options.report_folder is not None and options.report_folder.is_file():
         raise InvalidRequestError(f"{options.report_folder} cannot be the folder of the report: it is a file")
