@@ -72,7 +72,9 @@ def fit_noise_model(
 def calibrate(
     frames: FramesArgument,
     microscope: Annotated[str, typer.Option(help="Which was recorded with; made if new.")],
-    profile: Annotated[str | None, typer.Option(help="Acquisition profile of the microscope.")] = None,
+    profile: Annotated[
+        str | None, typer.Option(help="Acquisition profile of the microscope; made if new.")
+    ] = None,
     noise_model_kind: Annotated[NoiseModelKind, typer.Option(help="What is fitted.")] = NoiseModelKind.GMM,
     image: ImagesOption = None,
     server: Annotated[
@@ -85,6 +87,8 @@ def calibrate(
     """Upload a calibration to a server; from then on its noise model is used for this microscope."""
     with Client(server, key=key) as client:
         client.ensure_microscope(microscope)
+        if profile is not None:
+            client.ensure_profile(microscope, profile)
         uploaded = {
             role: [
                 client.upload(path, microscope=microscope, profile=profile, role=role)["id"] for path in paths

@@ -63,21 +63,23 @@ class Client:
 
     def ensure_microscope(self, name: str) -> Document:
         """Find a microscope by its name, or create it."""
-        try:
-            return self._call("GET", f"/v1/microscopes/{quote(name, safe='')}")
-        except ServerRefusedError as refusal:
-            if refusal.status != httpx.codes.NOT_FOUND:
-                raise
-        return self._call("POST", "/v1/microscopes", json={"name": name})
+        return self._ensure("/v1/microscopes", name)
+
+    def ensure_profile(self, microscope: str, name: str) -> Document:
+        """Find a profile of a microscope by its name, or create it."""
+        return self._ensure(f"/v1/microscopes/{quote(microscope, safe='')}/profiles", name)
 
     def upload(
         self, path: Path, *, microscope: str | None = None, profile: str | None = None, role: str = "data"
     ) -> Document:
-        """Upload a file, streamed."""
+        """Upload a file, streamed; a refusal names it."""
         query = {"filename": path.name, "microscope": microscope, "profile": profile, "role": role}
         present = {key: value for key, value in query.items() if value is not None}
         headers = {"Content-Length": str(path.stat().st_size)}
-        return self._call("POST", "/v1/images", params=present, content=_chunks(path), headers=headers)
+        try:
+            return self._call("POST", "/v1/images", params=present, content=_chunks(path), headers=headers)
+        except ServerRefusedError as refusal:
+            raise ServerRefusedError(f"{path}: {refusal.detail}", refusal.status) from refusal
 
     def submit(self, spec: Document) -> Document:
         return self._call("POST", "/v1/jobs", json=spec)
@@ -117,6 +119,14 @@ class Client:
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
         partial.replace(target)
+
+    def _ensure(self, collection: str, name: str) -> Document:
+        try:
+            return self._call("GET", f"{collection}/{quote(name, safe='')}")
+        except ServerRefusedError as refusal:
+            if refusal.status != httpx.codes.NOT_FOUND:
+                raise
+        return self._call("POST", collection, json={"name": name})
 
     def _call(self, method: str, path: str, **request: Any) -> Document:  # noqa: ANN401  # httpx's arguments
         try:
