@@ -115,12 +115,14 @@ def test_a_calibration_is_checked_fitted_and_used_by_the_next_job(
     assert network["noise_model_id"] == fitted["id"]
 
 
+@pytest.mark.parametrize("kind", ["gmm", "histogram"])
 def test_a_job_is_told_that_its_images_are_brighter_than_their_calibration(
-    api: httpx.Client, noisy_tiff: Path, tmp_path: Path
+    api: httpx.Client, noisy_tiff: Path, tmp_path: Path, kind: str
 ) -> None:
     stack = upload(api, record(tmp_path, dim), role="calibration")
-    fit = post(api, kind="fit_noise_model", image_ids=[stack])
-    spec = {"kind": "train", "method": "pn2v", "image_ids": [upload(api, noisy_tiff)], "budget": TINY}
+    data = [upload(api, noisy_tiff)]
+    fit = post(api, kind="fit_noise_model", image_ids=[stack], data_image_ids=data, noise_model_kind=kind)
+    spec = {"kind": "train", "method": "pn2v", "image_ids": data, "budget": TINY}
     job = wait_for_success(api, post(api, **spec, noise_model={"job": fit}))
     (warning,) = job["result"]["values"]["warnings"]
     assert "above" in warning

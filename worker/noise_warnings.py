@@ -13,7 +13,9 @@ def correlation_warnings(found: NeighbourCorrelation, preset: Preset) -> list[st
     return [warning] if warning else []
 
 
-def coverage_warnings(planes: PlaneSequence, calibrated: AnyNoiseModel) -> list[str]:
+def coverage_warnings(
+    planes: PlaneSequence, model: AnyNoiseModel, calibrated_adu: tuple[float, float]
+) -> list[str]:
     """Warn of images that are brighter or darker than what their noise model was calibrated with."""
-    found = coverage(calibrated, (calibrated.signal_min_adu, calibrated.signal_max_adu), planes)
+    found = coverage(model, calibrated_adu, planes)
     return [found.warning] if found.warning else []

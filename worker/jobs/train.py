@@ -15,6 +15,7 @@ from worker.engine.training import TrainingStep
 from worker.engine.training import train as train_network
 from worker.jobs.inputs import (
     all_planes,
+    calibrated_range_adu,
     ground_truth_planes,
     load_network,
     load_noise_model,
@@ -39,7 +40,8 @@ def train(spec: TrainSpec, context: JobContext) -> Outcome:
             warnings = correlation_warnings(correlation, preset)
             measured = {"noise_correlation": asdict(correlation)}
         if noise_model is not None and noise_model_id is not None and _is_calibrated(context, noise_model_id):
-            warnings += coverage_warnings(all_planes(images), noise_model)
+            calibrated_adu = calibrated_range_adu(context, noise_model_id, noise_model)
+            warnings += coverage_warnings(all_planes(images), noise_model, calibrated_adu)
         for warning in warnings:
             context.warn(warning)
 

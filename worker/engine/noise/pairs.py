@@ -118,6 +118,16 @@ class PairCounts:
         keep = (below > low) & (below - per_bin / max(int(per_bin.sum()), 1) < high)
         return self._where(keep)
 
+    def observed_within(self, low_adu: float, high_adu: float, fraction: float = 0.005) -> Self:
+        """Without the signal bins of which more than `fraction` was observed outside of a range."""
+        if self._axes is None:
+            return self
+        deviation_adu = self._axes.deviation_adu(np.arange(CELLS_SHAPE[1], dtype=np.float64))
+        signal_adu = self._signal_sum_adu / np.maximum(self._signal_pixels, 1)
+        observed_adu = signal_adu[:, np.newaxis] + deviation_adu
+        outside = np.where((observed_adu < low_adu) | (observed_adu > high_adu), self._count, 0).sum(axis=1)
+        return self._where(outside <= fraction * self._count.sum(axis=1))
+
     def unsaturated(self, fraction: float = 0.02) -> Self:
         """Without the signal bins of which more than `fraction` was saturated: the rest is truncated."""
         per_bin = self._count.sum(axis=1)
