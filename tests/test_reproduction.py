@@ -265,7 +265,7 @@ def test_simulated_data_have_the_published_noise_and_an_exact_truth() -> None:
 
 def test_measured_cameras_and_clean_images_take_the_place_of_simulated_ones(test_data: Path) -> None:
     plant, nuclei, actin = simulated_datasets(test_data, seed=0)
-    assert nuclei.fields[0].truth_yx.shape == actin.fields[0].truth_yx.shape == (400, 400)
+    assert nuclei.fields[0].truth_yx.shape == actin.fields[0].truth_yx.shape == (200, 200)
     assert any("ch3_gt_f32.tif" in note for note in actin.notes)
     assert all(any("sCMOS camera" in note for note in each.notes) for each in (plant, nuclei, actin))
 

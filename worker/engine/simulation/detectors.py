@@ -8,10 +8,6 @@ from numpy.typing import NDArray
 
 FloatImage = NDArray[np.float64]
 
-# Median of the absolute deviation of a normal distribution, in standard deviations.
-_MEDIAN_DEVIATION = 0.6745
-_FAR = 5.0
-
 
 class Detector(Protocol):
     """Records images; `photons` is the expected number of detected photons per pixel, (Y, X)."""
@@ -70,16 +66,15 @@ class Scmos:
     ) -> Self:
         """From maps of a real camera, as large as the image or repeated to its size.
 
-        A gain five standard deviations (robustly estimated) from the usual, and a variance that is not positive,
-        are errors of measurement: they give way to the usual one.
+        A gain that no pixel can have (below half or above twice the usual one), and a variance that is not
+        positive, are errors of measurement: they give way to the usual one.
         """
         usual_gain, usual_variance = float(np.nanmedian(gain_adu_per_e)), float(np.nanmedian(variance_adu2))
         gain, variance, offset = (
             _repeated(np.broadcast_to(each, gain_adu_per_e.shape), shape_yx)
             for each in (gain_adu_per_e, variance_adu2, offset_adu)
         )
-        spread = float(np.nanmedian(np.abs(gain_adu_per_e - usual_gain))) / _MEDIAN_DEVIATION
-        possible = np.abs(gain - usual_gain) <= _FAR * spread
+        possible = (gain > usual_gain / 2) & (gain < usual_gain * 2)
         return cls(
             gain_adu_per_e=np.where(possible, gain, usual_gain),
             offset_adu=offset,
