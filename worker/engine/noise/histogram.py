@@ -197,7 +197,7 @@ class HistogramCounts:
         signal: NDArray[Any],
         *,
         saturated: NDArray[np.bool_] | None = None,
-        deviation_factor: float = 1.0,
+        deviation_factor: float | NDArray[np.float64] = 1.0,
     ) -> None:
         """Count the pixels of a plane (ADU) that are finite, not saturated and within the range."""
         signal = signal.astype(np.float64)
