@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from app.client import DEFAULT_SERVER, Client
+from app.client import Client
 from app.installed import needing
 from app.progress import show_job, stage_bars
+from app.server_options import DEFAULT_SERVER, KeyOption, ServerOption
 from models_store.contracts.states import NoiseModelKind
-from models_store.errors import InvalidRequestError
 
 calibration_commands = typer.Typer()
 
@@ -77,12 +77,8 @@ def calibrate(
     ] = None,
     noise_model_kind: Annotated[NoiseModelKind, typer.Option(help="What is fitted.")] = NoiseModelKind.GMM,
     image: ImagesOption = None,
-    server: Annotated[
-        str, typer.Option(envvar="CLEARSCOPE_SERVER", help="Address of the server.")
-    ] = DEFAULT_SERVER,
-    key: Annotated[
-        str | None, typer.Option(envvar="CLEARSCOPE_API_KEY", show_envvar=True, help="API key of the server.")
-    ] = None,
+    server: ServerOption = DEFAULT_SERVER,
+    key: KeyOption = None,
 ) -> None:
     """Upload a calibration to a server; from then on its noise model is used for this microscope."""
     with Client(server, key=key) as client:
@@ -103,9 +99,6 @@ def calibrate(
         }
         with stage_bars(Console(stderr=True)) as show:
             job = client.wait(client.submit(spec)["id"], show_job(show))
-    if job["state"] != "succeeded":
-        reason = job["error"]["detail"] if job["error"] else "nobody waits for it any more"
-        raise InvalidRequestError(f"job {job['id']} {job['state']}: {reason}")
     values = job["result"]["values"]
     _print([("noise model", values["noise_model_id"]), ("check", values["check"])])
     _print([("warning", text) for text in values["warnings"]])

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from app.calibration_commands import calibration_commands
-from app.client import DEFAULT_SERVER, Client, Document
+from app.client import Client, Document
 from app.evaluate_command import evaluate_command
 from app.garbage import spare_what_stays
 from app.installed import needing
@@ -18,10 +18,11 @@ from app.key_commands import keys, require_keys
 from app.network_commands import network_commands
 from app.progress import show_job, stage_bars
 from app.reproduce_commands import reproduce_commands
+from app.server_options import DEFAULT_SERVER, KeyOption, ServerOption
 from app.training_options import StructuredMaskOption
 from app.worker_commands import worker_commands
 from models_store.contracts.states import NoiseModelKind, OutputDtype, Preset, Reuse
-from models_store.errors import ClearScopeError, InvalidRequestError
+from models_store.errors import ClearScopeError
 from models_store.settings import Settings
 from models_store.telemetry.logs import set_up_logging
 
@@ -105,12 +106,8 @@ def serve(
 @cli.command()
 def submit(
     images: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="TIFF files.")],
-    server: Annotated[
-        str, typer.Option(envvar="CLEARSCOPE_SERVER", help="Address of the server.")
-    ] = DEFAULT_SERVER,
-    key: Annotated[
-        str | None, typer.Option(envvar="CLEARSCOPE_API_KEY", show_envvar=True, help="API key of the server.")
-    ] = None,
+    server: ServerOption = DEFAULT_SERVER,
+    key: KeyOption = None,
     microscope: Annotated[str | None, typer.Option(help="Whose images these are; made if new.")] = None,
     profile: Annotated[str | None, typer.Option(help="Acquisition profile of the microscope.")] = None,
     preset: PresetOption = Preset.FAST,
@@ -152,9 +149,6 @@ def submit(
 def _await_result(client: Client, job: Document, output: Path, console: Console) -> None:
     with stage_bars(console) as show:
         job = client.wait(job["id"], show_job(show))
-    if job["state"] != "succeeded":
-        reason = job["error"]["detail"] if job["error"] else "nobody waits for it any more"
-        raise InvalidRequestError(f"job {job['id']} {job['state']}: {reason}")
     for warning in job["result"]["values"].get("warnings", []):
         console.print(f"[yellow]warning[/] {escape(warning)}", highlight=False, soft_wrap=True)
     output.mkdir(parents=True, exist_ok=True)

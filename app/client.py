@@ -9,11 +9,10 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from models_store.errors import ClearScopeError
+from models_store.errors import ClearScopeError, JobFailedError
 
-DEFAULT_SERVER = "http://127.0.0.1:8000"
 UPLOAD_CHUNK_BYTES = 1024**2
-ENDED = {"succeeded", "failed", "cancelled"}
+ENDED_WITHOUT_RESULT = {"failed", "cancelled"}
 
 Document = dict[str, Any]
 
@@ -91,7 +90,10 @@ class Client:
         return self._call("GET", path)
 
     def wait(self, job_id: str, on_progress: Callable[[Document], None]) -> Document:
-        """Follow a job to its end; a server that restarts meanwhile is waited for."""
+        """Follow a job until it has succeeded; a server that restarts meanwhile is waited for.
+
+        Raises JobFailedError if it ends otherwise.
+        """
         answered_s = time.monotonic()
         while True:
             try:
@@ -102,8 +104,11 @@ class Client:
             else:
                 answered_s = time.monotonic()
                 on_progress(job)
-                if job["state"] in ENDED:
+                if job["state"] == "succeeded":
                     return job
+                if job["state"] in ENDED_WITHOUT_RESULT:
+                    reason = job["error"]["detail"] if job["error"] else "nobody waits for it any more"
+                    raise JobFailedError(f"job {job_id} {job['state']}: {reason}")
             time.sleep(self._poll_s)
 
     def download(self, href: str, target: Path) -> None:
