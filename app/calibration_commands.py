@@ -7,10 +7,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from app.client import DEFAULT_SERVER, Client
+from app.client import Client
+from app.installed import needing
 from app.progress import show_job, stage_bars
+from app.server_options import DEFAULT_SERVER, KeyOption, ServerOption
 from models_store.contracts.states import NoiseModelKind
-from models_store.errors import InvalidRequestError
 
 calibration_commands = typer.Typer()
 
@@ -51,12 +52,8 @@ def fit_noise_model(
     A calibration is 20 frames or more of one static scene, best out of focus, that spans the intensities of
     the images.
     """
-    try:
+    with needing("worker"):
         from app.local import noise_model_here  # noqa: PLC0415  # other commands work without an engine
-    except ModuleNotFoundError as missing:
-        raise InvalidRequestError(
-            f"{missing.name} is not installed; install it with: pip install 'clearscope[worker]'"
-        ) from missing
     with stage_bars(Console(stderr=True)) as show:
         summary = noise_model_here(
             frames,
@@ -75,19 +72,19 @@ def fit_noise_model(
 def calibrate(
     frames: FramesArgument,
     microscope: Annotated[str, typer.Option(help="Which was recorded with; made if new.")],
-    profile: Annotated[str | None, typer.Option(help="Acquisition profile of the microscope.")] = None,
+    profile: Annotated[
+        str | None, typer.Option(help="Acquisition profile of the microscope; made if new.")
+    ] = None,
     noise_model_kind: Annotated[NoiseModelKind, typer.Option(help="What is fitted.")] = NoiseModelKind.GMM,
     image: ImagesOption = None,
-    server: Annotated[
-        str, typer.Option(envvar="CLEARSCOPE_SERVER", help="Address of the server.")
-    ] = DEFAULT_SERVER,
-    key: Annotated[
-        str | None, typer.Option(envvar="CLEARSCOPE_API_KEY", show_envvar=True, help="API key of the server.")
-    ] = None,
+    server: ServerOption = DEFAULT_SERVER,
+    key: KeyOption = None,
 ) -> None:
     """Upload a calibration to a server; from then on its noise model is used for this microscope."""
     with Client(server, key=key) as client:
         client.ensure_microscope(microscope)
+        if profile is not None:
+            client.ensure_profile(microscope, profile)
         uploaded = {
             role: [
                 client.upload(path, microscope=microscope, profile=profile, role=role)["id"] for path in paths
@@ -102,9 +99,6 @@ def calibrate(
         }
         with stage_bars(Console(stderr=True)) as show:
             job = client.wait(client.submit(spec)["id"], show_job(show))
-    if job["state"] != "succeeded":
-        reason = job["error"]["detail"] if job["error"] else "nobody waits for it any more"
-        raise InvalidRequestError(f"job {job['id']} {job['state']}: {reason}")
     values = job["result"]["values"]
     _print([("noise model", values["noise_model_id"]), ("check", values["check"])])
     _print([("warning", text) for text in values["warnings"]])

@@ -3,24 +3,26 @@
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
 from app.calibration_commands import calibration_commands
-from app.client import DEFAULT_SERVER, Client, Document
+from app.client import Client, Document
 from app.evaluate_command import evaluate_command
 from app.garbage import spare_what_stays
+from app.installed import needing
 from app.key_commands import keys, require_keys
 from app.network_commands import network_commands
 from app.progress import show_job, stage_bars
 from app.reproduce_commands import reproduce_commands
+from app.server_options import DEFAULT_SERVER, KeyOption, ServerOption
 from app.training_options import StructuredMaskOption
 from app.worker_commands import worker_commands
 from models_store.contracts.states import NoiseModelKind, OutputDtype, Preset, Reuse
-from models_store.errors import ClearScopeError, InvalidRequestError
+from models_store.errors import ClearScopeError
 from models_store.settings import Settings
 from models_store.telemetry.logs import set_up_logging
 
@@ -88,7 +90,7 @@ def serve(
         # Longer than a proxy keeps an idle connection: it would send into one that is being closed here.
         "timeout_keep_alive": KEEP_ALIVE_S,
     }
-    try:
+    with needing("embedded"):
         import uvicorn  # noqa: PLC0415  # the command line works where no server is installed
 
         if settings.server_processes > 1:
@@ -97,8 +99,6 @@ def serve(
             serve_in_processes(settings, **options)
             return
         app = _make_app(settings)
-    except ModuleNotFoundError as missing:
-        _not_installed(missing)
     spare_what_stays()
     uvicorn.run(app, **options)
 
@@ -106,12 +106,8 @@ def serve(
 @cli.command()
 def submit(
     images: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="TIFF files.")],
-    server: Annotated[
-        str, typer.Option(envvar="CLEARSCOPE_SERVER", help="Address of the server.")
-    ] = DEFAULT_SERVER,
-    key: Annotated[
-        str | None, typer.Option(envvar="CLEARSCOPE_API_KEY", show_envvar=True, help="API key of the server.")
-    ] = None,
+    server: ServerOption = DEFAULT_SERVER,
+    key: KeyOption = None,
     microscope: Annotated[str | None, typer.Option(help="Whose images these are; made if new.")] = None,
     profile: Annotated[str | None, typer.Option(help="Acquisition profile of the microscope.")] = None,
     preset: PresetOption = Preset.FAST,
@@ -153,9 +149,6 @@ def submit(
 def _await_result(client: Client, job: Document, output: Path, console: Console) -> None:
     with stage_bars(console) as show:
         job = client.wait(job["id"], show_job(show))
-    if job["state"] != "succeeded":
-        reason = job["error"]["detail"] if job["error"] else "nobody waits for it any more"
-        raise InvalidRequestError(f"job {job['id']} {job['state']}: {reason}")
     for warning in job["result"]["values"].get("warnings", []):
         console.print(f"[yellow]warning[/] {escape(warning)}", highlight=False, soft_wrap=True)
     output.mkdir(parents=True, exist_ok=True)
@@ -188,7 +181,11 @@ def denoise(
 ) -> None:
     """Denoise one file on this machine, without a server."""
     console = Console()
-    try:
+
+    def say(title: str, text: str) -> None:
+        console.print(f"{title:<14}{text}", highlight=False, markup=False, soft_wrap=True)
+
+    with needing("worker"):
         from app.local import denoise_here  # noqa: PLC0415  # serve and submit work without it
 
         with stage_bars(console) as show:
@@ -205,11 +202,10 @@ def denoise(
                 save_noise_model=save_noise_model,
                 report_folder=report,
                 on_progress=show,
+                on_warning=lambda text: say("warning", text),
             )
-    except ModuleNotFoundError as missing:
-        _not_installed(missing)
     for title, text in summary.lines():
-        console.print(f"{title:<14}{text}", highlight=False, markup=False, soft_wrap=True)
+        say(title, text)
 
 
 def _make_app(settings: Settings) -> "FastAPI":
@@ -223,9 +219,3 @@ def _make_app(settings: Settings) -> "FastAPI":
         # Now, not when the first job imports it.
         raise ModuleNotFoundError("torch is missing", name="torch")
     return create_embedded_app(settings)
-
-
-def _not_installed(missing: ModuleNotFoundError) -> NoReturn:
-    raise InvalidRequestError(
-        f"{missing.name} is not installed; install everything with: pip install 'clearscope[embedded]'"
-    ) from missing

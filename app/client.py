@@ -9,11 +9,10 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from models_store.errors import ClearScopeError
+from models_store.errors import ClearScopeError, JobFailedError
 
-DEFAULT_SERVER = "http://127.0.0.1:8000"
 UPLOAD_CHUNK_BYTES = 1024**2
-ENDED = {"succeeded", "failed", "cancelled"}
+ENDED_WITHOUT_RESULT = {"failed", "cancelled"}
 
 Document = dict[str, Any]
 
@@ -63,21 +62,23 @@ class Client:
 
     def ensure_microscope(self, name: str) -> Document:
         """Find a microscope by its name, or create it."""
-        try:
-            return self._call("GET", f"/v1/microscopes/{quote(name, safe='')}")
-        except ServerRefusedError as refusal:
-            if refusal.status != httpx.codes.NOT_FOUND:
-                raise
-        return self._call("POST", "/v1/microscopes", json={"name": name})
+        return self._ensure("/v1/microscopes", name)
+
+    def ensure_profile(self, microscope: str, name: str) -> Document:
+        """Find a profile of a microscope by its name, or create it."""
+        return self._ensure(f"/v1/microscopes/{quote(microscope, safe='')}/profiles", name)
 
     def upload(
         self, path: Path, *, microscope: str | None = None, profile: str | None = None, role: str = "data"
     ) -> Document:
-        """Upload a file, streamed."""
+        """Upload a file, streamed; a refusal names it."""
         query = {"filename": path.name, "microscope": microscope, "profile": profile, "role": role}
         present = {key: value for key, value in query.items() if value is not None}
         headers = {"Content-Length": str(path.stat().st_size)}
-        return self._call("POST", "/v1/images", params=present, content=_chunks(path), headers=headers)
+        try:
+            return self._call("POST", "/v1/images", params=present, content=_chunks(path), headers=headers)
+        except ServerRefusedError as refusal:
+            raise ServerRefusedError(f"{path}: {refusal.detail}", refusal.status) from refusal
 
     def submit(self, spec: Document) -> Document:
         return self._call("POST", "/v1/jobs", json=spec)
@@ -89,7 +90,10 @@ class Client:
         return self._call("GET", path)
 
     def wait(self, job_id: str, on_progress: Callable[[Document], None]) -> Document:
-        """Follow a job to its end; a server that restarts meanwhile is waited for."""
+        """Follow a job until it has succeeded; a server that restarts meanwhile is waited for.
+
+        Raises JobFailedError if it ends otherwise.
+        """
         answered_s = time.monotonic()
         while True:
             try:
@@ -100,8 +104,11 @@ class Client:
             else:
                 answered_s = time.monotonic()
                 on_progress(job)
-                if job["state"] in ENDED:
+                if job["state"] == "succeeded":
                     return job
+                if job["state"] in ENDED_WITHOUT_RESULT:
+                    reason = job["error"]["detail"] if job["error"] else "nobody waits for it any more"
+                    raise JobFailedError(f"job {job_id} {job['state']}: {reason}")
             time.sleep(self._poll_s)
 
     def download(self, href: str, target: Path) -> None:
@@ -117,6 +124,14 @@ class Client:
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
         partial.replace(target)
+
+    def _ensure(self, collection: str, name: str) -> Document:
+        try:
+            return self._call("GET", f"{collection}/{quote(name, safe='')}")
+        except ServerRefusedError as refusal:
+            if refusal.status != httpx.codes.NOT_FOUND:
+                raise
+        return self._call("POST", collection, json={"name": name})
 
     def _call(self, method: str, path: str, **request: Any) -> Document:  # noqa: ANN401  # httpx's arguments
         try:

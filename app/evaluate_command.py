@@ -1,13 +1,16 @@
 """`clearscope evaluate`: scores of files against ground truth."""
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from app.installed import needing
 from app.progress import stage_bars
+from models_store.contracts.evaluation import NAME_CHARACTER
 from models_store.errors import InvalidRequestError
 
 evaluate_command = typer.Typer()
@@ -38,13 +41,11 @@ def evaluate(
     named: dict[str, list[Path]] = {}
     for prediction in predictions:
         name, path = _split(prediction, alone=len(ground_truth) == 1)
+        if path in named.get(name, []):
+            raise InvalidRequestError(f"{path} is named twice as {name}; a run is scored once")
         named.setdefault(name, []).append(path)
-    try:
+    with needing("worker"):
         from app.local import scores_here  # noqa: PLC0415  # other commands work where no engine is installed
-    except ModuleNotFoundError as missing:
-        raise InvalidRequestError(
-            f"{missing.name} is not installed; install it with: pip install 'clearscope[worker]'"
-        ) from missing
     with stage_bars(Console(stderr=True)) as show:
         scores, table = scores_here(
             named, ground_truth, lambda fraction, status: show("evaluate", fraction, status)
@@ -55,6 +56,10 @@ def evaluate(
 def _split(prediction: str, *, alone: bool) -> tuple[str, Path]:
     """Take a name off a path; without one, a file is a row of its own where there is one field of view."""
     name, separator, path = prediction.partition("=")
-    if separator and name and not Path(prediction).exists():
-        return name, Path(path)
-    return (Path(prediction).name if alone else "prediction"), Path(prediction)
+    if not separator or not name or Path(prediction).exists():
+        name, path = (prediction if alone else "prediction"), prediction
+    if not re.fullmatch(f"{NAME_CHARACTER}+", name):
+        raise InvalidRequestError(
+            f"{name!r} cannot name a row of a table; give a name without | and line breaks: NAME={path}"
+        )
+    return name, Path(path)

@@ -30,6 +30,7 @@ def denoise_here(  # noqa: PLR0913  # the command's options
     save_noise_model: Path | None,
     report_folder: Path | None,
     on_progress: Callable[[str, float, str], None],
+    on_warning: Callable[[str], None],
 ) -> DenoiseSummary:
     """Denoise a file in this process, without database and blobs; `structured_mask` is (y, x) in pixels."""
     keep_compiled_programs()
@@ -43,7 +44,7 @@ def denoise_here(  # noqa: PLR0913  # the command's options
         save_noise_model=save_noise_model,
         report_folder=report_folder,
     )
-    return denoise_file(source, target, options, on_progress)
+    return denoise_file(source, target, options, on_progress, on_warning)
 
 
 def noise_model_here(
@@ -82,9 +83,10 @@ def train_here(  # noqa: PLR0913  # the command's options
     seed: int,
     device: str,
     on_progress: Callable[[float, str], None],
-) -> list[str]:
-    """Train a network in this process, write it, and give warnings; `structured_mask` is (y, x) in pixels."""
-    return train_on_files(
+    on_warning: Callable[[str], None],
+) -> None:
+    """Train a network in this process and write it; `structured_mask` is (y, x) in pixels."""
+    train_on_files(
         TrainingFiles(noisy, ground_truth, noise_model, start),
         target,
         method=method,
@@ -94,6 +96,7 @@ def train_here(  # noqa: PLR0913  # the command's options
         on_step=lambda step: on_progress(
             step.step / step.steps, f"step {step.step} of {step.steps}, loss {step.loss:.4f}"
         ),
+        on_warning=on_warning,
     )
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from app.installed import needing
 from app.progress import stage_bars
 from app.training_options import StructuredMaskOption
 from models_store.contracts.states import Method, Output, OutputDtype, Preset
@@ -41,12 +42,10 @@ def train(  # noqa: PLR0913, PLR0917  # one parameter for each of the command's
     device: DeviceOption = "auto",
 ) -> None:
     """Train a network on this machine: N2V, PN2V or CARE."""
-    try:
+    with needing("worker"):
         from app.local import train_here  # noqa: PLC0415  # other commands work without an engine
-    except ModuleNotFoundError as missing:
-        raise _not_installed(missing) from missing
     with stage_bars(Console(stderr=True)) as show:
-        warnings = train_here(
+        train_here(
             noisy,
             output,
             method=method,
@@ -58,9 +57,8 @@ def train(  # noqa: PLR0913, PLR0917  # one parameter for each of the command's
             seed=seed,
             device=device,
             on_progress=lambda fraction, status: show(method, fraction, status),
+            on_warning=lambda text: typer.echo(f"{'warning':<14}{text}"),
         )
-    for warning in warnings:
-        typer.echo(f"{'warning':<14}{warning}")
     typer.echo(f"{'written':<14}{output}")
 
 
@@ -85,10 +83,8 @@ def predict(  # noqa: PLR0913, PLR0917  # one parameter for each of the command'
     """Denoise a file with a trained network, without a server."""
     if estimate is Output.POSTERIOR_STD:
         raise InvalidRequestError("posterior_std is no estimate of the image; name another one")
-    try:
+    with needing("worker"):
         from app.local import predict_here  # noqa: PLC0415  # other commands work without an engine
-    except ModuleNotFoundError as missing:
-        raise _not_installed(missing) from missing
     with stage_bars(Console(stderr=True)) as show:
         said = predict_here(
             source,
@@ -103,9 +99,3 @@ def predict(  # noqa: PLR0913, PLR0917  # one parameter for each of the command'
         )
     typer.echo(f"{'estimate':<14}{said}")
     typer.echo(f"{'written':<14}{target}")
-
-
-def _not_installed(missing: ModuleNotFoundError) -> InvalidRequestError:
-    return InvalidRequestError(
-        f"{missing.name} is not installed; install it with: pip install 'clearscope[worker]'"
-    )

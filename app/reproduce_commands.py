@@ -8,9 +8,9 @@ import typer
 from rich.console import Console
 from rich.markdown import Markdown
 
+from app.installed import needing
 from app.progress import stage_bars
 from models_store.contracts.states import Preset
-from models_store.errors import InvalidRequestError
 
 reproduce_commands = typer.Typer()
 
@@ -55,16 +55,11 @@ def reproduce_paper(  # noqa: PLR0913, PLR0917  # one parameter for each of the 
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
 ) -> None:
     """Measure a table or figure of Prakash et al. 2020, with all six methods, on any data."""
-    try:
-        # Other commands work without torch.
+    with needing("worker"):  # other commands work without an engine
         from worker.compiled import keep_compiled_programs  # noqa: PLC0415
         from worker.device import choose_device  # noqa: PLC0415
         from worker.engine.presets import PRESETS  # noqa: PLC0415
         from worker.reproduction.run import Request, budget_of, reproduce  # noqa: PLC0415
-    except ModuleNotFoundError as missing:
-        raise InvalidRequestError(
-            f"{missing.name} is not installed; install it with: pip install 'clearscope[worker]'"
-        ) from missing
     keep_compiled_programs()
     request = Request(
         part=part.value,

@@ -71,8 +71,6 @@ def denoise(
     job = client.submit({"kind": "denoise", "image_ids": [uploaded["id"]], "preset": "fast"})
     with stage_bars(console) as show:
         job = client.wait(job["id"], show_job(show))
-    if job["state"] != "succeeded":
-        raise ClearScopeError(f"the job {job['state']}: {job['error']}")
     files = {}
     for artifact in job["result"]["artifacts"]:
         target = OUTPUT / artifact["name"]

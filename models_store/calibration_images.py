@@ -25,10 +25,12 @@ def require_scenes(headers: Mapping[str, ImageHeader]) -> None:
             f"{next(iter(single))} is a single frame; a calibration takes at least 2 frames of one scene, "
             "better 20, as a stack or as images of their own"
         )
-    sizes_px = {f"{header.width_px} x {header.height_px}": name for name, header in single.items()}
-    if len(sizes_px) > 1:
+    formats = {
+        f"{header.width_px} x {header.height_px} {header.dtype}": name for name, header in single.items()
+    }
+    if len(formats) > 1:
         raise InvalidRequestError(
-            f"single frames of {' and '.join(sizes_px)} pixels ({', '.join(sizes_px.values())}) cannot show "
+            f"single frames of {' and '.join(formats)} pixels ({', '.join(formats.values())}) cannot show "
             "one scene; give each scene as a stack"
         )
 

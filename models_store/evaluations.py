@@ -23,6 +23,11 @@ def require_comparable(session: Session, spec: EvaluateSpec) -> Profile | None:
 
     Gives the profile that the job belongs to; none if it compares images of several microscopes.
     """
+    names = [candidate.name for candidate in spec.candidates]
+    if len(set(names)) < len(names):
+        raise InvalidRequestError(
+            "candidates: two have the same name; give each its own, or make them runs of one candidate"
+        )
     ground_truth = get_images(session, spec.ground_truth_ids)
     require_role(ground_truth, ImageRole.GROUND_TRUTH, "ground_truth_ids")
     profile_ids = [truth.profile_id for truth in ground_truth]

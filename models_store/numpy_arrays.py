@@ -9,6 +9,17 @@ from numpy.typing import NDArray
 
 from models_store.errors import NoiseModelInvalidError
 
+# A header is a literal of Python; this is what evaluating one, and believing it, has been seen to raise.
+_BROKEN_HEADER_ERRORS = (
+    ValueError,
+    TypeError,
+    IndexError,
+    MemoryError,
+    RecursionError,
+    OverflowError,
+    tokenize.TokenError,
+)
+
 
 def read_array(content: bytes, name: str) -> tuple[NDArray[np.float64], bytes]:
     """Read an array as floats, and give the bytes that follow it.
@@ -22,12 +33,12 @@ def read_array(content: bytes, name: str) -> tuple[NDArray[np.float64], bytes]:
             np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         )
         shape, fortran_order, dtype = read_header(stream)
-    except (ValueError, tokenize.TokenError) as error:
+        values = stream.read()
+        size = math.prod(shape) * dtype.itemsize
+        if dtype.kind not in "fiub" or min(shape, default=0) < 0 or size > len(values):
+            raise NoiseModelInvalidError(f"{name} is no complete array of numbers")
+        with np.errstate(over="ignore"):
+            flat = np.frombuffer(values[:size], dtype=dtype).astype(np.float64)
+        return flat.reshape(shape, order="F" if fortran_order else "C"), values[size:]
+    except _BROKEN_HEADER_ERRORS as error:
         raise NoiseModelInvalidError(f"{name} is not a NumPy array: {error}") from error
-    values = stream.read()
-    size = math.prod(shape) * dtype.itemsize
-    if dtype.kind not in "fiub" or min(shape, default=0) < 0 or size > len(values):
-        raise NoiseModelInvalidError(f"{name} is no complete array of numbers")
-    with np.errstate(over="ignore"):
-        flat = np.frombuffer(values[:size], dtype=dtype).astype(np.float64)
-    return flat.reshape(shape, order="F" if fortran_order else "C"), values[size:]

@@ -76,9 +76,13 @@ def _interpretation(content: bytes) -> tuple[bool, float]:
 
 
 def _require_even_edges(lower: NDArray[np.float64], upper: NDArray[np.float64]) -> None:
-    with np.errstate(over="ignore"):
-        width, widths = (upper.max() - lower.min()) / len(lower), upper - lower
-    if not (0 < width < np.inf and np.allclose(widths, width, rtol=0.05)):
+    with np.errstate(all="ignore"):
+        width = (upper.max() - lower.min()) / len(lower)
+        rising = lower.min() + width * np.arange(len(lower))[:, np.newaxis]
+        even = all(
+            np.allclose((of - rising) / width, bins, atol=0.05) for of, bins in ((lower, 0), (upper, 1))
+        )
+    if not (0 < width < np.inf and even):
         raise NoiseModelInvalidError(
-            "the second and third layer have to be lower and upper edges of even bins"
+            "the second and third layer have to be lower and upper edges of even bins, rising from row to row"
         )

@@ -157,6 +157,11 @@ def _data_images(session: Session, spec: FitNoiseModelSpec) -> list[Image]:
 def _check_sources(session: Session, spec: CheckNoiseModelSpec, images: list[Image]) -> None:
     """Check where the signal is to come from: the frames of a calibration, or a network."""
     if spec.network is None:
+        if not any(image.role is ImageRole.CALIBRATION for image in images):
+            raise InvalidRequestError(
+                "image_ids: none was uploaded with role=calibration; name a calibration, or name a network, "
+                "which tells the signal of these images"
+            )
         require_calibration(images)
         return
     require_role(images, ImageRole.DATA, "image_ids")

@@ -24,6 +24,7 @@ KNOWN_IDS: dict[str, list[str]] = json.loads(os.environ["CLEARSCOPE_KNOWN_IDS"])
 ID = re.compile(r"[A-Za-z0-9_-]{1,40}")
 URL = re.compile(r"https?://[A-Za-z0-9.-]+(/[!-~]{0,1900})?")
 MAX_KEY_CHARACTERS = 255
+MAX_NAME_CHARACTERS = 100
 
 
 def _tiff(side_px: int, dtype: str) -> bytes:
@@ -82,7 +83,8 @@ def _working(body: dict[str, Any]) -> dict[str, Any]:
         pairs = replaced["image_ids"] if _are_ids(ids) else body["ground_truth_ids"]
         replaced["ground_truth_ids"] = _known("ground_truths", 0) * len(pairs)
         if isinstance(body.get("candidates"), list):
-            replaced["candidates"] = [_comparable(each, len(pairs)) for each in body["candidates"]]
+            candidates = [_comparable(each, len(pairs)) for each in body["candidates"]]
+            replaced["candidates"] = _with_names_of_their_own(candidates)
     for name, kind in [("network", "networks"), ("compare_with", "networks"), ("start", "networks")]:
         if _is_id(body.get(name)):
             replaced[name] = _known(kind, len(body[name]))[0]
@@ -101,6 +103,20 @@ def _kind_of_images(body: dict[str, Any]) -> str:
     calibrates = body.get("kind") == "fit_noise_model"
     checks_with_frames = body.get("kind") == "check_noise_model" and body.get("network") is None
     return "calibrations" if calibrates or checks_with_frames else "images"
+
+
+def _with_names_of_their_own(candidates: list[Any]) -> list[Any]:
+    """No schema can ask for it; a name that is wrong anyhow stays as it is."""
+    seen: set[str] = set()
+    named = []
+    for number, each in enumerate(candidates):
+        name = each.get("name") if isinstance(each, dict) else None
+        if isinstance(name, str) and name in seen and 0 < len(name) <= MAX_NAME_CHARACTERS:
+            named.append(each | {"name": f"{name[: MAX_NAME_CHARACTERS - 4]} {number}"})
+        else:
+            named.append(each)
+            seen |= {name} if isinstance(name, str) else set()
+    return named
 
 
 def _comparable(candidate: Any, images: int) -> Any:

@@ -119,6 +119,8 @@ class Postgres:
                 str(self._programs / "postgres"),
                 *("-D", "cluster", "-p", str(self.port), "-h", "127.0.0.1", "-k", str(folder)),
                 *("-c", "max_connections=200", "-c", "shared_buffers=64MB"),
+                # No machine fails here, and to write everything down before it ends may take it minutes.
+                *("-c", "fsync=off"),
             ],
             folder,
             user=self._user,

@@ -115,12 +115,14 @@ def test_a_calibration_is_checked_fitted_and_used_by_the_next_job(
     assert network["noise_model_id"] == fitted["id"]
 
 
+@pytest.mark.parametrize("kind", ["gmm", "histogram"])
 def test_a_job_is_told_that_its_images_are_brighter_than_their_calibration(
-    api: httpx.Client, noisy_tiff: Path, tmp_path: Path
+    api: httpx.Client, noisy_tiff: Path, tmp_path: Path, kind: str
 ) -> None:
     stack = upload(api, record(tmp_path, dim), role="calibration")
-    fit = post(api, kind="fit_noise_model", image_ids=[stack])
-    spec = {"kind": "train", "method": "pn2v", "image_ids": [upload(api, noisy_tiff)], "budget": TINY}
+    data = [upload(api, noisy_tiff)]
+    fit = post(api, kind="fit_noise_model", image_ids=[stack], data_image_ids=data, noise_model_kind=kind)
+    spec = {"kind": "train", "method": "pn2v", "image_ids": data, "budget": TINY}
     job = wait_for_success(api, post(api, **spec, noise_model={"job": fit}))
     (warning,) = job["result"]["values"]["warnings"]
     assert "above" in warning
@@ -207,6 +209,9 @@ def test_a_stored_noise_model_is_checked_with_frames_and_with_images(
     network = post(api, kind="train", method="n2v", image_ids=image_ids, budget=TINY)
     noise_model = checked[0]["checked_noise_model_id"]
     spec = {"kind": "check_noise_model", "image_ids": image_ids, "noise_model": noise_model}
+    unfounded = api.post("/v1/jobs/preflight", json=spec)
+    assert unfounded.status_code == 422
+    assert "name a network" in unfounded.json()["detail"]
     seen = wait_for_success(api, post(api, **spec, network={"job": network}))["result"]["values"]
     assert seen["verdict"] in {"good", "fair", "poor"}
     assert seen["scenes"] == []
@@ -219,11 +224,13 @@ def test_images_that_are_no_calibration_are_refused_by_name(
     scope = new_microscope(api, "another scope")
     frame_yx = tifffile.imread(noisy_tiff)
     tifffile.imwrite(tmp_path / "small.tif", frame_yx[:64, :64])
+    tifffile.imwrite(tmp_path / "float.tif", frame_yx.astype(np.float32))
     hyperstack = np.stack([[frame_yx] * 2] * 3)
     tifffile.imwrite(tmp_path / "hyper.tif", hyperstack, imagej=True, metadata={"axes": "TCYX"})
     stack = upload(api, record(tmp_path, still, frames=3), role="calibration")
     data, frame = upload(api, noisy_tiff), upload(api, noisy_tiff, role="calibration")
     small = upload(api, tmp_path / "small.tif", role="calibration")
+    floats = upload(api, tmp_path / "float.tif", role="calibration")
     hyper = upload(api, tmp_path / "hyper.tif", role="calibration")
     elsewhere = upload(api, noisy_tiff, microscope=scope)
     fit = {"kind": "fit_noise_model"}
@@ -232,6 +239,7 @@ def test_images_that_are_no_calibration_are_refused_by_name(
         ({**fit, "image_ids": [data]}, 422, "role=calibration"),
         ({**fit, "image_ids": [frame]}, 422, "at least 2 frames"),
         ({**fit, "image_ids": [frame, small]}, 422, "64 x 64"),
+        ({**fit, "image_ids": [frame, floats]}, 422, "float32"),
         ({**fit, "image_ids": [hyper]}, 422, "TCYX"),
         ({**fit, "image_ids": [stack], "data_image_ids": [frame]}, 422, "role=data"),
         ({**fit, "image_ids": [stack], "data_image_ids": [elsewhere]}, 422, "another scope"),

@@ -166,6 +166,7 @@ def test_ground_truth_with_missing_pixels_fails_with_a_reason(
         ({"candidates": []}, 422, "candidates"),
         ({"candidates": [{"name": "a", "runs": []}]}, 422, "runs"),
         ({"candidates": [{"name": "a|b", "runs": [{"image_ids": ["{noisy}"]}]}]}, 422, "name"),
+        ({"candidates": [{"name": "a", "runs": [{"image_ids": ["{noisy}"]}]}] * 2}, 422, "same name"),
         ({"candidates": [{"name": "a", "runs": [{"image_ids": ["img_none"]}]}]}, 404, "img_none"),
         ({"candidates": [{"name": "a", "runs": [{"job": "job_none"}]}]}, 404, "job_none"),
     ],

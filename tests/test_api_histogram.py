@@ -92,10 +92,12 @@ def test_lists_do_not_hold_the_bulk(api: httpx.Client) -> None:
         (npy(layers(probabilities=np.full((8, 8), 0.5))), "sum to 1"),
         (npy(layers(probabilities=np.zeros((8, 8)))), "no row"),
         (npy(layers(upper=np.full((8, 8), 100.0))), "even bins"),
+        (npy(layers()[:, ::-1]), "rising from row to row"),
+        (npy(layers().swapaxes(1, 2)), "rising from row to row"),
         (npy(layers().astype(complex)), "array of numbers"),
         (npy(np.array([{}] * 3)), "array of numbers"),
     ],
-    ids=range(18),
+    ids=range(20),
 )
 def test_a_file_that_is_no_histogram_is_refused_and_says_why(
     api: httpx.Client, content: bytes, reason: str

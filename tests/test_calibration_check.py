@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from worker.engine.errors import ImageUnsuitableError
 from worker.engine.noise.calibration_check import CalibrationCheck, check_calibration
+from worker.engine.noise.scene import average_scene
 
 FRAMES = 24
 Scene = Callable[[int], NDArray[np.float64]]
@@ -94,6 +95,18 @@ def test_saturation_and_few_frames_are_found() -> None:
     found = check_calibration(stack)
     assert any("saturated" in warning for warning in found.warnings)
     assert any("3 frames" in warning for warning in found.warnings)
+
+
+def test_dark_pixels_of_a_photon_counter_are_used_the_better_the_more_frames_there_are() -> None:
+    frames = np.random.default_rng(1).poisson(6.0, (200, 24, 24)).astype(np.uint16)
+    assert average_scene(list(frames), (0, 65535)).usable_yx.mean() > 0.95
+
+
+@pytest.mark.parametrize("value", [0, 700])
+def test_frames_without_noise_are_called_so(value: int) -> None:
+    found = check_calibration([np.full((16, 16), value, dtype=np.uint16)] * 4)
+    assert "no pixel within the detector's range changes" in (found.unusable or "")
+    assert (found.flicker, found.motion, found.excess_correlation) == (0, 0, 0)
 
 
 def test_the_golden_calibration_is_static(golden: Path) -> None:

@@ -62,8 +62,11 @@ def test_a_histogram_is_written_as_npy(calibration: Path, tmp_path: Path) -> Non
 def test_what_is_no_calibration_is_refused_in_one_line(
     calibration: Path, noisy_tiff: Path, tmp_path: Path
 ) -> None:
+    text = tmp_path / "text.tif"
+    text.write_text("no image", encoding="utf-8")
     for arguments, complaint in [
         ((noisy_tiff, "--output", tmp_path / "camera.npz"), "at least 2 frames"),
+        ((calibration, text, "--output", tmp_path / "camera.npz"), "text.tif: "),
         ((calibration, "--output", tmp_path / "camera.txt"), ".npz for a gmm"),
     ]:
         refused = run("fit-noise-model", *arguments)
@@ -79,15 +82,28 @@ def test_a_server_is_calibrated_from_the_command_line(
     calibrated = run(
         "calibrate",
         calibration,
-        *("--microscope", "Scope 1", "--image", noisy_tiff, "--server", server.url),
+        *(
+            "--microscope",
+            "Scope 1",
+            "--profile",
+            "EM gain 300",
+            "--image",
+            noisy_tiff,
+            "--server",
+            server.url,
+        ),
     )
     assert calibrated.returncode == 0, calibrated.stderr
     (noise_model,) = api.get("/v1/noise-models", params={"microscope": "Scope 1"}).json()
     assert noise_model["origin"] == "calibration"
     assert noise_model["id"] in calibrated.stdout
-    failed = run("calibrate", noisy_tiff, "--microscope", "Scope 1", "--server", server.url)
-    assert failed.returncode == 1
-    assert "at least 2 frames" in failed.stderr
+    assert noise_model["belongs_to"]["profile"] == "EM gain 300"
+    text = calibration.with_name("text.tif")
+    text.write_text("no image", encoding="utf-8")
+    for frames, complaint in [((noisy_tiff,), "at least 2 frames"), ((calibration, text), "text.tif: ")]:
+        failed = run("calibrate", *frames, "--microscope", "Scope 1", "--server", server.url)
+        assert failed.returncode == 1
+        assert complaint in failed.stderr
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

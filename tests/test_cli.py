@@ -41,7 +41,7 @@ def test_submit_tells_why_a_file_was_refused(server: ServerProcess, tmp_path: Pa
     path = tmp_path / "notes.tif"
     path.write_text("no image")
     output = clearscope("submit", path, "--server", server.url, code=1)
-    assert output.startswith("Error: Image corrupt")
+    assert output.startswith(f"Error: {path}: Image corrupt")
     assert "Traceback" not in output
 
 

@@ -62,7 +62,16 @@ def test_a_histogram_is_bootstrapped_written_and_used_again(correlated_tiff: Pat
     second = denoise(correlated_tiff, "--noise-model", str(noise_model))
     assert second.exit_code == 0, second.output
     assert "file, histogram of 256 bins" in second.output
-    assert "structured mask along x" in second.output
+    assert second.output.count("structured mask along x") == 1
+    assert second.output.index("structured mask along x") < second.output.index("N2V network")
+
+
+def test_correlated_noise_is_warned_of_before_hours_of_training(correlated_tiff: Path) -> None:
+    network = correlated_tiff.with_name("n2v.safetensors")
+    options = ["--method", "n2v", "--output", str(network), "--device", "cpu"]
+    trained = CliRunner().invoke(cli, ["train", str(correlated_tiff), *options])
+    assert trained.exit_code == 0, trained.output
+    assert trained.output.index("structured mask along x") < trained.output.index("N2V network")
 
 
 @pytest.mark.parametrize(("kind", "name"), [("histogram", "noise.npz"), ("gmm", "noise.npy")])

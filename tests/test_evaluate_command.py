@@ -1,6 +1,7 @@
 """`clearscope evaluate`: files scored side by side."""
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -37,17 +38,20 @@ def expected(folder: Path, run: int, field: int) -> float:
 
 
 def test_files_of_one_field_are_rows_of_a_table(folder: Path) -> None:
-    files = [str(folder / f"run_{run}_0.tif") for run in (0, 1)]
+    # As two methods may call their results.
+    files = [str(Path(f"method_{run}") / "cells.tif") for run in (0, 1)]
+    for run, file in enumerate(files):
+        (folder / file).parent.mkdir()
+        shutil.copy(folder / f"run_{run}_0.tif", folder / file)
     done = subprocess.run(
         [CLEARSCOPE, "evaluate", *files, "--ground-truth", str(folder / "truth_0.tif")],
+        cwd=folder,
         capture_output=True,
         text=True,
         check=True,
     )
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in done.stdout.splitlines()[2:4]]
-    assert [row[:2] for row in rows] == [
-        [f"run_{run}_0.tif", f"{expected(folder, run, 0):.2f}"] for run in (0, 1)
-    ]
+    assert [row[:2] for row in rows] == [[files[run], f"{expected(folder, run, 0):.2f}"] for run in (0, 1)]
 
 
 def test_runs_over_several_fields_give_standard_errors(folder: Path) -> None:
@@ -72,12 +76,17 @@ def test_runs_over_several_fields_give_standard_errors(folder: Path) -> None:
         (["run_0_0.tif", "missing.tif"], "missing.tif"),
         (["run_0_0.tif", "text.tif"], "text.tif"),
         (["run_0_0.tif", "narrow.tif"], "30 x 32"),
+        (["run_0_0.tif", "run_0_0.tif"], "is named twice"),
+        (["A|B=run_0_0.tif", "A|B=run_0_1.tif"], "'A|B' cannot name a row"),
     ],
 )
-def test_what_cannot_be_compared_is_named(folder: Path, files: list[str], words: str) -> None:
+def test_what_cannot_be_compared_is_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, files: list[str], words: str
+) -> None:
+    monkeypatch.chdir(folder)
     (folder / "text.tif").write_text("no image", encoding="utf-8")
     tifffile.imwrite(folder / "narrow.tif", TRUTHS[1][:, :30])
     truths = [f"--ground-truth={folder / f'truth_{field}.tif'}" for field in (0, 1)]
-    result = CliRunner().invoke(cli, ["evaluate", *(str(folder / name) for name in files), *truths])
+    result = CliRunner().invoke(cli, ["evaluate", *files, *truths])
     assert isinstance(result.exception, ClearScopeError)
     assert words in result.exception.detail

@@ -36,7 +36,8 @@ from models_store.repositories import job_lifecycle
 from models_store.repositories.images import delete_image, get_image
 from models_store.repositories.job_lifecycle import Claim
 from models_store.session import Database
-from models_store.tables import Artifact, Base, Image, Job, JobDependency, JobEvent
+from models_store.table_base import Base
+from models_store.tables import Artifact, Image, Job, JobDependency, JobEvent
 from tests.services import Postgres
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

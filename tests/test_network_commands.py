@@ -109,6 +109,20 @@ def test_every_method_trains_and_denoises(folder: Path) -> None:
         ),
         (["train", "noisy.tif", "--method=n2v", "--output=none/net"], "no folder"),
         (["train", "noisy.tif", "--method=n2v", "--output=noisy.tif"], "is read by this command"),
+        (
+            [
+                *("train", "noisy.tif", "--method=pn2v", "--noise-model=camera.npz"),
+                "--output=camera.npz",
+            ],
+            "is read by this command",
+        ),
+        (
+            [
+                *("train", "noisy.tif", "--method=n2v", "--start=text.safetensors"),
+                "--output=text.safetensors",
+            ],
+            "is read by this command",
+        ),
         (["train", "text.safetensors", "--method=n2v", "--output=net"], "text.safetensors"),
         (["predict", "noisy.tif", "out.tif", "--network=text.safetensors"], "is no network"),
     ],

@@ -25,6 +25,15 @@ def test_independent_noise_shows_none() -> None:
         assert found.warning() is None
 
 
+@pytest.mark.parametrize("size_px", [16, 32, 64])
+def test_small_images_of_independent_noise_are_not_warned_of(size_px: int) -> None:
+    rng = np.random.default_rng(4)
+    found = [neighbour_correlation([rng.normal(size=(size_px, size_px))]) for _ in range(60)]
+    assert sum(each.warning() is not None for each in found) <= 2
+    spread = np.std([(each.y, each.x) for each in found])
+    assert found[0].error == pytest.approx(spread, rel=0.25)
+
+
 @pytest.mark.parametrize("axis", [0, 1])
 def test_correlated_noise_is_measured_along_its_axis(axis: int) -> None:
     white = np.random.default_rng(3).normal(size=(3, SHAPE_YX[0] + 1, SHAPE_YX[1] + 1))

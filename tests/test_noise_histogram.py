@@ -110,6 +110,13 @@ def test_bins_hold_whole_steps_of_the_detector() -> None:
     assert HistogramCounts(min_adu=94, max_adu=2003, step_adu=1, bins=256).bin_width_adu == 8
 
 
+def test_the_brightest_value_has_a_bin() -> None:
+    counts = HistogramCounts(min_adu=100, max_adu=612, step_adu=1)
+    extremes = np.array([100.0, 612.0])
+    counts.add(extremes, extremes)
+    assert counts.pairs == 2
+
+
 def test_saturated_and_undefined_pixels_are_not_counted() -> None:
     counts = HistogramCounts(min_adu=0, max_adu=100)
     observation = np.array([10.0, np.nan, 50.0, 99.0, 1e6])

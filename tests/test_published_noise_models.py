@@ -111,6 +111,28 @@ def test_a_header_that_claims_more_than_the_file_holds_is_refused() -> None:
         read_published(buffer.getvalue())
 
 
+HOSTILE_HEADERS = [
+    f"{{'descr': '<f8', 'fortran_order': False, 'shape': {(1,) * 100}}}",
+    "{'descr': '<f8', 'fortran_order': False, 'shape': (3, 0, 10**30)}",
+    f"{{'descr': '<f8', 'fortran_order': False, 'shape': (3, 0, {10**30})}}",
+    "{'descr': ((((),),),), 'fortran_order': False, 'shape': (3, 4, 4)}",
+    "{'descr': '<f8', 3: False, 'shape': (3, 4, 4)}",
+    "{[]: 1}",
+    "-" * 9000 + "1",
+]
+
+
+@pytest.mark.parametrize("header", HOSTILE_HEADERS, ids=range(len(HOSTILE_HEADERS)))
+def test_a_hostile_header_is_refused(header: str) -> None:
+    array = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode() + bytes(400)
+    in_archive = io.BytesIO()
+    with zipfile.ZipFile(in_archive, "w") as hostile:
+        hostile.writestr("trained_weight.npy", array)
+    for content in (array, in_archive.getvalue()):
+        with pytest.raises(NoiseModelInvalidError, match=r"is not a NumPy array|is no complete array"):
+            read_published(content)
+
+
 def test_an_array_that_expands_beyond_bounds_is_refused() -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as bomb:

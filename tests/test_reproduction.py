@@ -325,3 +325,15 @@ def test_an_interrupted_command_leaves_no_half_results(folder: Path, tmp_path: P
     assert not (output / "table1.json").exists()
     tables, _ = reproduce_request(request, lambda *_: None)
     assert set(tables[0].rows) >= set(Method)
+
+
+def test_a_mixture_of_low_signals_says_more_of_high_ones_than_a_histogram() -> None:
+    frames = simulate_calibration(CAMERA, 120.0, np.random.default_rng(1))[:20]
+    data = [CAMERA.observe(PHOTONS, np.random.default_rng(0))]
+    pairs = count_calibration(frames, data, CalibrationSubset(signal_share=0.25), seed=0)
+    brightest = torch.tensor([float(data[0].max())], dtype=torch.float64)
+    electrons = (float(brightest) - 100) / 2.2
+    true_adu2 = float(CAMERA.variance_adu2(np.full((SIDE_PX, SIDE_PX), electrons)).mean())
+    mixture_adu2 = float(pairs.gmm(1, 2, seed=0).variance_adu2(brightest))
+    assert mixture_adu2 == pytest.approx(true_adu2, rel=0.25)
+    assert float(pairs.histogram.model().variance_adu2(brightest)) < 0.6 * true_adu2

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from models_store import tables, visibility
-from models_store.tables import Base
+from models_store.table_base import Base
 from tests.keyed_server import client, make_key, problem, wait_for_status
 from tests.server_process import ServerProcess
 from tests.test_api_jobs import TINY, run, upload

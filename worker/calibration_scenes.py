@@ -10,6 +10,9 @@ from worker.engine.noise.survey import Planes
 
 SINGLE_FRAMES = "the single frames"
 
+SIGNAL_RANGE = "signal_range_adu"
+"""Under this name the findings hold the lowest and the highest signal that was calibrated."""
+
 
 def scenes_of(files: Sequence[tuple[str, PlaneReader]]) -> dict[str, Planes]:
     """Give the frames of each scene by the name of its file."""
@@ -28,6 +31,7 @@ def scenes_of(files: Sequence[tuple[str, PlaneReader]]) -> dict[str, Planes]:
 def findings(calibration: Calibration) -> dict[str, Any]:
     """What was found in the frames, as plain JSON values."""
     return {
+        SIGNAL_RANGE: list(calibration.signal_range_adu),
         "scenes": [{"name": name, **asdict(check)} for name, check in calibration.scenes.items()],
         "coverage": asdict(calibration.coverage) if calibration.coverage else None,
         "warnings": list(calibration.warnings),

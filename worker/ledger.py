@@ -67,7 +67,9 @@ class Ledger:
             )
 
     def warn(self, claim: Claim, text: str) -> None:
-        self._enter(lambda session, now: job_lifecycle.warn(session, claim, text, now))
+        """Enter a warning; an OutageError leaves it out, but not of the result."""
+        with self.database.write() as session:
+            job_lifecycle.warn(session, claim, text, store_time(session, self.clock))
 
     def finish(self, claim: Claim, outcome: Outcome) -> None:
         self._enter(lambda session, now: job_lifecycle.finish(session, claim, outcome, now))

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from models_store.image_files.writer import OutputType, write_planes
 from models_store.published_noise_models import SUFFIXES, write_published
 from worker.engine.errors import EngineError
 from worker.engine.inference import predict_plane
+from worker.engine.noise.correlation import NeighbourCorrelation, neighbour_correlation
 from worker.engine.noise.kinds import kind_of
 from worker.engine.noise.pairs import PairCounts
 from worker.engine.pipeline import Prepared, Stage, denoise, denoise_plane
@@ -26,7 +27,7 @@ from worker.engine.presets import Preset
 from worker.engine.selection import Choice
 from worker.engine.training import TrainingStep
 from worker.float_planes import FloatPlanes
-from worker.local_files import read_noise_model
+from worker.local_files import read_noise_model, require_writable
 from worker.noise_warnings import correlation_warnings
 from worker.report import DenoisedPlane, NoiseEvidence, write_report
 
@@ -62,6 +63,7 @@ class DenoiseSummary:
     """Its parameters, but for the probabilities of a histogram: they go into a file of their own."""
     noise_model_origin: str
     seconds: dict[Stage, float]
+    noise_correlation: NeighbourCorrelation
     warnings: tuple[str, ...] = ()
     written: tuple[Path, ...] = ()
 
@@ -74,7 +76,6 @@ class DenoiseSummary:
             ("estimate", f"{self.choice.estimate}: {self.choice.reason}"),
             ("noise model", f"{self.noise_model_origin}, {self._distributions}, signals {signals} ADU"),
             ("time", f"{stages}, together {sum(self.seconds.values()):.0f} s"),
-            *(("warning", text) for text in self.warnings),
             *(("written", str(path)) for path in self.written),
         ]
 
@@ -93,28 +94,37 @@ class DenoiseSummary:
             "estimated_mse_adu2": self.choice.scores,
             "noise_model": self.noise_model,
             "noise_model_origin": self.noise_model_origin,
+            "noise_correlation": asdict(self.noise_correlation),
             "warnings": list(self.warnings),
             "seconds": {stage: round(seconds, 2) for stage, seconds in self.seconds.items()},
         }
 
 
 def denoise_file(
-    source: Path, target: Path, options: DenoiseOptions, on_progress: ShowStage
+    source: Path,
+    target: Path,
+    options: DenoiseOptions,
+    on_progress: ShowStage,
+    on_warning: Callable[[str], None] = lambda _text: None,
 ) -> DenoiseSummary:
     """Denoise an image or stack; memory does not grow with the number of planes.
+
+    Warnings are given before anything is trained; the summary has them too.
 
     Raises ImageError for a file that cannot be denoised, InvalidRequestError for paths that cannot be read or
     written, NoiseModelInvalidError, and JobFailedError where the pixels defeat the engine. `on_progress` may
     raise to stop.
     """
-    _require_writable(source, target, options)
+    _require_paths(source, target, options)
     progress = _StageProgress(on_progress)
     try:
         known = read_noise_model(options.noise_model) if options.noise_model else None
         _require_suffix(options, kind_of(known) if known else options.noise_model_kind)
         with open_planes(source) as planes:
             check_content(planes)
-            warnings = correlation_warnings(FloatPlanes([planes]), options.preset)
+            correlation = neighbour_correlation(FloatPlanes([planes]))
+            for warning in correlation_warnings(correlation, options.preset):
+                on_warning(warning)
             prepared = denoise(
                 FloatPlanes([planes]),
                 preset=options.preset,
@@ -127,7 +137,7 @@ def denoise_file(
             results = _denoised_planes(planes, prepared, options.device, progress)
             write_planes(target, results, like=planes, dtype=options.dtype)
             progress.end()
-            summary = replace(_summary(planes, prepared, options, progress.seconds), warnings=tuple(warnings))
+            summary = _summary(planes, prepared, options, progress.seconds, correlation)
             beside = _write_beside(planes, prepared, target, options, summary)
             return replace(summary, written=(target, *beside))
     except EngineError as error:
@@ -179,7 +189,11 @@ def _denoised_planes(
 
 
 def _summary(
-    planes: PlaneReader, prepared: Prepared, options: DenoiseOptions, seconds: dict[Stage, float]
+    planes: PlaneReader,
+    prepared: Prepared,
+    options: DenoiseOptions,
+    seconds: dict[Stage, float],
+    correlation: NeighbourCorrelation,
 ) -> DenoiseSummary:
     return DenoiseSummary(
         image=planes.header,
@@ -191,6 +205,8 @@ def _summary(
         },
         noise_model_origin="bootstrap" if options.noise_model is None else "file",
         seconds=seconds,
+        noise_correlation=correlation,
+        warnings=tuple(correlation_warnings(correlation, options.preset)),
     )
 
 
@@ -223,16 +239,11 @@ def _require_suffix(options: DenoiseOptions, kind: str) -> None:
         raise InvalidRequestError(f"{path}: a noise model of kind {kind} is written as {suffix}")
 
 
-def _require_writable(source: Path, target: Path, options: DenoiseOptions) -> None:
-    """Find out before hours of work that a result could not be written, or would replace the raw image."""
+def _require_paths(source: Path, target: Path, options: DenoiseOptions) -> None:
+    """Find out before hours of work that a file is missing, or a result could not be written."""
     if not source.is_file():
         raise InvalidRequestError(f"{source} is no file")
     for path in filter(None, (target, options.save_noise_model)):
-        if not path.parent.is_dir():
-            raise InvalidRequestError(f"{path} cannot be written: there is no folder {path.parent}")
-        if path.is_dir():
-            raise InvalidRequestError(f"{path} cannot be written: it is a folder")
-        if path.exists() and path.samefile(source):
-            raise InvalidRequestError(f"{path} is the raw image; write the result to another file")
+        require_writable(path, [source, *filter(None, [options.noise_model])])
     if options.report_folder is not None and options.report_folder.is_file():
         raise InvalidRequestError(f"{options.report_folder} cannot be the folder of the report: it is a file")

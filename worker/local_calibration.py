@@ -9,12 +9,12 @@ from typing import Any
 from models_store.calibration_images import require_scenes
 from models_store.contracts.noise_models import noise_model_parameters
 from models_store.errors import InvalidRequestError, JobFailedError
-from models_store.image_files.planes import open_planes
 from models_store.published_noise_models import SUFFIXES, write_published
 from worker.calibration_scenes import findings, scenes_of
 from worker.engine.calibration import Calibration, calibrate_noise_model
 from worker.engine.errors import EngineError
 from worker.float_planes import FloatPlanes
+from worker.local_files import opened, require_writable
 
 
 @dataclass(frozen=True)
@@ -65,21 +65,20 @@ def fit_noise_model_to_files(
     """Fit a mixture where the target is an `.npz`, a histogram where it is an `.npy`.
 
     `images` will be denoised with it. Raises InvalidRequestError for paths and files that are no calibration,
-    ImageError for broken ones, and JobFailedError where no noise model can come of them.
+    or cannot be read, and JobFailedError where no noise model can come of them.
     """
     kind = next((kind for kind, suffix in SUFFIXES.items() if target.suffix == suffix), None)
     if kind is None:
         known = ", ".join(f"{suffix} for a {kind}" for kind, suffix in SUFFIXES.items())
         raise InvalidRequestError(f"{target}: a noise model is written as {known}")
-    if not target.parent.is_dir():
-        raise InvalidRequestError(f"{target} cannot be written: there is no folder {target.parent}")
+    require_writable(target, [*frames, *images])
     with ExitStack() as stack:
-        opened = {str(path): stack.enter_context(open_planes(path)) for path in frames}
-        require_scenes({name: reader.header for name, reader in opened.items()})
-        readers = [stack.enter_context(open_planes(path)) for path in images]
+        named = {str(path): stack.enter_context(opened(path)) for path in frames}
+        require_scenes({name: reader.header for name, reader in named.items()})
+        readers = [stack.enter_context(opened(path)) for path in images]
         try:
             calibration = calibrate_noise_model(
-                scenes_of(list(opened.items())),
+                scenes_of(list(named.items())),
                 kind=kind.value,
                 images=FloatPlanes(readers) if readers else None,
                 seed=seed,

@@ -1,6 +1,6 @@
 """Files that a command reads and writes: what is wrong with one is said by its name."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def read_content(path: Path, what: str) -> bytes:
         raise InvalidRequestError(f"the {what} {path} cannot be read: {error.strerror}") from error
 
 
-def require_writable(target: Path, sources: list[Path]) -> None:
+def require_writable(target: Path, sources: Sequence[Path]) -> None:
     """Find out before hours of work that a result could not be written, or would replace its source."""
     if not target.parent.is_dir():
         raise InvalidRequestError(f"{target} cannot be written: there is no folder {target.parent}")

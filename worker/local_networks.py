@@ -17,6 +17,7 @@ from models_store.image_pairs import require_same_planes
 from worker.engine.errors import EngineError
 from worker.engine.inference import predict_plane
 from worker.engine.network import Network
+from worker.engine.noise.correlation import neighbour_correlation
 from worker.engine.pipeline import Prepared, denoise_plane, prepare_prediction
 from worker.engine.presets import Preset
 from worker.engine.selection import Choice, EstimateName
@@ -53,7 +54,7 @@ class Prediction:
     seed: int = 0
 
 
-def train_on_files(
+def train_on_files(  # noqa: PLR0913  # the options of training
     files: TrainingFiles,
     target: Path,
     *,
@@ -62,8 +63,9 @@ def train_on_files(
     seed: int,
     device: torch.device,
     on_step: Callable[[TrainingStep], None],
-) -> list[str]:
-    """Train a network, write it as safetensors, and give warnings.
+    on_warning: Callable[[str], None],
+) -> None:
+    """Train a network and write it as safetensors; warnings are given before.
 
     Raises InvalidRequestError for files that do not go together, or cannot be read, and JobFailedError where
     the pixels defeat the engine.
@@ -71,7 +73,8 @@ def train_on_files(
     _require_what_the_method_needs(files, method)
     if method is Method.CARE and (preset.blind_y_px or preset.blind_x_px):
         raise InvalidRequestError("CARE learns from all pixels and uses no --structured-mask")
-    require_writable(target, [*files.noisy, *files.ground_truth])
+    others = filter(None, (files.noise_model, files.start))
+    require_writable(target, [*files.noisy, *files.ground_truth, *others])
     start = _read_network(files.start) if files.start else None
     with ExitStack() as stack:
         noisy, clean = (
@@ -82,6 +85,9 @@ def train_on_files(
             _require_pairs(files, noisy, clean)
         planes = FloatPlanes(noisy)
         try:
+            if not clean:
+                for warning in correlation_warnings(neighbour_correlation(planes), preset):
+                    on_warning(warning)
             network = train(
                 planes,
                 method=method.value,
@@ -93,10 +99,9 @@ def train_on_files(
                 device=device,
                 on_step=on_step,
             )
-            target.write_bytes(network.to_bytes())
-            return [] if clean else correlation_warnings(planes, preset)
         except EngineError as error:
             raise JobFailedError(error.detail) from error
+    target.write_bytes(network.to_bytes())
 
 
 def predict_file(

@@ -1,20 +1,21 @@
 """What to tell of images before a network is trained on them."""
 
-from worker.engine.noise.correlation import neighbour_correlation
+from worker.engine.noise.correlation import NeighbourCorrelation
 from worker.engine.noise.coverage import coverage
 from worker.engine.noise.kinds import AnyNoiseModel
 from worker.engine.patches import PlaneSequence
 from worker.engine.presets import Preset
 
 
-def correlation_warnings(planes: PlaneSequence, preset: Preset) -> list[str]:
+def correlation_warnings(found: NeighbourCorrelation, preset: Preset) -> list[str]:
     """Warn of noise that correlates where the preset's mask lets a network see it."""
-    found = neighbour_correlation(planes)
     warning = found.warning(blind_y_px=preset.blind_y_px, blind_x_px=preset.blind_x_px)
     return [warning] if warning else []
 
 
-def coverage_warnings(planes: PlaneSequence, calibrated: AnyNoiseModel) -> list[str]:
+def coverage_warnings(
+    planes: PlaneSequence, model: AnyNoiseModel, calibrated_adu: tuple[float, float]
+) -> list[str]:
     """Warn of images that are brighter or darker than what their noise model was calibrated with."""
-    found = coverage(calibrated, (calibrated.signal_min_adu, calibrated.signal_max_adu), planes)
+    found = coverage(model, calibrated_adu, planes)
     return [found.warning] if found.warning else []

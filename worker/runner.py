@@ -146,7 +146,7 @@ class Runner:
                     if isinstance(message, Progressed):
                         progress = message
                     elif isinstance(message, Warned):
-                        self.ledger.warn(claim, message.text)
+                        self._warn(claim, message.text)
                     elif isinstance(message, Used):
                         attempt.used = message
                     else:
@@ -170,6 +170,13 @@ class Runner:
         except OutageError as outage:
             # The child goes on without. Whether the lease was lost meanwhile, the next renewal says.
             logger.warning("job %s: its lease is not renewed: %s", claim.job_id, outage.detail)
+
+    def _warn(self, claim: Claim, text: str) -> None:
+        try:
+            self.ledger.warn(claim, text)
+        except OutageError as outage:
+            # Waiting would leave the child unwatched; what it makes holds its warnings too.
+            logger.warning("job %s: its warning is not entered: %s", claim.job_id, outage.detail)
 
     def _after_success(self, claim: Claim, attempt: Attempt) -> None:
         attempt.outcome = AttemptOutcome.SUCCEEDED

@@ -14,6 +14,9 @@ from models_store.contracts.spec_parts import (
 )
 from models_store.contracts.states import Output
 
+NAME_CHARACTER = r"[^\x00-\x1f|]"
+"""Of a candidate's name: what a cell of a table can hold."""
+
 
 class ResultsOfJob(MadeByJob):
     """What a job has made, or will make, of each of its images."""
@@ -30,7 +33,9 @@ class UploadedResults(Spec):
 class Candidate(Spec):
     """Results of one method; several runs of it show how much they differ."""
 
-    name: str = Field(pattern=r"^[^\x00-\x1f|]{1,100}$", description="What its row of the table is called.")
+    name: str = Field(
+        pattern=rf"^{NAME_CHARACTER}{{1,100}}$", description="What its row of the table is called."
+    )
     runs: Annotated[tuple[ResultsOfJob | UploadedResults, ...], Field(min_length=1, max_length=20)]
 
 

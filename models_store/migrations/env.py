@@ -6,8 +6,9 @@ from alembic import context
 from alembic.autogenerate.api import AutogenContext
 from sqlalchemy import Enum, text
 
+import models_store.tables  # noqa: F401  # because it fills the metadata
 from models_store.session import Database
-from models_store.tables import Base, UtcDateTime
+from models_store.table_base import Base, UtcDateTime
 
 MIGRATION_LOCK = 0xC1EA
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, exists, select, update
+from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from models_store.contracts.jobs import dependencies, images_read, job_spec
@@ -21,7 +21,7 @@ from models_store.repositories.images import get_images, hold_images
 from models_store.repositories.job_locks import hold_needed, lock_dependents, lock_family, lock_parent
 from models_store.repositories.jobs import get_job, record_event
 from models_store.repositories.results import register_results
-from models_store.tables import Job, JobDependency
+from models_store.tables import Job, JobDependency, JobEvent
 from models_store.visibility import SEES_ALL
 
 # An attempt that crashed has come further than those before it if it is ahead by this much of the job: a job
@@ -100,9 +100,18 @@ def renew(
 
 
 def warn(session: Session, claim: Claim, text: str, now: datetime) -> None:
-    """Enter a warning among the job's events while it is computed. Raises LeaseLostError."""
+    """Enter a warning among the job's events while it is computed; once, whichever stage or attempt gives it.
+
+    Raises LeaseLostError.
+    """
     _update_owned(session, claim, lease_until=Job.lease_until)
-    record_event(session, claim.job_id, "warning", now, detail=text)
+    eldest = select(func.coalesce(Job.parent_id, Job.id)).where(Job.id == claim.job_id).scalar_subquery()
+    family = select(Job.id).where(or_(Job.id == eldest, Job.parent_id == eldest))
+    given = session.scalars(
+        select(JobEvent.detail).where(JobEvent.kind == "warning", JobEvent.job_id.in_(family))
+    )
+    if {"detail": text} not in given.all():
+        record_event(session, claim.job_id, "warning", now, detail=text)
 
 
 def finish(session: Session, claim: Claim, outcome: Outcome, now: datetime) -> None:

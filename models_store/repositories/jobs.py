@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session, selectinload
@@ -16,8 +16,11 @@ from models_store.errors import NotFoundError
 from models_store.prediction_plan import Plan
 from models_store.repositories import webhooks
 from models_store.repositories.pages import Page, PageRequest, fetch_page
-from models_store.tables import Artifact, Base, Job, JobDependency, JobEvent, JobImage
+from models_store.tables import Artifact, Job, JobDependency, JobEvent, JobImage
 from models_store.telemetry.traces import current_trace
+
+if TYPE_CHECKING:
+    from models_store.table_base import Base
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from sqlalchemy import Select, tuple_
 from sqlalchemy.orm import Session
 
 from models_store.errors import InvalidRequestError
-from models_store.tables import Listed
+from models_store.table_base import Listed
 
 Row = TypeVar("Row", bound=Listed)
 

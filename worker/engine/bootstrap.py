@@ -6,9 +6,11 @@ import torch
 
 from worker.engine.inference import predict_plane
 from worker.engine.network import Network
+from worker.engine.noise.correlation import neighbour_correlation
 from worker.engine.noise.histogram import HistogramCounts
 from worker.engine.noise.kinds import AnyNoiseModel, Kind
 from worker.engine.noise.pairs import PairCounts
+from worker.engine.noise.residuals import deviation_factor
 from worker.engine.noise.select import SelectedNoiseModel, count_histogram, select_gmm
 from worker.engine.noise.survey import empty_histogram, evenly_spaced, saturation_adu
 from worker.engine.patches import PlaneSequence
@@ -51,12 +53,15 @@ def count_pseudo_pairs(
 ) -> PairCounts:
     """Count pairs of observation and pseudo ground truth, where that is reliable; into a histogram, all."""
     chosen = evenly_spaced(planes)
+    # Of noise that correlates, high frequencies hold less than their share.
+    white = neighbour_correlation(planes).warning() is None
     counts = PairCounts(observation_max_adu=saturation_adu(planes, chosen))
     for done, index in enumerate(chosen, start=1):
         plane = planes[index]
         signal_yx = predict_plane(network, plane, device=device).prior_mean_yx
-        counts.add(plane, signal_yx)
+        factor_yx = deviation_factor(plane, signal_yx) if white else 1.0
+        counts.add(plane, signal_yx, deviation_factor=factor_yx)
         if histogram is not None:
-            histogram.add(plane, signal_yx, saturated=counts.saturates(plane))
+            histogram.add(plane, signal_yx, deviation_factor=factor_yx, saturated=counts.saturates(plane))
         on_plane(done, len(chosen))
     return counts.trimmed(UNRELIABLE_FRACTION, 1 - UNRELIABLE_FRACTION)

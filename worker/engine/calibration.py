@@ -23,9 +23,13 @@ UNUSUAL_FRACTION = 0.0005
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """A noise model, what was found in each scene, by its name, and whether it suits the images, if any."""
+    """A noise model, what was found in each scene, by its name, and whether it suits the images, if any.
+
+    `signal_range_adu`: of the frames' signals that the noise model comes from. A histogram's own is wider.
+    """
 
     selected: SelectedNoiseModel[AnyNoiseModel]
+    signal_range_adu: tuple[float, float]
     scenes: Mapping[str, CalibrationCheck]
     coverage: Coverage | None
 
@@ -66,7 +70,7 @@ def calibrate_noise_model(
         covered = coverage(selected.fitted.model, signal_range_adu, images)
         if covered.unusable:
             raise CalibrationUnsuitableError(covered.unusable)
-    return Calibration(selected, checks, covered)
+    return Calibration(selected, signal_range_adu, checks, covered)
 
 
 def count_calibration(
@@ -129,6 +133,8 @@ def _fit(
             f"which begin at {histogram.min_adu:.4g} ADU; calibrate over the whole range of the images"
         )
     histogram.trim(UNUSUAL_FRACTION, 1 - UNUSUAL_FRACTION)
+    # Frames may span more than the images: there a histogram says nothing, and at its ends only a part.
+    usual = usual.observed_within(histogram.min_adu, histogram.max_adu)
     return count_histogram(histogram, usual), usual.signal_range_adu
 
 

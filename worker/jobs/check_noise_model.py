@@ -14,7 +14,14 @@ from worker.engine.noise.check import check_noise_model as check_pairs
 from worker.engine.noise.coverage import coverage
 from worker.engine.noise.fit import mean_nll
 from worker.engine.noise.pairs import PairCounts
-from worker.jobs.inputs import OpenImage, all_planes, load_network, load_noise_model, open_images
+from worker.jobs.inputs import (
+    OpenImage,
+    all_planes,
+    calibrated_range_adu,
+    load_network,
+    load_noise_model,
+    open_images,
+)
 
 _READING = 0.9  # share of the job that goes into reading and denoising planes
 
@@ -24,7 +31,7 @@ def check_noise_model(spec: CheckNoiseModelSpec, context: JobContext) -> Outcome
     noise_model_id, model = load_noise_model(context, spec.noise_model)
     with open_images(context, spec.image_ids) as images:
         counts, scenes = _count(spec, context, images)
-        covered = coverage(model, (model.signal_min_adu, model.signal_max_adu), all_planes(images))
+        covered = coverage(model, calibrated_range_adu(context, noise_model_id, model), all_planes(images))
     check = check_pairs(model, counts)
     warnings = [f"{name}: {each}" for name, scene in scenes.items() for each in scene.warnings]
     warnings += filter(None, [covered.warning])

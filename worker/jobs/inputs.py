@@ -13,6 +13,7 @@ from models_store.repositories.images import get_images
 from models_store.repositories.jobs import get_job
 from models_store.repositories.networks import get_network
 from models_store.repositories.noise_models import get_noise_model, parameters_of
+from worker.calibration_scenes import SIGNAL_RANGE
 from worker.context import JobContext
 from worker.engine.network import Network
 from worker.engine.noise.kinds import AnyNoiseModel, noise_model_from_parameters
@@ -76,6 +77,16 @@ def load_noise_model(context: JobContext, reference: Reference) -> tuple[str, An
     with context.database.read() as session:
         parameters = parameters_of(get_noise_model(session, noise_model_id))
     return noise_model_id, noise_model_from_parameters(parameters.plain())
+
+
+def calibrated_range_adu(
+    context: JobContext, noise_model_id: str, model: AnyNoiseModel
+) -> tuple[float, float]:
+    """Give the signals that a noise model was fitted to: a histogram's own range is that of the images."""
+    with context.database.read() as session:
+        found = get_noise_model(session, noise_model_id).fit_quality.get(SIGNAL_RANGE)
+    low_adu, high_adu = found or (model.signal_min_adu, model.signal_max_adu)
+    return low_adu, high_adu
 
 
 def preset_with(name: PresetName, budget: TrainingBudget, mask: StructuredMask | None = None) -> Preset:

@@ -1,6 +1,7 @@
 """Training a network, as a job."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 
 from models_store.contracts.jobs import TrainSpec
 from models_store.contracts.outcomes import MadeNetwork, Outcome
@@ -9,10 +10,12 @@ from models_store.repositories.noise_models import get_noise_model
 from worker.context import JobContext, Report
 from worker.engine.errors import CheckpointInvalidError
 from worker.engine.network import Network
+from worker.engine.noise.correlation import neighbour_correlation
 from worker.engine.training import TrainingStep
 from worker.engine.training import train as train_network
 from worker.jobs.inputs import (
     all_planes,
+    calibrated_range_adu,
     ground_truth_planes,
     load_network,
     load_noise_model,
@@ -31,10 +34,14 @@ def train(spec: TrainSpec, context: JobContext) -> Outcome:
     preset = preset_with(spec.preset, spec.budget, spec.structured_mask)
     with open_images(context, [*spec.image_ids, *(spec.ground_truth_ids or ())]) as opened:
         images, clean = opened[: len(spec.image_ids)], opened[len(spec.image_ids) :]
-        # CARE's targets are clean: nothing of the neighbours' noise is in them.
-        warnings = [] if clean else correlation_warnings(all_planes(images), preset)
+        warnings, measured = [], {}
+        if not clean:  # CARE's targets hold nothing of the neighbours' noise
+            correlation = neighbour_correlation(all_planes(images))
+            warnings = correlation_warnings(correlation, preset)
+            measured = {"noise_correlation": asdict(correlation)}
         if noise_model is not None and noise_model_id is not None and _is_calibrated(context, noise_model_id):
-            warnings += coverage_warnings(all_planes(images), noise_model)
+            calibrated_adu = calibrated_range_adu(context, noise_model_id, noise_model)
+            warnings += coverage_warnings(all_planes(images), noise_model, calibrated_adu)
         for warning in warnings:
             context.warn(warning)
 
@@ -67,7 +74,7 @@ def train(spec: TrainSpec, context: JobContext) -> Outcome:
             description=network.description,
             noise_model_id=noise_model_id,
         ),
-        result={"warnings": warnings},
+        result={"warnings": warnings, **measured},
     )
 
 

@@ -1,6 +1,6 @@
 """Noise models from a calibration stack, whole or made worse on purpose as in the paper's ablations."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -44,8 +44,10 @@ class CalibrationPairs:
     histogram: HistogramCounts
 
     def gmm(self, components: int, coefficients: int, *, seed: int) -> GaussianMixtureNoiseModel:
+        """A mixture whose polynomials go on beyond the calibrated signals, as the published ones do."""
         generator = torch.Generator().manual_seed(seed)
-        return fit_gmm(self.counts, components, coefficients, generator=generator).model
+        fitted = fit_gmm(self.counts, components, coefficients, generator=generator)
+        return replace(fitted.model, extrapolate=True)
 
 
 def count_calibration(

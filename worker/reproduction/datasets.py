@@ -119,7 +119,8 @@ class ArrayPlanes:
 def divide(shapes_yx: Sequence[tuple[int, ...]]) -> tuple[Places, Places, str]:
     """Supervised and scored places of fields of these shapes, and how they were chosen.
 
-    Of four fields or more the first quarter is scored; of fewer, one half of each along its longer side.
+    Of four fields or more the first quarter is scored; of fewer, the upper left quarter of each, as was done
+    with the published Convallaria images.
     """
     number = len(shapes_yx)
     if number >= _FEWEST_FIELDS:
@@ -127,17 +128,19 @@ def divide(shapes_yx: Sequence[tuple[int, ...]]) -> tuple[Places, Places, str]:
         places = tuple((index, WHOLE) for index in range(number))
         how = f"scored on {scored} of {number} fields, CARE trained on the others"
         return places[scored:], places[:scored], how
-    halves = [_halves(shape_yx) for shape_yx in shapes_yx]
-    supervised = tuple((index, second) for index, (_, second) in enumerate(halves))
-    scored_halves = tuple((index, first) for index, (first, _) in enumerate(halves))
-    return supervised, scored_halves, "scored on one half of each field, CARE trained on the other half"
+    quarters = [_quarters(shape_yx) for shape_yx in shapes_yx]
+    scored_quarters = tuple((index, first) for index, (first, *_) in enumerate(quarters))
+    supervised = tuple((index, region) for index, (_, *others) in enumerate(quarters) for region in others)
+    return supervised, scored_quarters, "scored on one quarter of each field, CARE trained on the others"
 
 
-def _halves(shape_yx: tuple[int, ...]) -> tuple[Region, Region]:
-    height, width = shape_yx
-    if height > width:
-        return (slice(height // 2), slice(None)), (slice(height // 2, None), slice(None))
-    return (slice(None), slice(width // 2)), (slice(None), slice(width // 2, None))
+def _quarters(shape_yx: tuple[int, ...]) -> list[Region]:
+    middle_y, middle_x = (size // 2 for size in shape_yx)
+    return [
+        (y, x)
+        for y in (slice(middle_y), slice(middle_y, None))
+        for x in (slice(middle_x), slice(middle_x, None))
+    ]
 
 
 def _on_scale_of(truth: NDArray[np.float64], noisy: NDArray[Any]) -> NDArray[np.float64]:

@@ -17,6 +17,9 @@ _SIDE_PX = 384
 _FRAMES = 8
 _CALIBRATION_FRAMES = 100
 _BACKGROUND = 0.02
+_PSF_SIGMA_PX = 1.0
+"""Pixels about as large as the resolution asks for."""
+
 _REFERENCE_BINNING = 2
 """The references' spectra end at half of what their pixels could hold: binned, they lose no detail."""
 
@@ -121,7 +124,13 @@ def _brightness(specimen: Specimen, measured: Path | None, seed: int) -> tuple[N
     """Brightness (Y, X) between the background and 1, and what it shows."""
     if measured is None or specimen.reference is None:
         shape_yx = (_SIDE_PX, _SIDE_PX)
-        drawn = simulate_specimen(shape_yx, seed=seed, structures=specimen.structures, background=_BACKGROUND)
+        drawn = simulate_specimen(
+            shape_yx,
+            seed=seed,
+            structures=specimen.structures,
+            psf_sigma_px=_PSF_SIGMA_PX,
+            background=_BACKGROUND,
+        )
         return drawn, f"simulated {specimen.structures}"
     path = measured / "miro" / specimen.reference
     try:

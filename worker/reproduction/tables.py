@@ -69,7 +69,7 @@ class Table:
 
     def markdown(self) -> str:
         """PSNR and paper's PSNR per column; below, SSIM and what it took."""
-        parts = [f"## {self.title}", self._psnr(), self._ssim(), self._effort()]
+        parts = [f"## {self.title}", self._circumstances(), self._psnr(), self._ssim(), self._effort()]
         parts += ["\n".join(f"- {note}" for note in self.notes)] if self.notes else []
         return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -84,6 +84,11 @@ class Table:
             "notes": self.notes,
             **(self.circumstances or {}),
         }
+
+    def _circumstances(self) -> str:
+        named = self.circumstances or {}
+        told = [f"{name} {value}" for name, value in named.items() if isinstance(value, str | int)]
+        return ", ".join([f"preset {named['preset']['name']}", *told]) if named else ""
 
     def _psnr(self) -> str:
         with_paper = [column for column in self.columns if any(self._paper(row, column) for row in self.rows)]

@@ -23,6 +23,7 @@ UNUSABLE_CHANGE = 0.2
 MAX_SATURATED = 0.01
 UNUSABLE_SATURATED = 0.5
 LEAST_FRAMES = 5
+_ROUNDING = 1e-24  # of the squares of what is computed with
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class CalibrationCheck:
 
     Of the variance, three shares may be no noise: `flicker`, what frames make that brighten and dim;
     `motion`, what a scene makes that moves; `excess_correlation`, what consecutive frames have in common
-    otherwise. All are 0 for a static scene.
+    otherwise. All are 0 for a static scene. `noisy`: is there any variance?
     `neighbour_correlation` of the noise of pixels that touch along y and along x. `saturated` and `clipped`:
     shares of the pixels at the detector's upper and lower end. The signals span `signal_min_adu` ..
     `signal_max_adu`.
@@ -45,6 +46,7 @@ class CalibrationCheck:
     neighbour_correlation: tuple[float, float]
     saturated: float
     clipped: float
+    noisy: bool
     signal_min_adu: float
     signal_max_adu: float
 
@@ -53,6 +55,11 @@ class CalibrationCheck:
         """Why no noise model can come of it, if so."""
         if self.saturated > UNUSABLE_SATURATED:
             return f"{self.saturated:.0%} of the pixels are saturated: use less light or exposure"
+        if not self.noisy:
+            return (
+                "no pixel within the detector's range changes from frame to frame: take frames of their own, "
+                "neither copies of one nor their mean, above the detector's lowest value"
+            )
         change = self.flicker + self.motion + max(self.excess_correlation, 0.0)
         if change > UNUSABLE_CHANGE:
             reasons = "; ".join(self._changes())
@@ -69,7 +76,8 @@ class CalibrationCheck:
         if self.clipped > MAX_SATURATED:
             found.append(
                 f"{self.clipped:.1%} of the pixels are at the detector's lowest value, which says little of "
-                "their noise: raise its offset"
+                "their noise: raise its offset, or, if 0 is a true count of photons, save frames and images "
+                "as float32"
             )
         strongest = max(self.neighbour_correlation, key=abs)
         if abs(strongest) > HARMFUL:
@@ -150,12 +158,14 @@ class Residuals:
     def check(self) -> CalibrationCheck:
         """Judge what was added, which should be all frames of the scene."""
         frames = self._scene.frames
-        energy = max(self._energy, 1e-30)
-        total = max(self._energy + float(self._of_modes.sum()), 1e-30)
+        total = self._energy + float(self._of_modes.sum())
+        noisy = total > _ROUNDING * float((self._scene.mean_yx[self._scene.usable_yx] ** 2).sum())
+        energy = self._energy if noisy else 0.0
+        total, divisor = (total, max(energy, 1e-30)) if noisy else (1.0, 1.0)
         brightness, *movements = self._of_modes / total
         # Their common mean alone makes consecutive residuals correlate by -1 / (m - 1).
         common = self._consecutive * frames / (frames - 1) + energy / (frames - 1)
-        along_y, along_x = self._neighbours / energy
+        along_y, along_x = self._neighbours / divisor
         return CalibrationCheck(
             frames=frames,
             trend=SceneTrend.of(self._scene),
@@ -165,6 +175,7 @@ class Residuals:
             neighbour_correlation=(float(along_y), float(along_x)),
             saturated=self._scene.saturated,
             clipped=self._scene.clipped,
+            noisy=noisy,
             signal_min_adu=self._signal_min_adu,
             signal_max_adu=self._signal_max_adu,
         )

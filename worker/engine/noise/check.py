@@ -5,8 +5,10 @@ from typing import Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from worker.engine.noise.binning import FloatArray
+from worker.engine.noise.histogram import HistogramNoiseModel
 from worker.engine.noise.kinds import AnyNoiseModel
 from worker.engine.noise.pairs import Cells, PairCounts
 
@@ -18,6 +20,9 @@ _GOOD_DISTANCE = 0.03
 _GOOD_VARIANCE_ERROR, _FAIR_VARIANCE_ERROR = 0.05, 0.25
 _GOOD_BIAS, _FAIR_BIAS = 0.05, 0.25
 MAX_OVERCONFIDENCE = 1.5
+# In standard deviations of the noise; over such steps a Gaussian seems to have this share of its information.
+_STEP = 0.5
+_GAUSSIAN_INFORMATION = 0.8162
 
 
 @dataclass(frozen=True)
@@ -128,11 +133,23 @@ def overconfidence(model: AnyNoiseModel, counts: PairCounts) -> float:
     at = torch.from_numpy(signal)
     spread = model.variance_adu2(at).sqrt()
     z = torch.linspace(-8, 8, 4001, dtype=torch.float64)
+    if isinstance(model, HistogramNoiseModel):
+        information = _counted_information(model, at + z[:, None] * spread, at, _STEP * spread)
+        information = information.sum(0) * (z[1] - z[0]) * spread / _GAUSSIAN_INFORMATION
+        return float(np.average((information * spread.square()).numpy(), weights=pixels))
     grid = at.expand(z.numel(), -1).clone().requires_grad_()
     log_likelihood = model.log_likelihood((at + z[:, None] * spread).detach(), grid)
     (slope,) = torch.autograd.grad(log_likelihood.sum(), grid)
     information = (log_likelihood.detach().exp() * slope.square()).sum(0) * (z[1] - z[0]) * spread
     return float(np.average((information * spread.square()).numpy(), weights=pixels))
+
+
+def _counted_information(
+    model: HistogramNoiseModel, observation: Tensor, signal: Tensor, step: Tensor
+) -> Tensor:
+    """Information by finite steps: what differs from row to row is the sampling noise of counts."""
+    below, above = (model.log_likelihood(observation, signal + by).exp() for by in (-step, step))
+    return (above - below).square() / (2 * step.square() * (above + below))
 
 
 def _transform(model: AnyNoiseModel, cells: Cells, step_adu: float) -> tuple[FloatArray, FloatArray]:

@@ -6,6 +6,7 @@ from typing import Generic
 import numpy as np
 import torch
 from scipy.optimize import minimize
+from threadpoolctl import threadpool_limits
 
 from worker.engine.errors import NoiseFitError
 from worker.engine.noise.binning import FloatArray
@@ -64,13 +65,15 @@ def fit_gmm(
     floor = variance_floor(curve, counts.step_adu) if variance_floor_adu2 is None else variance_floor_adu2
     coarse = _Problem(counts.cells(pool=_COARSE_POOL), curve, floor, signal_range_adu)
     fine = _Problem(counts.cells(pool=_FINE_POOL), curve, floor, signal_range_adu)
-    candidates = []
-    for _ in range(starts):
-        start = coarse.start(components, coefficients, generator)
-        candidates.append(coarse.minimise(start, _START_ITERATIONS))
-    best = min(candidates, key=lambda candidate: candidate[1])[0]
-    placed, _ = coarse.minimise(best, _COARSE_ITERATIONS)
-    weights, mean_nll = fine.minimise(placed, _FINE_ITERATIONS)
+    # A dozen parameters keep no second thread busy: it would spin, and take a core from others.
+    with threadpool_limits(limits=1, user_api="blas"):
+        candidates = []
+        for _ in range(starts):
+            start = coarse.start(components, coefficients, generator)
+            candidates.append(coarse.minimise(start, _START_ITERATIONS))
+        best = min(candidates, key=lambda candidate: candidate[1])[0]
+        placed, _ = coarse.minimise(best, _COARSE_ITERATIONS)
+        weights, mean_nll = fine.minimise(placed, _FINE_ITERATIONS)
     return FittedNoiseModel(
         model=fine.model(weights),
         mean_nll=mean_nll,

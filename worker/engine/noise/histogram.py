@@ -178,14 +178,18 @@ class HistogramCounts:
 
         `step_adu`: distance between neighbouring observable values, 0 if they are not discrete.
         """
-        width = (max_adu - min_adu) / bins
+        width = (max_adu - min_adu + step_adu) / bins
         if step_adu > 0:
-            width = max(math.ceil(width / step_adu), 1) * step_adu
+            width = math.ceil(width / step_adu) * step_adu
             min_adu -= step_adu / 2
         self.min_adu = min_adu
         self.bin_width_adu = width
         self.pairs = 0
         self._count = np.zeros((bins, bins), dtype=np.int64)
+
+    @property
+    def max_adu(self) -> float:
+        return self.min_adu + len(self._count) * self.bin_width_adu
 
     def add(
         self,
@@ -193,7 +197,7 @@ class HistogramCounts:
         signal: NDArray[Any],
         *,
         saturated: NDArray[np.bool_] | None = None,
-        deviation_factor: float = 1.0,
+        deviation_factor: float | NDArray[np.float64] = 1.0,
     ) -> None:
         """Count the pixels of a plane (ADU) that are finite, not saturated and within the range."""
         signal = signal.astype(np.float64)
@@ -236,9 +240,7 @@ class HistogramCounts:
         probabilities /= probabilities.sum(axis=1, keepdims=True)
         # What is stored and exchanged is of single precision: so is the model from the start.
         stored = probabilities.astype(np.float32).astype(np.float64)
-        return HistogramNoiseModel(
-            torch.from_numpy(stored), self.min_adu, self.min_adu + bins * self.bin_width_adu
-        )
+        return HistogramNoiseModel(torch.from_numpy(stored), self.min_adu, self.max_adu)
 
     def _bin(self, value: NDArray[np.float64]) -> NDArray[np.int64]:
         return np.floor((value - self.min_adu) / self.bin_width_adu).astype(np.int64)

@@ -77,24 +77,26 @@ class PairCounts:
         signal: NDArray[Any],
         *,
         saturated: NDArray[np.bool_] | None = None,
-        deviation_factor: float = 1.0,
+        deviation_factor: float | FloatArray = 1.0,
     ) -> None:
         """Count the pixels of a plane, of any shape and real type; the arrays are not changed.
 
-        `saturated` marks further pixels to leave out. `deviation_factor` widens the deviations, for a signal
-        that contains the observation.
+        `saturated` marks further pixels to leave out. `deviation_factor` (one for all, or for each pixel)
+        widens the deviations, for a signal that contains the observation, or narrows them, for one with an
+        error of its own.
         """
         if observation.shape != signal.shape:
             raise NoiseFitError(f"observation {observation.shape} and signal {signal.shape} differ in shape")
         out = self.saturates(observation)
         out = out if saturated is None else out | saturated
+        factor = np.broadcast_to(deviation_factor, observation.shape).reshape(-1)
         for start in range(0, observation.size, _BLOCK_PIXELS):
             part = slice(start, start + _BLOCK_PIXELS)
             self._add_block(
                 observation.reshape(-1)[part].astype(np.float64),
                 signal.reshape(-1)[part].astype(np.float64),
                 out.reshape(-1)[part],
-                deviation_factor,
+                factor[part],
             )
 
     def saturates(self, observation: NDArray[Any]) -> NDArray[np.bool_]:
@@ -117,6 +119,16 @@ class PairCounts:
         below = np.cumsum(per_bin) / max(int(per_bin.sum()), 1)
         keep = (below > low) & (below - per_bin / max(int(per_bin.sum()), 1) < high)
         return self._where(keep)
+
+    def observed_within(self, low_adu: float, high_adu: float, fraction: float = 0.005) -> Self:
+        """Without the signal bins of which more than `fraction` was observed outside of a range."""
+        if self._axes is None:
+            return self
+        deviation_adu = self._axes.deviation_adu(np.arange(CELLS_SHAPE[1], dtype=np.float64))
+        signal_adu = self._signal_sum_adu / np.maximum(self._signal_pixels, 1)
+        observed_adu = signal_adu[:, np.newaxis] + deviation_adu
+        outside = np.where((observed_adu < low_adu) | (observed_adu > high_adu), self._count, 0).sum(axis=1)
+        return self._where(outside <= fraction * self._count.sum(axis=1))
 
     def unsaturated(self, fraction: float = 0.02) -> Self:
         """Without the signal bins of which more than `fraction` was saturated: the rest is truncated."""
@@ -162,13 +174,14 @@ class PairCounts:
         observation: FloatArray,
         signal: FloatArray,
         saturated: NDArray[np.bool_],
-        deviation_factor: float,
+        deviation_factor: FloatArray,
     ) -> None:
         finite = np.isfinite(observation) & np.isfinite(signal)
         usable = ~saturated
         if not finite.all():
             self.not_finite += int(finite.size - finite.sum())
             observation, signal, usable = observation[finite], signal[finite], usable[finite]
+            deviation_factor = deviation_factor[finite]
         if not usable.any():
             return
         deviation = (observation - signal) * deviation_factor

@@ -10,13 +10,16 @@ from worker.engine.errors import ImageUnsuitableError
 from worker.engine.noise.survey import Planes
 
 MIN_FRAMES = 2
+_MOST_CLIPPED = 0.02
+"""Share of the frames in which a pixel may be at the lowest value, as a photon counter's now and then are."""
 
 
 @dataclass(frozen=True, eq=False)
 class SceneAverage:
     """Means (Y, X) in ADU: of all frames of a scene, of the first and of the last quarter of them.
 
-    `usable_yx`: finite, and at no limit of the detector in any frame; the mean of the others is off.
+    `usable_yx`: finite, never at the detector's highest value, and hardly ever at the lowest; the mean of the
+    others is off.
     `saturated` and `clipped`: shares of all pixels that are at the detector's highest and lowest value.
     """
 
@@ -51,7 +54,8 @@ def average_scene(
     quarter = max(number // 4, 1)
     low_adu, high_adu = limits_adu
     total, early, late = (np.zeros(frames[0].shape) for _ in range(3))
-    at_limit_yx = np.zeros(total.shape, dtype=np.bool_)
+    ever_high_yx = np.zeros(total.shape, dtype=np.bool_)
+    times_low_yx = np.zeros(total.shape, dtype=np.int32)
     saturated = clipped = 0
     for index in range(number):
         frame = frames[index]
@@ -63,7 +67,8 @@ def average_scene(
         high_yx, low_yx = frame >= high_adu, frame <= low_adu
         saturated += int(high_yx.sum())
         clipped += int(low_yx.sum())
-        at_limit_yx |= high_yx | low_yx
+        ever_high_yx |= high_yx
+        times_low_yx += low_yx
         on_frame()
     mean_yx = total / number
     return SceneAverage(
@@ -71,7 +76,7 @@ def average_scene(
         mean_yx=mean_yx,
         early_yx=early / quarter,
         late_yx=late / quarter,
-        usable_yx=np.isfinite(mean_yx) & ~at_limit_yx,
+        usable_yx=np.isfinite(mean_yx) & ~ever_high_yx & (times_low_yx <= _MOST_CLIPPED * number),
         saturated=saturated / (number * mean_yx.size),
         clipped=clipped / (number * mean_yx.size),
     )

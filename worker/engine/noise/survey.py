@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.engine.errors import ImageUnsuitableError
 from worker.engine.noise.binning import step_adu
 from worker.engine.noise.histogram import HistogramCounts
 
@@ -27,13 +28,20 @@ class Planes(Protocol):
 
 
 def empty_histogram(planes: Planes, chosen: Sequence[int]) -> HistogramCounts:
-    """A histogram over the values of these planes, which should be what will be denoised."""
+    """A histogram over the values of these planes, which should be what will be denoised.
+
+    Raises ImageUnsuitableError if they hold less than two values.
+    """
     low_adu, high_adu, steps_adu = math.inf, -math.inf, []
     for index in chosen:
         finite = np.asarray(planes[index], dtype=np.float64)
         finite = finite[np.isfinite(finite)]
+        if not finite.size:
+            continue
         low_adu, high_adu = min(low_adu, float(finite.min())), max(high_adu, float(finite.max()))
         steps_adu.append(step_adu(finite))
+    if not low_adu < high_adu:
+        raise ImageUnsuitableError("the images hold no two different finite values to make a histogram of")
     return HistogramCounts(min_adu=low_adu, max_adu=high_adu, step_adu=min(steps_adu))
 
 

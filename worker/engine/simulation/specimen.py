@@ -39,15 +39,23 @@ def simulate_specimen(
 
 
 def _draw(structures: Structures, shape_yx: tuple[int, int], rng: np.random.Generator) -> FloatImage:
-    match structures:
-        case "nuclei":
-            return _nuclei(shape_yx, rng)
-        case "filaments":
-            return _filaments(shape_yx, rng)
-        case "plant tissue":
-            return _cell_walls(shape_yx, rng) + 0.3 * _spots(shape_yx, rng)
-        case "mixed":
-            return 0.5 * _nuclei(shape_yx, rng) + _filaments(shape_yx, rng) + _spots(shape_yx, rng)
+    if structures == "mixed":
+        return 0.5 * _nuclei(shape_yx, rng) + _filaments(shape_yx, rng) + _spots(shape_yx, rng)
+    kinds = {"nuclei": _nuclei, "filaments": _filaments, "plant tissue": _cell_walls}
+    in_focus = kinds[structures](shape_yx, rng)
+    return _uneven(in_focus + 0.15 * _haze(shape_yx, rng), rng) + 0.3 * _spots(shape_yx, rng)
+
+
+def _haze(shape_yx: tuple[int, int], rng: np.random.Generator) -> FloatImage:
+    """What lies out of focus, about 1."""
+    haze = ndimage.gaussian_filter(rng.standard_normal(shape_yx), 2.0)
+    return np.asarray((1 + 0.5 * haze / max(float(haze.std()), 1e-12)).clip(0))
+
+
+def _uneven(image: FloatImage, rng: np.random.Generator) -> FloatImage:
+    """Staining is uneven down to the resolution: a smooth specimen is easier to learn than real ones."""
+    grain = ndimage.gaussian_filter(rng.standard_normal(image.shape), 0.7)
+    return np.asarray(image * np.exp(0.8 * grain / max(float(grain.std()), 1e-12)))
 
 
 def _nuclei(shape_yx: tuple[int, int], rng: np.random.Generator) -> FloatImage:

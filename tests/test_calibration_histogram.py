@@ -1,0 +1,49 @@
+"""Histograms counted from frames whose range is not that of the images."""
+
+from unittest.mock import Mock
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from worker.engine.calibration import Calibration, calibrate_noise_model
+from worker.engine.errors import ImageUnsuitableError
+from worker.engine.noise.survey import empty_histogram
+
+SHAPE_YX = (192, 192)
+
+
+def recorded(brightest_photons: float, frames: int) -> NDArray[np.uint16]:
+    photons_yx = np.broadcast_to(np.linspace(5, brightest_photons, SHAPE_YX[1]), SHAPE_YX)
+    rng = np.random.default_rng(frames)
+    shape = (frames, *SHAPE_YX)
+    return np.rint(100 + 2 * rng.poisson(photons_yx, shape) + rng.normal(0, 3, shape)).astype(np.uint16)
+
+
+def calibrated(brightest_photons: float, images: NDArray[np.uint16]) -> Calibration:
+    return calibrate_noise_model(
+        {"scene": recorded(brightest_photons, 20)},
+        kind="histogram",
+        images=images,
+        seed=0,
+        on_frame=Mock(),
+    )
+
+
+def test_frames_brighter_than_the_images_make_no_worse_a_histogram() -> None:
+    found = calibrated(300, recorded(100, 1))
+    assert found.selected.check.verdict != "poor"
+    assert found.warnings == ()
+    assert found.signal_range_adu[1] < 600
+
+
+def test_a_plane_without_any_value_is_passed_over() -> None:
+    images = [np.full((8, 8), np.nan), np.arange(64.0).reshape(8, 8)]
+    histogram = empty_histogram(images, [0, 1])
+    assert (histogram.min_adu, histogram.max_adu) == (-0.5, 255.5)
+
+
+@pytest.mark.parametrize("value", [np.nan, 7.0])
+def test_images_without_values_are_no_range(value: float) -> None:
+    with pytest.raises(ImageUnsuitableError, match="no two different"):
+        empty_histogram([np.full((8, 8), value)], [0])

@@ -1,0 +1,90 @@
+"""A worker that watches a job, while its database is away."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from sqlalchemy.orm import Session
+
+from models_store.blobs import Blobs
+from models_store.contracts.jobs import TrainSpec
+from models_store.contracts.states import Method
+from models_store.errors import UnavailableError
+from models_store.repositories.jobs import create_job, get_job
+from models_store.session import Database
+from models_store.settings import Settings
+from tests.databases import NOON, image
+from worker import runner
+from worker.device_watch import DeviceWatch
+from worker.ledger import Ledger
+from worker.messages import Warned
+from worker.runner import Runner
+
+
+class SometimesAway(Database):
+    """A database that can be taken away."""
+
+    away = False
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        if self.away:
+            raise UnavailableError("away")
+        with super().write() as session:
+            yield session
+
+
+@dataclass
+class Child:
+    """Computes for ever, after a warning, on a machine that has just lost its database."""
+
+    database: SometimesAway
+    computes: bool = False
+    waited_while_it_computed: list[bool] = field(default_factory=list)
+
+    @contextmanager
+    def start(self, *_: object) -> Iterator[tuple[SimpleNamespace, Connection]]:
+        messages, childs_end = Pipe(duplex=False)
+        childs_end.send(Warned("noise that correlates"))
+        self.database.away = self.computes = True
+        yield SimpleNamespace(sentinel=Pipe(duplex=False)[0]), messages
+        self.computes = False
+
+    def waits(self, _: float) -> None:
+        self.waited_while_it_computed.append(self.computes)
+        self.database.away = False
+
+
+class Nobody:
+    def notify(self, job_ids: Sequence[str]) -> None:
+        """Tell nobody."""
+
+
+def test_a_warning_is_not_waited_with_until_the_database_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(data_dir=tmp_path, job_time_limit_s=0.2, heartbeat_s=0.05)
+    database = SometimesAway(f"sqlite:///{tmp_path / 'test.db'}")
+    database.migrate()
+    with database.write() as session:
+        session.add(image("img_1"))
+        spec = TrainSpec(image_ids=["img_1"], method=Method.N2V)
+        create_job(session, job_id="job_1", spec=spec, profile_id=None, now=NOON)
+    child = Child(database)
+    monkeypatch.setattr(runner, "job_processes", lambda: None)
+    monkeypatch.setattr(runner, "_child", child.start)
+    monkeypatch.setattr("worker.ledger.time.sleep", child.waits)
+    books = Ledger(settings, database, lambda: datetime.now(UTC), "w", threading.Event())
+    Runner(settings, books, Blobs.of(settings), Nobody(), DeviceWatch("cpu")).run("job_1")
+    with database.read() as session:
+        job = get_job(session, "job_1")
+    database.dispose()
+    assert (job.state, (job.error or {})["code"]) == ("failed", "job-timeout")
+    assert child.waited_while_it_computed == [False]
