@@ -1,6 +1,7 @@
 """Training losses and the estimate that prediction makes from the same quantities."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -8,6 +9,9 @@ import torch
 from torch import Tensor
 
 _LEAST_LOG_WEIGHT = -60.0
+
+Average = Callable[[Tensor], Tensor]
+"""Takes the losses of pixels (M,) to their mean."""
 
 
 class Likelihood(Protocol):
@@ -50,15 +54,19 @@ class WeightedSamples:
         return (self.log_weight.exp() * self.signal_adu).sum(dim=1)
 
 
-def n2v_loss(prediction: Tensor, observation: Tensor, *, std_adu: float) -> Tensor:
+def n2v_loss(
+    prediction: Tensor, observation: Tensor, *, std_adu: float, average: Average = torch.mean
+) -> Tensor:
     """Mean squared error over the variance of the image; (M,) values of masked pixels, ADU (Noise2Void)."""
-    return ((prediction - observation) / std_adu).square().mean()
+    return average(((prediction - observation) / std_adu).square())
 
 
-def pn2v_loss(samples: WeightedSamples, observation: Tensor, noise_model: Likelihood) -> Tensor:
+def pn2v_loss(
+    samples: WeightedSamples, observation: Tensor, noise_model: Likelihood, *, average: Average = torch.mean
+) -> Tensor:
     """Mean of -log sum_k w_k p(x | s_k) over pixels with observations (M,), ADU (PN2V, eq. 7)."""
     log_likelihood = noise_model.log_likelihood(observation[:, None], samples.signal_adu)
-    return -torch.logsumexp(samples.log_weight + log_likelihood, dim=1).mean()
+    return average(-torch.logsumexp(samples.log_weight + log_likelihood, dim=1))
 
 
 def posterior_moments(samples: WeightedSamples, observation: Tensor, noise_model: Likelihood) -> Tensor:

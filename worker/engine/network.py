@@ -4,6 +4,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self, get_args
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -77,10 +78,12 @@ class Network:
             scale = OUTPUT_SCALE * std_adu
             return head.weight * scale, head.bias * scale + mean_adu
         # Means, logs of standard deviations and logits differ in what an image's scale does to them.
-        scales = head.bias.new_tensor([std_adu, 1.0, 1.0])
-        offsets = head.bias.new_tensor([mean_adu, math.log(_FIRST_WIDTH * std_adu), 0.0])
         gaussians = head.out_features // PARAMETERS
-        scales, offsets = scales.repeat_interleave(gaussians), offsets.repeat_interleave(gaussians)
+        # Filled where they are needed: copying numbers to a GPU would wait until it has nothing else to do.
+        scales, offsets = (
+            torch.cat([head.bias.new_full((gaussians,), value) for value in values])
+            for values in ((std_adu, 1.0, 1.0), (mean_adu, math.log(_FIRST_WIDTH * std_adu), 0.0))
+        )
         return head.weight * scales[:, None], head.bias * scales + offsets
 
     @property

@@ -1,7 +1,7 @@
 """The pixels that a run trains on, and the patches drawn from them."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from worker.engine.augment import SYMMETRIES, apply_symmetry
+from worker.engine.batches import MaskedBatch
 from worker.engine.errors import ImageUnsuitableError
 from worker.engine.masking import MaskedPatches, mask_patches, mask_pixels
 from worker.engine.presets import Preset, Validation
@@ -43,28 +44,6 @@ class TrainingImage:
 
 
 @dataclass(frozen=True, eq=False)
-class MaskedBatch:
-    """Patches (B, H, W) whose masked pixels carry the loss, and the (M,) values to be predicted there.
-
-    Those are the pixels' observations; in supervised training nothing is replaced, all pixels carry loss, and
-    the values are their signals.
-    """
-
-    masked: MaskedPatches
-    target_adu: Tensor
-
-    def split(self, patches: int) -> Iterator["MaskedBatch"]:
-        """Cut into batches of `patches` patches, leaving out those where nothing is masked."""
-        masked = self.masked
-        for first in range(0, len(masked.image), patches):
-            part = (masked.patch >= first) & (masked.patch < first + patches)
-            if bool(part.any()):
-                pixels = masked.patch[part] - first, masked.y[part], masked.x[part]
-                image = masked.image[first : first + patches]
-                yield MaskedBatch(MaskedPatches(image, *pixels), self.target_adu[part])
-
-
-@dataclass(frozen=True, eq=False)
 class TrainingImages:
     """All images of one run with their mean and standard deviation."""
 
@@ -95,7 +74,7 @@ class TrainingImages:
             observation,
             maskable=usable & ~held_out,
             usable=usable,
-            box_px=_box_px(preset),
+            box_px=mask_spacing_px(preset),
             blind_px=_blind_px(preset, symmetries),
             generator=generator,
         )
@@ -116,7 +95,7 @@ class TrainingImages:
             return _unmasked(observation, signal, held_out)
         if not masked:
             return _unmasked(observation, observation, held_out)
-        sparse = _one_per_box(held_out, _box_px(preset), generator)
+        sparse = _one_per_box(held_out, mask_spacing_px(preset), generator)
         blind_px = _blind_px(preset, torch.zeros(len(chosen), dtype=torch.long))
         patches_masked = mask_pixels(
             observation, mask=sparse, usable=usable, blind_px=blind_px, generator=generator
@@ -124,7 +103,7 @@ class TrainingImages:
         return MaskedBatch(patches_masked, patches_masked.at_masked(observation))
 
 
-def _box_px(preset: Preset) -> int:
+def mask_spacing_px(preset: Preset) -> int:
     """Wider blind spots lie further apart, so that enough of a patch is left to see."""
     return preset.mask_box_px + 2 * max(preset.blind_y_px, preset.blind_x_px)
 

@@ -15,7 +15,7 @@ from worker.engine.noise.gmm import GaussianMixtureNoiseModel, mixture_log_likel
 from worker.engine.prior import NODES, PARAMETERS, PriorKind, samples_of
 
 BLOCK_PX = 8192
-"""Pixels per block: bounds the (pixels x samples) memory; one fixed size needs one compiled program."""
+"""Pixels of a block, unless a device wants others: a core's cache holds, nearly, what they need."""
 
 COMPILE_FROM_SAMPLES = 40_000_000
 """Pixels x samples from which on compiling (seconds) is repaid."""
@@ -30,14 +30,22 @@ class MomentsOfBlock(Protocol):
 
 
 def moments_of_block(
-    weight: Tensor, bias: Tensor, noise_model: NoiseModel, *, prior: PriorKind, pixels: int
+    weight: Tensor,
+    bias: Tensor,
+    noise_model: NoiseModel,
+    *,
+    prior: PriorKind,
+    pixels: int,
+    block_px: int = BLOCK_PX,
 ) -> MomentsOfBlock:
     """Prepare the computation for one network's last layer, weight (S, F) and bias (S,) in ADU.
 
+    Blocks have at most `block_px` pixels: one size needs one compiled program, and bounds the memory.
     Compiled if the number of samples in all `pixels` repays it and the machine has a compiler, else as it is.
     """
-    samples = len(bias) * NODES // PARAMETERS if prior == "mixture" else len(bias)
-    if pixels * samples < COMPILE_FROM_SAMPLES or not isinstance(noise_model, GaussianMixtureNoiseModel):
+    if pixels * samples_per_pixel(bias, prior) < COMPILE_FROM_SAMPLES or not isinstance(
+        noise_model, GaussianMixtureNoiseModel
+    ):
         return lambda features, observation: posterior_moments(
             samples_of(functional.linear(features, weight, bias), prior), observation, noise_model
         )
@@ -53,12 +61,17 @@ def moments_of_block(
     )
 
     def compute(features: Tensor, observation: Tensor) -> Tensor:
-        missing = BLOCK_PX - len(observation)
+        missing = block_px - len(observation)
         padded = functional.pad(features, (0, 0, 0, missing)), functional.pad(observation, (0, missing))
         moments = program(*padded, weight, bias, noise_model.weights, scalars, noise_model.extrapolate, prior)
         return moments[:, : len(observation)]
 
     return compute
+
+
+def samples_per_pixel(bias: Tensor, prior: PriorKind) -> int:
+    """How many signals of a pixel a likelihood is computed for, given the bias of the last layer."""
+    return len(bias) * NODES // PARAMETERS if prior == "mixture" else len(bias)
 
 
 class _FusedGaussianMixture:

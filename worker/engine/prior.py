@@ -50,8 +50,13 @@ class GaussianMixture:
 
     def samples(self) -> WeightedSamples:
         """The Gauss-Hermite nodes of all Gaussians (M, 7K), weighted so that sums are expectations."""
-        signal = self.mean_adu[..., None] + self.std_adu[..., None] * self.mean_adu.new_tensor(_NODES)
-        log_weight = self.log_weight[..., None] + self.mean_adu.new_tensor(_LOG_WEIGHTS)
+        nodes, log_weights = (
+            # Whoever copies numbers to a GPU waits until it has nothing else to do, unless told not to.
+            torch.tensor(numbers, dtype=self.mean_adu.dtype).to(self.mean_adu.device, non_blocking=True)
+            for numbers in (_NODES, _LOG_WEIGHTS)
+        )
+        signal = self.mean_adu[..., None] + self.std_adu[..., None] * nodes
+        log_weight = self.log_weight[..., None] + log_weights
         return WeightedSamples(signal.flatten(1), log_weight.flatten(1))
 
 
