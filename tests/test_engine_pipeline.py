@@ -27,6 +27,7 @@ TINY = replace(
     patches_per_step=8,
     n2v_steps=100,
     pn2v_steps=60,
+    distillation_steps=60,
     steps_per_validation=20,
     reduced_precision=False,
     symmetries=2,
@@ -63,7 +64,7 @@ def prepared() -> tuple[Prepared, list[tuple[str, int]]]:
 
 def test_all_stages_run_in_order(prepared: tuple[Prepared, list[tuple[str, int]]]) -> None:
     stages = [stage for stage, _ in prepared[1]]
-    assert list(dict.fromkeys(stages)) == ["n2v", "noise_model", "pn2v", "predict"]
+    assert list(dict.fromkeys(stages)) == ["n2v", "noise_model", "pn2v", "distil", "predict"]
     assert stages.count("n2v") == TINY.n2v_steps
 
 
@@ -77,7 +78,13 @@ def test_the_delivered_image_is_the_best_one_and_far_less_noisy(
     n2v_yx = predict_plane(prepared[0].n2v, observation, device=CPU).prior_mean_yx
     assert _mse(denoised.image_yx, signal) < 0.4 * _mse(observation, signal)
     assert _mse(denoised.image_yx, signal) < 1.02 * _mse(n2v_yx, signal)
-    estimates = {"n2v": n2v_yx, "prior_mean": denoised.pn2v.prior_mean_yx, "mmse": denoised.pn2v.mmse_yx}
+    assert prepared[0].distilled is not None
+    estimates = {
+        "n2v": n2v_yx,
+        "prior_mean": denoised.pn2v.prior_mean_yx,
+        "mmse": denoised.pn2v.mmse_yx,
+        "distilled": predict_plane(prepared[0].distilled, observation, device=CPU).prior_mean_yx,
+    }
     choice = prepared[0].choice
     np.testing.assert_array_equal(denoised.image_yx, estimates[choice.estimate])
     assert set(choice.scores) == set(estimates)
@@ -231,7 +238,7 @@ def test_a_noise_model_from_calibration_needs_no_bootstrap() -> None:
     stages: set[str] = set()
     result = denoise(
         [observation],
-        preset=replace(TINY, n2v_steps=20, pn2v_steps=10),
+        preset=replace(TINY, n2v_steps=20, pn2v_steps=10, distillation_steps=10),
         noise_model=noise_model,
         seed=0,
         device=CPU,
@@ -240,7 +247,7 @@ def test_a_noise_model_from_calibration_needs_no_bootstrap() -> None:
     )
     assert result.noise_model is noise_model
     assert result.refitted is None
-    assert stages == {"n2v", "pn2v", "predict"}
+    assert stages == {"n2v", "pn2v", "distil", "predict"}
 
 
 def test_training_warns_of_nothing_when_there_is_nothing_to_learn() -> None:

@@ -169,7 +169,7 @@ def denoise(
                 kind_of(noise_model),
                 seed=seed,
                 device=device,
-                on_plane=partial(on_plane, "noise_model"),
+                on_plane=partial(on_plane, "pn2v"),
             )
         noise_model = refitted.fitted.model if refitted else noise_model
         distilled = train(

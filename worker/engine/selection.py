@@ -75,7 +75,7 @@ def choose_estimate(  # noqa: PLR0913  # because everything that was trained com
     """
     candidates: dict[EstimateName, Network | None] = {"distilled": distilled, "n2v": n2v}
     single = {name: network for name, network in candidates.items() if network is not None}
-    blind = all(network.model.shape.blind for network in (pn2v, *single.values()))
+    blind = all(network.model.shape.blind for network in (pn2v, n2v) if network is not None)
     generator = torch.Generator().manual_seed(seed)
     indices = _evenly_spaced(len(planes))
     risks: list[_Risks] = []
@@ -139,17 +139,19 @@ def _estimate_risks(
     standardised = ((observation_yx - unperturbed["prior_mean"]) / np.sqrt(variance_adu2))[usable]
     noise_adu2 = float(variance_adu2[usable].sum()) / pixels
     skewness = _skewness(standardised.astype(np.float64))
+    errors: dict[EstimateName, float] = {}
     if blind:
-        weighed = partial(estimates, observation_yx)
-        risks = photon_risks(observation_yx, weighed, unperturbed["prior_mean"], noise_model, usable)
-        return _Risks(risks, noise_adu2, skewness)
+        blind_ones = {name: network for name, network in single.items() if name != "distilled"}
+        weighed = partial(estimates, observation_yx, single=blind_ones)
+        errors |= photon_risks(observation_yx, weighed, unperturbed["prior_mean"], noise_model, usable)
     sign = torch.randint(2, observation_yx.shape, generator=generator).numpy() * 2 - 1
     perturbation = _PROBE_STEP * np.sqrt(variance_adu2) * sign
     # Taken on both sides, the change is free of the estimates' curvature.
     above = estimates((observation_yx + perturbation).astype(np.float32))
     below = estimates((observation_yx - perturbation).astype(np.float32))
-    errors: dict[EstimateName, float] = {}
     for name, estimate in unperturbed.items():
+        if name in errors:
+            continue
         change = (above[name].astype(np.float64) - below[name]) / 2
         copied_noise_adu2 = perturbation * change / _PROBE_STEP**2
         residual = estimate.astype(np.float64) - observation_yx

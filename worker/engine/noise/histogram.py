@@ -92,14 +92,11 @@ class HistogramNoiseModel:
         """Draw an observation of each `signal`, ADU, in its shape; the generator is of its device."""
         row, fraction = self._row(signal)
         # Between two rows an observation is of either, as often as its weight in the interpolation.
-        upper, draw, inside = torch.rand((3, *signal.shape), generator=generator, device=signal.device).to(
-            signal
-        )
+        upper, draw = torch.rand((2, *signal.shape), generator=generator, device=signal.device)
         row = self._nearest_seen[row + (upper < fraction)].flatten()
         place = torch.searchsorted(self._ladder, row + draw.flatten().double(), right=True)
         bins_away = place.clamp(max=len(self._ladder) - 1) - row * self.bins - row
-        deviation_adu = (bins_away + inside.flatten() - 0.5) * self.bin_width_adu
-        observation: Tensor = signal + deviation_adu.to(signal.dtype).view_as(signal)
+        observation: Tensor = signal + (bins_away * self.bin_width_adu).to(signal.dtype).view_as(signal)
         return observation
 
     def cumulative(self, observation: Tensor, signal: Tensor) -> Tensor:
