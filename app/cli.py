@@ -177,7 +177,7 @@ def denoise(
     ] = None,
     dtype: Annotated[OutputDtype, typer.Option(help="Pixel type of the result.")] = OutputDtype.FLOAT32,
     seed: SeedOption = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    device: Annotated[str, typer.Option(help="cpu, cuda:N; cuda or auto: the freest GPU.")] = "auto",
 ) -> None:
     """Denoise one file on this machine, without a server."""
     console = Console()

@@ -17,7 +17,7 @@ network_commands = typer.Typer()
 NoiseModelOption = Annotated[
     Path | None, typer.Option(exists=True, dir_okay=False, help="Of PN2V: a published .npz or .npy.")
 ]
-DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+DeviceOption = Annotated[str, typer.Option(help="cpu, cuda:N; cuda or auto: the freest GPU.")]
 SeedOption = Annotated[int, typer.Option(min=0, help="The same seed gives the same result.")]
 
 

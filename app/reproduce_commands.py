@@ -52,7 +52,7 @@ def reproduce_paper(  # noqa: PLR0913, PLR0917  # one parameter for each of the 
     output: Annotated[
         Path, typer.Option(help="Folder for tables and pictures; what is there is not computed again.")
     ] = Path("reproduction"),
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    device: Annotated[str, typer.Option(help="cpu, cuda:N; cuda or auto: the freest GPU.")] = "auto",
 ) -> None:
     """Measure a table or figure of Prakash et al. 2020, with all six methods, on any data."""
     with needing("worker"):  # other commands work without an engine

@@ -7,23 +7,42 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import fan_out, load, published, quality, speed, store, upload
+from benchmarks import fan_out, gpu, limits, load, published, quality, speed, store, time_to_quality, upload
 from benchmarks.fields import fields
 from worker.compiled import keep_compiled_programs
+from worker.device import choose_device
 from worker.engine.presets import PRESETS
+from worker.reproduction.layouts import chosen_datasets, find_datasets
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    every = ["speed", "quality", "upload", "load", "store", "fan-out"]
-    parser.add_argument("what", nargs="*", choices=[[], *every], help="default: all")
-    parser.add_argument("--preset", choices=list(PRESETS), default="fast")
-    parser.add_argument("--field", help="only fields whose name contains this")
+    every = ["speed", "limits", "quality", "upload", "load", "store", "fan-out"]
+    parser.add_argument(
+        "what",
+        nargs="*",
+        choices=[[], *every, "gpu", "time-to-quality"],
+        help="default: all but gpu (paper's preset) and time-to-quality, which take hours on a CPU",
+    )
+    parser.add_argument("--preset", nargs="+", choices=list(PRESETS), default=["fast"])
+    parser.add_argument(
+        "--several", action="store_true", help="quality also from several images of a specimen"
+    )
+    parser.add_argument(
+        "--data", choices=["simulated", "miro"], default="simulated", help="of time-to-quality"
+    )
+    parser.add_argument("--output", type=Path, default=Path("bench-output"), help="where networks are kept")
+    parser.add_argument(
+        "--field", help="only fields whose name contains this; of time-to-quality, the dataset of this name"
+    )
     parser.add_argument("--upload-gib", type=float, default=4, help="size of the uploaded file")
     parser.add_argument("--load-seconds", type=float, default=15, help="how long each rate is held")
+    parser.add_argument("--device", default="auto", help="of gpu")
+    parser.add_argument("--planes", type=int, default=100, help="of the stack, of gpu")
+    parser.add_argument("--side-px", type=int, default=1024, help="of the stack, of gpu")
     arguments = parser.parse_args()
     keep_compiled_programs()
-    console = Console(width=140)
+    console = Console(width=160)
     what = arguments.what or every
     if "upload" in what:
         console.print(upload.table(upload.measure(int(arguments.upload_gib * upload.GIBIBYTE))))
@@ -37,13 +56,72 @@ def main() -> None:
         console.print(fan_out.table(fan_out.measure()))
     if "speed" in what:
         console.print(speed_table())
+    if "limits" in what:
+        peaks = limits.measure_peaks()
+        reached = [each for preset in limits.networks() for each in limits.measure(preset, peaks)]
+        console.print(limits.table(peaks, reached))
     if "quality" in what:
-        scores = []
-        for field in fields():
-            if arguments.field is None or arguments.field in field.name:
-                scores.append(quality.measure(field, arguments.preset))
-                console.print(f"{field.name}: {scores[-1].delivered:.2f} dB in {scores[-1].seconds:.0f} s")
-        console.print(quality.table(scores, arguments.preset))
+        measure_quality(arguments, console)
+    measure_what_takes_hours(what, arguments, console)
+
+
+def measure_what_takes_hours(what: list[str], arguments: argparse.Namespace, console: Console) -> None:
+    """Print what is left out unless it is asked for."""
+    if "gpu" in what:
+        console.print(gpu_table(arguments))
+    if "time-to-quality" in what:
+        measure_time_to_quality(arguments, console)
+
+
+def measure_quality(arguments: argparse.Namespace, console: Console) -> None:
+    """Print each score when it is known, and the table of all."""
+    scores = []
+    for field in fields():
+        if arguments.field is not None and arguments.field not in field.name:
+            continue
+        filters = quality.filtered(field)
+        for preset in arguments.preset:
+            for several in (False, True) if arguments.several and field.others else (False,):
+                score = quality.measure(field, PRESETS[preset], filters, several=several)
+                scores.append(score)
+                delivered = score.methods[quality.DELIVERED]
+                console.print(
+                    f"{score.field}, {preset}: {delivered.psnr_db:.2f} dB in {delivered.seconds:.0f} s"
+                )
+    console.print(quality.table(scores))
+
+
+def measure_time_to_quality(arguments: argparse.Namespace, console: Console) -> None:
+    """Run what takes hours; what was trained with the paper's preset is kept and used again."""
+    measured = os.environ.get("CLEARSCOPE_TEST_DATA")
+    if arguments.data == "miro" and not measured:
+        raise SystemExit("--data miro needs CLEARSCOPE_TEST_DATA, the folder that holds miro")
+    folder = Path(measured) if measured else None
+    data = str(Path(measured or "") / "miro") if arguments.data == "miro" else arguments.data
+    names = [arguments.field] if arguments.field else []
+    datasets = chosen_datasets(find_datasets(data, measured=folder, seed=time_to_quality.SEED), names)
+    others = [preset for name, preset in PRESETS.items() if name != "paper"]
+    comparisons = []
+    for dataset in datasets:
+        comparisons.append(
+            time_to_quality.compare(
+                dataset,
+                PRESETS["paper"],
+                others,
+                folder=arguments.output / "time-to-quality",
+                show=console.print,
+            )
+        )
+        console.print(time_to_quality.table(comparisons, PRESETS))
+
+
+def gpu_table(arguments: argparse.Namespace) -> Table:
+    """Measure the paper's preset where it is asked for."""
+    device = choose_device(arguments.device)
+    extent = gpu.Extent(arguments.planes, arguments.side_px)
+    reachable = gpu.measure_limits(device, extent)
+    measured = list(gpu.measure(PRESETS["paper"], device, extent, reachable))
+    return gpu.table(measured, device, extent, reachable)
 
 
 def speed_table() -> Table:

@@ -8,16 +8,19 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
-from worker.engine.simulation import PhotonCounter, Scmos, simulate_specimen
+from worker.engine.simulation import Detector, PhotonCounter, Scmos, simulate_specimen
 
 SHAPE_YX = (512, 512)
 SEED = 3
 
-REAL_FIELDS = {
-    "miro ch1 20 ms": ("miro/ch1_raw_020ms_u16.tif", "miro/ch1_gt_f32.tif"),
-    "miro ch3 20 ms": ("miro/ch3_raw_020ms_u16.tif", "miro/ch3_gt_f32.tif"),
-    "fmd mice": ("fmd_confocal/mice_raw.tif", "fmd_confocal/mice_avg50.tif"),
-    "fmd BPAE_B": ("fmd_confocal/BPAE_B_raw.tif", "fmd_confocal/BPAE_B_avg50.tif"),
+OTHER_PLACES = 3
+
+# Observation, reference, and what else there is of the same specimen under the same camera.
+REAL_FIELDS: dict[str, tuple[str, str, str | None]] = {
+    "miro ch1 20 ms": ("miro/ch1_raw_020ms_u16.tif", "miro/ch1_gt_f32.tif", "miro/ch1_raw_*ms_u16.tif"),
+    "miro ch3 20 ms": ("miro/ch3_raw_020ms_u16.tif", "miro/ch3_gt_f32.tif", "miro/ch3_raw_*ms_u16.tif"),
+    "fmd mice": ("fmd_confocal/mice_raw.tif", "fmd_confocal/mice_avg50.tif", None),
+    "fmd BPAE_B": ("fmd_confocal/BPAE_B_raw.tif", "fmd_confocal/BPAE_B_avg50.tif", None),
 }
 
 
@@ -28,17 +31,38 @@ class Field:
     name: str
     observation_yx: np.ndarray
     reference_yx: np.ndarray
+    others: tuple[np.ndarray, ...] = ()
+    """More noisy images of the specimen, under the same camera: simulated, of other places; those of `miro`,
+    of the same place at other exposures."""
 
 
 def fields() -> Iterator[Field]:
     """Give the simulated fields, and the real ones if CLEARSCOPE_TEST_DATA names their folder."""
-    specimen_yx = simulate_specimen(SHAPE_YX, seed=SEED)
+    specimens_yx = [simulate_specimen(SHAPE_YX, seed=SEED + place) for place in range(1 + OTHER_PLACES)]
     rng = np.random.default_rng(SEED)
-    scmos, counter = Scmos.with_maps(SHAPE_YX, seed=SEED), PhotonCounter()
-    yield Field("simulated sCMOS", scmos.observe(80 * specimen_yx, rng), specimen_yx)
-    yield Field("simulated 8 bit", counter.observe(12 * specimen_yx, rng), specimen_yx)
-    folder = os.environ.get("CLEARSCOPE_TEST_DATA")
-    for name, (raw, reference) in REAL_FIELDS.items() if folder else ():
+    yield _simulated("simulated sCMOS", Scmos.with_maps(SHAPE_YX, seed=SEED), 80, specimens_yx, rng)
+    yield _simulated("simulated 8 bit", PhotonCounter(), 12, specimens_yx, rng)
+    if folder := os.environ.get("CLEARSCOPE_TEST_DATA"):
+        yield from _real_fields(Path(folder))
+
+
+def _simulated(
+    name: str, camera: Detector, photons: float, specimens_yx: list[np.ndarray], rng: np.random.Generator
+) -> Field:
+    first_yx, *others_yx = specimens_yx
+    observation_yx = camera.observe(photons * first_yx, rng)
+    # With a generator of their own, so that a field does not depend on how many others there are.
+    rng = np.random.default_rng([SEED, OTHER_PLACES])
+    others = tuple(camera.observe(photons * other_yx, rng) for other_yx in others_yx)
+    return Field(name, observation_yx, first_yx, others)
+
+
+def _real_fields(folder: Path) -> Iterator[Field]:
+    for name, (raw, reference, more) in REAL_FIELDS.items():
+        others = sorted(path for path in folder.glob(more) if path != folder / raw) if more else []
         yield Field(
-            name, tifffile.imread(Path(folder or "") / raw), tifffile.imread(Path(folder or "") / reference)
+            name,
+            tifffile.imread(folder / raw),
+            tifffile.imread(folder / reference),
+            tuple(tifffile.imread(path) for path in others),
         )

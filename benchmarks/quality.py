@@ -1,78 +1,112 @@
-"""How much better images become, and in what time."""
+"""How much better images become, and in what time, beside filters that need no training."""
 
+import math
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from rich.table import Table
-from scipy import ndimage
 
+from benchmarks.classical import Filtered, best_blur, best_bm3d
 from benchmarks.fields import Field
 from worker.engine.inference import predict_plane
 from worker.engine.metrics import affine_invariant_psnr
-from worker.engine.pipeline import denoise, denoise_plane
-from worker.engine.presets import PRESETS
+from worker.engine.pipeline import Stage, denoise, denoise_plane
+from worker.engine.presets import Preset
+from worker.engine.training import TrainingStep
 
-BLUR_SIGMAS_PX = np.arange(0.5, 6.0, 0.1)
 SEED = 0
+RAW, BLUR, BM3D = "raw", "best Gaussian", "BM3D"
+N2V, PRIOR, MMSE, DELIVERED = "N2V", "PN2V prior", "PN2V MMSE", "delivered"
+FILTERS, TRAINED = (RAW, BLUR, BM3D), (N2V, PRIOR, MMSE, DELIVERED)
 
 
 @dataclass(frozen=True)
 class Score:
-    """Affine-invariant PSNR of one field, dB; `seconds` for the whole pipeline."""
+    """What each method makes of one field; `seconds` count from the image to that estimate."""
 
     field: str
-    raw: float
-    best_blur: float
-    n2v: float
-    prior_mean: float
-    mmse: float
-    delivered: float
+    preset: str
+    methods: Mapping[str, Filtered]
     estimate: str
-    seconds: float
+    """Which of the estimates was delivered."""
+
+    @property
+    def gain_db(self) -> float:
+        """Of what was delivered over the better filter."""
+        return self.methods[DELIVERED].psnr_db - max(self.methods[name].psnr_db for name in (BLUR, BM3D))
 
 
-def measure(field: Field, preset: str) -> Score:
-    """Denoise one field with nothing but itself."""
+def filtered(field: Field) -> dict[str, Filtered]:
+    """Score the noisy image and the filters."""
+    observation_yx = field.observation_yx.astype(np.float64)
+    reference_yx = field.reference_yx.astype(np.float64)
+    return {
+        RAW: Filtered(affine_invariant_psnr(observation_yx, reference_yx), 0.0),
+        BLUR: best_blur(observation_yx, reference_yx),
+        BM3D: best_bm3d(observation_yx, reference_yx),
+    }
+
+
+def measure(field: Field, preset: Preset, filters: Mapping[str, Filtered], *, several: bool = False) -> Score:
+    """Denoise one field with nothing but itself, or with `several` images of the specimen to learn from."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     observation_yx = field.observation_yx.astype(np.float32)
+    others = [other_yx.astype(np.float32) for other_yx in field.others] if several else []
     began_s = time.perf_counter()
+    trained_s: dict[Stage, float] = {}
+
+    def on_step(stage: Stage, _: TrainingStep) -> None:
+        trained_s[stage] = time.perf_counter() - began_s
+
     prepared = denoise(
-        [observation_yx],
-        preset=PRESETS[preset],
+        [observation_yx, *others],
+        preset=preset,
         seed=SEED,
         device=device,
-        on_step=lambda *_: None,
+        on_step=on_step,
         on_plane=lambda *_: None,
     )
     made = denoise_plane(observation_yx, prepared, device=device)
     seconds = time.perf_counter() - began_s
-    n2v_yx = (
-        predict_plane(prepared.n2v, observation_yx, device=device).prior_mean_yx if prepared.n2v else None
+
+    def scored(image_yx: NDArray[np.float32] | None, seconds: float = seconds) -> Filtered:
+        psnr_db = math.nan if image_yx is None else affine_invariant_psnr(image_yx, field.reference_yx)
+        return Filtered(psnr_db, seconds)
+
+    methods = dict(filters)
+    if prepared.n2v is not None:
+        began_s = time.perf_counter()
+        n2v_yx = predict_plane(prepared.n2v, observation_yx, device=device).prior_mean_yx
+        methods[N2V] = scored(n2v_yx, trained_s["n2v"] + time.perf_counter() - began_s)
+    methods |= {
+        PRIOR: scored(made.pn2v.prior_mean_yx),
+        MMSE: scored(made.pn2v.mmse_yx),
+        DELIVERED: scored(made.image_yx),
+    }
+    name = f"{field.name}, {1 + len(others)} images" if several else field.name
+    return Score(name, preset.name, methods, prepared.choice.estimate)
+
+
+def table(scores: Sequence[Score]) -> Table:
+    """Render decibels and seconds."""
+    rendered = Table(
+        "field",
+        "preset",
+        *FILTERS,
+        *TRAINED,
+        "which",
+        "over the better filter",
+        title=f"Affine-invariant PSNR (dB) and seconds, seed {SEED}",
+        caption="The truth chose the width of the blur and the strength of BM3D, and told it the noise.",
     )
-
-    def score(image_yx: np.ndarray | None) -> float:
-        return float("nan") if image_yx is None else affine_invariant_psnr(image_yx, field.reference_yx)
-
-    return Score(
-        field=field.name,
-        raw=score(observation_yx),
-        best_blur=max(score(ndimage.gaussian_filter(observation_yx, sigma)) for sigma in BLUR_SIGMAS_PX),
-        n2v=score(n2v_yx),
-        prior_mean=score(made.pn2v.prior_mean_yx),
-        mmse=score(made.pn2v.mmse_yx),
-        delivered=score(made.image_yx),
-        estimate=prepared.choice.estimate,
-        seconds=seconds,
-    )
-
-
-def table(scores: list[Score], preset: str) -> Table:
-    columns = ("field", "raw", "best blur", "N2V", "PN2V prior", "PN2V MMSE", "delivered", "which", "seconds")
-    rendered = Table(*columns, title=f"Affine-invariant PSNR (dB), preset {preset}, seed {SEED}")
     for each in scores:
-        decibels = (each.raw, each.best_blur, each.n2v, each.prior_mean, each.mmse, each.delivered)
-        cells = [f"{value:.2f}" for value in decibels]
-        rendered.add_row(each.field, *cells, each.estimate, f"{each.seconds:.0f}")
+        cells = [
+            f"{found.psnr_db:.2f}  {found.seconds:.0f} s" if (found := each.methods.get(name)) else "-"
+            for name in (*FILTERS, *TRAINED)
+        ]
+        rendered.add_row(each.field, each.preset, *cells, each.estimate, f"{each.gain_db:+.2f}")
     return rendered

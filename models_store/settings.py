@@ -90,7 +90,7 @@ class Settings(BaseSettings):
     """How many pixels of a prediction one worker takes at a time; what is larger is divided into parts."""
 
     device: str = "auto"
-    """Where networks compute: auto, cpu, cuda, cuda:1."""
+    """Where networks compute: auto (the visible GPU with most free memory, if any), cpu, cuda, cuda:1."""
     lease_s: PositiveFloat = 15.0
     """How long a worker owns a job without a sign of life."""
     heartbeat_s: PositiveFloat = 0.5

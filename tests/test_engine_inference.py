@@ -9,7 +9,7 @@ from torch._dynamo.exc import BackendCompilerFailed
 
 from worker.engine import posterior
 from worker.engine.inference import predict_plane
-from worker.engine.losses import posterior_moments
+from worker.engine.losses import WeightedSamples, posterior_moments
 from worker.engine.network import Network
 from worker.engine.noise.gmm import GaussianMixtureNoiseModel
 from worker.engine.tiling import pad_to_stride, tiles
@@ -133,9 +133,10 @@ def test_compiled_and_plain_moments_agree(monkeypatch: pytest.MonkeyPatch) -> No
     weight, bias = torch.randn((30, 6), generator=generator) * 10, torch.full((30,), 150.0)
     observation = 150 + 20 * torch.randn(1000, generator=generator)
     noise_model = NOISE.to(CPU, torch.float32)
-    expected = posterior_moments(features @ weight.T + bias, observation, noise_model)
+    samples = WeightedSamples.equal(features @ weight.T + bias)
+    expected = posterior_moments(samples, observation, noise_model)
     monkeypatch.setattr(posterior, "COMPILE_FROM_SAMPLES", 0)
-    compute = posterior.moments_of_block(weight, bias, noise_model, samples_in_all=1)
+    compute = posterior.moments_of_block(weight, bias, noise_model, prior="samples", pixels=1)
     torch.testing.assert_close(compute(features, observation), expected, rtol=1e-4, atol=1e-2)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from worker.engine.losses import n2v_loss, pn2v_loss, posterior_moments
+from worker.engine.losses import WeightedSamples, n2v_loss, pn2v_loss, posterior_moments
 from worker.engine.noise.gmm import GaussianMixtureNoiseModel
 
 
@@ -28,9 +28,9 @@ def test_loss_and_mmse_equal_the_published_code(golden: Path) -> None:
         samples = torch.from_numpy(content["samples"]).double().flatten(1).T
         observation = torch.from_numpy(content["observation"]).double().flatten()
         masked = torch.from_numpy(content["mask"]).flatten() > 0
-        loss = pn2v_loss(samples[masked], observation[masked], model)
+        loss = pn2v_loss(WeightedSamples.equal(samples[masked]), observation[masked], model)
         assert loss.item() == pytest.approx(float(content["pn2v_loss"]), rel=1e-6)
-        mmse = posterior_moments(samples, observation, model)[0].numpy()
+        mmse = posterior_moments(WeightedSamples.equal(samples), observation, model)[0].numpy()
         np.testing.assert_allclose(mmse, content["mmse"].flatten(), rtol=1e-5)
 
 
@@ -48,7 +48,7 @@ def test_posterior_of_gaussian_prior_and_noise_is_the_product_of_both() -> None:
     quantiles = (torch.arange(4000).double() + 0.5) / 4000
     samples = 500.0 + 20.0 * torch.special.ndtri(quantiles)[None]
     mmse, prior_mean, variance = posterior_moments(
-        samples, torch.tensor([530.0]).double(), _constant_noise(100.0)
+        WeightedSamples.equal(samples), torch.tensor([530.0]).double(), _constant_noise(100.0)
     )
     gain = 400 / (400 + 100)
     assert mmse.item() == pytest.approx(500 + gain * 30, abs=0.1)
@@ -60,7 +60,9 @@ def test_posterior_of_gaussian_prior_and_noise_is_the_product_of_both() -> None:
 def test_impossible_observations_leave_the_estimate_among_the_samples(observation: float) -> None:
     samples = torch.linspace(90, 110, 50)[None]
     model = _constant_noise(4.0).to("cpu", torch.float32)
-    mmse, prior_mean, variance = posterior_moments(samples, torch.tensor([observation]), model)
+    mmse, prior_mean, variance = posterior_moments(
+        WeightedSamples.equal(samples), torch.tensor([observation]), model
+    )
     assert 90 <= mmse.item() <= 110
     assert prior_mean.item() == pytest.approx(100)
     assert math.isfinite(variance.item())
@@ -70,7 +72,8 @@ def test_impossible_observations_leave_the_estimate_among_the_samples(observatio
 
 def test_loss_of_far_samples_stays_finite_and_pulls_them_back() -> None:
     samples = torch.full((3, 10), 1e5).requires_grad_()
-    loss = pn2v_loss(samples, torch.full((3,), 100.0), _constant_noise(4.0).to("cpu", torch.float32))
+    noise_model = _constant_noise(4.0).to("cpu", torch.float32)
+    loss = pn2v_loss(WeightedSamples.equal(samples), torch.full((3,), 100.0), noise_model)
     loss.backward()  # type: ignore[no-untyped-call]
     assert math.isfinite(loss.item())
     assert samples.grad is not None

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from worker.engine.augment import SYMMETRIES, apply_symmetry, undo_symmetry
+from worker.engine.augment import SYMMETRIES, apply_symmetry
 from worker.engine.errors import ImageUnsuitableError
 from worker.engine.masking import mask_patches, mask_pixels
 from worker.engine.patches import collect_training_images
@@ -84,12 +84,11 @@ def test_unusable_pixels_stand_in_for_none_and_lonely_pixels_stay() -> None:
     assert masked.image[0, 0, :2].tolist() == [7.0, 0.0]
 
 
-def test_the_eight_symmetries_differ_and_can_be_undone() -> None:
+def test_the_eight_symmetries_differ_and_lose_nothing() -> None:
     image = torch.arange(12.0).view(3, 4)
     turned = [apply_symmetry(image, symmetry) for symmetry in range(SYMMETRIES)]
     assert len({tuple(view.flatten().tolist()) + tuple(view.shape) for view in turned}) == SYMMETRIES
-    for symmetry, view in enumerate(turned):
-        assert torch.equal(undo_symmetry(view, symmetry), image)
+    assert all(view.flatten().sort().values.equal(image.flatten()) for view in turned)
 
 
 def test_batches_show_all_symmetries_and_mask_only_training_pixels() -> None:

@@ -31,6 +31,7 @@ def work(settings: Settings, queues: Sequence[Queue], clock: Clock = system_cloc
 
     Raises SchemaMismatchError and OutageError before it takes any.
     """
+    settings = settings.model_copy(update={"device": _device(settings, queues)})
     database = Database.of(settings)
     database.require_current()
     blobs = Blobs.of(settings)
@@ -45,7 +46,7 @@ def work(settings: Settings, queues: Sequence[Queue], clock: Clock = system_cloc
         Ledger(settings, database, clock, name, stopping),
         blobs,
         Notices(celery, database, clock),
-        DeviceWatch(_device(settings, queues)),
+        DeviceWatch(settings.device),
         WorkerMetrics(registry),
         tracing,
     )

@@ -29,6 +29,7 @@ from worker.engine.training import TrainingStep
 from worker.float_planes import FloatPlanes
 from worker.local_files import read_noise_model, require_writable
 from worker.noise_warnings import correlation_warnings
+from worker.overlap import made_ahead
 from worker.report import DenoisedPlane, NoiseEvidence, write_report
 
 _PREPARING = 0.2  # share of the last stage that goes into choosing an estimate
@@ -134,8 +135,13 @@ def denoise_file(
                 on_step=progress.on_step,
                 on_plane=progress.on_plane,
             )
-            results = _denoised_planes(planes, prepared, options.device, progress)
-            write_planes(target, results, like=planes, dtype=options.dtype)
+            with (
+                made_ahead(planes) as observed,
+                made_ahead(
+                    _denoised_planes(observed, len(planes), prepared, options.device, progress)
+                ) as results,
+            ):
+                write_planes(target, results, like=planes, dtype=options.dtype)
             progress.end()
             summary = _summary(planes, prepared, options, progress.seconds, correlation)
             beside = _write_beside(planes, prepared, target, options, summary)
@@ -179,9 +185,12 @@ class _StageProgress:
 
 
 def _denoised_planes(
-    planes: PlaneReader, prepared: Prepared, device: torch.device, progress: _StageProgress
+    planes: Iterator[np.ndarray],
+    count: int,
+    prepared: Prepared,
+    device: torch.device,
+    progress: _StageProgress,
 ) -> Iterator[np.ndarray]:
-    count = len(planes)
     for done, plane_yx in enumerate(planes, start=1):
         yield denoise_plane(plane_yx, prepared, device=device).image_yx
         fraction = _PREPARING * (1 - done / count) + done / count

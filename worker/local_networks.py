@@ -25,6 +25,7 @@ from worker.engine.training import TrainingStep, train
 from worker.float_planes import FloatPlanes, GroundTruthPlanes
 from worker.local_files import opened, read_content, read_noise_model, require_writable
 from worker.noise_warnings import correlation_warnings
+from worker.overlap import made_ahead
 
 ESTIMATES: dict[Output, EstimateName] = {Output.PRIOR_MEAN: "prior_mean", Output.MMSE: "mmse"}
 
@@ -113,24 +114,26 @@ def predict_file(
     """
     require_writable(target, [source, prediction.network])
     network = _read_network(prediction.network)
-    with opened(source) as planes:
+    with opened(source) as planes, ExitStack() as stack:
         check_content(planes)
         try:
             if network.method == "pn2v":
                 prepared = _prepare(planes, network, prediction)
                 said = f"{prepared.choice.estimate}: {prepared.choice.reason}"
+                observed = stack.enter_context(made_ahead(planes))
                 results = (
-                    denoise_plane(plane, prepared, device=prediction.device).image_yx for plane in planes
+                    denoise_plane(plane, prepared, device=prediction.device).image_yx for plane in observed
                 )
             else:
                 _require_nothing_else(network, prediction)
                 said = f"{network.method}: the network's method"
+                observed = stack.enter_context(made_ahead(planes))
                 results = (
-                    predict_plane(network, plane, device=prediction.device).prior_mean_yx for plane in planes
+                    predict_plane(network, plane, device=prediction.device).prior_mean_yx
+                    for plane in observed
                 )
-            write_planes(
-                target, _reported(results, len(planes), on_plane), like=planes, dtype=prediction.dtype
-            )
+            made = stack.enter_context(made_ahead(_reported(results, len(planes), on_plane)))
+            write_planes(target, made, like=planes, dtype=prediction.dtype)
         except EngineError as error:
             raise JobFailedError(error.detail) from error
     return said

@@ -4,17 +4,22 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self, get_args
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
+from worker.engine.architecture import Model, NetworkShape, build_model, shape_from, shape_parameters
 from worker.engine.checkpoint import pack, unpack
 from worker.engine.errors import CheckpointInvalidError, NetworkInvalidError
-from worker.engine.unet import UNet, UNetShape
+from worker.engine.prior import PARAMETERS, PriorKind
 
 Method = Literal["n2v", "pn2v", "care"]
 
 OUTPUT_SCALE = 10.0
 """Outputs count this many standard deviations; a part of the published recipe that speeds training up."""
+
+_FIRST_WIDTH = 0.4
+"""Standard deviation of a mixture's Gaussians before training, in those of the image."""
 
 _FORMAT = "clearscope-network-1"
 _MAX_FEATURES, _MAX_DEPTH, _MAX_OUTPUTS = 512, 8, 4096
@@ -31,7 +36,7 @@ class LossPoint:
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """U-Net that predicts one signal (`n2v`, `care`) or samples of it (`pn2v`) per pixel.
+    """What predicts one signal (`n2v`, `care`) or a prior of it (`pn2v`) per pixel.
 
     Images are normalised by `mean_adu` and `std_adu`, the moments of the images it was trained on; a
     supervised network gives signals on the scale of its ground truth, of moments `signal_mean_adu` and
@@ -39,7 +44,7 @@ class Network:
     `symmetries` is the number of symmetries of a square over which its predictions are averaged.
     """
 
-    model: UNet
+    model: Model
     method: Method
     preset: str
     seed: int
@@ -54,17 +59,32 @@ class Network:
     def normalise(self, image_adu: Tensor) -> Tensor:
         return (image_adu - self.mean_adu) / self.std_adu
 
-    def samples_adu(self, features: Tensor) -> Tensor:
-        """Signals (..., S) of pixels with the given features (..., F)."""
+    @property
+    def prior(self) -> PriorKind:
+        """What the outputs of a pixel are: signals, or the parameters of Gaussians."""
+        return self.model.shape.prior
+
+    def outputs_adu(self, features: Tensor) -> Tensor:
+        """Outputs (..., S) of pixels with the given features (..., F)."""
         weight, bias = self.output_layer_adu()
         return functional.linear(features, weight, bias)
 
     def output_layer_adu(self) -> tuple[Tensor, Tensor]:
         """Weight (S, F) and bias (S,) of the last layer with scale and normalisation folded in."""
-        scale = OUTPUT_SCALE * (self.std_adu if self.signal_std_adu is None else self.signal_std_adu)
+        std_adu = self.std_adu if self.signal_std_adu is None else self.signal_std_adu
         mean_adu = self.mean_adu if self.signal_mean_adu is None else self.signal_mean_adu
         head = self.model.head
-        return head.weight * scale, head.bias * scale + mean_adu
+        if self.prior == "samples":
+            scale = OUTPUT_SCALE * std_adu
+            return head.weight * scale, head.bias * scale + mean_adu
+        # Means, logs of standard deviations and logits differ in what an image's scale does to them.
+        gaussians = head.out_features // PARAMETERS
+        # Filled where they are needed: copying numbers to a GPU would wait until it has nothing else to do.
+        scales, offsets = (
+            torch.cat([head.bias.new_full((gaussians,), value) for value in values])
+            for values in ((std_adu, 1.0, 1.0), (mean_adu, math.log(_FIRST_WIDTH * std_adu), 0.0))
+        )
+        return head.weight * scales[:, None], head.bias * scales + offsets
 
     @property
     def description(self) -> dict[str, Any]:
@@ -80,7 +100,7 @@ class Network:
             "symmetries": self.symmetries,
             "signal_mean_adu": self.signal_mean_adu,
             "signal_std_adu": self.signal_std_adu,
-            "shape": asdict(self.model.shape),
+            "shape": shape_parameters(self.model.shape),
             "loss_history": [asdict(point) for point in self.loss_history],
         }
 
@@ -99,7 +119,7 @@ class Network:
             raise NetworkInvalidError(f"format {description.get('format')!r}, expected {_FORMAT!r}")
         try:
             return cls(
-                model=_restore_model(UNetShape(**description["shape"]), weights),
+                model=_restore_model(shape_from(description["shape"]), weights),
                 method=_method(description["method"]),
                 preset=str(description["preset"]),
                 seed=int(description["seed"]),
@@ -115,19 +135,20 @@ class Network:
             raise NetworkInvalidError(f"incomplete or contradictory description: {error!r}") from error
 
 
-def _restore_model(shape: UNetShape, weights: dict[str, Tensor]) -> UNet:
+def _restore_model(shape: NetworkShape, weights: dict[str, Tensor]) -> Model:
     # Checked before anything of this size is made.
     if not (
         0 < shape.features <= _MAX_FEATURES
         and 0 < shape.depth <= _MAX_DEPTH
         and 0 < shape.outputs <= _MAX_OUTPUTS
+        and (shape.prior == "samples" or shape.outputs % PARAMETERS == 0)
     ):
-        raise NetworkInvalidError(f"U-Net of impossible size: {shape}")
-    model = UNet(shape)
+        raise NetworkInvalidError(f"network of impossible size: {shape}")
+    model = build_model(shape)
     try:
         model.load_state_dict({name: values.float() for name, values in weights.items()}, assign=True)
     except RuntimeError as error:
-        raise NetworkInvalidError(f"weights do not fit the described U-Net: {error}") from error
+        raise NetworkInvalidError(f"weights do not fit the described network: {error}") from error
     if not all(bool(values.isfinite().all()) for values in weights.values()):
         raise NetworkInvalidError("weights have to be finite")
     return model.requires_grad_(requires_grad=False).eval()

@@ -1,7 +1,7 @@
 """The pixels that a run trains on, and the patches drawn from them."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from worker.engine.augment import SYMMETRIES, apply_symmetry
+from worker.engine.batches import MaskedBatch
 from worker.engine.errors import ImageUnsuitableError
 from worker.engine.masking import MaskedPatches, mask_patches, mask_pixels
 from worker.engine.presets import Preset, Validation
@@ -43,28 +44,6 @@ class TrainingImage:
 
 
 @dataclass(frozen=True, eq=False)
-class MaskedBatch:
-    """Patches (B, H, W) whose masked pixels carry the loss, and the (M,) values to be predicted there.
-
-    Those are the pixels' observations; in supervised training nothing is replaced, all pixels carry loss, and
-    the values are their signals.
-    """
-
-    masked: MaskedPatches
-    target_adu: Tensor
-
-    def split(self, patches: int) -> Iterator["MaskedBatch"]:
-        """Cut into batches of `patches` patches, leaving out those where nothing is masked."""
-        masked = self.masked
-        for first in range(0, len(masked.image), patches):
-            part = (masked.patch >= first) & (masked.patch < first + patches)
-            if bool(part.any()):
-                pixels = masked.patch[part] - first, masked.y[part], masked.x[part]
-                image = masked.image[first : first + patches]
-                yield MaskedBatch(MaskedPatches(image, *pixels), self.target_adu[part])
-
-
-@dataclass(frozen=True, eq=False)
 class TrainingImages:
     """All images of one run with their mean and standard deviation."""
 
@@ -76,8 +55,8 @@ class TrainingImages:
     signal_mean_adu: float | None = None
     signal_std_adu: float | None = None
 
-    def draw(self, preset: Preset, generator: torch.Generator) -> MaskedBatch:
-        """Draw one step's patches with random symmetries and masks."""
+    def draw(self, preset: Preset, generator: torch.Generator, *, masked: bool = True) -> MaskedBatch:
+        """Draw one step's patches with random symmetries and, if pixels are to be `masked`, masks."""
         chosen = torch.multinomial(
             self.training_px, preset.patches_per_step, replacement=True, generator=generator
         )
@@ -88,18 +67,22 @@ class TrainingImages:
         ]
         observation, usable, held_out, signal = _stack(patches)
         if signal is not None:
-            return _supervised(observation, signal, usable & ~held_out)
-        masked = mask_patches(
+            return _unmasked(observation, signal, usable & ~held_out)
+        if not masked:
+            return _unmasked(observation, observation, usable & ~held_out)
+        patches_masked = mask_patches(
             observation,
             maskable=usable & ~held_out,
             usable=usable,
-            box_px=_box_px(preset),
+            box_px=mask_spacing_px(preset),
             blind_px=_blind_px(preset, symmetries),
             generator=generator,
         )
-        return MaskedBatch(masked, masked.at_masked(observation))
+        return MaskedBatch(patches_masked, patches_masked.at_masked(observation))
 
-    def draw_validation(self, preset: Preset, generator: torch.Generator) -> MaskedBatch:
+    def draw_validation(
+        self, preset: Preset, generator: torch.Generator, *, masked: bool = True
+    ) -> MaskedBatch:
         """Draw patches whose held-out pixels are masked; drawn once, so that validation losses compare."""
         sizes = torch.tensor([image.held_out.count_nonzero() for image in self.images], dtype=torch.float64)
         chosen = torch.multinomial(sizes, _VALIDATION_PATCHES, replacement=True, generator=generator)
@@ -109,14 +92,18 @@ class TrainingImages:
             patches.append(_cut(image, preset.patch_px, 0, generator, around=image.held_out))
         observation, usable, held_out, signal = _stack(patches)
         if signal is not None:
-            return _supervised(observation, signal, held_out)
-        sparse = _one_per_box(held_out, _box_px(preset), generator)
+            return _unmasked(observation, signal, held_out)
+        if not masked:
+            return _unmasked(observation, observation, held_out)
+        sparse = _one_per_box(held_out, mask_spacing_px(preset), generator)
         blind_px = _blind_px(preset, torch.zeros(len(chosen), dtype=torch.long))
-        masked = mask_pixels(observation, mask=sparse, usable=usable, blind_px=blind_px, generator=generator)
-        return MaskedBatch(masked, masked.at_masked(observation))
+        patches_masked = mask_pixels(
+            observation, mask=sparse, usable=usable, blind_px=blind_px, generator=generator
+        )
+        return MaskedBatch(patches_masked, patches_masked.at_masked(observation))
 
 
-def _box_px(preset: Preset) -> int:
+def mask_spacing_px(preset: Preset) -> int:
     """Wider blind spots lie further apart, so that enough of a patch is left to see."""
     return preset.mask_box_px + 2 * max(preset.blind_y_px, preset.blind_x_px)
 
@@ -261,9 +248,9 @@ def _stack(patches: Sequence[tuple[Tensor, ...]]) -> tuple[Tensor, Tensor, Tenso
     return observation, usable, held_out, signal[0] if signal else None
 
 
-def _supervised(observation: Tensor, signal: Tensor, where: Tensor) -> MaskedBatch:
-    masked = MaskedPatches(observation, *where.nonzero(as_tuple=True))
-    return MaskedBatch(masked, masked.at_masked(signal))
+def _unmasked(observation: Tensor, target: Tensor, where: Tensor) -> MaskedBatch:
+    patches = MaskedPatches(observation, *where.nonzero(as_tuple=True))
+    return MaskedBatch(patches, patches.at_masked(target))
 
 
 def _one_per_box(mask: Tensor, box_px: int, generator: torch.Generator) -> Tensor:

@@ -12,9 +12,10 @@ from torch.nn import functional
 
 from worker.engine.losses import NoiseModel, posterior_moments
 from worker.engine.noise.gmm import GaussianMixtureNoiseModel, mixture_log_likelihood
+from worker.engine.prior import NODES, PARAMETERS, PriorKind, samples_of
 
 BLOCK_PX = 8192
-"""Pixels per block: bounds the (pixels x samples) memory; one fixed size needs one compiled program."""
+"""Pixels of a block, unless a device wants others: a core's cache holds, nearly, what they need."""
 
 COMPILE_FROM_SAMPLES = 40_000_000
 """Pixels x samples from which on compiling (seconds) is repaid."""
@@ -29,15 +30,24 @@ class MomentsOfBlock(Protocol):
 
 
 def moments_of_block(
-    weight: Tensor, bias: Tensor, noise_model: NoiseModel, *, samples_in_all: int
+    weight: Tensor,
+    bias: Tensor,
+    noise_model: NoiseModel,
+    *,
+    prior: PriorKind,
+    pixels: int,
+    block_px: int = BLOCK_PX,
 ) -> MomentsOfBlock:
     """Prepare the computation for one network's last layer, weight (S, F) and bias (S,) in ADU.
 
-    Compiled if `samples_in_all` (pixels x samples) repays it and the machine has a compiler, else as it is.
+    Blocks have at most `block_px` pixels: one size needs one compiled program, and bounds the memory.
+    Compiled if the number of samples in all `pixels` repays it and the machine has a compiler, else as it is.
     """
-    if samples_in_all < COMPILE_FROM_SAMPLES or not isinstance(noise_model, GaussianMixtureNoiseModel):
+    if pixels * samples_per_pixel(bias, prior) < COMPILE_FROM_SAMPLES or not isinstance(
+        noise_model, GaussianMixtureNoiseModel
+    ):
         return lambda features, observation: posterior_moments(
-            functional.linear(features, weight, bias), observation, noise_model
+            samples_of(functional.linear(features, weight, bias), prior), observation, noise_model
         )
     program = _compiled_or_eager()
     # Numbers go in as tensors: constants would make a new program of every noise model.
@@ -51,12 +61,17 @@ def moments_of_block(
     )
 
     def compute(features: Tensor, observation: Tensor) -> Tensor:
-        missing = BLOCK_PX - len(observation)
+        missing = block_px - len(observation)
         padded = functional.pad(features, (0, 0, 0, missing)), functional.pad(observation, (0, missing))
-        moments = program(*padded, weight, bias, noise_model.weights, scalars, noise_model.extrapolate)
+        moments = program(*padded, weight, bias, noise_model.weights, scalars, noise_model.extrapolate, prior)
         return moments[:, : len(observation)]
 
     return compute
+
+
+def samples_per_pixel(bias: Tensor, prior: PriorKind) -> int:
+    """How many signals of a pixel a likelihood is computed for, given the bias of the last layer."""
+    return len(bias) * NODES // PARAMETERS if prior == "mixture" else len(bias)
 
 
 class _FusedGaussianMixture:
@@ -76,10 +91,10 @@ class _FusedGaussianMixture:
         return torch.logaddexp(log_density, outlier_density.log())
 
 
-_Program = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, bool], Tensor]
+_Program = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, bool, PriorKind], Tensor]
 
 
-def _fused(
+def _fused(  # noqa: PLR0913, PLR0917  # because a compiled program takes its numbers one by one
     features: Tensor,
     observation: Tensor,
     weight: Tensor,
@@ -87,9 +102,11 @@ def _fused(
     mixture_weights: Tensor,
     scalars: Tensor,
     extrapolate: bool,  # noqa: FBT001  # because a compiled program is called by position
+    prior: PriorKind,
 ) -> Tensor:
     mixture = _FusedGaussianMixture(mixture_weights, scalars, extrapolate=extrapolate)
-    return posterior_moments(functional.linear(features, weight, bias), observation, mixture)
+    samples = samples_of(functional.linear(features, weight, bias), prior)
+    return posterior_moments(samples, observation, mixture)
 
 
 @cache

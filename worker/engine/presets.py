@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from worker.engine.architecture import Architecture, NetworkShape
+from worker.engine.blind_spot import BlindSpotShape
 from worker.engine.network import Method
+from worker.engine.prior import PARAMETERS
 from worker.engine.unet import UNetShape
 
 Schedule = Literal["one-cycle", "plateau"]
@@ -45,9 +48,20 @@ class Preset:
     blind_y_px: int = 0
     blind_x_px: int = 0
     """How far beyond a masked pixel the network is blind, on either side: for noise that correlates."""
+    architecture: Architecture = "unet"
+    """Of N2V and PN2V networks; a blind-spot network needs no masks, all pixels carry loss."""
+    gaussians: int = 0
+    """Of each pixel's prior, instead of samples, in a blind-spot network."""
 
-    def shape(self, method: Method) -> UNetShape:
+    def shape(self, method: Method) -> NetworkShape:
+        if self.blind_spot(method):
+            blind_px = max(self.blind_y_px, self.blind_x_px)
+            return BlindSpotShape(self.features, self.depth, PARAMETERS * self.gaussians, blind_px)
         return UNetShape(self.features, self.depth, self.samples if method == "pn2v" else 1)
+
+    def blind_spot(self, method: Method) -> bool:
+        """Whether the network itself never sees the pixel that it predicts."""
+        return self.architecture == "blind-spot" and method != "care"
 
     def learning_rate(self, method: Method) -> float:
         return self.pn2v_learning_rate if method == "pn2v" else self.n2v_learning_rate

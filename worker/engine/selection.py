@@ -13,6 +13,7 @@ from worker.engine.inference import predict_plane
 from worker.engine.losses import NoiseModel
 from worker.engine.network import Network
 from worker.engine.patches import PlaneSequence
+from worker.engine.photon_risk import photon_risks
 
 EstimateName = Literal["n2v", "prior_mean", "mmse"]
 
@@ -33,6 +34,9 @@ hardly anything of their own pixel are compared."""
 
 _PREFERENCE: tuple[EstimateName, ...] = ("prior_mean", "mmse", "n2v")
 """Of estimates that cannot be told apart, the one that a wrong noise model cannot spoil comes first."""
+
+_BLIND_PREFERENCE: tuple[EstimateName, ...] = ("mmse", "prior_mean", "n2v")
+"""A blind network's prior has learned how wide it has to be: what also weighs the observation comes first."""
 
 _TITLES: dict[EstimateName, str] = {
     "n2v": "N2V's prediction",
@@ -64,14 +68,16 @@ def choose_estimate(
 
     Stein's unbiased risk estimate for noise of known, signal-dependent variance v and an estimate f of x:
     mean[(f - x)^2 - v + 2 v df/dx]. The last term counts how much an estimate copies the noise of its own
-    pixel; its mean comes from the change of f under a random perturbation (Ramani et al. 2008).
+    pixel; its mean comes from the change of f under a random perturbation (Ramani et al. 2008). Where the
+    networks are blind, `photon_risks` takes its place, which holds for skewed noise too.
     """
+    blind = all(network.model.shape.blind for network in (n2v, pn2v) if network is not None)
     generator = torch.Generator().manual_seed(seed)
     indices = _evenly_spaced(len(planes))
     risks: list[_Risks] = []
     for done, index in enumerate(indices, start=1):
         window = _window(np.asarray(planes[index], dtype=np.float32))
-        risks.append(_estimate_risks(window, n2v, pn2v, noise_model, generator, device))
+        risks.append(_estimate_risks(window, n2v, pn2v, noise_model, generator, device, blind=blind))
         on_plane(done, len(indices))
     scores: dict[str, float] = {
         name: math.fsum(plane.errors_adu2[name] for plane in risks) / len(risks)
@@ -79,11 +85,14 @@ def choose_estimate(
     }
     noise_adu2 = math.fsum(plane.noise_adu2 for plane in risks) / len(risks)
     skewness = math.fsum(plane.skewness for plane in risks) / len(risks)
-    if abs(skewness) > _MAX_SKEWNESS:
+    judged = blind or abs(skewness) <= _MAX_SKEWNESS
+    if not judged:
         scores.pop("mmse", None)
     sufficient = min(scores.values()) + _TOLERANCE * noise_adu2
-    chosen = next(name for name in _PREFERENCE if name in scores and scores[name] <= sufficient)
-    return Choice(chosen, scores, _reason(chosen, scores, noise_adu2) + _reservation(skewness))
+    preference = _BLIND_PREFERENCE if blind else _PREFERENCE
+    chosen = next(name for name in preference if name in scores and scores[name] <= sufficient)
+    reservation = "" if judged else _reservation(skewness)
+    return Choice(chosen, scores, _reason(chosen, scores, noise_adu2) + reservation)
 
 
 @dataclass(frozen=True)
@@ -113,36 +122,46 @@ def _estimate_risks(
     noise_model: NoiseModel,
     generator: torch.Generator,
     device: torch.device,
+    *,
+    blind: bool,
 ) -> _Risks:
     estimates = partial(_estimates, n2v=n2v, pn2v=pn2v, noise_model=noise_model, device=device)
     unperturbed = estimates(observation_yx)
     prior_mean = torch.from_numpy(unperturbed["prior_mean"])
     variance_adu2 = noise_model.variance_adu2(prior_mean.double()).numpy()
+    # Hot pixels are not noise of this model, and whoever copies them would look good.
+    usable = np.square(observation_yx - unperturbed["prior_mean"]) < _OUTLIER_STD**2 * variance_adu2
+    pixels = max(int(usable.sum()), 1)
+    standardised = ((observation_yx - unperturbed["prior_mean"]) / np.sqrt(variance_adu2))[usable]
+    noise_adu2 = float(variance_adu2[usable].sum()) / pixels
+    skewness = _skewness(standardised.astype(np.float64))
+    if blind:
+        weighed = partial(estimates, observation_yx)
+        risks = photon_risks(observation_yx, weighed, unperturbed["prior_mean"], noise_model, usable)
+        return _Risks(risks, noise_adu2, skewness)
     sign = torch.randint(2, observation_yx.shape, generator=generator).numpy() * 2 - 1
     perturbation = _PROBE_STEP * np.sqrt(variance_adu2) * sign
     # Taken on both sides, the change is free of the estimates' curvature.
     above = estimates((observation_yx + perturbation).astype(np.float32))
     below = estimates((observation_yx - perturbation).astype(np.float32))
-    # Hot pixels are not noise of this model, and whoever copies them would look good.
-    usable = np.square(observation_yx - unperturbed["prior_mean"]) < _OUTLIER_STD**2 * variance_adu2
     errors: dict[EstimateName, float] = {}
     for name, estimate in unperturbed.items():
         change = (above[name].astype(np.float64) - below[name]) / 2
         copied_noise_adu2 = perturbation * change / _PROBE_STEP**2
         residual = estimate.astype(np.float64) - observation_yx
         risk = residual**2 - variance_adu2 + 2 * copied_noise_adu2
-        errors[name] = float(risk[usable].sum()) / max(int(usable.sum()), 1)
-    standardised = ((observation_yx - unperturbed["prior_mean"]) / np.sqrt(variance_adu2))[usable]
-    pixels = max(int(usable.sum()), 1)
-    return _Risks(
-        errors,
-        noise_adu2=float(variance_adu2[usable].sum()) / pixels,
-        skewness=_skewness(standardised.astype(np.float64)),
-    )
+        errors[name] = float(risk[usable].sum()) / pixels
+    return _Risks(errors, noise_adu2, skewness)
 
 
 def _estimates(
-    image_yx: np.ndarray, n2v: Network | None, pn2v: Network, noise_model: NoiseModel, device: torch.device
+    image_yx: np.ndarray,
+    weighed_yx: np.ndarray | None = None,
+    *,
+    n2v: Network | None,
+    pn2v: Network,
+    noise_model: NoiseModel,
+    device: torch.device,
 ) -> dict[EstimateName, np.ndarray]:
     estimate = predict_plane(
         pn2v,
@@ -150,6 +169,7 @@ def _estimates(
         noise_model=noise_model,
         device=device,
         symmetries=min(pn2v.symmetries, _MOST_SYMMETRIES),
+        weighed_yx=weighed_yx,
     )
     images: dict[EstimateName, np.ndarray] = {"prior_mean": estimate.prior_mean_yx}
     if estimate.mmse_yx is not None:
@@ -175,8 +195,6 @@ def _reason(chosen: EstimateName, scores: dict[str, float], noise_adu2: float) -
 
 
 def _reservation(skewness: float) -> str:
-    if abs(skewness) <= _MAX_SKEWNESS:
-        return ""
     return f"; {_TITLES['mmse']} does not compete: the noise is too skewed ({skewness:.1f}) to judge it"
 
 

@@ -1,25 +1,39 @@
 """Training of N2V, PN2V and CARE networks."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from worker.engine.checkpoint import CheckpointStore, pack, unpack
+from worker.engine.architecture import Model, build_model
+from worker.engine.batches import Batch, MaskedBatch
+from worker.engine.checkpoint import CheckpointStore, pack, unpack, within
 from worker.engine.errors import CheckpointInvalidError, EngineError, NetworkInvalidError
+from worker.engine.execution import execution_on
 from worker.engine.losses import NoiseModel, n2v_loss, pn2v_loss
+from worker.engine.memory import Portion, memory_failures_told
 from worker.engine.network import LossPoint, Method, Network
-from worker.engine.patches import MaskedBatch, PlaneSequence, TrainingImages, collect_training_images
-from worker.engine.precision import convolution_precision
+from worker.engine.optimiser_state import optimiser_tensors, restore_optimiser
+from worker.engine.patches import PlaneSequence, TrainingImages, collect_training_images
+from worker.engine.precision import convolution_precision, repeatable_convolutions
 from worker.engine.presets import Preset
+from worker.engine.prior import PARAMETERS, GaussianMixture, samples_of
+from worker.engine.resident import ResidentImages
 from worker.engine.schedule import learning_rate
-from worker.engine.unet import UNet
 
 _WARM_START_SPREAD = 0.02
 """Standard deviation, in outputs, of the samples of a PN2V network around the prediction it starts from."""
+
+
+_NARROWING = 0.3
+"""Of a PN2V network's Gaussians against the N2V network's from which it starts: those hold the noise too."""
+
+_FINEST = 0.02
+"""Observations are described no finer than this, in standard deviations of the image: they are integers, and
+a density could rise without limit where it predicts one exactly."""
 
 
 class TrainingDivergedError(EngineError):
@@ -30,7 +44,10 @@ class TrainingDivergedError(EngineError):
 
 @dataclass(frozen=True)
 class TrainingStep:
-    """Where a run stands: `step` of `steps` are done; the validation loss is known at some steps only."""
+    """Where a run stands: `step` of `steps` are done; the validation loss is known at some steps only.
+
+    A GPU's `loss` is the last that it was asked for, at a validation: it is not waited for at each step.
+    """
 
     step: int
     steps: int
@@ -58,24 +75,35 @@ def train(  # noqa: PLR0913  # because a run has that many independent circumsta
     The same seed gives the same weights on the same device. `on_step` may raise to stop; with `checkpoints` a
     run continues where its last checkpoint was made and ends as if it had not stopped.
     Raises ImageUnsuitableError, NetworkInvalidError (a `start` of another size), CheckpointInvalidError (of
-    another run) and TrainingDivergedError.
+    another run), TrainingDivergedError and OutOfMemoryError.
     """
     generator = torch.Generator().manual_seed(seed)
     if (method == "care") != (ground_truth is not None):
         raise NetworkInvalidError("CARE is trained with ground truth, N2V and PN2V without")
     images = collect_training_images(planes, preset, generator, ground_truth)
+    masked = not preset.blind_spot(method)
     network = _initial_network(images, method, preset, start, seed, generator)
-    if noise_model is not None:
-        noise_model = noise_model.to(device, torch.float32)
-    run = _Run(network, preset, noise_model, device, images.draw_validation(preset, generator), generator)
-    if checkpoints is not None and (content := checkpoints.load()) is not None:
-        run.restore(content)
-    while run.step < run.steps:
-        progress = run.advance(images.draw(preset, generator))
-        if checkpoints is not None and progress.validation_loss is not None:
-            checkpoints.save(run.checkpoint())
-        on_step(progress)
-    return run.result()
+    validation = images.draw_validation(preset, generator, masked=masked)
+    with memory_failures_told(device, "the training images and the network"), repeatable_convolutions(device):
+        if noise_model is not None:
+            noise_model = noise_model.to(device, torch.float32)
+        source: TrainingImages | ResidentImages = images
+        execution = execution_on(device)
+        if execution.resident:
+            source, generator = ResidentImages.of(images, device), torch.Generator(device).manual_seed(seed)
+        del images
+        run = _Run(network, preset, noise_model, device, validation.to(device), generator)
+        if checkpoints is not None and (content := checkpoints.load()) is not None:
+            run.restore(content)
+        next_checkpoint = run.step + execution.steps_per_checkpoint
+        while run.step < run.steps:
+            progress = run.advance(source.draw(preset, generator, masked=masked))
+            validated = progress.validation_loss is not None
+            if checkpoints is not None and validated and run.step >= next_checkpoint:
+                checkpoints.save(run.checkpoint())
+                next_checkpoint = run.step + execution.steps_per_checkpoint
+            on_step(progress)
+        return run.result()
 
 
 class _Run:
@@ -98,14 +126,25 @@ class _Run:
         self._device = device
         self._validation = validation
         self._generator = generator
+        execution = execution_on(device)
+        # A device with images of its own works ahead of the host, which asks for losses at validation only.
+        self._ahead = execution.resident
         self._model = network.model.to(device).train()
-        self._optimiser = torch.optim.Adam(self._model.parameters(), lr=preset.learning_rate(network.method))
+        if self._ahead:
+            self._model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub
+        self._optimiser = torch.optim.Adam(
+            self._model.parameters(), lr=preset.learning_rate(network.method), fused=self._ahead or None
+        )
+        at_once = preset.patches_per_step if execution.whole_steps else preset.patches_at_once
+        self._portion = Portion("patches", at_once, 1, device)
+        self._unread: list[Tensor] = []
         self._losses: list[float] = []
+        self._loss_read = math.nan
         self._history: list[LossPoint] = []
         self.step = 0
         self.steps = preset.steps(network.method)
 
-    def advance(self, batch: MaskedBatch) -> TrainingStep:
+    def advance(self, batch: Batch) -> TrainingStep:
         """Take one optimiser step."""
         rate = learning_rate(
             self._preset.schedule,
@@ -116,53 +155,71 @@ class _Run:
         )
         for group in self._optimiser.param_groups:
             group["lr"] = rate
-        self._optimiser.zero_grad()
-        loss = self._accumulate(batch)
+        self._unread.append(self._accumulate(batch))
+        validates = (self.step + 1) % self._preset.steps_per_validation == 0 or self.step + 1 == self.steps
+        if validates or not self._ahead or math.isnan(self._loss_read):
+            self._read_losses()
         if self._preset.gradient_limit is not None:
             torch.nn.utils.clip_grad_norm_(self._model.parameters(), self._preset.gradient_limit)
         self._optimiser.step()
         self.step += 1
-        self._losses.append(loss)
         validation_loss = None
-        if self.step % self._preset.steps_per_validation == 0 or self.step == self.steps:
+        if validates:
             with torch.no_grad():
-                validation_loss = self._accumulate(self._validation)
+                validation_loss = self._finite(float(self._accumulate(self._validation)))
             self._history.append(LossPoint(self.step, sum(self._losses) / len(self._losses), validation_loss))
             self._losses = []
-        return TrainingStep(self.step, self.steps, loss, validation_loss)
+        return TrainingStep(self.step, self.steps, self._loss_read, validation_loss)
 
-    def _accumulate(self, batch: MaskedBatch) -> float:
-        """Mean loss over the masked pixels of all patches; adds up its gradients where they are enabled."""
-        total = 0.0
-        for part in batch.split(self._preset.patches_at_once):
-            share = len(part.target_adu) / len(batch.target_adu)
-            loss = self._loss(part) * share
+    def _read_losses(self) -> None:
+        """Wait for the losses that are not known yet."""
+        losses = torch.stack(self._unread).tolist()
+        self._unread = []
+        self._losses += map(self._finite, losses)
+        self._loss_read = losses[-1]
+
+    def _finite(self, loss: float) -> float:
+        if not math.isfinite(loss):
+            raise TrainingDivergedError(f"the loss is {loss} after step {self.step}, not finite")
+        return loss
+
+    def _accumulate(self, batch: Batch) -> Tensor:
+        """Mean loss over the masked pixels of all patches, float64; leaves its gradients where enabled."""
+        return self._portion.fitted(lambda patches: self._accumulate_parts(batch, patches))
+
+    def _accumulate_parts(self, batch: Batch, patches: int) -> Tensor:
+        self._optimiser.zero_grad()
+        total = torch.zeros((), dtype=torch.float64, device=self._device)
+        for part in batch.split(patches):
+            loss = self._loss(part)
             if loss.requires_grad:
                 loss.backward()  # type: ignore[no-untyped-call]
-            total += float(loss.detach())
-        if not math.isfinite(total):
-            raise TrainingDivergedError(f"the loss is {total} after step {self.step}, not finite")
+            total += loss.detach()
         return total
 
-    def _loss(self, batch: MaskedBatch) -> Tensor:
-        image = self._network.normalise(batch.masked.image[:, None]).to(self._device)
+    def _loss(self, batch: Batch) -> Tensor:
+        image = self._network.normalise(batch.image[:, None])
         with convolution_precision(self._device, reduced=self._preset.reduced_precision):
             features = self._model.features(image)
         # The last layer, the samples and the likelihood are computed where there is a loss, and nowhere else.
-        at_masked = batch.masked.at_masked(features.permute(0, 2, 3, 1)).float()
-        samples = self._network.samples_adu(at_masked)
-        target = batch.target_adu.to(self._device)
+        at_targets = batch.at_targets(features.permute(0, 2, 3, 1)).float()
         network = self._network
-        if self._noise_model is None or network.method != "pn2v":
-            std_adu = network.std_adu if network.signal_std_adu is None else network.signal_std_adu
-            return n2v_loss(samples[:, 0], target, std_adu=std_adu)
-        return pn2v_loss(samples, target, self._noise_model)
+        outputs, target = network.outputs_adu(at_targets), batch.target_adu
+        if self._noise_model is not None and network.method == "pn2v":
+            samples = samples_of(outputs, network.prior)
+            return pn2v_loss(samples, target, self._noise_model, average=batch.average)
+        if network.prior == "mixture":
+            # Without a noise model the mixture describes the observation: one mean for both, another width.
+            blur_adu2 = (_FINEST * network.std_adu) ** 2
+            mixture = GaussianMixture.of_outputs(outputs)
+            return batch.average(-mixture.log_density(target, blur_adu2=blur_adu2))
+        std_adu = network.std_adu if network.signal_std_adu is None else network.signal_std_adu
+        return n2v_loss(outputs[:, 0], target, std_adu=std_adu, average=batch.average)
 
     def checkpoint(self) -> bytes:
         tensors = {f"model.{name}": values for name, values in self._model.state_dict().items()}
-        for index, moments in self._optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser.{index}.{name}": values for name, values in moments.items()}
-        tensors["generator"] = self._generator.get_state()
+        tensors |= optimiser_tensors(self._optimiser)
+        tensors[_generator_of(self._device)] = self._generator.get_state()
         progress = {"step": self.step, "history": list(map(asdict, self._history))}
         return pack(tensors, self._identity() | progress)
 
@@ -175,11 +232,11 @@ class _Run:
                     f"checkpoint of a run with {name} {description.get(name)!r}, expected {expected!r}"
                 )
         try:
-            self._model.load_state_dict(_within(tensors, "model."))
-            self._optimiser.load_state_dict(
-                self._optimiser.state_dict() | {"state": _optimiser_state(_within(tensors, "optimiser."))}
-            )
-            self._generator.set_state(tensors["generator"])
+            self._model.load_state_dict(within(tensors, "model."))
+            restore_optimiser(self._optimiser, tensors)
+            # One of another device says nothing to this one, which then draws as in a run of its own.
+            if (state := tensors.get(_generator_of(self._device))) is not None:
+                self._generator.set_state(state)
             self.step = int(description["step"])
             self._history = [LossPoint(**point) for point in description["history"]]
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -196,8 +253,11 @@ class _Run:
         }
 
     def result(self) -> Network:
-        trained = UNet(self._model.shape)
-        weights = {name: values.detach().cpu().clone() for name, values in self._model.state_dict().items()}
+        trained = build_model(self._model.shape)
+        weights = {
+            name: values.detach().cpu().contiguous().clone()
+            for name, values in self._model.state_dict().items()
+        }
         trained.load_state_dict(weights, assign=True)
         return replace(
             self._network,
@@ -215,7 +275,7 @@ def _initial_network(
     seed: int,
     generator: torch.Generator,
 ) -> Network:
-    model = UNet(preset.shape(method)).initialise(generator)
+    model = build_model(preset.shape(method)).initialise(generator)
     if start is not None:
         _copy_weights(start, model, generator)
     return Network(
@@ -233,10 +293,10 @@ def _initial_network(
     )
 
 
-def _copy_weights(start: Network, model: UNet, generator: torch.Generator) -> None:
+def _copy_weights(start: Network, model: Model, generator: torch.Generator) -> None:
     """Take over a trained network; where it has one output, the samples spread around that."""
     source = start.model
-    if (source.shape.features, source.shape.depth) != (model.shape.features, model.shape.depth):
+    if replace(source.shape, outputs=0) != replace(model.shape, outputs=0):
         raise NetworkInvalidError(f"cannot start {model.shape} from a network with {source.shape}")
     weights = {name: values.clone() for name, values in source.state_dict().items()}
     outputs = model.shape.outputs
@@ -245,16 +305,11 @@ def _copy_weights(start: Network, model: UNet, generator: torch.Generator) -> No
         scale = source.head.weight.square().mean().sqrt()
         weights["head.weight"] = weights["head.weight"].mean(dim=0) + scale * spread[:, 1:]
         weights["head.bias"] = weights["head.bias"].mean(dim=0) + spread[:, 0]
+    if model.shape.prior == "mixture" and start.method == "n2v":
+        gaussians = outputs // PARAMETERS
+        weights["head.bias"][gaussians : 2 * gaussians] += math.log(_NARROWING)
     model.load_state_dict(weights)
 
 
-def _within(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): values for name, values in tensors.items() if name.startswith(prefix)}
-
-
-def _optimiser_state(tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, values in tensors.items():
-        index, moment = name.split(".")
-        state.setdefault(int(index), {})[moment] = values
-    return state
+def _generator_of(device: torch.device) -> str:
+    return "generator" if device.type == "cpu" else f"generator.{device.type}"

@@ -1,12 +1,16 @@
 """The U-Net that every method here shares."""
 
 import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from worker.engine.prior import PriorKind
+from worker.engine.tiling import Window
 
 
 @dataclass(frozen=True)
@@ -16,6 +20,21 @@ class UNetShape:
     features: int
     depth: int
     outputs: int
+
+    @property
+    def blind(self) -> bool:
+        """The output at a pixel depends on that pixel, wherever it is not masked."""
+        return False
+
+    @property
+    def prior(self) -> PriorKind:
+        """What the outputs are."""
+        return "samples"
+
+    @property
+    def head_features(self) -> int:
+        """Feature maps that the last layer sees."""
+        return self.features
 
     @property
     def stride_px(self) -> int:
@@ -77,6 +96,12 @@ class UNet(nn.Module):
         ):
             level = convolutions(enlarge(level) + skip)
         return level
+
+    def turned_features(self, image: Tensor, window: Window, turns: Sequence[int]) -> Iterator[Tensor]:
+        """Features in a window of the image turned by each number of quarter turns, turned back."""
+        for turn in turns:
+            features = self.features(image.rot90(turn, dims=(2, 3))).rot90(-turn, dims=(2, 3))
+            yield features[:, :, *window]
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, 1, H, W) normalised image -> (B, S, H, W) outputs of the head."""

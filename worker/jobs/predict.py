@@ -13,12 +13,16 @@ from worker.jobs.estimates import PlaneDenoiser, denoiser, outcome_of, prepare
 from worker.jobs.inputs import OpenImage, open_images
 from worker.jobs.result_files import OutputPlanes, store_results
 from worker.jobs.waiting_planes import WaitingPlanes
+from worker.overlap import made_ahead
 
 SHARE_OF_PREPARATION = 0.3
 
 
 def predict(spec: PredictSpec, context: JobContext) -> Outcome:
-    """Denoise every plane of the job's images; memory does not grow with their number."""
+    """Denoise every plane of the job's images; memory does not grow with their number.
+
+    While one is denoised, the next is read and the one before is written.
+    """
 
     def report_preparation(fraction: float, status: str) -> None:
         context.report(SHARE_OF_PREPARATION * fraction, status)
@@ -51,12 +55,13 @@ def _denoised_planes(
     with ExitStack() as stack:
         waiting = {output: stack.enter_context(WaitingPlanes(folder / f"{output}.f32")) for output in others}
 
-        def first_output() -> Iterator[np.ndarray]:
-            for plane_yx in image.reader:
+        def first_output(observed: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+            for plane_yx in observed:
                 denoised = made.denoise(plane_yx.astype(np.float32))
                 for output, planes in waiting.items():
                     planes.append(denoised[output])
                 yield denoised[first]
                 on_plane()
 
-        yield {first: first_output(), **waiting}
+        observed = stack.enter_context(made_ahead(image.reader))
+        yield {first: stack.enter_context(made_ahead(first_output(observed))), **waiting}

@@ -1,34 +1,40 @@
 """Denoising some of a prediction's planes, as a job: another one assembles the files."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
+
 from models_store.contracts.jobs import PredictPartSpec
 from models_store.contracts.outcomes import MadePlanes, Outcome
+from models_store.contracts.states import Output
 from worker.context import JobContext
 from worker.jobs.estimates import PlaneDenoiser, chosen, denoiser
 from worker.jobs.inputs import OpenImage, all_planes, open_images
 from worker.jobs.raw_planes import write_plane
+from worker.overlap import made_ahead
+
+OutputsOfPlane = Mapping[Output, np.ndarray]
 
 
 def predict_part(spec: PredictPartSpec, context: JobContext) -> Outcome:
-    """Denoise the part's planes and store them as they are; one is in memory at a time."""
+    """Denoise the part's planes and store them as they are; a few are in memory at a time."""
     made = denoiser(chosen(spec, context), spec.outputs, context)
     done = 0
 
-    def reported(indices: Iterable[int]) -> Iterator[int]:
+    def reported(planes: Iterable[OutputsOfPlane]) -> Iterator[OutputsOfPlane]:
         nonlocal done
-        for index in indices:
-            yield index
+        for plane in planes:
+            yield plane
             done += 1
             context.report(done / spec.planes, f"plane {done} of {spec.planes} denoised")
 
     planes: list[MadePlanes] = []
     with open_images(context, spec.image_ids) as images:
         for image, indices in _indices_of(images, spec):
-            planes += _store_planes(context, image, reported(indices), made)
+            planes += _store_planes(context, image, indices, made, reported)
     return Outcome(planes=tuple(planes))
 
 
@@ -41,15 +47,20 @@ def _indices_of(images: Sequence[OpenImage], spec: PredictPartSpec) -> Iterator[
 
 
 def _store_planes(
-    context: JobContext, image: OpenImage, indices: Iterable[int], made: PlaneDenoiser
+    context: JobContext,
+    image: OpenImage,
+    indices: range,
+    made: PlaneDenoiser,
+    reported: Callable[[Iterable[OutputsOfPlane]], Iterator[OutputsOfPlane]],
 ) -> Iterator[MadePlanes]:
     with TemporaryDirectory(prefix="clearscope-") as folder:
         paths = {output: Path(folder) / output for output in made.outputs}
         planes = all_planes([image])
         with ExitStack() as stack:
             files = {output: stack.enter_context(path.open("wb")) for output, path in paths.items()}
-            for index in indices:
-                denoised = made.denoise(planes[index])
+            observed = stack.enter_context(made_ahead(planes[index] for index in indices))
+            results = stack.enter_context(made_ahead(map(made.denoise, observed)))
+            for denoised in reported(results):
                 for output, file in files.items():
                     write_plane(file, denoised[output])
         for output, path in paths.items():

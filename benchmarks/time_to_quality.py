@@ -1,0 +1,240 @@
+"""How soon a preset is as good as the paper's, but for 0.2 dB."""
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+from rich.table import Table
+
+from benchmarks.work import CPU, step_flop
+from worker.engine.architecture import build_model
+from worker.engine.bootstrap import bootstrap_noise_model
+from worker.engine.checkpoint import unpack
+from worker.engine.inference import predict_plane
+from worker.engine.metrics import affine_invariant_psnr, psnr
+from worker.engine.network import Method as EngineMethod
+from worker.engine.network import Network
+from worker.engine.noise.kinds import AnyNoiseModel
+from worker.engine.presets import Preset
+from worker.engine.training import TrainingStep, train
+from worker.reproduction.datasets import Dataset
+from worker.reproduction.methods import MMSE, PRIOR_MEAN, Budget, Experiment, Method
+
+SLACK_DB = 0.2
+SEED = 0
+SCORED_IMAGES = 4
+GROWTH = 1.25
+"""Between one evaluation and the next, in steps; at validations, which are when a network can be had."""
+
+Show = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A preset's state when it was good enough, or at its end."""
+
+    preset: str
+    psnr_db: float
+    reached: bool
+    seconds: float
+    """Of training, the noise model, and one prediction of the scored images; of no other evaluation."""
+    n2v_steps: int
+    pn2v_steps: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The paper's preset and others on one dataset."""
+
+    dataset: str
+    paper: Moment
+    others: tuple[Moment, ...]
+
+
+class _ReachedError(Exception):
+    """Ends a run that is good enough."""
+
+
+def compare(
+    dataset: Dataset, paper: Preset, presets: Sequence[Preset], *, folder: Path, show: Show
+) -> Comparison:
+    """Measure what `folder` does not hold yet; the paper's networks are kept there."""
+    slow = _paper(dataset, paper, folder, show)
+    target_db = slow.psnr_db - SLACK_DB
+    show(f"{dataset.name}: {paper.name} {slow.psnr_db:.2f} dB in {slow.seconds:.0f} s")
+    others = [Run(dataset, preset, target_db, show).until_reached() for preset in presets]
+    return Comparison(dataset.name, slow, tuple(others))
+
+
+def _paper(dataset: Dataset, preset: Preset, folder: Path, show: Show) -> Moment:
+    def tell(title: str, fraction: float, detail: str) -> None:
+        if round(fraction * preset.pn2v_steps) % preset.steps_per_validation == 0:
+            show(f"{title}: {detail}")
+
+    budget = Budget(preset, CPU, SCORED_IMAGES)
+    experiment = Experiment(dataset, budget, repeat=0, seed=SEED, folder=folder, show=tell)
+    n2v, pn2v = experiment.n2v_start(), experiment.run(Method.BOOT_GMM)
+    if not preset.warm_start:
+        # The bootstrap needs that network all the same.
+        pn2v = pn2v.after(n2v)
+    psnr_db = max(
+        fmean(
+            each.affine_invariant_psnr_db if dataset.other_scale else each.psnr_db
+            for each in pn2v.scores[estimate]
+        )
+        for estimate in (PRIOR_MEAN, MMSE)
+    )
+    return Moment(
+        preset.name,
+        psnr_db,
+        reached=True,
+        seconds=pn2v.seconds,
+        n2v_steps=preset.n2v_steps,
+        pn2v_steps=preset.pn2v_steps,
+    )
+
+
+@dataclass
+class Run:
+    """One preset, evaluated with the clock stopped; checkpoints are where networks can be had from a run."""
+
+    dataset: Dataset
+    preset: Preset
+    target_db: float
+    show: Show
+    noise_model: AnyNoiseModel | None = None
+    last: Moment | None = None
+    due_step: int = 0
+    began_s: float = 0.0
+    stopped_s: float = 0.0
+
+    def until_reached(self) -> Moment:
+        """Train until the target is reached, or to the end."""
+        planes, preset = self.dataset.noisy_planes(), self.preset
+        self.began_s = time.perf_counter()
+        try:
+            n2v = self._train("n2v", None)
+            self.noise_model = bootstrap_noise_model(
+                planes, n2v, seed=SEED, device=CPU, on_plane=lambda *_: None
+            ).fitted.model
+            self.due_step = 0
+            self._train("pn2v", n2v if preset.warm_start else None)
+        except _ReachedError:
+            pass
+        if self.last is None:
+            raise ValueError(f"preset {preset.name} has no steps")
+        return self.last
+
+    def _train(self, method: EngineMethod, start: Network | None) -> Network:
+        return train(
+            self.dataset.noisy_planes(),
+            method=method,
+            preset=self.preset,
+            noise_model=self.noise_model if method == "pn2v" else None,
+            start=start,
+            seed=SEED,
+            device=CPU,
+            checkpoints=self,
+            on_step=self._stop_if_reached,
+        )
+
+    def load(self) -> bytes | None:
+        """Every run begins at its beginning."""
+        return None
+
+    def save(self, content: bytes) -> None:
+        """Evaluate the network of a checkpoint, if it is time to."""
+        stopped_s = time.perf_counter()
+        network = _network_of(content, self.preset)
+        if network.steps >= self.due_step or network.steps == self.preset.steps(network.method):
+            self.due_step = math.ceil(GROWTH * network.steps)
+            predicted_s = time.perf_counter()
+            psnr_db = self._psnr_db(network)
+            prediction_s = time.perf_counter() - predicted_s
+            self.last = Moment(
+                self.preset.name,
+                psnr_db,
+                reached=psnr_db >= self.target_db,
+                seconds=stopped_s - self.began_s - self.stopped_s + prediction_s,
+                n2v_steps=network.steps if network.method == "n2v" else self.preset.n2v_steps,
+                pn2v_steps=network.steps if network.method == "pn2v" else 0,
+            )
+            self.show(
+                f"{self.dataset.name}: {self.preset.name} {network.method} step {network.steps}, "
+                f"{psnr_db:.2f} of {self.target_db:.2f} dB in {self.last.seconds:.0f} s"
+            )
+        self.stopped_s += time.perf_counter() - stopped_s
+
+    def _stop_if_reached(self, _: TrainingStep) -> None:
+        if self.last is not None and self.last.reached:
+            raise _ReachedError
+
+    def _psnr_db(self, network: Network) -> float:
+        """Of the better estimate, as with the paper's preset."""
+        scored = self.dataset.scored_images(SCORED_IMAGES)
+        noise_model = self.noise_model if network.method == "pn2v" else None
+        estimates = [
+            predict_plane(network, each.noisy_yx, noise_model=noise_model, device=CPU) for each in scored
+        ]
+        images = [[each.prior_mean_yx for each in estimates]]
+        if noise_model is not None:
+            images.append([each.mmse_yx for each in estimates if each.mmse_yx is not None])
+        measure = affine_invariant_psnr if self.dataset.other_scale else psnr
+        return max(fmean(map(measure, of_kind, (each.truth_yx for each in scored))) for of_kind in images)
+
+
+def _network_of(checkpoint: bytes, preset: Preset) -> Network:
+    tensors, description = unpack(checkpoint)
+    method: EngineMethod = description["method"]
+    model = build_model(preset.shape(method))
+    weights = {name: tensors[f"model.{name}"] for name in model.state_dict()}
+    model.load_state_dict(weights, assign=True)
+    return Network(
+        model=model.requires_grad_(requires_grad=False).eval(),
+        method=method,
+        preset=preset.name,
+        seed=description["seed"],
+        steps=description["step"],
+        mean_adu=description["mean_adu"],
+        std_adu=description["std_adu"],
+        symmetries=preset.symmetries,
+    )
+
+
+def training_flop(preset: Preset, moment: Moment) -> float:
+    """Floating-point operations of the steps until then: convolutions and matrix products."""
+    steps: dict[EngineMethod, int] = {"n2v": moment.n2v_steps, "pn2v": moment.pn2v_steps}
+    return sum(number * step_flop(preset, method) for method, number in steps.items() if number)
+
+
+def table(comparisons: Sequence[Comparison], presets: Mapping[str, Preset]) -> Table:
+    """Render seconds and work, each against the paper's preset on the same data."""
+    made = Table(
+        "data",
+        "preset",
+        "PSNR, dB",
+        "N2V + PN2V steps",
+        "seconds",
+        "less time",
+        "training, TFLOP",
+        "less work",
+        title=f"Until within {SLACK_DB} dB of the paper's preset (CPU, seed {SEED})",
+    )
+    for comparison in comparisons:
+        paper_flop = training_flop(presets[comparison.paper.preset], comparison.paper)
+        for moment in (comparison.paper, *comparison.others):
+            flop = training_flop(presets[moment.preset], moment)
+            made.add_row(
+                comparison.dataset,
+                moment.preset,
+                f"{moment.psnr_db:.2f}" if moment.reached else f"{moment.psnr_db:.2f}, not reached",
+                f"{moment.n2v_steps} + {moment.pn2v_steps}",
+                f"{moment.seconds:.0f}",
+                f"{comparison.paper.seconds / moment.seconds:.1f}x",
+                f"{flop / 1e12:.1f}",
+                f"{paper_flop / flop:.1f}x",
+            )
+    return made

@@ -1,0 +1,124 @@
+"""What `make bench` measures: filters, quality, work, time to quality."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import limits, quality, time_to_quality, work
+from benchmarks.classical import NoiseLine, best_bm3d
+from benchmarks.fields import Field
+from worker.engine.metrics import affine_invariant_psnr
+from worker.engine.presets import PRESETS, Preset
+from worker.engine.simulation import Scmos, simulate_specimen
+from worker.reproduction.datasets import WHOLE, Dataset
+from worker.reproduction.datasets import Field as Place
+
+SIDE_PX = 64
+TINY = replace(
+    PRESETS["fast"],
+    features=4,
+    depth=2,
+    samples=5,
+    patch_px=32,
+    patches_per_step=2,
+    patches_at_once=2,
+    n2v_steps=4,
+    pn2v_steps=4,
+    steps_per_validation=2,
+    reduced_precision=False,
+    symmetries=1,
+)
+TINY_BLIND = replace(TINY, architecture="blind-spot", gaussians=2)
+
+
+@pytest.fixture(scope="module")
+def field() -> Field:
+    specimen_yx = simulate_specimen((SIDE_PX, SIDE_PX), seed=1)
+    camera, rng = Scmos.with_maps((SIDE_PX, SIDE_PX), seed=1), np.random.default_rng(1)
+    frames = [camera.observe(60 * specimen_yx, rng) for _ in range(2)]
+    return Field("simulated", frames[0], specimen_yx, (frames[1],))
+
+
+def test_the_noise_is_read_off_a_reference_on_another_scale() -> None:
+    reference_yx = np.linspace(0.0, 1.0, 512 * 512).reshape(512, 512)
+    rng = np.random.default_rng(0)
+    observation_yx = 100 + 3.0 * rng.poisson(50 * reference_yx) + rng.normal(0.0, 5.0, reference_yx.shape)
+    noise = NoiseLine.of(observation_yx, reference_yx)
+    assert noise.gain_adu == pytest.approx(3.0, rel=0.05)
+    assert 3.0 * 100 + noise.variance_adu2 == pytest.approx(25.0, abs=10.0)
+    stable_yx = noise.stabilise(observation_yx)
+    assert [float(rows.std(axis=1).mean()) for rows in np.split(stable_yx, 4)] == pytest.approx(
+        [1.0] * 4, abs=0.1
+    )
+
+
+def test_the_inverse_transform_has_no_bias() -> None:
+    rng = np.random.default_rng(0)
+    noise = NoiseLine(gain_adu=2.0, variance_adu2=9.0)
+    for signal_adu in (4.0, 20.0, 200.0):
+        observed = 2.0 * rng.poisson(signal_adu / 2.0, 200_000) + rng.normal(0.0, 3.0, 200_000)
+        restored = float(noise.restore(np.array(noise.stabilise(observed).mean())))
+        assert restored == pytest.approx(signal_adu, abs=0.02 * signal_adu + 0.1)
+
+
+def test_bm3d_beats_the_noisy_image(field: Field) -> None:
+    observation_yx = field.observation_yx.astype(np.float64)
+    raw_db = affine_invariant_psnr(observation_yx, field.reference_yx)
+    assert best_bm3d(observation_yx, field.reference_yx, strengths=(1.0,)).psnr_db > raw_db + 3
+
+
+def test_the_quality_table_holds_every_method_with_its_seconds(field: Field) -> None:
+    score = quality.measure(field, TINY, quality.filtered(field), several=True)
+    assert set(score.methods) == {*quality.FILTERS, *quality.TRAINED}
+    assert all(np.isfinite(found.psnr_db) for found in score.methods.values())
+    assert 0 < score.methods[quality.N2V].seconds < score.methods[quality.DELIVERED].seconds
+    assert "2 images" in score.field
+    rendered = quality.table([score])
+    assert rendered.row_count == 1
+    assert {*quality.FILTERS, *quality.TRAINED} <= {str(column.header) for column in rendered.columns}
+
+
+def test_a_unet_step_counts_its_convolutions() -> None:
+    """Two 3x3 convolutions; backward twice the work of forward, but no gradient of the image."""
+    shape = replace(TINY, depth=1, samples=1, pn2v_steps=1)
+    pixels = TINY.patches_per_step * TINY.patch_px**2
+    first, second = 2 * 9 * 1 * 4 * pixels, 2 * 9 * 4 * 4 * pixels
+    convolutions = 2 * first + 3 * second
+    counted = work.step_flop(shape, "n2v")
+    head = 3 * 2 * 4 * pixels / TINY.mask_box_px**2
+    assert convolutions <= counted <= convolutions + head + 1
+
+
+@pytest.mark.parametrize("preset", [TINY, TINY_BLIND], ids=["unet", "blind-spot"])
+def test_fractions_of_the_limit_are_told_of_training_prediction_and_likelihoods(preset: Preset) -> None:
+    peaks = limits.measure_peaks(matrix_side=64)
+    reached = list(limits.measure(preset, peaks, compiled=False))
+    assert [each.unit for each in reached] == ["FLOP", "FLOP", "exp"]
+    assert all(each.operations > 0 and each.seconds > 0 and each.fraction > 0 for each in reached)
+    assert limits.table(peaks, reached).row_count == len(reached)
+
+
+def test_time_to_quality_stops_when_it_is_reached_and_keeps_the_paper_run(
+    field: Field, tmp_path: Path
+) -> None:
+    specimen_yx = Scmos.with_maps((SIDE_PX, SIDE_PX), seed=1).signal_adu(60 * field.reference_yx)
+    place = Place((field.observation_yx, *field.others), specimen_yx)
+    dataset = Dataset("tiny", (place,), ((0, WHOLE),), ((0, WHOLE),))
+    paper = replace(TINY, name="paper", n2v_steps=1, pn2v_steps=1, warm_start=False)
+    better = replace(TINY, name="better", n2v_steps=40, n2v_learning_rate=1e-2)
+    hopeless = replace(TINY, name="hopeless", n2v_learning_rate=1e-9, pn2v_learning_rate=1e-9)
+    lines: list[str] = []
+    compared = time_to_quality.compare(dataset, paper, [better, hopeless], folder=tmp_path, show=lines.append)
+    reached, failed = compared.others
+    assert reached.reached
+    assert reached.psnr_db >= compared.paper.psnr_db - time_to_quality.SLACK_DB
+    assert reached.n2v_steps < better.n2v_steps or reached.pn2v_steps < better.pn2v_steps
+    assert not failed.reached
+    assert (failed.n2v_steps, failed.pn2v_steps) == (hopeless.n2v_steps, hopeless.pn2v_steps)
+
+    again = time_to_quality.compare(dataset, paper, [], folder=tmp_path, show=lines.append)
+    assert again.paper == compared.paper
+    presets = {preset.name: preset for preset in (paper, better, hopeless)}
+    assert time_to_quality.table([compared, again], presets).row_count == 4
