@@ -19,7 +19,7 @@ from worker.engine.metrics import affine_invariant_psnr
 Image = NDArray[np.float64]
 
 BLUR_SIGMAS_PX = np.arange(0.5, 6.0, 0.1)
-BM3D_STRENGTHS = (0.85, 1.0, 1.15, 1.3)
+BM3D_STRENGTHS = (1.0, 1.15, 1.3, 1.5)
 """Standard deviations of the noise that BM3D is told, in those that the transform has."""
 
 _SIGNAL_BINS = 64

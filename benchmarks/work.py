@@ -23,6 +23,7 @@ from worker.engine.training import TrainingStep, train
 CPU = torch.device("cpu")
 MEGAPIXEL = 1e6
 _PLANE_PX = 256
+_PREDICTED_PX = 512
 _COUNTED_PX = 64
 
 _aten = torch.ops.aten
@@ -96,7 +97,7 @@ def _step_marks(preset: Preset, method: Method, steps: int, *, counting: bool) -
     return marks
 
 
-def prediction(network: Network, *, side_px: int = _PLANE_PX) -> Work:
+def prediction(network: Network, *, side_px: int = _PREDICTED_PX) -> Work:
     """One megapixel, as many symmetries as the network asks for, posterior moments included."""
 
     def predict(side_px: int) -> None:

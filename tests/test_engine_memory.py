@@ -102,7 +102,7 @@ def _scarce(monkeypatch: pytest.MonkeyPatch, limit_px: int, failure: Failure = _
 
 
 def _plane() -> np.ndarray:
-    return np.random.default_rng(0).normal(150, 20, (150, 170)).astype(np.float32)
+    return np.random.default_rng(0).normal(150, 20, (110, 130)).astype(np.float32)
 
 
 def _trained(patches_at_once: int) -> Tensor:
@@ -159,7 +159,7 @@ def test_a_plane_that_does_not_fit_is_predicted_in_smaller_tiles(
 ) -> None:
     network, plane = _network(), _plane()
     expected = predict_plane(network, plane, noise_model=NOISE, device=CPU)
-    scarce = _scarce(monkeypatch, 100**2)
+    scarce = _scarce(monkeypatch, 90**2)
     for _ in range(2):
         found = predict_plane(network, plane, noise_model=NOISE, device=CPU)
         for name in ("mmse_yx", "prior_mean_yx", "posterior_std_yx"):

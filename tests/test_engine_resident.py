@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from worker.engine import training
+from worker.engine import posterior, precision, training
 from worker.engine.augment import SYMMETRIES, apply_symmetry
 from worker.engine.batches import FixedBatch
-from worker.engine.execution import GPU
+from worker.engine.execution import GPU, HOST, execution_on
 from worker.engine.inference import predict_plane
 from worker.engine.network import Method, Network
 from worker.engine.noise.gmm import GaussianMixtureNoiseModel
@@ -64,7 +64,7 @@ class StoppedError(Exception):
 
 @pytest.fixture
 def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "execution_on", lambda _: GPU)
+    monkeypatch.setattr(training, "execution_on", lambda _: replace(GPU, steps_per_checkpoint=10))
 
 
 def _signal() -> np.ndarray:
@@ -219,11 +219,11 @@ def _targets(batch: FixedBatch) -> list[tuple[int, int]]:
 
 @pytest.mark.usefixtures("as_on_a_gpu")
 def test_it_learns_as_well_as_on_the_host() -> None:
-    n2v = _train("n2v", replace(TINY, n2v_steps=120))
-    pn2v = _train("pn2v", replace(TINY, pn2v_steps=40), start=n2v)
+    n2v = _train("n2v", replace(TINY, n2v_steps=90))
+    pn2v = _train("pn2v", replace(TINY, pn2v_steps=30), start=n2v)
     for network in (n2v, pn2v):
         estimate = predict_plane(network, _observation(), device=CPU)
-        assert np.mean((estimate.prior_mean_yx - _signal()) ** 2) < 0.4 * 10**2
+        assert np.mean((estimate.prior_mean_yx - _signal()) ** 2) < 0.5 * 10**2
 
 
 @pytest.mark.usefixtures("as_on_a_gpu")
@@ -232,6 +232,7 @@ def test_it_learns_as_well_as_on_the_host() -> None:
     [("n2v", TINY), ("pn2v", TINY), ("care", TINY), ("n2v", BLIND_SPOT), ("pn2v", BLIND_SPOT)],
 )
 def test_a_stopped_run_continues_to_the_same_weights(method: Method, preset: Preset) -> None:
+    preset = replace(preset, features=4, patches_per_step=3, n2v_steps=14, pn2v_steps=14)
     checkpoints = MemoryCheckpoints()
 
     def stop(step: TrainingStep) -> None:
@@ -244,7 +245,6 @@ def test_a_stopped_run_continues_to_the_same_weights(method: Method, preset: Pre
     uninterrupted = _train(method, preset)
     assert torch.equal(_weights(continued), _weights(uninterrupted))
     assert continued.loss_history == uninterrupted.loss_history
-    assert not torch.equal(_weights(continued), _weights(_train(method, preset, seed=4)))
 
 
 @pytest.mark.usefixtures("as_on_a_gpu")
@@ -254,6 +254,7 @@ def test_losses_are_read_at_validation_only() -> None:
     changes = [after.step for before, after in itertools.pairwise(steps) if after.loss != before.loss]
     assert changes == [5, 10, 15, 20]
     assert all(math.isfinite(step.loss) for step in steps)
+    assert not torch.equal(_weights(network), _weights(_train(seed=4)))
     assert [point.step for point in network.loss_history] == changes
 
 
@@ -264,6 +265,37 @@ def test_a_run_of_another_device_is_continued_with_draws_of_its_own() -> None:
     checkpoints.content = checkpoints.content.replace(b'"generator"', b'"somewhere"')
     continued = _train(checkpoints=checkpoints)
     assert torch.equal(_weights(continued), _weights(finished))
+
+
+@pytest.mark.usefixtures("as_on_a_gpu")
+def test_checkpoints_are_not_written_at_every_validation() -> None:
+    checkpoints = MemoryCheckpoints()
+    contents = []
+
+    def look(step: TrainingStep) -> None:
+        contents.append((step.step, checkpoints.content))
+
+    _train(checkpoints=checkpoints, on_step=look)
+    changes = [step for (_, before), (step, after) in itertools.pairwise(contents) if after != before]
+    assert changes == [10, 20]
+
+
+@pytest.mark.parametrize(("capability", "has"), [((9, 0), True), ((8, 0), True), ((7, 5), False)])
+def test_bfloat16_is_left_to_gpus_that_do_not_emulate_it(
+    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], *, has: bool
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+    assert precision._has_bfloat16(torch.device("cuda:1")) is has
+
+
+def test_a_gpu_is_given_more_at_once() -> None:
+    assert execution_on(torch.device("cuda:1")) is GPU
+    assert execution_on(CPU) is HOST
+    for samples in (35, 100, 800, 1 << 30):
+        block_px = GPU.block_px(samples)
+        assert block_px & (block_px - 1) == 0
+        assert block_px * samples <= GPU.block_samples or block_px == GPU.least_block_px
+        assert HOST.block_px(samples) == posterior.BLOCK_PX <= block_px
 
 
 def test_gradients_on_a_gpu_are_computed_in_one_order() -> None:

@@ -48,3 +48,8 @@ def unpack(content: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if not isinstance(description, dict):
         raise CheckpointInvalidError("the description of a safetensors file has to be a JSON object")
     return tensors, description
+
+
+def within(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Those whose names begin so, under the rest of their names."""
+    return {name.removeprefix(prefix): values for name, values in tensors.items() if name.startswith(prefix)}

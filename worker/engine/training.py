@@ -1,7 +1,7 @@
 """Training of N2V, PN2V and CARE networks."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
@@ -10,12 +10,13 @@ from torch import Tensor
 
 from worker.engine.architecture import Model, build_model
 from worker.engine.batches import Batch
-from worker.engine.checkpoint import CheckpointStore, pack, unpack
+from worker.engine.checkpoint import CheckpointStore, pack, unpack, within
 from worker.engine.errors import CheckpointInvalidError, EngineError, NetworkInvalidError
 from worker.engine.execution import execution_on
 from worker.engine.losses import NoiseModel, n2v_loss, pn2v_loss
 from worker.engine.memory import Portion, memory_failures_told
 from worker.engine.network import LossPoint, Method, Network
+from worker.engine.optimiser_state import optimiser_tensors, restore_optimiser
 from worker.engine.patches import PlaneSequence, TrainingImages, collect_training_images
 from worker.engine.precision import convolution_precision, repeatable_convolutions
 from worker.engine.presets import Preset
@@ -90,18 +91,22 @@ def train(  # noqa: PLR0913  # because a run has that many independent circumsta
             noise_model = noise_model.to(device, torch.float32)
         renoise = noise_model if method == "distilled" else None
         source: TrainingImages | ResidentImages = images
-        if execution_on(device).resident:
+        execution = execution_on(device)
+        if execution.resident:
             source, generator = ResidentImages.of(images, device), torch.Generator(device).manual_seed(seed)
         del images
         shown = _under_noise(validation.to(device), renoise, generator)
         run = _Run(network, preset, noise_model, device, shown, generator)
         if checkpoints is not None and (content := checkpoints.load()) is not None:
             run.restore(content)
+        next_checkpoint = run.step + execution.steps_per_checkpoint
         while run.step < run.steps:
             batch = source.draw(preset, generator, masked=masked)
             progress = run.advance(_under_noise(batch, renoise, generator))
-            if checkpoints is not None and progress.validation_loss is not None:
+            validated = progress.validation_loss is not None
+            if checkpoints is not None and validated and run.step >= next_checkpoint:
                 checkpoints.save(run.checkpoint())
+                next_checkpoint = run.step + execution.steps_per_checkpoint
             on_step(progress)
         return run.result()
 
@@ -157,7 +162,7 @@ class _Run:
             group["lr"] = rate
         self._unread.append(self._accumulate(batch))
         validates = (self.step + 1) % self._preset.steps_per_validation == 0 or self.step + 1 == self.steps
-        if validates or not self._ahead or self.step == 0:
+        if validates or not self._ahead or math.isnan(self._loss_read):
             self._read_losses()
         if self._preset.gradient_limit is not None:
             torch.nn.utils.clip_grad_norm_(self._model.parameters(), self._preset.gradient_limit)
@@ -218,8 +223,7 @@ class _Run:
 
     def checkpoint(self) -> bytes:
         tensors = {f"model.{name}": values for name, values in self._model.state_dict().items()}
-        for index, moments in self._optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser.{index}.{name}": values for name, values in moments.items()}
+        tensors |= optimiser_tensors(self._optimiser)
         tensors[_generator_of(self._device)] = self._generator.get_state()
         progress = {"step": self.step, "history": list(map(asdict, self._history))}
         return pack(tensors, self._identity() | progress)
@@ -233,14 +237,8 @@ class _Run:
                     f"checkpoint of a run with {name} {description.get(name)!r}, expected {expected!r}"
                 )
         try:
-            self._model.load_state_dict(_within(tensors, "model."))
-            self._optimiser.load_state_dict(
-                self._optimiser.state_dict() | {"state": _optimiser_state(_within(tensors, "optimiser."))}
-            )
-            for weights, moments in self._optimiser.state.items():
-                # A fused step takes them to lie in memory as their weights do.
-                shaped = {name: values for name, values in moments.items() if values.shape == weights.shape}
-                moments |= {name: torch.empty_like(weights).copy_(shaped[name]) for name in shaped}
+            self._model.load_state_dict(within(tensors, "model."))
+            restore_optimiser(self._optimiser, tensors)
             # One of another device says nothing to this one, which then draws as in a run of its own.
             if (state := tensors.get(_generator_of(self._device))) is not None:
                 self._generator.set_state(state)
@@ -325,15 +323,3 @@ def _copy_weights(start: Network, model: Model, generator: torch.Generator) -> N
 
 def _generator_of(device: torch.device) -> str:
     return "generator" if device.type == "cpu" else f"generator.{device.type}"
-
-
-def _within(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): values for name, values in tensors.items() if name.startswith(prefix)}
-
-
-def _optimiser_state(tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, values in tensors.items():
-        index, moment = name.split(".")
-        state.setdefault(int(index), {})[moment] = values
-    return state

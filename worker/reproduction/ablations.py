@@ -11,7 +11,7 @@ from worker.reproduction.datasets import Dataset
 from worker.reproduction.methods import COEFFICIENTS, COMPONENTS, MMSE, Experiment, Method
 from worker.reproduction.outcomes import Outcome
 from worker.reproduction.table1 import MakeExperiment
-from worker.reproduction.tables import Cell, Table
+from worker.reproduction.tables import Cell, Table, unscored
 
 HISTOGRAM = "PN2V (histogram)"
 
@@ -27,7 +27,9 @@ def measure_table2(dataset: Dataset, repeats: int, experiment: MakeExperiment) -
         cell = _cell(dataset, outcomes, paper.TABLE_2[components, coefficients])
         rows.setdefault(f"{components} Gaussian{'s' * (components > 1)}", {})[f"n = {coefficients}"] = cell
     kind = "calibrated" if dataset.calibration else "bootstrapped"
-    return Table(f"Table 2: {kind} mixtures, {dataset.name}", ("n = 2", "n = 3"), rows, dataset.notes)
+    columns = ("n = 2", "n = 3")
+    notes = (*dataset.notes, *unscored(rows, columns))
+    return Table(f"Table 2: {kind} mixtures, {dataset.name}", columns, rows, notes)
 
 
 def measure_table3(dataset: Dataset, repeats: int, experiment: MakeExperiment) -> Table:
@@ -43,9 +45,8 @@ def measure_table3(dataset: Dataset, repeats: int, experiment: MakeExperiment) -
             row = rows.setdefault(f"{components} Gaussian{'s' * (components > 1)}", {})
             row[_percent(share)] = _cell(dataset, outcomes, paper_db)
     columns = tuple(map(_percent, paper.SIGNAL_SHARES))
-    return Table(
-        f"Table 3: lower part of the calibration's signals, {dataset.name}", columns, rows, dataset.notes
-    )
+    title = f"Table 3: lower part of the calibration's signals, {dataset.name}"
+    return Table(title, columns, rows, (*dataset.notes, *unscored(rows, columns)))
 
 
 def measure_figure3(dataset: Dataset, repeats: int, experiment: MakeExperiment) -> tuple[Table, Table]:
@@ -68,7 +69,7 @@ def measure_figure3(dataset: Dataset, repeats: int, experiment: MakeExperiment) 
                 outcomes = [train(experiment(dataset, repeat), subset) for repeat in range(repeats)]
                 rows[name][column] = _cell(dataset, outcomes, None)
         columns = tuple(rows[HISTOGRAM])
-        notes = (*dataset.notes, *_losses(rows, columns))
+        notes = (*dataset.notes, *unscored(rows, columns), *_losses(rows, columns))
         tables.append(Table(f"Figure 3 {title}, {dataset.name}", columns, rows, notes))
     return tables[0], tables[1]
 

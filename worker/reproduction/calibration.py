@@ -20,7 +20,7 @@ class CalibrationSubset:
     """Which calibration pixels there are."""
 
     signal_share: float = 1.0
-    """Those with signals up to this share of the range of the data to be denoised; 1 for all signals."""
+    """Those with signals up to this share of the range of the data's signals; 1 for all signals."""
     pixel_share: float = 1.0
     """Of these a random share, in each frame anew."""
 
@@ -28,6 +28,8 @@ class CalibrationSubset:
         self, signal_yx: NDArray[np.float64], data_range_adu: tuple[float, float], rng: np.random.Generator
     ) -> NDArray[np.bool_]:
         low, high = data_range_adu
+        # No signal is darker than the darkest of a calibration; the data's darkest pixels are noise.
+        low = max(low, float(signal_yx.min()))
         chosen = np.ones(signal_yx.shape, dtype=np.bool_)
         if self.signal_share < 1:
             chosen &= signal_yx <= low + self.signal_share * (high - low)

@@ -1,5 +1,6 @@
 """Figures 3 and 4 as pictures."""
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from worker.reproduction.tables import Table
 _GRID = 256
 _SLICE_POSITIONS = (0.15, 0.4, 0.7)
 _SLICE_COLOURS = ("tab:orange", "tab:green", "tab:purple")
+_LINE_LENGTH = 50
 _SHADES = 0.5
 """Exponent that brings out small probabilities."""
 
@@ -68,12 +70,18 @@ def draw_noise_models(path: Path, pairs: Sequence[NoiseModelPair], name: str) ->
     grid = np.atleast_2d(figure.subplots(len(pairs), 3))
     reference = next(pair.histogram for pair in pairs if isinstance(pair.histogram, HistogramNoiseModel))
     axis = np.linspace(reference.min_adu, reference.max_adu, _GRID)
-    signals = [axis[0] + share * (axis[-1] - axis[0]) for share in _SLICE_POSITIONS]
+    fitted = next(pair.mixture for pair in pairs if pair.mixture is not None)
+    darkest, brightest = fitted.signal_min_adu, min(fitted.signal_max_adu, axis[-1])
+    signals = [darkest + share * (brightest - darkest) for share in _SLICE_POSITIONS]
     for axes, pair in zip(grid, pairs, strict=True):
         for column, (kind, model) in enumerate((("histogram", pair.histogram), ("mixture", pair.mixture))):
             axes[column].set_title(f"{pair.title}: {kind}")
             if model is None:
-                axes[column].text(0.5, 0.5, pair.missing, ha="center", va="center", wrap=True, fontsize=8)
+                reason = axes[column].text(
+                    0.5, 0.5, textwrap.fill(pair.missing, _LINE_LENGTH), ha="center", va="center", fontsize=8
+                )
+                # A long reason must not push the other panels aside.
+                reason.set_in_layout(False)
                 axes[column].set_axis_off()
                 continue
             _draw_density(axes[column], model, axis, signals)
@@ -86,10 +94,10 @@ def _draw_density(
     axes: Axes, model: AnyNoiseModel, axis: NDArray[np.float64], signals: Sequence[float]
 ) -> None:
     density = _density(model, axis[:, None], axis[None, :])
+    # Each signal's own highest density is the brightest: those of dark signals are far higher.
+    density /= density.max(axis=1, keepdims=True)
     extent = (axis[0], axis[-1], axis[0], axis[-1])
-    axes.imshow(
-        (density / density.max()) ** _SHADES, origin="lower", extent=extent, aspect="auto", cmap="magma"
-    )
+    axes.imshow(density**_SHADES, origin="lower", extent=extent, aspect="auto", cmap="magma")
     for signal, colour in zip(signals, _SLICE_COLOURS, strict=True):
         axes.axhline(signal, color=colour, linewidth=1)
     axes.set_xlabel("observation (ADU)")

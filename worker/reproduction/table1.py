@@ -8,7 +8,7 @@ from worker.reproduction import paper
 from worker.reproduction.datasets import Dataset
 from worker.reproduction.methods import MMSE, PRIOR_MEAN, RAW, Experiment, Method
 from worker.reproduction.outcomes import Outcome
-from worker.reproduction.tables import Cell, Table
+from worker.reproduction.tables import Cell, Table, unscored
 
 MakeExperiment = Callable[[Dataset, int], Experiment]
 """Takes a dataset and which repeat it is."""
@@ -22,14 +22,8 @@ def measure_table1(datasets: Sequence[Dataset], repeats: int, experiment: MakeEx
         name: {column: cells[name] for column, cells in columns.items() if name in cells} for name in names
     }
     notes = [f"{dataset.name}: {note}" for dataset in datasets for note in dataset.notes]
-    notes += [
-        f"{dataset.name}: {name} is not applicable, {cell.note}"
-        for dataset in datasets
-        for name, cell in columns[dataset.name].items()
-        if cell.psnr_db is None
-    ]
     order = [line for dataset in datasets for line in compare_order(dataset.name, columns[dataset.name])]
-    return Table("Table 1", tuple(columns), rows, (*notes, *order))
+    return Table("Table 1", tuple(columns), rows, (*notes, *unscored(rows, tuple(columns)), *order))
 
 
 def compare_order(name: str, cells: dict[str, Cell]) -> list[str]:

@@ -145,6 +145,16 @@ class Table:
         return "" if value is None else f"{value:.2f}"
 
 
+def unscored(rows: Mapping[str, Mapping[str, Cell]], columns: Sequence[str]) -> list[str]:
+    """Say of each empty cell why it is empty."""
+    return [
+        f"{column}: {name} is not applicable, {cell.note}"
+        for column in columns
+        for name, row in rows.items()
+        if (cell := row.get(column)) and cell.psnr_db is None
+    ]
+
+
 def write_tables(folder: Path, stem: str, tables: Sequence[Table]) -> tuple[Path, Path]:
     """Write `stem.md` and `stem.json` and return their paths."""
     folder.mkdir(parents=True, exist_ok=True)

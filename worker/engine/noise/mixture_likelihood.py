@@ -1,9 +1,9 @@
 """The likelihood of counted pixel pairs under a Gaussian mixture, with its gradient."""
 
 import numpy as np
-from scipy.special import log_softmax
 
 from worker.engine.noise.binning import FloatArray
+from worker.engine.noise.gmm import MAX_COEFFICIENTS
 from worker.engine.noise.pairs import Cells
 
 
@@ -21,7 +21,7 @@ class MixtureLikelihood:
             cells.signal_adu, return_index=True, return_counts=True
         )
         unit_signal = (signal_adu - signal_min_adu) / (signal_max_adu - signal_min_adu)
-        self._unit_signal = unit_signal.clip(0.0, 1.0)
+        self._powers = unit_signal.clip(0.0, 1.0) ** np.arange(MAX_COEFFICIENTS)[:, np.newaxis]
         self._row = np.repeat(np.arange(signal_adu.size), cells_per_signal)
         self._deviation_adu = cells.deviation_adu
         self._share = cells.count / cells.count.sum()
@@ -29,14 +29,19 @@ class MixtureLikelihood:
 
     def mean_nll(self, weights: FloatArray) -> tuple[float, FloatArray]:
         """Value and gradient at `weights` (3K, n): means, log variances, logits of K components."""
-        means, log_variances, logits = np.split(weights, 3)
-        powers = np.vander(self._unit_signal, weights.shape[1], increasing=True).T
+        components, coefficients = len(weights) // 3, weights.shape[1]
+        means, log_variances = weights[:components], weights[components : 2 * components]
+        logits = weights[2 * components :]
+        powers = self._powers[:coefficients]
         uncentred = means @ powers
         spread = np.exp(log_variances) @ powers
         variance = np.maximum(spread, self._variance_floor_adu2)
         logit = logits @ powers
-        log_weight = log_softmax(logit, axis=0)
-        weight = np.exp(log_weight)
+        # Of numbers as few as these, library functions spend more time on looking at them than on computing.
+        logit -= logit.max(axis=0)
+        odds = np.exp(logit)
+        all_odds = odds.sum(axis=0)
+        weight, log_weight = odds / all_odds, logit - np.log(all_odds)
         mean = uncentred - (uncentred * weight).sum(axis=0)
         precision = 0.5 / variance
         height = log_weight + 0.5 * np.log(precision / np.pi)

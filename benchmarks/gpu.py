@@ -1,0 +1,212 @@
+"""How fast a device trains, predicts and denoises a stack, and what fraction of its limit that is."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import get_args
+
+import numpy as np
+import tifffile
+import torch
+from rich.table import Table
+
+from benchmarks import work
+from benchmarks.work import MEGAPIXEL, NOISE_MODEL, ExponentialCounter
+from worker.engine.execution import execution_on
+from worker.engine.inference import predict_plane
+from worker.engine.network import Method, Network
+from worker.engine.pipeline import Stage
+from worker.engine.posterior import moments_of_block, samples_per_pixel
+from worker.engine.presets import Preset
+from worker.engine.simulation import Scmos, simulate_specimen
+from worker.engine.training import TrainingStep, train
+from worker.local import DenoiseOptions, denoise_file
+
+REPEATS = 5
+WARM_UP_STEPS = 5
+PHOTONS = 200
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much is measured: a stack, training steps, and what the limits are measured with."""
+
+    planes: int = 100
+    side_px: int = 1024
+    steps: int = 50
+    matrix_side: int = 8192
+    exponentials: int = 1 << 26
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Operations per second that nothing on the device exceeds, measured."""
+
+    bfloat16_flop: float
+    exponentials: float
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was done how fast, and what fraction of a limit that is, where there is one."""
+
+    what: str
+    seconds: float
+    rate: float | None = None
+    unit: str = ""
+    fraction: float | None = None
+
+
+class _EnoughError(Exception):
+    """Ends a training run that has been measured."""
+
+
+def measure_limits(device: torch.device, extent: Extent) -> Limits:
+    """The best of some repeats."""
+    side = extent.matrix_side
+    left, right = (torch.rand((side, side), device=device).bfloat16() for _ in range(2))
+    values = torch.rand(extent.exponentials, device=device)
+    results = torch.empty_like(values)
+    return Limits(
+        bfloat16_flop=2 * side**3 / _least_seconds(lambda: left @ right, device),
+        exponentials=extent.exponentials / _least_seconds(lambda: torch.exp(values, out=results), device),
+    )
+
+
+def measure(preset: Preset, device: torch.device, extent: Extent, limits: Limits) -> Iterator[Measured]:
+    """The parts, each with its fraction of a limit, then everything from one TIFF file to another."""
+    methods: tuple[Method, ...] = ("n2v", "pn2v")
+    for method in methods:
+        seconds = _step_seconds(preset, method, device, extent)
+        fraction = work.step_flop(preset, method) / seconds / limits.bfloat16_flop
+        rate = preset.patches_per_step / seconds
+        yield Measured(f"training step, {method}", seconds, rate, "patches/s", fraction)
+
+    network = work.network_of(preset)
+    plane_yx = work.plane(extent.side_px)
+    megapixels = plane_yx.size / MEGAPIXEL
+    seconds = _least_seconds(
+        lambda: predict_plane(network, plane_yx, noise_model=NOISE_MODEL, device=device), device
+    )
+    network.model.cpu()
+    fraction = work.prediction_flop(network) * megapixels / seconds / limits.bfloat16_flop
+    what = f"prediction of a plane, {preset.symmetries} symmetries"
+    yield Measured(what, seconds, megapixels / seconds, "megapixels/s", fraction)
+    yield _posterior(network, device, limits, pixels=network.symmetries * plane_yx.size)
+
+    with TemporaryDirectory() as folder:
+        yield from _whole_stack(Path(folder), preset, device, extent)
+
+
+def table(measured: list[Measured], device: torch.device, extent: Extent, limits: Limits) -> Table:
+    """Render times, rates and fractions."""
+    name = (
+        torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
+    )
+    made = Table(
+        "what",
+        "seconds",
+        "rate",
+        "of the limit",
+        title=f"Speed on {device} ({name}), a stack of {extent.planes} x {extent.side_px} x {extent.side_px}",
+        caption=f"Limits: {limits.bfloat16_flop / 1e12:.3g} TFLOP/s in matrix products of bfloat16, "
+        f"{limits.exponentials / 1e9:.3g} G exponentials/s",
+    )
+    for each in measured:
+        rate = "" if each.rate is None else f"{each.rate:.3g} {each.unit}"
+        fraction = "" if each.fraction is None else f"{100 * each.fraction:.2g} %"
+        made.add_row(each.what, f"{each.seconds:.4g}", rate, fraction)
+    return made
+
+
+def _step_seconds(preset: Preset, method: Method, device: torch.device, extent: Extent) -> float:
+    """Mean time of a step; validation, which is seldom in most presets, is left out."""
+    last = WARM_UP_STEPS + extent.steps
+    endless = replace(preset, n2v_steps=last + 1, pn2v_steps=last + 1, steps_per_validation=last + 1)
+    moments_s: list[float] = []
+
+    def on_step(step: TrainingStep) -> None:
+        if step.step in {WARM_UP_STEPS, last}:
+            _wait_for(device)
+            moments_s.append(time.perf_counter())
+        if step.step == last:
+            raise _EnoughError
+
+    with suppress(_EnoughError):
+        train(
+            [work.plane(extent.side_px)],
+            method=method,
+            preset=endless,
+            noise_model=NOISE_MODEL if method == "pn2v" else None,
+            seed=0,
+            device=device,
+            on_step=on_step,
+        )
+    return (moments_s[1] - moments_s[0]) / extent.steps
+
+
+def _posterior(network: Network, device: torch.device, limits: Limits, *, pixels: int) -> Measured:
+    """The last layer and the likelihoods of a block, as they are computed for so many pixels."""
+    weight, bias = (values.to(device) for values in network.output_layer_adu())
+    block_px = execution_on(device).block_px(samples_per_pixel(bias, network.prior))
+    features = torch.rand((block_px, weight.shape[1]), device=device)
+    observation = torch.full((block_px,), network.mean_adu, device=device)
+    noise_model = NOISE_MODEL.to(device, torch.float32)
+    plain, chosen = (
+        moments_of_block(weight, bias, noise_model, prior=network.prior, pixels=count, block_px=block_px)
+        for count in (0, pixels)
+    )
+    with torch.no_grad():
+        with ExponentialCounter() as counter:
+            plain(features, observation)
+        seconds = _least_seconds(lambda: chosen(features, observation), device)
+    fraction = counter.count / seconds / limits.exponentials
+    return Measured(
+        f"posterior of {block_px} pixels", seconds, block_px / seconds / MEGAPIXEL, "megapixels/s", fraction
+    )
+
+
+def _whole_stack(folder: Path, preset: Preset, device: torch.device, extent: Extent) -> Iterator[Measured]:
+    """Boot. GMM: both networks, the noise model, the choice and the result, reading and writing included."""
+    source = folder / "noisy.tif"
+    tifffile.imwrite(source, _stack(extent), photometric="minisblack")
+    seconds = denoise_file(
+        source, folder / "denoised.tif", DenoiseOptions(preset, device), lambda *_: None
+    ).seconds
+    stages: tuple[Stage, ...] = get_args(Stage)
+    for stage in stages:
+        yield Measured(f"Boot. GMM, {preset.name}: {stage}", seconds[stage])
+    together = sum(seconds.values())
+    megapixels = extent.planes * extent.side_px**2 / MEGAPIXEL
+    yield Measured(f"Boot. GMM, {preset.name}: together", together, megapixels / together, "megapixels/s")
+
+
+def _stack(extent: Extent) -> np.ndarray:
+    shape_yx = (extent.side_px, extent.side_px)
+    camera, rng = Scmos.with_maps(shape_yx, seed=1), np.random.default_rng(1)
+    photons_yx = PHOTONS * simulate_specimen(shape_yx, seed=1)
+    # The specimen drifts: no plane shows the same, and simulating takes no longer than measuring.
+    drift_px = max(extent.side_px // extent.planes, 1)
+    return np.stack(
+        [camera.observe(np.roll(photons_yx, plane * drift_px, axis=1), rng) for plane in range(extent.planes)]
+    )
+
+
+def _least_seconds(compute: Callable[[], object], device: torch.device) -> float:
+    compute()  # what is compiled at first use is compiled now
+    taken_s = []
+    for _ in range(REPEATS):
+        _wait_for(device)
+        began_s = time.perf_counter()
+        compute()
+        _wait_for(device)
+        taken_s.append(time.perf_counter() - began_s)
+    return min(taken_s)
+
+
+def _wait_for(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -1,0 +1,86 @@
+"""What jobs make of planes while others are read and written: everything, in order, told when it is done."""
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+
+from models_store.contracts.jobs import PredictPartSpec
+from models_store.contracts.spec_parts import MadeByJob
+from models_store.contracts.states import Output
+from models_store.image_files.planes import open_planes
+from models_store.session import Database
+from worker.checkpoints import BlobCheckpoints
+from worker.context import JobContext
+from worker.jobs import predict, predict_part
+from worker.jobs.estimates import PlaneDenoiser
+from worker.jobs.inputs import OpenImage
+from worker.jobs.raw_planes import read_planes
+from worker.measured_blobs import MeasuredBlobs
+
+PLANES = np.arange(5 * 20 * 30, dtype=np.uint16).reshape(5, 20, 30)
+OUTPUTS = (Output.DENOISED, Output.PRIOR_MEAN)
+SHIFTED = PlaneDenoiser(
+    OUTPUTS, lambda plane_yx: {Output.DENOISED: plane_yx + 1, Output.PRIOR_MEAN: plane_yx + 2}
+)
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Iterator[OpenImage]:
+    path = tmp_path / "noisy.tif"
+    tifffile.imwrite(path, PLANES, photometric="minisblack")
+    with open_planes(path) as reader:
+        yield OpenImage("img_1", "noisy.tif", reader)
+
+
+def test_every_output_of_every_plane_is_made(image: OpenImage, tmp_path: Path) -> None:
+    told: list[int] = []
+    with predict._denoised_planes(image, SHIFTED, tmp_path, lambda: told.append(1)) as outputs:
+        made = {output: np.stack(list(planes)) for output, planes in outputs.items()}
+    assert list(made) == list(OUTPUTS)
+    np.testing.assert_array_equal(made[Output.DENOISED], PLANES + 1.0)
+    np.testing.assert_array_equal(made[Output.PRIOR_MEAN], PLANES + 2.0)
+    assert len(told) == len(PLANES)
+
+
+def test_a_part_stores_its_planes_alone(
+    image: OpenImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[float] = []
+    blobs = MeasuredBlobs((tmp_path / "blobs").as_uri())
+    context = JobContext(
+        "job_1",
+        1,
+        Database("sqlite://"),
+        blobs,
+        torch.device("cpu"),
+        lambda fraction, _: told.append(fraction),
+        BlobCheckpoints(blobs, "job_1", 1),
+        print,
+    )
+    replacements: dict[str, Any] = {
+        "chosen": lambda *_: None,
+        "denoiser": lambda *_: SHIFTED,
+        "open_images": lambda *_: nullcontext([image]),
+    }
+    for name, replacement in replacements.items():
+        monkeypatch.setattr(predict_part, name, replacement)
+    spec = PredictPartSpec(
+        image_ids=["img_1"],
+        network="net_1",
+        choice=MadeByJob(job="job_0"),
+        outputs=OUTPUTS,
+        first_plane=1,
+        planes=3,
+    )
+    outcome = predict_part.predict_part(spec, context)
+    assert [made.output for made in outcome.planes] == list(OUTPUTS)
+    for made, shift in zip(outcome.planes, (1.0, 2.0), strict=True):
+        with blobs.as_file(made.blob.key) as path, path.open("rb") as file:
+            np.testing.assert_array_equal(np.stack(list(read_planes(file, (20, 30)))), PLANES[1:4] + shift)
+    assert told == pytest.approx([1 / 3, 2 / 3, 1.0])
