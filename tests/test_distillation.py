@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from worker.engine import training
 from worker.engine.errors import NetworkInvalidError
+from worker.engine.execution import GPU
 from worker.engine.inference import predict_plane
 from worker.engine.network import Network
 from worker.engine.noise.gmm import GaussianMixtureNoiseModel
@@ -84,6 +86,13 @@ def test_it_takes_the_noise_out_of_an_exposure_that_it_never_saw() -> None:
     estimate = predict_plane(network, observation, device=CPU)
     assert estimate.mmse_yx is None
     assert _mse(estimate.prior_mean_yx) < 0.25 * _mse(observation)
+
+
+def test_it_learns_the_same_where_images_lie_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "execution_on", lambda _: GPU)
+    network = _distil()
+    observation = _observation()
+    assert _mse(predict_plane(network, observation, device=CPU).prior_mean_yx) < 0.25 * _mse(observation)
 
 
 def test_a_run_that_goes_on_from_a_checkpoint_ends_with_the_same_weights() -> None:
