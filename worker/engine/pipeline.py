@@ -24,6 +24,7 @@ from worker.engine.distillation import EstimatedPlanes
 from worker.engine.errors import NetworkInvalidError, NoiseFitError
 from worker.engine.inference import Estimate, predict_plane
 from worker.engine.network import Network
+from worker.engine.noise.correlation import neighbour_correlation
 from worker.engine.noise.kinds import AnyNoiseModel, Kind, kind_of
 from worker.engine.noise.select import SelectedNoiseModel
 from worker.engine.patches import PlaneSequence
@@ -33,6 +34,11 @@ from worker.engine.training import TrainingStep, train
 
 Stage = Literal["n2v", "noise_model", "pn2v", "distil", "predict"]
 STAGES: tuple[Stage, ...] = ("n2v", "noise_model", "pn2v", "distil", "predict")
+
+_DOES_NOT_COMPETE = (
+    "; the distilled network's estimate does not compete: the noise of neighbouring pixels correlates, and "
+    "that which it was taught with did not"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,9 +77,12 @@ def prepare_prediction(  # noqa: PLR0913  # because it takes what three stages h
     """Refit a bootstrapped noise model, and choose which estimate to deliver.
 
     `refit` is for bootstrapped noise models, of whichever kind, unless it has been done for the distillation.
-    `n2v` may be missing where the noise model came from a calibration.
+    `n2v` may be missing where the noise model came from a calibration. `distilled` does not compete where the
+    noise correlates: it has learned from noise that does not, and would be judged as if this did not.
     """
-    refitted = None
+    refitted, reservation = None, ""
+    if distilled is not None and neighbour_correlation(planes).warning() is not None:
+        distilled, reservation = None, _DOES_NOT_COMPETE
     if refit:
         kind = kind_of(noise_model)
         refitted = refit_noise_model(planes, pn2v, kind, seed=seed, device=device, on_plane=on_plane)
@@ -89,6 +98,7 @@ def prepare_prediction(  # noqa: PLR0913  # because it takes what three stages h
         device=device,
         on_plane=on_plane,
     )
+    choice = replace(choice, reason=choice.reason + reservation)
     return Prepared(n2v, pn2v, noise_model, refitted, choice, distilled)
 
 
@@ -161,7 +171,7 @@ def denoise(
         on_step=partial(on_step, "pn2v"),
     )
     refitted, distilled = None, None
-    if preset.distillation_steps:
+    if _distils(preset, planes):
         if bootstrapped:
             refitted = refit_noise_model(
                 planes,
@@ -169,7 +179,7 @@ def denoise(
                 kind_of(noise_model),
                 seed=seed,
                 device=device,
-                on_plane=partial(on_plane, "pn2v"),
+                on_plane=partial(on_plane, "distil"),
             )
         noise_model = refitted.fitted.model if refitted else noise_model
         distilled = train(
@@ -193,3 +203,9 @@ def denoise(
         on_plane=partial(on_plane, "predict"),
     )
     return replace(prepared, refitted=prepared.refitted or refitted)
+
+
+def _distils(preset: Preset, planes: PlaneSequence) -> bool:
+    """Whether a network is distilled: noise that correlates is not what a noise model draws."""
+    masked = preset.blind_y_px or preset.blind_x_px
+    return bool(preset.distillation_steps and not masked and neighbour_correlation(planes).warning() is None)
