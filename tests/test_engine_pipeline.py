@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from worker.engine.bootstrap import bootstrap_noise_model
+from worker.engine.errors import NetworkInvalidError
 from worker.engine.inference import predict_plane
 from worker.engine.metrics import affine_invariant_psnr
 from worker.engine.network import Network
@@ -128,6 +129,17 @@ def test_a_spoilt_pn2v_network_is_not_delivered(prepared: tuple[Prepared, list[t
     assert choice.estimate == "n2v"
     assert "N2V's prediction has the lowest mean squared error" in choice.reason
     assert "that of PN2V's MMSE estimate differs by +" in choice.reason
+
+
+def test_networks_of_quite_other_images_are_refused(
+    prepared: tuple[Prepared, list[tuple[str, int]]],
+) -> None:
+    result = prepared[0]
+    assert isinstance(result.noise_model, GaussianMixtureNoiseModel)
+    checkerboard = np.indices((64, 64)).sum(axis=0) % 2
+    observation = (30_000 + 30_000 * checkerboard).astype(np.float32)
+    with pytest.raises(NetworkInvalidError, match="another exposure or camera"):
+        _choose(result.n2v, result.pn2v, result.noise_model, observation)
 
 
 def test_an_estimate_that_copies_the_noise_is_not_mistaken_for_a_good_one(

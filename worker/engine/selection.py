@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import torch
 
+from worker.engine.errors import NetworkInvalidError
 from worker.engine.inference import predict_plane
 from worker.engine.losses import NoiseModel
 from worker.engine.network import Network
@@ -71,7 +72,8 @@ def choose_estimate(  # noqa: PLR0913  # because everything that was trained com
     Stein's unbiased risk estimate for noise of known, signal-dependent variance v and an estimate f of x:
     mean[(f - x)^2 - v + 2 v df/dx]. The last term counts how much an estimate copies the noise of its own
     pixel; its mean comes from the change of f under a random perturbation (Ramani et al. 2008). Where the
-    networks are blind, `photon_risks` takes its place, which holds for skewed noise too.
+    networks are blind, `photon_risks` takes its place, which holds for skewed noise too. Raises
+    NetworkInvalidError where no pixel is what network and noise model lead to expect.
     """
     candidates: dict[EstimateName, Network | None] = {"distilled": distilled, "n2v": n2v}
     single = {name: network for name, network in candidates.items() if network is not None}
@@ -88,6 +90,11 @@ def choose_estimate(  # noqa: PLR0913  # because everything that was trained com
         for name in risks[0].errors_adu2
     }
     noise_adu2 = math.fsum(plane.noise_adu2 for plane in risks) / len(risks)
+    if noise_adu2 <= 0:
+        raise NetworkInvalidError(
+            f"no pixel of the images is within {_OUTLIER_STD:g} standard deviations of the noise from what "
+            "the network predicts: network or noise model were made for images of another exposure or camera"
+        )
     skewness = math.fsum(plane.skewness for plane in risks) / len(risks)
     judged = blind or abs(skewness) <= _MAX_SKEWNESS
     if not judged:
