@@ -78,6 +78,7 @@ def train_here(  # noqa: PLR0913  # the command's options
     ground_truth: Sequence[Path],
     noise_model: Path | None,
     start: Path | None,
+    teacher: Path | None,
     preset: Preset,
     structured_mask: tuple[int, int],
     seed: int,
@@ -87,7 +88,7 @@ def train_here(  # noqa: PLR0913  # the command's options
 ) -> None:
     """Train a network in this process and write it; `structured_mask` is (y, x) in pixels."""
     train_on_files(
-        TrainingFiles(noisy, ground_truth, noise_model, start),
+        TrainingFiles(noisy, ground_truth, noise_model, start, teacher),
         target,
         method=method,
         preset=replace(PRESETS[preset], blind_y_px=structured_mask[0], blind_x_px=structured_mask[1]),

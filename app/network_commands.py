@@ -15,7 +15,8 @@ from models_store.errors import InvalidRequestError
 network_commands = typer.Typer()
 
 NoiseModelOption = Annotated[
-    Path | None, typer.Option(exists=True, dir_okay=False, help="Of PN2V: a published .npz or .npy.")
+    Path | None,
+    typer.Option(exists=True, dir_okay=False, help="Of PN2V, or to distil: a published .npz or .npy."),
 ]
 DeviceOption = Annotated[str, typer.Option(help="cpu, cuda:N; cuda or auto: the freest GPU.")]
 SeedOption = Annotated[int, typer.Option(min=0, help="The same seed gives the same result.")]
@@ -26,7 +27,12 @@ def train(  # noqa: PLR0913, PLR0917  # one parameter for each of the command's
     noisy: Annotated[
         list[Path], typer.Argument(exists=True, dir_okay=False, help="TIFF files, planes or stacks.")
     ],
-    method: Annotated[Method, typer.Option(help="PN2V needs a noise model, CARE ground truth.")],
+    method: Annotated[
+        Method,
+        typer.Option(
+            help="PN2V needs a noise model, CARE ground truth, distilled a noise model and a teacher."
+        ),
+    ],
     output: Annotated[Path, typer.Option(dir_okay=False, help="Where the network is written (safetensors).")],
     ground_truth: Annotated[
         list[Path] | None,
@@ -36,12 +42,16 @@ def train(  # noqa: PLR0913, PLR0917  # one parameter for each of the command's
     start: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="A network whose weights to start from.")
     ] = None,
+    teacher: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="To distil: the PN2V network to learn from."),
+    ] = None,
     preset: Annotated[Preset, typer.Option(help="Training budget.")] = Preset.FAST,
     structured_mask: StructuredMaskOption = (0, 0),
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
 ) -> None:
-    """Train a network on this machine: N2V, PN2V or CARE."""
+    """Train a network on this machine: N2V, PN2V, CARE, or one distilled from PN2V."""
     with needing("worker"):
         from app.local import train_here  # noqa: PLC0415  # other commands work without an engine
     with stage_bars(Console(stderr=True)) as show:
@@ -52,6 +62,7 @@ def train(  # noqa: PLR0913, PLR0917  # one parameter for each of the command's
             ground_truth=ground_truth or [],
             noise_model=noise_model,
             start=start,
+            teacher=teacher,
             preset=preset,
             structured_mask=structured_mask,
             seed=seed,

@@ -12,6 +12,8 @@ STAGE_TITLES = {
     "care": "CARE network",
     "noise_model": "Noise model",
     "pn2v": "PN2V network",
+    "distil": "Distillation",
+    "distilled": "Distillation",
     "predict": "Prediction",
     "evaluate": "Scores",
 }

@@ -20,8 +20,8 @@ from worker.engine.training import TrainingStep
 
 SEED = 0
 RAW, BLUR, BM3D = "raw", "best Gaussian", "BM3D"
-N2V, PRIOR, MMSE, DELIVERED = "N2V", "PN2V prior", "PN2V MMSE", "delivered"
-FILTERS, TRAINED = (RAW, BLUR, BM3D), (N2V, PRIOR, MMSE, DELIVERED)
+N2V, PRIOR, MMSE, DISTILLED, DELIVERED = "N2V", "PN2V prior", "PN2V MMSE", "distilled", "delivered"
+FILTERS, TRAINED = (RAW, BLUR, BM3D), (N2V, PRIOR, MMSE, DISTILLED, DELIVERED)
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,9 @@ def measure(field: Field, preset: Preset, filters: Mapping[str, Filtered], *, se
         MMSE: scored(made.pn2v.mmse_yx),
         DELIVERED: scored(made.image_yx),
     }
+    if prepared.distilled is not None:
+        distilled = predict_plane(prepared.distilled, observation_yx, device=device)
+        methods[DISTILLED] = scored(distilled.prior_mean_yx)
     name = f"{field.name}, {1 + len(others)} images" if several else field.name
     return Score(name, preset.name, methods, prepared.choice.estimate)
 

@@ -24,12 +24,19 @@ class Registry:
     pn2v_network_id: str | None = None
     pn2v_noise_model_id: str | None = None
     """The noise model that the PN2V network was trained with."""
+    distilled_network_id: str | None = None
 
 
 PUT_THERE = {NoiseModelOrigin.CALIBRATION: "calibrated", NoiseModelOrigin.IMPORT: "imported"}
 """Noise models that somebody made for a microscope on purpose: jobs take them unless they say otherwise."""
 
-WEIGHTS: dict[StageName, float] = {"n2v": 0.45, "noise_model": 0.05, "pn2v": 0.4, "predict": 0.1}
+WEIGHTS: dict[StageName, float] = {
+    "n2v": 0.34,
+    "noise_model": 0.04,
+    "pn2v": 0.3,
+    "distil": 0.24,
+    "predict": 0.08,
+}
 
 
 def plan_denoise(
@@ -46,7 +53,14 @@ def _plan_reuse(
 ) -> Plan:
     noise_model_id = _reusable(spec, registry) or registry.pn2v_noise_model_id
     why = f"the newest PN2V network of {registry.profile} with the recipe {spec.recipe}"
-    predict = _predict(spec, network_id, noise_model_id, compare_with=registry.n2v_network_id)
+    distil_step = _reuse_distilled(spec, registry)
+    predict = _predict(
+        spec,
+        network_id,
+        noise_model_id,
+        compare_with=registry.n2v_network_id,
+        distilled=distil_step.id,
+    )
     prediction = plan_prediction(predict, extent, new_job_id, weight=WEIGHTS["predict"])
     return Plan(
         stages=prediction.stages,
@@ -68,9 +82,28 @@ def _plan_reuse(
                 id=noise_model_id,
             ),
             PlanStep(stage="pn2v", action="reuse", why=why, id=network_id),
+            distil_step,
             *prediction.steps,
         ],
     )
+
+
+def _reuse_distilled(spec: DenoiseSpec, registry: Registry) -> PlanStep:
+    left_out = _no_distillation(spec)
+    if left_out is not None or registry.distilled_network_id is None:
+        why = f"the registry has no distilled network of {registry.profile} with the recipe {spec.recipe}"
+        return PlanStep(stage="distil", action="skip", why=left_out or why)
+    why = f"the newest distilled network of {registry.profile} with the recipe {spec.recipe}"
+    return PlanStep(stage="distil", action="reuse", why=why, id=registry.distilled_network_id)
+
+
+def _no_distillation(spec: DenoiseSpec) -> str | None:
+    """Say why a job has no distilled network, if it has none."""
+    if not spec.preset.distils:
+        return f"the preset {spec.preset} distils no network"
+    if spec.hides_neighbours:
+        return "the structured mask is for noise that correlates, which a noise model does not draw"
+    return None
 
 
 def _plan_training(
@@ -108,11 +141,27 @@ def _plan_training(
 
     pn2v = _stage("pn2v", _train(spec, Method.PN2V, noise_model=noise_model, start=n2v), new_job_id)
     made = MadeByJob(job=pn2v.job_id)
-    predict = _predict(spec, made, noise_model, compare_with=n2v, refit=known is None)
-    prediction = plan_prediction(predict, extent, new_job_id, weight=WEIGHTS["predict"])
-    stages += [pn2v, *prediction.stages]
+    stages.append(pn2v)
     pn2v_step = PlanStep(stage="pn2v", action="compute", why=_no_network(spec))
-    return Plan(stages, [n2v_step, noise_model_step, pn2v_step, *prediction.steps])
+
+    distilled: Reference | None = None
+    left_out = _no_distillation(spec)
+    if left_out is None:
+        training = _train(
+            spec, Method.DISTILLED, noise_model=noise_model, teacher=made, refit_noise_model=known is None
+        )
+        distil = _stage("distil", training, new_job_id)
+        stages.append(distil)
+        distilled = MadeByJob(job=distil.job_id)
+        why = "it learns PN2V's estimate under fresh noise, and its own competes with PN2V's"
+        distil_step = PlanStep(stage="distil", action="compute", why=why)
+    else:
+        distil_step = PlanStep(stage="distil", action="skip", why=left_out)
+
+    predict = _predict(spec, made, noise_model, compare_with=n2v, distilled=distilled, refit=known is None)
+    prediction = plan_prediction(predict, extent, new_job_id, weight=WEIGHTS["predict"])
+    stages += prediction.stages
+    return Plan(stages, [n2v_step, noise_model_step, pn2v_step, distil_step, *prediction.steps])
 
 
 def _known_noise_model(spec: DenoiseSpec, registry: Registry) -> tuple[str, str] | None:
@@ -158,7 +207,13 @@ def _no_network(spec: DenoiseSpec) -> str:
 
 
 def _train(
-    spec: DenoiseSpec, method: Method, *, noise_model: Reference | None = None, start: Reference | None = None
+    spec: DenoiseSpec,
+    method: Method,
+    *,
+    noise_model: Reference | None = None,
+    start: Reference | None = None,
+    teacher: Reference | None = None,
+    refit_noise_model: bool = False,
 ) -> TrainSpec:
     return TrainSpec(
         image_ids=spec.image_ids,
@@ -166,6 +221,8 @@ def _train(
         preset=spec.preset,
         noise_model=noise_model,
         start=start,
+        teacher=teacher,
+        refit_noise_model=refit_noise_model,
         seed=spec.seed,
         budget=spec.budget,
         structured_mask=spec.structured_mask,
@@ -178,6 +235,7 @@ def _predict(
     noise_model: Reference | None,
     *,
     compare_with: Reference | None,
+    distilled: Reference | None,
     refit: bool = False,
 ) -> PredictSpec:
     return PredictSpec(
@@ -185,6 +243,7 @@ def _predict(
         network=network,
         noise_model=noise_model,
         compare_with=compare_with,
+        distilled=distilled,
         refit_noise_model=refit,
         outputs=spec.outputs,
         output_dtype=spec.output_dtype,

@@ -79,6 +79,7 @@ def _choice(spec: PredictSpec) -> ChooseEstimateSpec:
         network=spec.network,
         noise_model=spec.noise_model,
         compare_with=spec.compare_with,
+        distilled=spec.distilled,
         refit_noise_model=spec.refit_noise_model,
         seed=spec.seed,
     )
@@ -92,6 +93,7 @@ def _part(spec: PredictSpec, planes: PlaneRange, choice: MadeByJob) -> PredictPa
         network=spec.network,
         noise_model=spec.noise_model,
         compare_with=spec.compare_with,
+        distilled=spec.distilled,
         outputs=spec.outputs,
         choice=choice,
     )

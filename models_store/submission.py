@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from models_store.calibration_images import require_calibration
 from models_store.contracts.evaluation import EvaluateSpec
 from models_store.contracts.jobs import (
+    NEEDED_BY,
     BootstrapNoiseModelSpec,
     CheckNoiseModelSpec,
     DenoiseSpec,
@@ -19,7 +20,7 @@ from models_store.contracts.jobs import (
     images_read,
 )
 from models_store.contracts.spec_parts import MadeByJob, Reference
-from models_store.contracts.states import ImageRole, Method, NoiseModelKind, NoiseModelOrigin
+from models_store.contracts.states import ImageRole, Method, NoiseModelKind, NoiseModelOrigin, Preset
 from models_store.errors import InvalidRequestError
 from models_store.evaluations import require_comparable
 from models_store.identity import new_id
@@ -93,6 +94,9 @@ def _check(session: Session, spec: JobSpec) -> None:
     if isinstance(spec, PredictSpec) and spec.compare_with is not None:
         _check_reference(session, spec.compare_with, "network", get_network)
         _require_unsupervised(session, spec.compare_with, "compare_with")
+    if isinstance(spec, PredictSpec) and spec.distilled is not None:
+        _check_reference(session, spec.distilled, "network", get_network)
+        _require_method(session, spec.distilled, "distilled", Method.DISTILLED)
 
 
 def _plan(
@@ -125,11 +129,13 @@ def _check_kind(noise_model: NoiseModel, asked: NoiseModelKind) -> None:
 
 
 def _check_training(session: Session, spec: TrainSpec) -> None:
-    if spec.method is Method.PN2V and spec.noise_model is None:
-        raise InvalidRequestError("noise_model: PN2V needs one; name it, or train with method n2v")
-    if spec.method is not Method.PN2V and spec.noise_model is not None:
+    if spec.method in NEEDED_BY["noise_model"] and spec.noise_model is None:
         raise InvalidRequestError(
-            f"noise_model: {spec.method.upper()} uses none; leave it out, or train with method pn2v"
+            f"noise_model: {_call_method(spec.method)} needs one; name it, or train with method n2v"
+        )
+    if spec.method not in NEEDED_BY["noise_model"] and spec.noise_model is not None:
+        raise InvalidRequestError(
+            f"noise_model: {_call_method(spec.method)} uses none; leave it out, or train with method pn2v"
         )
     if spec.method is Method.CARE and spec.ground_truth_ids is None:
         raise InvalidRequestError(
@@ -137,15 +143,52 @@ def _check_training(session: Session, spec: TrainSpec) -> None:
         )
     if spec.method is not Method.CARE and spec.ground_truth_ids is not None:
         raise InvalidRequestError(
-            f"ground_truth_ids: {spec.method.upper()} learns from noisy images alone; leave them out, "
+            f"ground_truth_ids: {_call_method(spec.method)} learns from noisy images alone; leave them out, "
             f"or train with method care"
         )
     if spec.method is Method.CARE and spec.structured_mask is not None:
         raise InvalidRequestError(
             "structured_mask: CARE learns from all pixels and hides none; leave it out, or train method n2v"
         )
+    _check_distillation(session, spec)
     if spec.start is not None:
         _check_reference(session, spec.start, "network", get_network)
+
+
+def _check_distillation(session: Session, spec: TrainSpec) -> None:
+    if spec.method is not Method.DISTILLED:
+        for field, given in (
+            ("teacher", spec.teacher is not None),
+            ("refit_noise_model", spec.refit_noise_model),
+        ):
+            if given:
+                raise InvalidRequestError(
+                    f"{field}: {_call_method(spec.method)} has no teacher; leave it out, or train with "
+                    "method distilled"
+                )
+        return
+    if spec.teacher is None:
+        raise InvalidRequestError(
+            "teacher: a distilled network learns the estimates of a PN2V network; name one, or train with "
+            "method pn2v"
+        )
+    _check_reference(session, spec.teacher, "network", get_network)
+    _require_method(session, spec.teacher, "teacher", Method.PN2V)
+    if not spec.preset.distils:
+        distilling = " or ".join(preset for preset in Preset if preset.distils)
+        raise InvalidRequestError(f"preset: {spec.preset} distils no network; take {distilling}")
+    if spec.structured_mask is not None:
+        raise InvalidRequestError(
+            "structured_mask: a distilled network learns from all pixels and hides none; leave it out"
+        )
+    if spec.start is not None:
+        raise InvalidRequestError(
+            "start: a distilled network starts from nothing, for it sees more than its teacher; leave it out"
+        )
+
+
+def _call_method(method: Method) -> str:
+    return "a distilled network" if method is Method.DISTILLED else method.upper()
 
 
 def _data_images(session: Session, spec: FitNoiseModelSpec) -> list[Image]:
@@ -185,15 +228,26 @@ def _check_reference(
 
 
 def _require_unsupervised(session: Session, reference: Reference, field: str) -> None:
-    """Raise for a CARE network: it weighs in the pixel that it predicts, so its residuals are not noise."""
-    if isinstance(reference, MadeByJob):
-        method = get_job(session, reference.job).spec.get("method")
-    else:
-        method = get_network(session, reference).method
-    if method == Method.CARE:
+    """Raise for a network that weighs in the pixel that it predicts, for its residuals are not noise."""
+    method = _method_of(session, reference)
+    if method.sees_its_pixel:
+        name = method.upper() if method is Method.CARE else method
         raise InvalidRequestError(
-            f"{field}: a CARE network cannot tell noise from signal; name an N2V network"
+            f"{field}: a {name} network cannot tell noise from signal; name an N2V network"
         )
+
+
+def _require_method(session: Session, reference: Reference, field: str, wanted: Method) -> None:
+    method = _method_of(session, reference)
+    if method is not wanted:
+        raise InvalidRequestError(f"{field}: the network's method is {method}; name one of method {wanted}")
+
+
+def _method_of(session: Session, reference: Reference) -> Method:
+    if isinstance(reference, MadeByJob):
+        # A job that denoises names no method: the network that stands for it is PN2V's.
+        return Method(get_job(session, reference.job).spec.get("method", Method.PN2V))
+    return get_network(session, reference).method
 
 
 def _common_profile(images: list[Image]) -> Profile | None:
@@ -215,6 +269,9 @@ def _registry(session: Session, spec: DenoiseSpec, profile: Profile | None) -> R
     pn2v = newest_network(
         session, profile.id, Method.PN2V, spec.recipe, noise_model_kind=spec.noise_model_kind
     )
+    distilled = newest_network(
+        session, profile.id, Method.DISTILLED, spec.recipe, noise_model_kind=spec.noise_model_kind
+    )
     return Registry(
         profile=_call(profile),
         noise_model_id=noise_model.id if noise_model else None,
@@ -223,6 +280,7 @@ def _registry(session: Session, spec: DenoiseSpec, profile: Profile | None) -> R
         n2v_network_id=n2v.id if n2v else None,
         pn2v_network_id=pn2v.id if pn2v else None,
         pn2v_noise_model_id=pn2v.noise_model_id if pn2v else None,
+        distilled_network_id=distilled.id if distilled else None,
     )
 
 

@@ -85,7 +85,9 @@ def _working(body: dict[str, Any]) -> dict[str, Any]:
         if isinstance(body.get("candidates"), list):
             candidates = [_comparable(each, len(pairs)) for each in body["candidates"]]
             replaced["candidates"] = _with_names_of_their_own(candidates)
-    for name, kind in [("network", "networks"), ("compare_with", "networks"), ("start", "networks")]:
+    kinds = {"network": "networks", "compare_with": "networks", "start": "networks"}
+    kinds |= {"teacher": "teachers", "distilled": "distilled_networks"}
+    for name, kind in kinds.items():
         if _is_id(body.get(name)):
             replaced[name] = _known(kind, len(body[name]))[0]
     if _is_id(body.get("noise_model")):

@@ -111,12 +111,13 @@ def test_a_divided_prediction_gives_the_same_files_as_an_undivided_one(
     spec = {"kind": "denoise", "budget": TINY, "outputs": OUTPUTS, "seed": 5}
     spec["image_ids"] = [upload(api, path) for path in (stack_tiff, tmp_path / "small.tif")]
     plan = api.post("/v1/jobs/preflight", json=spec).json()["plan"]
-    assert [step["parts"] for step in plan] == [1, 1, 1, 6]
+    assert [step["parts"] for step in plan] == [1, 1, 1, 1, 6]
     assert "43 planes" in plan[-1]["why"]
 
     queued = post(api, **spec)
     assert queued["plan"] == plan
-    assert [stage["stage"] for stage in queued["stages"]] == ["n2v", "noise_model", "pn2v", "predict"]
+    stages = ["n2v", "noise_model", "pn2v", "distil", "predict"]
+    assert [stage["stage"] for stage in queued["stages"]] == stages
     assert _prediction(queued)["parts"] == {"done": 0, "total": 6}
     seen: list[float] = []
     log = io.StringIO()

@@ -80,7 +80,8 @@ def actions(job: Document) -> dict[str, str]:
 def test_a_noisy_image_comes_back_denoised(api: httpx.Client, noisy_tiff: Path) -> None:
     image_id = upload(api, noisy_tiff)
     queued = post(api, kind="denoise", image_ids=[image_id], budget=TINY)
-    assert [stage["stage"] for stage in queued["stages"]] == ["n2v", "noise_model", "pn2v", "predict"]
+    stages = ["n2v", "noise_model", "pn2v", "distil", "predict"]
+    assert [stage["stage"] for stage in queued["stages"]] == stages
     assert set(actions(queued).values()) == {"compute"}
     job = wait_until(api, queued["id"], ended)
     assert job["state"] == "succeeded", job["error"]
@@ -91,15 +92,26 @@ def test_a_noisy_image_comes_back_denoised(api: httpx.Client, noisy_tiff: Path) 
     assert denoised_yx.dtype == np.float32
     assert np.isfinite(denoised_yx).all()
     values = job["result"]["values"]
-    assert values["estimate"] in {"n2v", "prior_mean", "mmse"}
+    assert values["estimate"] in values["estimated_mse_adu2"].keys() & {
+        "n2v",
+        "prior_mean",
+        "mmse",
+        "distilled",
+    }
     assert values["reason"]
     noise_model = api.get(f"/v1/noise-models/{values['noise_model_id']}").json()
     assert noise_model["origin"] == "bootstrap"
     network = api.get(f"/v1/networks/{values['network_id']}").json()
     assert network["method"] == "pn2v"
     assert network["description"]["loss_history"]
+    distilled = api.get(f"/v1/networks/{values['distilled_network_id']}").json()
+    assert (distilled["method"], distilled["recipe"]) == ("distilled", network["recipe"])
+    assert distilled["noise_model_id"] == network["noise_model_id"]
+    assert distilled["description"]["steps"] == TINY["steps"]
+    listed = api.get("/v1/networks", params={"method": "distilled"}).json()
+    assert distilled["id"] in {each["id"] for each in listed}
     events = [event["kind"] for event in api.get(f"/v1/jobs/{job['id']}/events").json()]
-    assert events.count("claimed") == 4
+    assert events.count("claimed") == 5
     assert events[-1] == "succeeded"
 
 
@@ -117,14 +129,17 @@ def test_the_next_image_of_a_microscope_reuses_what_is_there(api: httpx.Client, 
         "n2v": "reuse",
         "noise_model": "reuse",
         "pn2v": "compute",
+        "distil": "compute",
         "predict": "compute",
     }
     assert "reuse scope" in next(s["why"] for s in with_noise_model["plan"] if s["stage"] == "noise_model")
 
     with_network = run(api, kind="denoise", image_ids=[second_image], reuse="network", budget=TINY)
     assert [stage["stage"] for stage in with_network["stages"]] == ["predict"]
-    reused = next(step["id"] for step in with_network["plan"] if step["stage"] == "pn2v")
-    assert reused == with_noise_model["result"]["values"]["network_id"]
+    reused = {step["stage"]: step["id"] for step in with_network["plan"]}
+    made = with_noise_model["result"]["values"]
+    assert (reused["pn2v"], reused["distil"]) == (made["network_id"], made["distilled_network_id"])
+    assert "distilled" in with_network["result"]["values"]["estimated_mse_adu2"]
 
 
 def test_the_same_seed_gives_the_same_result(api: httpx.Client, noisy_tiff: Path) -> None:

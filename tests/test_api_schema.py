@@ -55,6 +55,10 @@ def stock(server: ServerProcess, noisy_tiff: Path) -> dict[str, list[str]]:
         profile = api.get(f"/v1/images/{images[0]}").json()["origin"]["profile_id"]
         spec = {"kind": "denoise", "image_ids": images[:1]}
         cancelled = [api.post("/v1/jobs", json=spec).json()["id"] for _ in range(4)]
+
+        def networks(method: str) -> list[str]:
+            return [each["id"] for each in api.get("/v1/networks", params={"method": method}).json()]
+
         for job_id in cancelled:
             api.post(f"/v1/jobs/{job_id}/cancel").raise_for_status()
         return {
@@ -66,7 +70,10 @@ def stock(server: ServerProcess, noisy_tiff: Path) -> dict[str, list[str]]:
             ],
             "ground_truths": [upload(api, noisy_tiff, microscope=microscope, role="ground_truth")],
             "jobs": [done["id"], *cancelled],
-            "networks": [each["id"] for each in api.get("/v1/networks").json()],
+            # Any of these may stand wherever a network is asked for; a distilled one may not.
+            "networks": networks("n2v") + networks("pn2v"),
+            "teachers": networks("pn2v"),
+            "distilled_networks": networks("distilled"),
             "noise_models": [each["id"] for each in api.get("/v1/noise-models").json()],
             "artifacts": [each["id"] for each in done["result"]["artifacts"]],
         }

@@ -35,7 +35,10 @@ def test_a_job_warns_of_correlated_noise_and_names_the_cure(api: httpx.Client, c
     assert measured["y"] == pytest.approx(0.0, abs=0.06)
     assert f"along x ({measured['x']:+.2f})" in warning
     assert "structured mask along x" in warning
-    assert warned(api, job) == [warning], "once, although two networks are trained"
+    assert warned(api, job) == [warning], "once, although every network would be trained on that noise"
+    # A noise model draws no such noise, so there is nothing to be learned from what it draws.
+    assert "distilled_network_id" not in job["result"]["values"]
+    assert "distilled" not in job["result"]["values"]["estimated_mse_adu2"]
 
 
 def test_with_a_structured_mask_there_is_nothing_to_warn_of(api: httpx.Client, correlated_tiff: Path) -> None:

@@ -26,6 +26,7 @@ TINY = replace(
     patches_at_once=2,
     n2v_steps=4,
     pn2v_steps=4,
+    distillation_steps=4,
     steps_per_validation=2,
     reduced_precision=False,
     symmetries=1,

@@ -34,6 +34,7 @@ TINY = replace(
     patches_at_once=8,
     n2v_steps=60,
     pn2v_steps=60,
+    distillation_steps=60,
     steps_per_validation=20,
     symmetries=1,
 )
@@ -99,7 +100,7 @@ def test_axes_and_pixel_size_survive(run: Run) -> None:
 
 def test_the_stages_are_told_in_order_and_to_their_end(run: Run) -> None:
     stages = list(dict.fromkeys(stage for stage, _ in run.progress))
-    assert stages == ["n2v", "noise_model", "pn2v", "predict"]
+    assert stages == ["n2v", "noise_model", "pn2v", "distil", "predict"]
     for stage in stages:
         fractions = [fraction for told, fraction in run.progress if told == stage]
         assert fractions == sorted(fractions)
@@ -120,7 +121,7 @@ def test_the_saved_noise_model_is_the_one_that_was_used(run: Run) -> None:
 def test_the_report_shows_and_records_the_run(run: Run) -> None:
     record = json.loads((run.folder / "report/report.json").read_text(encoding="utf-8"))
     assert record == run.summary.record()
-    assert record["estimate"] in {"n2v", "prior_mean", "mmse"}
+    assert record["estimate"] in {"n2v", "prior_mean", "mmse", "distilled"}
     assert record["reason"]
     with Image.open(run.folder / "report/report.png") as picture:
         assert min(picture.size) > 300
@@ -269,7 +270,8 @@ import torch
 from dataclasses import replace
 from worker.engine.presets import PRESETS
 from worker.local import DenoiseOptions, denoise_file
-preset = replace(PRESETS["fast"], features=8, samples=16, n2v_steps=2, pn2v_steps=2, symmetries=1)
+steps = {"n2v_steps": 2, "pn2v_steps": 2, "distillation_steps": 2}
+preset = replace(PRESETS["fast"], features=8, samples=16, symmetries=1, **steps)
 options = DenoiseOptions(preset, torch.device("cpu"))
 denoise_file(Path(sys.argv[1]), Path(sys.argv[2]), options, lambda *told: None)
 """

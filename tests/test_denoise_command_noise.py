@@ -24,6 +24,7 @@ TINY = replace(
     patches_at_once=8,
     n2v_steps=12,
     pn2v_steps=12,
+    distillation_steps=12,
     steps_per_validation=6,
     symmetries=1,
 )

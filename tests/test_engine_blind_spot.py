@@ -43,6 +43,7 @@ TINY: Preset = replace(
     patches_at_once=8,
     n2v_steps=20,
     pn2v_steps=20,
+    distillation_steps=20,
     steps_per_validation=5,
     reduced_precision=False,
     symmetries=1,
@@ -198,14 +199,14 @@ def test_all_stages_run_and_deliver_an_estimate_chosen_by_its_risk() -> None:
     observation = (4.0 * rng.poisson(_signal() / 10 / 4.0)).astype(np.float32)
     prepared = denoise(
         [observation],
-        preset=replace(TINY, n2v_steps=60, pn2v_steps=60),
+        preset=replace(TINY, n2v_steps=60, pn2v_steps=60, distillation_steps=20),
         seed=0,
         device=CPU,
         on_step=lambda *_: None,
         on_plane=lambda *_: None,
     )
     # The noise is too skewed for Stein's risk, but not for this one: the MMSE estimate competes.
-    assert set(prepared.choice.scores) == {"n2v", "prior_mean", "mmse"}
+    assert set(prepared.choice.scores) == {"n2v", "prior_mean", "mmse", "distilled"}
     assert "compete" not in prepared.choice.reason
     denoised = denoise_plane(observation, prepared, device=CPU)
     raw, delivered = (

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from worker.engine.bootstrap import bootstrap_noise_model
+from worker.engine.errors import NetworkInvalidError
 from worker.engine.inference import predict_plane
 from worker.engine.metrics import affine_invariant_psnr
 from worker.engine.network import Network
@@ -27,6 +28,7 @@ TINY = replace(
     patches_per_step=8,
     n2v_steps=100,
     pn2v_steps=60,
+    distillation_steps=60,
     steps_per_validation=20,
     reduced_precision=False,
     symmetries=2,
@@ -63,7 +65,7 @@ def prepared() -> tuple[Prepared, list[tuple[str, int]]]:
 
 def test_all_stages_run_in_order(prepared: tuple[Prepared, list[tuple[str, int]]]) -> None:
     stages = [stage for stage, _ in prepared[1]]
-    assert list(dict.fromkeys(stages)) == ["n2v", "noise_model", "pn2v", "predict"]
+    assert list(dict.fromkeys(stages)) == ["n2v", "noise_model", "pn2v", "distil", "predict"]
     assert stages.count("n2v") == TINY.n2v_steps
 
 
@@ -77,7 +79,13 @@ def test_the_delivered_image_is_the_best_one_and_far_less_noisy(
     n2v_yx = predict_plane(prepared[0].n2v, observation, device=CPU).prior_mean_yx
     assert _mse(denoised.image_yx, signal) < 0.4 * _mse(observation, signal)
     assert _mse(denoised.image_yx, signal) < 1.02 * _mse(n2v_yx, signal)
-    estimates = {"n2v": n2v_yx, "prior_mean": denoised.pn2v.prior_mean_yx, "mmse": denoised.pn2v.mmse_yx}
+    assert prepared[0].distilled is not None
+    estimates = {
+        "n2v": n2v_yx,
+        "prior_mean": denoised.pn2v.prior_mean_yx,
+        "mmse": denoised.pn2v.mmse_yx,
+        "distilled": predict_plane(prepared[0].distilled, observation, device=CPU).prior_mean_yx,
+    }
     choice = prepared[0].choice
     np.testing.assert_array_equal(denoised.image_yx, estimates[choice.estimate])
     assert set(choice.scores) == set(estimates)
@@ -121,6 +129,17 @@ def test_a_spoilt_pn2v_network_is_not_delivered(prepared: tuple[Prepared, list[t
     assert choice.estimate == "n2v"
     assert "N2V's prediction has the lowest mean squared error" in choice.reason
     assert "that of PN2V's MMSE estimate differs by +" in choice.reason
+
+
+def test_networks_of_quite_other_images_are_refused(
+    prepared: tuple[Prepared, list[tuple[str, int]]],
+) -> None:
+    result = prepared[0]
+    assert isinstance(result.noise_model, GaussianMixtureNoiseModel)
+    checkerboard = np.indices((64, 64)).sum(axis=0) % 2
+    observation = (30_000 + 30_000 * checkerboard).astype(np.float32)
+    with pytest.raises(NetworkInvalidError, match="another exposure or camera"):
+        _choose(result.n2v, result.pn2v, result.noise_model, observation)
 
 
 def test_an_estimate_that_copies_the_noise_is_not_mistaken_for_a_good_one(
@@ -231,7 +250,7 @@ def test_a_noise_model_from_calibration_needs_no_bootstrap() -> None:
     stages: set[str] = set()
     result = denoise(
         [observation],
-        preset=replace(TINY, n2v_steps=20, pn2v_steps=10),
+        preset=replace(TINY, n2v_steps=20, pn2v_steps=10, distillation_steps=10),
         noise_model=noise_model,
         seed=0,
         device=CPU,
@@ -240,7 +259,7 @@ def test_a_noise_model_from_calibration_needs_no_bootstrap() -> None:
     )
     assert result.noise_model is noise_model
     assert result.refitted is None
-    assert stages == {"n2v", "pn2v", "predict"}
+    assert stages == {"n2v", "pn2v", "distil", "predict"}
 
 
 def test_training_warns_of_nothing_when_there_is_nothing_to_learn() -> None:

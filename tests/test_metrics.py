@@ -51,7 +51,7 @@ def test_no_label_holds_an_id(observed_facility: ObservedFacility) -> None:
 def test_jobs_are_counted_by_kind_and_state(observed_facility: ObservedFacility) -> None:
     found = observed_facility.server_metrics
     assert value(found, "clearscope_jobs", kind="denoise", state="succeeded") == 1
-    assert value(found, "clearscope_jobs", kind="train", state="succeeded") == 2
+    assert value(found, "clearscope_jobs", kind="train", state="succeeded") == 3
     assert value(found, "clearscope_jobs", kind="train", state="failed") == 1
 
 
@@ -69,6 +69,7 @@ def test_a_worker_tells_of_its_attempts(observed_facility: ObservedFacility, noi
         ("train", "n2v", "succeeded"),
         ("bootstrap_noise_model", "noise_model", "succeeded"),
         ("train", "pn2v", "succeeded"),
+        ("train", "distil", "succeeded"),
         ("predict", "predict", "succeeded"),
         ("train", "train", "failed"),
     ):

@@ -65,6 +65,7 @@ def test_every_method_trains_and_denoises(folder: Path) -> None:
         Method.N2V: [],
         Method.PN2V: ["--noise-model", camera, "--start", n2v],
         Method.CARE: ["--ground-truth", folder / "clean.tif"],
+        Method.DISTILLED: ["--noise-model", camera, "--teacher", folder / "pn2v.safetensors"],
     }
     for method, options in needs.items():
         network = folder / f"{method}.safetensors"
@@ -95,6 +96,17 @@ def test_every_method_trains_and_denoises(folder: Path) -> None:
     [
         (["train", "noisy.tif", "--method=care", "--output=net"], "CARE needs --ground-truth"),
         (["train", "noisy.tif", "--method=pn2v", "--output=net"], "PN2V needs --noise-model"),
+        (
+            ["train", "noisy.tif", "--method=distilled", "--noise-model=camera.npz", "--output=net"],
+            "a distilled network needs --teacher",
+        ),
+        (
+            [
+                *("train", "noisy.tif", "--method=distilled", "--noise-model=camera.npz"),
+                *("--teacher=text.safetensors", "--output=net"),
+            ],
+            "is no network",
+        ),
         (
             ["train", "noisy.tif", "--method=n2v", "--ground-truth=clean.tif", "--output=net"],
             "N2V uses no --ground-truth",

@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from models_store.contracts.jobs import (
     TrainSpec,
     dependencies,
 )
-from models_store.contracts.spec_parts import MadeByJob, TrainingBudget
+from models_store.contracts.spec_parts import MadeByJob, StructuredMask, TrainingBudget
 from models_store.contracts.states import (
     Method,
     NoiseModelKind,
@@ -28,6 +29,7 @@ from models_store.contracts.states import (
 from models_store.plane_ranges import ImageExtent
 from models_store.planner import Registry, plan_denoise
 from models_store.prediction_plan import Extent, Plan, plan_prediction
+from worker.engine.presets import PRESETS
 
 NOTHING = Registry(profile="Scope / default")
 IMPORTED = Registry(profile="Scope / default", noise_model_id="nm_1")
@@ -38,6 +40,7 @@ EVERYTHING = Registry(
     n2v_network_id="net_n2v",
     pn2v_network_id="net_pn2v",
     pn2v_noise_model_id="nm_1",
+    distilled_network_id="net_distilled",
 )
 CALIBRATED = replace(EVERYTHING, noise_model_origin=NoiseModelOrigin.CALIBRATION)
 ANONYMOUS = Registry(profile=None)
@@ -51,35 +54,38 @@ def plan(
     noise_model: str | None = None,
     extent: Extent = ONE_PLANE,
     kind: NoiseModelKind | None = None,
+    **training: Any,
 ) -> Plan:
     numbers = itertools.count()
-    spec = DenoiseSpec(image_ids=["img_1"], reuse=reuse, noise_model=noise_model, noise_model_kind=kind)
+    spec = DenoiseSpec(
+        image_ids=["img_1"], reuse=reuse, noise_model=noise_model, noise_model_kind=kind, **training
+    )
     return plan_denoise(spec, registry, extent, lambda: f"job_{next(numbers)}")
 
 
 @pytest.mark.parametrize(
     ("registry", "reuse", "stages"),
     [
-        (EVERYTHING, Reuse.NONE, ["n2v", "noise_model", "pn2v", "predict"]),
-        (NOTHING, Reuse.NETWORK, ["n2v", "noise_model", "pn2v", "predict"]),
-        (ANONYMOUS, Reuse.NETWORK, ["n2v", "noise_model", "pn2v", "predict"]),
-        (IMPORTED, Reuse.NOISE_MODEL, ["n2v", "pn2v", "predict"]),
-        (NO_PN2V, Reuse.NOISE_MODEL, ["pn2v", "predict"]),
-        (NO_PN2V, Reuse.NETWORK, ["pn2v", "predict"]),
-        (EVERYTHING, Reuse.NOISE_MODEL, ["pn2v", "predict"]),
+        (EVERYTHING, Reuse.NONE, ["n2v", "noise_model", "pn2v", "distil", "predict"]),
+        (NOTHING, Reuse.NETWORK, ["n2v", "noise_model", "pn2v", "distil", "predict"]),
+        (ANONYMOUS, Reuse.NETWORK, ["n2v", "noise_model", "pn2v", "distil", "predict"]),
+        (IMPORTED, Reuse.NOISE_MODEL, ["n2v", "pn2v", "distil", "predict"]),
+        (NO_PN2V, Reuse.NOISE_MODEL, ["pn2v", "distil", "predict"]),
+        (NO_PN2V, Reuse.NETWORK, ["pn2v", "distil", "predict"]),
+        (EVERYTHING, Reuse.NOISE_MODEL, ["pn2v", "distil", "predict"]),
         (EVERYTHING, Reuse.NETWORK, ["predict"]),
-        (NOTHING, Reuse.CALIBRATION, ["n2v", "noise_model", "pn2v", "predict"]),
-        (ANONYMOUS, Reuse.CALIBRATION, ["n2v", "noise_model", "pn2v", "predict"]),
-        (EVERYTHING, Reuse.CALIBRATION, ["n2v", "noise_model", "pn2v", "predict"]),
-        (CALIBRATED, Reuse.CALIBRATION, ["n2v", "pn2v", "predict"]),
-        (CALIBRATED, Reuse.NONE, ["n2v", "noise_model", "pn2v", "predict"]),
+        (NOTHING, Reuse.CALIBRATION, ["n2v", "noise_model", "pn2v", "distil", "predict"]),
+        (ANONYMOUS, Reuse.CALIBRATION, ["n2v", "noise_model", "pn2v", "distil", "predict"]),
+        (EVERYTHING, Reuse.CALIBRATION, ["n2v", "noise_model", "pn2v", "distil", "predict"]),
+        (CALIBRATED, Reuse.CALIBRATION, ["n2v", "pn2v", "distil", "predict"]),
+        (CALIBRATED, Reuse.NONE, ["n2v", "noise_model", "pn2v", "distil", "predict"]),
     ],
 )
 def test_only_what_is_missing_is_computed(registry: Registry, reuse: Reuse, stages: list[str]) -> None:
     planned = plan(registry, reuse)
     assert [stage.stage for stage in planned.stages] == stages
     assert [step.stage for step in planned.steps if step.action == "compute"] == stages
-    assert [step.stage for step in planned.steps] == ["n2v", "noise_model", "pn2v", "predict"]
+    assert [step.stage for step in planned.steps] == ["n2v", "noise_model", "pn2v", "distil", "predict"]
     assert all(step.why for step in planned.steps)
 
 
@@ -91,7 +97,8 @@ def test_a_stage_waits_for_those_whose_results_it_needs() -> None:
         "n2v": set(),
         "noise_model": {ids["n2v"]},
         "pn2v": {ids["n2v"], ids["noise_model"]},
-        "predict": {ids["n2v"], ids["noise_model"], ids["pn2v"]},
+        "distil": {ids["noise_model"], ids["pn2v"]},
+        "predict": {ids["n2v"], ids["noise_model"], ids["pn2v"], ids["distil"]},
     }
 
 
@@ -169,6 +176,61 @@ def test_a_noise_model_named_in_the_job_comes_before_the_registry() -> None:
     assert (train.noise_model, train.start) == ("nm_mine", "net_n2v")
 
 
+def test_a_distilled_network_learns_from_the_teacher_under_the_noise_that_the_prediction_takes() -> None:
+    for registry, bootstrapped in ((NOTHING, True), (IMPORTED, False)):
+        planned = plan(registry, Reuse.NOISE_MODEL)
+        specs = {stage.stage: stage.spec for stage in planned.stages}
+        ids = {stage.stage: stage.job_id for stage in planned.stages}
+        distil, predict = specs["distil"], specs["predict"]
+        assert isinstance(distil, TrainSpec)
+        assert isinstance(predict, PredictSpec)
+        assert (distil.method, distil.teacher) == (Method.DISTILLED, MadeByJob(job=ids["pn2v"]))
+        assert (distil.noise_model, distil.start) == (predict.noise_model, None)
+        assert distil.refit_noise_model is predict.refit_noise_model is bootstrapped
+        assert predict.distilled == MadeByJob(job=ids["distil"])
+
+
+@pytest.mark.parametrize(
+    ("training", "word"),
+    [({"preset": Preset.PAPER}, "paper"), ({"structured_mask": StructuredMask(x_px=1)}, "correlates")],
+)
+@pytest.mark.parametrize("reuse", [Reuse.NONE, Reuse.NETWORK])
+def test_where_distillation_is_of_no_use_it_is_left_out(
+    training: dict[str, Any], word: str, reuse: Reuse
+) -> None:
+    planned = plan(EVERYTHING, reuse, **training)
+    step = next(step for step in planned.steps if step.stage == "distil")
+    assert (step.action, step.id) == ("skip", None)
+    assert word in step.why
+    predict = planned.stages[-1].spec
+    assert isinstance(predict, PredictSpec)
+    assert predict.distilled is None
+
+
+def test_a_mask_that_hides_nothing_keeps_nothing_from_being_distilled() -> None:
+    stages = plan(NOTHING, Reuse.NONE, structured_mask=StructuredMask()).stages
+    assert "distil" in [stage.stage for stage in stages]
+
+
+@pytest.mark.parametrize("preset", Preset)
+def test_the_planner_knows_which_presets_distil(preset: Preset) -> None:
+    assert preset.distils == (PRESETS[preset].distillation_steps > 0)
+
+
+def test_a_reused_network_takes_its_distilled_one_along_if_there_is_one() -> None:
+    for registry, taken in (
+        (EVERYTHING, "net_distilled"),
+        (replace(EVERYTHING, distilled_network_id=None), None),
+    ):
+        planned = plan(registry, Reuse.NETWORK)
+        step = next(step for step in planned.steps if step.stage == "distil")
+        assert (step.action, step.id) == ("reuse" if taken else "skip", taken)
+        assert "Scope / default" in step.why
+        predict = planned.stages[0].spec
+        assert isinstance(predict, PredictSpec)
+        assert predict.distilled == taken
+
+
 def test_networks_of_another_recipe_are_not_named_alike() -> None:
     recipes = {
         TrainSpec(image_ids=["img_1"], method=Method.N2V, preset=preset, budget=budget).recipe
@@ -187,7 +249,13 @@ def test_the_plan_says_why_nothing_is_reused() -> None:
 
 def test_a_large_prediction_is_divided_into_parts_that_one_stage_assembles() -> None:
     planned = plan(NOTHING, Reuse.NONE, extent=FORTY_PLANES)
-    assert [stage.stage for stage in planned.stages] == ["n2v", "noise_model", "pn2v", *["predict"] * 6]
+    assert [stage.stage for stage in planned.stages] == [
+        "n2v",
+        "noise_model",
+        "pn2v",
+        "distil",
+        *["predict"] * 6,
+    ]
     choice, *parts, assembly = [stage for stage in planned.stages if stage.stage == "predict"]
     assert isinstance(choice.spec, ChooseEstimateSpec)
     assert choice.spec.refit_noise_model
@@ -230,6 +298,7 @@ def test_parts_are_told_all_that_a_prediction_is_told() -> None:
         network="net_1",
         noise_model="nm_1",
         compare_with="net_2",
+        distilled="net_3",
         outputs=(Output.PRIOR_MEAN,),
         output_dtype=OutputDtype.SAME,
         seed=7,

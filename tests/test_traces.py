@@ -19,7 +19,8 @@ def test_one_trace_goes_from_the_request_through_the_broker_to_the_work(
     observed_facility: ObservedFacility,
 ) -> None:
     spans = observed_facility.spans
-    stages = {"n2v": "train", "noise_model": "bootstrap_noise_model", "pn2v": "train", "predict": "predict"}
+    networks = dict.fromkeys(["n2v", "pn2v", "distil"], "train")
+    stages = networks | {"noise_model": "bootstrap_noise_model", "predict": "predict"}
     for stage, kind in stages.items():
         attempt = only(spans, f"attempt {kind}", job_id=observed_facility.stage(stage), stage=stage)
         request = next(span for span in spans if span.id == attempt.parent_id)

@@ -120,6 +120,7 @@ def test_a_job_cannot_name_what_its_poster_cannot_see(facility: Facility) -> Non
     own, other = facility.own, facility.other
     predict = {"kind": "predict", "image_ids": [own["image_id"]], "network": own["network_id"]}
     train = {"kind": "train", "method": "pn2v", "image_ids": [own["image_id"]]}
+    distil = {**train, "method": "distilled", "noise_model": own["noise_model_id"]}
     denoise = {"kind": "denoise", "image_ids": [own["image_id"]]}
     for spec in (
         {**predict, "image_ids": [other["image_id"]]},
@@ -131,6 +132,8 @@ def test_a_job_cannot_name_what_its_poster_cannot_see(facility: Facility) -> Non
         {**predict, "noise_model": other["noise_model_id"]},
         {**train, "noise_model": other["noise_model_id"]},
         {**train, "noise_model": own["noise_model_id"], "start": other["network_id"]},
+        {**distil, "teacher": other["network_id"]},
+        {**predict, "distilled": other["network_id"]},
         {**train, "kind": "bootstrap_noise_model", "network": other["network_id"]},
     ):
         if spec["kind"] == "bootstrap_noise_model":

@@ -32,7 +32,7 @@ from worker.noise_warnings import correlation_warnings
 from worker.overlap import made_ahead
 from worker.report import DenoisedPlane, NoiseEvidence, write_report
 
-_PREPARING = 0.2  # share of the last stage that goes into choosing an estimate
+_PREPARING = 0.2  # share of a stage before it trains or denoises: fitting noise, choosing an estimate
 
 ShowStage = Callable[[Stage, float, str], None]
 """Takes a stage, the fraction of it that is done, and a line of what is being done."""
@@ -162,10 +162,12 @@ class _StageProgress:
         self._since_s = clock()
 
     def on_step(self, stage: Stage, step: TrainingStep) -> None:
-        self.at(stage, step.step / step.steps, f"step {step.step} of {step.steps}, loss {step.loss:.4f}")
+        begun = _PREPARING if stage == "distil" else 0.0
+        fraction = begun + (1 - begun) * step.step / step.steps
+        self.at(stage, fraction, f"step {step.step} of {step.steps}, loss {step.loss:.4f}")
 
     def on_plane(self, stage: Stage, done: int, planes: int) -> None:
-        share = _PREPARING if stage == "predict" else 1.0
+        share = _PREPARING if stage in {"distil", "predict"} else 1.0
         self.at(stage, share * done / planes, f"plane {done} of {planes}")
 
     def at(self, stage: Stage, fraction: float, status: str) -> None:

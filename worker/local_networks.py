@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from models_store.contracts.jobs import NEEDED_BY
 from models_store.contracts.states import Method, Output
 from models_store.errors import InvalidRequestError, JobFailedError
 from models_store.image_files.content import check_content
 from models_store.image_files.planes import PlaneReader
 from models_store.image_files.writer import OutputType, write_planes
 from models_store.image_pairs import require_same_planes
+from worker.engine.distillation import EstimatedPlanes
 from worker.engine.errors import EngineError
 from worker.engine.inference import predict_plane
 from worker.engine.network import Network
@@ -24,10 +26,12 @@ from worker.engine.selection import Choice, EstimateName
 from worker.engine.training import TrainingStep, train
 from worker.float_planes import FloatPlanes, GroundTruthPlanes
 from worker.local_files import opened, read_content, read_noise_model, require_writable
-from worker.noise_warnings import correlation_warnings
+from worker.noise_warnings import correlation_warnings, require_drawable
 from worker.overlap import made_ahead
 
 ESTIMATES: dict[Output, EstimateName] = {Output.PRIOR_MEAN: "prior_mean", Output.MMSE: "mmse"}
+
+_TITLES = {method: method.upper() for method in Method} | {Method.DISTILLED: "a distilled network"}
 
 
 @dataclass(frozen=True)
@@ -38,9 +42,11 @@ class TrainingFiles:
     ground_truth: Sequence[Path] = ()
     """Of CARE: one for each noisy image."""
     noise_model: Path | None = None
-    """Of PN2V, as published."""
+    """Of PN2V and of distilled networks, as published."""
     start: Path | None = None
     """A network whose weights training starts from."""
+    teacher: Path | None = None
+    """Of a distilled network: the PN2V network whose estimates it learns."""
 
 
 @dataclass(frozen=True)
@@ -72,11 +78,13 @@ def train_on_files(  # noqa: PLR0913  # the options of training
     the pixels defeat the engine.
     """
     _require_what_the_method_needs(files, method)
-    if method is Method.CARE and (preset.blind_y_px or preset.blind_x_px):
-        raise InvalidRequestError("CARE learns from all pixels and uses no --structured-mask")
-    others = filter(None, (files.noise_model, files.start))
+    if method.sees_its_pixel and (preset.blind_y_px or preset.blind_x_px):
+        raise InvalidRequestError(f"{_TITLES[method]} learns from all pixels and uses no --structured-mask")
+    others = filter(None, (files.noise_model, files.start, files.teacher))
     require_writable(target, [*files.noisy, *files.ground_truth, *others])
     start = _read_network(files.start) if files.start else None
+    teacher = _read_teacher(files.teacher, preset) if files.teacher else None
+    noise_model = read_noise_model(files.noise_model) if files.noise_model else None
     with ExitStack() as stack:
         noisy, clean = (
             [stack.enter_context(opened(path)) for path in paths]
@@ -87,13 +95,19 @@ def train_on_files(  # noqa: PLR0913  # the options of training
         planes = FloatPlanes(noisy)
         try:
             if not clean:
-                for warning in correlation_warnings(neighbour_correlation(planes), preset):
+                correlation = neighbour_correlation(planes)
+                for warning in correlation_warnings(correlation, preset):
                     on_warning(warning)
+                if teacher is not None:
+                    require_drawable(correlation)
+            taught = (
+                EstimatedPlanes(planes, teacher, noise_model, device) if teacher and noise_model else planes
+            )
             network = train(
-                planes,
+                taught,
                 method=method.value,
                 preset=preset,
-                noise_model=read_noise_model(files.noise_model) if files.noise_model else None,
+                noise_model=noise_model,
                 ground_truth=GroundTruthPlanes(clean, noisy) if clean else None,
                 start=start,
                 seed=seed,
@@ -183,14 +197,26 @@ def _read_network(path: Path) -> Network:
         raise InvalidRequestError(f"{path} is no network: {error.detail}") from error
 
 
+def _read_teacher(path: Path, preset: Preset) -> Network:
+    teacher = _read_network(path)
+    if teacher.method != "pn2v":
+        raise InvalidRequestError(f"--teacher: {path} is of method {teacher.method}; name one of method pn2v")
+    if not preset.distillation_steps:
+        raise InvalidRequestError(f"--preset {preset.name} distils no network; take fast or balanced")
+    return teacher
+
+
 def _require_what_the_method_needs(files: TrainingFiles, method: Method) -> None:
-    for needing, given, option in [
-        (Method.CARE, bool(files.ground_truth), "--ground-truth"),
-        (Method.PN2V, files.noise_model is not None, "--noise-model"),
+    for field, given, option in [
+        ("ground_truth_ids", bool(files.ground_truth), "--ground-truth"),
+        ("noise_model", files.noise_model is not None, "--noise-model"),
+        ("teacher", files.teacher is not None, "--teacher"),
     ]:
-        if (method is needing) is not given:
-            needs = "needs" if method is needing else "uses no"
-            raise InvalidRequestError(f"{method.upper()} {needs} {option}")
+        needed = method in NEEDED_BY[field]
+        if needed is not given:
+            raise InvalidRequestError(f"{_TITLES[method]} {'needs' if needed else 'uses no'} {option}")
+    if method is Method.DISTILLED and files.start is not None:
+        raise InvalidRequestError(f"{_TITLES[method]} starts from nothing and uses no --start")
 
 
 def _require_pairs(files: TrainingFiles, noisy: Sequence[PlaneReader], clean: Sequence[PlaneReader]) -> None:

@@ -1,5 +1,6 @@
 """What to tell of images before a network is trained on them."""
 
+from models_store.errors import JobFailedError
 from worker.engine.noise.correlation import NeighbourCorrelation
 from worker.engine.noise.coverage import coverage
 from worker.engine.noise.kinds import AnyNoiseModel
@@ -11,6 +12,15 @@ def correlation_warnings(found: NeighbourCorrelation, preset: Preset) -> list[st
     """Warn of noise that correlates where the preset's mask lets a network see it."""
     warning = found.warning(blind_y_px=preset.blind_y_px, blind_x_px=preset.blind_x_px)
     return [warning] if warning else []
+
+
+def require_drawable(correlation: NeighbourCorrelation) -> None:
+    """Raise for noise that correlates: a noise model draws it for each pixel alone."""
+    if correlation.warning() is not None:
+        raise JobFailedError(
+            "the noise of neighbouring pixels correlates, but a noise model draws it for each pixel alone: "
+            "nothing can be distilled from that; denoise with the PN2V network itself"
+        )
 
 
 def coverage_warnings(

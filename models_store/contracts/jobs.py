@@ -29,6 +29,7 @@ from models_store.contracts.states import (
     NoiseModelKind,
     Output,
     OutputDtype,
+    Preset,
     Queue,
     Reuse,
 )
@@ -61,22 +62,50 @@ def _require_what_the_method_needs(schema: dict[str, Any]) -> None:
     require_kind(schema)
     schema["allOf"] = [
         {
-            "if": {"properties": {"method": {"const": method}}, "required": ["method"]},
+            "if": _of_methods(*methods),
             "then": {"properties": {field: {"not": {"type": "null"}}}, "required": [field]},
             "else": {"properties": {field: {"type": "null"}}},
         }
-        for method, field in [(Method.PN2V, "noise_model"), (Method.CARE, "ground_truth_ids")]
+        for field, methods in NEEDED_BY.items()
     ]
-    schema["allOf"].append(
+    schema["allOf"] += [
         {
-            "if": {"properties": {"method": {"const": Method.CARE}}, "required": ["method"]},
+            "if": _of_methods(Method.CARE, Method.DISTILLED),
             "then": {"properties": {"structured_mask": {"type": "null"}}},
-        }
-    )
+        },
+        {
+            "if": _of_methods(Method.DISTILLED),
+            "then": {
+                "properties": {
+                    "preset": {"enum": [preset.value for preset in Preset if preset.distils]},
+                    "start": {"type": "null"},
+                }
+            },
+            "else": {"properties": {"refit_noise_model": {"const": False}}},
+        },
+    ]
+
+
+def _of_methods(*methods: Method) -> dict[str, Any]:
+    return {
+        "properties": {"method": {"enum": [method.value for method in methods]}},
+        "required": ["method"],
+    }
+
+
+NEEDED_BY: dict[str, tuple[Method, ...]] = {
+    "noise_model": (Method.PN2V, Method.DISTILLED),
+    "ground_truth_ids": (Method.CARE,),
+    "teacher": (Method.DISTILLED,),
+}
+"""What a training needs besides noisy images, by method; the others take none of it."""
 
 
 class TrainSpec(TrainingSpec, PostedSpec):
-    """A network for these images: N2V, PN2V with a noise model, or CARE with ground truth."""
+    """A network for these images: N2V, PN2V with a noise model, CARE with ground truth, or a distilled one.
+
+    A distilled network learns to find a PN2V network's estimates again under noise drawn at each step.
+    """
 
     model_config = ConfigDict(json_schema_extra=_require_what_the_method_needs)
 
@@ -85,6 +114,14 @@ class TrainSpec(TrainingSpec, PostedSpec):
     method: Method
     noise_model: Reference | None = None
     ground_truth_ids: GroundTruthIds | None = None
+    teacher: Reference | None = Field(
+        default=None, description="Of a distilled network: the PN2V network whose estimates it learns."
+    )
+    refit_noise_model: bool = Field(
+        default=False,
+        strict=True,
+        description="Of a distilled network: fit the noise model again, to the teacher's predictions.",
+    )
     start: Reference | None = Field(default=None, description="Weights to start the training from.")
     seed: Seed = 0
 
@@ -137,6 +174,9 @@ class _WithNetworks(Spec):
     noise_model: Reference | None = None
     compare_with: Reference | None = Field(
         default=None, description="An N2V network; the better of the two results is delivered."
+    )
+    distilled: Reference | None = Field(
+        default=None, description="A network distilled from `network`; its result competes too."
     )
 
 

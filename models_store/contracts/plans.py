@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-StageName = Literal["n2v", "noise_model", "pn2v", "predict"]
+StageName = Literal["n2v", "noise_model", "pn2v", "distil", "predict"]
 
 
 class PlanStep(BaseModel):

@@ -107,12 +107,16 @@ class TrainingSpec(Spec):
     )
 
     @property
+    def hides_neighbours(self) -> bool:
+        return self.structured_mask not in {None, StructuredMask()}
+
+    @property
     def recipe(self) -> str:
         """Preset and departures from it: networks of one recipe can stand in for each other."""
         departures = self.budget.model_dump(exclude_none=True).items()
         words = [self.preset, *(f"{name}={value}" for name, value in departures)]
         mask = self.structured_mask
-        if mask is not None and mask != StructuredMask():
+        if mask is not None and self.hides_neighbours:
             words.append(f"mask={mask.y_px}x{mask.x_px}")
         return " ".join(words)
 

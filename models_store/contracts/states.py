@@ -43,6 +43,12 @@ class Method(StrEnum):
     N2V = "n2v"
     PN2V = "pn2v"
     CARE = "care"
+    DISTILLED = "distilled"
+
+    @property
+    def sees_its_pixel(self) -> bool:
+        """Whether a network weighs in the pixel that it predicts: its residuals are not the noise."""
+        return self in {Method.CARE, Method.DISTILLED}
 
 
 class Preset(StrEnum):
@@ -51,6 +57,11 @@ class Preset(StrEnum):
     FAST = "fast"
     BALANCED = "balanced"
     PAPER = "paper"
+
+    @property
+    def distils(self) -> bool:
+        """Whether jobs with it distil a network from PN2V: the published recipe does not."""
+        return self is not Preset.PAPER
 
 
 class Reuse(StrEnum):

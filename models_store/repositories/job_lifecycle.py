@@ -28,6 +28,9 @@ from models_store.visibility import SEES_ALL
 # that dies at the same place again and again may get a step further each time.
 FURTHER = 0.01
 
+DISTILLED_ID = "distilled_network_id"
+"""Of a job's result: `network_id` is the PN2V network, which its predictions cannot do without."""
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -304,7 +307,11 @@ def _settle_parent(session: Session, job: Job, now: datetime) -> None:
 
 def _results_of(stages: Sequence[Job]) -> dict[str, Any]:
     """Put the results of stages together: the later one counts, but every warning does, once."""
-    together = {key: value for stage in stages for key, value in stage.result.items()}
+    together = {
+        DISTILLED_ID if (stage.stage, key) == ("distil", "network_id") else key: value
+        for stage in stages
+        for key, value in stage.result.items()
+    }
     warnings = [warning for stage in stages for warning in stage.result.get("warnings", [])]
     return together | ({"warnings": list(dict.fromkeys(warnings))} if warnings else {})
 

@@ -28,6 +28,10 @@ class MaskedBatch:
         """What the network sees."""
         return self.masked.image
 
+    def seen_as(self, image: Tensor) -> Self:
+        """Show the network other patches (B, H, W) with the same values to be predicted."""
+        return replace(self, masked=replace(self.masked, image=image))
+
     def at_targets(self, values: Tensor) -> Tensor:
         """Gather (B, H, W, ...) where values are to be predicted: (M, ...)."""
         return self.masked.at_masked(values)
@@ -72,6 +76,10 @@ class FixedBatch:
     def target_adu(self) -> Tensor:
         """The values to be predicted (B * T,)."""
         return self.value_adu.flatten()
+
+    def seen_as(self, image: Tensor) -> Self:
+        """Show the network other patches (B, H, W) with the same values to be predicted."""
+        return replace(self, image=image)
 
     def at_targets(self, values: Tensor) -> Tensor:
         """Gather (B, H, W, F) where values are to be predicted: (B * T, F)."""

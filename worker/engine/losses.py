@@ -29,6 +29,10 @@ class NoiseModel(Likelihood, Protocol):
         """Noise variance at `signal`."""
         ...
 
+    def sample(self, signal: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw an observation of each `signal`."""
+        ...
+
     def to(self, device: torch.device, dtype: torch.dtype) -> Self:
         """Move to where and how a network computes."""
         ...

@@ -13,7 +13,7 @@ from worker.engine.checkpoint import pack, unpack
 from worker.engine.errors import CheckpointInvalidError, NetworkInvalidError
 from worker.engine.prior import PARAMETERS, PriorKind
 
-Method = Literal["n2v", "pn2v", "care"]
+Method = Literal["n2v", "pn2v", "care", "distilled"]
 
 OUTPUT_SCALE = 10.0
 """Outputs count this many standard deviations; a part of the published recipe that speeds training up."""
@@ -36,7 +36,7 @@ class LossPoint:
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """What predicts one signal (`n2v`, `care`) or a prior of it (`pn2v`) per pixel.
+    """What predicts one signal (`n2v`, `care`, `distilled`) or a prior of it (`pn2v`) per pixel.
 
     Images are normalised by `mean_adu` and `std_adu`, the moments of the images it was trained on; a
     supervised network gives signals on the scale of its ground truth, of moments `signal_mean_adu` and

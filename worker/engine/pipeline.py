@@ -4,6 +4,7 @@
     n2v          planes                                      network                  training.train
     noise_model  planes, N2V network                         noise model              bootstrap_noise_model
     pn2v         planes, noise model, N2V network to start   network                  training.train
+    distil       planes, PN2V network, noise model           network, noise model     distil
     predict      planes, networks, noise model               noise model, choice      prepare_prediction
                                                              denoised planes          denoise_plane
 
@@ -11,7 +12,7 @@ What is there already (a calibrated noise model, a network) takes the place of t
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
@@ -19,9 +20,11 @@ import numpy as np
 import torch
 
 from worker.engine.bootstrap import bootstrap_noise_model
+from worker.engine.distillation import EstimatedPlanes
 from worker.engine.errors import NetworkInvalidError, NoiseFitError
 from worker.engine.inference import Estimate, predict_plane
 from worker.engine.network import Network
+from worker.engine.noise.correlation import neighbour_correlation
 from worker.engine.noise.kinds import AnyNoiseModel, Kind, kind_of
 from worker.engine.noise.select import SelectedNoiseModel
 from worker.engine.patches import PlaneSequence
@@ -29,8 +32,13 @@ from worker.engine.presets import Preset
 from worker.engine.selection import Choice, choose_estimate
 from worker.engine.training import TrainingStep, train
 
-Stage = Literal["n2v", "noise_model", "pn2v", "predict"]
-STAGES: tuple[Stage, ...] = ("n2v", "noise_model", "pn2v", "predict")
+Stage = Literal["n2v", "noise_model", "pn2v", "distil", "predict"]
+STAGES: tuple[Stage, ...] = ("n2v", "noise_model", "pn2v", "distil", "predict")
+
+_DOES_NOT_COMPETE = (
+    "; the distilled network's estimate does not compete: the noise of neighbouring pixels correlates, and "
+    "that which it was taught with did not"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +51,7 @@ class Prepared:
     refitted: SelectedNoiseModel[AnyNoiseModel] | None
     """The noise model as fitted to the PN2V network's prior mean, if it was."""
     choice: Choice
+    distilled: Network | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +67,7 @@ def prepare_prediction(  # noqa: PLR0913  # because it takes what three stages h
     *,
     n2v: Network | None,
     pn2v: Network,
+    distilled: Network | None = None,
     noise_model: AnyNoiseModel,
     refit: bool,
     seed: int,
@@ -66,23 +76,33 @@ def prepare_prediction(  # noqa: PLR0913  # because it takes what three stages h
 ) -> Prepared:
     """Refit a bootstrapped noise model, and choose which estimate to deliver.
 
-    `refit` is for bootstrapped noise models, of whichever kind: PN2V's prior mean is a better pseudo ground
-    truth than the N2V prediction that they were fitted to. `n2v` may be missing where the noise model came
-    from a calibration.
+    `refit` is for bootstrapped noise models, of whichever kind, unless it has been done for the distillation.
+    `n2v` may be missing where the noise model came from a calibration. `distilled` does not compete where the
+    noise correlates: it has learned from noise that does not, and would be judged as if this did not.
     """
-    refitted = None
+    refitted, reservation = None, ""
+    if distilled is not None and neighbour_correlation(planes).warning() is not None:
+        distilled, reservation = None, _DOES_NOT_COMPETE
     if refit:
         kind = kind_of(noise_model)
-        refitted = _refit(planes, pn2v, kind, seed=seed, device=device, on_plane=on_plane)
+        refitted = refit_noise_model(planes, pn2v, kind, seed=seed, device=device, on_plane=on_plane)
     if refitted is not None:
         noise_model = refitted.fitted.model
     choice = choose_estimate(
-        planes, n2v=n2v, pn2v=pn2v, noise_model=noise_model, seed=seed, device=device, on_plane=on_plane
+        planes,
+        n2v=n2v,
+        pn2v=pn2v,
+        distilled=distilled,
+        noise_model=noise_model,
+        seed=seed,
+        device=device,
+        on_plane=on_plane,
     )
-    return Prepared(n2v, pn2v, noise_model, refitted, choice)
+    choice = replace(choice, reason=choice.reason + reservation)
+    return Prepared(n2v, pn2v, noise_model, refitted, choice, distilled)
 
 
-def _refit(
+def refit_noise_model(
     planes: PlaneSequence,
     pn2v: Network,
     kind: Kind,
@@ -91,6 +111,7 @@ def _refit(
     device: torch.device,
     on_plane: Callable[[int, int], None],
 ) -> SelectedNoiseModel[AnyNoiseModel] | None:
+    """Bootstrap once more: PN2V's prior mean is a better pseudo ground truth than N2V's prediction."""
     try:
         return bootstrap_noise_model(planes, pn2v, kind=kind, seed=seed, device=device, on_plane=on_plane)
     except NoiseFitError:
@@ -106,8 +127,10 @@ def denoise_plane(
         prepared.pn2v, plane_yx, noise_model=prepared.noise_model, device=device, tile_px=tile_px
     )
     images = {"prior_mean": pn2v.prior_mean_yx, "mmse": pn2v.mmse_yx}
-    if prepared.choice.estimate == "n2v" and prepared.n2v is not None:
-        images["n2v"] = predict_plane(prepared.n2v, plane_yx, device=device, tile_px=tile_px).prior_mean_yx
+    others = {"n2v": prepared.n2v, "distilled": prepared.distilled}
+    if (network := others.get(prepared.choice.estimate)) is not None:
+        single = predict_plane(network, plane_yx, device=device, tile_px=tile_px)
+        images[prepared.choice.estimate] = single.prior_mean_yx
     image_yx = images.get(prepared.choice.estimate)
     if image_yx is None:
         raise NetworkInvalidError(f"the network whose estimate was chosen is missing: {prepared.choice}")
@@ -147,13 +170,42 @@ def denoise(
         device=device,
         on_step=partial(on_step, "pn2v"),
     )
-    return prepare_prediction(
+    refitted, distilled = None, None
+    if _distils(preset, planes):
+        if bootstrapped:
+            refitted = refit_noise_model(
+                planes,
+                pn2v,
+                kind_of(noise_model),
+                seed=seed,
+                device=device,
+                on_plane=partial(on_plane, "distil"),
+            )
+        noise_model = refitted.fitted.model if refitted else noise_model
+        distilled = train(
+            EstimatedPlanes(planes, pn2v, noise_model, device),
+            method="distilled",
+            preset=preset,
+            noise_model=noise_model,
+            seed=seed,
+            device=device,
+            on_step=partial(on_step, "distil"),
+        )
+    prepared = prepare_prediction(
         planes,
         n2v=n2v,
         pn2v=pn2v,
+        distilled=distilled,
         noise_model=noise_model,
-        refit=bootstrapped,
+        refit=bootstrapped and refitted is None,
         seed=seed,
         device=device,
         on_plane=partial(on_plane, "predict"),
     )
+    return replace(prepared, refitted=prepared.refitted or refitted)
+
+
+def _distils(preset: Preset, planes: PlaneSequence) -> bool:
+    """Whether a network is distilled: noise that correlates is not what a noise model draws."""
+    masked = preset.blind_y_px or preset.blind_x_px
+    return bool(preset.distillation_steps and not masked and neighbour_correlation(planes).warning() is None)

@@ -31,11 +31,14 @@ class Preset:
     """One pixel is masked in each box of this size."""
     n2v_steps: int
     pn2v_steps: int
+    distillation_steps: int
+    """Of the network that learns PN2V's estimate under fresh noise; 0 leaves it out."""
     validation: Validation
     """What is never a training target: single pixels everywhere, or the last 5 % of the images."""
     steps_per_validation: int
     n2v_learning_rate: float
     pn2v_learning_rate: float
+    distillation_learning_rate: float
     gradient_limit: float | None
     """Longer gradients are shortened to this norm: a rare outlier must not throw a run off its way."""
     schedule: Schedule
@@ -61,13 +64,22 @@ class Preset:
 
     def blind_spot(self, method: Method) -> bool:
         """Whether the network itself never sees the pixel that it predicts."""
-        return self.architecture == "blind-spot" and method != "care"
+        return self.architecture == "blind-spot" and method in {"n2v", "pn2v"}
+
+    def masks(self, method: Method) -> bool:
+        """Whether pixels are hidden from the network for it to predict them."""
+        return method in {"n2v", "pn2v"} and not self.blind_spot(method)
 
     def learning_rate(self, method: Method) -> float:
-        return self.pn2v_learning_rate if method == "pn2v" else self.n2v_learning_rate
+        rates: dict[Method, float] = {
+            "pn2v": self.pn2v_learning_rate,
+            "distilled": self.distillation_learning_rate,
+        }
+        return rates.get(method, self.n2v_learning_rate)
 
     def steps(self, method: Method) -> int:
-        return self.pn2v_steps if method == "pn2v" else self.n2v_steps
+        steps: dict[Method, int] = {"pn2v": self.pn2v_steps, "distilled": self.distillation_steps}
+        return steps.get(method, self.n2v_steps)
 
 
 PRESETS: dict[str, Preset] = {
@@ -85,10 +97,12 @@ PRESETS: dict[str, Preset] = {
             mask_box_px=4,
             n2v_steps=400,
             pn2v_steps=350,
+            distillation_steps=300,
             validation="scattered-pixels",
             steps_per_validation=50,
             n2v_learning_rate=6e-3,
             pn2v_learning_rate=2e-3,
+            distillation_learning_rate=4e-3,
             gradient_limit=0.5,
             schedule="one-cycle",
             warm_start=True,
@@ -107,10 +121,12 @@ PRESETS: dict[str, Preset] = {
             mask_box_px=4,
             n2v_steps=3000,
             pn2v_steps=3000,
+            distillation_steps=1500,
             validation="scattered-pixels",
             steps_per_validation=100,
             n2v_learning_rate=3e-3,
             pn2v_learning_rate=1e-3,
+            distillation_learning_rate=3e-3,
             gradient_limit=0.5,
             schedule="one-cycle",
             warm_start=True,
@@ -130,10 +146,12 @@ PRESETS: dict[str, Preset] = {
             mask_box_px=6,
             n2v_steps=2000,
             pn2v_steps=1000,
+            distillation_steps=0,
             validation="last-images",
             steps_per_validation=5,
             n2v_learning_rate=1e-3,
             pn2v_learning_rate=1e-3,
+            distillation_learning_rate=1e-3,
             gradient_limit=None,
             schedule="plateau",
             warm_start=False,

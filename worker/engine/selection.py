@@ -1,7 +1,7 @@
 """Which estimate of the signal is best, judged without knowing the signal."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -9,13 +9,14 @@ from typing import Literal
 import numpy as np
 import torch
 
+from worker.engine.errors import NetworkInvalidError
 from worker.engine.inference import predict_plane
 from worker.engine.losses import NoiseModel
 from worker.engine.network import Network
 from worker.engine.patches import PlaneSequence
 from worker.engine.photon_risk import photon_risks
 
-EstimateName = Literal["n2v", "prior_mean", "mmse"]
+EstimateName = Literal["n2v", "prior_mean", "mmse", "distilled"]
 
 _MOST_PLANES = 4
 _WINDOW_PX = 512
@@ -32,16 +33,17 @@ _MAX_SKEWNESS = 0.5
 """Stein's identity holds for Gaussian noise: with noise more skewed than this, only the estimates that copy
 hardly anything of their own pixel are compared."""
 
-_PREFERENCE: tuple[EstimateName, ...] = ("prior_mean", "mmse", "n2v")
+_PREFERENCE: tuple[EstimateName, ...] = ("distilled", "prior_mean", "mmse", "n2v")
 """Of estimates that cannot be told apart, the one that a wrong noise model cannot spoil comes first."""
 
-_BLIND_PREFERENCE: tuple[EstimateName, ...] = ("mmse", "prior_mean", "n2v")
+_BLIND_PREFERENCE: tuple[EstimateName, ...] = ("distilled", "mmse", "prior_mean", "n2v")
 """A blind network's prior has learned how wide it has to be: what also weighs the observation comes first."""
 
 _TITLES: dict[EstimateName, str] = {
     "n2v": "N2V's prediction",
     "prior_mean": "PN2V's prior mean",
     "mmse": "PN2V's MMSE estimate",
+    "distilled": "the distilled network's estimate",
 }
 
 
@@ -54,11 +56,12 @@ class Choice:
     reason: str
 
 
-def choose_estimate(
+def choose_estimate(  # noqa: PLR0913  # because everything that was trained competes
     planes: PlaneSequence,
     *,
     n2v: Network | None,
     pn2v: Network,
+    distilled: Network | None = None,
     noise_model: NoiseModel,
     seed: int,
     device: torch.device,
@@ -69,21 +72,29 @@ def choose_estimate(
     Stein's unbiased risk estimate for noise of known, signal-dependent variance v and an estimate f of x:
     mean[(f - x)^2 - v + 2 v df/dx]. The last term counts how much an estimate copies the noise of its own
     pixel; its mean comes from the change of f under a random perturbation (Ramani et al. 2008). Where the
-    networks are blind, `photon_risks` takes its place, which holds for skewed noise too.
+    networks are blind, `photon_risks` takes its place, which holds for skewed noise too. Raises
+    NetworkInvalidError where no pixel is what network and noise model lead to expect.
     """
-    blind = all(network.model.shape.blind for network in (n2v, pn2v) if network is not None)
+    candidates: dict[EstimateName, Network | None] = {"distilled": distilled, "n2v": n2v}
+    single = {name: network for name, network in candidates.items() if network is not None}
+    blind = all(network.model.shape.blind for network in (pn2v, n2v) if network is not None)
     generator = torch.Generator().manual_seed(seed)
     indices = _evenly_spaced(len(planes))
     risks: list[_Risks] = []
     for done, index in enumerate(indices, start=1):
         window = _window(np.asarray(planes[index], dtype=np.float32))
-        risks.append(_estimate_risks(window, n2v, pn2v, noise_model, generator, device, blind=blind))
+        risks.append(_estimate_risks(window, single, pn2v, noise_model, generator, device, blind=blind))
         on_plane(done, len(indices))
     scores: dict[str, float] = {
         name: math.fsum(plane.errors_adu2[name] for plane in risks) / len(risks)
         for name in risks[0].errors_adu2
     }
     noise_adu2 = math.fsum(plane.noise_adu2 for plane in risks) / len(risks)
+    if noise_adu2 <= 0:
+        raise NetworkInvalidError(
+            f"no pixel of the images is within {_OUTLIER_STD:g} standard deviations of the noise from what "
+            "the network predicts: network or noise model were made for images of another exposure or camera"
+        )
     skewness = math.fsum(plane.skewness for plane in risks) / len(risks)
     judged = blind or abs(skewness) <= _MAX_SKEWNESS
     if not judged:
@@ -117,7 +128,7 @@ def _window(plane_yx: np.ndarray) -> np.ndarray:
 
 def _estimate_risks(
     observation_yx: np.ndarray,
-    n2v: Network | None,
+    single: Mapping[EstimateName, Network],
     pn2v: Network,
     noise_model: NoiseModel,
     generator: torch.Generator,
@@ -125,7 +136,7 @@ def _estimate_risks(
     *,
     blind: bool,
 ) -> _Risks:
-    estimates = partial(_estimates, n2v=n2v, pn2v=pn2v, noise_model=noise_model, device=device)
+    estimates = partial(_estimates, single=single, pn2v=pn2v, noise_model=noise_model, device=device)
     unperturbed = estimates(observation_yx)
     prior_mean = torch.from_numpy(unperturbed["prior_mean"])
     variance_adu2 = noise_model.variance_adu2(prior_mean.double()).numpy()
@@ -135,17 +146,19 @@ def _estimate_risks(
     standardised = ((observation_yx - unperturbed["prior_mean"]) / np.sqrt(variance_adu2))[usable]
     noise_adu2 = float(variance_adu2[usable].sum()) / pixels
     skewness = _skewness(standardised.astype(np.float64))
+    errors: dict[EstimateName, float] = {}
     if blind:
-        weighed = partial(estimates, observation_yx)
-        risks = photon_risks(observation_yx, weighed, unperturbed["prior_mean"], noise_model, usable)
-        return _Risks(risks, noise_adu2, skewness)
+        blind_ones = {name: network for name, network in single.items() if name != "distilled"}
+        weighed = partial(estimates, observation_yx, single=blind_ones)
+        errors |= photon_risks(observation_yx, weighed, unperturbed["prior_mean"], noise_model, usable)
     sign = torch.randint(2, observation_yx.shape, generator=generator).numpy() * 2 - 1
     perturbation = _PROBE_STEP * np.sqrt(variance_adu2) * sign
     # Taken on both sides, the change is free of the estimates' curvature.
     above = estimates((observation_yx + perturbation).astype(np.float32))
     below = estimates((observation_yx - perturbation).astype(np.float32))
-    errors: dict[EstimateName, float] = {}
     for name, estimate in unperturbed.items():
+        if name in errors:
+            continue
         change = (above[name].astype(np.float64) - below[name]) / 2
         copied_noise_adu2 = perturbation * change / _PROBE_STEP**2
         residual = estimate.astype(np.float64) - observation_yx
@@ -158,7 +171,7 @@ def _estimates(
     image_yx: np.ndarray,
     weighed_yx: np.ndarray | None = None,
     *,
-    n2v: Network | None,
+    single: Mapping[EstimateName, Network],
     pn2v: Network,
     noise_model: NoiseModel,
     device: torch.device,
@@ -174,10 +187,9 @@ def _estimates(
     images: dict[EstimateName, np.ndarray] = {"prior_mean": estimate.prior_mean_yx}
     if estimate.mmse_yx is not None:
         images["mmse"] = estimate.mmse_yx
-    if n2v is not None:
-        images["n2v"] = predict_plane(
-            n2v, image_yx, device=device, symmetries=min(n2v.symmetries, _MOST_SYMMETRIES)
-        ).prior_mean_yx
+    for name, network in single.items():
+        symmetries = min(network.symmetries, _MOST_SYMMETRIES)
+        images[name] = predict_plane(network, image_yx, device=device, symmetries=symmetries).prior_mean_yx
     return images
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from worker.engine.architecture import Model, build_model
-from worker.engine.batches import Batch, MaskedBatch
+from worker.engine.batches import Batch
 from worker.engine.checkpoint import CheckpointStore, pack, unpack, within
 from worker.engine.errors import CheckpointInvalidError, EngineError, NetworkInvalidError
 from worker.engine.execution import execution_on
@@ -70,7 +70,9 @@ def train(  # noqa: PLR0913  # because a run has that many independent circumsta
 ) -> Network:
     """Train on noisy images alone; PN2V needs a noise model and may start from another network's weights.
 
-    CARE (Weigert et al. 2018) needs the `ground_truth` of each plane, and learns from all pixels.
+    CARE (Weigert et al. 2018) needs the `ground_truth` of each plane, and learns from all pixels. A distilled
+    network learns to find `planes`, which are estimates, again under noise that is drawn at each step (Wu et
+    al. 2020).
 
     The same seed gives the same weights on the same device. `on_step` may raise to stop; with `checkpoints` a
     run continues where its last checkpoint was made and ends as if it had not stopped.
@@ -81,23 +83,26 @@ def train(  # noqa: PLR0913  # because a run has that many independent circumsta
     if (method == "care") != (ground_truth is not None):
         raise NetworkInvalidError("CARE is trained with ground truth, N2V and PN2V without")
     images = collect_training_images(planes, preset, generator, ground_truth)
-    masked = not preset.blind_spot(method)
+    masked = preset.masks(method)
     network = _initial_network(images, method, preset, start, seed, generator)
     validation = images.draw_validation(preset, generator, masked=masked)
     with memory_failures_told(device, "the training images and the network"), repeatable_convolutions(device):
         if noise_model is not None:
             noise_model = noise_model.to(device, torch.float32)
+        renoise = noise_model if method == "distilled" else None
         source: TrainingImages | ResidentImages = images
         execution = execution_on(device)
         if execution.resident:
             source, generator = ResidentImages.of(images, device), torch.Generator(device).manual_seed(seed)
         del images
-        run = _Run(network, preset, noise_model, device, validation.to(device), generator)
+        shown = _under_noise(validation.to(device), renoise, generator)
+        run = _Run(network, preset, noise_model, device, shown, generator)
         if checkpoints is not None and (content := checkpoints.load()) is not None:
             run.restore(content)
         next_checkpoint = run.step + execution.steps_per_checkpoint
         while run.step < run.steps:
-            progress = run.advance(source.draw(preset, generator, masked=masked))
+            batch = source.draw(preset, generator, masked=masked)
+            progress = run.advance(_under_noise(batch, renoise, generator))
             validated = progress.validation_loss is not None
             if checkpoints is not None and validated and run.step >= next_checkpoint:
                 checkpoints.save(run.checkpoint())
@@ -115,11 +120,11 @@ class _Run:
         preset: Preset,
         noise_model: NoiseModel | None,
         device: torch.device,
-        validation: MaskedBatch,
+        validation: Batch,
         generator: torch.Generator,
     ) -> None:
-        if network.method == "pn2v" and noise_model is None:
-            raise NetworkInvalidError("a PN2V network cannot be trained without a noise model")
+        if network.method in {"pn2v", "distilled"} and noise_model is None:
+            raise NetworkInvalidError(f"a {network.method} network cannot be trained without a noise model")
         self._network = network
         self._preset = preset
         self._noise_model = noise_model
@@ -265,6 +270,11 @@ class _Run:
             steps=self.step,
             loss_history=tuple(self._history),
         )
+
+
+def _under_noise(batch: Batch, noise_model: NoiseModel | None, generator: torch.Generator) -> Batch:
+    """The same patches as another exposure would show them."""
+    return batch.seen_as(noise_model.sample(batch.image, generator)) if noise_model else batch
 
 
 def _initial_network(

@@ -17,7 +17,7 @@ from worker.engine.inference import predict_plane
 from worker.engine.network import Network
 from worker.engine.pipeline import Prepared, denoise_plane, prepare_prediction
 from worker.engine.selection import Choice
-from worker.jobs.inputs import OpenImage, all_planes, load_network, load_noise_model
+from worker.jobs.inputs import OpenImage, all_planes, load_network, load_network_if_made, load_noise_model
 from worker.jobs.made_noise_models import made_noise_model
 
 WithNetworks = PredictSpec | ChooseEstimateSpec | PredictPartSpec
@@ -42,6 +42,7 @@ def prepare(
         all_planes(images),
         n2v=_n2v(spec, context),
         pn2v=network,
+        distilled=load_network_if_made(context, spec.distilled),
         noise_model=load_noise_model(context, spec.noise_model or _noise_model_of(context, network_id))[1],
         refit=spec.refit_noise_model,
         seed=spec.seed,
@@ -98,11 +99,12 @@ def chosen(spec: PredictPartSpec, context: JobContext) -> Prepared | Network:
         noise_model=load_noise_model(context, noise_model)[1],
         refitted=None,
         choice=choice,
+        distilled=load_network_if_made(context, spec.distilled) if choice.estimate == "distilled" else None,
     )
 
 
 def denoiser(prepared: Prepared | Network, outputs: tuple[Output, ...], context: JobContext) -> PlaneDenoiser:
-    """Give what makes the wanted outputs; N2V and CARE make one."""
+    """Give what makes the wanted outputs; all but PN2V make one."""
     if isinstance(prepared, Network):
         return PlaneDenoiser((Output.DENOISED,), _denoise_alone(prepared, context))
     return PlaneDenoiser(outputs, _denoise_with_pn2v(prepared, context))

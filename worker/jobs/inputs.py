@@ -71,6 +71,15 @@ def load_network(context: JobContext, reference: Reference) -> tuple[str, Networ
     return network_id, Network.from_bytes(context.blobs.get(blob_key))
 
 
+def load_network_if_made(context: JobContext, reference: Reference | None) -> Network | None:
+    """Give a network that a job does without where there is none, or its stage found it to be of no use."""
+    if reference is None or (
+        isinstance(reference, MadeByJob) and not _made(context, reference, "network_id")
+    ):
+        return None
+    return load_network(context, reference)[1]
+
+
 def load_noise_model(context: JobContext, reference: Reference) -> tuple[str, AnyNoiseModel]:
     """Give a noise model, of whichever kind, with its id."""
     noise_model_id = _resolve(context, reference, "noise_model_id")
@@ -101,14 +110,21 @@ def preset_with(name: PresetName, budget: TrainingBudget, mask: StructuredMask |
         samples=budget.samples or preset.samples,
         n2v_steps=budget.steps or preset.n2v_steps,
         pn2v_steps=budget.steps or preset.pn2v_steps,
+        # A preset that distils nothing does not begin to when it is given other steps.
+        distillation_steps=preset.distillation_steps and (budget.steps or preset.distillation_steps),
     )
 
 
 def _resolve(context: JobContext, reference: Reference, made: str) -> str:
     if not isinstance(reference, MadeByJob):
         return reference
-    with context.database.read() as session:
-        result = get_job(session, reference.job).result
-    if made not in result:
+    found = _made(context, reference, made)
+    if found is None:
         raise JobFailedError(f"job {reference.job} made no {made.removesuffix('_id').replace('_', ' ')}")
-    return str(result[made])
+    return found
+
+
+def _made(context: JobContext, reference: MadeByJob, made: str) -> str | None:
+    with context.database.read() as session:
+        found: str | None = get_job(session, reference.job).result.get(made)
+    return found

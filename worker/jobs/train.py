@@ -13,6 +13,7 @@ from worker.engine.network import Network
 from worker.engine.noise.correlation import neighbour_correlation
 from worker.engine.training import TrainingStep
 from worker.engine.training import train as train_network
+from worker.jobs.distillation import Lesson, lesson_of, nothing_to_teach
 from worker.jobs.inputs import (
     all_planes,
     calibrated_range_adu,
@@ -34,29 +35,37 @@ def train(spec: TrainSpec, context: JobContext) -> Outcome:
     preset = preset_with(spec.preset, spec.budget, spec.structured_mask)
     with open_images(context, [*spec.image_ids, *(spec.ground_truth_ids or ())]) as opened:
         images, clean = opened[: len(spec.image_ids)], opened[len(spec.image_ids) :]
+        planes, without = all_planes(images), False
         warnings, measured = [], {}
         if not clean:  # CARE's targets hold nothing of the neighbours' noise
-            correlation = neighbour_correlation(all_planes(images))
+            correlation = neighbour_correlation(planes)
             warnings = correlation_warnings(correlation, preset)
             measured = {"noise_correlation": asdict(correlation)}
+            without = spec.teacher is not None and nothing_to_teach(correlation, context)
         if noise_model is not None and noise_model_id is not None and _is_calibrated(context, noise_model_id):
             calibrated_adu = calibrated_range_adu(context, noise_model_id, noise_model)
-            warnings += coverage_warnings(all_planes(images), noise_model, calibrated_adu)
+            warnings += coverage_warnings(planes, noise_model, calibrated_adu)
         for warning in warnings:
             context.warn(warning)
+        result = {"warnings": warnings, **measured}
+        if without:
+            return Outcome(result=result)
+        lesson = Lesson(planes, noise_model, context.report)
+        if spec.teacher is not None and noise_model is not None:
+            lesson = lesson_of(spec.teacher, planes, noise_model, spec, context)
 
         def run() -> Network:
             return train_network(
-                all_planes(images),
+                lesson.planes,
                 method=spec.method.value,
                 preset=preset,
-                noise_model=noise_model,
+                noise_model=lesson.noise_model,
                 ground_truth=ground_truth_planes(clean, images) if clean else None,
                 start=start if preset.warm_start else None,
                 seed=spec.seed,
                 device=context.device,
                 checkpoints=context.checkpoints,
-                on_step=report_steps(context.report),
+                on_step=report_steps(lesson.report),
             )
 
         try:
@@ -74,7 +83,7 @@ def train(spec: TrainSpec, context: JobContext) -> Outcome:
             description=network.description,
             noise_model_id=noise_model_id,
         ),
-        result={"warnings": warnings, **measured},
+        result=result,
     )
 
 

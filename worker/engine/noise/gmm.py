@@ -84,6 +84,18 @@ class GaussianMixtureNoiseModel:
             total = total + log_weight.exp() * (variance + mean.square())
         return total
 
+    def sample(self, signal: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw an observation of each `signal`, ADU, in its shape; the generator is of its device."""
+        means, variances, log_weights = (
+            torch.stack(parts)
+            for parts in mixture(self.weights, self.unit_signal(signal), self.variance_floor_adu2)
+        )
+        draw = torch.rand(signal.shape, generator=generator, device=signal.device)
+        below = (log_weights.exp().cumsum(dim=0)[:-1] < draw).sum(dim=0, keepdim=True)
+        deviation = torch.randn(signal.shape, generator=generator, device=signal.device)
+        mean, variance = means.gather(0, below)[0], variances.gather(0, below)[0]
+        return signal + mean + variance.sqrt() * deviation
+
     def cumulative(self, observation: Tensor, signal: Tensor) -> Tensor:
         """Probability that a signal is observed at or below `observation` (ADU, of one shape)."""
         means, variances, log_weights = mixture(

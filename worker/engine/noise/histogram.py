@@ -88,6 +88,17 @@ class HistogramNoiseModel:
         variance = self._row_variance_adu2
         return variance[row] + fraction * (variance[row + 1] - variance[row])
 
+    def sample(self, signal: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw an observation of each `signal`, ADU, in its shape; the generator is of its device."""
+        row, fraction = self._row(signal)
+        # Between two rows an observation is of either, as often as its weight in the interpolation.
+        upper, draw = torch.rand((2, *signal.shape), generator=generator, device=signal.device)
+        row = self._nearest_seen[row + (upper < fraction)].flatten()
+        place = torch.searchsorted(self._ladder, row + draw.flatten().double(), right=True)
+        bins_away = place.clamp(max=len(self._ladder) - 1) - row * self.bins - row
+        observation: Tensor = signal + (bins_away * self.bin_width_adu).to(signal.dtype).view_as(signal)
+        return observation
+
     def cumulative(self, observation: Tensor, signal: Tensor) -> Tensor:
         """Probability that a signal is observed at or below `observation` (ADU, of one shape)."""
         row, fraction = self._row(signal)
@@ -138,6 +149,13 @@ class HistogramNoiseModel:
     def _sums(self) -> Tensor:
         """Probability below the lower edge of each bin."""
         return self.probabilities.cumsum(dim=1) - self.probabilities
+
+    @cached_property
+    def _ladder(self) -> Tensor:
+        """Number of the row plus the probability below the upper edge of each of its bins, row after row."""
+        reached = self.probabilities.double().cumsum(dim=1)
+        reached = reached / reached[:, -1:].clamp_min(_SEEN)
+        return (reached + torch.arange(self.bins, device=reached.device)[:, None]).flatten()
 
     @cached_property
     def _row_variance_adu2(self) -> Tensor:
