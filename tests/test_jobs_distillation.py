@@ -8,10 +8,12 @@ import pytest
 import tifffile
 import torch
 
-from models_store.contracts.jobs import TrainSpec
+from models_store.contracts.jobs import PredictPartSpec, TrainSpec
 from models_store.contracts.noise_models import noise_model_parameters
 from models_store.contracts.outcomes import MadeBlob, MadeNetwork, Outcome
-from models_store.contracts.states import Method, NoiseModelOrigin, Preset
+from models_store.contracts.spec_parts import MadeByJob
+from models_store.contracts.states import Method, NoiseModelOrigin, Output, Preset
+from models_store.repositories.jobs import get_job
 from models_store.repositories.networks import create_network
 from models_store.repositories.noise_models import create_noise_model
 from models_store.session import Database
@@ -20,10 +22,12 @@ from tests.databases import NOON, database_url, image, opened
 from tests.test_denoise_command import TINY
 from worker.checkpoints import BlobCheckpoints
 from worker.context import JobContext, Report
+from worker.engine.inference import predict_plane
 from worker.engine.network import Network
 from worker.engine.noise.gmm import GaussianMixtureNoiseModel
 from worker.engine.presets import PRESETS
 from worker.engine.training import train as train_network
+from worker.jobs.estimates import chosen, denoiser
 from worker.jobs.train import train
 from worker.measured_blobs import MeasuredBlobs
 
@@ -92,10 +96,12 @@ class Store:
                 refit_noise_model=True,
             )
 
-    def attempt(self, job_id: str, number: int, report: Report) -> Outcome:
+    def context(self, job_id: str, number: int, report: Report) -> JobContext:
         checkpoints = BlobCheckpoints(self.blobs, job_id, number)
-        context = JobContext(job_id, number, self.database, self.blobs, CPU, report, checkpoints, print)
-        return train(self.spec, context)
+        return JobContext(job_id, number, self.database, self.blobs, CPU, report, checkpoints, print)
+
+    def attempt(self, job_id: str, number: int, report: Report) -> Outcome:
+        return train(self.spec, self.context(job_id, number, report))
 
 
 @pytest.fixture
@@ -131,3 +137,33 @@ def test_a_distillation_goes_on_from_its_checkpoint_and_ends_as_if_it_had_not_st
     steps = [status for status in again if status.startswith("step ")]
     assert steps[0].startswith("step 41 ")
     assert _weights(store, resumed) == _weights(store, uninterrupted)
+
+
+def test_a_part_of_a_prediction_delivers_the_distilled_estimate_where_that_was_chosen(store: Store) -> None:
+    outcome = store.attempt("job_1", 1, lambda *_: None)
+    assert outcome.network is not None
+    with store.database.write() as session:
+        distilled = create_network(
+            session, outcome.network, profile_id=None, noise_model_id=None, job_id="job_maker", now=NOON
+        )
+        choice = get_job(session, "job_maker")
+        choice.result = {
+            "estimate": "distilled",
+            "estimated_mse_adu2": {"distilled": 1.0},
+            "reason": "a test",
+        }
+        spec = PredictPartSpec(
+            image_ids=("img_1",),
+            network=store.spec.teacher,
+            noise_model=store.spec.noise_model,
+            distilled=distilled.id,
+            first_plane=0,
+            planes=1,
+            outputs=(Output.DENOISED,),
+            choice=MadeByJob(job="job_maker"),
+        )
+    context = store.context("job_2", 1, lambda *_: None)
+    made = denoiser(chosen(spec, context), spec.outputs, context).denoise(PLANE_YX)
+    network = Network.from_bytes(store.blobs.get(outcome.network.blob.key))
+    expected = predict_plane(network, PLANE_YX, device=CPU).prior_mean_yx
+    np.testing.assert_array_equal(made[Output.DENOISED], expected)
