@@ -30,11 +30,12 @@ _TOLERANCE = 0.005
 """Differences below this share of the noise variance are beyond what the risk estimate can resolve."""
 
 _MAX_SKEWNESS = 0.5
-"""Stein's identity holds for Gaussian noise: with noise more skewed than this, only the estimates that copy
-hardly anything of their own pixel are compared."""
+"""Stein's identity holds for Gaussian noise: with noise more skewed than this, the MMSE estimate is left out,
+which copies most of its own pixel."""
 
 _PREFERENCE: tuple[EstimateName, ...] = ("distilled", "prior_mean", "mmse", "n2v")
-"""Of estimates that cannot be told apart, the one that a wrong noise model cannot spoil comes first."""
+"""Of estimates that cannot be told apart, the distilled one comes first, which was the best of most that were
+measured; then the one that a wrong noise model cannot spoil."""
 
 _BLIND_PREFERENCE: tuple[EstimateName, ...] = ("distilled", "mmse", "prior_mean", "n2v")
 """A blind network's prior has learned how wide it has to be: what also weighs the observation comes first."""
