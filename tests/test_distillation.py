@@ -1,61 +1,33 @@
 """A network that learns an estimate under noise drawn from the noise model."""
 
-import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from tests import tiny_training
+from tests.tiny_training import CPU, NOISE, exposure, specimen
 from worker.engine import training
 from worker.engine.errors import NetworkInvalidError
 from worker.engine.execution import GPU
 from worker.engine.inference import predict_plane
 from worker.engine.network import Network
-from worker.engine.noise.gmm import GaussianMixtureNoiseModel
 from worker.engine.pipeline import denoise, denoise_plane
-from worker.engine.presets import PRESETS
 from worker.engine.training import TrainingStep, train
 
-CPU = torch.device("cpu")
 TINY = replace(
-    PRESETS["fast"],
-    features=8,
-    depth=2,
-    samples=20,
-    patch_px=32,
-    patches_per_step=8,
-    n2v_steps=60,
-    pn2v_steps=40,
-    distillation_steps=80,
-    steps_per_validation=20,
-    reduced_precision=False,
-    symmetries=1,
+    tiny_training.TINY, n2v_steps=60, pn2v_steps=40, distillation_steps=80, steps_per_validation=20
 )
-NOISE_STD_ADU = 10.0
-NOISE = GaussianMixtureNoiseModel(
-    torch.tensor([[0.0], [math.log(NOISE_STD_ADU**2)], [0.0]], dtype=torch.float64), 50.0, 250.0, 1.0
-)
-
-
-def _signal(size_px: int = 96) -> np.ndarray:
-    y, x = np.mgrid[:size_px, :size_px] / 12
-    return np.asarray(150 + 60 * np.sin(x + np.sin(y)) * np.cos(y), dtype=np.float32)
-
-
-def _observation() -> np.ndarray:
-    signal = _signal()
-    noise = np.random.default_rng(0).normal(scale=NOISE_STD_ADU, size=signal.shape)
-    return (signal + noise).astype(np.float32)
 
 
 def _mse(image: np.ndarray) -> float:
-    return float(np.mean((image - _signal()) ** 2))
+    return float(np.mean((image - specimen()) ** 2))
 
 
 def _distil(steps: list[TrainingStep] | None = None, checkpoints: "Kept | None" = None) -> Network:
     return train(
-        [_signal()],
+        [specimen()],
         method="distilled",
         preset=TINY,
         noise_model=NOISE,
@@ -82,7 +54,7 @@ class Kept:
 def test_it_takes_the_noise_out_of_an_exposure_that_it_never_saw() -> None:
     network = _distil()
     assert network.method == "distilled"
-    observation = _observation()
+    observation = exposure()
     estimate = predict_plane(network, observation, device=CPU)
     assert estimate.mmse_yx is None
     assert _mse(estimate.prior_mean_yx) < 0.25 * _mse(observation)
@@ -91,7 +63,7 @@ def test_it_takes_the_noise_out_of_an_exposure_that_it_never_saw() -> None:
 def test_it_learns_the_same_where_images_lie_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "execution_on", lambda _: GPU)
     network = _distil()
-    observation = _observation()
+    observation = exposure()
     assert _mse(predict_plane(network, observation, device=CPU).prior_mean_yx) < 0.25 * _mse(observation)
 
 
@@ -108,11 +80,18 @@ def test_it_needs_a_noise_model() -> None:
     with pytest.raises(
         NetworkInvalidError, match="distilled network cannot be trained without a noise model"
     ):
-        train([_signal()], method="distilled", preset=TINY, seed=1, device=CPU, on_step=lambda _: None)
+        train(
+            [specimen()],
+            method="distilled",
+            preset=TINY,
+            seed=1,
+            device=CPU,
+            on_step=lambda _: None,
+        )
 
 
 def test_the_pipeline_offers_its_estimate_beside_those_of_its_teacher() -> None:
-    observation = _observation()
+    observation = exposure()
     stages: list[str] = []
     prepared = denoise(
         [observation],
@@ -134,7 +113,7 @@ def test_the_pipeline_offers_its_estimate_beside_those_of_its_teacher() -> None:
 
 def test_no_steps_leave_the_stage_out() -> None:
     prepared = denoise(
-        [_observation()],
+        [exposure()],
         preset=replace(TINY, n2v_steps=10, pn2v_steps=10, distillation_steps=0),
         seed=0,
         device=CPU,

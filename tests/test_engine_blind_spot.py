@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.tiny_training import MemoryCheckpoints, StoppedError, specimen
 from worker.engine.blind_spot import BlindSpotNet, BlindSpotShape
 from worker.engine.checkpoint import pack, unpack
 from worker.engine.errors import NetworkInvalidError
@@ -153,13 +154,8 @@ def test_the_density_of_a_mixture_adds_up_to_one_and_a_blur_widens_it() -> None:
     assert float(density.max()) < 0.4 / 2
 
 
-def _signal(size_px: int = 96) -> np.ndarray:
-    y, x = np.mgrid[:size_px, :size_px] / 12
-    return np.asarray(150 + 60 * np.sin(x + np.sin(y)) * np.cos(y), dtype=np.float32)
-
-
 def _observation() -> np.ndarray:
-    signal = _signal()
+    signal = specimen()
     return np.asarray(signal + np.random.default_rng(0).normal(0, 10, signal.shape), dtype=np.float32)
 
 
@@ -188,7 +184,7 @@ def test_training_removes_noise_and_the_observation_helps() -> None:
     assert estimate.mmse_yx is not None
 
     def error(image_yx: np.ndarray) -> float:
-        return float(np.mean((image_yx - _signal()) ** 2))
+        return float(np.mean((image_yx - specimen()) ** 2))
 
     assert error(plain.prior_mean_yx) < 0.4 * 10**2
     assert error(estimate.mmse_yx) < error(estimate.prior_mean_yx) < 0.4 * 10**2
@@ -196,7 +192,7 @@ def test_training_removes_noise_and_the_observation_helps() -> None:
 
 def test_all_stages_run_and_deliver_an_estimate_chosen_by_its_risk() -> None:
     rng = np.random.default_rng(0)
-    observation = (4.0 * rng.poisson(_signal() / 10 / 4.0)).astype(np.float32)
+    observation = (4.0 * rng.poisson(specimen() / 10 / 4.0)).astype(np.float32)
     prepared = denoise(
         [observation],
         preset=replace(TINY, n2v_steps=60, pn2v_steps=60, distillation_steps=20),
@@ -210,24 +206,10 @@ def test_all_stages_run_and_deliver_an_estimate_chosen_by_its_risk() -> None:
     assert "compete" not in prepared.choice.reason
     denoised = denoise_plane(observation, prepared, device=CPU)
     raw, delivered = (
-        float(np.mean((image_yx - _signal() / 10) ** 2)) for image_yx in (observation, denoised.image_yx)
+        float(np.mean((image_yx - specimen() / 10) ** 2)) for image_yx in (observation, denoised.image_yx)
     )
     assert delivered < 0.3 * raw
     assert prepared.choice.scores[prepared.choice.estimate] == pytest.approx(delivered, abs=0.1 * raw)
-
-
-class StoppedError(Exception):
-    pass
-
-
-class MemoryCheckpoints:
-    content: bytes | None = None
-
-    def load(self) -> bytes | None:
-        return self.content
-
-    def save(self, content: bytes) -> None:
-        self.content = content
 
 
 @pytest.mark.parametrize("method", ["n2v", "pn2v"])

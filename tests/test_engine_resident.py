@@ -10,56 +10,22 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.tiny_training import CPU, NOISE, TINY, MemoryCheckpoints, StoppedError, exposure, specimen
 from worker.engine import posterior, precision, training
 from worker.engine.augment import SYMMETRIES, apply_symmetry
 from worker.engine.batches import FixedBatch
 from worker.engine.execution import GPU, HOST, execution_on
 from worker.engine.inference import predict_plane
 from worker.engine.network import Method, Network
-from worker.engine.noise.gmm import GaussianMixtureNoiseModel
 from worker.engine.patches import TrainingImages, collect_training_images
 from worker.engine.precision import repeatable_convolutions
-from worker.engine.presets import PRESETS, Preset
+from worker.engine.presets import Preset
 from worker.engine.resident import ResidentImages
 from worker.engine.training import TrainingStep, train
 
-CPU = torch.device("cpu")
-TINY: Preset = replace(
-    PRESETS["fast"],
-    features=8,
-    depth=2,
-    samples=20,
-    patch_px=32,
-    patches_per_step=8,
-    n2v_steps=20,
-    pn2v_steps=20,
-    steps_per_validation=5,
-    n2v_learning_rate=3e-3,
-    pn2v_learning_rate=3e-3,
-    reduced_precision=False,
-    symmetries=1,
-)
 BLIND_SPOT = replace(TINY, architecture="blind-spot", gaussians=2)
-NOISE = GaussianMixtureNoiseModel(
-    torch.tensor([[0.0], [math.log(100.0)], [0.0]], dtype=torch.float64), 50.0, 250.0, 1.0
-)
 PATCH_PX = 12
 DRAWING = replace(TINY, patch_px=PATCH_PX, patches_per_step=200, mask_box_px=4)
-
-
-class MemoryCheckpoints:
-    def __init__(self) -> None:
-        self.content: bytes | None = None
-
-    def load(self) -> bytes | None:
-        return self.content
-
-    def save(self, content: bytes) -> None:
-        self.content = content
-
-
-class StoppedError(Exception):
-    pass
 
 
 @pytest.fixture
@@ -67,26 +33,17 @@ def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "execution_on", lambda _: replace(GPU, steps_per_checkpoint=10))
 
 
-def _signal() -> np.ndarray:
-    y, x = np.mgrid[:96, :96] / 12
-    return np.asarray(150 + 60 * np.sin(x + np.sin(y)) * np.cos(y), dtype=np.float32)
-
-
-def _observation() -> np.ndarray:
-    return np.asarray(_signal() + np.random.default_rng(0).normal(0, 10, (96, 96)), dtype=np.float32)
-
-
 def _train(method: Method = "n2v", preset: Preset = TINY, **options: object) -> Network:
     circumstances: dict[str, Any] = {
         "method": method,
         "preset": preset,
         "noise_model": NOISE if method == "pn2v" else None,
-        "ground_truth": [_signal()] if method == "care" else None,
+        "ground_truth": [specimen()] if method == "care" else None,
         "seed": 3,
         "device": CPU,
         "on_step": lambda _: None,
     }
-    return train([_observation()], **(circumstances | options))
+    return train([exposure()], **(circumstances | options))
 
 
 def _weights(network: Network) -> Tensor:
@@ -222,8 +179,8 @@ def test_it_learns_as_well_as_on_the_host() -> None:
     n2v = _train("n2v", replace(TINY, n2v_steps=90))
     pn2v = _train("pn2v", replace(TINY, pn2v_steps=30), start=n2v)
     for network in (n2v, pn2v):
-        estimate = predict_plane(network, _observation(), device=CPU)
-        assert np.mean((estimate.prior_mean_yx - _signal()) ** 2) < 0.5 * 10**2
+        estimate = predict_plane(network, exposure(), device=CPU)
+        assert np.mean((estimate.prior_mean_yx - specimen()) ** 2) < 0.5 * 10**2
 
 
 @pytest.mark.usefixtures("as_on_a_gpu")

@@ -8,60 +8,14 @@ import numpy as np
 import pytest
 import torch
 
+from tests.tiny_training import CPU, NOISE, TINY, MemoryCheckpoints, StoppedError, exposure, specimen
 from worker.engine.errors import CheckpointInvalidError, ImageUnsuitableError, NetworkInvalidError
 from worker.engine.inference import predict_plane
 from worker.engine.network import Method, Network
-from worker.engine.noise.gmm import GaussianMixtureNoiseModel
-from worker.engine.presets import PRESETS, Preset, Schedule
+from worker.engine.presets import Preset, Schedule
 from worker.engine.schedule import learning_rate
 from worker.engine.training import TrainingStep, train
 from worker.engine.unet import UNet, UNetShape
-
-CPU = torch.device("cpu")
-TINY: Preset = replace(
-    PRESETS["fast"],
-    features=8,
-    depth=2,
-    samples=20,
-    patch_px=32,
-    patches_per_step=8,
-    patches_at_once=8,
-    n2v_steps=20,
-    pn2v_steps=20,
-    steps_per_validation=5,
-    n2v_learning_rate=3e-3,
-    pn2v_learning_rate=3e-3,
-    reduced_precision=False,
-    symmetries=1,
-)
-NOISE = GaussianMixtureNoiseModel(
-    torch.tensor([[0.0], [math.log(100.0)], [0.0]], dtype=torch.float64), 50.0, 250.0, 1.0
-)
-
-
-class MemoryCheckpoints:
-    def __init__(self) -> None:
-        self.content: bytes | None = None
-
-    def load(self) -> bytes | None:
-        return self.content
-
-    def save(self, content: bytes) -> None:
-        self.content = content
-
-
-class StoppedError(Exception):
-    pass
-
-
-def _signal(size_px: int = 96) -> np.ndarray:
-    y, x = np.mgrid[:size_px, :size_px] / 12
-    return np.asarray(150 + 60 * np.sin(x + np.sin(y)) * np.cos(y), dtype=np.float32)
-
-
-def _observation(size_px: int = 96, seed: int = 0) -> np.ndarray:
-    noise = np.random.default_rng(seed).normal(0, 10, (size_px, size_px))
-    return np.asarray(_signal(size_px) + noise, dtype=np.float32)
 
 
 def _ignore(_: TrainingStep) -> None:
@@ -73,7 +27,7 @@ def _weights(network: Network) -> torch.Tensor:
 
 
 def _train(method: Method = "n2v", preset: Preset = TINY, seed: int = 3, **options: object) -> Network:
-    planes = [_observation()]
+    planes = [exposure()]
     noise_model = NOISE if method == "pn2v" else None
     circumstances: dict[str, Any] = {
         "method": method,
@@ -90,8 +44,8 @@ def test_training_removes_noise() -> None:
     n2v = _train("n2v", replace(TINY, n2v_steps=120))
     pn2v = _train("pn2v", replace(TINY, pn2v_steps=40), start=n2v)
     for network in (n2v, pn2v):
-        estimate = predict_plane(network, _observation(), device=CPU)
-        assert np.mean((estimate.prior_mean_yx - _signal()) ** 2) < 0.4 * 10**2
+        estimate = predict_plane(network, exposure(), device=CPU)
+        assert np.mean((estimate.prior_mean_yx - specimen()) ** 2) < 0.4 * 10**2
         assert network.loss_history[-1].validation_loss < network.loss_history[0].validation_loss
 
 
@@ -101,7 +55,7 @@ def test_the_same_seed_gives_the_same_network_and_another_seed_another() -> None
 
 
 def test_training_leaves_images_and_the_process_wide_generator_alone() -> None:
-    plane = _observation()
+    plane = exposure()
     before = plane.copy()
     state = torch.get_rng_state()
     train([plane], method="n2v", preset=TINY, seed=0, device=CPU, on_step=_ignore)
@@ -156,10 +110,10 @@ def test_steps_are_reported_with_validation_losses_now_and_then() -> None:
 def test_pn2v_starts_from_the_prediction_of_its_n2v_network() -> None:
     n2v = _train(preset=replace(TINY, n2v_steps=60))
     pn2v = _train("pn2v", replace(TINY, pn2v_steps=0), start=n2v)
-    expected = predict_plane(n2v, _observation(), device=CPU).prior_mean_yx
-    started = predict_plane(pn2v, _observation(), device=CPU).prior_mean_yx
+    expected = predict_plane(n2v, exposure(), device=CPU).prior_mean_yx
+    started = predict_plane(pn2v, exposure(), device=CPU).prior_mean_yx
     assert np.abs(started - expected).mean() < 5
-    spread = predict_plane(pn2v, _observation(), noise_model=NOISE, device=CPU).posterior_std_yx
+    spread = predict_plane(pn2v, exposure(), noise_model=NOISE, device=CPU).posterior_std_yx
     assert spread is not None
     assert float(spread.min()) > 0.5
 
@@ -184,7 +138,7 @@ def test_small_and_narrow_images_train_and_predict(shape: tuple[int, int]) -> No
 
 
 def test_broken_and_constant_pixels_do_not_break_training() -> None:
-    plane = _observation()
+    plane = exposure()
     plane[10:20, 10:20] = np.nan
     plane[40, 40] = np.inf
     plane[60:, 60:] = 65535.0
@@ -196,7 +150,11 @@ def test_broken_and_constant_pixels_do_not_break_training() -> None:
 
 
 def test_images_of_different_shapes_train_together() -> None:
-    planes = [_observation(40), _observation(96, seed=1), _observation(20, seed=2)]
+    planes = [
+        exposure(40),
+        exposure(96, seed=1),
+        exposure(20, seed=2),
+    ]
     network = train(planes, method="n2v", preset=TINY, seed=0, device=CPU, on_step=_ignore)
     assert network.steps == 20
 
@@ -249,7 +207,7 @@ def test_the_plateau_rate_follows_torchs_schedule() -> None:
 
 
 def test_care_learns_the_signal_on_the_scale_of_its_ground_truth() -> None:
-    signal = _signal(128)
+    signal = specimen(128)
     rng = np.random.default_rng(1)
     noisy = [(signal + rng.normal(0, 15, signal.shape)).astype(np.float32) for _ in range(3)]
     truth = signal / 1000 - 7
@@ -279,7 +237,7 @@ def test_care_learns_the_signal_on_the_scale_of_its_ground_truth() -> None:
 def test_care_needs_the_ground_truth_of_each_plane(ground_truth: list[np.ndarray], complaint: str) -> None:
     with pytest.raises(ImageUnsuitableError, match=complaint):
         train(
-            [_signal()],
+            [specimen()],
             method="care",
             preset=TINY,
             ground_truth=ground_truth,
