@@ -4,7 +4,7 @@
     n2v          planes                                      network                  training.train
     noise_model  planes, N2V network                         noise model              bootstrap_noise_model
     pn2v         planes, noise model, N2V network to start   network                  training.train
-    distil       planes, PN2V network, noise model           network, noise model     distil
+    distil       PN2V's estimates of planes, noise model     network                  training.train
     predict      planes, networks, noise model               noise model, choice      prepare_prediction
                                                              denoised planes          denoise_plane
 
