@@ -59,5 +59,9 @@ def step_adu(observation: FloatArray) -> float:
 def _bin(unit: FloatArray, resolution: int, reach: int) -> IntArray:
     # Single precision moves an edge by a millionth of a cell, and takes a quarter of the time.
     with np.errstate(over="ignore"):
-        index = np.rint(np.arcsinh(unit.astype(np.float32)) * resolution)
-    return np.asarray(np.clip(index, -reach, reach), dtype=np.int64) + reach
+        index = np.arcsinh(unit.astype(np.float32))
+        index *= resolution
+    np.rint(index, out=index)
+    np.clip(index, -reach, reach, out=index)
+    index += reach
+    return index.astype(np.int64)

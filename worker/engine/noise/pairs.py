@@ -49,9 +49,9 @@ class PairCounts:
         self.step_adu = 0.0
         self.not_finite = 0
         self._axes: PairAxes | None = None
-        self._count = np.zeros(CELLS_SHAPE, dtype=np.int64)
+        self._counted = np.zeros(CELLS_SHAPE, dtype=np.int64)
+        self._count = self._counted
         self._signal_sum_adu = np.zeros(CELLS_SHAPE[0])
-        self._signal_pixels = np.zeros(CELLS_SHAPE[0], dtype=np.int64)
         self._saturated = np.zeros(CELLS_SHAPE[0], dtype=np.int64)
 
     @property
@@ -77,7 +77,7 @@ class PairCounts:
         signal: NDArray[Any],
         *,
         saturated: NDArray[np.bool_] | None = None,
-        deviation_factor: float | FloatArray = 1.0,
+        deviation_factor: float | FloatArray | None = None,
     ) -> None:
         """Count the pixels of a plane, of any shape and real type; the arrays are not changed.
 
@@ -89,14 +89,16 @@ class PairCounts:
             raise NoiseFitError(f"observation {observation.shape} and signal {signal.shape} differ in shape")
         out = self.saturates(observation)
         out = out if saturated is None else out | saturated
-        factor = np.broadcast_to(deviation_factor, observation.shape).reshape(-1)
+        factor = None
+        if deviation_factor is not None:
+            factor = np.broadcast_to(deviation_factor, observation.shape).reshape(-1)
         for start in range(0, observation.size, _BLOCK_PIXELS):
             part = slice(start, start + _BLOCK_PIXELS)
             self._add_block(
                 observation.reshape(-1)[part].astype(np.float64),
                 signal.reshape(-1)[part].astype(np.float64),
                 out.reshape(-1)[part],
-                factor[part],
+                None if factor is None else factor[part],
             )
 
     def saturates(self, observation: NDArray[Any]) -> NDArray[np.bool_]:
@@ -112,6 +114,11 @@ class PairCounts:
         low_adu = low_adu if self.observation_min_adu is None else self.observation_min_adu
         high_adu = high_adu if self.observation_max_adu is None else self.observation_max_adu
         return low_adu, high_adu
+
+    @property
+    def _signal_pixels(self) -> IntArray:
+        """Of all that was counted, like the sums of their signals, even where only some of it is kept."""
+        return np.asarray(self._counted.sum(axis=1))
 
     def trimmed(self, low: float = 0.005, high: float = 0.995) -> Self:
         """Without the pairs whose signal lies in the lowest or highest percentiles; whole signal bins."""
@@ -174,17 +181,19 @@ class PairCounts:
         observation: FloatArray,
         signal: FloatArray,
         saturated: NDArray[np.bool_],
-        deviation_factor: FloatArray,
+        deviation_factor: FloatArray | None,
     ) -> None:
         finite = np.isfinite(observation) & np.isfinite(signal)
         usable = ~saturated
         if not finite.all():
             self.not_finite += int(finite.size - finite.sum())
             observation, signal, usable = observation[finite], signal[finite], usable[finite]
-            deviation_factor = deviation_factor[finite]
+            deviation_factor = None if deviation_factor is None else deviation_factor[finite]
         if not usable.any():
             return
-        deviation = (observation - signal) * deviation_factor
+        deviation = observation - signal
+        if deviation_factor is not None:
+            deviation *= deviation_factor
         if self._axes is None:
             self.step_adu = step_adu(observation[usable])
             self._axes = PairAxes.of(signal[usable], deviation[usable], self.step_adu)
@@ -193,9 +202,8 @@ class PairCounts:
             self._saturated += np.bincount(row[~usable], minlength=CELLS_SHAPE[0])
             row, signal, deviation = row[usable], signal[usable], deviation[usable]
         self._signal_sum_adu += np.bincount(row, signal, minlength=CELLS_SHAPE[0])
-        self._signal_pixels += np.bincount(row, minlength=CELLS_SHAPE[0])
         cell = row * CELLS_SHAPE[1] + self._axes.deviation_bin(deviation)
-        np.add.at(self._count.reshape(-1), cell, 1)
+        np.add.at(self._counted.reshape(-1), cell, 1)
 
     def _where(self, keep: NDArray[np.bool_]) -> Self:
         return self._with_count(np.where(keep[:, np.newaxis], self._count, 0))
