@@ -9,11 +9,13 @@ import torch
 from tests import tiny_training
 from tests.tiny_training import CPU, NOISE, exposure, specimen
 from worker.engine import training
+from worker.engine.distillation import first_weights
 from worker.engine.errors import NetworkInvalidError
 from worker.engine.execution import GPU
 from worker.engine.inference import predict_plane
 from worker.engine.network import Network
 from worker.engine.pipeline import denoise, denoise_plane
+from worker.engine.presets import Preset
 from worker.engine.training import TrainingStep, train
 
 TINY = replace(
@@ -109,6 +111,47 @@ def test_the_pipeline_offers_its_estimate_beside_those_of_its_teacher() -> None:
     expected = predict_plane(prepared.distilled, observation, device=CPU).prior_mean_yx
     assert np.array_equal(delivered, expected)
     assert _mse(delivered) < _mse(observation)
+
+
+def _teacher(preset: Preset) -> Network:
+    return train(
+        [exposure()],
+        method="pn2v",
+        preset=preset,
+        noise_model=NOISE,
+        seed=1,
+        device=CPU,
+        on_step=lambda _: None,
+    )
+
+
+def test_a_short_run_starts_as_its_teacher() -> None:
+    preset = replace(TINY, distillation_warm_start=True, distillation_learning_rate=0.0, distillation_steps=1)
+    teacher = _teacher(preset)
+    network = train(
+        [specimen()],
+        method="distilled",
+        preset=preset,
+        noise_model=NOISE,
+        start=first_weights(teacher, preset),
+        seed=2,
+        device=CPU,
+        on_step=lambda _: None,
+    )
+    taught, own = (predict_plane(each, exposure(), device=CPU).prior_mean_yx for each in (teacher, network))
+    assert np.allclose(taught, own, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "preset",
+    [
+        replace(TINY, distillation_warm_start=False),
+        replace(TINY, distillation_warm_start=True, features=4),
+    ],
+    ids=["a long run", "a network of another size"],
+)
+def test_others_start_from_nothing(preset: Preset) -> None:
+    assert first_weights(_teacher(TINY), preset) is None
 
 
 def test_no_steps_leave_the_stage_out() -> None:

@@ -15,7 +15,7 @@ from models_store.image_files.content import check_content
 from models_store.image_files.planes import PlaneReader
 from models_store.image_files.writer import OutputType, write_planes
 from models_store.image_pairs import require_same_planes
-from worker.engine.distillation import EstimatedPlanes
+from worker.engine.distillation import EstimatedPlanes, first_weights
 from worker.engine.errors import EngineError
 from worker.engine.inference import predict_plane
 from worker.engine.network import Network
@@ -109,7 +109,7 @@ def train_on_files(  # noqa: PLR0913  # the options of training
                 preset=preset,
                 noise_model=noise_model,
                 ground_truth=GroundTruthPlanes(clean, noisy) if clean else None,
-                start=start,
+                start=first_weights(teacher, preset) if teacher else start,
                 seed=seed,
                 device=device,
                 on_step=on_step,

@@ -1,6 +1,6 @@
-"""What a distilled network is taught: PN2V's estimate, which it is to find again under fresh noise."""
+"""What a distilled network is taught, PN2V's estimate under fresh noise, and what it starts from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -9,6 +9,7 @@ from worker.engine.inference import predict_plane
 from worker.engine.losses import NoiseModel
 from worker.engine.network import Network
 from worker.engine.patches import PlaneSequence
+from worker.engine.presets import Preset
 
 
 @dataclass(frozen=True)
@@ -28,3 +29,9 @@ class EstimatedPlanes:
             self.pn2v, self.planes[index], noise_model=self.noise_model, device=self.device
         )
         return estimate.prior_mean_yx if estimate.mmse_yx is None else estimate.mmse_yx
+
+
+def first_weights(pn2v: Network, preset: Preset) -> Network | None:
+    """The teacher, where its weights fit: those of a blind-spot network are of no use to a U-Net."""
+    fits = replace(pn2v.model.shape, outputs=1) == preset.shape("distilled")
+    return pn2v if fits and preset.distillation_warm_start else None

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from worker.engine.bootstrap import bootstrap_noise_model
-from worker.engine.distillation import EstimatedPlanes
+from worker.engine.distillation import EstimatedPlanes, first_weights
 from worker.engine.errors import NetworkInvalidError, NoiseFitError
 from worker.engine.inference import Estimate, predict_plane
 from worker.engine.network import Network
@@ -187,6 +187,7 @@ def denoise(
             method="distilled",
             preset=preset,
             noise_model=noise_model,
+            start=first_weights(pn2v, preset),
             seed=seed,
             device=device,
             on_step=partial(on_step, "distil"),

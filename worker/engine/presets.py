@@ -44,6 +44,9 @@ class Preset:
     schedule: Schedule
     warm_start: bool
     """PN2V starts from the N2V network's weights."""
+    distillation_warm_start: bool
+    """A distilled network starts from its teacher's: soon good, and in the long run held by what they know of
+    this image's own noise."""
     reduced_precision: bool
     """Convolutions in bfloat16 where the processor computes with it."""
     symmetries: int
@@ -106,6 +109,7 @@ PRESETS: dict[str, Preset] = {
             gradient_limit=0.5,
             schedule="one-cycle",
             warm_start=True,
+            distillation_warm_start=True,
             reduced_precision=True,
             symmetries=8,
         ),
@@ -130,6 +134,7 @@ PRESETS: dict[str, Preset] = {
             gradient_limit=0.5,
             schedule="one-cycle",
             warm_start=True,
+            distillation_warm_start=False,
             reduced_precision=True,
             symmetries=8,
         ),
@@ -155,6 +160,7 @@ PRESETS: dict[str, Preset] = {
             gradient_limit=None,
             schedule="plateau",
             warm_start=False,
+            distillation_warm_start=False,
             reduced_precision=False,
             symmetries=1,
         ),

@@ -304,14 +304,15 @@ def _initial_network(
 
 
 def _copy_weights(start: Network, model: Model, generator: torch.Generator) -> None:
-    """Take over a trained network; where it has one output, the samples spread around that."""
+    """Take over a trained network: samples spread around its mean, a single output is that mean."""
     source = start.model
     if replace(source.shape, outputs=0) != replace(model.shape, outputs=0):
         raise NetworkInvalidError(f"cannot start {model.shape} from a network with {source.shape}")
     weights = {name: values.clone() for name, values in source.state_dict().items()}
     outputs = model.shape.outputs
     if source.shape.outputs != outputs:
-        spread = _WARM_START_SPREAD * torch.randn((outputs, model.shape.features + 1), generator=generator)
+        width = _WARM_START_SPREAD if outputs > 1 else 0.0
+        spread = width * torch.randn((outputs, model.shape.features + 1), generator=generator)
         scale = source.head.weight.square().mean().sqrt()
         weights["head.weight"] = weights["head.weight"].mean(dim=0) + scale * spread[:, 1:]
         weights["head.bias"] = weights["head.bias"].mean(dim=0) + spread[:, 0]

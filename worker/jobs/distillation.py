@@ -9,11 +9,13 @@ from models_store.contracts.jobs import TrainSpec
 from models_store.contracts.spec_parts import Reference
 from models_store.repositories.jobs import get_job
 from worker.context import JobContext, Report
-from worker.engine.distillation import EstimatedPlanes
+from worker.engine.distillation import EstimatedPlanes, first_weights
+from worker.engine.network import Network
 from worker.engine.noise.correlation import NeighbourCorrelation
 from worker.engine.noise.kinds import AnyNoiseModel, kind_of
 from worker.engine.patches import PlaneSequence
 from worker.engine.pipeline import refit_noise_model
+from worker.engine.presets import Preset
 from worker.jobs.inputs import load_network
 from worker.noise_warnings import require_drawable
 
@@ -23,10 +25,14 @@ _SHARE_OF_REFIT = 0.5  # of the preparation
 
 @dataclass(frozen=True)
 class Lesson:
-    """What a network learns from, and how its progress is told: a distilled one's planes are estimates."""
+    """What a network learns from and starts from, and how its progress is told.
+
+    A distilled one's planes are estimates.
+    """
 
     planes: PlaneSequence
     noise_model: AnyNoiseModel | None
+    start: Network | None
     report: Report
 
 
@@ -35,6 +41,7 @@ def lesson_of(
     planes: PlaneSequence,
     noise_model: AnyNoiseModel,
     spec: TrainSpec,
+    preset: Preset,
     context: JobContext,
 ) -> Lesson:
     """Refit the noise model where wanted, as a prediction does; an estimate is made when it is asked for."""
@@ -59,7 +66,12 @@ def lesson_of(
         context.report(SHARE_OF_PREPARATION * fraction, f"plane {done} of at most {of} estimated")
 
     estimates = EstimatedPlanes(planes, pn2v, noise_model, context.device)
-    return Lesson(_Counted(estimates, on_estimate), noise_model, _after_preparation(context.report))
+    return Lesson(
+        planes=_Counted(estimates, on_estimate),
+        noise_model=noise_model,
+        start=first_weights(pn2v, preset),
+        report=_after_preparation(context.report),
+    )
 
 
 def nothing_to_teach(correlation: NeighbourCorrelation, context: JobContext) -> bool:

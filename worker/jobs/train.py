@@ -50,9 +50,9 @@ def train(spec: TrainSpec, context: JobContext) -> Outcome:
         result = {"warnings": warnings, **measured}
         if without:
             return Outcome(result=result)
-        lesson = Lesson(planes, noise_model, context.report)
+        lesson = Lesson(planes, noise_model, start if preset.warm_start else None, context.report)
         if spec.teacher is not None and noise_model is not None:
-            lesson = lesson_of(spec.teacher, planes, noise_model, spec, context)
+            lesson = lesson_of(spec.teacher, planes, noise_model, spec, preset, context)
 
         def run() -> Network:
             return train_network(
@@ -61,7 +61,7 @@ def train(spec: TrainSpec, context: JobContext) -> Outcome:
                 preset=preset,
                 noise_model=lesson.noise_model,
                 ground_truth=ground_truth_planes(clean, images) if clean else None,
-                start=start if preset.warm_start else None,
+                start=lesson.start,
                 seed=spec.seed,
                 device=context.device,
                 checkpoints=context.checkpoints,
