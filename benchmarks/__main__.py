@@ -2,13 +2,26 @@
 
 import argparse
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import fan_out, gpu, limits, load, published, quality, speed, store, time_to_quality, upload
-from benchmarks.fields import fields
+from benchmarks import (
+    fan_out,
+    gpu,
+    limits,
+    load,
+    published,
+    quality,
+    reference,
+    speed,
+    store,
+    time_to_quality,
+    upload,
+)
+from benchmarks.fields import Field, fields
 from worker.compiled import keep_compiled_programs
 from worker.device import choose_device
 from worker.engine.presets import PRESETS
@@ -17,7 +30,7 @@ from worker.reproduction.layouts import chosen_datasets, find_datasets
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    every = ["speed", "limits", "quality", "upload", "load", "store", "fan-out"]
+    every = ["speed", "limits", "quality", "reference", "upload", "load", "store", "fan-out"]
     parser.add_argument(
         "what",
         nargs="*",
@@ -62,6 +75,8 @@ def main() -> None:
         console.print(limits.table(peaks, reached))
     if "quality" in what:
         measure_quality(arguments, console)
+    if "reference" in what:
+        measure_bounds(arguments, console)
     measure_what_takes_hours(what, arguments, console)
 
 
@@ -74,21 +89,33 @@ def measure_what_takes_hours(what: list[str], arguments: argparse.Namespace, con
 
 
 def measure_quality(arguments: argparse.Namespace, console: Console) -> None:
-    """Print each score when it is known, and the table of all."""
-    scores = []
-    for field in fields():
-        if arguments.field is not None and arguments.field not in field.name:
-            continue
-        filters = quality.filtered(field)
+    """Print each score when it is known, and the tables of all."""
+    scores, aligned_scores = [], []
+    for field in chosen_fields(arguments):
+        moved = reference.aligned(field)
+        filters, aligned_filters = quality.filtered(field), quality.filtered(moved)
         for preset in arguments.preset:
             for several in (False, True) if arguments.several and field.others else (False,):
-                score = quality.measure(field, PRESETS[preset], filters, several=several)
-                scores.append(score)
-                delivered = score.methods[quality.DELIVERED]
+                found = quality.denoised(field, PRESETS[preset], several=several)
+                scores.append(quality.score(found, field, filters))
+                aligned_scores.append(quality.score(found, moved, aligned_filters))
+                delivered = scores[-1].methods[quality.DELIVERED]
                 console.print(
-                    f"{score.field}, {preset}: {delivered.psnr_db:.2f} dB in {delivered.seconds:.0f} s"
+                    f"{found.field}, {preset}: {delivered.psnr_db:.2f} dB in {delivered.seconds:.0f} s"
                 )
     console.print(quality.table(scores))
+    console.print(quality.table(aligned_scores, reference="moved to where the frame shows it"))
+
+
+def measure_bounds(arguments: argparse.Namespace, console: Console) -> None:
+    """Print how far a network comes that has seen what a field shows."""
+    bounds = [reference.measure(field, PRESETS["balanced"]) for field in chosen_fields(arguments)]
+    console.print(reference.table(bounds))
+
+
+def chosen_fields(arguments: argparse.Namespace) -> Iterator[Field]:
+    """Those whose name contains what was asked for."""
+    return (field for field in fields() if arguments.field is None or arguments.field in field.name)
 
 
 def measure_time_to_quality(arguments: argparse.Namespace, console: Console) -> None:

@@ -1,6 +1,5 @@
 """How much better images become, and in what time, beside filters that need no training."""
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,15 +23,33 @@ N2V, PRIOR, MMSE, DISTILLED, DELIVERED = "N2V", "PN2V prior", "PN2V MMSE", "dist
 FILTERS, TRAINED = (RAW, BLUR, BM3D), (N2V, PRIOR, MMSE, DISTILLED, DELIVERED)
 
 
+@dataclass(frozen=True, eq=False)
+class Made:
+    """One estimate of a field, and the seconds from the image to it."""
+
+    image_yx: NDArray[np.float32]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Denoised:
+    """All estimates of one field."""
+
+    field: str
+    preset: str
+    made: Mapping[str, Made]
+    estimate: str
+    """Which of them was delivered."""
+
+
 @dataclass(frozen=True)
 class Score:
-    """What each method makes of one field; `seconds` count from the image to that estimate."""
+    """What each method makes of one field."""
 
     field: str
     preset: str
     methods: Mapping[str, Filtered]
     estimate: str
-    """Which of the estimates was delivered."""
 
     @property
     def gain_db(self) -> float:
@@ -51,7 +68,7 @@ def filtered(field: Field) -> dict[str, Filtered]:
     }
 
 
-def measure(field: Field, preset: Preset, filters: Mapping[str, Filtered], *, several: bool = False) -> Score:
+def denoised(field: Field, preset: Preset, *, several: bool = False) -> Denoised:
     """Denoise one field with nothing but itself, or with `several` images of the specimen to learn from."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     observation_yx = field.observation_yx.astype(np.float32)
@@ -70,32 +87,32 @@ def measure(field: Field, preset: Preset, filters: Mapping[str, Filtered], *, se
         on_step=on_step,
         on_plane=lambda *_: None,
     )
-    made = denoise_plane(observation_yx, prepared, device=device)
+    result = denoise_plane(observation_yx, prepared, device=device)
     seconds = time.perf_counter() - began_s
-
-    def scored(image_yx: NDArray[np.float32] | None, seconds: float = seconds) -> Filtered:
-        psnr_db = math.nan if image_yx is None else affine_invariant_psnr(image_yx, field.reference_yx)
-        return Filtered(psnr_db, seconds)
-
-    methods = dict(filters)
+    made = {PRIOR: Made(result.pn2v.prior_mean_yx, seconds), DELIVERED: Made(result.image_yx, seconds)}
+    if result.pn2v.mmse_yx is not None:
+        made[MMSE] = Made(result.pn2v.mmse_yx, seconds)
     if prepared.n2v is not None:
         began_s = time.perf_counter()
         n2v_yx = predict_plane(prepared.n2v, observation_yx, device=device).prior_mean_yx
-        methods[N2V] = scored(n2v_yx, trained_s["n2v"] + time.perf_counter() - began_s)
-    methods |= {
-        PRIOR: scored(made.pn2v.prior_mean_yx),
-        MMSE: scored(made.pn2v.mmse_yx),
-        DELIVERED: scored(made.image_yx),
-    }
+        made[N2V] = Made(n2v_yx, trained_s["n2v"] + time.perf_counter() - began_s)
     if prepared.distilled is not None:
         distilled = predict_plane(prepared.distilled, observation_yx, device=device)
-        methods[DISTILLED] = scored(distilled.prior_mean_yx)
+        made[DISTILLED] = Made(distilled.prior_mean_yx, seconds)
     name = f"{field.name}, {1 + len(others)} images" if several else field.name
-    return Score(name, preset.name, methods, prepared.choice.estimate)
+    return Denoised(name, preset.name, made, prepared.choice.estimate)
 
 
-def table(scores: Sequence[Score]) -> Table:
-    """Render decibels and seconds."""
+def score(found: Denoised, field: Field, filters: Mapping[str, Filtered]) -> Score:
+    """Compare all estimates with the reference of a field."""
+    methods = dict(filters)
+    for name, made in found.made.items():
+        methods[name] = Filtered(affine_invariant_psnr(made.image_yx, field.reference_yx), made.seconds)
+    return Score(found.field, found.preset, methods, found.estimate)
+
+
+def table(scores: Sequence[Score], reference: str = "as it is") -> Table:
+    """Render decibels and seconds; `reference` says which one was scored against."""
     rendered = Table(
         "field",
         "preset",
@@ -103,7 +120,7 @@ def table(scores: Sequence[Score]) -> Table:
         *TRAINED,
         "which",
         "over the better filter",
-        title=f"Affine-invariant PSNR (dB) and seconds, seed {SEED}",
+        title=f"Affine-invariant PSNR (dB) with the reference {reference}, and seconds, seed {SEED}",
         caption="The truth chose the width of the blur and the strength of BM3D, and told it the noise.",
     )
     for each in scores:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
-from benchmarks import limits, quality, time_to_quality, work
+from benchmarks import limits, quality, reference, time_to_quality, work
 from benchmarks.classical import NoiseLine, best_bm3d
 from benchmarks.fields import Field
 from worker.engine.metrics import affine_invariant_psnr
@@ -71,7 +72,8 @@ def test_bm3d_beats_the_noisy_image(field: Field) -> None:
 
 
 def test_the_quality_table_holds_every_method_with_its_seconds(field: Field) -> None:
-    score = quality.measure(field, TINY, quality.filtered(field), several=True)
+    found = quality.denoised(field, TINY, several=True)
+    score = quality.score(found, field, quality.filtered(field))
     assert set(score.methods) == {*quality.FILTERS, *quality.TRAINED}
     assert all(np.isfinite(found.psnr_db) for found in score.methods.values())
     assert 0 < score.methods[quality.N2V].seconds < score.methods[quality.DELIVERED].seconds
@@ -79,6 +81,18 @@ def test_the_quality_table_holds_every_method_with_its_seconds(field: Field) -> 
     rendered = quality.table([score])
     assert rendered.row_count == 1
     assert {*quality.FILTERS, *quality.TRAINED} <= {str(column.header) for column in rendered.columns}
+
+
+def test_a_reference_that_has_drifted_is_moved_back(field: Field) -> None:
+    away = replace(field, reference_yx=ndimage.shift(field.reference_yx, (0.8, -0.4), mode="nearest"))
+    assert reference.drift_yx_px(away) == pytest.approx((-0.8, 0.4), abs=0.15)
+    assert reference.drift_yx_px(field) == pytest.approx((0.0, 0.0), abs=0.15)
+    bound = reference.measure(away, TINY)
+    for as_it_is_db, moved_db in (bound.blur_db, bound.bm3d_db):
+        assert moved_db > as_it_is_db
+    rendered = reference.table([bound])
+    assert rendered.row_count == 1
+    assert not any("nan" in str(cell) for column in rendered.columns for cell in column.cells)
 
 
 def test_a_unet_step_counts_its_convolutions() -> None:
