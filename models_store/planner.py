@@ -226,6 +226,7 @@ def _train(
         seed=spec.seed,
         budget=spec.budget,
         structured_mask=spec.structured_mask,
+        teaches=method is not Method.DISTILLED and _no_distillation(spec) is None,
     )
 
 

@@ -150,6 +150,10 @@ def _check_training(session: Session, spec: TrainSpec) -> None:
         raise InvalidRequestError(
             "structured_mask: CARE learns from all pixels and hides none; leave it out, or train method n2v"
         )
+    if spec.teaches and spec.method not in {Method.N2V, Method.PN2V}:
+        raise InvalidRequestError(
+            f"teaches: no distilled network learns from {_call_method(spec.method)}; leave it out"
+        )
     _check_distillation(session, spec)
     if spec.start is not None:
         _check_reference(session, spec.start, "network", get_network)
@@ -183,7 +187,7 @@ def _check_distillation(session: Session, spec: TrainSpec) -> None:
         )
     if spec.start is not None:
         raise InvalidRequestError(
-            "start: a distilled network starts from nothing, for it sees more than its teacher; leave it out"
+            "start: a distilled network starts from nothing or from its teacher; leave it out"
         )
 
 

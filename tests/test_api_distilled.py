@@ -10,6 +10,7 @@ import tifffile
 
 from tests.posted_jobs import TINY, Document, ended, post, upload, wait_for_success, wait_until
 from tests.test_api_jobs import artifact
+from worker.engine.presets import PRESETS
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +86,21 @@ def test_a_distilled_network_does_not_compete_where_the_noise_correlates(
     assert "correlates" in job["error"]["detail"]
 
 
+def test_a_teacher_takes_fewer_steps_where_something_can_be_taught(
+    api: httpx.Client, image_id: str, correlated_id: str
+) -> None:
+    preset = PRESETS["fast"]
+    for image, steps in (
+        (image_id, preset.of_teachers().n2v_steps),
+        (correlated_id, preset.n2v_steps),
+    ):
+        training = post(
+            api, kind="train", method="n2v", image_ids=[image], teaches=True, budget={"features": 4}
+        )
+        network_id = wait_for_success(api, training)["result"]["values"]["network_id"]
+        assert api.get(f"/v1/networks/{network_id}").json()["description"]["steps"] == steps
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -97,6 +113,7 @@ def test_a_distilled_network_does_not_compete_where_the_noise_correlates(
         ({"preset": "paper"}, "preset: paper distils no network; take fast or balanced"),
         ({"structured_mask": {"x_px": 1}}, "structured_mask: a distilled network"),
         ({"start": "{pn2v}"}, "start: a distilled network"),
+        ({"teaches": True}, "teaches: no distilled network learns from a distilled network"),
         ({"ground_truth_ids": ["{image}"]}, "ground_truth_ids: a distilled network"),
         ({"kind": "predict", "network": "{pn2v}", "distilled": "{pn2v}"}, "distilled: the network's method"),
         (

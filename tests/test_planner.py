@@ -176,6 +176,11 @@ def test_a_noise_model_named_in_the_job_comes_before_the_registry() -> None:
     assert (train.noise_model, train.start) == ("nm_mine", "net_n2v")
 
 
+def _teaching(planned: Plan) -> dict[str, bool]:
+    trainings = {stage.stage: stage.spec for stage in planned.stages if isinstance(stage.spec, TrainSpec)}
+    return {stage: spec.teaches for stage, spec in trainings.items()}
+
+
 def test_a_distilled_network_learns_from_the_teacher_under_the_noise_that_the_prediction_takes() -> None:
     for registry, bootstrapped in ((NOTHING, True), (IMPORTED, False)):
         planned = plan(registry, Reuse.NOISE_MODEL)
@@ -188,6 +193,7 @@ def test_a_distilled_network_learns_from_the_teacher_under_the_noise_that_the_pr
         assert (distil.noise_model, distil.start) == (predict.noise_model, None)
         assert distil.refit_noise_model is predict.refit_noise_model is bootstrapped
         assert predict.distilled == MadeByJob(job=ids["distil"])
+        assert _teaching(planned) == {"n2v": True, "pn2v": True, "distil": False}
 
 
 @pytest.mark.parametrize(
@@ -205,6 +211,7 @@ def test_where_distillation_is_of_no_use_it_is_left_out(
     predict = planned.stages[-1].spec
     assert isinstance(predict, PredictSpec)
     assert predict.distilled is None
+    assert not any(_teaching(planned).values())
 
 
 def test_a_mask_that_hides_nothing_keeps_nothing_from_being_distilled() -> None:

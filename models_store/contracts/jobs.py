@@ -71,7 +71,7 @@ def _require_what_the_method_needs(schema: dict[str, Any]) -> None:
     schema["allOf"] += [
         {
             "if": _of_methods(Method.CARE, Method.DISTILLED),
-            "then": {"properties": {"structured_mask": {"type": "null"}}},
+            "then": {"properties": {"structured_mask": {"type": "null"}, "teaches": {"const": False}}},
         },
         {
             "if": _of_methods(Method.DISTILLED),
@@ -123,6 +123,13 @@ class TrainSpec(TrainingSpec, PostedSpec):
         description="Of a distilled network: fit the noise model again, to the teacher's predictions.",
     )
     start: Reference | None = Field(default=None, description="Weights to start the training from.")
+    teaches: bool = Field(
+        default=False,
+        strict=True,
+        description=(
+            "Of N2V and PN2V: a distilled network will learn from it, so that fewer of the preset's steps do."
+        ),
+    )
     seed: Seed = 0
 
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Literal
 
+import torch
+
 from worker.engine.blind_spot import BlindSpotNet, BlindSpotShape
 from worker.engine.unet import UNet, UNetShape
 
@@ -17,6 +19,15 @@ _MAX_BLIND_PX = 64
 def build_model(shape: NetworkShape) -> Model:
     """Make a network without values."""
     return BlindSpotNet(shape) if isinstance(shape, BlindSpotShape) else UNet(shape)
+
+
+def laid_out(model: Model, device: torch.device) -> Model:
+    """Move a network to a device, its weights laid out as its images are: channels last.
+
+    Otherwise each convolution rearranges its weights anew, a quarter of a training step's time on a CPU.
+    """
+    model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub
+    return model
 
 
 def shape_parameters(shape: NetworkShape) -> dict[str, Any]:

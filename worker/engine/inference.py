@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from worker.engine.architecture import laid_out
 from worker.engine.augment import QUARTER_TURNS
 from worker.engine.execution import execution_on
 from worker.engine.losses import NoiseModel
@@ -54,7 +55,7 @@ def predict_plane(
     with torch.no_grad(), memory_failures_told(device, "the plane and the network"):
         observation = torch.tensor(np.asarray(plane_yx, dtype=np.float32), device=device)
         to_weigh = observation if weighed_yx is None else torch.tensor(weighed_yx, device=device)
-        network.model.to(device)
+        laid_out(network.model, device)
         if noise_model is not None:
             noise_model = noise_model.to(device, torch.float32)
         average = partial(_average, network, noise_model, observation, to_weigh)

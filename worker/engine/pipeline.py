@@ -152,8 +152,10 @@ def denoise(
     A given noise model is used as it is; of a kind, one is bootstrapped. Raises what the stages raise
     (EngineError).
     """
+    distils = _distils(preset, planes)
+    of_teachers = preset.of_teachers() if distils else preset
     n2v = train(
-        planes, method="n2v", preset=preset, seed=seed, device=device, on_step=partial(on_step, "n2v")
+        planes, method="n2v", preset=of_teachers, seed=seed, device=device, on_step=partial(on_step, "n2v")
     )
     bootstrapped = isinstance(noise_model, str)
     if isinstance(noise_model, str):
@@ -163,7 +165,7 @@ def denoise(
     pn2v = train(
         planes,
         method="pn2v",
-        preset=preset,
+        preset=of_teachers,
         noise_model=noise_model,
         start=n2v if preset.warm_start else None,
         seed=seed,
@@ -171,7 +173,7 @@ def denoise(
         on_step=partial(on_step, "pn2v"),
     )
     refitted, distilled = None, None
-    if _distils(preset, planes):
+    if distils:
         if bootstrapped:
             refitted = refit_noise_model(
                 planes,

@@ -1,6 +1,7 @@
 """How much work a run does: every number that decides it, in one place."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from worker.engine.architecture import Architecture, NetworkShape
@@ -31,6 +32,9 @@ class Preset:
     """One pixel is masked in each box of this size."""
     n2v_steps: int
     pn2v_steps: int
+    teacher_share: float
+    """Of those steps, for networks that a distilled one will learn from: its own result hardly depends on
+    how good theirs is."""
     distillation_steps: int
     """Of the network that learns PN2V's estimate under fresh noise; 0 leaves it out."""
     validation: Validation
@@ -58,6 +62,13 @@ class Preset:
     """Of N2V and PN2V networks; a blind-spot network needs no masks, all pixels carry loss."""
     gaussians: int = 0
     """Of each pixel's prior, instead of samples, in a blind-spot network."""
+
+    def of_teachers(self) -> "Preset":
+        """With as many steps of N2V and PN2V as a distillation needs, in place of those of a result."""
+        n2v_steps, pn2v_steps = (
+            math.ceil(self.teacher_share * steps) for steps in (self.n2v_steps, self.pn2v_steps)
+        )
+        return replace(self, n2v_steps=n2v_steps, pn2v_steps=pn2v_steps)
 
     def shape(self, method: Method) -> NetworkShape:
         if self.blind_spot(method):
@@ -100,6 +111,7 @@ PRESETS: dict[str, Preset] = {
             mask_box_px=4,
             n2v_steps=400,
             pn2v_steps=350,
+            teacher_share=0.35,
             distillation_steps=300,
             validation="scattered-pixels",
             steps_per_validation=50,
@@ -115,22 +127,23 @@ PRESETS: dict[str, Preset] = {
         ),
         Preset(
             name="balanced",
-            features=48,
+            features=32,
             depth=3,
-            samples=400,
-            training_px=1 << 25,
+            samples=100,
+            training_px=1 << 23,
             patch_px=96,
-            patches_per_step=16,
-            patches_at_once=16,
+            patches_per_step=7,
+            patches_at_once=7,
             mask_box_px=4,
-            n2v_steps=3000,
-            pn2v_steps=3000,
-            distillation_steps=1500,
+            n2v_steps=800,
+            pn2v_steps=700,
+            teacher_share=0.175,
+            distillation_steps=900,
             validation="scattered-pixels",
-            steps_per_validation=100,
-            n2v_learning_rate=3e-3,
-            pn2v_learning_rate=1e-3,
-            distillation_learning_rate=3e-3,
+            steps_per_validation=50,
+            n2v_learning_rate=6e-3,
+            pn2v_learning_rate=2e-3,
+            distillation_learning_rate=4e-3,
             gradient_limit=0.5,
             schedule="one-cycle",
             warm_start=True,
@@ -151,6 +164,7 @@ PRESETS: dict[str, Preset] = {
             mask_box_px=6,
             n2v_steps=2000,
             pn2v_steps=1000,
+            teacher_share=1.0,
             distillation_steps=0,
             validation="last-images",
             steps_per_validation=5,

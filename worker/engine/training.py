@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from worker.engine.architecture import Model, build_model
+from worker.engine.architecture import Model, build_model, laid_out
 from worker.engine.batches import Batch
 from worker.engine.checkpoint import CheckpointStore, pack, unpack, within
 from worker.engine.errors import CheckpointInvalidError, EngineError, NetworkInvalidError
@@ -134,9 +134,7 @@ class _Run:
         execution = execution_on(device)
         # A device with images of its own works ahead of the host, which asks for losses at validation only.
         self._ahead = execution.resident
-        self._model = network.model.to(device).train()
-        if self._ahead:
-            self._model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub
+        self._model = laid_out(network.model, device).train()
         self._optimiser = torch.optim.Adam(
             self._model.parameters(), lr=preset.learning_rate(network.method), fused=self._ahead or None
         )

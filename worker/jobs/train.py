@@ -32,16 +32,18 @@ def train(spec: TrainSpec, context: JobContext) -> Outcome:
         load_noise_model(context, spec.noise_model) if spec.noise_model else (None, None)
     )
     start = load_network(context, spec.start)[1] if spec.start else None
-    preset = preset_with(spec.preset, spec.budget, spec.structured_mask)
     with open_images(context, [*spec.image_ids, *(spec.ground_truth_ids or ())]) as opened:
         images, clean = opened[: len(spec.image_ids)], opened[len(spec.image_ids) :]
         planes, without = all_planes(images), False
+        preset = preset_with(spec.preset, spec.budget, spec.structured_mask)
         warnings, measured = [], {}
         if not clean:  # CARE's targets hold nothing of the neighbours' noise
             correlation = neighbour_correlation(planes)
             warnings = correlation_warnings(correlation, preset)
             measured = {"noise_correlation": asdict(correlation)}
             without = spec.teacher is not None and nothing_to_teach(correlation, context)
+            if spec.teaches and correlation.warning() is None and spec.budget.steps is None:
+                preset = preset.of_teachers()
         if noise_model is not None and noise_model_id is not None and _is_calibrated(context, noise_model_id):
             calibrated_adu = calibrated_range_adu(context, noise_model_id, noise_model)
             warnings += coverage_warnings(planes, noise_model, calibrated_adu)
