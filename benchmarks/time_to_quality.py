@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 
@@ -13,11 +13,14 @@ from benchmarks.work import CPU, step_flop
 from worker.engine.architecture import build_model
 from worker.engine.bootstrap import bootstrap_noise_model
 from worker.engine.checkpoint import unpack
+from worker.engine.distillation import EstimatedPlanes, first_weights
 from worker.engine.inference import predict_plane
 from worker.engine.metrics import affine_invariant_psnr, psnr
 from worker.engine.network import Method as EngineMethod
 from worker.engine.network import Network
 from worker.engine.noise.kinds import AnyNoiseModel
+from worker.engine.patches import PlaneSequence
+from worker.engine.pipeline import refit_noise_model
 from worker.engine.presets import Preset
 from worker.engine.training import TrainingStep, train
 from worker.reproduction.datasets import Dataset
@@ -43,6 +46,7 @@ class Moment:
     """Of training, the noise model, and one prediction of the scored images; of no other evaluation."""
     n2v_steps: int
     pn2v_steps: int
+    distillation_steps: int = 0
 
 
 @dataclass(frozen=True)
@@ -108,38 +112,54 @@ class Run:
     noise_model: AnyNoiseModel | None = None
     last: Moment | None = None
     due_step: int = 0
+    stage_steps: int = 0
     began_s: float = 0.0
     stopped_s: float = 0.0
+    finished: dict[EngineMethod, int] = field(default_factory=dict)
+    """Steps of the stages that are done."""
 
     def until_reached(self) -> Moment:
-        """Train until the target is reached, or to the end."""
-        planes, preset = self.dataset.noisy_planes(), self.preset
+        """Train until the target is reached, or to the end, by the stages of the pipeline."""
+        planes, distils = self.dataset.noisy_planes(), self.preset.distillation_steps > 0
+        of_teachers = self.preset.of_teachers() if distils else self.preset
         self.began_s = time.perf_counter()
         try:
-            n2v = self._train("n2v", None)
+            n2v = self._train("n2v", planes, of_teachers)
             self.noise_model = bootstrap_noise_model(
                 planes, n2v, seed=SEED, device=CPU, on_plane=lambda *_: None
             ).fitted.model
-            self.due_step = 0
-            self._train("pn2v", n2v if preset.warm_start else None)
+            start = n2v if self.preset.warm_start else None
+            pn2v = self._train("pn2v", planes, of_teachers, start)
+            if distils:
+                refitted = refit_noise_model(
+                    planes, pn2v, "gmm", seed=SEED, device=CPU, on_plane=lambda *_: None
+                )
+                noise_model = self.noise_model = refitted.fitted.model if refitted else self.noise_model
+                estimates = EstimatedPlanes(planes, pn2v, noise_model, CPU)
+                self._train("distilled", estimates, self.preset, first_weights(pn2v, self.preset))
         except _ReachedError:
             pass
         if self.last is None:
-            raise ValueError(f"preset {preset.name} has no steps")
+            raise ValueError(f"preset {self.preset.name} has no steps")
         return self.last
 
-    def _train(self, method: EngineMethod, start: Network | None) -> Network:
-        return train(
-            self.dataset.noisy_planes(),
+    def _train(
+        self, method: EngineMethod, planes: PlaneSequence, preset: Preset, start: Network | None = None
+    ) -> Network:
+        self.due_step, self.stage_steps = 0, preset.steps(method)
+        network = train(
+            planes,
             method=method,
-            preset=self.preset,
-            noise_model=self.noise_model if method == "pn2v" else None,
+            preset=preset,
+            noise_model=None if method == "n2v" else self.noise_model,
             start=start,
             seed=SEED,
             device=CPU,
             checkpoints=self,
             on_step=self._stop_if_reached,
         )
+        self.finished[method] = network.steps
+        return network
 
     def load(self) -> bytes | None:
         """Every run begins at its beginning."""
@@ -149,18 +169,20 @@ class Run:
         """Evaluate the network of a checkpoint, if it is time to."""
         stopped_s = time.perf_counter()
         network = _network_of(content, self.preset)
-        if network.steps >= self.due_step or network.steps == self.preset.steps(network.method):
+        if network.steps >= min(self.due_step, self.stage_steps):
             self.due_step = math.ceil(GROWTH * network.steps)
             predicted_s = time.perf_counter()
             psnr_db = self._psnr_db(network)
             prediction_s = time.perf_counter() - predicted_s
+            steps = self.finished | {network.method: network.steps}
             self.last = Moment(
                 self.preset.name,
                 psnr_db,
                 reached=psnr_db >= self.target_db,
                 seconds=stopped_s - self.began_s - self.stopped_s + prediction_s,
-                n2v_steps=network.steps if network.method == "n2v" else self.preset.n2v_steps,
-                pn2v_steps=network.steps if network.method == "pn2v" else 0,
+                n2v_steps=steps["n2v"],
+                pn2v_steps=steps.get("pn2v", 0),
+                distillation_steps=steps.get("distilled", 0),
             )
             self.show(
                 f"{self.dataset.name}: {self.preset.name} {network.method} step {network.steps}, "
@@ -206,7 +228,11 @@ def _network_of(checkpoint: bytes, preset: Preset) -> Network:
 
 def training_flop(preset: Preset, moment: Moment) -> float:
     """Floating-point operations of the steps until then: convolutions and matrix products."""
-    steps: dict[EngineMethod, int] = {"n2v": moment.n2v_steps, "pn2v": moment.pn2v_steps}
+    steps: dict[EngineMethod, int] = {
+        "n2v": moment.n2v_steps,
+        "pn2v": moment.pn2v_steps,
+        "distilled": moment.distillation_steps,
+    }
     return sum(number * step_flop(preset, method) for method, number in steps.items() if number)
 
 
@@ -216,7 +242,7 @@ def table(comparisons: Sequence[Comparison], presets: Mapping[str, Preset]) -> T
         "data",
         "preset",
         "PSNR, dB",
-        "N2V + PN2V steps",
+        "steps of N2V + PN2V + distillation",
         "seconds",
         "less time",
         "training, TFLOP",
@@ -231,7 +257,7 @@ def table(comparisons: Sequence[Comparison], presets: Mapping[str, Preset]) -> T
                 comparison.dataset,
                 moment.preset,
                 f"{moment.psnr_db:.2f}" if moment.reached else f"{moment.psnr_db:.2f}, not reached",
-                f"{moment.n2v_steps} + {moment.pn2v_steps}",
+                f"{moment.n2v_steps} + {moment.pn2v_steps} + {moment.distillation_steps}",
                 f"{moment.seconds:.0f}",
                 f"{comparison.paper.seconds / moment.seconds:.1f}x",
                 f"{flop / 1e12:.1f}",

@@ -75,7 +75,9 @@ def step_flop(preset: Preset, method: Method) -> float:
 def _step_marks(preset: Preset, method: Method, steps: int, *, counting: bool) -> list[tuple[float, float]]:
     """Operations and time at the end of the first step and of so many after it, validation left out."""
     never = steps + 2
-    endless = replace(preset, n2v_steps=never, pn2v_steps=never, steps_per_validation=never)
+    endless = replace(
+        preset, n2v_steps=never, pn2v_steps=never, distillation_steps=never, steps_per_validation=never
+    )
     counter = FlopCounterMode(display=False)
     marks: list[tuple[float, float]] = []
 
@@ -89,7 +91,7 @@ def _step_marks(preset: Preset, method: Method, steps: int, *, counting: bool) -
             [plane()],
             method=method,
             preset=endless,
-            noise_model=NOISE_MODEL if method == "pn2v" else None,
+            noise_model=None if method == "n2v" else NOISE_MODEL,
             seed=0,
             device=CPU,
             on_step=on_step,

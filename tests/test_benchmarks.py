@@ -123,7 +123,13 @@ def test_time_to_quality_stops_when_it_is_reached_and_keeps_the_paper_run(
     dataset = Dataset("tiny", (place,), ((0, WHOLE),), ((0, WHOLE),))
     paper = replace(TINY, name="paper", n2v_steps=1, pn2v_steps=1, warm_start=False)
     better = replace(TINY, name="better", n2v_steps=40, n2v_learning_rate=1e-2)
-    hopeless = replace(TINY, name="hopeless", n2v_learning_rate=1e-9, pn2v_learning_rate=1e-9)
+    hopeless = replace(
+        TINY,
+        name="hopeless",
+        n2v_learning_rate=1e-9,
+        pn2v_learning_rate=1e-9,
+        distillation_learning_rate=1e-9,
+    )
     lines: list[str] = []
     compared = time_to_quality.compare(dataset, paper, [better, hopeless], folder=tmp_path, show=lines.append)
     reached, failed = compared.others
@@ -131,7 +137,9 @@ def test_time_to_quality_stops_when_it_is_reached_and_keeps_the_paper_run(
     assert reached.psnr_db >= compared.paper.psnr_db - time_to_quality.SLACK_DB
     assert reached.n2v_steps < better.n2v_steps or reached.pn2v_steps < better.pn2v_steps
     assert not failed.reached
-    assert (failed.n2v_steps, failed.pn2v_steps) == (hopeless.n2v_steps, hopeless.pn2v_steps)
+    teachers = hopeless.of_teachers()
+    assert (failed.n2v_steps, failed.pn2v_steps) == (teachers.n2v_steps, teachers.pn2v_steps)
+    assert failed.distillation_steps == hopeless.distillation_steps
 
     again = time_to_quality.compare(dataset, paper, [], folder=tmp_path, show=lines.append)
     assert again.paper == compared.paper

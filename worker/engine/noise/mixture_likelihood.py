@@ -6,6 +6,9 @@ from worker.engine.noise.binning import FloatArray
 from worker.engine.noise.gmm import MAX_COEFFICIENTS
 from worker.engine.noise.pairs import Cells
 
+_GREATEST_LOG_VARIANCE = 100.0
+"""No camera's, and small enough to be a number: the search for the best weights may try any."""
+
 
 class MixtureLikelihood:
     """Mean negative log-likelihood (nats per pixel) as a function of the mixture's weights.
@@ -30,7 +33,8 @@ class MixtureLikelihood:
     def mean_nll(self, weights: FloatArray) -> tuple[float, FloatArray]:
         """Value and gradient at `weights` (3K, n): means, log variances, logits of K components."""
         components, coefficients = len(weights) // 3, weights.shape[1]
-        means, log_variances = weights[:components], weights[components : 2 * components]
+        means = weights[:components]
+        log_variances = np.minimum(weights[components : 2 * components], _GREATEST_LOG_VARIANCE)
         logits = weights[2 * components :]
         powers = self._powers[:coefficients]
         uncentred = means @ powers
