@@ -21,7 +21,7 @@ from app.reproduce_commands import reproduce_commands
 from app.server_options import DEFAULT_SERVER, KeyOption, ServerOption
 from app.training_options import StructuredMaskOption
 from app.worker_commands import worker_commands
-from models_store.contracts.states import NoiseModelKind, OutputDtype, Preset, Reuse
+from models_store.contracts.states import DEFAULT_PRESET, NoiseModelKind, OutputDtype, Preset, Reuse
 from models_store.errors import ClearScopeError
 from models_store.settings import Settings
 from models_store.telemetry.logs import set_up_logging
@@ -110,7 +110,7 @@ def submit(
     key: KeyOption = None,
     microscope: Annotated[str | None, typer.Option(help="Whose images these are; made if new.")] = None,
     profile: Annotated[str | None, typer.Option(help="Acquisition profile of the microscope.")] = None,
-    preset: PresetOption = Preset.FAST,
+    preset: PresetOption = DEFAULT_PRESET,
     reuse: Annotated[
         Reuse, typer.Option(help="What the server may reuse of this microscope.")
     ] = Reuse.CALIBRATION,
@@ -163,7 +163,7 @@ def denoise(
         Path, typer.Argument(exists=True, dir_okay=False, help="A TIFF file, one plane or a stack.")
     ],
     target: Annotated[Path, typer.Argument(dir_okay=False, help="Where the denoised image is written.")],
-    preset: PresetOption = Preset.FAST,
+    preset: PresetOption = DEFAULT_PRESET,
     noise_model: Annotated[
         Path | None, typer.Option(help="Use this .npz or .npy instead of a bootstrapped one.")
     ] = None,

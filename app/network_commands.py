@@ -9,7 +9,7 @@ from rich.console import Console
 from app.installed import needing
 from app.progress import stage_bars
 from app.training_options import StructuredMaskOption
-from models_store.contracts.states import Method, Output, OutputDtype, Preset
+from models_store.contracts.states import DEFAULT_PRESET, Method, Output, OutputDtype, Preset
 from models_store.errors import InvalidRequestError
 
 network_commands = typer.Typer()
@@ -46,7 +46,7 @@ def train(  # noqa: PLR0913, PLR0917  # one parameter for each of the command's
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="To distil: the PN2V network to learn from."),
     ] = None,
-    preset: Annotated[Preset, typer.Option(help="Training budget.")] = Preset.FAST,
+    preset: Annotated[Preset, typer.Option(help="Training budget.")] = DEFAULT_PRESET,
     structured_mask: StructuredMaskOption = (0, 0),
     seed: SeedOption = 0,
     device: DeviceOption = "auto",

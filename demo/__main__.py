@@ -68,7 +68,7 @@ def denoise(
     console.print(
         f"uploaded {image.name}: {uploaded['header']['axes']} {shape} {uploaded['header']['dtype']}"
     )
-    job = client.submit({"kind": "denoise", "image_ids": [uploaded["id"]], "preset": "fast"})
+    job = client.submit({"kind": "denoise", "image_ids": [uploaded["id"]]})
     with stage_bars(console) as show:
         job = client.wait(job["id"], show_job(show))
     files = {}

@@ -14,6 +14,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from app.cli import cli
+from models_store.contracts.states import DEFAULT_PRESET
 from models_store.errors import ImageContentError, InvalidRequestError, NoiseModelInvalidError
 from models_store.image_files.planes import open_planes
 from models_store.published_noise_models import read_published
@@ -226,7 +227,7 @@ def test_what_is_no_noise_model_or_no_image_is_refused(stack: Path, tmp_path: Pa
 
 
 def test_the_command_denoises_and_sums_up(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(PRESETS, "fast", TINY)
+    monkeypatch.setitem(PRESETS, DEFAULT_PRESET, TINY)
     target, report = tmp_path / "result.tif", tmp_path / "report"
     options = ["--device", "cpu", "--dtype", "same", "--report", str(report)]
     arguments = [

@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 
 from app.cli import cli
 from models_store.contracts.noise_models import HistogramParameters
+from models_store.contracts.states import DEFAULT_PRESET
 from models_store.errors import InvalidRequestError
 from models_store.published_noise_models import read_published
 from worker.engine.presets import PRESETS
@@ -33,7 +34,7 @@ TINY = replace(
 @pytest.fixture
 def correlated_tiff(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Noise that correlates by 0.4 along x."""
-    monkeypatch.setitem(PRESETS, "fast", TINY)
+    monkeypatch.setitem(PRESETS, DEFAULT_PRESET, TINY)
     y, x = np.mgrid[:96, :96] / 12.0
     white = np.random.default_rng(6).normal(0, 20, (96, 97))
     observation_yx = 1000 + 200 * np.sin(y) * np.cos(x) + white[:, 1:] + 0.5 * white[:, :-1]

@@ -12,7 +12,7 @@ from models_store.contracts.jobs import PredictPartSpec, TrainSpec
 from models_store.contracts.noise_models import noise_model_parameters
 from models_store.contracts.outcomes import MadeBlob, MadeNetwork, Outcome
 from models_store.contracts.spec_parts import MadeByJob
-from models_store.contracts.states import Method, NoiseModelOrigin, Output, Preset
+from models_store.contracts.states import DEFAULT_PRESET, Method, NoiseModelOrigin, Output, Preset
 from models_store.repositories.jobs import get_job
 from models_store.repositories.networks import create_network
 from models_store.repositories.noise_models import create_noise_model
@@ -56,7 +56,7 @@ class Store:
         pn2v = train_network(
             [PLANE_YX],
             method="pn2v",
-            preset=PRESETS["fast"],
+            preset=PRESETS[DEFAULT_PRESET],
             noise_model=NOISE,
             seed=0,
             device=CPU,
@@ -106,7 +106,7 @@ class Store:
 
 @pytest.fixture
 def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    monkeypatch.setitem(PRESETS, "fast", TINY)
+    monkeypatch.setitem(PRESETS, DEFAULT_PRESET, TINY)
     with opened(database_url("sqlite", request, tmp_path)) as database:
         database.migrate()
         yield Store(database, tmp_path)

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from app.cli import cli
 from models_store.contracts.noise_models import noise_model_parameters
-from models_store.contracts.states import Method
+from models_store.contracts.states import DEFAULT_PRESET, Method
 from models_store.errors import ClearScopeError
 from models_store.published_noise_models import write_published
 from tests.test_denoise_command import TINY
@@ -24,7 +24,7 @@ TRUTH_YX = np.asarray(200 + 60 * np.sin(Y) * np.cos(X), dtype=np.float32)
 
 @pytest.fixture(autouse=True)
 def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(PRESETS, "fast", TINY)
+    monkeypatch.setitem(PRESETS, DEFAULT_PRESET, TINY)
 
 
 @pytest.fixture

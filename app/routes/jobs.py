@@ -36,7 +36,7 @@ Spec = Annotated[
         openapi_examples={
             "denoise": {
                 "summary": "Denoise one image with nothing but itself",
-                "value": {"kind": "denoise", "image_ids": [IMAGE_ID], "preset": "fast"},
+                "value": {"kind": "denoise", "image_ids": [IMAGE_ID], "preset": "balanced"},
             },
             "reuse": {
                 "summary": "Denoise with the noise model that the microscope has already",

@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from models_store.contracts.numbers import JSON_NUMBER, LARGEST_EXACT_INTEGER
-from models_store.contracts.states import Output, Preset
+from models_store.contracts.states import DEFAULT_PRESET, Output, Preset
 
 MAX_IMAGES_PER_JOB = 1000
 MAX_URL_CHARACTERS = 2000
@@ -96,7 +96,7 @@ class StructuredMask(Spec):
 
 
 class TrainingSpec(Spec):
-    preset: Preset = Preset.FAST
+    preset: Preset = DEFAULT_PRESET
     budget: TrainingBudget = TrainingBudget()
     structured_mask: StructuredMask | None = Field(
         default=None,

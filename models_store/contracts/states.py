@@ -64,6 +64,9 @@ class Preset(StrEnum):
         return self is not Preset.PAPER
 
 
+DEFAULT_PRESET = Preset.BALANCED
+
+
 class Reuse(StrEnum):
     """What a job may take from the registry instead of computing it again; each more than those before it.
 
