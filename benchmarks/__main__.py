@@ -37,7 +37,7 @@ def main() -> None:
         choices=[[], *every, "gpu", "time-to-quality"],
         help="default: all but gpu (paper's preset) and time-to-quality, which take hours on a CPU",
     )
-    parser.add_argument("--preset", nargs="+", choices=list(PRESETS), default=["fast"])
+    parser.add_argument("--preset", nargs="+", choices=list(PRESETS), default=["fast", "balanced"])
     parser.add_argument(
         "--several", action="store_true", help="quality also from several images of a specimen"
     )
