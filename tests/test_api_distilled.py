@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from models_store.contracts.states import DEFAULT_PRESET
 from tests.posted_jobs import TINY, Document, ended, post, upload, wait_for_success, wait_until
 from tests.test_api_jobs import artifact
 from worker.engine.presets import PRESETS
@@ -89,7 +90,7 @@ def test_a_distilled_network_does_not_compete_where_the_noise_correlates(
 def test_a_teacher_takes_fewer_steps_where_something_can_be_taught(
     api: httpx.Client, image_id: str, correlated_id: str
 ) -> None:
-    preset = PRESETS["fast"]
+    preset = PRESETS[DEFAULT_PRESET]
     for image, steps in (
         (image_id, preset.of_teachers().n2v_steps),
         (correlated_id, preset.n2v_steps),

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from app.progress import STAGE_TITLES, show_job, stage_bars
 from models_store.contracts.spec_parts import TrainingBudget
-from models_store.contracts.states import NoiseModelKind, Preset
+from models_store.contracts.states import NoiseModelKind
 from tests.server_process import ServerProcess
 from tests.test_api_jobs import TINY, Document, ended, post, run, upload, wait_until
 from worker.jobs.inputs import preset_with
@@ -157,7 +157,7 @@ def test_a_job_gives_what_the_command_gives(api: httpx.Client, stack_tiff: Path,
     kind = NoiseModelKind.HISTOGRAM
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    preset = preset_with(Preset.FAST, TrainingBudget(**TINY))
+    preset = preset_with(DEFAULT_PRESET, TrainingBudget(**TINY))
     options = DenoiseOptions(preset, torch.device("cpu"), noise_model_kind=kind)
     denoise_file(stack_tiff, tmp_path / "here.tif", options, lambda *_: None)
     torch.set_num_threads(threads)

@@ -110,6 +110,7 @@ def preset_with(name: PresetName, budget: TrainingBudget, mask: StructuredMask |
         samples=budget.samples or preset.samples,
         n2v_steps=budget.steps or preset.n2v_steps,
         pn2v_steps=budget.steps or preset.pn2v_steps,
+        teacher_share=1.0 if budget.steps else preset.teacher_share,
         # A preset that distils nothing does not begin to when it is given other steps.
         distillation_steps=preset.distillation_steps and (budget.steps or preset.distillation_steps),
     )

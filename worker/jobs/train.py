@@ -42,7 +42,7 @@ def train(spec: TrainSpec, context: JobContext) -> Outcome:
             warnings = correlation_warnings(correlation, preset)
             measured = {"noise_correlation": asdict(correlation)}
             without = spec.teacher is not None and nothing_to_teach(correlation, context)
-            if spec.teaches and correlation.warning() is None and spec.budget.steps is None:
+            if spec.teaches and correlation.warning() is None:
                 preset = preset.of_teachers()
         if noise_model is not None and noise_model_id is not None and _is_calibrated(context, noise_model_id):
             calibrated_adu = calibrated_range_adu(context, noise_model_id, noise_model)
