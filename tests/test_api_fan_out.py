@@ -15,7 +15,7 @@ from rich.console import Console
 
 from app.progress import STAGE_TITLES, show_job, stage_bars
 from models_store.contracts.spec_parts import TrainingBudget
-from models_store.contracts.states import NoiseModelKind
+from models_store.contracts.states import DEFAULT_PRESET, NoiseModelKind
 from tests.server_process import ServerProcess
 from tests.test_api_jobs import TINY, Document, ended, post, run, upload, wait_until
 from worker.jobs.inputs import preset_with
