@@ -31,11 +31,11 @@ PUT_THERE = {NoiseModelOrigin.CALIBRATION: "calibrated", NoiseModelOrigin.IMPORT
 """Noise models that somebody made for a microscope on purpose: jobs take them unless they say otherwise."""
 
 WEIGHTS: dict[StageName, float] = {
-    "n2v": 0.29,
-    "noise_model": 0.03,
-    "pn2v": 0.33,
-    "distil": 0.26,
-    "predict": 0.09,
+    "n2v": 0.14,
+    "noise_model": 0.01,
+    "pn2v": 0.1,
+    "distil": 0.67,
+    "predict": 0.08,
 }
 
 
