@@ -22,6 +22,7 @@ from benchmarks import (
     upload,
 )
 from benchmarks.fields import Field, fields
+from models_store.contracts.states import DEFAULT_PRESET
 from worker.compiled import keep_compiled_programs
 from worker.device import choose_device
 from worker.engine.presets import PRESETS
@@ -109,7 +110,7 @@ def measure_quality(arguments: argparse.Namespace, console: Console) -> None:
 
 def measure_bounds(arguments: argparse.Namespace, console: Console) -> None:
     """Print how far a network comes that has seen what a field shows."""
-    bounds = [reference.measure(field, PRESETS["balanced"]) for field in chosen_fields(arguments)]
+    bounds = [reference.measure(field, PRESETS[DEFAULT_PRESET]) for field in chosen_fields(arguments)]
     console.print(reference.table(bounds))
 
 

@@ -120,8 +120,7 @@ class Run:
 
     def until_reached(self) -> Moment:
         """Train until the target is reached, or to the end, by the stages of the pipeline."""
-        planes, distils = self.dataset.noisy_planes(), self.preset.distillation_steps > 0
-        of_teachers = self.preset.of_teachers() if distils else self.preset
+        planes, of_teachers = self.dataset.noisy_planes(), self.preset.of_teachers()
         self.began_s = time.perf_counter()
         try:
             n2v = self._train("n2v", planes, of_teachers)
@@ -130,7 +129,7 @@ class Run:
             ).fitted.model
             start = n2v if self.preset.warm_start else None
             pn2v = self._train("pn2v", planes, of_teachers, start)
-            if distils:
+            if self.preset.distillation_steps:
                 refitted = refit_noise_model(
                     planes, pn2v, "gmm", seed=SEED, device=CPU, on_plane=lambda *_: None
                 )

@@ -89,21 +89,12 @@ def _plan_reuse(
 
 
 def _reuse_distilled(spec: DenoiseSpec, registry: Registry) -> PlanStep:
-    left_out = _no_distillation(spec)
+    left_out = spec.why_nothing_is_distilled
     if left_out is not None or registry.distilled_network_id is None:
         why = f"the registry has no distilled network of {registry.profile} with the recipe {spec.recipe}"
         return PlanStep(stage="distil", action="skip", why=left_out or why)
     why = f"the newest distilled network of {registry.profile} with the recipe {spec.recipe}"
     return PlanStep(stage="distil", action="reuse", why=why, id=registry.distilled_network_id)
-
-
-def _no_distillation(spec: DenoiseSpec) -> str | None:
-    """Say why a job has no distilled network, if it has none."""
-    if not spec.preset.distils:
-        return f"the preset {spec.preset} distils no network"
-    if spec.hides_neighbours:
-        return "the structured mask is for noise that correlates, which a noise model does not draw"
-    return None
 
 
 def _plan_training(
@@ -145,7 +136,7 @@ def _plan_training(
     pn2v_step = PlanStep(stage="pn2v", action="compute", why=_no_network(spec))
 
     distilled: Reference | None = None
-    left_out = _no_distillation(spec)
+    left_out = spec.why_nothing_is_distilled
     if left_out is None:
         training = _train(
             spec, Method.DISTILLED, noise_model=noise_model, teacher=made, refit_noise_model=known is None
@@ -226,7 +217,7 @@ def _train(
         seed=spec.seed,
         budget=spec.budget,
         structured_mask=spec.structured_mask,
-        teaches=method is not Method.DISTILLED and _no_distillation(spec) is None,
+        teaches=method is not Method.DISTILLED and spec.why_nothing_is_distilled is None,
     )
 
 

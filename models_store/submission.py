@@ -154,6 +154,8 @@ def _check_training(session: Session, spec: TrainSpec) -> None:
         raise InvalidRequestError(
             f"teaches: no distilled network learns from {_call_method(spec.method)}; leave it out"
         )
+    if spec.teaches and spec.why_nothing_is_distilled is not None:
+        raise InvalidRequestError(f"teaches: {spec.why_nothing_is_distilled}; leave it out")
     _check_distillation(session, spec)
     if spec.start is not None:
         _check_reference(session, spec.start, "network", get_network)

@@ -115,6 +115,14 @@ def test_a_teacher_takes_fewer_steps_where_something_can_be_taught(
         ({"structured_mask": {"x_px": 1}}, "structured_mask: a distilled network"),
         ({"start": "{pn2v}"}, "start: a distilled network"),
         ({"teaches": True}, "teaches: no distilled network learns from a distilled network"),
+        (
+            {"method": "pn2v", "teacher": None, "teaches": True, "preset": "paper"},
+            "teaches: the preset paper distils no network",
+        ),
+        (
+            {"method": "pn2v", "teacher": None, "teaches": True, "structured_mask": {"x_px": 1}},
+            "teaches: the structured mask is for noise that correlates",
+        ),
         ({"ground_truth_ids": ["{image}"]}, "ground_truth_ids: a distilled network"),
         ({"kind": "predict", "network": "{pn2v}", "distilled": "{pn2v}"}, "distilled: the network's method"),
         (

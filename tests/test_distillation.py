@@ -27,12 +27,18 @@ def _mse(image: np.ndarray) -> float:
     return float(np.mean((image - specimen()) ** 2))
 
 
-def _distil(steps: list[TrainingStep] | None = None, checkpoints: "Kept | None" = None) -> Network:
+def _distil(
+    steps: list[TrainingStep] | None = None,
+    checkpoints: "Kept | None" = None,
+    preset: Preset = TINY,
+    start: Network | None = None,
+) -> Network:
     return train(
         [specimen()],
         method="distilled",
-        preset=TINY,
+        preset=preset,
         noise_model=NOISE,
+        start=start,
         seed=1,
         device=CPU,
         checkpoints=checkpoints,
@@ -128,16 +134,7 @@ def _teacher(preset: Preset) -> Network:
 def test_a_short_run_starts_as_its_teacher() -> None:
     preset = replace(TINY, distillation_warm_start=True, distillation_learning_rate=0.0, distillation_steps=1)
     teacher = _teacher(preset)
-    network = train(
-        [specimen()],
-        method="distilled",
-        preset=preset,
-        noise_model=NOISE,
-        start=first_weights(teacher, preset),
-        seed=2,
-        device=CPU,
-        on_step=lambda _: None,
-    )
+    network = _distil(preset=preset, start=first_weights(teacher, preset))
     taught, own = (predict_plane(each, exposure(), device=CPU).prior_mean_yx for each in (teacher, network))
     assert np.allclose(taught, own, atol=1e-3)
 

@@ -56,6 +56,16 @@ def test_a_tiled_result_equals_the_untiled_one(height: int, width: int) -> None:
         assert expected.std() > 0 or height * width < 10
 
 
+def test_weights_lie_as_images_do_while_they_are_used_and_files_do_not_tell() -> None:
+    network = _network()
+    before = network.to_bytes()
+    predict_plane(network, _plane(64, 64), device=CPU)
+    kernels = [values for values in network.model.parameters() if values.ndim == 4]
+    assert kernels
+    assert all(values.is_contiguous(memory_format=torch.channels_last) for values in kernels)
+    assert network.to_bytes() == before
+
+
 @pytest.mark.parametrize("depth", [1, 2, 3])
 def test_the_reach_covers_what_a_pixel_can_see(depth: int) -> None:
     network = _network(outputs=1, depth=depth)

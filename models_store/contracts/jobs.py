@@ -58,6 +58,10 @@ class DenoiseSpec(TrainingSpec, PostedSpec):
     seed: Seed = 0
 
 
+_DISTILLING = {"enum": [preset.value for preset in Preset if preset.distils]}
+_HIDES_NOTHING = {"anyOf": [{"type": "null"}, {"properties": {"y_px": {"const": 0}, "x_px": {"const": 0}}}]}
+
+
 def _require_what_the_method_needs(schema: dict[str, Any]) -> None:
     require_kind(schema)
     schema["allOf"] = [
@@ -77,11 +81,15 @@ def _require_what_the_method_needs(schema: dict[str, Any]) -> None:
             "if": _of_methods(Method.DISTILLED),
             "then": {
                 "properties": {
-                    "preset": {"enum": [preset.value for preset in Preset if preset.distils]},
+                    "preset": _DISTILLING,
                     "start": {"type": "null"},
                 }
             },
             "else": {"properties": {"refit_noise_model": {"const": False}}},
+        },
+        {
+            "if": {"properties": {"teaches": {"const": True}}, "required": ["teaches"]},
+            "then": {"properties": {"preset": _DISTILLING, "structured_mask": _HIDES_NOTHING}},
         },
     ]
 

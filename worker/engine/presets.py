@@ -49,8 +49,7 @@ class Preset:
     warm_start: bool
     """PN2V starts from the N2V network's weights."""
     distillation_warm_start: bool
-    """A distilled network starts from its teacher's: soon good, and in the long run held by what they know of
-    this image's own noise."""
+    """A distilled network starts from its teacher's: soon good, and no better in the long run."""
     reduced_precision: bool
     """Convolutions in bfloat16 where the processor computes with it."""
     symmetries: int
@@ -64,10 +63,9 @@ class Preset:
     """Of each pixel's prior, instead of samples, in a blind-spot network."""
 
     def of_teachers(self) -> "Preset":
-        """With as many steps of N2V and PN2V as a distillation needs, in place of those of a result."""
-        n2v_steps, pn2v_steps = (
-            math.ceil(self.teacher_share * steps) for steps in (self.n2v_steps, self.pn2v_steps)
-        )
+        """With as many steps of N2V and PN2V as a distillation needs; as it is where it distils nothing."""
+        share = self.teacher_share if self.distillation_steps else 1.0
+        n2v_steps, pn2v_steps = (math.ceil(share * steps) for steps in (self.n2v_steps, self.pn2v_steps))
         return replace(self, n2v_steps=n2v_steps, pn2v_steps=pn2v_steps)
 
     def shape(self, method: Method) -> NetworkShape:
