@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from worker.engine.errors import NoiseFitError
 from worker.engine.noise.binning import CELLS_SHAPE, FloatArray, IntArray, PairAxes, step_adu
 
-_BLOCK_PIXELS = 1 << 20
+# Of the first plane, so many pixels tell the axes; so many at a time are counted, which stay in the cache.
+_AXES_PIXELS, _BLOCK_PIXELS = 1 << 20, 1 << 17
 
 
 @dataclass(frozen=True)
@@ -91,15 +92,14 @@ class PairCounts:
         out = out if saturated is None else out | saturated
         factor = None
         if deviation_factor is not None:
-            factor = np.broadcast_to(deviation_factor, observation.shape).reshape(-1)
+            factor = np.broadcast_to(deviation_factor, out.shape).reshape(-1)
+        out, observation, signal = out.reshape(-1), observation.reshape(-1), signal.reshape(-1)
+        if self._axes is None:
+            self._choose_axes(observation, signal, out, factor)
         for start in range(0, observation.size, _BLOCK_PIXELS):
             part = slice(start, start + _BLOCK_PIXELS)
-            self._add_block(
-                observation.reshape(-1)[part].astype(np.float64),
-                signal.reshape(-1)[part].astype(np.float64),
-                out.reshape(-1)[part],
-                None if factor is None else factor[part],
-            )
+            of_part = None if factor is None else factor[part]
+            self._add_block(_deviation(observation[part], signal[part], of_part), signal[part], out[part])
 
     def saturates(self, observation: NDArray[Any]) -> NDArray[np.bool_]:
         """Which pixels are at a limit of the detector."""
@@ -176,27 +176,30 @@ class PairCounts:
         square = np.bincount(row, cells.count * cells.deviation_adu**2) / count
         return PhotonTransferCurve(signal, square - mean**2, count)
 
-    def _add_block(
+    def _choose_axes(
         self,
-        observation: FloatArray,
-        signal: FloatArray,
+        observation: NDArray[Any],
+        signal: NDArray[Any],
         saturated: NDArray[np.bool_],
         deviation_factor: FloatArray | None,
     ) -> None:
-        finite = np.isfinite(observation) & np.isfinite(signal)
-        usable = ~saturated
+        usable = np.isfinite(observation) & np.isfinite(signal) & ~saturated
+        first = np.flatnonzero(usable)[:_AXES_PIXELS]
+        if not first.size:
+            return
+        observation, signal = observation[first].astype(np.float64), signal[first].astype(np.float64)
+        factor = None if deviation_factor is None else deviation_factor[first]
+        self.step_adu = step_adu(observation)
+        self._axes = PairAxes.of(signal, _deviation(observation, signal, factor), self.step_adu)
+
+    def _add_block(self, deviation: FloatArray, signal: NDArray[Any], saturated: NDArray[np.bool_]) -> None:
+        signal, usable = signal.astype(np.float64), ~saturated
+        finite = np.isfinite(deviation)
         if not finite.all():
             self.not_finite += int(finite.size - finite.sum())
-            observation, signal, usable = observation[finite], signal[finite], usable[finite]
-            deviation_factor = None if deviation_factor is None else deviation_factor[finite]
-        if not usable.any():
+            deviation, signal, usable = deviation[finite], signal[finite], usable[finite]
+        if self._axes is None or not usable.any():
             return
-        deviation = observation - signal
-        if deviation_factor is not None:
-            deviation *= deviation_factor
-        if self._axes is None:
-            self.step_adu = step_adu(observation[usable])
-            self._axes = PairAxes.of(signal[usable], deviation[usable], self.step_adu)
         row = self._axes.signal_bin(signal)
         if not usable.all():
             self._saturated += np.bincount(row[~usable], minlength=CELLS_SHAPE[0])
@@ -213,3 +216,11 @@ class PairCounts:
         other = copy(self)
         other._count = count  # noqa: SLF001  # because it is one of this class
         return other
+
+
+def _deviation(observation: NDArray[Any], signal: NDArray[Any], factor: FloatArray | None) -> FloatArray:
+    deviation = observation.astype(np.float64)
+    deviation -= signal
+    if factor is not None:
+        deviation *= factor
+    return deviation
