@@ -25,12 +25,13 @@ BM3D_STRENGTHS = (1.0, 1.15, 1.3, 1.5)
 _SIGNAL_BINS = 64
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Filtered:
-    """The best of a filter's results: affine-invariant PSNR, and how long that one took."""
+    """The best of a filter's results, its affine-invariant PSNR, and how long it took."""
 
     psnr_db: float
     seconds: float
+    image_yx: Image
 
 
 @dataclass(frozen=True)
@@ -95,5 +96,5 @@ def _best(filters: Iterable[Callable[[], Image]], reference_yx: Image) -> Filter
         began_s = time.perf_counter()
         image_yx = filtered()
         seconds = time.perf_counter() - began_s
-        results.append(Filtered(affine_invariant_psnr(image_yx, reference_yx), seconds))
+        results.append(Filtered(affine_invariant_psnr(image_yx, reference_yx), seconds, image_yx))
     return max(results, key=lambda result: result.psnr_db)

@@ -15,12 +15,20 @@ SEED = 3
 
 OTHER_PLACES = 3
 
+EXPOSURES_MS = (10, 20, 50, 100)
+
 # Observation, reference, and what else there is of the same specimen under the same camera.
 REAL_FIELDS: dict[str, tuple[str, str, str | None]] = {
-    "miro ch1 20 ms": ("miro/ch1_raw_020ms_u16.tif", "miro/ch1_gt_f32.tif", "miro/ch1_raw_*ms_u16.tif"),
-    "miro ch3 20 ms": ("miro/ch3_raw_020ms_u16.tif", "miro/ch3_gt_f32.tif", "miro/ch3_raw_*ms_u16.tif"),
     "fmd mice": ("fmd_confocal/mice_raw.tif", "fmd_confocal/mice_avg50.tif", None),
     "fmd BPAE_B": ("fmd_confocal/BPAE_B_raw.tif", "fmd_confocal/BPAE_B_avg50.tif", None),
+} | {
+    f"miro {channel} {exposure_ms} ms": (
+        f"miro/{channel}_raw_{exposure_ms:03d}ms_u16.tif",
+        f"miro/{channel}_gt_f32.tif",
+        f"miro/{channel}_raw_*ms_u16.tif",
+    )
+    for channel in ("ch1", "ch3")
+    for exposure_ms in EXPOSURES_MS
 }
 
 

@@ -78,6 +78,8 @@ def test_the_quality_table_holds_every_method_with_its_seconds(field: Field) -> 
     assert all(np.isfinite(found.psnr_db) for found in score.methods.values())
     assert 0 < score.methods[quality.N2V].seconds < score.methods[quality.DELIVERED].seconds
     assert "2 images" in score.field
+    delivered_and_bm3d = (score.methods[name].psnr_db for name in (quality.DELIVERED, quality.BM3D))
+    assert score.averaged_db >= max(delivered_and_bm3d)
     rendered = quality.table([score])
     assert rendered.row_count == 1
     assert {*quality.FILTERS, *quality.TRAINED} <= {str(column.header) for column in rendered.columns}
