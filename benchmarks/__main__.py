@@ -91,21 +91,20 @@ def measure_what_takes_hours(what: list[str], arguments: argparse.Namespace, con
 
 def measure_quality(arguments: argparse.Namespace, console: Console) -> None:
     """Print each score when it is known, and the tables of all."""
-    scores, aligned_scores = [], []
+    scores: dict[str, list[quality.Score]] = {}
     for field in chosen_fields(arguments):
-        moved = reference.aligned(field)
-        filters, aligned_filters = quality.filtered(field), quality.filtered(moved)
+        references, filters = reference.references(field), quality.filtered(field)
         for preset in arguments.preset:
             for several in (False, True) if arguments.several and field.others else (False,):
                 found = quality.denoised(field, PRESETS[preset], several=several)
-                scores.append(quality.score(found, field, filters))
-                aligned_scores.append(quality.score(found, moved, aligned_filters))
-                delivered = scores[-1].methods[quality.DELIVERED]
+                for kind, reference_yx in references.items():
+                    scores.setdefault(kind, []).append(quality.score(found, reference_yx, filters))
+                delivered = scores[reference.AS_IT_IS][-1].methods[quality.DELIVERED]
                 console.print(
                     f"{found.field}, {preset}: {delivered.psnr_db:.2f} dB in {delivered.seconds:.0f} s"
                 )
-    console.print(quality.table(scores))
-    console.print(quality.table(aligned_scores, reference="moved to where the frame shows it"))
+    for kind, scores_of_kind in scores.items():
+        console.print(quality.table(scores_of_kind, kind))
 
 
 def measure_bounds(arguments: argparse.Namespace, console: Console) -> None:

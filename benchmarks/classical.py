@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 from bm3d import bm3d
@@ -23,6 +24,14 @@ BM3D_STRENGTHS = (1.0, 1.15, 1.3, 1.5)
 """Standard deviations of the noise that BM3D is told, in those that the transform has."""
 
 _SIGNAL_BINS = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What a filter makes of an image, and how long it takes."""
+
+    image_yx: Image
+    seconds: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,29 +81,33 @@ class NoiseLine:
         return np.asarray(self.gain_adu * photons_yx - self.variance_adu2 / self.gain_adu)
 
 
-def best_blur(observation_yx: Image, reference_yx: Image) -> Filtered:
-    """Of Gaussian blurs of all widths, the one closest to the reference."""
-    blurs = [partial(ndimage.gaussian_filter, observation_yx, sigma) for sigma in BLUR_SIGMAS_PX]
-    return _best(blurs, reference_yx)
+def blurs(observation_yx: Image) -> list[Result]:
+    """Gaussian blurs of all widths."""
+    return [_timed(partial(ndimage.gaussian_filter, observation_yx, sigma)) for sigma in BLUR_SIGMAS_PX]
 
 
-def best_bm3d(
+def bm3ds(
     observation_yx: Image, reference_yx: Image, strengths: Iterable[float] = BM3D_STRENGTHS
-) -> Filtered:
-    """Of BM3D at several strengths, the result closest to the reference."""
+) -> list[Result]:
+    """BM3D at several strengths, told the noise that the reference shows."""
     noise = NoiseLine.of(observation_yx, reference_yx)
-    return _best([partial(_bm3d, observation_yx, noise, each) for each in strengths], reference_yx)
+    return [_timed(partial(_bm3d, observation_yx, noise, strength)) for strength in strengths]
 
 
 def _bm3d(observation_yx: Image, noise: NoiseLine, strength: float) -> Image:
     return noise.restore(bm3d(noise.stabilise(observation_yx), strength))
 
 
-def _best(filters: Iterable[Callable[[], Image]], reference_yx: Image) -> Filtered:
-    results = []
-    for filtered in filters:
-        began_s = time.perf_counter()
-        image_yx = filtered()
-        seconds = time.perf_counter() - began_s
-        results.append(Filtered(affine_invariant_psnr(image_yx, reference_yx), seconds, image_yx))
-    return max(results, key=lambda result: result.psnr_db)
+def closest(results: Iterable[Result], reference_yx: NDArray[Any]) -> Filtered:
+    """The result that is closest to the reference."""
+    scored = [
+        Filtered(affine_invariant_psnr(result.image_yx, reference_yx), result.seconds, result.image_yx)
+        for result in results
+    ]
+    return max(scored, key=lambda filtered: filtered.psnr_db)
+
+
+def _timed(filtered: Callable[[], Image]) -> Result:
+    began_s = time.perf_counter()
+    image_yx = filtered()
+    return Result(image_yx, time.perf_counter() - began_s)

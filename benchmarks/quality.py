@@ -3,13 +3,14 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.table import Table
 
-from benchmarks.classical import Filtered, best_blur, best_bm3d
+from benchmarks.classical import Filtered, Result, blurs, bm3ds, closest
 from benchmarks.fields import Field
 from worker.engine.inference import predict_plane
 from worker.engine.metrics import affine_invariant_psnr
@@ -61,14 +62,13 @@ class Score:
         return self.methods[DELIVERED].psnr_db - max(self.methods[name].psnr_db for name in (BLUR, BM3D))
 
 
-def filtered(field: Field) -> dict[str, Filtered]:
-    """Score the noisy image and the filters."""
+def filtered(field: Field) -> dict[str, Sequence[Result]]:
+    """Give the noisy image, and the filters' results, of which the truth may choose."""
     observation_yx = field.observation_yx.astype(np.float64)
-    reference_yx = field.reference_yx.astype(np.float64)
     return {
-        RAW: Filtered(affine_invariant_psnr(observation_yx, reference_yx), 0.0, observation_yx),
-        BLUR: best_blur(observation_yx, reference_yx),
-        BM3D: best_bm3d(observation_yx, reference_yx),
+        RAW: [Result(observation_yx, 0.0)],
+        BLUR: blurs(observation_yx),
+        BM3D: bm3ds(observation_yx, field.reference_yx.astype(np.float64)),
     }
 
 
@@ -107,25 +107,24 @@ def denoised(field: Field, preset: Preset, *, several: bool = False) -> Denoised
     return Denoised(name, preset.name, made, prepared.choice.estimate)
 
 
-def score(found: Denoised, field: Field, filters: Mapping[str, Filtered]) -> Score:
-    """Compare all estimates with the reference of a field."""
-    methods = dict(filters)
+def score(found: Denoised, reference_yx: NDArray[Any], filters: Mapping[str, Sequence[Result]]) -> Score:
+    """Compare all estimates with a reference."""
+    methods = {name: closest(results, reference_yx) for name, results in filters.items()}
     for name, made in found.made.items():
-        psnr_db = affine_invariant_psnr(made.image_yx, field.reference_yx)
-        methods[name] = Filtered(psnr_db, made.seconds, made.image_yx.astype(np.float64))
-    delivered_yx, bm3d_yx = methods[DELIVERED].image_yx, methods[BM3D].image_yx
-    averaged_db = _best_mean_db(delivered_yx, bm3d_yx, field.reference_yx)
+        own = Result(made.image_yx.astype(np.float64), made.seconds)
+        methods[name] = closest([own], reference_yx)
+    averaged_db = _best_mean_db(methods[DELIVERED].image_yx, methods[BM3D].image_yx, reference_yx)
     return Score(found.field, found.preset, methods, found.estimate, averaged_db)
 
 
 def _best_mean_db(
-    one_yx: NDArray[np.float64], other_yx: NDArray[np.float64], reference_yx: NDArray[np.generic]
+    one_yx: NDArray[np.float64], other_yx: NDArray[np.float64], reference_yx: NDArray[Any]
 ) -> float:
     means_yx = (one_yx + weight * (other_yx - one_yx) for weight in WEIGHTS)
     return max(affine_invariant_psnr(mean_yx, reference_yx) for mean_yx in means_yx)
 
 
-def table(scores: Sequence[Score], reference: str = "as it is") -> Table:
+def table(scores: Sequence[Score], reference: str) -> Table:
     """Render decibels and seconds; `reference` says which one was scored against."""
     rendered = Table(
         "field",
