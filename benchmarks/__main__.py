@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import (
+    camera_maps,
     fan_out,
     gpu,
     limits,
@@ -35,8 +36,8 @@ def main() -> None:
     parser.add_argument(
         "what",
         nargs="*",
-        choices=[[], *every, "gpu", "time-to-quality"],
-        help="default: all but gpu (paper's preset) and time-to-quality, which take hours on a CPU",
+        choices=[[], *every, "camera-maps", "gpu", "time-to-quality"],
+        help="default: all but camera-maps, and but gpu and time-to-quality, which take hours on a CPU",
     )
     parser.add_argument("--preset", nargs="+", choices=list(PRESETS), default=["fast", "balanced"])
     parser.add_argument(
@@ -78,11 +79,13 @@ def main() -> None:
         measure_quality(arguments, console)
     if "reference" in what:
         measure_bounds(arguments, console)
-    measure_what_takes_hours(what, arguments, console)
+    measure_what_is_asked_for(what, arguments, console)
 
 
-def measure_what_takes_hours(what: list[str], arguments: argparse.Namespace, console: Console) -> None:
+def measure_what_is_asked_for(what: list[str], arguments: argparse.Namespace, console: Console) -> None:
     """Print what is left out unless it is asked for."""
+    if "camera-maps" in what:
+        console.print(camera_maps_table())
     if "gpu" in what:
         console.print(gpu_table(arguments))
     if "time-to-quality" in what:
@@ -116,6 +119,16 @@ def measure_bounds(arguments: argparse.Namespace, console: Console) -> None:
 def chosen_fields(arguments: argparse.Namespace) -> Iterator[Field]:
     """Those whose name contains what was asked for."""
     return (field for field in fields() if arguments.field is None or arguments.field in field.name)
+
+
+def camera_maps_table() -> Table:
+    """Measure what the maps of the camera that took `miro` are worth."""
+    folder = os.environ.get("CLEARSCOPE_TEST_DATA")
+    if not folder:
+        raise SystemExit("camera-maps needs CLEARSCOPE_TEST_DATA, the folder that holds miro and scmos_maps")
+    maps = camera_maps.CameraMaps.read(Path(folder) / "scmos_maps" / "miro.npz")
+    taken = [field for field in fields() if field.name.startswith("miro")]
+    return camera_maps.table([(field.name, camera_maps.measure(field, maps)) for field in taken])
 
 
 def measure_time_to_quality(arguments: argparse.Namespace, console: Console) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from benchmarks import limits, quality, reference, time_to_quality, work
+from benchmarks import camera_maps, limits, quality, reference, time_to_quality, work
 from benchmarks.classical import NoiseLine, bm3ds, closest
 from benchmarks.fields import Field
 from worker.engine.metrics import affine_invariant_psnr
@@ -104,6 +104,24 @@ def test_a_reference_that_has_bleached_unevenly_is_matched_in_broad_areas(field:
     truth_yx = field.reference_yx
     agreement_db = {kind: affine_invariant_psnr(each_yx, truth_yx) for kind, each_yx in references.items()}
     assert agreement_db[reference.MATCHED] > agreement_db[reference.MOVED] + 1
+
+
+def test_maps_help_where_the_camera_has_what_they_say() -> None:
+    shape_yx = (SIDE_PX, SIDE_PX)
+    rng = np.random.default_rng(5)
+    maps = camera_maps.CameraMaps(
+        gain_yx=rng.uniform(1.5, 2.5, shape_yx),
+        offset_yx=rng.normal(100.0, 20.0, shape_yx),
+        variance_yx=np.where(rng.random(shape_yx) < 0.2, 2000.0, 10.0),
+    )
+    photons_yx = 60 * simulate_specimen(shape_yx, seed=1)
+    read_adu = rng.normal(0.0, np.sqrt(maps.variance_yx))
+    frame_yx = maps.gain_yx * rng.poisson(photons_yx) + maps.offset_yx + read_adu
+    measured = camera_maps.measure(Field("simulated", frame_yx, photons_yx), maps)
+    frame_db, less_offsets_db, over_gains_db, weighed_db = measured
+    assert less_offsets_db > frame_db + 0.5
+    assert weighed_db > over_gains_db + 0.5
+    assert camera_maps.table([("simulated", measured)]).row_count == 1
 
 
 def test_a_unet_step_counts_its_convolutions() -> None:
