@@ -145,7 +145,8 @@ class Run:
     def _train(
         self, method: EngineMethod, planes: PlaneSequence, preset: Preset, start: Network | None = None
     ) -> Network:
-        self.due_step, self.stage_steps = 0, preset.steps(method)
+        images_px = sum(planes[index].size for index in range(len(planes)))
+        self.due_step, self.stage_steps = 0, preset.steps(method, images_px)
         network = train(
             planes,
             method=method,

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from models_store.contracts.spec_parts import TrainingBudget
+from models_store.contracts.states import DEFAULT_PRESET
 from tests import tiny_training
 from tests.tiny_training import CPU, NOISE, exposure, specimen
 from worker.engine import training
@@ -17,6 +19,7 @@ from worker.engine.network import Network
 from worker.engine.pipeline import denoise, denoise_plane
 from worker.engine.presets import Preset
 from worker.engine.training import TrainingStep, train
+from worker.jobs.inputs import preset_with
 
 TINY = replace(
     tiny_training.TINY, n2v_steps=60, pn2v_steps=40, distillation_steps=80, steps_per_validation=20
@@ -82,6 +85,24 @@ def test_a_run_that_goes_on_from_a_checkpoint_ends_with_the_same_weights() -> No
     assert steps[0].step == TINY.steps_per_validation + 1
     expected = whole.model.state_dict()
     assert all(torch.equal(values, expected[name]) for name, values in resumed.model.state_dict().items())
+
+
+def test_more_pixels_take_more_steps_and_explicit_steps_are_taken_as_they_are() -> None:
+    preset = replace(TINY, distillation_steps=3, distillation_px=specimen().size)
+    steps: list[TrainingStep] = []
+    for images in (1, 2, 9):
+        train(
+            [specimen()] * images,
+            method="distilled",
+            preset=preset,
+            noise_model=NOISE,
+            seed=1,
+            device=CPU,
+            on_step=steps.append,
+        )
+    assert [step.steps for step in steps if step.step == step.steps] == [3, 6, 12]
+    asked_for = preset_with(DEFAULT_PRESET, TrainingBudget(steps=5))
+    assert asked_for.steps("distilled", 1 << 30) == 5
 
 
 def test_it_needs_a_noise_model() -> None:

@@ -55,6 +55,11 @@ class TrainingImages:
     signal_mean_adu: float | None = None
     signal_std_adu: float | None = None
 
+    @property
+    def usable_px(self) -> int:
+        """Pixels of all images, held out or not."""
+        return sum(int(image.usable.count_nonzero()) for image in self.images)
+
     def draw(self, preset: Preset, generator: torch.Generator, *, masked: bool = True) -> MaskedBatch:
         """Draw one step's patches with random symmetries and, if pixels are to be `masked`, masks."""
         chosen = torch.multinomial(

@@ -10,6 +10,8 @@ from worker.engine.network import Method
 from worker.engine.prior import PARAMETERS
 from worker.engine.unet import UNetShape
 
+_MOST_GROWTH = 4.0
+
 Schedule = Literal["one-cycle", "plateau"]
 Validation = Literal["scattered-pixels", "last-images"]
 
@@ -37,6 +39,8 @@ class Preset:
     how good theirs is."""
     distillation_steps: int
     """Of the network that learns PN2V's estimate under fresh noise; 0 leaves it out."""
+    distillation_px: int | None
+    """So many pixels are learned in them, more in up to four times as many steps; None: always the same."""
     validation: Validation
     """What is never a training target: single pixels everywhere, or the last 5 % of the images."""
     steps_per_validation: int
@@ -89,8 +93,11 @@ class Preset:
         }
         return rates.get(method, self.n2v_learning_rate)
 
-    def steps(self, method: Method) -> int:
-        steps: dict[Method, int] = {"pn2v": self.pn2v_steps, "distilled": self.distillation_steps}
+    def steps(self, method: Method, images_px: int) -> int:
+        """Steps of a training on images that have `images_px` together."""
+        growth = min(max(images_px / (self.distillation_px or images_px), 1.0), _MOST_GROWTH)
+        distillation_steps = math.ceil(growth * self.distillation_steps)
+        steps: dict[Method, int] = {"pn2v": self.pn2v_steps, "distilled": distillation_steps}
         return steps.get(method, self.n2v_steps)
 
 
@@ -112,6 +119,7 @@ PRESETS: dict[str, Preset] = {
             pn2v_steps=600,
             teacher_share=0.2,
             distillation_steps=350,
+            distillation_px=1 << 18,
             validation="scattered-pixels",
             steps_per_validation=50,
             n2v_learning_rate=6e-3,
@@ -138,6 +146,7 @@ PRESETS: dict[str, Preset] = {
             pn2v_steps=700,
             teacher_share=0.2,
             distillation_steps=900,
+            distillation_px=1 << 18,
             validation="scattered-pixels",
             steps_per_validation=50,
             n2v_learning_rate=6e-3,
@@ -165,6 +174,7 @@ PRESETS: dict[str, Preset] = {
             pn2v_steps=1000,
             teacher_share=1.0,
             distillation_steps=0,
+            distillation_px=None,
             validation="last-images",
             steps_per_validation=5,
             n2v_learning_rate=1e-3,

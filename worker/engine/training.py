@@ -86,6 +86,7 @@ def train(  # noqa: PLR0913  # because a run has that many independent circumsta
     masked = preset.masks(method)
     network = _initial_network(images, method, preset, start, seed, generator)
     validation = images.draw_validation(preset, generator, masked=masked)
+    steps = preset.steps(method, images.usable_px)
     with memory_failures_told(device, "the training images and the network"), repeatable_convolutions(device):
         if noise_model is not None:
             noise_model = noise_model.to(device, torch.float32)
@@ -96,7 +97,7 @@ def train(  # noqa: PLR0913  # because a run has that many independent circumsta
             source, generator = ResidentImages.of(images, device), torch.Generator(device).manual_seed(seed)
         del images
         shown = _under_noise(validation.to(device), renoise, generator)
-        run = _Run(network, preset, noise_model, device, shown, generator)
+        run = _Run(network, preset, steps, noise_model, device, shown, generator)
         if checkpoints is not None and (content := checkpoints.load()) is not None:
             run.restore(content)
         next_checkpoint = run.step + execution.steps_per_checkpoint
@@ -118,6 +119,7 @@ class _Run:
         self,
         network: Network,
         preset: Preset,
+        steps: int,
         noise_model: NoiseModel | None,
         device: torch.device,
         validation: Batch,
@@ -145,7 +147,7 @@ class _Run:
         self._loss_read = math.nan
         self._history: list[LossPoint] = []
         self.step = 0
-        self.steps = preset.steps(network.method)
+        self.steps = steps
 
     def advance(self, batch: Batch) -> TrainingStep:
         """Take one optimiser step."""

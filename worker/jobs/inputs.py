@@ -113,6 +113,7 @@ def preset_with(name: PresetName, budget: TrainingBudget, mask: StructuredMask |
         teacher_share=1.0 if budget.steps else preset.teacher_share,
         # A preset that distils nothing does not begin to when it is given other steps.
         distillation_steps=preset.distillation_steps and (budget.steps or preset.distillation_steps),
+        distillation_px=None if budget.steps else preset.distillation_px,
     )
 
 
