@@ -50,7 +50,7 @@ def training(api: httpx.Client, pair: tuple[str, str]) -> Document:
         method="care",
         image_ids=[noisy_id],
         ground_truth_ids=[clean_id],
-        budget={**TINY, "steps": 60},
+        budget={**TINY, "steps": 100},
     )
 
 

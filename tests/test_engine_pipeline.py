@@ -27,6 +27,7 @@ TINY = replace(
     patch_px=32,
     patches_per_step=8,
     n2v_steps=100,
+    teacher_share=0.35,
     pn2v_steps=60,
     distillation_steps=60,
     steps_per_validation=20,
