@@ -46,6 +46,11 @@ def main() -> None:
     parser.add_argument(
         "--data", choices=["simulated", "miro"], default="simulated", help="of time-to-quality"
     )
+    parser.add_argument(
+        "--paper-pn2v-steps",
+        type=int,
+        help="of time-to-quality: so many steps of the paper's PN2V, none of its N2V, our noise model",
+    )
     parser.add_argument("--output", type=Path, default=Path("bench-output"), help="where networks are kept")
     parser.add_argument(
         "--field", help="only fields whose name contains this; of time-to-quality, the dataset of this name"
@@ -136,21 +141,20 @@ def measure_time_to_quality(arguments: argparse.Namespace, console: Console) -> 
     measured = os.environ.get("CLEARSCOPE_TEST_DATA")
     if arguments.data == "miro" and not measured:
         raise SystemExit("--data miro needs CLEARSCOPE_TEST_DATA, the folder that holds miro")
-    folder = Path(measured) if measured else None
+    maps = Path(measured) if measured else None
     data = str(Path(measured or "") / "miro") if arguments.data == "miro" else arguments.data
     names = [arguments.field] if arguments.field else []
-    datasets = chosen_datasets(find_datasets(data, measured=folder, seed=time_to_quality.SEED), names)
+    datasets = chosen_datasets(find_datasets(data, measured=maps, seed=time_to_quality.SEED), names)
     others = [preset for name, preset in PRESETS.items() if name != "paper"]
+    folder, steps = arguments.output / "time-to-quality", arguments.paper_pn2v_steps
     comparisons = []
     for dataset in datasets:
         comparisons.append(
-            time_to_quality.compare(
-                dataset,
-                PRESETS["paper"],
-                others,
-                folder=arguments.output / "time-to-quality",
-                show=console.print,
+            time_to_quality.compare_second_stage(
+                dataset, PRESETS["paper"], others, pn2v_steps=steps, show=console.print
             )
+            if steps
+            else time_to_quality.compare(dataset, PRESETS["paper"], others, folder=folder, show=console.print)
         )
         console.print(time_to_quality.table(comparisons, PRESETS))
 
