@@ -1,5 +1,6 @@
 """Counting pixel pairs and fitting noise models to them, against detectors with known noise."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,29 @@ def test_planes_may_come_one_by_one_and_the_arrays_stay_as_they_were() -> None:
     one, many = (fit_gmm(counts, generator=generator()) for counts in (whole, parts))
     assert one.pairs == many.pairs == observation.size
     assert many.mean_nll == pytest.approx(one.mean_nll, abs=1e-3)
+
+
+def test_frames_of_a_scene_count_as_planes_of_their_own() -> None:
+    observation, signal = camera_pairs(200_000)
+    frames = observation, np.roll(observation, 1), observation[::-1].astype(np.float32)
+    other = signal + 10
+    one, own = PairCounts(), PairCounts()
+    for scene in (signal, other, signal):
+        for frame in frames:
+            one.add(frame, scene)
+            own.add(frame, scene.copy())
+    assert one.pairs == own.pairs == 9 * observation.size
+    for found, expected in zip(
+        dataclasses.astuple(one.cells()), dataclasses.astuple(own.cells()), strict=True
+    ):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_pixels_are_saturated_however_many_lie_together() -> None:
+    observation, signal = camera_pairs(100_000)
+    counts = counted(observation, signal)
+    counts.add(np.full(300_000, 65535, dtype=np.uint16), np.full(300_000, 500.0))
+    assert (counts.pairs, counts.saturated) == (observation.size, 300_000)
 
 
 def test_the_same_seed_gives_the_same_model() -> None:

@@ -1,5 +1,6 @@
 """Pixel pairs (signal, observation) as counts: all that a noise model fit has to know, in a few megabytes."""
 
+from collections.abc import Iterator
 from copy import copy
 from dataclasses import dataclass
 from typing import Any, Self
@@ -34,6 +35,14 @@ class PhotonTransferCurve:
     count: FloatArray
 
 
+@dataclass(frozen=True, eq=False)
+class _Scene:
+    """What was the signal last, and the bins of its pixels."""
+
+    signal: NDArray[Any]
+    row: NDArray[np.int32]
+
+
 class PairCounts:
     """Counts of pixel pairs, filled plane by plane: `add` may be called as often as there are planes.
 
@@ -50,6 +59,7 @@ class PairCounts:
         self.step_adu = 0.0
         self.not_finite = 0
         self._axes: PairAxes | None = None
+        self._scene: _Scene | None = None
         self._counted = np.zeros(CELLS_SHAPE, dtype=np.int64)
         self._count = self._counted
         self._signal_sum_adu = np.zeros(CELLS_SHAPE[0])
@@ -82,6 +92,7 @@ class PairCounts:
     ) -> None:
         """Count the pixels of a plane, of any shape and real type; the arrays are not changed.
 
+        An array that is the signal again, as of the next frame of a scene, has to hold what it held.
         `saturated` marks further pixels to leave out. `deviation_factor` (one for all, or for each pixel)
         widens the deviations, for a signal that contains the observation, or narrows them, for one with an
         error of its own.
@@ -93,13 +104,18 @@ class PairCounts:
         factor = None
         if deviation_factor is not None:
             factor = np.broadcast_to(deviation_factor, out.shape).reshape(-1)
-        out, observation, signal = out.reshape(-1), observation.reshape(-1), signal.reshape(-1)
+        out, observation, scene = out.reshape(-1), observation.reshape(-1), signal
+        signal = signal.reshape(-1)
         if self._axes is None:
             self._choose_axes(observation, signal, out, factor)
-        for start in range(0, observation.size, _BLOCK_PIXELS):
-            part = slice(start, start + _BLOCK_PIXELS)
+        if self._axes is None:
+            self.not_finite += int(np.count_nonzero(~np.isfinite(_deviation(observation, signal, factor))))
+            return
+        row = self._rows(scene, self._axes)
+        for part in _blocks(observation.size):
             of_part = None if factor is None else factor[part]
-            self._add_block(_deviation(observation[part], signal[part], of_part), signal[part], out[part])
+            deviation = _deviation(observation[part], signal[part], of_part)
+            self._add_block(deviation, signal[part], row[part], out[part], self._axes)
 
     def saturates(self, observation: NDArray[Any]) -> NDArray[np.bool_]:
         """Which pixels are at a limit of the detector."""
@@ -192,20 +208,34 @@ class PairCounts:
         self.step_adu = step_adu(observation)
         self._axes = PairAxes.of(signal, _deviation(observation, signal, factor), self.step_adu)
 
-    def _add_block(self, deviation: FloatArray, signal: NDArray[Any], saturated: NDArray[np.bool_]) -> None:
-        signal, usable = signal.astype(np.float64), ~saturated
+    def _rows(self, signal: NDArray[Any], axes: PairAxes) -> NDArray[np.int32]:
+        """Signal bins, flat; those of a scene are found once for all of its frames."""
+        if self._scene is None or self._scene.signal is not signal:
+            flat, row = signal.reshape(-1), np.empty(signal.size, dtype=np.int32)
+            for part in _blocks(signal.size):
+                row[part] = axes.signal_bin(np.nan_to_num(flat[part].astype(np.float64)))
+            self._scene = _Scene(signal, row)
+        return self._scene.row
+
+    def _add_block(
+        self,
+        deviation: FloatArray,
+        signal: NDArray[Any],
+        row: NDArray[np.int32],
+        saturated: NDArray[np.bool_],
+        axes: PairAxes,
+    ) -> None:
+        usable = ~saturated
         finite = np.isfinite(deviation)
         if not finite.all():
             self.not_finite += int(finite.size - finite.sum())
-            deviation, signal, usable = deviation[finite], signal[finite], usable[finite]
-        if self._axes is None or not usable.any():
-            return
-        row = self._axes.signal_bin(signal)
+            deviation, signal, row, usable = deviation[finite], signal[finite], row[finite], usable[finite]
         if not usable.all():
             self._saturated += np.bincount(row[~usable], minlength=CELLS_SHAPE[0])
             row, signal, deviation = row[usable], signal[usable], deviation[usable]
         self._signal_sum_adu += np.bincount(row, signal, minlength=CELLS_SHAPE[0])
-        cell = row * CELLS_SHAPE[1] + self._axes.deviation_bin(deviation)
+        cell = axes.deviation_bin(deviation)
+        cell += row * np.int64(CELLS_SHAPE[1])
         np.add.at(self._counted.reshape(-1), cell, 1)
 
     def _where(self, keep: NDArray[np.bool_]) -> Self:
@@ -216,6 +246,11 @@ class PairCounts:
         other = copy(self)
         other._count = count  # noqa: SLF001  # because it is one of this class
         return other
+
+
+def _blocks(pixels: int) -> Iterator[slice]:
+    for start in range(0, pixels, _BLOCK_PIXELS):
+        yield slice(start, start + _BLOCK_PIXELS)
 
 
 def _deviation(observation: NDArray[Any], signal: NDArray[Any], factor: FloatArray | None) -> FloatArray:
