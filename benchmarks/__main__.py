@@ -90,7 +90,7 @@ def main() -> None:
 def measure_what_is_asked_for(what: list[str], arguments: argparse.Namespace, console: Console) -> None:
     """Print what is left out unless it is asked for."""
     if "camera-maps" in what:
-        console.print(camera_maps_table())
+        console.print(camera_maps_table(arguments))
     if "gpu" in what:
         console.print(gpu_table(arguments))
     if "time-to-quality" in what:
@@ -126,13 +126,13 @@ def chosen_fields(arguments: argparse.Namespace) -> Iterator[Field]:
     return (field for field in fields() if arguments.field is None or arguments.field in field.name)
 
 
-def camera_maps_table() -> Table:
+def camera_maps_table(arguments: argparse.Namespace) -> Table:
     """Measure what the maps of the camera that took `miro` are worth."""
     folder = os.environ.get("CLEARSCOPE_TEST_DATA")
     if not folder:
         raise SystemExit("camera-maps needs CLEARSCOPE_TEST_DATA, the folder that holds miro and scmos_maps")
     maps = camera_maps.CameraMaps.read(Path(folder) / "scmos_maps" / "miro.npz")
-    taken = [field for field in fields() if field.name.startswith("miro")]
+    taken = [field for field in chosen_fields(arguments) if field.name.startswith("miro")]
     return camera_maps.table([(field.name, camera_maps.measure(field, maps)) for field in taken])
 
 
@@ -147,13 +147,15 @@ def measure_time_to_quality(arguments: argparse.Namespace, console: Console) -> 
     datasets = chosen_datasets(find_datasets(data, measured=maps, seed=time_to_quality.SEED), names)
     others = [preset for name, preset in PRESETS.items() if name != "paper"]
     folder, steps = arguments.output / "time-to-quality", arguments.paper_pn2v_steps
+    if steps is not None and steps < 1:
+        raise SystemExit("--paper-pn2v-steps: at least 1")
     comparisons = []
     for dataset in datasets:
         comparisons.append(
             time_to_quality.compare_second_stage(
                 dataset, PRESETS["paper"], others, pn2v_steps=steps, show=console.print
             )
-            if steps
+            if steps is not None
             else time_to_quality.compare(dataset, PRESETS["paper"], others, folder=folder, show=console.print)
         )
         console.print(time_to_quality.table(comparisons, PRESETS))

@@ -125,6 +125,7 @@ class Run:
     target_db: float
     show: Show
     noise_model: AnyNoiseModel | None = None
+    images_px: int = field(init=False)
     course: list[Moment] = field(default_factory=list)
     due_step: int = 0
     stage_steps: int = 0
@@ -132,6 +133,10 @@ class Run:
     stopped_s: float = 0.0
     finished: dict[EngineMethod, int] = field(default_factory=dict)
     """Steps of the stages that are done."""
+
+    def __post_init__(self) -> None:
+        planes = self.dataset.noisy_planes()
+        self.images_px = sum(planes[index].size for index in range(len(planes)))
 
     def until_reached(self) -> Moment:
         """Train until the target is reached, or to the end, by the stages of the pipeline."""
@@ -172,8 +177,7 @@ class Run:
     def _train(
         self, method: EngineMethod, planes: PlaneSequence, preset: Preset, start: Network | None = None
     ) -> Network:
-        images_px = sum(planes[index].size for index in range(len(planes)))
-        self.due_step, self.stage_steps = 0, preset.steps(method, images_px)
+        self.due_step, self.stage_steps = 0, preset.steps(method, self.images_px)
         network = train(
             planes,
             method=method,

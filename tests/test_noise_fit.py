@@ -146,6 +146,10 @@ def test_saturated_and_not_finite_pixels_never_enter() -> None:
     fitted = fit_gmm(counted(with_nan, np.concatenate([signal, signal[:300]])), generator=generator())
     assert fitted.not_finite == 300
     assert torch.equal(fitted.model.weights, clean.model.weights)
+    no_signal = np.concatenate([signal, np.array([np.nan, np.inf, -np.inf] * 100)])
+    fitted = fit_gmm(counted(with_nan, no_signal), generator=generator())
+    assert fitted.not_finite == 300
+    assert torch.equal(fitted.model.weights, clean.model.weights)
 
 
 def test_signals_at_which_the_detector_saturates_do_not_bend_the_model() -> None:

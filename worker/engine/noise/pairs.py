@@ -213,7 +213,7 @@ class PairCounts:
         if self._scene is None or self._scene.signal is not signal:
             flat, row = signal.reshape(-1), np.empty(signal.size, dtype=np.int32)
             for part in _blocks(signal.size):
-                row[part] = axes.signal_bin(np.nan_to_num(flat[part].astype(np.float64)))
+                row[part] = axes.signal_bin(np.nan_to_num(flat[part].astype(np.float64), posinf=0, neginf=0))
             self._scene = _Scene(signal, row)
         return self._scene.row
 
@@ -233,7 +233,7 @@ class PairCounts:
         if not usable.all():
             self._saturated += np.bincount(row[~usable], minlength=CELLS_SHAPE[0])
             row, signal, deviation = row[usable], signal[usable], deviation[usable]
-        self._signal_sum_adu += np.bincount(row, signal, minlength=CELLS_SHAPE[0])
+        self._signal_sum_adu += np.bincount(row, signal.astype(np.float64), minlength=CELLS_SHAPE[0])
         cell = axes.deviation_bin(deviation)
         cell += row * np.int64(CELLS_SHAPE[1])
         np.add.at(self._counted.reshape(-1), cell, 1)
@@ -255,7 +255,9 @@ def _blocks(pixels: int) -> Iterator[slice]:
 
 def _deviation(observation: NDArray[Any], signal: NDArray[Any], factor: FloatArray | None) -> FloatArray:
     deviation = observation.astype(np.float64)
-    deviation -= signal
-    if factor is not None:
-        deviation *= factor
+    # What is not finite is left out when it is counted.
+    with np.errstate(invalid="ignore"):
+        deviation -= signal.astype(np.float64, copy=False)
+        if factor is not None:
+            deviation *= factor
     return deviation
