@@ -135,8 +135,7 @@ def table(scores: Sequence[Score], reference: str) -> Table:
         "over the better filter",
         "averaged with BM3D",
         title=f"Affine-invariant PSNR (dB) with the reference {reference}, and seconds, seed {SEED}",
-        caption="The truth chose the width of the blur and the strength of BM3D, and told it the noise: "
-        "the reference as it is did.",
+        caption="The truth chose the blur's width and BM3D's strength; as it is, it told BM3D the noise.",
     )
     for each in scores:
         cells = [

@@ -8,7 +8,7 @@ import pytest
 from scipy import ndimage
 
 from benchmarks import camera_maps, limits, quality, reference, time_to_quality, work
-from benchmarks.classical import NoiseLine, bm3ds, closest
+from benchmarks.classical import NoiseLine, Result, bm3ds, closest
 from benchmarks.fields import Field
 from worker.engine.metrics import affine_invariant_psnr
 from worker.engine.presets import PRESETS, Preset
@@ -84,6 +84,21 @@ def test_the_quality_table_holds_every_method_with_its_seconds(field: Field) -> 
     rendered = quality.table([score], reference.AS_IT_IS)
     assert rendered.row_count == 1
     assert {*quality.FILTERS, *quality.TRAINED} <= {str(column.header) for column in rendered.columns}
+
+
+def test_a_mean_with_bm3d_is_better_by_what_their_errors_do_not_share(field: Field) -> None:
+    truth_yx = field.reference_yx.astype(np.float64)
+    own_yx, other_yx = np.random.default_rng(0).normal(0, 0.1 * truth_yx.std(), (2, *truth_yx.shape))
+
+    def averaged_gain_db(bm3d_error_yx: np.ndarray) -> float:
+        found = quality.Denoised(
+            "simulated", "tiny", {quality.DELIVERED: quality.Made(truth_yx + own_yx, 0)}, "mmse"
+        )
+        score = quality.score(found, truth_yx, {quality.BM3D: [Result(truth_yx + bm3d_error_yx, 0)]})
+        return score.averaged_db - score.methods[quality.DELIVERED].psnr_db
+
+    assert averaged_gain_db(other_yx) == pytest.approx(3.0, abs=0.3)
+    assert averaged_gain_db(own_yx) == pytest.approx(0.0, abs=1e-6)
 
 
 def test_a_reference_that_has_drifted_is_moved_back(field: Field) -> None:
