@@ -24,6 +24,7 @@ from benchmarks import (
 )
 from benchmarks.fields import Field, fields
 from models_store.contracts.states import DEFAULT_PRESET
+from models_store.errors import InvalidRequestError
 from worker.compiled import keep_compiled_programs
 from worker.device import choose_device
 from worker.engine.presets import PRESETS
@@ -144,7 +145,10 @@ def measure_time_to_quality(arguments: argparse.Namespace, console: Console) -> 
     maps = Path(measured) if measured else None
     data = str(Path(measured or "") / "miro") if arguments.data == "miro" else arguments.data
     names = [arguments.field] if arguments.field else []
-    datasets = chosen_datasets(find_datasets(data, measured=maps, seed=time_to_quality.SEED), names)
+    try:
+        datasets = chosen_datasets(find_datasets(data, measured=maps, seed=time_to_quality.SEED), names)
+    except InvalidRequestError as error:
+        raise SystemExit(str(error)) from error
     others = [preset for name, preset in PRESETS.items() if name != "paper"]
     folder, steps = arguments.output / "time-to-quality", arguments.paper_pn2v_steps
     if steps is not None and steps < 1:
