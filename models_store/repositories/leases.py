@@ -28,10 +28,11 @@ def store_time(session: Session, clock: Clock) -> datetime:
 def note_sweep(session: Session, *, now: datetime, lease: timedelta) -> None:
     """Note that leases are watched; after a gap, give each the time to be renewed.
 
-    While nobody watches, the database may have been away for all workers; they are not to blame.
+    While nobody watches, the database may have been away for all workers; they are not to blame. A gap of
+    half a lease is one: workers renew more often, so a shorter one ends no lease.
     """
     row = _lock_sweep(session, SWEEP_ROW)
-    if abs(now - row.swept_at) > lease:
+    if abs(now - row.swept_at) > lease / 2:
         _let_end(session, now + lease)
     row.swept_at = now
     # Given by a clock that has been set back since: it would keep a dead worker's job for hours.
