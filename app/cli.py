@@ -76,8 +76,7 @@ def serve(
 
     Where CLEARSCOPE_BROKER_URL names a Redis, workers are elsewhere (`clearscope worker`).
     """
-    given: dict[str, Any] = {"host": host, "port": port, "data_dir": data_dir, "server_processes": processes}
-    settings = Settings(**{name: value for name, value in given.items() if value is not None})
+    settings = Settings.given(host=host, port=port, data_dir=data_dir, server_processes=processes)
     require_keys(settings)
     set_up_logging(settings)
     options: dict[str, Any] = {

@@ -40,7 +40,7 @@ def serve_in_processes(settings: Settings, **options: Any) -> None:  # noqa: ANN
 
 def make_app() -> FastAPI:
     """Make the server of one of the processes, by the settings in its environment."""
-    settings = Settings()
+    settings = Settings.given()
     set_up_logging(settings)
     app = create_brokered_app(settings)
     spare_what_stays()

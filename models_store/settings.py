@@ -4,16 +4,29 @@ from datetime import timedelta
 from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Self
 
 from platformdirs import user_data_path
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr
+from pydantic import (
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from models_store.errors import InvalidRequestError
 from models_store.setting_types import Networks, Origins, WebhookSecret, Words
 
 MEBIBYTE = 1024**2
 GIBIBYTE = 1024**3
+
+RENEWALS_PER_LEASE = 3
+"""Fewer, and a worker that is only late would lose its job."""
 
 
 class LogFormat(StrEnum):
@@ -129,6 +142,24 @@ class Settings(BaseSettings):
     webhook_retry_s: PositiveFloat = 5.0
     """How long after a failed delivery the next one follows; each further wait is four times as long."""
 
+    @classmethod
+    def given(cls, **options: Any) -> Self:  # noqa: ANN401  # pydantic checks them
+        """Read the environment, before it a command's options that are given. Raises InvalidRequestError."""
+        try:
+            return cls(**{name: value for name, value in options.items() if value is not None})
+        except ValidationError as error:
+            raise InvalidRequestError("; ".join(map(_complaint, error.errors()))) from error
+
+    @model_validator(mode="after")
+    def _leave_time_to_renew(self) -> Self:
+        for name in ("heartbeat_s", "sweep_interval_s"):
+            if RENEWALS_PER_LEASE * getattr(self, name) > self.lease_s:
+                raise ValueError(
+                    f"CLEARSCOPE_{name.upper()} may be at most a third of CLEARSCOPE_LEASE_S "
+                    f"({self.lease_s:g} s)"
+                )
+        return self
+
     @property
     def listens_on_loopback(self) -> bool:
         """Whether only this machine can reach the server."""
@@ -149,3 +180,9 @@ class Settings(BaseSettings):
     @property
     def resolved_blob_url(self) -> str:
         return self.blob_url or (self.data_dir.absolute() / "blobs").as_uri()
+
+
+def _complaint(error: ErrorDetails) -> str:
+    # A broken rule names its settings itself. The value is left out: it may be a secret.
+    message = error["msg"].removeprefix("Value error, ")
+    return ": ".join([*(f"CLEARSCOPE_{name}".upper() for name in error["loc"][:1]), message])

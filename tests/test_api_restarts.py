@@ -13,7 +13,7 @@ from tests.test_api_jobs import LONG, ended, post, run, upload, wait_until
 @pytest.fixture
 def own_server(tmp_path: Path) -> Iterator[ServerProcess]:
     """A server that the test may kill."""
-    process = ServerProcess(tmp_path / "data", lease_s="3")
+    process = ServerProcess(tmp_path / "data", lease_s="3", sweep_interval_s="1")
     process.start()
     yield process
     process.stop()

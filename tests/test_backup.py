@@ -22,7 +22,11 @@ def run(service: Postgres, program: str, *arguments: str) -> None:
 
 def serve(data_dir: Path, database_url: str) -> ServerProcess:
     server = ServerProcess(
-        data_dir, database_url=database_url, blob_url=(data_dir / "blobs").as_uri(), lease_s="3"
+        data_dir,
+        database_url=database_url,
+        blob_url=(data_dir / "blobs").as_uri(),
+        lease_s="3",
+        sweep_interval_s="1",
     )
     server.start()
     return server

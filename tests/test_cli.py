@@ -11,14 +11,18 @@ import tifffile
 from tests.server_process import CLEARSCOPE, ServerProcess
 
 
-def clearscope(*arguments: str | Path, code: int = 0) -> str:
+def clearscope(*arguments: str | Path, code: int = 0, **settings: str) -> str:
     """Run the command; its output and errors on one wide line each."""
     finished = subprocess.run(
         [CLEARSCOPE, *map(str, arguments)],
         capture_output=True,
         text=True,
         check=False,
-        env={"COLUMNS": "200", "PATH": str(Path(CLEARSCOPE).parent)},
+        env={
+            "COLUMNS": "200",
+            "PATH": str(Path(CLEARSCOPE).parent),
+            **{f"CLEARSCOPE_{name.upper()}": value for name, value in settings.items()},
+        },
     )
     output = finished.stdout + finished.stderr
     assert finished.returncode == code, output
@@ -56,6 +60,27 @@ def test_serve_refuses_to_listen_to_everyone(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"lease_s": "-1"}, "CLEARSCOPE_LEASE_S: Input should be greater than 0"),
+        (
+            {"lease_s": "9"},
+            "CLEARSCOPE_SWEEP_INTERVAL_S may be at most a third of CLEARSCOPE_LEASE_S (9 s)",
+        ),
+        ({"heartbeat_s": "6"}, "CLEARSCOPE_HEARTBEAT_S may be at most a third of CLEARSCOPE_LEASE_S (15 s)"),
+        ({"webhook_secret": "hush", "part_pixels": "many"}, "CLEARSCOPE_PART_PIXELS: Input should be"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_named(settings: dict[str, str], complaint: str, tmp_path: Path) -> None:
+    output = clearscope("serve", "--data-dir", tmp_path / "data", code=1, **settings)
+    assert output.startswith("Error: ")
+    assert complaint in output
+    assert "hush" not in output
+    assert "Traceback" not in output
+    assert not (tmp_path / "data").exists()
+
+
 def submit_and_wait(server: ServerProcess, image: Path, output: Path) -> "subprocess.Popen[str]":
     arguments = ["submit", str(image), "--server", server.url, "--wait", "--output", str(output)]
     return subprocess.Popen(
@@ -65,7 +90,7 @@ def submit_and_wait(server: ServerProcess, image: Path, output: Path) -> "subpro
 
 @pytest.mark.slow
 def test_submit_waits_through_a_killed_server_and_downloads(noisy_tiff: Path, tmp_path: Path) -> None:
-    server = ServerProcess(tmp_path / "data", lease_s="3")
+    server = ServerProcess(tmp_path / "data", lease_s="3", sweep_interval_s="1")
     server.start()
     try:
         with submit_and_wait(server, noisy_tiff, tmp_path) as submitting:
