@@ -133,6 +133,19 @@ def test_the_same_seed_gives_the_same_model() -> None:
     assert torch.equal(first.weights, second.weights)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.float32])
+@pytest.mark.parametrize(
+    ("lowest_adu", "highest_adu", "left_out"),
+    [(100, 200, 4), (99.5, 200.5, 2), (-np.inf, 200, 2), (-1e9, 1e9, 0), (100, np.inf, 2)],
+)
+def test_limits_of_a_detector_may_be_any_number(
+    dtype: type[np.generic], lowest_adu: float, highest_adu: float, left_out: int
+) -> None:
+    counts = PairCounts(observation_min_adu=lowest_adu, observation_max_adu=highest_adu)
+    observation = np.array([99, 100, 101, 150, 199, 200, 201]).astype(dtype)
+    assert np.count_nonzero(counts.saturates(observation)) == left_out
+
+
 def test_saturated_and_not_finite_pixels_never_enter() -> None:
     observation, signal = camera_pairs(100_000)
     clean = fit_gmm(counted(observation, signal), generator=generator())

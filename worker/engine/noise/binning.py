@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+Bins = NDArray[np.int32]
 
 # A cell is `scale / resolution` wide near zero and grows in proportion to the distance beyond `scale`: fine
 # enough that binning changes a variance by less than 0.1 %, and open-ended, so that one pass is enough.
@@ -35,11 +36,11 @@ class PairAxes:
         noise = max(float(np.median(dark)), step_adu / 4, 1e-6 * spread)
         return cls(float(low), spread / 16, noise)
 
-    def signal_bin(self, signal: FloatArray) -> IntArray:
+    def signal_bin(self, signal: FloatArray) -> Bins:
         unit = (signal - self.signal_origin_adu) / self.signal_scale_adu
         return _bin(unit, _SIGNAL_RESOLUTION, _SIGNAL_REACH)
 
-    def deviation_bin(self, deviation: FloatArray) -> IntArray:
+    def deviation_bin(self, deviation: FloatArray) -> Bins:
         return _bin(deviation / self.deviation_scale_adu, _DEVIATION_RESOLUTION, _DEVIATION_REACH)
 
     def deviation_adu(self, deviation_bin: FloatArray) -> FloatArray:
@@ -56,7 +57,7 @@ def step_adu(observation: FloatArray) -> float:
     return float(np.gcd.reduce(np.diff(values).astype(np.int64))) if values.size > 1 else 1.0
 
 
-def _bin(unit: FloatArray, resolution: int, reach: int) -> IntArray:
+def _bin(unit: FloatArray, resolution: int, reach: int) -> Bins:
     # Single precision moves an edge by a millionth of a cell, and takes a quarter of the time. The arcsinh is
     # written out: not every processor has instructions for it.
     with np.errstate(over="ignore"):
@@ -71,4 +72,4 @@ def _bin(unit: FloatArray, resolution: int, reach: int) -> IntArray:
     np.rint(index, out=index)
     np.clip(index, -reach, reach, out=index)
     index += reach
-    return index.astype(np.int64)
+    return index.astype(np.int32)

@@ -1,5 +1,6 @@
 """Pixel pairs (signal, observation) as counts: all that a noise model fit has to know, in a few megabytes."""
 
+import math
 from collections.abc import Iterator
 from copy import copy
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from worker.engine.errors import NoiseFitError
-from worker.engine.noise.binning import CELLS_SHAPE, FloatArray, IntArray, PairAxes, step_adu
+from worker.engine.noise.binning import CELLS_SHAPE, Bins, FloatArray, IntArray, PairAxes, step_adu
 
 # Of the first plane, so many pixels tell the axes; so many at a time are counted, which stay in the cache.
 _AXES_PIXELS, _BLOCK_PIXELS = 1 << 20, 1 << 17
@@ -40,7 +41,7 @@ class _Scene:
     """What was the signal last, and the bins of its pixels."""
 
     signal: NDArray[Any]
-    row: NDArray[np.int32]
+    row: Bins
 
 
 class PairCounts:
@@ -120,6 +121,9 @@ class PairCounts:
     def saturates(self, observation: NDArray[Any]) -> NDArray[np.bool_]:
         """Which pixels are at a limit of the detector."""
         low_adu, high_adu = self.limits_adu(observation.dtype)
+        if np.issubdtype(observation.dtype, np.integer) and np.isfinite([low_adu, high_adu]).all():
+            # Compared with floats, all pixels would be made floats.
+            low_adu, high_adu = math.floor(low_adu), math.ceil(high_adu)
         return np.asarray((observation <= low_adu) | (observation >= high_adu))
 
     def limits_adu(self, dtype: np.dtype[Any]) -> tuple[float, float]:
@@ -167,13 +171,18 @@ class PairCounts:
 
     def cells(self, *, pool: int = 1) -> Cells:
         """The occupied cells, `pool` neighbouring signal bins taken together."""
-        if self._axes is None or not self._count.any():
+        occupied = np.flatnonzero(self._count.any(axis=1))
+        if self._axes is None or not occupied.size:
             raise NoiseFitError(
                 "no pixel pairs: every pixel is saturated, not finite or outside of the range"
             )
-        pooled = np.add.reduceat(self._count, np.arange(0, CELLS_SHAPE[0], pool), axis=0)
-        weight = np.add.reduceat(self._signal_sum_adu, np.arange(0, CELLS_SHAPE[0], pool))
-        pixels = np.add.reduceat(self._signal_pixels, np.arange(0, CELLS_SHAPE[0], pool))
+        # Most of the bins are empty ones, at either end.
+        used = slice(occupied[0] // pool * pool, occupied[-1] // pool * pool + pool)
+        count, signal_sum_adu = self._count[used], self._signal_sum_adu[used]
+        first = np.arange(0, len(count), pool)
+        pooled = np.add.reduceat(count, first, axis=0)
+        weight = np.add.reduceat(signal_sum_adu, first)
+        pixels = np.add.reduceat(self._signal_pixels[used], first)
         rows, columns = np.nonzero(pooled)
         edges = self._axes.deviation_adu(np.arange(-0.5, CELLS_SHAPE[1], dtype=np.float64))
         return Cells(
@@ -208,7 +217,7 @@ class PairCounts:
         self.step_adu = step_adu(observation)
         self._axes = PairAxes.of(signal, _deviation(observation, signal, factor), self.step_adu)
 
-    def _rows(self, signal: NDArray[Any], axes: PairAxes) -> NDArray[np.int32]:
+    def _rows(self, signal: NDArray[Any], axes: PairAxes) -> Bins:
         """Signal bins, flat; those of a scene are found once for all of its frames."""
         if self._scene is None or self._scene.signal is not signal:
             flat, row = signal.reshape(-1), np.empty(signal.size, dtype=np.int32)
@@ -221,7 +230,7 @@ class PairCounts:
         self,
         deviation: FloatArray,
         signal: NDArray[Any],
-        row: NDArray[np.int32],
+        row: Bins,
         saturated: NDArray[np.bool_],
         axes: PairAxes,
     ) -> None:
@@ -235,10 +244,12 @@ class PairCounts:
             row, signal, deviation = row[usable], signal[usable], deviation[usable]
         self._signal_sum_adu += np.bincount(row, signal.astype(np.float64), minlength=CELLS_SHAPE[0])
         cell = axes.deviation_bin(deviation)
-        cell += row * np.int64(CELLS_SHAPE[1])
+        cell += row * np.int32(CELLS_SHAPE[1])
         np.add.at(self._counted.reshape(-1), cell, 1)
 
     def _where(self, keep: NDArray[np.bool_]) -> Self:
+        if keep.all():
+            return self
         return self._with_count(np.where(keep[:, np.newaxis], self._count, 0))
 
     def _with_count(self, count: IntArray) -> Self:
