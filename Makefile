@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# Tests run two at a time: more than one thread for each would only be in the other's way.
+# Tests run two at a time: more than one thread for each would only be in the other's way. Those of a file run
+# together, for they share servers.
 TEST := OMP_NUM_THREADS=1 $(BIN)/pytest
 
 .PHONY: demo test test-slow soak bench lint format services clean
@@ -12,7 +13,7 @@ demo: $(READY)  ## See it work; IMAGE=path.tif takes an image of your own.
 	$(BIN)/python -m demo $(if $(IMAGE),"$(IMAGE)")
 
 test: lint services  ## Linters, types, import contracts, tests.
-	$(TEST) -n 2 -m "not slow and not soak"
+	$(TEST) -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not soak"
 
 test-slow: $(READY) services  ## The tests that take minutes.
 	$(TEST) -m slow

@@ -21,7 +21,7 @@ from demo.server import free_port
 from tests.server_process import CLEARSCOPE, ServerProcess
 
 PATIENCE_S = 240.0
-TINY = {"steps": 12, "features": 8, "samples": 16}
+TINY = {"steps": 12, "features": 4, "samples": 16}
 SECRET = "hunter2secret"  # noqa: S105  # a password of nothing, which no log may hold
 
 Document = dict[str, Any]

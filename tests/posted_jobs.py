@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 PATIENCE_S = 240.0
-TINY = {"steps": 12, "features": 8, "samples": 16}
+TINY = {"steps": 12, "features": 4, "samples": 16}
 
 Document = dict[str, Any]
 

@@ -14,8 +14,8 @@ import tifffile
 
 from tests.server_process import ServerProcess
 
-TINY = {"steps": 12, "features": 8, "samples": 16}
-LONG = {"steps": 100_000, "features": 8, "samples": 16}
+TINY = {"steps": 12, "features": 4, "samples": 16}
+LONG = {"steps": 100_000, "features": 4, "samples": 16}
 PATIENCE_S = 240.0
 
 Document = dict[str, Any]

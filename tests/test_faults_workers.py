@@ -82,7 +82,7 @@ def test_another_worker_goes_on_where_a_killed_one_was(
     workers: Facility, api: httpx.Client, image_id: str
 ) -> None:
     first = workers.worker()
-    job_id = post_training(api, image_id, 400)
+    job_id = post_training(api, image_id, 300)
     wait_until(api, job_id, lambda job: step(job) > 3 * CHECKPOINT_STEPS)
     first.kill()
     done = step(api.get(f"/v1/jobs/{job_id}").json())

@@ -419,11 +419,11 @@ def postgres(postgres_service: Postgres) -> Iterator[Database]:
 
 
 def test_jobs_live_by_the_rules(sqlite: Database) -> None:
-    _live(sqlite, examples=40, steps=30)
+    _live(sqlite, examples=25, steps=30)
 
 
 def test_jobs_live_by_the_rules_in_postgresql(postgres: Database) -> None:
-    _live(postgres, examples=15, steps=30)
+    _live(postgres, examples=10, steps=30)
 
 
 @pytest.mark.slow

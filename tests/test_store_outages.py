@@ -235,7 +235,7 @@ def test_a_disk_that_fills_up_under_a_job_costs_the_attempts_and_nothing_else(
     server = ServerProcess(tmp_path / "data", blob_url=blobs.as_uri(), heartbeat_s="0.1")
     with serving(server) as api:
         image = upload(api, noisy_tiff.read_bytes()).json()
-        spec = {**SPEC, "budget": {"steps": 300, "features": 8, "samples": 16}, "image_ids": [image["id"]]}
+        spec = {**SPEC, "budget": {"steps": 300, "features": 4, "samples": 16}, "image_ids": [image["id"]]}
         job_url = f"/v1/jobs/{api.post('/v1/jobs', json=spec).json()['id']}"
         wait_until(lambda: list(blobs.glob("jobs/*/checkpoints/*")))
         _fill(filler, small_disk, but_bytes=0)
