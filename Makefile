@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # Tests run two at a time: more than one thread for each would only be in the other's way. Those of a file run
-# together, for they share servers.
-TEST := OMP_NUM_THREADS=1 $(BIN)/pytest
+# together, for they share servers. They start hundreds of processes: modules are compiled once, whatever the
+# environment says.
+TEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/pytest
 
 .PHONY: demo test test-slow soak bench lint format services clean
 
