@@ -1,0 +1,4 @@
+import pytest
+
+# So that what these find wrong is shown with its values.
+pytest.register_assert_rewrite("tests.job_rules")

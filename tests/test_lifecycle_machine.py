@@ -20,7 +20,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from sqlalchemy import event, select
+from sqlalchemy import event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from models_store import submission
@@ -37,7 +37,16 @@ from models_store.repositories.images import delete_image, get_image
 from models_store.repositories.job_lifecycle import Claim
 from models_store.session import Database
 from models_store.table_base import Base
-from models_store.tables import Artifact, Image, Job, JobDependency, JobEvent
+from models_store.tables import Image
+from tests.job_rules import (
+    Row,
+    check_artifacts,
+    check_dependencies,
+    check_events,
+    check_families,
+    check_row,
+    jobs_in,
+)
 from tests.services import Postgres
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -48,22 +57,8 @@ WORKERS = ("one", "two")
 PART_PIXELS = 3 * 32 * 32
 """Predictions of two images are divided into parts, those of one image are not."""
 
-# What a job is after each of its events; all others change nothing.
-AFTER_EVENT = {
-    "queued": JobState.QUEUED,
-    "claimed": JobState.RUNNING,
-    "requeued": JobState.QUEUED,
-    "retried": JobState.QUEUED,
-    "succeeded": JobState.SUCCEEDED,
-    "failed": JobState.FAILED,
-    "cancelled": JobState.CANCELLED,
-}
 Fates = st.sampled_from(["renew", "finish", "fail", "crash", "stop"])
 Progress = st.one_of(st.sampled_from([math.nan, math.inf, -0.1, 1.1]), st.floats(0, 1))
-
-
-class Row(dict[str, Any]):
-    """A job as it is stored."""
 
 
 class JobLives(RuleBasedStateMachine):
@@ -130,7 +125,7 @@ class JobLives(RuleBasedStateMachine):
             self._write(claim, fate, progress)
         except LeaseLostError:
             assert not owned
-            assert _jobs(self.database) == self.before
+            assert jobs_in(self.database) == self.before
         else:
             assert owned
 
@@ -150,7 +145,7 @@ class JobLives(RuleBasedStateMachine):
         with self.database.write() as session:
             recovered = job_lifecycle.recover_expired(session, now=self.now, max_crashes=MAX_CRASHES)
         assert set(recovered) <= expired
-        after = _jobs(self.database)
+        after = jobs_in(self.database)
         assert all(after[job_id]["state"] is not JobState.RUNNING for job_id in expired)
 
     @rule(worker=st.sampled_from(WORKERS))
@@ -158,7 +153,7 @@ class JobLives(RuleBasedStateMachine):
         """What a worker had when it died comes back at once when it starts under its name again."""
         with self.database.write() as session:
             job_lifecycle.recover_of_worker(session, worker, now=self.now, max_crashes=MAX_CRASHES)
-        owned = [row for row in _jobs(self.database).values() if row["state"] is JobState.RUNNING]
+        owned = [row for row in jobs_in(self.database).values() if row["state"] is JobState.RUNNING]
         assert all(row["composite"] or row["worker"] != worker for row in owned)
 
     @rule(job_id=jobs)
@@ -197,69 +192,25 @@ class JobLives(RuleBasedStateMachine):
             claim = self._claim(job_id)
             assert claim is not None
             self._write(claim, "finish", 1.0)
-        for job_id, row in _jobs(self.database).items():
+        for job_id, row in jobs_in(self.database).items():
             assert row["state"].ended, f"{job_id} waits forever: {row}"
         self.the_store_is_consistent()
 
     @invariant()
     def the_store_is_consistent(self) -> None:
-        before, after = self.before, _jobs(self.database)
+        before, after = self.before, jobs_in(self.database)
         for job_id, row in after.items():
-            _check_row(row, self.issued[job_id])
+            check_row(row, self.issued[job_id], max_crashes=MAX_CRASHES)
             if job_id in before:
                 assert row["attempt"] >= before[job_id]["attempt"]
             if job_id in before and before[job_id]["state"].ended and job_id not in self.revived:
                 assert row == before[job_id], "an ended job has changed"
         assert set(before) <= set(after)
-        self._check_families(after)
-        self._check_dependencies(after)
-        self._check_events(after)
-        self._check_artifacts(after)
+        check_families(after)
+        check_dependencies(self.database, after)
+        check_events(self.database, after)
+        check_artifacts(self.database, after)
         self.before, self.revived = after, set()
-
-    def _check_families(self, jobs: dict[str, Row]) -> None:
-        for job_id, row in jobs.items():
-            states = {other["state"] for other in jobs.values() if other["parent_id"] == job_id}
-            assert bool(states) == row["composite"]
-            if not states:
-                continue
-            assert (row["state"] is JobState.SUCCEEDED) == (states == {JobState.SUCCEEDED})
-            assert (row["state"] is JobState.FAILED) == (JobState.FAILED in states)
-            if row["state"].ended:
-                assert all(state.ended for state in states)
-            if JobState.RUNNING in states:
-                assert row["state"] is JobState.RUNNING
-
-    def _check_dependencies(self, jobs: dict[str, Row]) -> None:
-        with self.database.read() as session:
-            for edge in session.scalars(select(JobDependency)):
-                row, needed = jobs[edge.job_id], jobs[edge.depends_on_id]
-                if not row["state"].ended:
-                    assert needed["state"] not in {JobState.FAILED, JobState.CANCELLED}
-                if row["state"] is JobState.RUNNING:
-                    assert needed["state"] is JobState.SUCCEEDED
-
-    def _check_events(self, jobs: dict[str, Row]) -> None:
-        """Follow the events alone: they lead to the state that each job has."""
-        told: dict[str, JobState] = {}
-        with self.database.read() as session:
-            for event in session.scalars(select(JobEvent).order_by(JobEvent.number)):
-                state = AFTER_EVENT.get(event.kind)
-                if state is None:
-                    continue
-                if state.ended:
-                    assert not told[event.job_id].ended, "a job ended twice"
-                told[event.job_id] = state
-                parent_id = jobs[event.job_id]["parent_id"]
-                if state is JobState.RUNNING and parent_id is not None:
-                    told[parent_id] = JobState.RUNNING
-        assert told == {job_id: row["state"] for job_id, row in jobs.items()}
-
-    def _check_artifacts(self, jobs: dict[str, Row]) -> None:
-        with self.database.read() as session:
-            made = sorted(artifact.job_id for artifact in session.scalars(select(Artifact)))
-        succeeded = [job_id for job_id, row in jobs.items() if row["state"] is JobState.SUCCEEDED]
-        assert made == sorted(job_id for job_id in succeeded if not jobs[job_id]["composite"])
 
     def _submit(self, spec: JobSpec) -> Any:
         try:
@@ -311,7 +262,7 @@ class JobLives(RuleBasedStateMachine):
             with self.database.write() as session:
                 change(session)
         except (ConflictError, NotFoundError):
-            assert _jobs(self.database) == self.before
+            assert jobs_in(self.database) == self.before
             return False
         return True
 
@@ -319,28 +270,6 @@ class JobLives(RuleBasedStateMachine):
         """Give a job, its stages, and theirs."""
         stages = [other for other, row in self.before.items() if row["parent_id"] == job_id]
         return {job_id}.union(*(self._family(stage) for stage in stages))
-
-
-def _check_row(row: Row, issued: int) -> None:
-    assert row["attempt"] == issued
-    assert math.isfinite(row["progress"])
-    assert 0 <= row["progress"] <= 1
-    assert (row["ended_at"] is not None) == row["state"].ended
-    owned = row["state"] is JobState.RUNNING and not row["composite"]
-    assert (row["lease_until"] is not None) == owned
-    assert row["crashes"] <= MAX_CRASHES
-    if row["state"] is JobState.FAILED:
-        assert row["error"]["code"]
-    if row["state"] is JobState.SUCCEEDED:
-        assert (row["progress"], row["error"]) == (1.0, None)
-
-
-def _jobs(database: Database) -> dict[str, Row]:
-    with database.read() as session:
-        return {
-            job.id: Row({column.key: getattr(job, column.key) for column in Job.__table__.columns})
-            for job in session.scalars(select(Job))
-        }
 
 
 def _outcome(claim: Claim) -> Outcome:
