@@ -18,10 +18,10 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from demo.server import free_port
+from tests.posted_jobs import TINY
 from tests.server_process import CLEARSCOPE, ServerProcess
 
 PATIENCE_S = 240.0
-TINY = {"steps": 12, "features": 4, "samples": 16}
 SECRET = "hunter2secret"  # noqa: S105  # a password of nothing, which no log may hold
 
 Document = dict[str, Any]

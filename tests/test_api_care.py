@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from tests.test_api_jobs import LONG, TINY, Document, artifact, post, run, upload
+from tests.posted_jobs import TINY
+from tests.test_api_jobs import LONG, Document, artifact, post, run, upload
 
 GAIN, OFFSET = 2.0, 100.0
 NOISE_STD = 8.0

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from tests.test_api_jobs import TINY, Document, artifact, ended, post, run, upload, wait_until
+from tests.posted_jobs import TINY
+from tests.test_api_jobs import Document, artifact, ended, post, run, upload, wait_until
 from worker.engine.metrics import psnr, ssim
 
 SHAPE_YX = (48, 40)

@@ -16,8 +16,9 @@ from rich.console import Console
 from app.progress import STAGE_TITLES, show_job, stage_bars
 from models_store.contracts.spec_parts import TrainingBudget
 from models_store.contracts.states import DEFAULT_PRESET, NoiseModelKind
+from tests.posted_jobs import TINY
 from tests.server_process import ServerProcess
-from tests.test_api_jobs import TINY, Document, ended, post, run, upload, wait_until
+from tests.test_api_jobs import Document, ended, post, run, upload, wait_until
 from worker.jobs.inputs import preset_with
 from worker.local import DenoiseOptions, denoise_file
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import tifffile
 
+from tests.posted_jobs import TINY
 from tests.server_process import ServerProcess
 
-TINY = {"steps": 12, "features": 4, "samples": 16}
-LONG = {"steps": 100_000, "features": 4, "samples": 16}
+LONG = {**TINY, "steps": 100_000}
 PATIENCE_S = 240.0
 
 Document = dict[str, Any]

@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.posted_jobs import TINY
 from tests.server_process import ServerProcess
 from tests.test_api_jobs import LONG, ended, post, run, upload, wait_until
 
@@ -20,7 +21,7 @@ def own_server(tmp_path: Path) -> Iterator[ServerProcess]:
 
 
 def test_a_killed_server_goes_on_from_the_checkpoint(own_server: ServerProcess, noisy_tiff: Path) -> None:
-    budget = {"steps": 150, "features": 4, "samples": 16}
+    budget = {**TINY, "steps": 150}
     with httpx.Client(base_url=own_server.url, timeout=30) as api:
         image_id = upload(api, noisy_tiff)
         job_id = post(api, kind="train", image_ids=[image_id], method="n2v", budget=budget)["id"]

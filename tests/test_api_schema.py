@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 import tifffile
 
+from tests.posted_jobs import TINY
 from tests.server_process import CLEARSCOPE, ServerProcess
-from tests.test_api_jobs import TINY, run, upload
+from tests.test_api_jobs import run, upload
 
 ROOT = Path(__file__).parents[1]
 SCHEMATHESIS = str(Path(sys.executable).with_name("schemathesis"))

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import httpx
 
-from tests.observed_facility import PATIENCE_S, TINY, upload, wait_for_end
+from tests.observed_facility import PATIENCE_S, upload, wait_for_end
+from tests.posted_jobs import TINY
 from tests.server_process import ServerProcess
 from tests.services import Postgres
 

@@ -11,8 +11,9 @@ import pytest
 from models_store import tables, visibility
 from models_store.table_base import Base
 from tests.keyed_server import client, make_key, problem, wait_for_status
+from tests.posted_jobs import TINY
 from tests.server_process import ServerProcess
-from tests.test_api_jobs import TINY, run, upload
+from tests.test_api_jobs import run, upload
 from tests.test_api_registry import import_model, npz
 
 OWN, OTHER = "scope of ours", "scope of theirs"

@@ -24,9 +24,10 @@ from models_store.session import Database
 from models_store.settings import Settings
 from models_store.tables import Webhook
 from tests.keyed_server import client, make_key, migrate, problem
+from tests.posted_jobs import TINY
 from tests.server_process import ServerProcess
 from tests.services import Redis
-from tests.test_api_jobs import TINY, upload
+from tests.test_api_jobs import upload
 from tests.webhook_receiver import Delivery, Receiver
 from worker.webhooks import deliver_due
 
