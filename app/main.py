@@ -10,14 +10,14 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import RedirectResponse
 from prometheus_client import CollectorRegistry
 
-from app import problems
-from app.dependencies import Dispatcher, Services
-from app.observation import observe
-from app.protection import protect
+from app.http import problems
+from app.http.dependencies import Dispatcher, Services
+from app.http.middleware import protect
+from app.observability.install import observe
 from app.routes import artifacts, health, images, jobs, metrics, microscopes, networks, noise_models
-from models_store.blobs import Blobs
-from models_store.identity import Clock, system_clock
-from models_store.session import Database
+from models_store.blobs.blobs import Blobs
+from models_store.clock_and_ids import Clock, system_clock
+from models_store.database.engines import Database
 from models_store.settings import Settings
 from models_store.telemetry.traces import Tracing
 

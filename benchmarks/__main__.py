@@ -23,11 +23,11 @@ from benchmarks import (
     upload,
 )
 from benchmarks.fields import Field, fields
-from models_store.contracts.states import DEFAULT_PRESET
+from models_store.contracts.vocabulary import DEFAULT_PRESET
 from models_store.errors import InvalidRequestError
-from worker.compiled import keep_compiled_programs
-from worker.device import choose_device
-from worker.engine.presets import PRESETS
+from worker.attempt.device import choose_device
+from worker.engine.training.presets import PRESETS
+from worker.processes.compile_cache import keep_compiled_programs
 from worker.reproduction.layouts import chosen_datasets, find_datasets
 
 

@@ -15,7 +15,7 @@ from bm3d import bm3d
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from worker.engine.metrics import affine_invariant_psnr
+from worker.engine.scores.metrics import affine_invariant_psnr
 
 Image = NDArray[np.float64]
 

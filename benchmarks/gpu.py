@@ -14,14 +14,14 @@ from rich.table import Table
 
 from benchmarks import work
 from benchmarks.work import MEGAPIXEL, NOISE_MODEL, ExponentialCounter
-from worker.engine.execution import execution_on
-from worker.engine.inference import predict_plane
-from worker.engine.network import Method, Network
-from worker.engine.posterior import moments_of_block, samples_per_pixel
-from worker.engine.presets import Preset
+from worker.engine.devices.execution import execution_on
+from worker.engine.networks.network import Method, Network
+from worker.engine.prediction.inference import predict_plane
+from worker.engine.prediction.posterior import moments_of_block, samples_per_pixel
 from worker.engine.simulation import Scmos, simulate_specimen
-from worker.engine.training import TrainingStep, train
-from worker.local import DenoiseOptions, denoise_file
+from worker.engine.training.loop import TrainingStep, train
+from worker.engine.training.presets import Preset
+from worker.offline.denoise import DenoiseOptions, denoise_file
 
 REPEATS = 5
 WARM_UP_STEPS = 5

@@ -9,9 +9,9 @@ from rich.table import Table
 
 from benchmarks import work
 from benchmarks.work import CPU, NOISE_MODEL, ExponentialCounter
-from worker.engine.posterior import BLOCK_PX, COMPILE_FROM_SAMPLES, moments_of_block
-from worker.engine.precision import convolution_precision
-from worker.engine.presets import PRESETS, Preset
+from worker.engine.devices.precision import convolution_precision
+from worker.engine.prediction.posterior import BLOCK_PX, COMPILE_FROM_SAMPLES, moments_of_block
+from worker.engine.training.presets import PRESETS, Preset
 
 MATRIX_SIDE = 2048
 EXPONENTIALS_AT_ONCE = 1 << 17  # they stay in the second-level cache, and are enough for two threads

@@ -12,11 +12,11 @@ from rich.table import Table
 
 from benchmarks.classical import Filtered, Result, blurs, bm3ds, closest
 from benchmarks.fields import Field
-from worker.engine.inference import predict_plane
-from worker.engine.metrics import affine_invariant_psnr
-from worker.engine.pipeline import Stage, denoise, denoise_plane
-from worker.engine.presets import Preset
-from worker.engine.training import TrainingStep
+from worker.engine.prediction.inference import predict_plane
+from worker.engine.scores.metrics import affine_invariant_psnr
+from worker.engine.stages.pipeline import Stage, denoise, denoise_plane
+from worker.engine.training.loop import TrainingStep
+from worker.engine.training.presets import Preset
 
 SEED = 0
 RAW, BLUR, BM3D = "raw", "best Gaussian", "BM3D"

@@ -12,12 +12,12 @@ from scipy import ndimage, optimize
 
 from benchmarks.classical import Result, blurs, bm3ds, closest
 from benchmarks.fields import Field
-from worker.engine.inference import predict_plane
-from worker.engine.metrics import affine_invariant_psnr
-from worker.engine.noise.fit import fit_gmm
-from worker.engine.noise.pairs import PairCounts
-from worker.engine.presets import Preset
-from worker.engine.training import train
+from worker.engine.noise.fitting.fit import fit_gmm
+from worker.engine.noise.fitting.pairs import PairCounts
+from worker.engine.prediction.inference import predict_plane
+from worker.engine.scores.metrics import affine_invariant_psnr
+from worker.engine.training.loop import train
+from worker.engine.training.presets import Preset
 
 SEED = 0
 _FIRST_STEP_PX = 0.7

@@ -9,8 +9,8 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
-from app.cli import main
-from worker.engine.pipeline import Denoised, Prepared, denoise_plane
+from app.commands.main import main
+from worker.engine.stages.pipeline import Denoised, Prepared, denoise_plane
 from worker.jobs import estimates
 
 PLANE_S = 1.5

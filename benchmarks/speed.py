@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from worker.engine.inference import predict_plane
-from worker.engine.network import Network
-from worker.engine.noise.fit import fit_gmm
-from worker.engine.noise.gmm import GaussianMixtureNoiseModel
-from worker.engine.noise.pairs import PairCounts
-from worker.engine.presets import PRESETS
+from worker.engine.networks.network import Network
+from worker.engine.noise.fitting.fit import fit_gmm
+from worker.engine.noise.fitting.pairs import PairCounts
+from worker.engine.noise.models.gmm import GaussianMixtureNoiseModel
+from worker.engine.prediction.inference import predict_plane
 from worker.engine.simulation import Scmos, simulate_specimen
-from worker.engine.training import TrainingStep, train
+from worker.engine.training.loop import TrainingStep, train
+from worker.engine.training.presets import PRESETS
 
 PAPER = replace(PRESETS["paper"], pn2v_steps=1000)
 PLANE_YX = (512, 512)

@@ -18,12 +18,12 @@ from rich.table import Table
 from sqlalchemy import event, insert, text
 from sqlalchemy.orm import Session
 
-from models_store.contracts.states import JobState, Queue
-from models_store.repositories import job_lifecycle
-from models_store.repositories.jobs import list_jobs
+from models_store.contracts.vocabulary import JobState, Queue
+from models_store.database.engines import Database
+from models_store.database.tables import Job, JobDependency
+from models_store.repositories.jobs import lifecycle
+from models_store.repositories.jobs.rows import list_jobs
 from models_store.repositories.pages import PageRequest
-from models_store.session import Database
-from models_store.tables import Job, JobDependency
 from tests.services import Postgres
 
 JOBS = 100_000
@@ -105,8 +105,8 @@ def acts(posted: int) -> dict[str, Act]:
         "list, failed, deep cursor": listing(deep, limit=20, state=JobState.FAILED),
         "list, train": listing(kind="train"),
         "list, train, failed": listing(limit=5, kind="train", state=JobState.FAILED),
-        "next ready (gpu)": lambda session: job_lifecycle.next_ready(session, [Queue.GPU]),
-        "next ready (gpu, cpu)": lambda session: job_lifecycle.next_ready(session, list(Queue)),
+        "next ready (gpu)": lambda session: lifecycle.next_ready(session, [Queue.GPU]),
+        "next ready (gpu, cpu)": lambda session: lifecycle.next_ready(session, list(Queue)),
         "claim": _claim_next,
     }
 
@@ -194,8 +194,8 @@ def _row(
 
 
 def _claim_next(session: Session) -> None:
-    job_id = job_lifecycle.next_ready(session, [Queue.GPU])
-    if job_id is None or not job_lifecycle.claim(session, job_id, worker="w", now=START, lease=LEASE):
+    job_id = lifecycle.next_ready(session, [Queue.GPU])
+    if job_id is None or not lifecycle.claim(session, job_id, worker="w", now=START, lease=LEASE):
         raise RuntimeError("there is no job to claim")
 
 

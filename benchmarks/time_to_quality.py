@@ -10,19 +10,19 @@ from statistics import fmean
 from rich.table import Table
 
 from benchmarks.work import CPU, step_flop
-from worker.engine.architecture import build_model
-from worker.engine.bootstrap import bootstrap_noise_model
-from worker.engine.checkpoint import unpack
-from worker.engine.distillation import EstimatedPlanes, first_weights
-from worker.engine.inference import predict_plane
-from worker.engine.metrics import affine_invariant_psnr, psnr
-from worker.engine.network import Method as EngineMethod
-from worker.engine.network import Network
-from worker.engine.noise.kinds import AnyNoiseModel
-from worker.engine.patches import PlaneSequence
-from worker.engine.pipeline import refit_noise_model
-from worker.engine.presets import Preset
-from worker.engine.training import TrainingStep, train
+from worker.engine.networks.architecture import build_model
+from worker.engine.networks.checkpoint import unpack
+from worker.engine.networks.network import Method as EngineMethod
+from worker.engine.networks.network import Network
+from worker.engine.noise.models.kinds import AnyNoiseModel
+from worker.engine.prediction.inference import predict_plane
+from worker.engine.scores.metrics import affine_invariant_psnr, psnr
+from worker.engine.stages.bootstrap import bootstrap_noise_model
+from worker.engine.stages.distillation import EstimatedPlanes, first_weights
+from worker.engine.stages.pipeline import refit_noise_model
+from worker.engine.training.loop import TrainingStep, train
+from worker.engine.training.patches import PlaneSequence
+from worker.engine.training.presets import Preset
 from worker.reproduction.datasets import Dataset
 from worker.reproduction.methods import MMSE, PRIOR_MEAN, Budget, Experiment, Method
 

@@ -15,7 +15,7 @@ import tifffile
 from numpy.typing import NDArray
 from rich.table import Table
 
-from app.client import Client
+from app.commands.client import Client
 from demo.server import ServerProcess
 
 GIBIBYTE = 1024**3

@@ -13,12 +13,12 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from worker.engine.architecture import build_model
-from worker.engine.inference import predict_plane
-from worker.engine.network import Method, Network
-from worker.engine.noise.gmm import GaussianMixtureNoiseModel
-from worker.engine.presets import Preset
-from worker.engine.training import TrainingStep, train
+from worker.engine.networks.architecture import build_model
+from worker.engine.networks.network import Method, Network
+from worker.engine.noise.models.gmm import GaussianMixtureNoiseModel
+from worker.engine.prediction.inference import predict_plane
+from worker.engine.training.loop import TrainingStep, train
+from worker.engine.training.presets import Preset
 
 CPU = torch.device("cpu")
 MEGAPIXEL = 1e6

@@ -10,16 +10,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from app.client import Client, Document
-from app.progress import show_job, stage_bars
+from app.commands.client import Client, Document
+from app.commands.progress import show_job, stage_bars
 from demo.noise import compare, fit_line
 from demo.sample import Sample, simulate
 from demo.server import ServerProcess
 from models_store.errors import ClearScopeError, InvalidRequestError
-from models_store.image_files.planes import open_planes
-from worker.engine.metrics import psnr
-from worker.engine.noise.gmm import GaussianMixtureNoiseModel
-from worker.report import DenoisedPlane, NoiseEvidence, draw_report
+from models_store.image_files.tiff.reader import open_planes
+from worker.engine.noise.models.gmm import GaussianMixtureNoiseModel
+from worker.engine.scores.metrics import psnr
+from worker.offline.report import DenoisedPlane, NoiseEvidence, draw_report
 
 SEED = 1
 OUTPUT = Path("demo-output")

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from worker.engine.noise.gmm import GaussianMixtureNoiseModel
-from worker.report import LinearNoise
+from worker.engine.noise.models.gmm import GaussianMixtureNoiseModel
+from worker.offline.report import LinearNoise
 
 
 @dataclass(frozen=True)

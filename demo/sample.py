@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.engine.simulation import Scmos, simulate_specimen
-from worker.report import LinearNoise
+from worker.offline.report import LinearNoise
 
 SHAPE_YX = (256, 256)
 BRIGHTEST_PHOTONS = 80.0

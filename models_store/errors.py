@@ -1,4 +1,4 @@
-"""Domain errors. Each class has a stable code; app.problems maps the codes to HTTP."""
+"""Domain errors. Each class has a stable code; app.http.problems maps the codes to HTTP."""
 
 from typing import ClassVar
 

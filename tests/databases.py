@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from models_store.contracts.states import ImageRole
-from models_store.session import Database
-from models_store.tables import Image
+from models_store.contracts.vocabulary import ImageRole
+from models_store.database.engines import Database
+from models_store.database.tables import Image
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 HEADER = {

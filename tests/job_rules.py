@@ -5,9 +5,9 @@ from typing import Any
 
 from sqlalchemy import select
 
-from models_store.contracts.states import JobState
-from models_store.session import Database
-from models_store.tables import Artifact, Job, JobDependency, JobEvent
+from models_store.contracts.vocabulary import JobState
+from models_store.database.engines import Database
+from models_store.database.tables import Artifact, Job, JobDependency, JobEvent
 
 # What a job is after each of its events; all others change nothing.
 AFTER_EVENT = {

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from models_store.contracts.noise_models import GmmParameters, HistogramParameters
 from models_store.contracts.packed_probabilities import pack
 from models_store.contracts.spec_parts import MAX_IMAGES_PER_JOB
-from models_store.published_noise_models import write_published
+from models_store.noise_model_files.published import write_published
 
 KNOWN_IDS: dict[str, list[str]] = json.loads(os.environ["CLEARSCOPE_KNOWN_IDS"])
 ID = re.compile(r"[A-Za-z0-9_-]{1,40}")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from models_store.contracts.noise_models import noise_model_parameters
 from tests.posted_jobs import TINY, Document, ended, events, post, wait_for_success, wait_until
-from worker.engine.noise.kinds import noise_model_from_parameters
+from worker.engine.noise.models.kinds import noise_model_from_parameters
 from worker.engine.simulation import Scmos
 
 SHAPE_YX = (96, 80)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import tifffile
 
-from models_store.contracts.states import DEFAULT_PRESET
+from models_store.contracts.vocabulary import DEFAULT_PRESET
 from tests.posted_jobs import TINY, Document, ended, post, upload, wait_for_success, wait_until
 from tests.test_api_jobs import artifact
-from worker.engine.presets import PRESETS
+from worker.engine.training.presets import PRESETS
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import tifffile
 
 from tests.posted_jobs import TINY
 from tests.test_api_jobs import Document, artifact, ended, post, run, upload, wait_until
-from worker.engine.metrics import psnr, ssim
+from worker.engine.scores.metrics import psnr, ssim
 
 SHAPE_YX = (48, 40)
 

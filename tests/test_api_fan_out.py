@@ -13,14 +13,14 @@ import tifffile
 import torch
 from rich.console import Console
 
-from app.progress import STAGE_TITLES, show_job, stage_bars
+from app.commands.progress import STAGE_TITLES, show_job, stage_bars
 from models_store.contracts.spec_parts import TrainingBudget
-from models_store.contracts.states import DEFAULT_PRESET, NoiseModelKind
+from models_store.contracts.vocabulary import DEFAULT_PRESET, NoiseModelKind
 from tests.posted_jobs import TINY
 from tests.server_process import ServerProcess
 from tests.test_api_jobs import Document, ended, post, run, upload, wait_until
 from worker.jobs.inputs import preset_with
-from worker.local import DenoiseOptions, denoise_file
+from worker.offline.denoise import DenoiseOptions, denoise_file
 
 PLANES, HEIGHT_PX, WIDTH_PX = 40, 40, 32
 PART_PIXELS = 10 * HEIGHT_PX * WIDTH_PX

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from models_store.published_noise_models import read_published
+from models_store.noise_model_files.published import read_published
 from tests.posted_jobs import TINY, Document, post, wait_for_success
-from worker.engine.noise.histogram import HistogramNoiseModel
+from worker.engine.noise.models.histogram import HistogramNoiseModel
 
 INVALID = "urn:clearscope:problem:noise-model-invalid"
 

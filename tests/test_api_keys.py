@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from models_store.session import Database
-from models_store.tables import ApiKey
+from models_store.database.engines import Database
+from models_store.database.tables import ApiKey
 from tests.keyed_server import clearscope_keys, client, make_key, problem, wait_for_status
 from tests.server_process import ServerProcess
 from tests.test_api_registry import npz

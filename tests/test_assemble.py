@@ -13,22 +13,22 @@ from datetime import timedelta
 
 import torch
 
-from models_store.contracts.jobs import AssembleSpec, PredictSpec
+from models_store.contracts.job_specs import AssembleSpec, PredictSpec
 from models_store.contracts.spec_parts import MadeByJob
 from models_store.contracts.outcomes import MadeBlob, MadePlanes, Outcome
-from models_store.contracts.states import Output, OutputDtype
-from models_store.image_files.planes import open_planes
-from models_store.plane_ranges import ImageExtent
-from models_store.prediction_plan import Extent, plan_prediction
+from models_store.contracts.vocabulary import Output, OutputDtype
+from models_store.image_files.tiff.reader import open_planes
+from models_store.job_requests.plane_ranges import ImageExtent
+from models_store.job_requests.plan_prediction import Extent, plan_prediction
 from models_store.repositories import job_lifecycle
-from models_store.repositories.jobs import create_composite_job
-from models_store.session import Database
+from models_store.repositories.jobs.rows import create_composite_job
+from models_store.database.engines import Database
 from tests.databases import NOON, image
-from worker.checkpoints import BlobCheckpoints
-from worker.context import JobContext
+from worker.attempt.checkpoints import BlobCheckpoints
+from worker.attempt.context import JobContext
 from worker.jobs.assemble import assemble
-from worker.jobs.raw_planes import write_plane
-from worker.measured_blobs import MeasuredBlobs
+from worker.planes.raw_planes import write_plane
+from worker.attempt.measured_blobs import MeasuredBlobs
 
 source, target = map(Path, sys.argv[1:])
 folder = source.parent / f"store-{source.stat().st_size}"

@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from benchmarks import gpu, work
-from worker.engine import inference, training
-from worker.engine.execution import GPU
-from worker.engine.pipeline import STAGES
-from worker.engine.presets import PRESETS
+from worker.engine.devices.execution import GPU
+from worker.engine.prediction import inference
+from worker.engine.stages.pipeline import STAGES
+from worker.engine.training import loop
+from worker.engine.training.presets import PRESETS
 
 CPU = torch.device("cpu")
 TINY = replace(
@@ -31,7 +32,7 @@ EXTENT = gpu.Extent(planes=2, side_px=64, steps=2, matrix_side=32, exponentials=
 @pytest.fixture
 def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     inference._tile_on.cache_clear()
-    for module in (training, inference, gpu):
+    for module in (loop, inference, gpu):
         monkeypatch.setattr(module, "execution_on", lambda _: GPU)
 
 

@@ -10,9 +10,9 @@ from scipy import ndimage
 from benchmarks import camera_maps, limits, quality, reference, time_to_quality, work
 from benchmarks.classical import NoiseLine, Result, bm3ds, closest
 from benchmarks.fields import Field
-from worker.engine.metrics import affine_invariant_psnr
-from worker.engine.presets import PRESETS, Preset
+from worker.engine.scores.metrics import affine_invariant_psnr
 from worker.engine.simulation import Scmos, simulate_specimen
+from worker.engine.training.presets import PRESETS, Preset
 from worker.reproduction.datasets import WHOLE, Dataset
 from worker.reproduction.datasets import Field as Place
 

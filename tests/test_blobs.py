@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from models_store.blobs import PART_BYTES, Blobs, BlobStoreLimits
+from models_store.blobs.blobs import PART_BYTES, Blobs, BlobStoreLimits
 from models_store.errors import NotFoundError, UnavailableError
 from tests.services import S3
 

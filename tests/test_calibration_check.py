@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from worker.engine.errors import ImageUnsuitableError
-from worker.engine.noise.calibration_check import CalibrationCheck, check_calibration
-from worker.engine.noise.scene import average_scene
+from worker.engine.noise.measuring.calibration_check import CalibrationCheck, check_calibration
+from worker.engine.noise.measuring.scene import average_scene
 
 FRAMES = 24
 Scene = Callable[[int], NDArray[np.float64]]

@@ -14,7 +14,7 @@ from tests.peak_memory import peak_mb
 from tests.server_process import CLEARSCOPE, ServerProcess
 
 FIT = """
-from worker.local_calibration import fit_noise_model_to_files
+from worker.offline.calibration import fit_noise_model_to_files
 frames, target = map(Path, sys.argv[1:])
 fit_noise_model_to_files([frames], target.with_suffix(".npz"), images=[], seed=0, on_frame=lambda *told: None)
 target.touch()

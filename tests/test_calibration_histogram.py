@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from worker.engine.calibration import Calibration, calibrate_noise_model
 from worker.engine.errors import ImageUnsuitableError
-from worker.engine.noise.survey import empty_histogram
+from worker.engine.noise.measuring.survey import empty_histogram
+from worker.engine.stages.calibrate import Calibration, calibrate_noise_model
 
 SHAPE_YX = (192, 192)
 

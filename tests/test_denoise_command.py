@@ -13,18 +13,18 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from app.cli import cli
-from models_store.contracts.states import DEFAULT_PRESET
+from app.commands.main import cli
+from models_store.contracts.vocabulary import DEFAULT_PRESET
 from models_store.errors import ImageContentError, InvalidRequestError, NoiseModelInvalidError
-from models_store.image_files.planes import open_planes
-from models_store.published_noise_models import read_published
+from models_store.image_files.tiff.reader import open_planes
+from models_store.noise_model_files.published import read_published
 from tests.peak_memory import peak_mb
-from worker.engine.metrics import psnr
-from worker.engine.noise.gmm import GaussianMixtureNoiseModel
-from worker.engine.presets import PRESETS
+from worker.engine.noise.models.gmm import GaussianMixtureNoiseModel
+from worker.engine.scores.metrics import psnr
 from worker.engine.simulation import Scmos, simulate_specimen
-from worker.local import DenoiseOptions, DenoiseSummary, denoise_file
-from worker.report import DenoisedPlane, LinearNoise, NoiseEvidence, draw_report
+from worker.engine.training.presets import PRESETS
+from worker.offline.denoise import DenoiseOptions, DenoiseSummary, denoise_file
+from worker.offline.report import DenoisedPlane, LinearNoise, NoiseEvidence, draw_report
 
 TINY = replace(
     PRESETS["fast"],
@@ -260,8 +260,8 @@ def test_the_truth_is_drawn_where_it_is_known(tmp_path: Path) -> None:
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads peak memory from /proc")
 
 _COPY = """
-from models_store.image_files.planes import open_planes
-from models_store.image_files.writer import write_planes
+from models_store.image_files.tiff.reader import open_planes
+from models_store.image_files.tiff.writer import write_planes
 with open_planes(Path(sys.argv[1])) as planes:
     write_planes(Path(sys.argv[2]), (plane.astype(np.float32) for plane in planes), like=planes)
 """
@@ -269,8 +269,8 @@ with open_planes(Path(sys.argv[1])) as planes:
 _PREDICT = """
 import torch
 from dataclasses import replace
-from worker.engine.presets import PRESETS
-from worker.local import DenoiseOptions, denoise_file
+from worker.engine.training.presets import PRESETS
+from worker.offline.denoise import DenoiseOptions, denoise_file
 steps = {"n2v_steps": 2, "pn2v_steps": 2, "distillation_steps": 2}
 preset = replace(PRESETS["fast"], features=8, samples=16, symmetries=1, **steps)
 options = DenoiseOptions(preset, torch.device("cpu"))

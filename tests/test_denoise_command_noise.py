@@ -9,12 +9,12 @@ import pytest
 import tifffile
 from typer.testing import CliRunner, Result
 
-from app.cli import cli
+from app.commands.main import cli
 from models_store.contracts.noise_models import HistogramParameters
-from models_store.contracts.states import DEFAULT_PRESET
+from models_store.contracts.vocabulary import DEFAULT_PRESET
 from models_store.errors import InvalidRequestError
-from models_store.published_noise_models import read_published
-from worker.engine.presets import PRESETS
+from models_store.noise_model_files.published import read_published
+from worker.engine.training.presets import PRESETS
 
 TINY = replace(
     PRESETS["fast"],

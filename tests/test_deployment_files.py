@@ -184,10 +184,13 @@ import {modules}
 @pytest.mark.parametrize(
     ("hidden", "modules"),
     [
-        ({"torch", "scipy", "skimage", "matplotlib", "safetensors"}, "app.cli, app.brokered, worker.beat"),
+        (
+            {"torch", "scipy", "skimage", "matplotlib", "safetensors"},
+            "app.commands.main, app.serving.brokered, worker.upkeep.beat",
+        ),
         (
             {"fastapi", "uvicorn", "limits", "starlette"},
-            "app.cli, worker.celery_app, worker.context, worker.child",
+            "app.commands.main, worker.processes.celery_app, worker.attempt.context, worker.processes.child",
         ),
     ],
     ids=["server", "worker"],

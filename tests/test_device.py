@@ -5,12 +5,12 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from models_store.contracts.states import Queue
+from models_store.contracts.vocabulary import Queue
+from models_store.database.engines import Database
 from models_store.errors import DeviceUnavailableError, InvalidRequestError
-from models_store.session import Database
 from models_store.settings import Settings
-from worker import celery_app
-from worker.device import choose_device
+from worker.attempt.device import choose_device
+from worker.processes import celery_app
 
 SeeGpus = Callable[..., list[int]]
 BROKEN = -1

@@ -7,18 +7,18 @@ import pytest
 import torch
 
 from models_store.contracts.spec_parts import TrainingBudget
-from models_store.contracts.states import DEFAULT_PRESET
+from models_store.contracts.vocabulary import DEFAULT_PRESET
 from tests import tiny_training
 from tests.tiny_training import CPU, NOISE, exposure, specimen
-from worker.engine import training
-from worker.engine.distillation import first_weights
+from worker.engine.devices.execution import GPU
 from worker.engine.errors import NetworkInvalidError
-from worker.engine.execution import GPU
-from worker.engine.inference import predict_plane
-from worker.engine.network import Network
-from worker.engine.pipeline import denoise, denoise_plane
-from worker.engine.presets import Preset
-from worker.engine.training import TrainingStep, train
+from worker.engine.networks.network import Network
+from worker.engine.prediction.inference import predict_plane
+from worker.engine.stages.distillation import first_weights
+from worker.engine.stages.pipeline import denoise, denoise_plane
+from worker.engine.training import loop
+from worker.engine.training.loop import TrainingStep, train
+from worker.engine.training.presets import Preset
 from worker.jobs.inputs import preset_with
 
 TINY = replace(
@@ -72,7 +72,7 @@ def test_it_takes_the_noise_out_of_an_exposure_that_it_never_saw() -> None:
 
 
 def test_it_learns_the_same_where_images_lie_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "execution_on", lambda _: GPU)
+    monkeypatch.setattr(loop, "execution_on", lambda _: GPU)
     network = _distil()
     observation = exposure()
     assert _mse(predict_plane(network, observation, device=CPU).prior_mean_yx) < 0.25 * _mse(observation)

@@ -9,18 +9,18 @@ import pytest
 import torch
 
 from tests.tiny_training import MemoryCheckpoints, StoppedError, specimen
-from worker.engine.blind_spot import BlindSpotNet, BlindSpotShape
-from worker.engine.checkpoint import pack, unpack
 from worker.engine.errors import NetworkInvalidError
-from worker.engine.inference import predict_plane
-from worker.engine.losses import pn2v_loss, posterior_moments
-from worker.engine.network import Method, Network
-from worker.engine.noise.gmm import GaussianMixtureNoiseModel
-from worker.engine.photon_risk import photon_risks
-from worker.engine.pipeline import denoise, denoise_plane
-from worker.engine.presets import PRESETS, Preset
-from worker.engine.prior import GaussianMixture, samples_of
-from worker.engine.training import TrainingStep, train
+from worker.engine.networks.blind_spot import BlindSpotNet, BlindSpotShape
+from worker.engine.networks.checkpoint import pack, unpack
+from worker.engine.networks.network import Method, Network
+from worker.engine.networks.prior import GaussianMixture, samples_of
+from worker.engine.noise.models.gmm import GaussianMixtureNoiseModel
+from worker.engine.prediction.inference import predict_plane
+from worker.engine.prediction.photon_risk import photon_risks
+from worker.engine.stages.pipeline import denoise, denoise_plane
+from worker.engine.training.loop import TrainingStep, train
+from worker.engine.training.losses import pn2v_loss, posterior_moments
+from worker.engine.training.presets import PRESETS, Preset
 
 CPU = torch.device("cpu")
 STD_ADU = 20.0

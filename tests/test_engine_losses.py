@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from worker.engine.losses import WeightedSamples, n2v_loss, pn2v_loss, posterior_moments
-from worker.engine.noise.gmm import GaussianMixtureNoiseModel
+from worker.engine.noise.models.gmm import GaussianMixtureNoiseModel
+from worker.engine.training.losses import WeightedSamples, n2v_loss, pn2v_loss, posterior_moments
 
 
 def _published_model(path: Path) -> GaussianMixtureNoiseModel:

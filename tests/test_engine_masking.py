@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from worker.engine.augment import SYMMETRIES, apply_symmetry
 from worker.engine.errors import ImageUnsuitableError
-from worker.engine.masking import mask_patches, mask_pixels
-from worker.engine.patches import collect_training_images
-from worker.engine.presets import PRESETS, Preset
+from worker.engine.planes.symmetries import SYMMETRIES, apply_symmetry
+from worker.engine.training.masking import mask_patches, mask_pixels
+from worker.engine.training.patches import collect_training_images
+from worker.engine.training.presets import PRESETS, Preset
 
 SMALL: Preset = replace(PRESETS["fast"], patch_px=16, patches_per_step=4, mask_box_px=4)
 

@@ -11,15 +11,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from worker.engine import inference, training
-from worker.engine.execution import GPU, HOST, Execution
-from worker.engine.inference import predict_plane
-from worker.engine.memory import OutOfMemoryError, Portion, is_out_of_memory
-from worker.engine.network import Network
-from worker.engine.noise.gmm import GaussianMixtureNoiseModel
-from worker.engine.presets import PRESETS
-from worker.engine.training import train
-from worker.engine.unet import UNet, UNetShape
+from worker.engine.devices.execution import GPU, HOST, Execution
+from worker.engine.devices.memory import OutOfMemoryError, Portion, is_out_of_memory
+from worker.engine.networks.network import Network
+from worker.engine.networks.unet import UNet, UNetShape
+from worker.engine.noise.models.gmm import GaussianMixtureNoiseModel
+from worker.engine.prediction import inference
+from worker.engine.prediction.inference import predict_plane
+from worker.engine.training import loop
+from worker.engine.training.loop import train
+from worker.engine.training.presets import PRESETS
 
 CPU = torch.device("cpu")
 TINY = replace(
@@ -86,7 +87,7 @@ def fresh_tiles() -> Iterator[None]:
 @pytest.fixture(params=[HOST, GPU], ids=["as on a CPU", "as on a GPU"])
 def execution(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Execution:
     chosen: Execution = request.param
-    for module in (training, inference):
+    for module in (loop, inference):
         monkeypatch.setattr(module, "execution_on", lambda _: chosen)
     return chosen
 

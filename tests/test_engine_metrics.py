@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from worker.engine.metrics import (
+from worker.engine.scores.metrics import (
     ScoreImpossibleError,
     Summary,
     affine_invariant_psnr,

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from worker.engine.bootstrap import bootstrap_noise_model
 from worker.engine.errors import NetworkInvalidError
-from worker.engine.inference import predict_plane
-from worker.engine.metrics import affine_invariant_psnr
-from worker.engine.network import Network
-from worker.engine.noise.gmm import GaussianMixtureNoiseModel
-from worker.engine.pipeline import Prepared, Stage, denoise, denoise_plane
-from worker.engine.presets import PRESETS
-from worker.engine.selection import Choice, choose_estimate
+from worker.engine.networks.network import Network
+from worker.engine.noise.models.gmm import GaussianMixtureNoiseModel
+from worker.engine.prediction.choice import Choice, choose_estimate
+from worker.engine.prediction.inference import predict_plane
+from worker.engine.scores.metrics import affine_invariant_psnr
 from worker.engine.simulation import PhotonCounter, simulate_specimen
-from worker.engine.training import TrainingStep, train
+from worker.engine.stages.bootstrap import bootstrap_noise_model
+from worker.engine.stages.pipeline import Prepared, Stage, denoise, denoise_plane
+from worker.engine.training.loop import TrainingStep, train
+from worker.engine.training.presets import PRESETS
 
 CPU = torch.device("cpu")
 TINY = replace(

@@ -11,17 +11,19 @@ import torch
 from torch import Tensor
 
 from tests.tiny_training import CPU, NOISE, TINY, MemoryCheckpoints, StoppedError, exposure, specimen
-from worker.engine import posterior, precision, training
-from worker.engine.augment import SYMMETRIES, apply_symmetry
-from worker.engine.batches import FixedBatch
-from worker.engine.execution import GPU, HOST, execution_on
-from worker.engine.inference import predict_plane
-from worker.engine.network import Method, Network
-from worker.engine.patches import TrainingImages, collect_training_images
-from worker.engine.precision import repeatable_convolutions
-from worker.engine.presets import Preset
-from worker.engine.resident import ResidentImages
-from worker.engine.training import TrainingStep, train
+from worker.engine.devices import precision
+from worker.engine.devices.execution import GPU, HOST, execution_on
+from worker.engine.devices.precision import repeatable_convolutions
+from worker.engine.networks.network import Method, Network
+from worker.engine.planes.symmetries import SYMMETRIES, apply_symmetry
+from worker.engine.prediction import posterior
+from worker.engine.prediction.inference import predict_plane
+from worker.engine.training import loop
+from worker.engine.training.batches import FixedBatch
+from worker.engine.training.loop import TrainingStep, train
+from worker.engine.training.patches import TrainingImages, collect_training_images
+from worker.engine.training.presets import Preset
+from worker.engine.training.resident import ResidentImages
 
 BLIND_SPOT = replace(TINY, architecture="blind-spot", gaussians=2)
 PATCH_PX = 12
@@ -30,7 +32,7 @@ DRAWING = replace(TINY, patch_px=PATCH_PX, patches_per_step=200, mask_box_px=4)
 
 @pytest.fixture
 def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "execution_on", lambda _: replace(GPU, steps_per_checkpoint=10))
+    monkeypatch.setattr(loop, "execution_on", lambda _: replace(GPU, steps_per_checkpoint=10))
 
 
 def _train(method: Method = "n2v", preset: Preset = TINY, **options: object) -> Network:

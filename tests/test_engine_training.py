@@ -10,12 +10,12 @@ import torch
 
 from tests.tiny_training import CPU, NOISE, TINY, MemoryCheckpoints, StoppedError, exposure, specimen
 from worker.engine.errors import CheckpointInvalidError, ImageUnsuitableError, NetworkInvalidError
-from worker.engine.inference import predict_plane
-from worker.engine.network import Method, Network
-from worker.engine.presets import Preset, Schedule
-from worker.engine.schedule import learning_rate
-from worker.engine.training import TrainingStep, train
-from worker.engine.unet import UNet, UNetShape
+from worker.engine.networks.network import Method, Network
+from worker.engine.networks.unet import UNet, UNetShape
+from worker.engine.prediction.inference import predict_plane
+from worker.engine.training.loop import TrainingStep, train
+from worker.engine.training.presets import Preset, Schedule
+from worker.engine.training.schedule import learning_rate
 
 
 def _ignore(_: TrainingStep) -> None:

@@ -10,10 +10,10 @@ import pytest
 import tifffile
 from typer.testing import CliRunner
 
-from app.cli import cli
+from app.commands.main import cli
 from models_store.errors import ClearScopeError
 from tests.server_process import CLEARSCOPE
-from worker.engine.metrics import psnr
+from worker.engine.scores.metrics import psnr
 
 Y, X = np.mgrid[:32, :40] / 5.0
 TRUTHS = [np.asarray(200 + 50 * np.sin(Y + phase) * np.cos(X), dtype=np.float32) for phase in (0.0, 1.0)]

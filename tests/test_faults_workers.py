@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from models_store.notices import RUN_JOB, make_celery
+from models_store.outbound.notices import RUN_JOB, make_celery
 from models_store.settings import Settings
 from tests.databases import opened
 from tests.posted_jobs import (
@@ -26,7 +26,7 @@ from tests.posted_jobs import (
 )
 from tests.services import Postgres, Redis
 from tests.worker_process import Facility, clock_ahead
-from worker.engine.checkpoint import unpack
+from worker.engine.networks.checkpoint import unpack
 
 CHECKPOINT_STEPS = 50
 LONG = 100_000

@@ -5,9 +5,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from worker.engine.noise.calibration import calibration_pairs
-from worker.engine.noise.fit import fit_gmm
-from worker.engine.noise.pairs import PairCounts
+from worker.engine.noise.fitting.fit import fit_gmm
+from worker.engine.noise.fitting.pairs import PairCounts
+from worker.engine.noise.measuring.calibration import calibration_pairs
 from worker.engine.simulation import Scmos
 
 FRAME_COUNTS = (5, 10, 20, 50, 100)

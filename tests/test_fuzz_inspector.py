@@ -15,9 +15,9 @@ import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from models_store.image_files import sandbox_child
+from models_store.image_files import isolation_child
 from models_store.image_files.header import ImageHeader, ImageLimits
-from models_store.image_files.sandbox import _REFUSALS, inspect_in_child
+from models_store.image_files.isolation import _REFUSALS, inspect_in_child
 from tests.tiff_bytes import Entry, Field, Layout, build, entries_of, layout_of
 
 MEMORY_BYTES = 2**32
@@ -66,9 +66,9 @@ class Reader:
         self._file.write_bytes(content)
         self._preview.unlink(missing_ok=True)
         try:
-            answer = self._pool.submit(sandbox_child.answer, self._file, ImageLimits(), self._preview).result(
-                PATIENCE_S
-            )
+            answer = self._pool.submit(
+                isolation_child.answer, self._file, ImageLimits(), self._preview
+            ).result(PATIENCE_S)
         except BrokenProcessPool:
             self._pool = self._start()
             return False
@@ -91,8 +91,8 @@ class Reader:
 
 
 def _become_a_sandbox() -> None:
-    sandbox_child.prepare()
-    sandbox_child.limit_memory(MEMORY_BYTES)
+    isolation_child.prepare()
+    isolation_child.limit_memory(MEMORY_BYTES)
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Sequence
 
-from app.gathered_notices import GatheredNotices
+from app.serving.gathered_notices import GatheredNotices
 
 
 class SlowBroker:

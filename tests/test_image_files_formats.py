@@ -11,8 +11,8 @@ from PIL import Image
 
 from models_store.errors import ImageContentError, ImageCorruptError, ImageError, ImageUnsupportedError
 from models_store.image_files.content import check_content
-from models_store.image_files.planes import open_planes
-from models_store.image_files.sandbox import inspect_in_child
+from models_store.image_files.isolation import inspect_in_child
+from models_store.image_files.tiff.reader import open_planes
 
 ACCEPTED = {
     "imagej_head.tif": ("YX", (228, 256), "float32"),

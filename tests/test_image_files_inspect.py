@@ -24,9 +24,9 @@ from models_store.errors import (
 )
 from models_store.image_files.content import check_content
 from models_store.image_files.header import ImageLimits
-from models_store.image_files.inspect import inspect_image
-from models_store.image_files.planes import open_planes
-from models_store.image_files.sandbox import inspect_in_child
+from models_store.image_files.isolation import inspect_in_child
+from models_store.image_files.tiff.inspect import inspect_image
+from models_store.image_files.tiff.reader import open_planes
 
 
 def _noise(*shape: int, dtype: str = "uint16") -> NDArray[Any]:

@@ -12,9 +12,9 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
-from models_store.image_files.planes import PlaneReader, open_planes
 from models_store.image_files.preview import preview_png
-from models_store.image_files.writer import as_dtype, write_planes
+from models_store.image_files.tiff.reader import PlaneReader, open_planes
+from models_store.image_files.tiff.writer import as_dtype, write_planes
 
 HYPERSTACK = np.random.default_rng(0).integers(0, 4000, (3, 4, 2, 20, 30)).astype("uint16")
 

@@ -8,28 +8,28 @@ import pytest
 import tifffile
 import torch
 
-from models_store.contracts.jobs import PredictPartSpec, TrainSpec
+from models_store.contracts.job_specs import PredictPartSpec, TrainSpec
 from models_store.contracts.noise_models import noise_model_parameters
 from models_store.contracts.outcomes import MadeBlob, MadeNetwork, Outcome
 from models_store.contracts.spec_parts import MadeByJob
-from models_store.contracts.states import DEFAULT_PRESET, Method, NoiseModelOrigin, Output, Preset
-from models_store.repositories.jobs import get_job
+from models_store.contracts.vocabulary import DEFAULT_PRESET, Method, NoiseModelOrigin, Output, Preset
+from models_store.database.engines import Database
+from models_store.job_requests.submit import submit
+from models_store.repositories.jobs.rows import get_job
 from models_store.repositories.networks import create_network
 from models_store.repositories.noise_models import create_noise_model
-from models_store.session import Database
-from models_store.submission import submit
 from tests.databases import NOON, database_url, image, opened
 from tests.test_denoise_command import TINY
-from worker.checkpoints import BlobCheckpoints
-from worker.context import JobContext, Report
-from worker.engine.inference import predict_plane
-from worker.engine.network import Network
-from worker.engine.noise.gmm import GaussianMixtureNoiseModel
-from worker.engine.presets import PRESETS
-from worker.engine.training import train as train_network
+from worker.attempt.checkpoints import BlobCheckpoints
+from worker.attempt.context import JobContext, Report
+from worker.attempt.measured_blobs import MeasuredBlobs
+from worker.engine.networks.network import Network
+from worker.engine.noise.models.gmm import GaussianMixtureNoiseModel
+from worker.engine.prediction.inference import predict_plane
+from worker.engine.training.loop import train as train_network
+from worker.engine.training.presets import PRESETS
 from worker.jobs.estimates import chosen, denoiser
 from worker.jobs.train import train
-from worker.measured_blobs import MeasuredBlobs
 
 PLANE_YX = np.random.default_rng(0).normal(150, 10, (48, 40)).astype(np.float32)
 NOISE = GaussianMixtureNoiseModel(

@@ -10,10 +10,10 @@ import tifffile
 import torch
 
 from tests.databases import database_url, image, opened
-from worker.checkpoints import BlobCheckpoints
-from worker.context import JobContext
+from worker.attempt.checkpoints import BlobCheckpoints
+from worker.attempt.context import JobContext
+from worker.attempt.measured_blobs import MeasuredBlobs
 from worker.jobs.inputs import all_planes, open_images
-from worker.measured_blobs import MeasuredBlobs
 
 IMAGES = 300
 

@@ -10,18 +10,18 @@ import pytest
 import tifffile
 import torch
 
-from models_store.contracts.jobs import PredictPartSpec
+from models_store.contracts.job_specs import PredictPartSpec
 from models_store.contracts.spec_parts import MadeByJob
-from models_store.contracts.states import Output
-from models_store.image_files.planes import open_planes
-from models_store.session import Database
-from worker.checkpoints import BlobCheckpoints
-from worker.context import JobContext
+from models_store.contracts.vocabulary import Output
+from models_store.database.engines import Database
+from models_store.image_files.tiff.reader import open_planes
+from worker.attempt.checkpoints import BlobCheckpoints
+from worker.attempt.context import JobContext
+from worker.attempt.measured_blobs import MeasuredBlobs
 from worker.jobs import predict, predict_part
 from worker.jobs.estimates import PlaneDenoiser
 from worker.jobs.inputs import OpenImage
-from worker.jobs.raw_planes import read_planes
-from worker.measured_blobs import MeasuredBlobs
+from worker.planes.raw_planes import read_planes
 
 PLANES = np.arange(5 * 20 * 30, dtype=np.uint16).reshape(5, 20, 30)
 OUTPUTS = (Output.DENOISED, Output.PRIOR_MEAN)

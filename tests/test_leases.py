@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from models_store.contracts.jobs import TrainSpec
-from models_store.contracts.states import JobState, Method, Queue
-from models_store.notices import Notices, make_celery
-from models_store.repositories import job_lifecycle
-from models_store.repositories.job_lifecycle import Claim
-from models_store.repositories.jobs import create_job, get_job
-from models_store.repositories.leases import note_sweep, store_time
-from models_store.session import Database
+from models_store.contracts.job_specs import TrainSpec
+from models_store.contracts.vocabulary import JobState, Method, Queue
+from models_store.database.engines import Database
+from models_store.database.tables import Job
+from models_store.outbound.notices import Notices, make_celery
+from models_store.repositories.jobs import lifecycle
+from models_store.repositories.jobs.leases import note_sweep, store_time
+from models_store.repositories.jobs.lifecycle import Claim
+from models_store.repositories.jobs.rows import create_job, get_job
 from models_store.settings import Settings
-from models_store.tables import Job
 from tests.databases import NOON, database_url, image, opened
 from tests.services import Redis
-from worker.beat import Interval
+from worker.upkeep.beat import Interval
 
 LEASE = timedelta(seconds=10)
 SECOND = timedelta(seconds=1)
@@ -42,7 +42,7 @@ def add_job(database: Database, job_id: str = "job_1") -> None:
 
 def claim(database: Database, now: datetime = NOON) -> Claim | None:
     with database.write() as session:
-        return job_lifecycle.claim(session, "job_1", worker="w", now=now, lease=LEASE)
+        return lifecycle.claim(session, "job_1", worker="w", now=now, lease=LEASE)
 
 
 def job(database: Database, job_id: str = "job_1") -> Job:
@@ -53,15 +53,15 @@ def job(database: Database, job_id: str = "job_1") -> Job:
 def sweep(database: Database, now: datetime) -> list[str]:
     with database.write() as session:
         note_sweep(session, now=now, lease=LEASE)
-        return job_lifecycle.recover_expired(session, now=now, max_crashes=3)
+        return lifecycle.recover_expired(session, now=now, max_crashes=3)
 
 
 def crash(database: Database, *, progress: float) -> None:
     claimed = claim(database)
     assert claimed is not None
     with database.write() as session:
-        job_lifecycle.renew(session, claimed, now=NOON, lease=LEASE, progress=progress, status="")
-        job_lifecycle.hand_back(session, claimed, reason="", crashed=True, max_crashes=3, now=NOON)
+        lifecycle.renew(session, claimed, now=NOON, lease=LEASE, progress=progress, status="")
+        lifecycle.hand_back(session, claimed, reason="", crashed=True, max_crashes=3, now=NOON)
 
 
 def test_of_five_who_claim_at_once_one_gets_the_job(database: Database) -> None:
@@ -108,7 +108,7 @@ def test_an_outage_of_any_length_costs_no_worker_its_job(database: Database) -> 
     assert claimed is not None
     for away_s in range(1, 15):
         with database.write() as session:
-            job_lifecycle.renew(session, claimed, now=now, lease=LEASE, progress=0.5, status="")
+            lifecycle.renew(session, claimed, now=now, lease=LEASE, progress=0.5, status="")
         now += SECOND
         assert sweep(database, now) == []
         now += away_s * SECOND
@@ -154,7 +154,7 @@ def test_a_retried_job_begins_anew(database: Database) -> None:
     for _ in range(3):
         crash(database, progress=0.5)
     with database.write() as session:
-        job_lifecycle.retry(session, "job_1", NOON)
+        lifecycle.retry(session, "job_1", NOON)
     again = job(database)
     assert (again.state, again.crashes, again.crash_progress, again.progress) == (JobState.QUEUED, 0, 0, 0)
     assert (again.error, again.worker, again.started_at, again.notified_at) == (None, None, None, None)

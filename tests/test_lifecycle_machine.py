@@ -23,21 +23,21 @@ from hypothesis.stateful import (
 from sqlalchemy import event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
-from models_store import submission
-from models_store.contracts.jobs import BootstrapNoiseModelSpec, DenoiseSpec, JobSpec, TrainSpec
-from models_store.contracts.jobs import PredictSpec as Predict
+from models_store.clock_and_ids import new_id
+from models_store.contracts.job_specs import BootstrapNoiseModelSpec, DenoiseSpec, JobSpec, TrainSpec
+from models_store.contracts.job_specs import PredictSpec as Predict
 from models_store.contracts.outcomes import MadeArtifact, MadeBlob, Outcome
 from models_store.contracts.spec_parts import MadeByJob
-from models_store.contracts.states import JobState, Method, Queue
+from models_store.contracts.vocabulary import JobState, Method, Queue
+from models_store.database.engines import Database
+from models_store.database.table_base import Base
+from models_store.database.tables import Image
 from models_store.errors import ConflictError, InvalidRequestError, LeaseLostError, NotFoundError
-from models_store.identity import new_id
 from models_store.image_files.header import ImageHeader
-from models_store.repositories import job_lifecycle
+from models_store.job_requests.submit import submit
 from models_store.repositories.images import delete_image, get_image
-from models_store.repositories.job_lifecycle import Claim
-from models_store.session import Database
-from models_store.table_base import Base
-from models_store.tables import Image
+from models_store.repositories.jobs import lifecycle
+from models_store.repositories.jobs.lifecycle import Claim
 from tests.job_rules import (
     Row,
     check_artifacts,
@@ -103,7 +103,7 @@ class JobLives(RuleBasedStateMachine):
     @rule(target=claims, queue=st.sampled_from(Queue), worker=st.sampled_from(WORKERS))
     def claim_next(self, queue: Queue, worker: str) -> Any:
         with self.database.read() as session:
-            job_id = job_lifecycle.next_ready(session, [queue])
+            job_id = lifecycle.next_ready(session, [queue])
         if job_id is None:
             return multiple()
         claim = self._claim(job_id, worker)
@@ -143,7 +143,7 @@ class JobLives(RuleBasedStateMachine):
             if row["state"] is JobState.RUNNING and row["lease_until"] and row["lease_until"] < self.now
         }
         with self.database.write() as session:
-            recovered = job_lifecycle.recover_expired(session, now=self.now, max_crashes=MAX_CRASHES)
+            recovered = lifecycle.recover_expired(session, now=self.now, max_crashes=MAX_CRASHES)
         assert set(recovered) <= expired
         after = jobs_in(self.database)
         assert all(after[job_id]["state"] is not JobState.RUNNING for job_id in expired)
@@ -152,7 +152,7 @@ class JobLives(RuleBasedStateMachine):
     def start_worker_anew(self, worker: str) -> None:
         """What a worker had when it died comes back at once when it starts under its name again."""
         with self.database.write() as session:
-            job_lifecycle.recover_of_worker(session, worker, now=self.now, max_crashes=MAX_CRASHES)
+            lifecycle.recover_of_worker(session, worker, now=self.now, max_crashes=MAX_CRASHES)
         owned = [row for row in jobs_in(self.database).values() if row["state"] is JobState.RUNNING]
         assert all(row["composite"] or row["worker"] != worker for row in owned)
 
@@ -160,12 +160,12 @@ class JobLives(RuleBasedStateMachine):
     def cancel(self, job_id: str) -> None:
         row = self.before[job_id]
         allowed = row["parent_id"] is None and not row["state"].ended
-        assert allowed == self._succeeds(lambda session: job_lifecycle.cancel(session, job_id, self.now))
+        assert allowed == self._succeeds(lambda session: lifecycle.cancel(session, job_id, self.now))
 
     @rule(job_id=jobs)
     def retry(self, job_id: str) -> None:
         row = self.before[job_id]
-        if self._succeeds(lambda session: job_lifecycle.retry(session, job_id, self.now)):
+        if self._succeeds(lambda session: lifecycle.retry(session, job_id, self.now)):
             assert row["state"] in {JobState.FAILED, JobState.CANCELLED}
             assert row["parent_id"] is None
             self.revived = self._family(job_id)
@@ -183,10 +183,10 @@ class JobLives(RuleBasedStateMachine):
             return
         self.now += 2 * LEASE
         with self.database.write() as session:
-            job_lifecycle.recover_expired(session, now=self.now, max_crashes=MAX_CRASHES)
+            lifecycle.recover_expired(session, now=self.now, max_crashes=MAX_CRASHES)
         while True:
             with self.database.read() as session:
-                job_id = job_lifecycle.next_ready(session, list(Queue))
+                job_id = lifecycle.next_ready(session, list(Queue))
             if job_id is None:
                 break
             claim = self._claim(job_id)
@@ -215,9 +215,7 @@ class JobLives(RuleBasedStateMachine):
     def _submit(self, spec: JobSpec) -> Any:
         try:
             with self.database.write() as session:
-                job = submission.submit(
-                    session, spec, self.now, part_pixels=PART_PIXELS, job_id=new_id("job")
-                )
+                job = submit(session, spec, self.now, part_pixels=PART_PIXELS, job_id=new_id("job"))
                 family = [job.id, *(stage.id for stage in job.stages)]
         except (ConflictError, NotFoundError, InvalidRequestError):
             return multiple()
@@ -226,7 +224,7 @@ class JobLives(RuleBasedStateMachine):
 
     def _claim(self, job_id: str, worker: str = WORKERS[0]) -> Claim | None:
         with self.database.write() as session:
-            claim = job_lifecycle.claim(session, job_id, worker=worker, now=self.now, lease=LEASE)
+            claim = lifecycle.claim(session, job_id, worker=worker, now=self.now, lease=LEASE)
         if claim is not None:
             self.issued[job_id] += 1
             assert claim.attempt == self.issued[job_id]
@@ -235,15 +233,15 @@ class JobLives(RuleBasedStateMachine):
     def _write(self, claim: Claim, fate: str, progress: float) -> None:
         with self.database.write() as session:
             if fate == "renew":
-                job_lifecycle.renew(
+                lifecycle.renew(
                     session, claim, now=self.now, lease=LEASE, progress=progress, status="working"
                 )
             elif fate == "finish":
-                job_lifecycle.finish(session, claim, _outcome(claim), self.now)
+                lifecycle.finish(session, claim, _outcome(claim), self.now)
             elif fate == "fail":
-                job_lifecycle.fail(session, claim, {"code": "job-failed", "detail": "no"}, self.now)
+                lifecycle.fail(session, claim, {"code": "job-failed", "detail": "no"}, self.now)
             else:
-                job_lifecycle.hand_back(
+                lifecycle.hand_back(
                     session,
                     claim,
                     reason=fate,

@@ -11,10 +11,10 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from app.embedded import Wake
 from app.main import create_app
-from models_store.blobs import Blobs
-from models_store.session import Database
+from app.serving.embedded import Wake
+from models_store.blobs.blobs import Blobs
+from models_store.database.engines import Database
 from models_store.settings import LogFormat, LogLevel, Settings
 from models_store.telemetry.logs import logging_context, redact, set_up_logging
 from tests.keyed_server import client, make_key
@@ -23,7 +23,9 @@ from tests.server_process import ServerProcess
 
 
 def access_lines(facility: ObservedFacility) -> list[Document]:
-    return [line for line in log_lines(facility.server_log) if line["logger"] == "app.request_log"]
+    return [
+        line for line in log_lines(facility.server_log) if line["logger"] == "app.observability.request_log"
+    ]
 
 
 def test_every_line_is_an_object_with_time_level_and_message(observed_facility: ObservedFacility) -> None:
@@ -172,7 +174,7 @@ def test_an_unexpected_error_is_logged_once_and_answered_with_the_request_id(
         "a defect",
     )
     assert "break_down" in error["traceback"]
-    (access,) = [line for line in lines if line["logger"] == "app.request_log"]
+    (access,) = [line for line in lines if line["logger"] == "app.observability.request_log"]
     assert (access["request_id"], access["status"]) == ("unlucky", 500)
 
 

@@ -12,9 +12,9 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from app.store_metrics import StoreCollector
+from app.observability.store_metrics import StoreCollector
 from demo.server import CLEARSCOPE, free_port
-from models_store.session import Database
+from models_store.database.engines import Database
 from tests.observed_facility import ObservedFacility, metrics, upload, value
 from tests.posted_jobs import TINY
 from tests.server_process import ServerProcess

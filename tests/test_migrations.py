@@ -7,10 +7,10 @@ import pytest
 from alembic import command
 from sqlalchemy import MetaData, create_engine, inspect, text
 
-from models_store.contracts.states import JobState, Queue
-from models_store.repositories.job_lifecycle import next_ready
-from models_store.repositories.jobs import get_job, list_artifacts
-from models_store.session import alembic_config
+from models_store.contracts.vocabulary import JobState, Queue
+from models_store.database.engines import alembic_config
+from models_store.repositories.jobs.lifecycle import next_ready
+from models_store.repositories.jobs.rows import get_job, list_artifacts
 from tests.databases import NOON, database_url, opened
 
 FIRST = "0001"

@@ -7,15 +7,15 @@ import pytest
 import tifffile
 from typer.testing import CliRunner
 
-from app.cli import cli
+from app.commands.main import cli
 from models_store.contracts.noise_models import noise_model_parameters
-from models_store.contracts.states import DEFAULT_PRESET, Method
+from models_store.contracts.vocabulary import DEFAULT_PRESET, Method
 from models_store.errors import ClearScopeError
-from models_store.published_noise_models import write_published
+from models_store.noise_model_files.published import write_published
 from tests.test_denoise_command import TINY
-from worker.engine.metrics import psnr
-from worker.engine.network import Network
-from worker.engine.presets import PRESETS
+from worker.engine.networks.network import Network
+from worker.engine.scores.metrics import psnr
+from worker.engine.training.presets import PRESETS
 
 NOISE_ADU = 10.0
 Y, X = np.mgrid[:64, :48] / 7.0

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from worker.engine.noise.correlation import neighbour_correlation
+from worker.engine.noise.measuring.correlation import neighbour_correlation
 from worker.engine.simulation import PhotonCounter, Scmos, simulate_specimen
 
 SHAPE_YX = (256, 256)

@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 
 from worker.engine.errors import ImageUnsuitableError, NoiseFitError
-from worker.engine.noise.calibration import calibration_pairs
-from worker.engine.noise.fit import fit_gmm, mean_nll
-from worker.engine.noise.gmm import GaussianMixtureNoiseModel
-from worker.engine.noise.pairs import PairCounts
-from worker.engine.noise.select import select_gmm
+from worker.engine.noise.fitting.fit import fit_gmm, mean_nll
+from worker.engine.noise.fitting.pairs import PairCounts
+from worker.engine.noise.fitting.select import select_gmm
+from worker.engine.noise.measuring.calibration import calibration_pairs
+from worker.engine.noise.models.gmm import GaussianMixtureNoiseModel
 
 
 def generator() -> torch.Generator:

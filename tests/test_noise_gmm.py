@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from worker.engine.errors import NoiseModelInvalidError
-from worker.engine.noise.gmm import GaussianMixtureNoiseModel
+from worker.engine.noise.models.gmm import GaussianMixtureNoiseModel
 
 
 def mixture(**changes: Any) -> GaussianMixtureNoiseModel:  # any field

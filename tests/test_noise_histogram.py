@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from worker.engine.errors import NoiseFitError, NoiseModelInvalidError
-from worker.engine.noise.histogram import HistogramCounts, HistogramNoiseModel
+from worker.engine.noise.models.histogram import HistogramCounts, HistogramNoiseModel
 
 GAIN, OFFSET_ADU, READ_NOISE_ADU = 2.0, 100.0, 3.0
 

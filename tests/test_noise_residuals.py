@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from worker.engine.noise.residuals import deviation_factor
+from worker.engine.noise.measuring.residual_correction import deviation_factor
 from worker.engine.simulation.specimen import simulate_specimen
 
 SHAPE_YX = (256, 256)

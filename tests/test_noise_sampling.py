@@ -8,9 +8,9 @@ import pytest
 import torch
 from scipy import stats
 
-from worker.engine.noise.gmm import GaussianMixtureNoiseModel
-from worker.engine.noise.histogram import HistogramCounts, HistogramNoiseModel
-from worker.engine.noise.kinds import AnyNoiseModel
+from worker.engine.noise.models.gmm import GaussianMixtureNoiseModel
+from worker.engine.noise.models.histogram import HistogramCounts, HistogramNoiseModel
+from worker.engine.noise.models.kinds import AnyNoiseModel
 
 DRAWS = 20_000
 

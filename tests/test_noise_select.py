@@ -7,11 +7,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from worker.engine.noise.check import check_noise_model, overconfidence
-from worker.engine.noise.fit import fit_gmm
-from worker.engine.noise.gmm import GaussianMixtureNoiseModel
-from worker.engine.noise.pairs import PairCounts
-from worker.engine.noise.select import SelectedNoiseModel, select_gmm
+from worker.engine.noise.fitting.check import check_noise_model, overconfidence
+from worker.engine.noise.fitting.fit import fit_gmm
+from worker.engine.noise.fitting.pairs import PairCounts
+from worker.engine.noise.fitting.select import SelectedNoiseModel, select_gmm
+from worker.engine.noise.models.gmm import GaussianMixtureNoiseModel
 from worker.engine.simulation import PhotonCounter, Scmos, simulate_specimen
 
 

@@ -6,7 +6,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from worker.overlap import made_ahead
+from worker.planes.prefetch import made_ahead
 
 PATIENCE_S = 30.0  # for events that come at once unless the code is broken
 

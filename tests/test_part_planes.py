@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from models_store.contracts.jobs import PredictSpec
+from models_store.contracts.job_specs import PredictSpec
 from models_store.contracts.outcomes import MadeBlob, MadePlanes, Outcome
-from models_store.contracts.states import JobState, Output
-from models_store.plane_ranges import ImageExtent
-from models_store.prediction_plan import Extent, plan_prediction
-from models_store.repositories import job_lifecycle
-from models_store.repositories.jobs import create_composite_job, get_job
-from models_store.repositories.part_planes import forget_part_planes, list_part_planes
-from models_store.session import Database
+from models_store.contracts.vocabulary import JobState, Output
+from models_store.database.engines import Database
+from models_store.job_requests.plan_prediction import Extent, plan_prediction
+from models_store.job_requests.plane_ranges import ImageExtent
+from models_store.repositories.jobs import lifecycle
+from models_store.repositories.jobs.part_planes import forget_part_planes, list_part_planes
+from models_store.repositories.jobs.rows import create_composite_job, get_job
 from tests.databases import NOON, database_url, image, opened
 
 KEPT = timedelta(hours=1)
@@ -41,13 +41,13 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
 def _carry_out(database: Database, job_ids: list[str]) -> None:
     for job_id in job_ids:
         with database.write() as session:
-            claim = job_lifecycle.claim(session, job_id, worker="w", now=NOON, lease=timedelta(minutes=1))
+            claim = lifecycle.claim(session, job_id, worker="w", now=NOON, lease=timedelta(minutes=1))
         assert claim is not None
         blob = MadeBlob(key=f"{job_id}/{claim.attempt}", sha256="", size_bytes=0)
         made = MadePlanes(image_id="img_1", output=Output.DENOISED, blob=blob)
         with database.write() as session:
             outcome = Outcome(planes=(made,) if job_id in PARTS else ())
-            job_lifecycle.finish(session, claim, outcome, NOON)
+            lifecycle.finish(session, claim, outcome, NOON)
 
 
 def _forget(database: Database, after: timedelta) -> list[str]:
@@ -74,10 +74,10 @@ def test_planes_are_forgotten_once_they_are_assembled(database: Database) -> Non
 def test_planes_of_a_cancelled_job_wait_for_a_retry(database: Database) -> None:
     _carry_out(database, ["job_0", "job_1", "job_2"])
     with database.write() as session:
-        job_lifecycle.cancel(session, "job", NOON)
+        lifecycle.cancel(session, "job", NOON)
     assert _forget(database, after=KEPT / 2) == []
     with database.write() as session:
-        job_lifecycle.retry(session, "job", NOON)
+        lifecycle.retry(session, "job", NOON)
     assert _forget(database, after=2 * KEPT) == []
     _carry_out(database, ["job_3", "job_4", "job_5"])
     with database.read() as session:
@@ -87,10 +87,10 @@ def test_planes_of_a_cancelled_job_wait_for_a_retry(database: Database) -> None:
 def test_a_retry_computes_again_what_was_forgotten(database: Database) -> None:
     _carry_out(database, ["job_0", "job_1", "job_2"])
     with database.write() as session:
-        job_lifecycle.cancel(session, "job", NOON)
+        lifecycle.cancel(session, "job", NOON)
     assert _forget(database, after=2 * KEPT) == ["job_1/1", "job_2/1"]
     assert _states(database) == [JobState.CANCELLED] * 4
     with database.write() as session:
-        job_lifecycle.retry(session, "job", NOON)
+        lifecycle.retry(session, "job", NOON)
     _carry_out(database, [*PARTS, "job_5"])
     assert _forget(database, after=timedelta(0)) == ["job_1/2", "job_2/2", "job_3/1", "job_4/1"]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models_store.plane_ranges import MOST_RANGES, ImageExtent, PlaneRange, divide
+from models_store.job_requests.plane_ranges import MOST_RANGES, ImageExtent, PlaneRange, divide
 
 IMAGES = st.lists(
     st.tuples(st.integers(1, 300), st.integers(1, 5000)).map(lambda drawn: ImageExtent("", *drawn)),

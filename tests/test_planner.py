@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from models_store.contracts.jobs import (
+from models_store.contracts.job_specs import (
     AssembleSpec,
     BootstrapNoiseModelSpec,
     ChooseEstimateSpec,
@@ -17,7 +17,7 @@ from models_store.contracts.jobs import (
     dependencies,
 )
 from models_store.contracts.spec_parts import MadeByJob, StructuredMask, TrainingBudget
-from models_store.contracts.states import (
+from models_store.contracts.vocabulary import (
     Method,
     NoiseModelKind,
     NoiseModelOrigin,
@@ -26,10 +26,10 @@ from models_store.contracts.states import (
     Preset,
     Reuse,
 )
-from models_store.plane_ranges import ImageExtent
-from models_store.planner import Registry, plan_denoise
-from models_store.prediction_plan import Extent, Plan, plan_prediction
-from worker.engine.presets import PRESETS
+from models_store.job_requests.plan_denoise import Registry, plan_denoise
+from models_store.job_requests.plan_prediction import Extent, Plan, plan_prediction
+from models_store.job_requests.plane_ranges import ImageExtent
+from worker.engine.training.presets import PRESETS
 
 NOTHING = Registry(profile="Scope / default")
 IMPORTED = Registry(profile="Scope / default", noise_model_id="nm_1")

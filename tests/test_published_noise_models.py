@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from models_store.contracts.noise_models import GmmParameters, HistogramParameters
 from models_store.contracts.packed_probabilities import pack
 from models_store.errors import NoiseModelInvalidError
-from models_store.published_noise_models import read_published, write_published
-from worker.engine.noise.gmm import GaussianMixtureNoiseModel
-from worker.engine.noise.histogram import HistogramNoiseModel
+from models_store.noise_model_files.published import read_published, write_published
+from worker.engine.noise.models.gmm import GaussianMixtureNoiseModel
+from worker.engine.noise.models.histogram import HistogramNoiseModel
 
 
 def archive(**changes: Any) -> bytes:  # any array; None leaves it out

@@ -9,12 +9,12 @@ from sqlalchemy.orm import Session
 
 from models_store.contracts.noise_models import noise_model_parameters
 from models_store.contracts.outcomes import MadeNoiseModel, Outcome
-from models_store.contracts.states import NoiseModelOrigin
+from models_store.contracts.vocabulary import NoiseModelOrigin
+from models_store.database.engines import Database
+from models_store.database.tables import IdempotencyKey, Microscope, NoiseModel, Profile
 from models_store.errors import ConflictError
 from models_store.repositories import idempotency, microscopes, noise_models
-from models_store.repositories.jobs import get_job
-from models_store.session import Database
-from models_store.tables import IdempotencyKey, Microscope, NoiseModel, Profile
+from models_store.repositories.jobs.rows import get_job
 from tests.databases import NOON
 from tests.services import Postgres
 from tests.transactions import Act, add_job, finishing, meet, met_in, taken

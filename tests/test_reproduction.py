@@ -13,13 +13,13 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from app.cli import cli
+from app.commands.main import cli
 from models_store.errors import InvalidRequestError
 from worker.engine.errors import NoiseFitError
-from worker.engine.metrics import psnr
-from worker.engine.presets import PRESETS
+from worker.engine.scores.metrics import psnr
 from worker.engine.simulation import Scmos, simulate_specimen
-from worker.reproduction.calibration import CalibrationSubset, count_calibration
+from worker.engine.training.presets import PRESETS
+from worker.reproduction.calibration_subsets import CalibrationSubset, count_calibration
 from worker.reproduction.layouts import chosen_datasets, find_datasets
 from worker.reproduction.methods import Budget, Method
 from worker.reproduction.run import Request

@@ -13,19 +13,19 @@ from types import SimpleNamespace
 import pytest
 from sqlalchemy.orm import Session
 
-from models_store.blobs import Blobs
-from models_store.contracts.jobs import TrainSpec
-from models_store.contracts.states import Method
+from models_store.blobs.blobs import Blobs
+from models_store.contracts.job_specs import TrainSpec
+from models_store.contracts.vocabulary import Method
+from models_store.database.engines import Database
 from models_store.errors import UnavailableError
-from models_store.repositories.jobs import create_job, get_job
-from models_store.session import Database
+from models_store.repositories.jobs.rows import create_job, get_job
 from models_store.settings import Settings
 from tests.databases import NOON, image
-from worker import runner
-from worker.device_watch import DeviceWatch
-from worker.ledger import Ledger
-from worker.messages import Warned
-from worker.runner import Runner
+from worker.attempt.messages import Warned
+from worker.processes import runner
+from worker.processes.device_watch import DeviceWatch
+from worker.processes.job_store import Ledger
+from worker.processes.runner import Runner
 
 
 class SometimesAway(Database):
@@ -80,7 +80,7 @@ def test_a_warning_is_not_waited_with_until_the_database_is_back(
     child = Child(database)
     monkeypatch.setattr(runner, "job_processes", lambda: None)
     monkeypatch.setattr(runner, "_child", child.start)
-    monkeypatch.setattr("worker.ledger.time.sleep", child.waits)
+    monkeypatch.setattr("worker.processes.job_store.time.sleep", child.waits)
     books = Ledger(settings, database, lambda: datetime.now(UTC), "w", threading.Event())
     Runner(settings, books, Blobs.of(settings), Nobody(), DeviceWatch("cpu")).run("job_1")
     with database.read() as session:

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from worker.engine.metrics import Scores
-from worker.engine.scoreboard import Row, document, table
+from worker.engine.scores.metrics import Scores
+from worker.engine.scores.scoreboard import Row, document, table
 
 
 def scores(*psnr_db: float) -> list[Scores]:

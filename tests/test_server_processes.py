@@ -9,7 +9,7 @@ import httpx
 import psutil
 import pytest
 
-from models_store.session import Database
+from models_store.database.engines import Database
 from tests.server_process import CLEARSCOPE, ServerProcess
 from tests.services import Postgres, Redis
 

@@ -20,11 +20,11 @@ import tifffile
 from numpy.typing import NDArray
 from sqlalchemy import func, select
 
-from models_store.blobs import Blobs
-from models_store.contracts.states import ENDED_STATES, JobState
-from models_store.session import Database
+from models_store.blobs.blobs import Blobs
+from models_store.contracts.vocabulary import ENDED_STATES, JobState
+from models_store.database.engines import Database
+from models_store.database.tables import Artifact, Image, Job, Network, NoiseModel, PartPlanes
 from models_store.settings import Settings
-from models_store.tables import Artifact, Image, Job, Network, NoiseModel, PartPlanes
 from tests.posted_jobs import Document
 from tests.services import S3, Postgres, Redis
 from tests.worker_process import CommandProcess, Facility

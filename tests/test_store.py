@@ -9,9 +9,11 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
 from demo.server import free_port
-from models_store.contracts.jobs import TrainSpec
+from models_store.contracts.job_specs import TrainSpec
 from models_store.contracts.outcomes import Outcome
-from models_store.contracts.states import JobState, Method, Queue
+from models_store.contracts.vocabulary import JobState, Method, Queue
+from models_store.database.engines import Database
+from models_store.database.tables import JobImage
 from models_store.errors import (
     ConflictError,
     IdempotencyMismatchError,
@@ -19,13 +21,12 @@ from models_store.errors import (
     NotFoundError,
     UnavailableError,
 )
-from models_store.repositories import idempotency, job_lifecycle
+from models_store.repositories import idempotency
 from models_store.repositories.images import delete_image, get_image, list_images
-from models_store.repositories.job_lifecycle import Claim
-from models_store.repositories.jobs import create_job, get_job
+from models_store.repositories.jobs import lifecycle
+from models_store.repositories.jobs.lifecycle import Claim
+from models_store.repositories.jobs.rows import create_job, get_job
 from models_store.repositories.pages import PageRequest
-from models_store.session import Database
-from models_store.tables import JobImage
 from tests.databases import NOON, database_url, image, opened
 
 LEASE = timedelta(seconds=10)
@@ -48,7 +49,7 @@ def add_job(database: Database, job_id: str) -> None:
 
 def claim(database: Database, job_id: str, now: datetime = NOON) -> Claim | None:
     with database.write() as session:
-        return job_lifecycle.claim(session, job_id, worker="w", now=now, lease=LEASE)
+        return lifecycle.claim(session, job_id, worker="w", now=now, lease=LEASE)
 
 
 def state_of(database: Database, job_id: str) -> JobState:
@@ -61,7 +62,7 @@ def test_a_job_is_claimed_once(database: Database) -> None:
     assert claim(database, "job_1") == Claim("job_1", 1)
     assert claim(database, "job_1") is None
     with database.read() as session:
-        assert job_lifecycle.next_ready(session, [Queue.GPU]) is None
+        assert lifecycle.next_ready(session, [Queue.GPU]) is None
 
 
 def test_a_worker_that_lost_its_lease_writes_nothing(database: Database) -> None:
@@ -70,15 +71,15 @@ def test_a_worker_that_lost_its_lease_writes_nothing(database: Database) -> None
     assert lost is not None
     later = NOON + LEASE + timedelta(seconds=1)
     with database.write() as session:
-        assert job_lifecycle.recover_expired(session, now=later, max_crashes=3) == ["job_1"]
+        assert lifecycle.recover_expired(session, now=later, max_crashes=3) == ["job_1"]
     current = claim(database, "job_1", later)
     assert current == Claim("job_1", 2)
     with pytest.raises(LeaseLostError), database.write() as session:
-        job_lifecycle.finish(session, lost, Outcome(result={"from": "lost"}), later)
+        lifecycle.finish(session, lost, Outcome(result={"from": "lost"}), later)
     with pytest.raises(LeaseLostError), database.write() as session:
-        job_lifecycle.renew(session, lost, now=later, lease=LEASE, progress=0.5, status="")
+        lifecycle.renew(session, lost, now=later, lease=LEASE, progress=0.5, status="")
     with database.write() as session:
-        job_lifecycle.finish(session, current, Outcome(result={"from": "current"}), later)
+        lifecycle.finish(session, current, Outcome(result={"from": "current"}), later)
     with database.read() as session:
         assert get_job(session, "job_1").result == {"from": "current"}
 
@@ -89,9 +90,9 @@ def test_a_renewed_lease_does_not_expire(database: Database) -> None:
     assert claimed is not None
     later = NOON + timedelta(seconds=9)
     with database.write() as session:
-        job_lifecycle.renew(session, claimed, now=later, lease=LEASE, progress=0.5, status="half")
+        lifecycle.renew(session, claimed, now=later, lease=LEASE, progress=0.5, status="half")
     with database.write() as session:
-        assert job_lifecycle.recover_expired(session, now=NOON + 1.5 * LEASE, max_crashes=3) == []
+        assert lifecycle.recover_expired(session, now=NOON + 1.5 * LEASE, max_crashes=3) == []
 
 
 def test_a_job_that_keeps_crashing_fails(database: Database) -> None:
@@ -100,9 +101,7 @@ def test_a_job_that_keeps_crashing_fails(database: Database) -> None:
         claimed = claim(database, "job_1")
         assert claimed is not None, crash
         with database.write() as session:
-            job_lifecycle.hand_back(
-                session, claimed, reason="signal 9", crashed=True, max_crashes=2, now=NOON
-            )
+            lifecycle.hand_back(session, claimed, reason="signal 9", crashed=True, max_crashes=2, now=NOON)
     assert state_of(database, "job_1") is JobState.FAILED
 
 
@@ -166,7 +165,7 @@ def test_an_image_is_deleted_with_what_says_who_read_it(database: Database) -> N
     with pytest.raises(ConflictError), database.write() as session:
         delete_image(session, get_image(session, "img_1"))
     with database.write() as session:
-        job_lifecycle.cancel(session, "job_1", NOON)
+        lifecycle.cancel(session, "job_1", NOON)
     with database.write() as session:
         delete_image(session, get_image(session, "img_1"))
     with database.read() as session:

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from models_store.blobs import Blobs
-from models_store.contracts.jobs import TrainSpec
-from models_store.contracts.states import JobState, Method
-from models_store.identity import new_id
+from models_store.blobs.blobs import Blobs
+from models_store.clock_and_ids import new_id
+from models_store.contracts.job_specs import TrainSpec
+from models_store.contracts.vocabulary import JobState, Method
+from models_store.database.engines import Database
+from models_store.database.tables import Artifact
 from models_store.repositories.idempotency import claim_answer, find_answer
-from models_store.repositories.jobs import create_job
-from models_store.session import Database
+from models_store.repositories.jobs.rows import create_job
 from models_store.settings import Settings
-from models_store.tables import Artifact
 from tests.databases import database_url, image, opened
-from worker.orphans import clear_orphans, clear_orphans_if_due
+from worker.upkeep.orphans import clear_orphans, clear_orphans_if_due
 
 SETTINGS = Settings(orphan_after_s=3600, checkpoints_kept_s=7200)
 

@@ -20,7 +20,7 @@ import tifffile
 
 from models_store.errors import StorageFullError
 from models_store.full_disk import FULL_DETAIL
-from models_store.image_files.sandbox import inspect_in_child
+from models_store.image_files.isolation import inspect_in_child
 from tests.faulty_proxy import FaultyProxy, faulty_proxy
 from tests.server_process import ServerProcess
 from tests.services import S3, Postgres

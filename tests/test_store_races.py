@@ -7,15 +7,15 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from models_store.contracts.jobs import TrainSpec
-from models_store.contracts.states import JobState, Method
+from models_store.contracts.job_specs import TrainSpec
+from models_store.contracts.vocabulary import JobState, Method
+from models_store.database.engines import Database
+from models_store.database.tables import Job, JobImage
 from models_store.errors import ConflictError, JobEndedError, JobNotEndedError, LeaseLostError, NotFoundError
-from models_store.repositories import job_lifecycle
 from models_store.repositories.images import delete_image, get_image
-from models_store.repositories.job_lifecycle import Claim
-from models_store.repositories.jobs import Position, get_job
-from models_store.session import Database
-from models_store.tables import Job, JobImage
+from models_store.repositories.jobs import lifecycle
+from models_store.repositories.jobs.lifecycle import Claim
+from models_store.repositories.jobs.rows import Position, get_job
 from tests.databases import NOON
 from tests.services import Postgres
 from tests.transactions import (
@@ -63,7 +63,7 @@ def test_a_job_is_claimed_by_one_of_two(database: Database) -> None:
     job_id = add_job(database)
 
     def claiming(session: Session) -> object:
-        return job_lifecycle.claim(session, job_id, worker="w", now=NOON, lease=LEASE)
+        return lifecycle.claim(session, job_id, worker="w", now=NOON, lease=LEASE)
 
     assert meet(database, claiming, claiming) == (
         Claim(job_id, 1, kind="train", stage="train", worker="w"),
@@ -86,7 +86,7 @@ def test_a_job_that_finishes_while_it_is_cancelled_does_one_of_both(
 def test_one_of_two_retries_counts(database: Database) -> None:
     job_id = add_job(database)
     with database.write() as session:
-        job_lifecycle.cancel(session, job_id, NOON)
+        lifecycle.cancel(session, job_id, NOON)
     _, second = meet(database, retrying(job_id), retrying(job_id))
     assert isinstance(second, JobNotEndedError)
 
@@ -109,7 +109,7 @@ def test_a_job_retried_before_the_one_it_needs_is_cancelled_ends_with_it(databas
     needed = add_job(database)
     job_id = add_job(database, waiting_for(needed))
     with database.write() as session:
-        job_lifecycle.cancel(session, job_id, NOON)
+        lifecycle.cancel(session, job_id, NOON)
     meet(database, retrying(job_id), cancelling(needed))
     assert state_of(database, job_id) is JobState.CANCELLED
 

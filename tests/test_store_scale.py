@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from benchmarks.store import acts, explain, fill, statements
-from models_store.session import Database
+from models_store.database.engines import Database
 from tests.databases import database_url, opened
 
 WHOLE_TABLE = re.compile(r"Seq Scan on job\b|^SCAN job(?! USING)", re.MULTILINE)

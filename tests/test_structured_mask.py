@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from worker.engine.inference import predict_plane
-from worker.engine.metrics import psnr
-from worker.engine.presets import PRESETS
+from worker.engine.prediction.inference import predict_plane
+from worker.engine.scores.metrics import psnr
 from worker.engine.simulation import simulate_specimen
-from worker.engine.training import train
+from worker.engine.training.loop import train
+from worker.engine.training.presets import PRESETS
 
 SHAPE_YX = (160, 160)
 SMALL = replace(

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from models_store import tables, visibility
-from models_store.table_base import Base
+from models_store.database import tables, visibility
+from models_store.database.table_base import Base
 from tests.keyed_server import client, make_key, problem, wait_for_status
 from tests.posted_jobs import TINY
 from tests.server_process import ServerProcess

@@ -18,18 +18,18 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import select, update
 
-from models_store.identity import system_clock
+from models_store.clock_and_ids import system_clock
+from models_store.database.engines import Database
+from models_store.database.tables import Webhook
 from models_store.repositories.webhooks import MOST_ATTEMPTS
-from models_store.session import Database
 from models_store.settings import Settings
-from models_store.tables import Webhook
 from tests.keyed_server import client, make_key, migrate, problem
 from tests.posted_jobs import TINY
 from tests.server_process import ServerProcess
 from tests.services import Redis
 from tests.test_api_jobs import upload
 from tests.webhook_receiver import Delivery, Receiver
-from worker.webhooks import deliver_due
+from worker.upkeep.webhooks import deliver_due
 
 SECRET_BYTES = bytes(range(32))
 SECRET = "whsec_" + base64.b64encode(SECRET_BYTES).decode()

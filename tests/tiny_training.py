@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from worker.engine.noise.gmm import GaussianMixtureNoiseModel
-from worker.engine.presets import PRESETS, Preset
+from worker.engine.noise.models.gmm import GaussianMixtureNoiseModel
+from worker.engine.training.presets import PRESETS, Preset
 
 CPU = torch.device("cpu")
 TINY: Preset = replace(

@@ -10,18 +10,18 @@ from threading import Event
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
-from models_store import submission
-from models_store.contracts.jobs import JobSpec, TrainSpec
+from models_store.clock_and_ids import new_id
+from models_store.contracts.job_specs import JobSpec, TrainSpec
 from models_store.contracts.outcomes import Outcome
 from models_store.contracts.spec_parts import MadeByJob
-from models_store.contracts.states import Method
+from models_store.contracts.vocabulary import Method
+from models_store.database.engines import Database
+from models_store.database.tables import Job
 from models_store.errors import ConflictError, LeaseLostError, NotFoundError
-from models_store.identity import new_id
-from models_store.repositories import job_lifecycle
-from models_store.repositories.job_lifecycle import Claim
-from models_store.repositories.jobs import Position, create_job
-from models_store.session import Database
-from models_store.tables import Job
+from models_store.job_requests.submit import submit
+from models_store.repositories.jobs import lifecycle
+from models_store.repositories.jobs.lifecycle import Claim
+from models_store.repositories.jobs.rows import Position, create_job
 from tests.databases import NOON, image, opened
 from tests.services import Postgres
 
@@ -103,7 +103,7 @@ def add_job(database: Database, spec: JobSpec | None = None, within: Position | 
 
 def taken(database: Database, job_id: str) -> Claim:
     with database.write() as session:
-        claim = job_lifecycle.claim(session, job_id, worker="w", now=NOON, lease=LEASE)
+        claim = lifecycle.claim(session, job_id, worker="w", now=NOON, lease=LEASE)
     assert claim is not None
     return claim
 
@@ -113,20 +113,20 @@ def waiting_for(job_id: str) -> JobSpec:
 
 
 def submitting(spec: JobSpec) -> Act:
-    return lambda session: submission.submit(session, spec, LATER, part_pixels=2**20, job_id=new_id("job")).id
+    return lambda session: submit(session, spec, LATER, part_pixels=2**20, job_id=new_id("job")).id
 
 
 def finishing(claim: Claim, outcome: Outcome | None = None) -> Act:
-    return lambda session: job_lifecycle.finish(session, claim, outcome or Outcome(), NOON)
+    return lambda session: lifecycle.finish(session, claim, outcome or Outcome(), NOON)
 
 
 def failing(claim: Claim) -> Act:
-    return lambda session: job_lifecycle.fail(session, claim, {"code": "x", "detail": "x"}, NOON)
+    return lambda session: lifecycle.fail(session, claim, {"code": "x", "detail": "x"}, NOON)
 
 
 def cancelling(job_id: str) -> Act:
-    return lambda session: job_lifecycle.cancel(session, job_id, NOON)
+    return lambda session: lifecycle.cancel(session, job_id, NOON)
 
 
 def retrying(job_id: str) -> Act:
-    return lambda session: job_lifecycle.retry(session, job_id, NOON)
+    return lambda session: lifecycle.retry(session, job_id, NOON)

@@ -2,11 +2,11 @@
 
 from fastapi import APIRouter, Response
 
-from app.dependencies import Provided, Reading
-from app.downloads import Conditional, download
-from app.security import READ
-from models_store.blobs import StoredBlob
-from models_store.repositories import jobs
+from app.http.authentication import READ
+from app.http.dependencies import Provided, Reading
+from app.http.downloads import Conditional, download
+from models_store.blobs.blobs import StoredBlob
+from models_store.repositories.jobs.rows import get_artifact
 
 router = APIRouter(prefix="/artifacts", tags=["artifacts"])
 
@@ -14,7 +14,7 @@ router = APIRouter(prefix="/artifacts", tags=["artifacts"])
 @router.get("/{artifact_id}/content", dependencies=READ, response_class=Response)
 def get_content(artifact_id: str, session: Reading, provided: Provided, conditions: Conditional) -> Response:
     """Download a file that a job made; Range requests and conditional requests are honoured."""
-    artifact = jobs.get_artifact(session, artifact_id)
+    artifact = get_artifact(session, artifact_id)
     return download(
         provided,
         StoredBlob(artifact.blob_key, artifact.sha256, artifact.size_bytes),

@@ -7,12 +7,12 @@ from typing import Literal
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
-from app.dependencies import Provided, Services
-from models_store.contracts.states import Queue
+from app.http.dependencies import Provided, Services
+from models_store.contracts.vocabulary import Queue
+from models_store.database.tables import Worker
 from models_store.errors import OutageError
-from models_store.repositories.leases import store_time
-from models_store.repositories.statistics import workers_seen_since
-from models_store.tables import Worker
+from models_store.repositories.jobs.leases import store_time
+from models_store.repositories.jobs.statistics import workers_seen_since
 
 router = APIRouter(tags=["health"])
 

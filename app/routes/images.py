@@ -12,22 +12,22 @@ from fastapi.concurrency import run_in_threadpool
 from sqlalchemy.orm import Session
 from starlette.requests import ClientDisconnect
 
-from app.dependencies import IdempotencyHeader, PageQuery, Provided, Reading, Services, WhoAsks, Writing
-from app.documents import ImageDocument
-from app.downloads import Conditional, download
-from app.origins import MicroscopeQuery, ProfileQuery, matching_profiles, named_profile
-from app.paging import link_next_page
-from app.security import READ, SUBMIT, Caller
-from models_store.blobs import StoredBlob
-from models_store.contracts.states import ImageRole
+from app.documents.jobs import ImageDocument
+from app.http.authentication import READ, SUBMIT, Caller
+from app.http.dependencies import IdempotencyHeader, PageQuery, Provided, Reading, Services, WhoAsks, Writing
+from app.http.downloads import Conditional, download
+from app.http.paging import link_next_page
+from app.http.profile_parameters import MicroscopeQuery, ProfileQuery, matching_profiles, named_profile
+from models_store.blobs.blobs import StoredBlob
+from models_store.clock_and_ids import new_id
+from models_store.contracts.vocabulary import ImageRole
+from models_store.database.visibility import require_named_microscope
 from models_store.errors import ClearScopeError, ImageTooLargeError, UnavailableError
-from models_store.identity import new_id
 from models_store.image_files.header import ImageHeader, ImageLimits
-from models_store.image_files.sandbox import inspect_in_child
+from models_store.image_files.isolation import inspect_in_child
 from models_store.repositories import idempotency, images
 from models_store.repositories.images import UploadedImage
 from models_store.repositories.usage import remaining_bytes, require_room_for, storage_exceeded
-from models_store.visibility import require_named_microscope
 
 router = APIRouter(prefix="/images", tags=["images"])
 

@@ -9,21 +9,23 @@ from fastapi import APIRouter, BackgroundTasks, Body, Depends, Query, Request, R
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
-from app.dependencies import IdempotencyHeader, PageQuery, Provided, Reading, WhoAsks, Writing
-from app.documents import EventDocument, JobDocument
-from app.paging import link_next_page
-from app.security import KINDS_THAT_CALIBRATE, READ, SUBMIT
-from models_store import submission
-from models_store.contracts.jobs import JobSpec, job_spec
+from app.documents.jobs import EventDocument, JobDocument
+from app.http.authentication import KINDS_THAT_CALIBRATE, READ, SUBMIT
+from app.http.dependencies import IdempotencyHeader, PageQuery, Provided, Reading, WhoAsks, Writing
+from app.http.paging import link_next_page
+from models_store.clock_and_ids import new_id
+from models_store.contracts.job_specs import JobSpec, job_spec
 from models_store.contracts.numbers import LARGEST_EXACT_INTEGER
 from models_store.contracts.plans import PlanStep
-from models_store.contracts.states import JobState, Scope
-from models_store.destinations import resolve
+from models_store.contracts.vocabulary import JobState, Scope
+from models_store.database.tables import Artifact, Job
 from models_store.errors import InvalidRequestError
-from models_store.identity import new_id
-from models_store.repositories import idempotency, job_lifecycle, jobs
+from models_store.job_requests.submit import check_and_plan, submit
+from models_store.outbound.destinations import resolve
+from models_store.repositories import idempotency
+from models_store.repositories.jobs import lifecycle
+from models_store.repositories.jobs import rows as jobs
 from models_store.repositories.usage import require_room_for_job
-from models_store.tables import Artifact, Job
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
@@ -115,7 +117,7 @@ def create_job(
     if job_id == new_job_id:
         if caller.quota:
             require_room_for_job(session, caller.quota)
-        job = submission.submit(session, spec, now, part_pixels=provided.settings.part_pixels, job_id=job_id)
+        job = submit(session, spec, now, part_pixels=provided.settings.part_pixels, job_id=job_id)
     else:
         job = jobs.get_job(session, job_id)
     background.add_task(provided.dispatcher.notify, _family(job))
@@ -125,7 +127,7 @@ def create_job(
 @router.post("/preflight", dependencies=SUBMIT)
 def preflight(spec: PostedSpec, session: Reading, provided: Provided) -> Preflight:
     """Check a job and show its plan without posting it."""
-    plan, _ = submission.check_and_plan(session, spec, provided.settings.part_pixels)
+    plan, _ = check_and_plan(session, spec, provided.settings.part_pixels)
     return Preflight(plan=plan.steps)
 
 
@@ -171,7 +173,7 @@ def list_events(
 @router.post("/{job_id}/cancel", dependencies=SUBMIT)
 def cancel_job(job_id: str, session: Writing, provided: Provided) -> JobDocument:
     """Cancel a job with all its stages; a worker that computes one of them stops within 2 s."""
-    job = job_lifecycle.cancel(session, job_id, provided.clock())
+    job = lifecycle.cancel(session, job_id, provided.clock())
     return _document(session, job)
 
 
@@ -182,7 +184,7 @@ def retry_job(
     """Queue a failed or cancelled job again; what it has computed already stays."""
     if caller.quota:
         require_room_for_job(session, caller.quota)
-    job = job_lifecycle.retry(session, job_id, provided.clock())
+    job = lifecycle.retry(session, job_id, provided.clock())
     background.add_task(provided.dispatcher.notify, _family(job))
     return _document(session, job)
 

@@ -3,8 +3,8 @@
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from app.dependencies import Provided
-from app.security import READ
+from app.http.authentication import READ
+from app.http.dependencies import Provided
 
 router = APIRouter(tags=["health"])
 

@@ -5,10 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.dependencies import PageQuery, Provided, Reading, Writing
-from app.documents import MicroscopeDocument, ProfileDocument
-from app.paging import link_next_page
-from app.security import ADMIN, CALIBRATE, READ
+from app.documents.jobs import MicroscopeDocument, ProfileDocument
+from app.http.authentication import ADMIN, CALIBRATE, READ
+from app.http.dependencies import PageQuery, Provided, Reading, Writing
+from app.http.paging import link_next_page
 from models_store.contracts.numbers import JSON_NUMBER
 from models_store.repositories import microscopes
 

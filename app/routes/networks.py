@@ -2,14 +2,14 @@
 
 from fastapi import APIRouter, Request, Response
 
-from app.dependencies import PageQuery, Provided, Reading
-from app.documents import NetworkDocument
-from app.downloads import Conditional, download
-from app.origins import MicroscopeQuery, ProfileQuery, matching_profiles
-from app.paging import link_next_page
-from app.security import READ
-from models_store.blobs import StoredBlob
-from models_store.contracts.states import Method
+from app.documents.jobs import NetworkDocument
+from app.http.authentication import READ
+from app.http.dependencies import PageQuery, Provided, Reading
+from app.http.downloads import Conditional, download
+from app.http.paging import link_next_page
+from app.http.profile_parameters import MicroscopeQuery, ProfileQuery, matching_profiles
+from models_store.blobs.blobs import StoredBlob
+from models_store.contracts.vocabulary import Method
 from models_store.repositories import networks
 
 router = APIRouter(prefix="/networks", tags=["networks"])

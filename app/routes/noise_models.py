@@ -8,15 +8,15 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator
 
-from app.dependencies import PageQuery, Provided, Reading, Writing
-from app.documents import NoiseModelDocument
-from app.origins import MicroscopeQuery, ProfileQuery, matching_profiles, named_profile
-from app.paging import link_next_page
-from app.security import CALIBRATE, READ
-from models_store.contracts.states import NoiseModelOrigin
+from app.documents.jobs import NoiseModelDocument
+from app.http.authentication import CALIBRATE, READ
+from app.http.dependencies import PageQuery, Provided, Reading, Writing
+from app.http.paging import link_next_page
+from app.http.profile_parameters import MicroscopeQuery, ProfileQuery, matching_profiles, named_profile
+from models_store.contracts.vocabulary import NoiseModelOrigin
 from models_store.errors import NoiseModelInvalidError
-from models_store.noise_model_plot import noise_model_png
-from models_store.published_noise_models import MAX_FILE_BYTES, read_published, write_published
+from models_store.noise_model_files.plot import noise_model_png
+from models_store.noise_model_files.published import MAX_FILE_BYTES, read_published, write_published
 from models_store.repositories import noise_models
 
 

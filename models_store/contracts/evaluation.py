@@ -12,7 +12,7 @@ from models_store.contracts.spec_parts import (
     PostedSpec,
     Spec,
 )
-from models_store.contracts.states import Output
+from models_store.contracts.vocabulary import Output
 
 NAME_CHARACTER = r"[^\x00-\x1f|]"
 """Of a candidate's name: what a cell of a table can hold."""

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from models_store.contracts.noise_models import NoiseModelParameters
-from models_store.contracts.states import Method, NoiseModelOrigin, Output, Preset
+from models_store.contracts.vocabulary import Method, NoiseModelOrigin, Output, Preset
 
 
 class _Made(BaseModel):

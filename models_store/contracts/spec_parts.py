@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from models_store.contracts.numbers import JSON_NUMBER, LARGEST_EXACT_INTEGER
-from models_store.contracts.states import DEFAULT_PRESET, Output, Preset
+from models_store.contracts.vocabulary import DEFAULT_PRESET, Output, Preset
 
 MAX_IMAGES_PER_JOB = 1000
 MAX_URL_CHARACTERS = 2000

@@ -3,8 +3,8 @@
 import numpy as np
 
 from models_store.errors import ImageContentError
-from models_store.image_files.inspect import MIN_SIDE_PX
-from models_store.image_files.planes import PlaneReader
+from models_store.image_files.tiff.inspect import MIN_SIDE_PX
+from models_store.image_files.tiff.reader import PlaneReader
 
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 _FEWEST_FINITE = MIN_SIDE_PX**2

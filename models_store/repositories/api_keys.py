@@ -11,11 +11,11 @@ from datetime import datetime, timedelta
 from sqlalchemy import exists, or_, select, update
 from sqlalchemy.orm import Session, selectinload
 
-from models_store.contracts.states import Scope
+from models_store.clock_and_ids import new_id
+from models_store.contracts.vocabulary import Scope
+from models_store.database.tables import ApiKey
 from models_store.errors import ConflictError, NotFoundError, UnauthenticatedError
-from models_store.identity import new_id
 from models_store.repositories.microscopes import find_microscope
-from models_store.tables import ApiKey
 
 _PREFIX_BYTES = 6
 _SECRET_BYTES = 32

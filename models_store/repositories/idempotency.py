@@ -6,8 +6,8 @@ from sqlalchemy import delete
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from models_store.database.tables import IdempotencyKey
 from models_store.errors import IdempotencyMismatchError
-from models_store.tables import IdempotencyKey
 
 
 def scope_of(resource: str, owner_id: str | None) -> str:

@@ -7,12 +7,12 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from models_store.blobs import StoredBlob
-from models_store.contracts.states import ENDED_STATES, ImageRole
+from models_store.blobs.blobs import StoredBlob
+from models_store.contracts.vocabulary import ENDED_STATES, ImageRole
+from models_store.database.tables import Image, Job, JobImage, Profile
 from models_store.errors import ConflictError, NotFoundError
 from models_store.image_files.header import ImageHeader
 from models_store.repositories.pages import Page, PageRequest, fetch_page
-from models_store.tables import Image, Job, JobImage, Profile
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from models_store.clock_and_ids import new_id
+from models_store.database.tables import Microscope, Profile
 from models_store.errors import ConflictError, NotFoundError
-from models_store.identity import new_id
 from models_store.repositories.pages import Page, PageRequest, fetch_page
-from models_store.tables import Microscope, Profile
 
 DEFAULT_PROFILE = "default"
 

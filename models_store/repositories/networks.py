@@ -6,12 +6,12 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from models_store.clock_and_ids import new_id
 from models_store.contracts.outcomes import MadeNetwork
-from models_store.contracts.states import Method, NoiseModelKind
+from models_store.contracts.vocabulary import Method, NoiseModelKind
+from models_store.database.tables import Network, NoiseModel
 from models_store.errors import NotFoundError
-from models_store.identity import new_id
 from models_store.repositories.pages import Page, PageRequest, fetch_page
-from models_store.tables import Network, NoiseModel
 
 
 def create_network(

@@ -7,12 +7,12 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from models_store.clock_and_ids import new_id
 from models_store.contracts.noise_models import NoiseModelParameters, noise_model_parameters
-from models_store.contracts.states import NoiseModelOrigin
+from models_store.contracts.vocabulary import NoiseModelOrigin
+from models_store.database.tables import NoiseModel, NoiseModelActivation, Profile
 from models_store.errors import ConflictError, NotFoundError
-from models_store.identity import new_id
 from models_store.repositories.pages import Page, PageRequest, fetch_page
-from models_store.tables import NoiseModel, NoiseModelActivation, Profile
 
 
 def create_noise_model(

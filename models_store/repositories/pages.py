@@ -8,8 +8,8 @@ from typing import Generic, TypeVar
 from sqlalchemy import Select, tuple_
 from sqlalchemy.orm import Session
 
+from models_store.database.table_base import Listed
 from models_store.errors import InvalidRequestError
-from models_store.table_base import Listed
 
 Row = TypeVar("Row", bound=Listed)
 

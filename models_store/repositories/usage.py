@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from models_store.contracts.states import ENDED_STATES, JobState
+from models_store.contracts.vocabulary import ENDED_STATES, JobState
+from models_store.database.tables import ApiKey, Artifact, Image, Job
+from models_store.database.visibility import SEES_ALL
 from models_store.errors import StorageQuotaError, TooManyActiveJobsError
-from models_store.tables import ApiKey, Artifact, Image, Job
-from models_store.visibility import SEES_ALL
 
 # A guess: jobs take minutes.
 _JOB_RETRY_S = 30

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
-from models_store.contracts.states import ENDED_STATES, JobState
-from models_store.tables import Job, JobEvent, Webhook
-from models_store.visibility import SEES_ALL
+from models_store.contracts.vocabulary import ENDED_STATES, JobState
+from models_store.database.tables import Job, JobEvent, Webhook
+from models_store.database.visibility import SEES_ALL
 
 MOST_ATTEMPTS = 8
 LONGEST_WAIT = timedelta(hours=6)

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
-from models_store.blobs import Blobs
-from models_store.contracts.jobs import AssembleSpec
+from models_store.blobs.blobs import Blobs
+from models_store.contracts.job_specs import AssembleSpec
 from models_store.contracts.outcomes import Outcome
-from models_store.contracts.states import Output
+from models_store.contracts.vocabulary import Output
+from models_store.database.tables import PartPlanes
 from models_store.errors import JobFailedError
-from models_store.repositories.part_planes import list_part_planes
-from models_store.tables import PartPlanes
-from worker.context import JobContext
+from models_store.repositories.jobs.part_planes import list_part_planes
+from worker.attempt.context import JobContext
 from worker.jobs.inputs import OpenImage, open_images
-from worker.jobs.raw_planes import read_planes
 from worker.jobs.result_files import OutputPlanes, store_results
+from worker.planes.raw_planes import read_planes
 
 
 def assemble(spec: AssembleSpec, context: JobContext) -> Outcome:

@@ -1,10 +1,10 @@
 """Fitting a noise model to noisy images and their denoised versions, as a job."""
 
-from models_store.contracts.jobs import BootstrapNoiseModelSpec
+from models_store.contracts.job_specs import BootstrapNoiseModelSpec
 from models_store.contracts.outcomes import Outcome
-from models_store.contracts.states import NoiseModelOrigin
-from worker.context import JobContext
-from worker.engine import bootstrap
+from models_store.contracts.vocabulary import NoiseModelOrigin
+from worker.attempt.context import JobContext
+from worker.engine.stages import bootstrap
 from worker.jobs.inputs import all_planes, load_network, open_images
 from worker.jobs.made_noise_models import made_noise_model
 

@@ -3,17 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from models_store.contracts.jobs import CheckNoiseModelSpec
+from models_store.contracts.job_specs import CheckNoiseModelSpec
 from models_store.contracts.outcomes import Outcome
-from worker.calibration_scenes import scenes_of
-from worker.context import JobContext
-from worker.engine.bootstrap import count_pseudo_pairs
-from worker.engine.calibration import count_calibration
-from worker.engine.noise.calibration_check import CalibrationCheck
-from worker.engine.noise.check import check_noise_model as check_pairs
-from worker.engine.noise.coverage import coverage
-from worker.engine.noise.fit import mean_nll
-from worker.engine.noise.pairs import PairCounts
+from worker.attempt.context import JobContext
+from worker.engine.noise.fitting.check import check_noise_model as check_pairs
+from worker.engine.noise.fitting.fit import mean_nll
+from worker.engine.noise.fitting.pairs import PairCounts
+from worker.engine.noise.measuring.calibration_check import CalibrationCheck
+from worker.engine.noise.measuring.coverage import coverage
+from worker.engine.stages.bootstrap import count_pseudo_pairs
+from worker.engine.stages.calibrate import count_calibration
 from worker.jobs.inputs import (
     OpenImage,
     all_planes,
@@ -22,6 +21,7 @@ from worker.jobs.inputs import (
     load_noise_model,
     open_images,
 )
+from worker.judging.calibration_scenes import scenes_of
 
 _READING = 0.9  # share of the job that goes into reading and denoising planes
 

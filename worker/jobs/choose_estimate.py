@@ -1,8 +1,8 @@
 """Deciding noise model and estimate for all parts of a prediction, as a job."""
 
-from models_store.contracts.jobs import ChooseEstimateSpec
+from models_store.contracts.job_specs import ChooseEstimateSpec
 from models_store.contracts.outcomes import Outcome
-from worker.context import JobContext
+from worker.attempt.context import JobContext
 from worker.jobs.estimates import outcome_of, prepare
 from worker.jobs.inputs import open_images
 

@@ -5,19 +5,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models_store.contracts.jobs import TrainSpec
+from models_store.contracts.job_specs import TrainSpec
 from models_store.contracts.spec_parts import Reference
-from models_store.repositories.jobs import get_job
-from worker.context import JobContext, Report
-from worker.engine.distillation import EstimatedPlanes, first_weights
-from worker.engine.network import Network
-from worker.engine.noise.correlation import NeighbourCorrelation
-from worker.engine.noise.kinds import AnyNoiseModel, kind_of
-from worker.engine.patches import PlaneSequence
-from worker.engine.pipeline import refit_noise_model
-from worker.engine.presets import Preset
+from models_store.repositories.jobs.rows import get_job
+from worker.attempt.context import JobContext, Report
+from worker.engine.networks.network import Network
+from worker.engine.noise.measuring.correlation import NeighbourCorrelation
+from worker.engine.noise.models.kinds import AnyNoiseModel, kind_of
+from worker.engine.stages.distillation import EstimatedPlanes, first_weights
+from worker.engine.stages.pipeline import refit_noise_model
+from worker.engine.training.patches import PlaneSequence
+from worker.engine.training.presets import Preset
 from worker.jobs.inputs import load_network
-from worker.noise_warnings import require_drawable
+from worker.judging.noise_warnings import require_drawable
 
 SHARE_OF_PREPARATION = 0.2
 _SHARE_OF_REFIT = 0.5  # of the preparation

@@ -6,17 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from models_store.contracts.jobs import ChooseEstimateSpec, PredictPartSpec, PredictSpec
+from models_store.contracts.job_specs import ChooseEstimateSpec, PredictPartSpec, PredictSpec
 from models_store.contracts.outcomes import Outcome
-from models_store.contracts.states import NoiseModelOrigin, Output
+from models_store.contracts.vocabulary import NoiseModelOrigin, Output
 from models_store.errors import InvalidRequestError, JobFailedError
-from models_store.repositories.jobs import get_job
+from models_store.repositories.jobs.rows import get_job
 from models_store.repositories.networks import get_network
-from worker.context import JobContext, Report
-from worker.engine.inference import predict_plane
-from worker.engine.network import Network
-from worker.engine.pipeline import Prepared, denoise_plane, prepare_prediction
-from worker.engine.selection import Choice
+from worker.attempt.context import JobContext, Report
+from worker.engine.networks.network import Network
+from worker.engine.prediction.choice import Choice
+from worker.engine.prediction.inference import predict_plane
+from worker.engine.stages.pipeline import Prepared, denoise_plane, prepare_prediction
 from worker.jobs.inputs import OpenImage, all_planes, load_network, load_network_if_made, load_noise_model
 from worker.jobs.made_noise_models import made_noise_model
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from models_store.contracts.evaluation import EvaluateSpec, ResultsOfJob, UploadedResults
 from models_store.contracts.outcomes import MadeArtifact, Outcome
-from models_store.evaluations import find_results
-from models_store.image_files.planes import PlaneReader, open_planes
+from models_store.image_files.tiff.reader import PlaneReader, open_planes
+from models_store.job_requests.evaluation_rules import find_results
 from models_store.repositories.images import get_images
-from worker.context import JobContext
-from worker.engine.metrics import Scores
-from worker.engine.scoreboard import Row, document, table
+from worker.attempt.context import JobContext
+from worker.engine.scores.metrics import Scores
+from worker.engine.scores.scoreboard import Row, document, table
 from worker.jobs.inputs import OpenImage, open_images
-from worker.scoring import score_planes
+from worker.judging.scoring import score_planes
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,13 @@
 """Fitting a noise model to calibrations, as a job."""
 
-from models_store.contracts.jobs import FitNoiseModelSpec
+from models_store.contracts.job_specs import FitNoiseModelSpec
 from models_store.contracts.outcomes import Outcome
-from models_store.contracts.states import NoiseModelOrigin
-from worker.calibration_scenes import findings, scenes_of
-from worker.context import JobContext
-from worker.engine.calibration import calibrate_noise_model
+from models_store.contracts.vocabulary import NoiseModelOrigin
+from worker.attempt.context import JobContext
+from worker.engine.stages.calibrate import calibrate_noise_model
 from worker.jobs.inputs import all_planes, open_images
 from worker.jobs.made_noise_models import made_noise_model
+from worker.judging.calibration_scenes import findings, scenes_of
 
 _READING = 0.8  # share of the job that goes into reading frames, before the fit
 

@@ -6,19 +6,19 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
 from models_store.contracts.spec_parts import MadeByJob, Reference, StructuredMask, TrainingBudget
-from models_store.contracts.states import Preset as PresetName
+from models_store.contracts.vocabulary import Preset as PresetName
 from models_store.errors import JobFailedError
-from models_store.image_files.planes import PlaneReader, open_planes
+from models_store.image_files.tiff.reader import PlaneReader, open_planes
 from models_store.repositories.images import get_images
-from models_store.repositories.jobs import get_job
+from models_store.repositories.jobs.rows import get_job
 from models_store.repositories.networks import get_network
 from models_store.repositories.noise_models import get_noise_model, parameters_of
-from worker.calibration_scenes import SIGNAL_RANGE
-from worker.context import JobContext
-from worker.engine.network import Network
-from worker.engine.noise.kinds import AnyNoiseModel, noise_model_from_parameters
-from worker.engine.presets import PRESETS, Preset
-from worker.float_planes import FloatPlanes, GroundTruthPlanes
+from worker.attempt.context import JobContext
+from worker.engine.networks.network import Network
+from worker.engine.noise.models.kinds import AnyNoiseModel, noise_model_from_parameters
+from worker.engine.training.presets import PRESETS, Preset
+from worker.judging.calibration_scenes import SIGNAL_RANGE
+from worker.planes.float_planes import FloatPlanes, GroundTruthPlanes
 
 OTHER_FILES = 256
 """More than a job's process has open besides its images."""

@@ -5,9 +5,9 @@ from typing import Any
 
 from models_store.contracts.noise_models import noise_model_parameters
 from models_store.contracts.outcomes import MadeNoiseModel
-from models_store.contracts.states import NoiseModelOrigin
-from worker.engine.noise.kinds import AnyNoiseModel
-from worker.engine.noise.select import SelectedNoiseModel
+from models_store.contracts.vocabulary import NoiseModelOrigin
+from worker.engine.noise.fitting.select import SelectedNoiseModel
+from worker.engine.noise.models.kinds import AnyNoiseModel
 
 
 def made_noise_model(

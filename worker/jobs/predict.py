@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from models_store.contracts.jobs import PredictSpec
+from models_store.contracts.job_specs import PredictSpec
 from models_store.contracts.outcomes import Outcome
-from worker.context import JobContext
+from worker.attempt.context import JobContext
 from worker.jobs.estimates import PlaneDenoiser, denoiser, outcome_of, prepare
 from worker.jobs.inputs import OpenImage, open_images
 from worker.jobs.result_files import OutputPlanes, store_results
-from worker.jobs.waiting_planes import WaitingPlanes
-from worker.overlap import made_ahead
+from worker.planes.prefetch import made_ahead
+from worker.planes.waiting_planes import WaitingPlanes
 
 SHARE_OF_PREPARATION = 0.3
 

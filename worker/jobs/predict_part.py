@@ -7,14 +7,14 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from models_store.contracts.jobs import PredictPartSpec
+from models_store.contracts.job_specs import PredictPartSpec
 from models_store.contracts.outcomes import MadePlanes, Outcome
-from models_store.contracts.states import Output
-from worker.context import JobContext
+from models_store.contracts.vocabulary import Output
+from worker.attempt.context import JobContext
 from worker.jobs.estimates import PlaneDenoiser, chosen, denoiser
 from worker.jobs.inputs import OpenImage, all_planes, open_images
-from worker.jobs.raw_planes import write_plane
-from worker.overlap import made_ahead
+from worker.planes.prefetch import made_ahead
+from worker.planes.raw_planes import write_plane
 
 OutputsOfPlane = Mapping[Output, np.ndarray]
 

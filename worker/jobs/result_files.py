@@ -9,11 +9,11 @@ from typing import Literal
 import numpy as np
 
 from models_store.contracts.outcomes import MadeArtifact
-from models_store.contracts.states import Output, OutputDtype
-from models_store.image_files.writer import write_planes
-from worker.context import JobContext
+from models_store.contracts.vocabulary import Output, OutputDtype
+from models_store.image_files.tiff.writer import write_planes
+from worker.attempt.context import JobContext
 from worker.jobs.inputs import OpenImage
-from worker.jobs.names import result_names
+from worker.jobs.result_names import result_names
 
 OutputPlanes = Mapping[Output, Iterable[np.ndarray]]
 """Planes (Y, X) of each output of an image; they are read one output after the other, in this order."""

@@ -3,16 +3,16 @@
 from collections.abc import Callable
 from dataclasses import asdict
 
-from models_store.contracts.jobs import TrainSpec
+from models_store.contracts.job_specs import TrainSpec
 from models_store.contracts.outcomes import MadeNetwork, Outcome
-from models_store.contracts.states import NoiseModelOrigin
+from models_store.contracts.vocabulary import NoiseModelOrigin
 from models_store.repositories.noise_models import get_noise_model
-from worker.context import JobContext, Report
+from worker.attempt.context import JobContext, Report
 from worker.engine.errors import CheckpointInvalidError
-from worker.engine.network import Network
-from worker.engine.noise.correlation import neighbour_correlation
-from worker.engine.training import TrainingStep
-from worker.engine.training import train as train_network
+from worker.engine.networks.network import Network
+from worker.engine.noise.measuring.correlation import neighbour_correlation
+from worker.engine.training.loop import TrainingStep
+from worker.engine.training.loop import train as train_network
 from worker.jobs.distillation import Lesson, lesson_of, nothing_to_teach
 from worker.jobs.inputs import (
     all_planes,
@@ -23,7 +23,7 @@ from worker.jobs.inputs import (
     open_images,
     preset_with,
 )
-from worker.noise_warnings import correlation_warnings, coverage_warnings
+from worker.judging.noise_warnings import correlation_warnings, coverage_warnings
 
 
 def train(spec: TrainSpec, context: JobContext) -> Outcome:

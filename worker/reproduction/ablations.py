@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from models_store.errors import InvalidRequestError
 from worker.engine.errors import NoiseFitError
-from worker.engine.noise.kinds import AnyNoiseModel
+from worker.engine.noise.models.kinds import AnyNoiseModel
 from worker.reproduction import paper
-from worker.reproduction.calibration import CalibrationSubset
+from worker.reproduction.calibration_subsets import CalibrationSubset
 from worker.reproduction.datasets import Dataset
 from worker.reproduction.methods import COEFFICIENTS, COMPONENTS, MMSE, Experiment, Method
 from worker.reproduction.outcomes import Outcome

@@ -14,21 +14,21 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from worker.engine.bootstrap import UNRELIABLE_FRACTION, bootstrap_noise_model
-from worker.engine.inference import predict_plane
-from worker.engine.losses import NoiseModel
-from worker.engine.metrics import Scores, affine_invariant_psnr, psnr, score
-from worker.engine.network import Method as EngineMethod
-from worker.engine.network import Network
-from worker.engine.noise.fit import fit_gmm
-from worker.engine.noise.histogram import HistogramNoiseModel
-from worker.engine.noise.kinds import AnyNoiseModel, Kind
-from worker.engine.noise.pairs import PairCounts
-from worker.engine.noise.survey import evenly_spaced, saturation_adu
-from worker.engine.patches import PlaneSequence
-from worker.engine.presets import Preset
-from worker.engine.training import TrainingStep, train
-from worker.reproduction.calibration import CalibrationPairs, CalibrationSubset, count_calibration
+from worker.engine.networks.network import Method as EngineMethod
+from worker.engine.networks.network import Network
+from worker.engine.noise.fitting.fit import fit_gmm
+from worker.engine.noise.fitting.pairs import PairCounts
+from worker.engine.noise.measuring.survey import evenly_spaced, saturation_adu
+from worker.engine.noise.models.histogram import HistogramNoiseModel
+from worker.engine.noise.models.kinds import AnyNoiseModel, Kind
+from worker.engine.prediction.inference import predict_plane
+from worker.engine.scores.metrics import Scores, affine_invariant_psnr, psnr, score
+from worker.engine.stages.bootstrap import UNRELIABLE_FRACTION, bootstrap_noise_model
+from worker.engine.training.loop import TrainingStep, train
+from worker.engine.training.losses import NoiseModel
+from worker.engine.training.patches import PlaneSequence
+from worker.engine.training.presets import Preset
+from worker.reproduction.calibration_subsets import CalibrationPairs, CalibrationSubset, count_calibration
 from worker.reproduction.datasets import Dataset
 from worker.reproduction.outcomes import Ledger, Outcome
 

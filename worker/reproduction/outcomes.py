@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from worker.engine.metrics import Scores
+from worker.engine.scores.metrics import Scores
 
 
 @dataclass(frozen=True)

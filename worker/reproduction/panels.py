@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from worker.engine.errors import NoiseFitError
-from worker.engine.noise.histogram import HistogramNoiseModel
-from worker.engine.noise.kinds import AnyNoiseModel
-from worker.reproduction.calibration import CalibrationSubset
+from worker.engine.noise.models.histogram import HistogramNoiseModel
+from worker.engine.noise.models.kinds import AnyNoiseModel
+from worker.reproduction.calibration_subsets import CalibrationSubset
 from worker.reproduction.methods import Experiment
 from worker.reproduction.tables import Table
 

@@ -10,7 +10,7 @@ import torch
 
 from models_store.errors import InvalidRequestError, JobFailedError
 from worker.engine.errors import EngineError
-from worker.engine.presets import Preset
+from worker.engine.training.presets import Preset
 from worker.reproduction.ablations import measure_figure3, measure_table2, measure_table3
 from worker.reproduction.datasets import Dataset
 from worker.reproduction.layouts import chosen_datasets, find_datasets

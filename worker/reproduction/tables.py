@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from worker.engine.metrics import Scores, Summary
+from worker.engine.scores.metrics import Scores, Summary
 from worker.reproduction.outcomes import Outcome
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from models_store.errors import ImageError, ImageTooLargeError, InvalidRequestError
-from models_store.image_files.planes import open_planes
+from models_store.image_files.tiff.reader import open_planes
 
 TIFF_SUFFIXES = (".tif", ".tiff")
 

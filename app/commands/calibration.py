@@ -1,0 +1,109 @@
+"""`clearscope fit-noise-model` and `clearscope calibrate`: noise models from calibrations."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from app.commands.client import Client
+from app.commands.extras import needing
+from app.commands.options import DEFAULT_SERVER, KeyOption, ServerOption
+from app.commands.progress import show_job, stage_bars
+from models_store.contracts.vocabulary import NoiseModelKind
+
+calibration_commands = typer.Typer()
+
+FramesArgument = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="FRAMES...",
+        exists=True,
+        dir_okay=False,
+        help="TIFF stacks, each of one static scene; single frames are together one more scene.",
+    ),
+]
+ImagesOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--image",
+        exists=True,
+        dir_okay=False,
+        help="An image that will be denoised: gives a histogram its range, and has to be covered.",
+    ),
+]
+
+
+@calibration_commands.command()
+def fit_noise_model(
+    frames: FramesArgument,
+    output: Annotated[
+        Path, typer.Option(dir_okay=False, help="A mixture is written as .npz, a histogram as .npy.")
+    ],
+    image: ImagesOption = None,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same result.")] = 0,
+    as_json: Annotated[  # an option of the command
+        bool, typer.Option("--json", help="Print what was found as JSON.")
+    ] = False,
+) -> None:
+    """Check a calibration and fit a noise model to it on this machine, without a server.
+
+    A calibration is 20 frames or more of one static scene, best out of focus, that spans the intensities of
+    the images.
+    """
+    with needing("worker"):
+        from app.commands.local import noise_model_here  # noqa: PLC0415  # other commands work without an engine
+    with stage_bars(Console(stderr=True)) as show:
+        summary = noise_model_here(
+            frames,
+            output,
+            images=image or [],
+            seed=seed,
+            on_frame=lambda done, of: show("noise_model", done / of, f"frame {done} of {of}"),
+        )
+    if as_json:
+        typer.echo(json.dumps(summary.record(), indent=2))
+        return
+    _print(summary.lines())
+
+
+@calibration_commands.command()
+def calibrate(
+    frames: FramesArgument,
+    microscope: Annotated[str, typer.Option(help="Which was recorded with; made if new.")],
+    profile: Annotated[
+        str | None, typer.Option(help="Acquisition profile of the microscope; made if new.")
+    ] = None,
+    noise_model_kind: Annotated[NoiseModelKind, typer.Option(help="What is fitted.")] = NoiseModelKind.GMM,
+    image: ImagesOption = None,
+    server: ServerOption = DEFAULT_SERVER,
+    key: KeyOption = None,
+) -> None:
+    """Upload a calibration to a server; from then on its noise model is used for this microscope."""
+    with Client(server, key=key) as client:
+        client.ensure_microscope(microscope)
+        if profile is not None:
+            client.ensure_profile(microscope, profile)
+        uploaded = {
+            role: [
+                client.upload(path, microscope=microscope, profile=profile, role=role)["id"] for path in paths
+            ]
+            for role, paths in {"calibration": frames, "data": image or []}.items()
+        }
+        spec = {
+            "kind": "fit_noise_model",
+            "image_ids": uploaded["calibration"],
+            "data_image_ids": uploaded["data"] or None,
+            "noise_model_kind": noise_model_kind,
+        }
+        with stage_bars(Console(stderr=True)) as show:
+            job = client.wait(client.submit(spec)["id"], show_job(show))
+    values = job["result"]["values"]
+    _print([("noise model", values["noise_model_id"]), ("check", values["check"])])
+    _print([("warning", text) for text in values["warnings"]])
+
+
+def _print(lines: list[tuple[str, str]]) -> None:
+    for title, text in lines:
+        typer.echo(f"{title:<14}{text}")

@@ -1,0 +1,87 @@
+"""The stages of a job, as users see them: what is divided among workers is one stage."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import groupby
+from typing import Self
+
+from pydantic import BaseModel
+
+from models_store.contracts.vocabulary import JobState
+from models_store.database.tables import Job
+
+PART_KIND = "predict_part"
+
+
+class Parts(BaseModel):
+    """Into how many parts a stage is divided, and how many of them are computed."""
+
+    done: int
+    total: int
+
+
+class StageDocument(BaseModel):
+    """A stage of a job: a job of its own, that workers take, or several of them."""
+
+    id: str
+    stage: str
+    kind: str
+    state: JobState
+    progress: float
+    status: str
+    attempt: int
+    parts: Parts | None
+    started_at: datetime | None
+    ended_at: datetime | None
+
+    @classmethod
+    def of(cls, rows: Sequence[Job]) -> Self:
+        """Describe the rows of one stage; the last one is what the others lead up to."""
+        state = _state([row.state for row in rows])
+        began = [row.started_at for row in rows if row.started_at]
+        ended = [row.ended_at for row in rows if row.ended_at]
+        parts = _parts(rows)
+        return cls(
+            id=rows[-1].id,
+            stage=rows[-1].stage,
+            kind="predict" if parts else rows[-1].kind,
+            state=state,
+            progress=weighted_progress(rows),
+            status=_status(rows, parts),
+            attempt=max(row.attempt for row in rows),
+            parts=parts,
+            started_at=min(began, default=None),
+            ended_at=max(ended) if ended and state.ended else None,
+        )
+
+
+def stage_documents(rows: Sequence[Job]) -> list[StageDocument]:
+    """Describe a job's stages, given in their order."""
+    return [StageDocument.of(list(of_stage)) for _, of_stage in groupby(rows, key=lambda row: row.stage)]
+
+
+def weighted_progress(rows: Sequence[Job]) -> float:
+    return sum(row.weight * row.progress for row in rows) / sum(row.weight for row in rows)
+
+
+def _parts(rows: Sequence[Job]) -> Parts | None:
+    parts = [row for row in rows if row.kind == PART_KIND]
+    if not parts:
+        return None
+    return Parts(done=sum(row.state is JobState.SUCCEEDED for row in parts), total=len(parts))
+
+
+def _state(states: Sequence[JobState]) -> JobState:
+    """Give the state that the whole is in: begun but not ended counts as running."""
+    if len(set(states)) == 1:
+        return states[0]
+    decisive = (JobState.FAILED, JobState.CANCELLED)
+    return next((state for state in decisive if state in states), JobState.RUNNING)
+
+
+def _status(rows: Sequence[Job], parts: Parts | None) -> str:
+    current = next((row for row in rows if row.state is not JobState.SUCCEEDED), rows[-1])
+    if parts is None or current.kind != PART_KIND or current.state.ended:
+        return current.status
+    running = sum(row.state is JobState.RUNNING for row in rows)
+    return f"{parts.done} of {parts.total} parts done, {running} in the works"

@@ -1,0 +1,50 @@
+"""What stands between the network and the routes: the order of the middleware."""
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.middleware.trustedhost import TrustedHostMiddleware
+
+from app.http.authentication import Authentication, KeyRing, describe_keys
+from app.http.lingering_close import UnreadBodies
+from app.http.rate_limits import BodyLimit, RateLimits
+from app.http.security_headers import SecurityHeaders, install_docs
+from models_store.clock_and_ids import Clock
+from models_store.database.engines import Database
+from models_store.settings import Settings
+
+LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
+FILE_PATHS = frozenset({"/v1/images", "/v1/noise-models/import"})
+"""Routes that take a file as it is, and limit its size themselves."""
+
+
+def protect(app: FastAPI, settings: Settings, database: Database, clock: Clock) -> None:
+    """Put every guard in front of the app; the one added last is met first."""
+    keys = KeyRing(database, settings, clock)
+    app.add_middleware(BodyLimit, limit_bytes=settings.body_limit_bytes, files=FILE_PATHS)
+    app.add_middleware(Authentication, keys=keys, limits=RateLimits(settings.broker_url))
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Range"],
+            expose_headers=[
+                *("ETag", "Link", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID")
+            ],
+        )
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=names_of(settings), www_redirect=False)
+    app.add_middleware(SecurityHeaders, hsts_max_age_s=settings.hsts_max_age_s)
+    app.add_middleware(UnreadBodies)
+    describe_keys(app, keys)
+    install_docs(app)
+
+
+def names_of(settings: Settings) -> list[str]:
+    """Tell by which names requests may call the server.
+
+    A page of another site must not reach a server that knows no keys, under a name of its own. Beyond
+    loopback there are keys, which such a page does not have.
+    """
+    if settings.allowed_hosts:
+        return [*settings.allowed_hosts, *LOOPBACK_NAMES]
+    return [*LOOPBACK_NAMES, settings.host] if settings.listens_on_loopback else ["*"]

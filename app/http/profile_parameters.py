@@ -1,0 +1,41 @@
+"""The `microscope` and `profile` parameters of a request."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import Query
+from sqlalchemy.orm import Session
+
+from models_store.database.tables import Profile
+from models_store.database.visibility import require_named_microscope
+from models_store.repositories import microscopes
+from models_store.repositories.pages import PageRequest
+
+MicroscopeQuery = Annotated[str | None, Query(description="Id or name of a microscope.")]
+ProfileQuery = Annotated[
+    str | None,
+    Query(description="Id of an acquisition profile; or its name, if its microscope is named too."),
+]
+
+
+def named_profile(
+    session: Session, microscope: str | None, profile: str | None, now: datetime
+) -> Profile | None:
+    """Find the profile that a request names; a microscope alone means its default profile."""
+    require_named_microscope(session, microscope or profile)
+    if microscope is None:
+        return microscopes.get_profile(session, profile) if profile is not None else None
+    owner = microscopes.find_microscope(session, microscope)
+    if profile is None:
+        return microscopes.default_profile(session, owner, now)
+    return microscopes.find_profile(session, owner, profile)
+
+
+def matching_profiles(session: Session, microscope: str | None, profile: str | None) -> list[str] | None:
+    """Give the ids of the profiles that a list is narrowed to; None: it is not narrowed."""
+    if microscope is None:
+        return [microscopes.get_profile(session, profile).id] if profile is not None else None
+    owner = microscopes.find_microscope(session, microscope)
+    if profile is not None:
+        return [microscopes.find_profile(session, owner, profile).id]
+    return [row.id for row in microscopes.list_profiles(session, owner, PageRequest(limit=10_000)).rows]

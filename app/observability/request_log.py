@@ -1,0 +1,97 @@
+"""Gives each request an id, and tells log and metrics how it went."""
+
+import logging
+import re
+import time
+import uuid
+from collections.abc import Mapping
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.http.authentication import Caller
+from app.http.problems import REQUEST_ID_HEADER
+from app.observability.request_metrics import Exchange, HttpMetrics
+from models_store.telemetry.logs import logging_context
+
+logger = logging.getLogger(__name__)
+
+# What others give may land in files and terminals.
+_SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+# Asked every few seconds by machines.
+_QUIET_ROUTES = frozenset({"/healthz", "/readyz", "/metrics"})
+
+
+class RequestLog:
+    """ASGI middleware: the request id, the access log, the metrics."""
+
+    def __init__(self, app: ASGIApp, metrics: HttpMetrics, templates: Mapping[object, str]) -> None:
+        """`templates`: the path that each endpoint has."""
+        self._app = app
+        self._metrics = metrics
+        self._templates = templates
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(Headers(scope=scope))
+        # Also where an error is answered outside of the context below.
+        scope.setdefault("state", {})["request_id"] = request_id
+        # As it was sent: decoded, it might hold line breaks.
+        exchange = Exchange(scope["method"], scope["raw_path"].decode("ascii", "replace"))
+
+        async def receive_counted() -> Message:
+            message = await receive()
+            exchange.received_bytes += len(message.get("body", b""))
+            return message
+
+        async def send_counted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                exchange.status = message["status"]
+                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = request_id
+            exchange.sent_bytes += len(message.get("body", b""))
+            await send(message)
+            # What is done in the background afterwards, nobody waits for.
+            exchange.seconds = time.perf_counter() - begun_s
+
+        begun_s = time.perf_counter()
+        self._metrics.begin()
+        with logging_context(request_id=request_id):
+            try:
+                await self._app(scope, receive_counted, send_counted)
+            finally:
+                exchange.route = self._templates.get(scope.get("endpoint"), exchange.route)
+                caller = scope["state"].get("caller")
+                exchange.key_id = caller.viewer.key_id if isinstance(caller, Caller) else None
+                self._metrics.end(exchange)
+                _log(exchange)
+
+
+def _request_id(headers: Headers) -> str:
+    given = headers.get(REQUEST_ID_HEADER, "")
+    return given if _SANE_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def _log(exchange: Exchange) -> None:
+    """Log the path without its query, which may hold a secret."""
+    quiet = exchange.route in _QUIET_ROUTES and exchange.status < 500  # noqa: PLR2004  # server errors
+    duration_ms = round(exchange.seconds * 1000, 1)
+    logger.log(
+        logging.DEBUG if quiet else logging.INFO,
+        "%s %s %d in %g ms",
+        exchange.method,
+        exchange.path,
+        exchange.status,
+        duration_ms,
+        extra={
+            "method": exchange.method,
+            "path": exchange.path,
+            "route": exchange.route,
+            "status": exchange.status,
+            "key_id": exchange.key_id,
+            "duration_ms": duration_ms,
+            "received_bytes": exchange.received_bytes,
+            "sent_bytes": exchange.sent_bytes,
+        },
+    )

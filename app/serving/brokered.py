@@ -1,0 +1,31 @@
+"""The server of a facility: it computes nothing, it tells workers elsewhere through a broker."""
+
+from fastapi import FastAPI
+
+from app.main import create_app
+from app.serving.gathered_notices import GatheredNotices
+from models_store.blobs.blobs import Blobs
+from models_store.clock_and_ids import Clock, system_clock
+from models_store.database.engines import Database
+from models_store.outbound.notices import Notices, make_celery
+from models_store.settings import Settings
+from models_store.telemetry.traces import set_up_tracing
+
+
+def create_brokered_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
+    """Make one of any number of servers over one database. SchemaMismatchError unless that was migrated.
+
+    None of them migrates it: while a new version is rolled out, the old one may still be using it.
+    """
+    database = Database.of(settings)
+    database.require_current()
+    notices = GatheredNotices(Notices(make_celery(settings), database, clock))
+    return create_app(
+        settings,
+        database=database,
+        blobs=Blobs.of(settings),
+        dispatcher=notices,
+        clock=clock,
+        alongside=notices.sending(),
+        tracing=set_up_tracing(settings, "clearscope"),
+    )

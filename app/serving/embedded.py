@@ -1,0 +1,141 @@
+"""A worker inside the server, for one machine."""
+
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from app.main import create_app
+from models_store.blobs.blobs import Blobs
+from models_store.clock_and_ids import Clock, system_clock
+from models_store.contracts.vocabulary import Queue
+from models_store.database.engines import Database
+from models_store.repositories.jobs.leases import workers_with_jobs
+from models_store.repositories.jobs.lifecycle import recover_of_worker
+from models_store.settings import Settings
+from models_store.telemetry.traces import set_up_tracing
+from worker.processes.attempt_metrics import WorkerMetrics
+from worker.processes.device_watch import DeviceWatch
+from worker.processes.job_store import Ledger
+from worker.processes.runner import Runner
+from worker.processes.signs_of_life import SignsOfLife
+from worker.upkeep.periodic import go_round
+from worker.upkeep.sweeper import Sweeper
+
+logger = logging.getLogger(__name__)
+
+QUEUES = tuple(Queue)
+IDLE_WAIT_S = 1.0
+AFTER_FAILURE_S = 5.0
+
+
+@dataclass
+class Wake:
+    """The dispatcher of a worker in the same process: it looks for the oldest job itself."""
+
+    event: threading.Event = field(default_factory=threading.Event)
+
+    def notify(self, job_ids: Sequence[str]) -> None:  # noqa: ARG002  # one event says it all
+        self.event.set()
+
+
+@dataclass(frozen=True)
+class EmbeddedWorker:
+    """Runs one job at a time in a thread of the server, each in a child process, and sweeps in two others."""
+
+    runner: Runner
+    sweeper: Sweeper
+    wake: Wake
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Work while the block runs; at its end, hand the current job back."""
+        threads = [
+            threading.Thread(target=self._work, name="worker"),
+            self._rounds(self.sweeper.watch, "sweeper"),
+            self._rounds(self.sweeper.clear_away, "clearing away"),
+        ]
+        for thread in threads:
+            thread.start()
+        with SignsOfLife(self.runner, QUEUES, threads[0].is_alive).given():
+            try:
+                yield
+            finally:
+                self.runner.stopping.set()
+                self.wake.event.set()
+                for thread in threads:
+                    thread.join()
+
+    def _work(self) -> None:
+        while not self.runner.stopping.is_set():
+            self.wake.event.clear()
+            try:
+                worked = self.runner.run_next(QUEUES)
+            except Exception:
+                # Whatever it was: without its worker the server would accept jobs and run none.
+                logger.exception("the worker goes on in %g s", AFTER_FAILURE_S)
+                self.runner.stopping.wait(AFTER_FAILURE_S)
+                continue
+            if not worked:
+                self.wake.event.wait(IDLE_WAIT_S)
+
+    def _rounds(self, action: Callable[[], None], name: str) -> threading.Thread:
+        stopping, interval_s = self.runner.stopping, self.sweeper.settings.sweep_interval_s
+        return threading.Thread(target=lambda: go_round(action, stopping, interval_s=interval_s), name=name)
+
+
+def create_embedded_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
+    """Make a server that needs nothing but this machine: it migrates its database and computes itself."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    database = Database.of(settings)
+    database.migrate()
+    blobs = Blobs.of(settings)
+    wake = Wake()
+    registry = CollectorRegistry()
+    tracing = set_up_tracing(settings, "clearscope")
+    ledger = Ledger(settings, database, clock, _name(os.getpid()), threading.Event())
+    runner = Runner(
+        settings, ledger, blobs, wake, DeviceWatch(settings.device), WorkerMetrics(registry), tracing
+    )
+    worker = EmbeddedWorker(runner, Sweeper(settings, database, blobs, clock), wake)
+    _recover_from_predecessors(ledger)
+    return create_app(
+        settings,
+        database=database,
+        blobs=blobs,
+        dispatcher=wake,
+        clock=clock,
+        alongside=worker.running(),
+        registry=registry,
+        tracing=tracing,
+    )
+
+
+def _name(pid: int) -> str:
+    return f"embedded@{socket.gethostname()}:{pid}"
+
+
+def _recover_from_predecessors(ledger: Ledger) -> None:
+    """Take up at once what a server of this machine left that is no more: its lease would cost time."""
+    here = _name(os.getpid()).rpartition(":")[0]
+    with ledger.database.write() as session:
+        for name in workers_with_jobs(session):
+            host, _, pid = name.rpartition(":")
+            if host == here and (name == ledger.worker or not _is_running(int(pid))):
+                recover_of_worker(session, name, now=ledger.clock(), max_crashes=ledger.settings.max_crashes)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True

@@ -1,0 +1,261 @@
+"""Bytes by key, in a local folder or an S3 bucket: a thin use of obstore."""
+
+import asyncio
+import hashlib
+import os
+import re
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, Self
+
+import obstore
+from obstore.store import LocalStore, ObjectStore, from_url
+
+from models_store.database.outages import blob_outages
+from models_store.errors import NotFoundError, OutageError
+from models_store.settings import Settings
+
+if TYPE_CHECKING:
+    from obstore import BytesStream, GetOptions  # it has them for type checkers only
+
+CHUNK_BYTES = 1024**2
+# S3 takes at most 10,000 parts, so the largest blob has 80 GiB.
+PART_BYTES = 8 * CHUNK_BYTES
+# Of one upload are in memory: these and one more.
+PARTS_AT_ONCE = 3
+# As many as S3 lists, and deletes, in one request.
+PAGE_KEYS = 1000
+# How obstore names a local file while it is written.
+UNFINISHED = re.compile(r"#\d+$")
+
+
+@dataclass(frozen=True)
+class StoredBlob:
+    key: str
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class BlobEntry:
+    key: str
+    written_at: datetime
+
+
+@dataclass(frozen=True)
+class BlobStoreLimits:
+    """What is borne of a remote store before a request to it has failed."""
+
+    timeout_s: float = 10.0
+    retries: int = 4
+    retry_s: float = 20.0
+
+
+class BlobWriter(Protocol):
+    async def write(self, buffer: bytes, /) -> int: ...
+
+
+class _Translating:
+    """A writer whose failures are outages."""
+
+    def __init__(self, writer: BlobWriter) -> None:
+        self._writer = writer
+
+    async def write(self, buffer: bytes, /) -> int:
+        with blob_outages():
+            return await self._writer.write(buffer)
+
+
+class Blobs:
+    """One store of blobs. A blob appears whole or not at all, and is never changed afterwards.
+
+    Raises NotFoundError for a key that is not there, and an OutageError when the store fails or is full.
+    """
+
+    def __init__(self, url: str, limits: BlobStoreLimits | None = None) -> None:
+        """`url`: file:///folder, s3://bucket/prefix, or another that obstore knows."""
+        with blob_outages():
+            self._store = _open(url, limits or BlobStoreLimits())
+        self._folder = (
+            Path(self._store.prefix) if isinstance(self._store, LocalStore) and self._store.prefix else None
+        )
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Open the store that the settings name."""
+        limits = BlobStoreLimits(settings.blob_timeout_s, settings.blob_retries, settings.blob_retry_s)
+        return cls(settings.resolved_blob_url, limits)
+
+    def put(self, key: str, content: bytes) -> StoredBlob:
+        with blob_outages():
+            obstore.put(self._store, key, content)
+            self._secure(key)
+        return StoredBlob(key, hashlib.sha256(content).hexdigest(), len(content))
+
+    def put_file(self, key: str, path: Path) -> StoredBlob:
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        with blob_outages():
+            obstore.put(self._store, key, path, chunk_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE)
+            self._secure(key)
+        return StoredBlob(key, sha256, path.stat().st_size)
+
+    @asynccontextmanager
+    async def writer(self, key: str) -> AsyncIterator[BlobWriter]:
+        """Write a blob piece by piece; it appears when the block ends without an error."""
+        opened = obstore.open_writer_async(
+            self._store, key, buffer_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE
+        )
+        file = await opened.__aenter__()
+        try:
+            yield _Translating(file)
+        except BaseException:
+            with suppress(OutageError), blob_outages():
+                await opened.__aexit__(*sys.exc_info())
+            raise
+        with blob_outages():
+            await opened.__aexit__(None, None, None)
+            await asyncio.to_thread(self._secure, key)
+
+    def get(self, key: str) -> bytes:
+        with _missing(key), blob_outages():
+            return obstore.get(self._store, key).bytes().to_bytes()
+
+    def stream(self, key: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        """Read a blob, or its bytes from start to before stop, piece by piece.
+
+        What is missing or fails is noticed at once, before the first piece is asked for.
+        """
+        options: GetOptions = {"range": {"offset": start} if stop is None else (start, stop)}
+        with _missing(key), blob_outages():
+            found = obstore.get(self._store, key, options=options if start or stop else None)
+        return _pieces(found.stream(min_chunk_size=CHUNK_BYTES))
+
+    def size_bytes(self, key: str) -> int:
+        with _missing(key), blob_outages():
+            return int(obstore.head(self._store, key)["size"])
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Delete blobs; one that is already gone is no error."""
+        remaining = iter(keys)
+        while some := list(islice(remaining, PAGE_KEYS)):
+            with blob_outages():
+                self._delete(some)
+
+    def discard(self, keys: Iterable[str]) -> None:
+        """Delete what nobody refers to, if the store can be reached; what stays, the sweeper finds."""
+        with suppress(OutageError):
+            self.delete(keys)
+
+    def keys(self, prefix: str, *, older_than: datetime | None = None) -> list[str]:
+        """List the keys under a folder, all of them or those not written since a time."""
+        entries = (entry for page in self.pages(prefix) for entry in page)
+        return sorted(entry.key for entry in entries if older_than is None or entry.written_at < older_than)
+
+    def pages(self, prefix: str) -> Iterator[list[BlobEntry]]:
+        """List a folder a page at a time, in no order: memory does not grow with the number of blobs."""
+        with blob_outages():
+            for page in obstore.list(self._store, prefix, chunk_size=PAGE_KEYS):
+                yield [BlobEntry(entry["path"], entry["last_modified"]) for entry in page]
+
+    def delete_unfinished(self, older_than: datetime) -> int:
+        """Delete the parts of local blobs whose writer died, and count them; a bucket's rules do it on S3."""
+        if self._folder is None:
+            return 0
+        deleted = 0
+        with blob_outages():
+            for folder, _, names in os.walk(self._folder):
+                for name in filter(UNFINISHED.search, names):
+                    path = Path(folder, name)
+                    with suppress(FileNotFoundError):
+                        if datetime.fromtimestamp(path.stat().st_mtime, UTC) < older_than:
+                            path.unlink()
+                            deleted += 1
+        return deleted
+
+    @contextmanager
+    def as_file(self, key: str) -> Iterator[Path]:
+        """Give the blob as a file to read: itself in a local folder, a temporary copy otherwise."""
+        if path := self.local_path(key):
+            yield path
+            return
+        with tempfile.TemporaryDirectory(prefix="clearscope-") as folder:
+            path = Path(folder) / Path(key).name
+            with path.open("wb") as file:
+                file.writelines(self.stream(key))
+            yield path
+
+    def local_path(self, key: str) -> Path | None:
+        """Where the blob lies on this machine, or None if the store is remote."""
+        if self._folder is None:
+            return None
+        path = self._folder / key
+        if not path.is_file():
+            raise NotFoundError(f"no blob has the key {key}")
+        return path
+
+    def ping(self) -> None:
+        """Raise if the store cannot be written to."""
+        key = "health/ping"
+        with blob_outages():
+            obstore.put(self._store, key, b"ping")
+        self.delete([key])
+
+    def _delete(self, keys: Sequence[str]) -> None:
+        if self._folder is None:
+            with suppress(FileNotFoundError):
+                obstore.delete(self._store, list(keys))
+            return
+        for key in keys:
+            with suppress(FileNotFoundError):
+                obstore.delete(self._store, key)
+
+    def _secure(self, key: str) -> None:
+        """Have the disk keep a new local blob through a power failure, before a row refers to it."""
+        if self._folder is None:
+            return
+        path = self._folder / key
+        for written in (path, path.parent):
+            handle = os.open(written, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+
+
+def _open(url: str, limits: BlobStoreLimits) -> ObjectStore:
+    if url.startswith("file:"):
+        return from_url(url, mkdir=True)
+    timeout = timedelta(seconds=limits.timeout_s)
+    return from_url(
+        url,
+        client_options={
+            # obstore takes this from the environment too, but only where no options are given.
+            "allow_http": os.environ.get("AWS_ALLOW_HTTP", "").lower() in {"1", "true"},
+            "connect_timeout": timeout,
+            # Each reading may take this long, the whole of a large blob much longer.
+            "read_timeout": timeout,
+            "timeout": timedelta(days=1),
+        },
+        retry_config={"max_retries": limits.retries, "retry_timeout": timedelta(seconds=limits.retry_s)},
+    )
+
+
+def _pieces(chunks: "BytesStream") -> Iterator[bytes]:
+    with blob_outages():
+        for chunk in chunks:
+            yield bytes(chunk)
+
+
+@contextmanager
+def _missing(key: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise NotFoundError(f"no blob has the key {key}") from error

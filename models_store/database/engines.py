@@ -1,0 +1,149 @@
+"""Databases: engines, transactions and migrations."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import copy
+from pathlib import Path
+from typing import Self
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from models_store.database.outages import database_outages
+from models_store.database.postgresql import postgresql_engine
+from models_store.database.visibility import Viewer, ViewerSession
+from models_store.errors import SchemaMismatchError
+from models_store.settings import Settings
+
+SQLITE_BUSY_TIMEOUT_S = 30
+
+
+class Database:
+    """A SQL database, reached by short transactions: `with database.write() as session:`.
+
+    Raises an OutageError when the database cannot be reached, does not answer in time, or is full.
+    """
+
+    def __init__(self, url: str, *, pool_size: int = 10, timeout_s: float | None = 5.0) -> None:
+        """Connect lazily; no statement is sent before the first transaction.
+
+        `timeout_s`: how long to wait for a connection or a lock; for an answer twice that. None: any time.
+        """
+        self.url = url
+        address = make_url(url)
+        if address.get_backend_name() == "sqlite":
+            self.engine = _sqlite_engine(address)
+        elif timeout_s is None:
+            self.engine = create_engine(url)
+        else:
+            self.engine = postgresql_engine(address, pool_size, timeout_s)
+        self._streaming_engine = self.engine.execution_options(read_only=True)
+        self._reading_engine = self._streaming_engine
+        if address.get_backend_name() != "sqlite":
+            # At READ COMMITTED a transaction shows a reader what single statements do; its begin and its end
+            # would be two more questions to the server.
+            self._reading_engine = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._viewer: Viewer | None = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Connect as the settings say."""
+        return cls(
+            settings.resolved_database_url,
+            pool_size=settings.database_pool_size,
+            timeout_s=settings.database_timeout_s,
+        )
+
+    def seen_by(self, viewer: Viewer) -> Self:
+        """Give the same database as this viewer sees it."""
+        narrowed = copy(self)
+        narrowed._viewer = viewer  # noqa: SLF001  # because it is one of us
+        return narrowed
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """Yield a session whose changes are thrown away."""
+        with database_outages(), self._session(self._reading_engine) as session:
+            yield session
+
+    @contextmanager
+    def stream(self) -> Iterator[Session]:
+        """Yield a session to read many rows from, page by page: in a transaction, as a cursor needs it."""
+        with database_outages(), self._session(self._streaming_engine) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """Yield a session that is committed at the end, or rolled back on any error."""
+        with database_outages(), self._session(self.engine) as session, session.begin():
+            yield session
+
+    def _session(self, engine: Engine) -> Session:
+        if self._viewer is None:
+            return Session(engine, expire_on_commit=False)
+        return ViewerSession(engine, self._viewer)
+
+    def migrate(self) -> None:
+        """Bring the schema to the newest revision."""
+        with database_outages():
+            command.upgrade(alembic_config(self.url), "head")
+
+    def require_current(self) -> None:
+        """Raise SchemaMismatchError unless the schema is the one that this version works with."""
+        with database_outages(), self.engine.connect() as connection:
+            found = MigrationContext.configure(connection).get_current_revision()
+        script = ScriptDirectory.from_config(alembic_config(self.url))
+        needed = script.get_current_head()
+        if found == needed:
+            return
+        known = {revision.revision for revision in script.walk_revisions()}
+        if found is None or found in known:
+            remedy = "run `clearscope migrate`, then start this again"
+        else:
+            remedy = "a newer version of ClearScope made it; install that one here too"
+        raise SchemaMismatchError(f"the database's schema is {found or 'empty'}, not {needed}: {remedy}")
+
+    def ping(self) -> None:
+        with self.read() as session:
+            session.execute(text("SELECT 1"))
+
+    def dispose(self) -> None:
+        self.engine.dispose()
+
+
+def alembic_config(url: str) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["url"] = url
+    return config
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    if url.database:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_S, "isolation_level": None})
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        # What was answered must outlast a power failure; NORMAL would lose the last commits.
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A transaction that reads first and writes later would fail at once, without waiting, when another
+        # one wrote in between: a writer takes the lock from the start.
+        read_only = connection.get_execution_options().get("read_only", False)
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+    return engine

@@ -1,0 +1,122 @@
+"""What an image file claims to be, checked against what it can hold. No pixel is decoded here."""
+
+import math
+from pathlib import Path
+
+from tifffile import COMPRESSION, TiffFile, TiffPageSeries
+
+from models_store.errors import ImageContentError, ImageCorruptError, ImageTooLargeError
+from models_store.image_files.header import DEFAULT_LIMITS, FileKind, ImageHeader, ImageLimits
+from models_store.image_files.tiff.grey import require_grey
+from models_store.image_files.tiff.ifd_chain import check_ifd_chain
+from models_store.image_files.tiff.page_axes import ndtiff_page_axes, page_metadata
+from models_store.image_files.tiff.physical import read_physical
+from models_store.image_files.tiff.tiff_file import BROKEN_FILE_ERRORS, image_series, open_tiff
+
+# Networks pool by four and masks look at 5x5 neighbourhoods: below 16 pixels there is nothing to learn from.
+MIN_SIDE_PX = 16
+
+# Noise does not compress: a thousandfold is far beyond any measured image. Small claims are harmless.
+_MOST_COMPRESSION = 1_000
+_HARMLESS_BYTES = 2**26
+
+
+def inspect_image(path: Path, limits: ImageLimits = DEFAULT_LIMITS) -> ImageHeader:
+    """Read the header of a TIFF file.
+
+    A hostile file may keep this busy or make it use much memory; `sandbox.inspect_in_child` bounds both.
+
+    Raises ImageCorruptError, ImageUnsupportedError, ImageContentError (too small) or ImageTooLargeError.
+    """
+    check_ifd_chain(path, max_pages=limits.planes)
+    with open_tiff(path) as tiff:
+        return read_header(tiff, limits)
+
+
+def read_header(tiff: TiffFile, limits: ImageLimits = DEFAULT_LIMITS) -> ImageHeader:
+    """Describe an open TIFF whose chain of pages is sound; raises as `inspect_image`."""
+    try:
+        require_grey(tiff.pages.first)
+        _require_size(tiff, limits)
+        series = image_series(tiff)
+        require_grey(series.keyframe)
+        header = _describe(tiff, series)
+        _require_bytes(tiff, series, header, limits)
+    except BROKEN_FILE_ERRORS as error:
+        raise ImageCorruptError(f"The TIFF file's header is broken: {error}") from error
+    return header
+
+
+def _require_size(tiff: TiffFile, limits: ImageLimits) -> None:
+    height_px, width_px = tiff.pages.first.imagelength, tiff.pages.first.imagewidth
+    if min(height_px, width_px) == 0:
+        raise ImageContentError(f"The image has no pixels: it is {width_px} x {height_px}.")
+    if min(height_px, width_px) < MIN_SIDE_PX:
+        raise ImageContentError(
+            f"The image is {width_px} x {height_px} pixels; at least {MIN_SIDE_PX} x {MIN_SIDE_PX} are "
+            "needed to tell signal from noise."
+        )
+    if height_px * width_px > limits.plane_px:
+        raise ImageTooLargeError(
+            f"A plane of {width_px} x {height_px} pixels exceeds the limit of {limits.plane_px} pixels; "
+            "crop or tile it."
+        )
+
+
+def _describe(tiff: TiffFile, series: TiffPageSeries) -> ImageHeader:
+    kind = _file_kind(tiff, series)
+    physical = read_physical(tiff, kind)
+    *leading, height_px, width_px = series.shape
+    axes = series.axes.replace("Q", "I")
+    names = physical.channel_names
+    spanned = ndtiff_page_axes(tiff) if kind == "ndtiff" else None
+    if spanned is not None and math.prod(spanned.shape) == math.prod(leading):
+        axes, leading, names = spanned.axes + "YX", [*spanned.shape], spanned.channel_names or names
+    planes = math.prod(leading)
+    channels = leading[axes.index("C")] if "C" in axes else 1
+    return ImageHeader(
+        axes=axes,
+        shape=(*leading, height_px, width_px),
+        dtype=series.dtype.name,
+        planes=planes,
+        height_px=height_px,
+        width_px=width_px,
+        pixel_size_um=physical.pixel_size_um,
+        channel_names=names if len(names) == channels else (),
+        file_kind=kind,
+        decoded_bytes=planes * height_px * width_px * series.dtype.itemsize,
+    )
+
+
+def _file_kind(tiff: TiffFile, series: TiffPageSeries) -> FileKind:
+    kinds: dict[str, FileKind] = {"ome": "ome", "imagej": "imagej", "mmstack": "micromanager"}
+    if series.kind in kinds:
+        return kinds[series.kind]
+    if "Axes" in page_metadata(tiff.pages.first):
+        return "ndtiff"
+    return "micromanager" if tiff.pages.first.is_micromanager else "tiff"
+
+
+def _require_bytes(tiff: TiffFile, series: TiffPageSeries, header: ImageHeader, limits: ImageLimits) -> None:
+    """Check that the file is large enough for what it claims to hold."""
+    page = series.keyframe
+    if page.axes != "YX" or series.axes[-2:] != "YX" or page.shape != (header.height_px, header.width_px):
+        raise ImageCorruptError(f"The file's axes {series.axes} do not fit its pages of {page.shape} pixels.")
+    if header.planes > limits.planes or header.decoded_bytes > limits.decoded_bytes:
+        raise ImageTooLargeError(
+            f"The image has {header.planes} planes of together {header.decoded_bytes} bytes; at most "
+            f"{limits.planes} planes and {limits.decoded_bytes} bytes are accepted. Split it."
+        )
+    size_bytes = tiff.filehandle.size
+    if page.compression == COMPRESSION.NONE:
+        stored_bytes = header.planes * header.height_px * math.ceil(header.width_px * page.bitspersample / 8)
+        if stored_bytes > size_bytes:
+            raise ImageCorruptError(
+                f"The header claims {stored_bytes} bytes of pixels, but the file has only {size_bytes}; "
+                "was it cut off while it was copied?"
+            )
+    elif header.decoded_bytes > max(_HARMLESS_BYTES, size_bytes * _MOST_COMPRESSION):
+        raise ImageCorruptError(
+            f"The header claims {header.decoded_bytes} bytes of pixels, more than a file of {size_bytes} "
+            "bytes can hold."
+        )

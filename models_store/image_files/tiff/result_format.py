@@ -1,0 +1,106 @@
+"""Which kind of TIFF a result becomes, and with which metadata, so that nothing its source said is lost."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from tifffile import TiffFile
+
+from models_store.image_files.header import ImageHeader
+from models_store.image_files.tiff.ome import ome_can_hold, rewrite_ome
+from models_store.image_files.tiff.reader import PlaneReader
+
+# Classic TIFF has 32 bit offsets; leave room for the descriptions of the pages.
+_CLASSIC_BYTES = 2**32 - 2**25
+_IMAGEJ_AXES = "TZCYX"
+_IMAGEJ_UNICODE = {"Info", "Labels", "Properties"}  # kept outside the description, which is ASCII
+_IMAGEJ_TYPES = {"uint8", "uint16", "float32"}
+_PER_CENTIMETRE = 1e4
+
+
+@dataclass(frozen=True)
+class ResultFormat:
+    """Options of tifffile's TiffWriter and of its `write`."""
+
+    writer: dict[str, Any]
+    page: dict[str, Any]
+
+
+def result_format(source: PlaneReader, dtype: np.dtype[Any]) -> ResultFormat:
+    """Choose ImageJ for ImageJ files, OME for others with named axes, else a TIFF as plain as the source."""
+    header = source.header
+    result_bytes = math.prod(header.shape) * dtype.itemsize
+    big = {"bigtiff": result_bytes > _CLASSIC_BYTES}
+    if header.file_kind == "imagej" and _imagej_can_hold(header, dtype):
+        return _imagej(source, truncate=result_bytes > _CLASSIC_BYTES)
+    if header.file_kind == "ome" and ome_can_hold(header.axes, dtype):
+        xml = rewrite_ome(source.tiff.ome_metadata or "", planes=header.planes, dtype=dtype)
+        if xml is not None:
+            return ResultFormat(big, {"description": xml, "metadata": None, **_resolution(source)})
+    if header.file_kind != "tiff" and ome_can_hold(header.axes, dtype):
+        return ResultFormat({**big, "ome": True}, {"metadata": _ome_metadata(header), **_resolution(source)})
+    return ResultFormat(big, {**_plain_metadata(source.tiff, header), **_resolution(source)})
+
+
+def _imagej_can_hold(header: ImageHeader, dtype: np.dtype[Any]) -> bool:
+    in_order = "".join(axis for axis in _IMAGEJ_AXES if axis in header.axes)
+    return header.axes == in_order and dtype.name in _IMAGEJ_TYPES
+
+
+def _imagej(source: PlaneReader, *, truncate: bool) -> ResultFormat:
+    """Pass ImageJ's metadata on; a stack over 4 GB describes its first plane only, as ImageJ itself does."""
+    metadata = {
+        key: value if key in _IMAGEJ_UNICODE else _ascii(value)
+        for key, value in (source.tiff.imagej_metadata or {}).items()
+        if key not in {"order", "axes"}
+    }
+    page = {"metadata": {**metadata, "axes": source.header.axes}, "truncate": truncate, **_resolution(source)}
+    return ResultFormat({"imagej": True}, page)
+
+
+def _ascii(value: object) -> object:
+    """Escape what ImageJ's description cannot hold, the way ImageJ does it."""
+    if not isinstance(value, str):
+        return value
+    return "".join(char if char.isascii() else f"\\u{ord(char):04x}" for char in value)
+
+
+def _ome_metadata(header: ImageHeader) -> dict[str, Any]:
+    metadata: dict[str, Any] = {"axes": header.axes}
+    size = header.pixel_size_um
+    lengths = {"X": size.x_um, "Y": size.y_um, "Z": size.z_um} if size else {}
+    for axis, length_um in lengths.items():
+        if length_um is not None:
+            metadata |= {f"PhysicalSize{axis}": length_um, f"PhysicalSize{axis}Unit": "µm"}
+    if header.channel_names:
+        metadata["Channel"] = {"Name": list(header.channel_names)}
+    return metadata
+
+
+def _plain_metadata(tiff: TiffFile, header: ImageHeader) -> dict[str, Any]:
+    """Keep the source's description; several leading axes, or named ones, need tifffile's own description."""
+    shaped = dict((tiff.shaped_metadata or ({},))[0])
+    described = bool(shaped) or header.axes not in {"YX", "IYX"}
+    for own in ("shape", "axes", "truncated"):
+        shaped.pop(own, None)
+    page: dict[str, Any] = {"metadata": {**shaped, "axes": header.axes} if described else None}
+    text = tiff.pages.first.description
+    if text and not described:
+        page["description"] = text.encode()
+    return page
+
+
+def _resolution(source: PlaneReader) -> dict[str, Any]:
+    """Return the resolution tags of the source; lacking those, the pixel size in pixels per centimetre."""
+    tags = source.tiff.pages.first.tags
+    x, y, unit = (tags.get(name) for name in ("XResolution", "YResolution", "ResolutionUnit"))
+    if x is not None and y is not None and all(x.value) and all(y.value):
+        return {"resolution": (x.value, y.value), "resolutionunit": unit.value if unit is not None else None}
+    size = source.header.pixel_size_um
+    if size is None:
+        return {}
+    return {
+        "resolution": (_PER_CENTIMETRE / size.x_um, _PER_CENTIMETRE / size.y_um),
+        "resolutionunit": "CENTIMETER",
+    }

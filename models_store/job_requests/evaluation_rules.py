@@ -1,0 +1,96 @@
+"""What an evaluate job compares: checked when it is posted, found when it is carried out."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from models_store.contracts.evaluation import EvaluateSpec, ResultsOfJob
+from models_store.contracts.vocabulary import ImageRole, Output
+from models_store.database.tables import Artifact, Image, Job, Profile
+from models_store.errors import InvalidRequestError, JobFailedError
+from models_store.image_files.header import ImageHeader
+from models_store.job_requests.pair_rules import called, require_role, require_same_planes
+from models_store.repositories.images import get_images
+from models_store.repositories.jobs.lifecycle import require_obtainable
+from models_store.repositories.jobs.rows import get_job
+
+KINDS_WITH_RESULTS = ("denoise", "predict")
+
+
+def require_comparable(session: Session, spec: EvaluateSpec) -> Profile | None:
+    """Raise unless every run has an image for each one of the ground truth, of its size.
+
+    Gives the profile that the job belongs to; none if it compares images of several microscopes.
+    """
+    names = [candidate.name for candidate in spec.candidates]
+    if len(set(names)) < len(names):
+        raise InvalidRequestError(
+            "candidates: two have the same name; give each its own, or make them runs of one candidate"
+        )
+    ground_truth = get_images(session, spec.ground_truth_ids)
+    require_role(ground_truth, ImageRole.GROUND_TRUTH, "ground_truth_ids")
+    profile_ids = [truth.profile_id for truth in ground_truth]
+    for candidate in spec.candidates:
+        for run in candidate.runs:
+            if isinstance(run, ResultsOfJob):
+                job = get_job(session, run.job)
+                _require_results(job, run.output)
+                _require_count(f"job {job.id}", job.spec["image_ids"], ground_truth)
+                profile_ids.append(job.profile_id)
+            else:
+                images = get_images(session, run.image_ids)
+                _require_pairs(candidate.name, images, ground_truth)
+                profile_ids += [image.profile_id for image in images]
+    return _common_profile(session, profile_ids)
+
+
+def find_results(session: Session, run: ResultsOfJob) -> list[Artifact]:
+    """Find what a job made of each of its images, in their order."""
+    job = get_job(session, run.job)
+    family = [job.id, *(stage.id for stage in job.stages)]
+    rows = session.scalars(select(Artifact).where(Artifact.job_id.in_(family), Artifact.output == run.output))
+    found = {row.image_id: row for row in rows}
+    image_ids: list[str] = job.spec["image_ids"]
+    if missing := [image_id for image_id in image_ids if image_id not in found]:
+        raise JobFailedError(
+            f"job {job.id} has no {run.output} of image {missing[0]}: its network gives none, or it was "
+            f"made by an earlier version; compare another output, or post it again"
+        )
+    return [found[image_id] for image_id in image_ids]
+
+
+def _require_results(job: Job, output: Output) -> None:
+    if job.kind not in KINDS_WITH_RESULTS:
+        raise InvalidRequestError(
+            f"candidates: job {job.id} is of kind {job.kind} and denoises no images; "
+            f"name one of kind {' or '.join(KINDS_WITH_RESULTS)}"
+        )
+    outputs = job.spec["outputs"]
+    if output not in outputs:
+        raise InvalidRequestError(
+            f"candidates: job {job.id} makes no {output} but {', '.join(outputs)}; compare one of these"
+        )
+    require_obtainable(job)
+
+
+def _require_pairs(name: str, images: Sequence[Image], ground_truth: Sequence[Image]) -> None:
+    _require_count(f"a run of {name}", images, ground_truth)
+    for image, truth in zip(images, ground_truth, strict=True):
+        headers = ImageHeader.model_validate(image.header), ImageHeader.model_validate(truth.header)
+        require_same_planes(called(image), headers[0], called(truth), headers[1])
+
+
+def _require_count(what: str, images: Sequence[object], ground_truth: Sequence[Image]) -> None:
+    if len(images) != len(ground_truth):
+        raise InvalidRequestError(
+            f"candidates: {what} has {len(images)} images and there is ground truth for {len(ground_truth)}; "
+            f"they are compared in their order, each with its own"
+        )
+
+
+def _common_profile(session: Session, profile_ids: Sequence[str | None]) -> Profile | None:
+    found = dict.fromkeys(profile_id for profile_id in profile_ids if profile_id)
+    profiles = [profile for profile_id in found if (profile := session.get(Profile, profile_id))]
+    microscopes = {profile.microscope_id for profile in profiles}
+    return profiles[0] if len(microscopes) == 1 else None

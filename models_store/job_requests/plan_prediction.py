@@ -1,0 +1,120 @@
+"""How a prediction is carried out: by one worker, or in parts by any number of them. Pure functions."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from models_store.contracts.job_specs import (
+    AssembleSpec,
+    ChooseEstimateSpec,
+    PredictPartSpec,
+    PredictSpec,
+    StageSpec,
+)
+from models_store.contracts.plans import PlanStep, StageName
+from models_store.contracts.spec_parts import MadeByJob
+from models_store.job_requests.plane_ranges import ImageExtent, PlaneRange, divide
+
+# Shares of a divided prediction's time.
+CHOICE_SHARE = 0.25
+PARTS_SHARE = 0.65
+ASSEMBLY_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much a job's prediction has to compute, and how much of it one worker takes at a time."""
+
+    images: Sequence[ImageExtent]
+    part_pixels: int
+
+    @property
+    def planes(self) -> int:
+        return sum(image.planes for image in self.images)
+
+    @property
+    def pixels(self) -> int:
+        return sum(image.planes * image.plane_px for image in self.images)
+
+
+@dataclass(frozen=True)
+class PlannedStage:
+    job_id: str
+    stage: StageName
+    spec: StageSpec
+    weight: float
+    """Its share of the whole job's time."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    stages: list[PlannedStage]
+    steps: list[PlanStep]
+
+
+def plan_prediction(
+    spec: PredictSpec, extent: Extent, new_job_id: Callable[[], str], *, weight: float = 1.0
+) -> Plan:
+    """Plan a prediction: one stage, or a choice of the estimate, parts, and a stage that assembles them."""
+    ranges = divide(extent.images, extent.part_pixels)
+    step = PlanStep(stage="predict", action="compute", why=_why(extent, len(ranges)), parts=len(ranges))
+    if len(ranges) == 1:
+        return Plan([PlannedStage(new_job_id(), "predict", spec, weight)], [step])
+    choice = PlannedStage(new_job_id(), "predict", _choice(spec), CHOICE_SHARE * weight)
+    parts = [
+        PlannedStage(
+            new_job_id(),
+            "predict",
+            _part(spec, planes, MadeByJob(job=choice.job_id)),
+            PARTS_SHARE * weight / len(ranges),
+        )
+        for planes in ranges
+    ]
+    assembly = PlannedStage(new_job_id(), "predict", _assembly(spec, parts), ASSEMBLY_SHARE * weight)
+    return Plan([choice, *parts, assembly], [step])
+
+
+def _choice(spec: PredictSpec) -> ChooseEstimateSpec:
+    return ChooseEstimateSpec(
+        image_ids=spec.image_ids,
+        network=spec.network,
+        noise_model=spec.noise_model,
+        compare_with=spec.compare_with,
+        distilled=spec.distilled,
+        refit_noise_model=spec.refit_noise_model,
+        seed=spec.seed,
+    )
+
+
+def _part(spec: PredictSpec, planes: PlaneRange, choice: MadeByJob) -> PredictPartSpec:
+    return PredictPartSpec(
+        image_ids=planes.image_ids,
+        first_plane=planes.first_plane,
+        planes=planes.planes,
+        network=spec.network,
+        noise_model=spec.noise_model,
+        compare_with=spec.compare_with,
+        distilled=spec.distilled,
+        outputs=spec.outputs,
+        choice=choice,
+    )
+
+
+def _assembly(spec: PredictSpec, parts: Sequence[PlannedStage]) -> AssembleSpec:
+    return AssembleSpec(
+        image_ids=spec.image_ids,
+        parts=tuple(MadeByJob(job=part.job_id) for part in parts),
+        output_dtype=spec.output_dtype,
+    )
+
+
+def _why(extent: Extent, parts: int) -> str:
+    size = f"{extent.planes} planes of together {extent.pixels / 1e6:.4g} megapixels"
+    limit = f"{extent.part_pixels / 1e6:.4g} megapixels"
+    if parts > 1:
+        return (
+            f"the result of this job: {size} are divided into {parts} parts, for one worker takes about "
+            f"{limit} at a time"
+        )
+    if extent.planes == 1:
+        return "the result of this job: a single plane is not divided"
+    return f"the result of this job: {size} are not divided, for one worker takes up to {limit} at a time"

@@ -1,0 +1,294 @@
+"""Posting a job: checks it against what is stored, plans it, and inserts it."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from models_store.clock_and_ids import new_id
+from models_store.contracts.evaluation import EvaluateSpec
+from models_store.contracts.job_specs import (
+    NEEDED_BY,
+    BootstrapNoiseModelSpec,
+    CheckNoiseModelSpec,
+    DenoiseSpec,
+    FitNoiseModelSpec,
+    JobSpec,
+    PredictSpec,
+    TrainSpec,
+    dependencies,
+    images_read,
+)
+from models_store.contracts.spec_parts import MadeByJob, Reference
+from models_store.contracts.vocabulary import ImageRole, Method, NoiseModelKind, NoiseModelOrigin, Preset
+from models_store.database.tables import Image, Job, NoiseModel, Profile
+from models_store.errors import InvalidRequestError
+from models_store.image_files.header import ImageHeader
+from models_store.job_requests.calibration_rules import require_calibration
+from models_store.job_requests.evaluation_rules import require_comparable
+from models_store.job_requests.pair_rules import require_role, require_training_pairs
+from models_store.job_requests.plan_denoise import Registry, plan_denoise
+from models_store.job_requests.plan_prediction import Extent, Plan, plan_prediction
+from models_store.job_requests.plane_ranges import ImageExtent
+from models_store.repositories import webhooks
+from models_store.repositories.images import get_images, hold_images
+from models_store.repositories.jobs.lifecycle import require_obtainable
+from models_store.repositories.jobs.locks import hold_needed
+from models_store.repositories.jobs.rows import create_composite_job, create_job, get_job
+from models_store.repositories.networks import get_network, newest_network
+from models_store.repositories.noise_models import active_noise_model, get_noise_model
+
+MAKERS = {
+    "network": ("train", "denoise"),
+    "noise_model": ("fit_noise_model", "bootstrap_noise_model", "denoise"),
+}
+"""Which kinds of job make what another one may refer to."""
+
+
+def submit(session: Session, spec: JobSpec, now: datetime, *, part_pixels: int, job_id: str) -> Job:
+    """Insert a job; nothing is inserted if it names anything that is not there."""
+    hold_images(session, images_read(spec))
+    hold_needed(session, dependencies(spec))
+    plan, profile = check_and_plan(session, spec, part_pixels)
+    profile_id = profile.id if profile else None
+    if isinstance(spec, DenoiseSpec) or len(plan.stages) > 1:
+        job = create_composite_job(
+            session, job_id=job_id, spec=spec, plan=plan, profile_id=profile_id, now=now
+        )
+    else:
+        job = create_job(session, job_id=job_id, spec=spec, profile_id=profile_id, now=now, steps=plan.steps)
+    if spec.webhook_url is not None:
+        webhooks.register(session, job_id, spec.webhook_url)
+    return job
+
+
+def check_and_plan(session: Session, spec: JobSpec, part_pixels: int) -> tuple[Plan, Profile | None]:
+    """Plan a job; raise if it cannot be carried out as it stands. Gives its images' common profile too."""
+    if isinstance(spec, EvaluateSpec):
+        return Plan(stages=[], steps=[]), require_comparable(session, spec)
+    images = get_images(session, spec.image_ids)
+    alike = list(images)
+    if isinstance(spec, FitNoiseModelSpec):
+        require_calibration(images)
+        alike += _data_images(session, spec)
+    profile = _common_profile(alike)
+    _check(session, spec)
+    if isinstance(spec, CheckNoiseModelSpec):
+        _check_sources(session, spec, images)
+    if isinstance(spec, TrainSpec) and spec.ground_truth_ids is not None:
+        require_training_pairs(images, get_images(session, spec.ground_truth_ids))
+    return _plan(session, spec, images, profile, part_pixels), profile
+
+
+def _check(session: Session, spec: JobSpec) -> None:
+    if spec_noise_model := getattr(spec, "noise_model", None):
+        _check_reference(session, spec_noise_model, "noise_model", get_noise_model)
+    if isinstance(spec, DenoiseSpec) and spec.noise_model is not None and spec.noise_model_kind is not None:
+        _check_kind(get_noise_model(session, spec.noise_model), spec.noise_model_kind)
+    if isinstance(spec, TrainSpec):
+        _check_training(session, spec)
+    if isinstance(spec, PredictSpec | BootstrapNoiseModelSpec):
+        _check_reference(session, spec.network, "network", get_network)
+    if isinstance(spec, BootstrapNoiseModelSpec):
+        _require_unsupervised(session, spec.network, "network")
+    if isinstance(spec, PredictSpec) and spec.compare_with is not None:
+        _check_reference(session, spec.compare_with, "network", get_network)
+        _require_unsupervised(session, spec.compare_with, "compare_with")
+    if isinstance(spec, PredictSpec) and spec.distilled is not None:
+        _check_reference(session, spec.distilled, "network", get_network)
+        _require_method(session, spec.distilled, "distilled", Method.DISTILLED)
+
+
+def _plan(
+    session: Session, spec: JobSpec, images: list[Image], profile: Profile | None, part_pixels: int
+) -> Plan:
+    """A job that is carried out as it is has no stages."""
+    if not isinstance(spec, DenoiseSpec | PredictSpec):
+        return Plan(stages=[], steps=[])
+    extent = Extent([_extent(image) for image in images], part_pixels)
+    if isinstance(spec, PredictSpec):
+        return plan_prediction(spec, extent, _new_job_id)
+    return plan_denoise(spec, _registry(session, spec, profile), extent, _new_job_id)
+
+
+def _new_job_id() -> str:
+    return new_id("job")
+
+
+def _extent(image: Image) -> ImageExtent:
+    header = ImageHeader.model_validate(image.header)
+    return ImageExtent(image.id, header.planes, header.height_px * header.width_px)
+
+
+def _check_kind(noise_model: NoiseModel, asked: NoiseModelKind) -> None:
+    if noise_model.kind != asked:
+        raise InvalidRequestError(
+            f"noise_model_kind: {noise_model.id} is of kind {noise_model.kind}, not {asked}; name another "
+            "noise model, or leave the kind out"
+        )
+
+
+def _check_training(session: Session, spec: TrainSpec) -> None:
+    if spec.method in NEEDED_BY["noise_model"] and spec.noise_model is None:
+        raise InvalidRequestError(
+            f"noise_model: {_call_method(spec.method)} needs one; name it, or train with method n2v"
+        )
+    if spec.method not in NEEDED_BY["noise_model"] and spec.noise_model is not None:
+        raise InvalidRequestError(
+            f"noise_model: {_call_method(spec.method)} uses none; leave it out, or train with method pn2v"
+        )
+    if spec.method is Method.CARE and spec.ground_truth_ids is None:
+        raise InvalidRequestError(
+            "ground_truth_ids: CARE learns from clean images; name one for each image, or train method n2v"
+        )
+    if spec.method is not Method.CARE and spec.ground_truth_ids is not None:
+        raise InvalidRequestError(
+            f"ground_truth_ids: {_call_method(spec.method)} learns from noisy images alone; leave them out, "
+            f"or train with method care"
+        )
+    if spec.method is Method.CARE and spec.structured_mask is not None:
+        raise InvalidRequestError(
+            "structured_mask: CARE learns from all pixels and hides none; leave it out, or train method n2v"
+        )
+    if spec.teaches and spec.method not in {Method.N2V, Method.PN2V}:
+        raise InvalidRequestError(
+            f"teaches: no distilled network learns from {_call_method(spec.method)}; leave it out"
+        )
+    if spec.teaches and spec.why_nothing_is_distilled is not None:
+        raise InvalidRequestError(f"teaches: {spec.why_nothing_is_distilled}; leave it out")
+    _check_distillation(session, spec)
+    if spec.start is not None:
+        _check_reference(session, spec.start, "network", get_network)
+
+
+def _check_distillation(session: Session, spec: TrainSpec) -> None:
+    if spec.method is not Method.DISTILLED:
+        for field, given in (
+            ("teacher", spec.teacher is not None),
+            ("refit_noise_model", spec.refit_noise_model),
+        ):
+            if given:
+                raise InvalidRequestError(
+                    f"{field}: {_call_method(spec.method)} has no teacher; leave it out, or train with "
+                    "method distilled"
+                )
+        return
+    if spec.teacher is None:
+        raise InvalidRequestError(
+            "teacher: a distilled network learns the estimates of a PN2V network; name one, or train with "
+            "method pn2v"
+        )
+    _check_reference(session, spec.teacher, "network", get_network)
+    _require_method(session, spec.teacher, "teacher", Method.PN2V)
+    if not spec.preset.distils:
+        distilling = " or ".join(preset for preset in Preset if preset.distils)
+        raise InvalidRequestError(f"preset: {spec.preset} distils no network; take {distilling}")
+    if spec.structured_mask is not None:
+        raise InvalidRequestError(
+            "structured_mask: a distilled network learns from all pixels and hides none; leave it out"
+        )
+    if spec.start is not None:
+        raise InvalidRequestError(
+            "start: a distilled network starts from nothing or from its teacher; leave it out"
+        )
+
+
+def _call_method(method: Method) -> str:
+    return "a distilled network" if method is Method.DISTILLED else method.upper()
+
+
+def _data_images(session: Session, spec: FitNoiseModelSpec) -> list[Image]:
+    images = get_images(session, spec.data_image_ids or ())
+    require_role(images, ImageRole.DATA, "data_image_ids")
+    return images
+
+
+def _check_sources(session: Session, spec: CheckNoiseModelSpec, images: list[Image]) -> None:
+    """Check where the signal is to come from: the frames of a calibration, or a network."""
+    if spec.network is None:
+        if not any(image.role is ImageRole.CALIBRATION for image in images):
+            raise InvalidRequestError(
+                "image_ids: none was uploaded with role=calibration; name a calibration, or name a network, "
+                "which tells the signal of these images"
+            )
+        require_calibration(images)
+        return
+    require_role(images, ImageRole.DATA, "image_ids")
+    _check_reference(session, spec.network, "network", get_network)
+    _require_unsupervised(session, spec.network, "network")
+
+
+def _check_reference(
+    session: Session, reference: Reference, kind: str, get_stored: Callable[[Session, str], object]
+) -> None:
+    if not isinstance(reference, MadeByJob):
+        get_stored(session, reference)
+        return
+    job = get_job(session, reference.job)
+    if job.kind not in MAKERS[kind]:
+        raise InvalidRequestError(
+            f"job {job.id} is of kind {job.kind} and makes no {kind.replace('_', ' ')}; "
+            f"name one of kind {' or '.join(MAKERS[kind])}"
+        )
+    require_obtainable(job)
+
+
+def _require_unsupervised(session: Session, reference: Reference, field: str) -> None:
+    """Raise for a network that weighs in the pixel that it predicts, for its residuals are not noise."""
+    method = _method_of(session, reference)
+    if method.sees_its_pixel:
+        name = method.upper() if method is Method.CARE else method
+        raise InvalidRequestError(
+            f"{field}: a {name} network cannot tell noise from signal; name an N2V network"
+        )
+
+
+def _require_method(session: Session, reference: Reference, field: str, wanted: Method) -> None:
+    method = _method_of(session, reference)
+    if method is not wanted:
+        raise InvalidRequestError(f"{field}: the network's method is {method}; name one of method {wanted}")
+
+
+def _method_of(session: Session, reference: Reference) -> Method:
+    if isinstance(reference, MadeByJob):
+        # A job that denoises names no method: the network that stands for it is PN2V's.
+        return Method(get_job(session, reference.job).spec.get("method", Method.PN2V))
+    return get_network(session, reference).method
+
+
+def _common_profile(images: list[Image]) -> Profile | None:
+    profiles = {image.profile_id: image.profile for image in images}
+    if len(profiles) > 1:
+        names = sorted(_call(profile) or "none" for profile in profiles.values())
+        raise InvalidRequestError(
+            f"image_ids: the images of one job share noise model and network, so they must come from one "
+            f"acquisition profile, not from {', '.join(names)}; post a job for each"
+        )
+    return next(iter(profiles.values()))
+
+
+def _registry(session: Session, spec: DenoiseSpec, profile: Profile | None) -> Registry:
+    if profile is None:
+        return Registry(profile=None)
+    noise_model = active_noise_model(session, profile.id)
+    n2v = newest_network(session, profile.id, Method.N2V, spec.recipe)
+    pn2v = newest_network(
+        session, profile.id, Method.PN2V, spec.recipe, noise_model_kind=spec.noise_model_kind
+    )
+    distilled = newest_network(
+        session, profile.id, Method.DISTILLED, spec.recipe, noise_model_kind=spec.noise_model_kind
+    )
+    return Registry(
+        profile=_call(profile),
+        noise_model_id=noise_model.id if noise_model else None,
+        noise_model_kind=NoiseModelKind(noise_model.kind) if noise_model else None,
+        noise_model_origin=noise_model.origin if noise_model else NoiseModelOrigin.BOOTSTRAP,
+        n2v_network_id=n2v.id if n2v else None,
+        pn2v_network_id=pn2v.id if pn2v else None,
+        pn2v_noise_model_id=pn2v.noise_model_id if pn2v else None,
+        distilled_network_id=distilled.id if distilled else None,
+    )
+
+
+def _call(profile: Profile | None) -> str | None:
+    return f"{profile.microscope.name} / {profile.name}" if profile else None

@@ -1,0 +1,49 @@
+"""Which rows refer to which blobs."""
+
+from collections.abc import Collection, Iterator
+from datetime import datetime
+
+from sqlalchemy import select, union_all
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from models_store.contracts.vocabulary import ENDED_STATES, JobState
+from models_store.database.tables import Artifact, Image, Job, Network, PartPlanes
+
+REFERENCES: tuple[InstrumentedAttribute[str], ...] = (
+    Image.blob_key,
+    Image.preview_key,
+    Artifact.blob_key,
+    Network.blob_key,
+    PartPlanes.blob_key,
+)
+PAGE_ROWS = 1000
+
+
+def referenced(session: Session, keys: Collection[str]) -> set[str]:
+    """Choose the keys that a row refers to."""
+    return set(session.scalars(union_all(*(select(column).where(column.in_(keys)) for column in REFERENCES))))
+
+
+def at_work(session: Session, job_ids: Collection[str]) -> set[str]:
+    """Choose the jobs that have not ended: what they write is not registered yet."""
+    query = select(Job.id).where(Job.id.in_(job_ids), Job.state.not_in(ENDED_STATES))
+    return set(session.scalars(query))
+
+
+def may_be_retried(session: Session, job_ids: Collection[str], ended_since: datetime) -> set[str]:
+    """Choose the jobs that failed or were cancelled lately: a retry goes on from their checkpoints."""
+    query = select(Job.id).where(
+        Job.id.in_(job_ids),
+        Job.state.in_([JobState.FAILED, JobState.CANCELLED]),
+        Job.ended_at >= ended_since,
+    )
+    return set(session.scalars(query))
+
+
+def all_references(session: Session, created_before: datetime) -> Iterator[str]:
+    """Go through the keys of all blobs that rows created before a moment refer to."""
+    for column, table in (
+        (column, column.class_) for column in REFERENCES if column.class_ is not PartPlanes
+    ):
+        query = select(column).where(table.created_at < created_before)
+        yield from session.scalars(query.execution_options(yield_per=PAGE_ROWS))

@@ -1,0 +1,64 @@
+"""What a job made, as rows: noise model, network, artifacts, planes."""
+
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from models_store.clock_and_ids import new_id
+from models_store.contracts.outcomes import Outcome
+from models_store.database.tables import Artifact, Job, PartPlanes
+from models_store.repositories.networks import create_network
+from models_store.repositories.noise_models import create_noise_model
+
+
+def register_results(session: Session, job: Job, outcome: Outcome, now: datetime) -> dict[str, str]:
+    """Insert the rows and give the ids of noise model and network."""
+    ids = {}
+    if made := outcome.noise_model:
+        noise_model = create_noise_model(
+            session,
+            profile_id=job.profile_id,
+            origin=made.origin,
+            parameters=made.parameters,
+            fit_quality=made.fit_quality,
+            job_id=job.id,
+            now=now,
+        )
+        ids["noise_model_id"] = noise_model.id
+    if outcome.network:
+        network = create_network(
+            session,
+            outcome.network,
+            profile_id=job.profile_id,
+            noise_model_id=outcome.network.noise_model_id or ids.get("noise_model_id"),
+            job_id=job.id,
+            now=now,
+        )
+        ids["network_id"] = network.id
+    session.add_all(
+        Artifact(
+            id=new_id("art"),
+            job_id=job.id,
+            name=artifact.name,
+            media_type=artifact.media_type,
+            image_id=artifact.image_id,
+            output=artifact.output,
+            blob_key=artifact.blob.key,
+            sha256=artifact.blob.sha256,
+            size_bytes=artifact.blob.size_bytes,
+            created_at=now,
+        )
+        for artifact in outcome.artifacts
+    )
+    session.add_all(
+        PartPlanes(
+            job_id=job.id,
+            image_id=planes.image_id,
+            output=planes.output,
+            blob_key=planes.blob.key,
+            sha256=planes.blob.sha256,
+            size_bytes=planes.blob.size_bytes,
+        )
+        for planes in outcome.planes
+    )
+    return ids

@@ -1,0 +1,177 @@
+"""Jobs: creating, finding and describing them. What moves them on is in job_lifecycle."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm.attributes import set_committed_value
+
+from models_store.contracts.job_specs import StoredSpec, dependencies, images_read, queue_of
+from models_store.contracts.plans import PlanStep
+from models_store.contracts.vocabulary import JobState
+from models_store.database.tables import Artifact, Job, JobDependency, JobEvent, JobImage
+from models_store.errors import NotFoundError
+from models_store.job_requests.plan_prediction import Plan
+from models_store.repositories import webhooks
+from models_store.repositories.pages import Page, PageRequest, fetch_page
+from models_store.telemetry.traces import current_trace
+
+if TYPE_CHECKING:
+    from models_store.database.table_base import Base
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a stage stands in its job."""
+
+    parent_id: str
+    position: int
+    stage: str
+    weight: float
+
+
+def create_job(
+    session: Session,
+    *,
+    job_id: str,
+    spec: StoredSpec,
+    profile_id: str | None,
+    now: datetime,
+    within: Position | None = None,
+    steps: Sequence[PlanStep] = (),
+) -> Job:
+    job = _job(job_id, spec, profile_id, now, within=within, steps=steps)
+    _insert(session, [(job, spec)], now)
+    return job
+
+
+def _job(
+    job_id: str,
+    spec: StoredSpec,
+    profile_id: str | None,
+    now: datetime,
+    *,
+    within: Position | None = None,
+    steps: Sequence[PlanStep] = (),
+    composite: bool = False,
+) -> Job:
+    return Job(
+        id=job_id,
+        kind=spec.kind,
+        spec=spec.model_dump(mode="json"),
+        state=JobState.QUEUED,
+        queue=queue_of(spec),
+        composite=composite,
+        parent_id=within.parent_id if within else None,
+        position=within.position if within else 0,
+        stage=within.stage if within else spec.kind,
+        weight=within.weight if within else 1.0,
+        plan=[step.model_dump(mode="json") for step in steps],
+        profile_id=profile_id,
+        progress=0.0,
+        status="waiting for a worker",
+        attempt=0,
+        crashes=0,
+        crash_progress=0.0,
+        trace=current_trace(),
+        result={},
+        error=None,
+        created_at=now,
+        started_at=None,
+        ended_at=None,
+    )
+
+
+def _insert(session: Session, jobs: Sequence[tuple[Job, StoredSpec]], now: datetime) -> None:
+    """Insert jobs and what belongs to them, each table at once."""
+    session.add_all(job for job, _ in jobs)
+    session.flush()
+    for job, _ in jobs:
+        set_committed_value(job, "stages", [other for other, _ in jobs if other.parent_id == job.id])
+    rows: dict[type[Base], list[dict[str, Any]]] = {
+        JobImage: [{"job_id": job.id, "image_id": each} for job, spec in jobs for each in images_read(spec)],
+        JobDependency: [
+            {"job_id": job.id, "depends_on_id": each} for job, spec in jobs for each in dependencies(spec)
+        ],
+        JobEvent: [{"job_id": job.id, "at": now, "kind": "queued", "detail": {}} for job, _ in jobs],
+    }
+    for table, values in rows.items():
+        if values:
+            session.execute(insert(table), values)
+
+
+def create_composite_job(
+    session: Session, *, job_id: str, spec: StoredSpec, plan: Plan, profile_id: str | None, now: datetime
+) -> Job:
+    """Create a job and its stages; no worker takes the job itself, its state follows its stages."""
+    job = _job(job_id, spec, profile_id, now, steps=plan.steps, composite=True)
+    stages = [
+        (
+            _job(
+                planned.job_id,
+                planned.spec,
+                profile_id,
+                now,
+                within=Position(job_id, position, planned.stage, planned.weight),
+            ),
+            planned.spec,
+        )
+        for position, planned in enumerate(plan.stages)
+    ]
+    _insert(session, [(job, spec), *stages], now)
+    return job
+
+
+def get_job(session: Session, job_id: str) -> Job:
+    """Get a job with its stages, in one query: nothing is asked for as often."""
+    family = select(Job).where((Job.id == job_id) | (Job.parent_id == job_id)).order_by(Job.position)
+    rows = session.scalars(family).all()
+    job = next((row for row in rows if row.id == job_id), None)
+    if job is None:
+        raise NotFoundError(f"there is no job {job_id!r}")
+    set_committed_value(job, "stages", [row for row in rows if row.parent_id == job_id])
+    return job
+
+
+def list_jobs(
+    session: Session, request: PageRequest, *, state: JobState | None = None, kind: str | None = None
+) -> Page[Job]:
+    """List jobs that users posted; stages are found in their job."""
+    query = select(Job).where(Job.parent_id.is_(None)).options(selectinload(Job.stages))
+    if state is not None:
+        query = query.where(Job.state == state)
+    if kind is not None:
+        query = query.where(Job.kind == kind)
+    return fetch_page(session, query, Job, request)
+
+
+def list_events(session: Session, job_id: str, after: int, limit: int) -> list[JobEvent]:
+    """List what happened to a job and its stages, oldest first."""
+    family = select(Job.id).where((Job.id == job_id) | (Job.parent_id == job_id))
+    query = (
+        select(JobEvent)
+        .where(JobEvent.job_id.in_(family), JobEvent.number > after)
+        .order_by(JobEvent.number)
+        .limit(limit)
+    )
+    return list(session.scalars(query))
+
+
+def list_artifacts(session: Session, job_ids: Sequence[str]) -> list[Artifact]:
+    query = select(Artifact).where(Artifact.job_id.in_(job_ids)).order_by(Artifact.created_at, Artifact.name)
+    return list(session.scalars(query))
+
+
+def get_artifact(session: Session, artifact_id: str) -> Artifact:
+    artifact = session.get(Artifact, artifact_id)
+    if artifact is None:
+        raise NotFoundError(f"there is no artifact {artifact_id!r}")
+    return artifact
+
+
+def record_event(session: Session, job_id: str, kind: str, now: datetime, **detail: Any) -> None:  # noqa: ANN401  # any JSON value
+    session.add(JobEvent(job_id=job_id, at=now, kind=kind, detail=detail))
+    webhooks.follow(session, job_id, kind, now)

@@ -1,0 +1,74 @@
+"""What a network says of a pixel's signal before that pixel's observation is looked at."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from worker.engine.training.losses import WeightedSamples
+
+PriorKind = Literal["samples", "mixture"]
+
+PARAMETERS = 3
+"""Outputs per Gaussian: mean, log of the standard deviation, weight logit."""
+
+NODES = 7
+"""Gauss-Hermite nodes per Gaussian: exact for polynomials of the signal up to degree 13."""
+
+_nodes, _weights = np.polynomial.hermite_e.hermegauss(NODES)
+_NODES, _LOG_WEIGHTS = _nodes.tolist(), np.log(_weights / _weights.sum()).tolist()
+_LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
+
+
+@dataclass(frozen=True, eq=False)
+class GaussianMixture:
+    """K Gaussians for each of M pixels: means and standard deviations in ADU, and log weights, all (M, K)."""
+
+    mean_adu: Tensor
+    std_adu: Tensor
+    log_weight: Tensor
+
+    @classmethod
+    def of_outputs(cls, outputs_adu: Tensor) -> "GaussianMixture":
+        """Read outputs (M, 3K): all means, then the logs of all standard deviations, then the logits."""
+        means, log_stds, logits = outputs_adu.chunk(PARAMETERS, dim=1)
+        return cls(means, log_stds.exp(), functional.log_softmax(logits, dim=1))
+
+    def mean(self) -> Tensor:
+        """Expectation (M,), ADU."""
+        return (self.log_weight.exp() * self.mean_adu).sum(dim=1)
+
+    def log_density(self, value_adu: Tensor, *, blur_adu2: float) -> Tensor:
+        """Log density of values (M,), in nats, with every variance increased by `blur_adu2`."""
+        variance = self.std_adu.square() + blur_adu2
+        terms = variance.log() + (value_adu[:, None] - self.mean_adu).square() / variance
+        return torch.logsumexp(self.log_weight - 0.5 * terms, dim=1) - _LOG_SQRT_2PI
+
+    def samples(self) -> WeightedSamples:
+        """The Gauss-Hermite nodes of all Gaussians (M, 7K), weighted so that sums are expectations."""
+        nodes, log_weights = (
+            # Whoever copies numbers to a GPU waits until it has nothing else to do, unless told not to.
+            torch.tensor(numbers, dtype=self.mean_adu.dtype).to(self.mean_adu.device, non_blocking=True)
+            for numbers in (_NODES, _LOG_WEIGHTS)
+        )
+        signal = self.mean_adu[..., None] + self.std_adu[..., None] * nodes
+        log_weight = self.log_weight[..., None] + log_weights
+        return WeightedSamples(signal.flatten(1), log_weight.flatten(1))
+
+
+def samples_of(outputs_adu: Tensor, kind: PriorKind) -> WeightedSamples:
+    """The prior that a network's outputs (M, outputs) stand for."""
+    if kind == "mixture":
+        return GaussianMixture.of_outputs(outputs_adu).samples()
+    return WeightedSamples.equal(outputs_adu)
+
+
+def mean_of(outputs_adu: Tensor, kind: PriorKind) -> Tensor:
+    """Mean of that prior (M,), ADU."""
+    if kind == "mixture":
+        return GaussianMixture.of_outputs(outputs_adu).mean()
+    return outputs_adu.mean(dim=1)

@@ -1,0 +1,118 @@
+"""The U-Net that every method here shares."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from worker.engine.networks.prior import PriorKind
+from worker.engine.planes.tiling import Window
+
+
+@dataclass(frozen=True)
+class UNetShape:
+    """Size of a U-Net: feature maps of the first level (doubled at each deeper), levels, values per pixel."""
+
+    features: int
+    depth: int
+    outputs: int
+
+    @property
+    def blind(self) -> bool:
+        """The output at a pixel depends on that pixel, wherever it is not masked."""
+        return False
+
+    @property
+    def prior(self) -> PriorKind:
+        """What the outputs are."""
+        return "samples"
+
+    @property
+    def head_features(self) -> int:
+        """Feature maps that the last layer sees."""
+        return self.features
+
+    @property
+    def stride_px(self) -> int:
+        """The image grid on which the deepest level samples; tiles have to start on it."""
+        return 1 << (self.depth - 1)
+
+    @property
+    def reach_px(self) -> int:
+        """How far an output pixel can see, rounded up to the stride.
+
+        Two 3x3 convolutions per level on the way down and up reach 4 px of that level's grid (2 at the
+        deepest), and pooling shifts by up to stride - 1 more.
+        """
+        convolutions = sum(4 << level for level in range(self.depth - 1)) + 2 * self.stride_px
+        return -(-(convolutions + self.stride_px - 1) // self.stride_px) * self.stride_px
+
+
+class UNet(nn.Module):
+    """U-Net with 3x3 convolutions, max pooling, 2x2 transposed convolutions and added skip connections.
+
+    The final 1x1 layer is `head`, kept apart from `features`, so that it can be evaluated where it is needed.
+    """
+
+    def __init__(self, shape: UNetShape) -> None:
+        super().__init__()
+        self.shape = shape
+        widths = [shape.features << level for level in range(shape.depth)]
+        # The layers have no values until `initialise` or a saved state gives them: construction draws nothing
+        # from the process-wide random generator.
+        with torch.device("meta"):
+            self.down = nn.ModuleList(_two_convolutions(a, b) for a, b in itertools.pairwise([1, *widths]))
+            self.enlarge = nn.ModuleList(
+                nn.ConvTranspose2d(b, a, kernel_size=2, stride=2) for a, b in itertools.pairwise(widths)
+            )
+            self.up = nn.ModuleList(_two_convolutions(width, width) for width in widths[:-1])
+            self.head = nn.Linear(shape.features, shape.outputs)
+
+    def initialise(self, generator: torch.Generator) -> "UNet":
+        """Give every weight a Xavier-normal random value and every bias zero."""
+        self.to_empty(device="cpu")
+        for name, values in self.named_parameters():
+            if name.endswith("bias"):
+                nn.init.zeros_(values)
+            else:
+                nn.init.xavier_normal_(values, generator=generator)
+        return self
+
+    def features(self, image: Tensor) -> Tensor:
+        """(B, 1, H, W) normalised image -> (B, F, H, W); H and W are multiples of the stride."""
+        skips: list[Tensor] = []
+        level = image.contiguous(memory_format=torch.channels_last)
+        for convolutions in self.down:
+            if skips:
+                level = functional.max_pool2d(skips[-1], 2)
+            level = convolutions(level)
+            skips.append(level)
+        for enlarge, convolutions, skip in zip(
+            reversed(self.enlarge), reversed(self.up), reversed(skips[:-1]), strict=True
+        ):
+            level = convolutions(enlarge(level) + skip)
+        return level
+
+    def turned_features(self, image: Tensor, window: Window, turns: Sequence[int]) -> Iterator[Tensor]:
+        """Features in a window of the image turned by each number of quarter turns, turned back."""
+        for turn in turns:
+            features = self.features(image.rot90(turn, dims=(2, 3))).rot90(-turn, dims=(2, 3))
+            yield features[:, :, *window]
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, 1, H, W) normalised image -> (B, S, H, W) outputs of the head."""
+        outputs = cast("Tensor", self.head(self.features(image).permute(0, 2, 3, 1)))
+        return outputs.permute(0, 3, 1, 2)
+
+
+def _two_convolutions(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel_size=3, padding=1),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(outputs, outputs, kernel_size=3, padding=1),
+        nn.ReLU(inplace=True),
+    )

@@ -1,0 +1,104 @@
+"""Which K and n? As many as held-out pixels ask for, and none that claims to know more than it can."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Generic
+
+import torch
+
+from worker.engine.noise.fitting.check import MAX_OVERCONFIDENCE, NoiseModelCheck, check_noise_model
+from worker.engine.noise.fitting.fit import FittedNoiseModel, fit_gmm, mean_nll
+from worker.engine.noise.fitting.pairs import PairCounts
+from worker.engine.noise.models.gmm import GaussianMixtureNoiseModel
+from worker.engine.noise.models.histogram import HistogramCounts, HistogramNoiseModel
+from worker.engine.noise.models.kinds import Model_co
+
+CANDIDATES = ((1, 2), (3, 2), (3, 3), (5, 3))
+_HELD_OUT = 0.1
+# Below this, in nats per pixel, a better likelihood makes no better images: the simpler model is taken.
+_TOLERANCE_NLL = 0.005
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A fit with `components` and `coefficients`, judged on pairs that it was not fitted to."""
+
+    components: int
+    coefficients: int
+    held_out_nll: float
+    fitted: FittedNoiseModel[GaussianMixtureNoiseModel]
+    check: NoiseModelCheck
+
+
+@dataclass(frozen=True)
+class SelectedNoiseModel(Generic[Model_co]):
+    """The noise model taken, its check, all candidates by rising complexity, and why this one."""
+
+    fitted: FittedNoiseModel[Model_co]
+    check: NoiseModelCheck
+    candidates: tuple[Candidate, ...]
+    reason: str
+
+
+def select_gmm(
+    counts: PairCounts,
+    *,
+    generator: torch.Generator,
+    candidates: Sequence[tuple[int, int]] = CANDIDATES,
+    variance_floor_adu2: float | None = None,
+) -> SelectedNoiseModel[GaussianMixtureNoiseModel]:
+    """Fit each (K, n) of `candidates`, which rise in complexity, and take the best by held-out likelihood.
+
+    Likelihood alone is no judge: narrow components raise it and spoil the estimates, so that overconfident
+    fits (`check.overconfidence`) do not compete, unless all are.
+    """
+    rest, held_out = counts.unsaturated().split(_HELD_OUT, generator)
+    tried = []
+    for components, coefficients in candidates:
+        fitted = fit_gmm(
+            rest,
+            components,
+            coefficients,
+            variance_floor_adu2,
+            generator=generator,
+            starts=2 if components > 1 else 1,
+        )
+        tried.append(
+            Candidate(
+                components=components,
+                coefficients=coefficients,
+                held_out_nll=mean_nll(fitted.model, held_out),
+                fitted=fitted,
+                check=check_noise_model(fitted.model, rest),
+            )
+        )
+    sound = [one for one in tried if one.check.overconfidence <= MAX_OVERCONFIDENCE]
+    least = min(tried, key=lambda one: one.check.overconfidence)
+    best = min(one.held_out_nll for one in sound) if sound else least.held_out_nll
+    chosen = next((one for one in sound if one.held_out_nll <= best + _TOLERANCE_NLL), least)
+    fitted = replace(
+        chosen.fitted, pairs=counts.pairs, saturated=counts.saturated, not_finite=counts.not_finite
+    )
+    return SelectedNoiseModel(fitted, chosen.check, tuple(tried), _reason(chosen, tried))
+
+
+def count_histogram(
+    histogram: HistogramCounts, counts: PairCounts
+) -> SelectedNoiseModel[HistogramNoiseModel]:
+    """Make a histogram noise model and check it on the pairs that went into it."""
+    model = histogram.model()
+    counts = counts.unsaturated()
+    fitted = FittedNoiseModel(
+        model, mean_nll(model, counts), histogram.pairs, counts.saturated, counts.not_finite
+    )
+    reason = f"a histogram of {model.bins} bins of {model.bin_width_adu:.4g} ADU"
+    return SelectedNoiseModel(fitted, check_noise_model(model, counts), (), reason)
+
+
+def _reason(chosen: Candidate, tried: Sequence[Candidate]) -> str:
+    scores = ", ".join(
+        f"K={one.components} n={one.coefficients}: {one.held_out_nll:.4f}"
+        + (" (overconfident)" if one.check.overconfidence > MAX_OVERCONFIDENCE else "")
+        for one in tried
+    )
+    return f"K={chosen.components} n={chosen.coefficients} by held-out nats per pixel ({scores})"

@@ -1,0 +1,192 @@
+"""Is a calibration what it should be: frames of one static scene, unsaturated, of independent noise?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.engine.noise.fitting.pairs import PairCounts
+from worker.engine.noise.measuring.correlation import HARMFUL
+from worker.engine.noise.measuring.scene import SceneAverage, average_scene
+from worker.engine.noise.measuring.scene_trend import SceneTrend, slopes_yx
+
+MAX_BRIGHTNESS_CHANGE = 0.02
+MAX_DRIFT_PX = 0.25
+MAX_CHANGE = 0.02
+"""Share of the variance that may come from changes of the scene instead of noise."""
+
+UNUSABLE_CHANGE = 0.2
+"""From here on the noise model's variance is a quarter too large: what is called poor in `check`."""
+
+MAX_SATURATED = 0.01
+UNUSABLE_SATURATED = 0.5
+LEAST_FRAMES = 5
+_ROUNDING = 1e-24  # of the squares of what is computed with
+
+
+@dataclass(frozen=True)
+class CalibrationCheck:
+    """What was found in the frames of a scene; `warnings` say what is wrong and what would be right.
+
+    Of the variance, three shares may be no noise: `flicker`, what frames make that brighten and dim;
+    `motion`, what a scene makes that moves; `excess_correlation`, what consecutive frames have in common
+    otherwise. All are 0 for a static scene. `noisy`: is there any variance?
+    `neighbour_correlation` of the noise of pixels that touch along y and along x. `saturated` and `clipped`:
+    shares of the pixels at the detector's upper and lower end. The signals span `signal_min_adu` ..
+    `signal_max_adu`.
+    """
+
+    frames: int
+    trend: SceneTrend
+    excess_correlation: float
+    flicker: float
+    motion: float
+    neighbour_correlation: tuple[float, float]
+    saturated: float
+    clipped: float
+    noisy: bool
+    signal_min_adu: float
+    signal_max_adu: float
+
+    @property
+    def unusable(self) -> str | None:
+        """Why no noise model can come of it, if so."""
+        if self.saturated > UNUSABLE_SATURATED:
+            return f"{self.saturated:.0%} of the pixels are saturated: use less light or exposure"
+        if not self.noisy:
+            return (
+                "no pixel within the detector's range changes from frame to frame: take frames of their own, "
+                "neither copies of one nor their mean, above the detector's lowest value"
+            )
+        change = self.flicker + self.motion + max(self.excess_correlation, 0.0)
+        if change > UNUSABLE_CHANGE:
+            reasons = "; ".join(self._changes())
+            return f"{change:.0%} of the variance is no noise, for the scene is not static: {reasons}"
+        return None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        found = self._changes()
+        if self.frames < LEAST_FRAMES:
+            found.append(f"{self.frames} frames tell little of the noise: take 20 or more")
+        if self.saturated > MAX_SATURATED:
+            found.append(f"{self.saturated:.1%} of the pixels are saturated: use less light or exposure")
+        if self.clipped > MAX_SATURATED:
+            found.append(
+                f"{self.clipped:.1%} of the pixels are at the detector's lowest value, which says little of "
+                "their noise: raise its offset, or, if 0 is a true count of photons, save frames and images "
+                "as float32"
+            )
+        strongest = max(self.neighbour_correlation, key=abs)
+        if abs(strongest) > HARMFUL:
+            axis = "yx"[self.neighbour_correlation.index(strongest)]
+            found.append(
+                f"the noise of neighbouring pixels correlates along {axis} ({strongest:+.2f}), which no "
+                f"noise model can say: train with a structured mask along {axis}"
+            )
+        return tuple(found)
+
+    def _changes(self) -> list[str]:
+        found = []
+        if self.trend.dims(MAX_BRIGHTNESS_CHANGE):
+            found.append(
+                f"the brightness changes by {self.trend.brightness_change:+.1%} from first to last frames "
+                "(bleaching, lamp): use a reference that does not bleach, or less light"
+            )
+        if self.trend.moves(MAX_DRIFT_PX):
+            y, x = self.trend.drift_px
+            found.append(f"the scene moves by {y:+.2f}, {x:+.2f} px (y, x): let stage and sample settle")
+        if self.flicker > MAX_CHANGE:
+            found.append(
+                f"frames brighten and dim, which makes {self.flicker:.1%} of the variance: let the lamp "
+                "settle"
+            )
+        if self.motion > MAX_CHANGE:
+            found.append(f"frames lie at different places, which makes {self.motion:.1%} of the variance")
+        if self.excess_correlation > MAX_CHANGE:
+            found.append(
+                f"consecutive frames have {self.excess_correlation:.1%} of the variance in common: the scene "
+                "changes while it is recorded"
+            )
+        return found
+
+
+def check_calibration(
+    frames: Sequence[NDArray[Any]], *, observation_max_adu: float | None = None
+) -> CalibrationCheck:
+    """Examine frames (Y, X) of one scene, read twice, one at a time; saturated from `observation_max_adu` on.
+
+    Raises ImageUnsuitableError if there are less than two, or their shapes differ.
+    """
+    detector = PairCounts(observation_max_adu=observation_max_adu)
+    residuals = Residuals(average_scene(frames, detector.limits_adu(frames[0].dtype)))
+    for index in range(len(frames)):
+        residuals.add(frames[index])
+    return residuals.check()
+
+
+class Residuals:
+    """What is left of frames without their mean: filled frame by frame, in the order of recording."""
+
+    def __init__(self, scene: SceneAverage) -> None:
+        self._scene = scene
+        mean_adu = scene.mean_yx[scene.usable_yx]
+        low, high = np.percentile(mean_adu, (0.5, 99.5)) if mean_adu.size else (0.0, 0.0)
+        self._signal_min_adu, self._signal_max_adu = float(low), float(high)
+        self._modes = _orthonormal([np.where(scene.usable_yx, scene.mean_yx - low, 0.0), *slopes_yx(scene)])
+        self._before_yx = np.zeros(scene.mean_yx.shape)
+        self._of_modes = np.zeros(len(self._modes))
+        self._energy = self._consecutive = 0.0
+        self._neighbours = np.zeros(2)
+
+    def add(self, frame: NDArray[Any]) -> None:
+        """Take in the next frame: without its mean, and then without what light and movement change."""
+        residual_yx = np.where(self._scene.usable_yx, frame - self._scene.mean_yx, 0.0)
+        for number, mode_yx in enumerate(self._modes):
+            share = float((mode_yx * residual_yx).sum())
+            residual_yx -= share * mode_yx
+            self._of_modes[number] += share**2
+        self._energy += float((residual_yx**2).sum())
+        self._consecutive += float((self._before_yx * residual_yx).sum())
+        along_y = (residual_yx[1:] * residual_yx[:-1]).sum()
+        along_x = (residual_yx[:, 1:] * residual_yx[:, :-1]).sum()
+        self._neighbours += (along_y, along_x)
+        self._before_yx = residual_yx
+
+    def check(self) -> CalibrationCheck:
+        """Judge what was added, which should be all frames of the scene."""
+        frames = self._scene.frames
+        total = self._energy + float(self._of_modes.sum())
+        noisy = total > _ROUNDING * float((self._scene.mean_yx[self._scene.usable_yx] ** 2).sum())
+        energy = self._energy if noisy else 0.0
+        total, divisor = (total, max(energy, 1e-30)) if noisy else (1.0, 1.0)
+        brightness, *movements = self._of_modes / total
+        # Their common mean alone makes consecutive residuals correlate by -1 / (m - 1).
+        common = self._consecutive * frames / (frames - 1) + energy / (frames - 1)
+        along_y, along_x = self._neighbours / divisor
+        return CalibrationCheck(
+            frames=frames,
+            trend=SceneTrend.of(self._scene),
+            excess_correlation=common / total,
+            flicker=float(brightness),
+            motion=float(sum(movements)),
+            neighbour_correlation=(float(along_y), float(along_x)),
+            saturated=self._scene.saturated,
+            clipped=self._scene.clipped,
+            noisy=noisy,
+            signal_min_adu=self._signal_min_adu,
+            signal_max_adu=self._signal_max_adu,
+        )
+
+
+def _orthonormal(images: Sequence[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
+    """Make images perpendicular to those before them, and of unit length (Gram and Schmidt)."""
+    made: list[NDArray[np.float64]] = []
+    for image_yx in images:
+        rest_yx = image_yx
+        for mode_yx in made:
+            rest_yx = rest_yx - float((mode_yx * rest_yx).sum()) * mode_yx
+        made.append(rest_yx / max(float(np.linalg.norm(rest_yx)), 1e-30))
+    return made

@@ -1,0 +1,82 @@
+"""The mean of a calibration's frames, which are recordings of one static scene."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.engine.errors import ImageUnsuitableError
+from worker.engine.noise.measuring.survey import Planes
+
+MIN_FRAMES = 2
+_MOST_CLIPPED = 0.02
+"""Share of the frames in which a pixel may be at the lowest value, as a photon counter's now and then are."""
+
+
+@dataclass(frozen=True, eq=False)
+class SceneAverage:
+    """Means (Y, X) in ADU: of all frames of a scene, of the first and of the last quarter of them.
+
+    `usable_yx`: finite, never at the detector's highest value, and hardly ever at the lowest; the mean of the
+    others is off.
+    `saturated` and `clipped`: shares of all pixels that are at the detector's highest and lowest value.
+    """
+
+    frames: int
+    mean_yx: NDArray[np.float64]
+    early_yx: NDArray[np.float64]
+    late_yx: NDArray[np.float64]
+    usable_yx: NDArray[np.bool_]
+    saturated: float
+    clipped: float
+
+    @property
+    def deviation_factor(self) -> float:
+        """What widens deviations from the mean to those from the signal.
+
+        The mean of m frames contains each of them, so that deviations from it have a variance of only
+        (m - 1) / m of the noise.
+        """
+        return float((self.frames / (self.frames - 1)) ** 0.5)
+
+
+def average_scene(
+    frames: Planes, limits_adu: tuple[float, float], on_frame: Callable[[], None] = lambda: None
+) -> SceneAverage:
+    """Read the frames (Y, X) once, one at a time; `limits_adu`: the detector's lowest and highest value.
+
+    Raises ImageUnsuitableError if there are less than two, or their shapes differ.
+    """
+    number = len(frames)
+    if number < MIN_FRAMES:
+        raise ImageUnsuitableError(f"a calibration of {number} frames, at least {MIN_FRAMES} are needed")
+    quarter = max(number // 4, 1)
+    low_adu, high_adu = limits_adu
+    total, early, late = (np.zeros(frames[0].shape) for _ in range(3))
+    ever_high_yx = np.zeros(total.shape, dtype=np.bool_)
+    times_low_yx = np.zeros(total.shape, dtype=np.int32)
+    saturated = clipped = 0
+    for index in range(number):
+        frame = frames[index]
+        if frame.shape != total.shape:
+            raise ImageUnsuitableError(f"frame {index} is {frame.shape}, the first one {total.shape}")
+        total += frame
+        early += frame if index < quarter else 0
+        late += frame if index >= number - quarter else 0
+        high_yx, low_yx = frame >= high_adu, frame <= low_adu
+        saturated += int(high_yx.sum())
+        clipped += int(low_yx.sum())
+        ever_high_yx |= high_yx
+        times_low_yx += low_yx
+        on_frame()
+    mean_yx = total / number
+    return SceneAverage(
+        frames=number,
+        mean_yx=mean_yx,
+        early_yx=early / quarter,
+        late_yx=late / quarter,
+        usable_yx=np.isfinite(mean_yx) & ~ever_high_yx & (times_low_yx <= _MOST_CLIPPED * number),
+        saturated=saturated / (number * mean_yx.size),
+        clipped=clipped / (number * mean_yx.size),
+    )

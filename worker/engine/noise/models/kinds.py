@@ -1,0 +1,22 @@
+"""The kinds of noise model, and how to tell them apart when they are read."""
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
+
+from worker.engine.noise.models.gmm import GaussianMixtureNoiseModel
+from worker.engine.noise.models.histogram import HistogramNoiseModel
+
+Kind = Literal["gmm", "histogram"]
+AnyNoiseModel = GaussianMixtureNoiseModel | HistogramNoiseModel
+Model_co = TypeVar("Model_co", bound=AnyNoiseModel, covariant=True)
+
+
+def kind_of(model: AnyNoiseModel) -> Kind:
+    return "histogram" if isinstance(model, HistogramNoiseModel) else "gmm"
+
+
+def noise_model_from_parameters(parameters: Mapping[str, Any]) -> AnyNoiseModel:
+    """Inverse of a model's `parameters`; NoiseModelInvalidError if they belong to no kind."""
+    if parameters.get("kind") == "histogram":
+        return HistogramNoiseModel.from_parameters(parameters)
+    return GaussianMixtureNoiseModel.from_parameters(parameters)

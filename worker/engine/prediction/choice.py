@@ -1,0 +1,218 @@
+"""Which estimate of the signal is best, judged without knowing the signal."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import numpy as np
+import torch
+
+from worker.engine.errors import NetworkInvalidError
+from worker.engine.networks.network import Network
+from worker.engine.prediction.inference import predict_plane
+from worker.engine.prediction.photon_risk import photon_risks
+from worker.engine.training.losses import NoiseModel
+from worker.engine.training.patches import PlaneSequence
+
+EstimateName = Literal["n2v", "prior_mean", "mmse", "distilled"]
+
+_MOST_PLANES = 4
+_WINDOW_PX = 512
+_MOST_SYMMETRIES = 2
+_PROBE_STEP = 0.1
+"""Size of the probing perturbation in standard deviations of the noise."""
+
+_OUTLIER_STD = 6.0
+
+_TOLERANCE = 0.005
+"""Differences below this share of the noise variance are beyond what the risk estimate can resolve."""
+
+_MAX_SKEWNESS = 0.5
+"""Stein's identity holds for Gaussian noise: with noise more skewed than this, the MMSE estimate is left out,
+which copies most of its own pixel."""
+
+_PREFERENCE: tuple[EstimateName, ...] = ("distilled", "prior_mean", "mmse", "n2v")
+"""Of estimates that cannot be told apart, the distilled one comes first, which was the best of most that were
+measured; then the one that a wrong noise model cannot spoil."""
+
+_BLIND_PREFERENCE: tuple[EstimateName, ...] = ("distilled", "mmse", "prior_mean", "n2v")
+"""A blind network's prior has learned how wide it has to be: what also weighs the observation comes first."""
+
+_TITLES: dict[EstimateName, str] = {
+    "n2v": "N2V's prediction",
+    "prior_mean": "PN2V's prior mean",
+    "mmse": "PN2V's MMSE estimate",
+    "distilled": "the distilled network's estimate",
+}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The estimate to deliver; `scores` are estimated mean squared errors in ADU^2, lower is better."""
+
+    estimate: EstimateName
+    scores: dict[str, float]
+    reason: str
+
+
+def choose_estimate(  # noqa: PLR0913  # because everything that was trained competes
+    planes: PlaneSequence,
+    *,
+    n2v: Network | None,
+    pn2v: Network,
+    distilled: Network | None = None,
+    noise_model: NoiseModel,
+    seed: int,
+    device: torch.device,
+    on_plane: Callable[[int, int], None],
+) -> Choice:
+    """Estimate the mean squared error of each estimate from the noisy images and choose by it.
+
+    Stein's unbiased risk estimate for noise of known, signal-dependent variance v and an estimate f of x:
+    mean[(f - x)^2 - v + 2 v df/dx]. The last term counts how much an estimate copies the noise of its own
+    pixel; its mean comes from the change of f under a random perturbation (Ramani et al. 2008). Where the
+    networks are blind, `photon_risks` takes its place, which holds for skewed noise too. Raises
+    NetworkInvalidError where no pixel is what network and noise model lead to expect.
+    """
+    candidates: dict[EstimateName, Network | None] = {"distilled": distilled, "n2v": n2v}
+    single = {name: network for name, network in candidates.items() if network is not None}
+    blind = all(network.model.shape.blind for network in (pn2v, n2v) if network is not None)
+    generator = torch.Generator().manual_seed(seed)
+    indices = _evenly_spaced(len(planes))
+    risks: list[_Risks] = []
+    for done, index in enumerate(indices, start=1):
+        window = _window(np.asarray(planes[index], dtype=np.float32))
+        risks.append(_estimate_risks(window, single, pn2v, noise_model, generator, device, blind=blind))
+        on_plane(done, len(indices))
+    scores: dict[str, float] = {
+        name: math.fsum(plane.errors_adu2[name] for plane in risks) / len(risks)
+        for name in risks[0].errors_adu2
+    }
+    noise_adu2 = math.fsum(plane.noise_adu2 for plane in risks) / len(risks)
+    if noise_adu2 <= 0:
+        raise NetworkInvalidError(
+            f"no pixel of the images is within {_OUTLIER_STD:g} standard deviations of the noise from what "
+            "the network predicts: network or noise model were made for images of another exposure or camera"
+        )
+    skewness = math.fsum(plane.skewness for plane in risks) / len(risks)
+    judged = blind or abs(skewness) <= _MAX_SKEWNESS
+    if not judged:
+        scores.pop("mmse", None)
+    sufficient = min(scores.values()) + _TOLERANCE * noise_adu2
+    preference = _BLIND_PREFERENCE if blind else _PREFERENCE
+    chosen = next(name for name in preference if name in scores and scores[name] <= sufficient)
+    reservation = "" if judged else _reservation(skewness)
+    return Choice(chosen, scores, _reason(chosen, scores, noise_adu2) + reservation)
+
+
+@dataclass(frozen=True)
+class _Risks:
+    """Estimated mean squared errors of one plane's estimates, and the variance and skewness of its noise."""
+
+    errors_adu2: dict[EstimateName, float]
+    noise_adu2: float
+    skewness: float
+
+
+def _evenly_spaced(planes: int) -> list[int]:
+    count = min(planes, _MOST_PLANES)
+    return [round(position) for position in np.linspace(0, planes - 1, count)]
+
+
+def _window(plane_yx: np.ndarray) -> np.ndarray:
+    """Cut out the middle, which says enough."""
+    top, left = (max(size - _WINDOW_PX, 0) // 2 for size in plane_yx.shape)
+    return plane_yx[top : top + _WINDOW_PX, left : left + _WINDOW_PX]
+
+
+def _estimate_risks(
+    observation_yx: np.ndarray,
+    single: Mapping[EstimateName, Network],
+    pn2v: Network,
+    noise_model: NoiseModel,
+    generator: torch.Generator,
+    device: torch.device,
+    *,
+    blind: bool,
+) -> _Risks:
+    estimates = partial(_estimates, single=single, pn2v=pn2v, noise_model=noise_model, device=device)
+    unperturbed = estimates(observation_yx)
+    prior_mean = torch.from_numpy(unperturbed["prior_mean"])
+    variance_adu2 = noise_model.variance_adu2(prior_mean.double()).numpy()
+    # Hot pixels are not noise of this model, and whoever copies them would look good.
+    usable = np.square(observation_yx - unperturbed["prior_mean"]) < _OUTLIER_STD**2 * variance_adu2
+    pixels = max(int(usable.sum()), 1)
+    standardised = ((observation_yx - unperturbed["prior_mean"]) / np.sqrt(variance_adu2))[usable]
+    noise_adu2 = float(variance_adu2[usable].sum()) / pixels
+    skewness = _skewness(standardised.astype(np.float64))
+    errors: dict[EstimateName, float] = {}
+    if blind:
+        blind_ones = {name: network for name, network in single.items() if name != "distilled"}
+        weighed = partial(estimates, observation_yx, single=blind_ones)
+        errors |= photon_risks(observation_yx, weighed, unperturbed["prior_mean"], noise_model, usable)
+    sign = torch.randint(2, observation_yx.shape, generator=generator).numpy() * 2 - 1
+    perturbation = _PROBE_STEP * np.sqrt(variance_adu2) * sign
+    # Taken on both sides, the change is free of the estimates' curvature.
+    above = estimates((observation_yx + perturbation).astype(np.float32))
+    below = estimates((observation_yx - perturbation).astype(np.float32))
+    for name, estimate in unperturbed.items():
+        if name in errors:
+            continue
+        change = (above[name].astype(np.float64) - below[name]) / 2
+        copied_noise_adu2 = perturbation * change / _PROBE_STEP**2
+        residual = estimate.astype(np.float64) - observation_yx
+        risk = residual**2 - variance_adu2 + 2 * copied_noise_adu2
+        errors[name] = float(risk[usable].sum()) / pixels
+    return _Risks(errors, noise_adu2, skewness)
+
+
+def _estimates(
+    image_yx: np.ndarray,
+    weighed_yx: np.ndarray | None = None,
+    *,
+    single: Mapping[EstimateName, Network],
+    pn2v: Network,
+    noise_model: NoiseModel,
+    device: torch.device,
+) -> dict[EstimateName, np.ndarray]:
+    estimate = predict_plane(
+        pn2v,
+        image_yx,
+        noise_model=noise_model,
+        device=device,
+        symmetries=min(pn2v.symmetries, _MOST_SYMMETRIES),
+        weighed_yx=weighed_yx,
+    )
+    images: dict[EstimateName, np.ndarray] = {"prior_mean": estimate.prior_mean_yx}
+    if estimate.mmse_yx is not None:
+        images["mmse"] = estimate.mmse_yx
+    for name, network in single.items():
+        symmetries = min(network.symmetries, _MOST_SYMMETRIES)
+        images[name] = predict_plane(network, image_yx, device=device, symmetries=symmetries).prior_mean_yx
+    return images
+
+
+def _reason(chosen: EstimateName, scores: dict[str, float], noise_adu2: float) -> str:
+    others = [
+        f"that of {_TITLES[name]} differs by {100 * (scores[name] - scores[chosen]) / noise_adu2:+.2f} %"
+        for name in _PREFERENCE
+        if name != chosen and name in scores
+    ]
+    rank = "the lowest" if scores[chosen] == min(scores.values()) else "as good as the lowest"
+    return (
+        f"{_TITLES[chosen]} has {rank} mean squared error, as far as the noisy images alone can tell: "
+        f"{' and '.join(others)} of the noise variance ({noise_adu2:.4g} ADU^2)"
+    )
+
+
+def _reservation(skewness: float) -> str:
+    return f"; {_TITLES['mmse']} does not compete: the noise is too skewed ({skewness:.1f}) to judge it"
+
+
+def _skewness(values: np.ndarray) -> float:
+    """Third moment about the mean, in standard deviations cubed; 0 for values that do not vary."""
+    centred = values - values.mean() if values.size else values
+    spread = float(np.sqrt(np.mean(centred**2))) if values.size else 0.0
+    return float(np.mean(centred**3)) / spread**3 if spread > 0 else 0.0

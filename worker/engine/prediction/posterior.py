@@ -1,0 +1,128 @@
+"""Posterior moments of many pixels: one fused pass over (pixels x samples) where a compiler is at hand."""
+
+import logging
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch._dynamo.exc import BackendCompilerFailed
+from torch.nn import functional
+
+from worker.engine.networks.prior import NODES, PARAMETERS, PriorKind, samples_of
+from worker.engine.noise.models.gmm import GaussianMixtureNoiseModel, mixture_log_likelihood
+from worker.engine.training.losses import NoiseModel, posterior_moments
+
+BLOCK_PX = 8192
+"""Pixels of a block, unless a device wants others: a core's cache holds, nearly, what they need."""
+
+COMPILE_FROM_SAMPLES = 40_000_000
+"""Pixels x samples from which on compiling (seconds) is repaid."""
+
+_logger = logging.getLogger(__name__)
+
+
+class MomentsOfBlock(Protocol):
+    """Features (P, F) and observations (P,) of one block to the (3, P) of `posterior_moments`."""
+
+    def __call__(self, features: Tensor, observation: Tensor) -> Tensor: ...
+
+
+def moments_of_block(
+    weight: Tensor,
+    bias: Tensor,
+    noise_model: NoiseModel,
+    *,
+    prior: PriorKind,
+    pixels: int,
+    block_px: int = BLOCK_PX,
+) -> MomentsOfBlock:
+    """Prepare the computation for one network's last layer, weight (S, F) and bias (S,) in ADU.
+
+    Blocks have at most `block_px` pixels: one size needs one compiled program, and bounds the memory.
+    Compiled if the number of samples in all `pixels` repays it and the machine has a compiler, else as it is.
+    """
+    if pixels * samples_per_pixel(bias, prior) < COMPILE_FROM_SAMPLES or not isinstance(
+        noise_model, GaussianMixtureNoiseModel
+    ):
+        return lambda features, observation: posterior_moments(
+            samples_of(functional.linear(features, weight, bias), prior), observation, noise_model
+        )
+    program = _compiled_or_eager()
+    # Numbers go in as tensors: constants would make a new program of every noise model.
+    scalars = weight.new_tensor(
+        [
+            noise_model.signal_min_adu,
+            noise_model.signal_max_adu,
+            noise_model.variance_floor_adu2,
+            noise_model.outlier_density_per_adu,
+        ]
+    )
+
+    def compute(features: Tensor, observation: Tensor) -> Tensor:
+        missing = block_px - len(observation)
+        padded = functional.pad(features, (0, 0, 0, missing)), functional.pad(observation, (0, missing))
+        moments = program(*padded, weight, bias, noise_model.weights, scalars, noise_model.extrapolate, prior)
+        return moments[:, : len(observation)]
+
+    return compute
+
+
+def samples_per_pixel(bias: Tensor, prior: PriorKind) -> int:
+    """How many signals of a pixel a likelihood is computed for, given the bias of the last layer."""
+    return len(bias) * NODES // PARAMETERS if prior == "mixture" else len(bias)
+
+
+class _FusedGaussianMixture:
+    """`GaussianMixtureNoiseModel` with its numbers in a tensor."""
+
+    def __init__(self, weights: Tensor, scalars: Tensor, *, extrapolate: bool) -> None:
+        self._weights = weights
+        self._scalars = scalars
+        self._extrapolate = extrapolate
+
+    def log_likelihood(self, observation: Tensor, signal: Tensor) -> Tensor:
+        signal_min, signal_max, variance_floor, outlier_density = self._scalars.unbind()
+        unit = (signal - signal_min) / (signal_max - signal_min)
+        if not self._extrapolate:
+            unit = unit.clamp(0.0, 1.0)
+        log_density = mixture_log_likelihood(observation, signal, self._weights, unit, variance_floor)
+        return torch.logaddexp(log_density, outlier_density.log())
+
+
+_Program = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, bool, PriorKind], Tensor]
+
+
+def _fused(  # noqa: PLR0913, PLR0917  # because a compiled program takes its numbers one by one
+    features: Tensor,
+    observation: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    mixture_weights: Tensor,
+    scalars: Tensor,
+    extrapolate: bool,  # noqa: FBT001  # because a compiled program is called by position
+    prior: PriorKind,
+) -> Tensor:
+    mixture = _FusedGaussianMixture(mixture_weights, scalars, extrapolate=extrapolate)
+    samples = samples_of(functional.linear(features, weight, bias), prior)
+    return posterior_moments(samples, observation, mixture)
+
+
+@cache
+def _compiled_or_eager() -> _Program:
+    """The program of this process: compiled, until compiling turns out to be impossible here."""
+    compiled: _Program = torch.compile(_fused, dynamic=False)
+    possible = True
+
+    def run(*arguments: Any) -> Tensor:  # noqa: ANN401  # because they are passed on as they are
+        nonlocal possible
+        if possible:
+            try:
+                return compiled(*arguments)
+            except BackendCompilerFailed as error:
+                _logger.warning("prediction runs without a compiler, several times slower: %s", error)
+                possible = False
+        return _fused(*arguments)
+
+    return run

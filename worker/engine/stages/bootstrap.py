@@ -1,0 +1,67 @@
+"""A noise model from noisy images alone: their denoised version stands in for the signal."""
+
+from collections.abc import Callable
+
+import torch
+
+from worker.engine.networks.network import Network
+from worker.engine.noise.fitting.pairs import PairCounts
+from worker.engine.noise.fitting.select import SelectedNoiseModel, count_histogram, select_gmm
+from worker.engine.noise.measuring.correlation import neighbour_correlation
+from worker.engine.noise.measuring.residual_correction import deviation_factor
+from worker.engine.noise.measuring.survey import empty_histogram, evenly_spaced, saturation_adu
+from worker.engine.noise.models.histogram import HistogramCounts
+from worker.engine.noise.models.kinds import AnyNoiseModel, Kind
+from worker.engine.prediction.inference import predict_plane
+from worker.engine.training.patches import PlaneSequence
+
+UNRELIABLE_FRACTION = 0.005
+"""Share of the darkest and of the brightest signals that is left out: a network is least sure of them."""
+
+
+def bootstrap_noise_model(
+    planes: PlaneSequence,
+    network: Network,
+    *,
+    kind: Kind = "gmm",
+    seed: int,
+    device: torch.device,
+    on_plane: Callable[[int, int], None],
+) -> SelectedNoiseModel[AnyNoiseModel]:
+    """Fit a mixture, or count a histogram, of (observation, pseudo ground truth) pairs (Prakash et al. 2020).
+
+    The pseudo ground truth is the network's prediction, of a PN2V network its prior mean: an estimate that
+    weighs in the observation would hide a part of the noise. Calls `on_plane(done, planes)` after each plane.
+    Raises NoiseFitError.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    histogram = empty_histogram(planes, evenly_spaced(planes)) if kind == "histogram" else None
+    counts = count_pseudo_pairs(planes, network, device=device, on_plane=on_plane, histogram=histogram)
+    if histogram is None:
+        return select_gmm(counts, generator=generator)
+    histogram.trim(UNRELIABLE_FRACTION, 1 - UNRELIABLE_FRACTION)
+    return count_histogram(histogram, counts)
+
+
+def count_pseudo_pairs(
+    planes: PlaneSequence,
+    network: Network,
+    *,
+    device: torch.device,
+    on_plane: Callable[[int, int], None],
+    histogram: HistogramCounts | None = None,
+) -> PairCounts:
+    """Count pairs of observation and pseudo ground truth, where that is reliable; into a histogram, all."""
+    chosen = evenly_spaced(planes)
+    # Of noise that correlates, high frequencies hold less than their share.
+    white = neighbour_correlation(planes).warning() is None
+    counts = PairCounts(observation_max_adu=saturation_adu(planes, chosen))
+    for done, index in enumerate(chosen, start=1):
+        plane = planes[index]
+        signal_yx = predict_plane(network, plane, device=device).prior_mean_yx
+        factor_yx = deviation_factor(plane, signal_yx) if white else 1.0
+        counts.add(plane, signal_yx, deviation_factor=factor_yx)
+        if histogram is not None:
+            histogram.add(plane, signal_yx, deviation_factor=factor_yx, saturated=counts.saturates(plane))
+        on_plane(done, len(chosen))
+    return counts.trimmed(UNRELIABLE_FRACTION, 1 - UNRELIABLE_FRACTION)

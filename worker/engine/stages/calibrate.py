@@ -1,0 +1,152 @@
+"""A noise model from calibrations: frames of static scenes, whose mean stands in for the signal."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+
+from worker.engine.errors import CalibrationUnsuitableError
+from worker.engine.noise.fitting.pairs import PairCounts
+from worker.engine.noise.fitting.select import SelectedNoiseModel, count_histogram, select_gmm
+from worker.engine.noise.measuring.calibration_check import CalibrationCheck, Residuals
+from worker.engine.noise.measuring.coverage import Coverage, coverage
+from worker.engine.noise.measuring.scene import average_scene
+from worker.engine.noise.measuring.survey import Planes, empty_histogram, evenly_spaced, saturation_adu
+from worker.engine.noise.models.histogram import HistogramCounts
+from worker.engine.noise.models.kinds import AnyNoiseModel, Kind
+
+UNUSUAL_FRACTION = 0.0005
+"""Share of the darkest and of the brightest signals that is left out: hot pixels would stretch the range."""
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """A noise model, what was found in each scene, by its name, and whether it suits the images, if any.
+
+    `signal_range_adu`: of the frames' signals that the noise model comes from. A histogram's own is wider.
+    """
+
+    selected: SelectedNoiseModel[AnyNoiseModel]
+    signal_range_adu: tuple[float, float]
+    scenes: Mapping[str, CalibrationCheck]
+    coverage: Coverage | None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is doubtful."""
+        found = [f"{name}: {each}" for name, check in self.scenes.items() for each in check.warnings]
+        if self.selected.check.verdict == "poor":
+            found.append(f"the noise model is checked as {self.selected.check.summary}")
+        if self.coverage is not None and self.coverage.warning is not None:
+            found.append(self.coverage.warning)
+        return tuple(found)
+
+
+def calibrate_noise_model(
+    scenes: Mapping[str, Planes],
+    *,
+    kind: Kind = "gmm",
+    images: Planes | None = None,
+    seed: int,
+    on_frame: Callable[[int, int], None],
+) -> Calibration:
+    """Fit a mixture to, or count a histogram of, the frames (Y, X) of all scenes and their scene's mean.
+
+    `images` are what will be denoised: they give the range of a histogram, and their signals should be
+    covered. Frames are read one at a time, twice, in the detector's own type, which says where it ends.
+    `on_frame(done, of)` is called after each. Raises CalibrationUnsuitableError if a scene changes or
+    saturates, or most of the images' signals are not covered; ImageUnsuitableError, NoiseFitError.
+    """
+    histogram = None
+    if kind == "histogram":
+        ranged = JoinedPlanes(list(scenes.values())) if images is None else images
+        histogram = empty_histogram(ranged, evenly_spaced(ranged))
+    counts, checks = count_calibration(scenes, on_frame=on_frame, histogram=histogram)
+    selected, signal_range_adu = _fit(counts, histogram, seed)
+    covered = None
+    if images is not None:
+        covered = coverage(selected.fitted.model, signal_range_adu, images)
+        if covered.unusable:
+            raise CalibrationUnsuitableError(covered.unusable)
+    return Calibration(selected, signal_range_adu, checks, covered)
+
+
+def count_calibration(
+    scenes: Mapping[str, Planes],
+    *,
+    on_frame: Callable[[int, int], None],
+    histogram: HistogramCounts | None = None,
+) -> tuple[PairCounts, dict[str, CalibrationCheck]]:
+    """Count the pairs of all frames and their scene's mean, into a histogram too, and check the scenes.
+
+    Reads, reports and raises as `calibrate_noise_model`.
+    """
+    recorded = JoinedPlanes(list(scenes.values()))
+    counts = PairCounts(observation_max_adu=saturation_adu(recorded, evenly_spaced(recorded)))
+    done, of = 0, 2 * len(recorded)
+
+    def read_one() -> None:
+        nonlocal done
+        done += 1
+        on_frame(done, of)
+
+    checks = {}
+    for name, frames in scenes.items():
+        checks[name] = check = _count_scene(frames, counts, histogram, read_one)
+        if check.unusable:
+            raise CalibrationUnsuitableError(f"{name} is no calibration: {check.unusable}")
+    return counts, checks
+
+
+def _count_scene(
+    frames: Planes, counts: PairCounts, histogram: HistogramCounts | None, on_frame: Callable[[], None]
+) -> CalibrationCheck:
+    scene = average_scene(frames, counts.limits_adu(frames[0].dtype), on_frame)
+    residuals = Residuals(scene)
+    unusable_yx = ~scene.usable_yx
+    for index in range(len(frames)):
+        frame = frames[index]
+        residuals.add(frame)
+        counts.add(frame, scene.mean_yx, saturated=unusable_yx, deviation_factor=scene.deviation_factor)
+        if histogram is not None:
+            histogram.add(
+                frame, scene.mean_yx, saturated=unusable_yx, deviation_factor=scene.deviation_factor
+            )
+        on_frame()
+    return residuals.check()
+
+
+def _fit(
+    counts: PairCounts, histogram: HistogramCounts | None, seed: int
+) -> tuple[SelectedNoiseModel[AnyNoiseModel], tuple[float, float]]:
+    """Give the noise model and the range of signals (ADU) that it comes from."""
+    usual = counts.trimmed(UNUSUAL_FRACTION, 1 - UNUSUAL_FRACTION).unsaturated()
+    if histogram is None:
+        selected = select_gmm(usual, generator=torch.Generator().manual_seed(seed))
+        return selected, usual.signal_range_adu
+    if not histogram.pairs:
+        low_adu, high_adu = usual.signal_range_adu
+        raise CalibrationUnsuitableError(
+            f"the calibration's signals, {low_adu:.4g} .. {high_adu:.4g} ADU, lie outside of the images', "
+            f"which begin at {histogram.min_adu:.4g} ADU; calibrate over the whole range of the images"
+        )
+    histogram.trim(UNUSUAL_FRACTION, 1 - UNUSUAL_FRACTION)
+    # Frames may span more than the images: there a histogram says nothing, and at its ends only a part.
+    usual = usual.observed_within(histogram.min_adu, histogram.max_adu)
+    return count_histogram(histogram, usual), usual.signal_range_adu
+
+
+class JoinedPlanes:
+    """The planes of several sequences, one after the other."""
+
+    def __init__(self, sequences: Sequence[Planes]) -> None:
+        self._places = [(planes, index) for planes in sequences for index in range(len(planes))]
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, index: int, /) -> NDArray[Any]:
+        planes, place = self._places[index]
+        return planes[place]

@@ -1,0 +1,326 @@
+"""Training of N2V, PN2V and CARE networks."""
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from worker.engine.devices.execution import execution_on
+from worker.engine.devices.memory import Portion, memory_failures_told
+from worker.engine.devices.precision import convolution_precision, repeatable_convolutions
+from worker.engine.errors import CheckpointInvalidError, EngineError, NetworkInvalidError
+from worker.engine.networks.architecture import Model, build_model, laid_out
+from worker.engine.networks.checkpoint import CheckpointStore, pack, unpack, within
+from worker.engine.networks.network import LossPoint, Method, Network
+from worker.engine.networks.prior import PARAMETERS, GaussianMixture, samples_of
+from worker.engine.training.batches import Batch
+from worker.engine.training.losses import NoiseModel, n2v_loss, pn2v_loss
+from worker.engine.training.optimiser_state import optimiser_tensors, restore_optimiser
+from worker.engine.training.patches import PlaneSequence, TrainingImages, collect_training_images
+from worker.engine.training.presets import Preset
+from worker.engine.training.resident import ResidentImages
+from worker.engine.training.schedule import learning_rate
+
+_WARM_START_SPREAD = 0.02
+"""Standard deviation, in outputs, of the samples of a PN2V network around the prediction it starts from."""
+
+
+_NARROWING = 0.3
+"""Of a PN2V network's Gaussians against the N2V network's from which it starts: those hold the noise too."""
+
+_FINEST = 0.02
+"""Observations are described no finer than this, in standard deviations of the image: they are integers, and
+a density could rise without limit where it predicts one exactly."""
+
+
+class TrainingDivergedError(EngineError):
+    """The loss has become infinite or undefined."""
+
+    code: ClassVar[str] = "training-diverged"
+
+
+@dataclass(frozen=True)
+class TrainingStep:
+    """Where a run stands: `step` of `steps` are done; the validation loss is known at some steps only.
+
+    A GPU's `loss` is the last that it was asked for, at a validation: it is not waited for at each step.
+    """
+
+    step: int
+    steps: int
+    loss: float
+    validation_loss: float | None
+
+
+def train(  # noqa: PLR0913  # because a run has that many independent circumstances
+    planes: PlaneSequence,
+    *,
+    method: Method,
+    preset: Preset,
+    noise_model: NoiseModel | None = None,
+    ground_truth: PlaneSequence | None = None,
+    start: Network | None = None,
+    seed: int,
+    device: torch.device,
+    checkpoints: CheckpointStore | None = None,
+    on_step: Callable[[TrainingStep], None],
+) -> Network:
+    """Train on noisy images alone; PN2V needs a noise model and may start from another network's weights.
+
+    CARE (Weigert et al. 2018) needs the `ground_truth` of each plane, and learns from all pixels. A distilled
+    network learns to find `planes`, which are estimates, again under noise that is drawn at each step (Wu et
+    al. 2020).
+
+    The same seed gives the same weights on the same device. `on_step` may raise to stop; with `checkpoints` a
+    run continues where its last checkpoint was made and ends as if it had not stopped.
+    Raises ImageUnsuitableError, NetworkInvalidError (a `start` of another size), CheckpointInvalidError (of
+    another run), TrainingDivergedError and OutOfMemoryError.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    if (method == "care") != (ground_truth is not None):
+        raise NetworkInvalidError("CARE is trained with ground truth, N2V and PN2V without")
+    images = collect_training_images(planes, preset, generator, ground_truth)
+    masked = preset.masks(method)
+    network = _initial_network(images, method, preset, start, seed, generator)
+    validation = images.draw_validation(preset, generator, masked=masked)
+    steps = preset.steps(method, images.usable_px)
+    with memory_failures_told(device, "the training images and the network"), repeatable_convolutions(device):
+        if noise_model is not None:
+            noise_model = noise_model.to(device, torch.float32)
+        renoise = noise_model if method == "distilled" else None
+        source: TrainingImages | ResidentImages = images
+        execution = execution_on(device)
+        if execution.resident:
+            source, generator = ResidentImages.of(images, device), torch.Generator(device).manual_seed(seed)
+        del images
+        shown = _under_noise(validation.to(device), renoise, generator)
+        run = _Run(network, preset, steps, noise_model, device, shown, generator)
+        if checkpoints is not None and (content := checkpoints.load()) is not None:
+            run.restore(content)
+        next_checkpoint = run.step + execution.steps_per_checkpoint
+        while run.step < run.steps:
+            batch = source.draw(preset, generator, masked=masked)
+            progress = run.advance(_under_noise(batch, renoise, generator))
+            validated = progress.validation_loss is not None
+            if checkpoints is not None and validated and run.step >= next_checkpoint:
+                checkpoints.save(run.checkpoint())
+                next_checkpoint = run.step + execution.steps_per_checkpoint
+            on_step(progress)
+        return run.result()
+
+
+class _Run:
+    """The state of one training run."""
+
+    def __init__(
+        self,
+        network: Network,
+        preset: Preset,
+        steps: int,
+        noise_model: NoiseModel | None,
+        device: torch.device,
+        validation: Batch,
+        generator: torch.Generator,
+    ) -> None:
+        if network.method in {"pn2v", "distilled"} and noise_model is None:
+            raise NetworkInvalidError(f"a {network.method} network cannot be trained without a noise model")
+        self._network = network
+        self._preset = preset
+        self._noise_model = noise_model
+        self._device = device
+        self._validation = validation
+        self._generator = generator
+        execution = execution_on(device)
+        # A device with images of its own works ahead of the host, which asks for losses at validation only.
+        self._ahead = execution.resident
+        self._model = laid_out(network.model, device).train()
+        self._optimiser = torch.optim.Adam(
+            self._model.parameters(), lr=preset.learning_rate(network.method), fused=self._ahead or None
+        )
+        at_once = preset.patches_per_step if execution.whole_steps else preset.patches_at_once
+        self._portion = Portion("patches", at_once, 1, device)
+        self._unread: list[Tensor] = []
+        self._losses: list[float] = []
+        self._loss_read = math.nan
+        self._history: list[LossPoint] = []
+        self.step = 0
+        self.steps = steps
+
+    def advance(self, batch: Batch) -> TrainingStep:
+        """Take one optimiser step."""
+        rate = learning_rate(
+            self._preset.schedule,
+            self._preset.learning_rate(self._network.method),
+            step=self.step,
+            steps=self.steps,
+            validation_losses=[point.validation_loss for point in self._history],
+        )
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        self._unread.append(self._accumulate(batch))
+        validates = (self.step + 1) % self._preset.steps_per_validation == 0 or self.step + 1 == self.steps
+        if validates or not self._ahead or math.isnan(self._loss_read):
+            self._read_losses()
+        if self._preset.gradient_limit is not None:
+            torch.nn.utils.clip_grad_norm_(self._model.parameters(), self._preset.gradient_limit)
+        self._optimiser.step()
+        self.step += 1
+        validation_loss = None
+        if validates:
+            with torch.no_grad():
+                validation_loss = self._finite(float(self._accumulate(self._validation)))
+            self._history.append(LossPoint(self.step, sum(self._losses) / len(self._losses), validation_loss))
+            self._losses = []
+        return TrainingStep(self.step, self.steps, self._loss_read, validation_loss)
+
+    def _read_losses(self) -> None:
+        """Wait for the losses that are not known yet."""
+        losses = torch.stack(self._unread).tolist()
+        self._unread = []
+        self._losses += map(self._finite, losses)
+        self._loss_read = losses[-1]
+
+    def _finite(self, loss: float) -> float:
+        if not math.isfinite(loss):
+            raise TrainingDivergedError(f"the loss is {loss} after step {self.step}, not finite")
+        return loss
+
+    def _accumulate(self, batch: Batch) -> Tensor:
+        """Mean loss over the masked pixels of all patches, float64; leaves its gradients where enabled."""
+        return self._portion.fitted(lambda patches: self._accumulate_parts(batch, patches))
+
+    def _accumulate_parts(self, batch: Batch, patches: int) -> Tensor:
+        self._optimiser.zero_grad()
+        total = torch.zeros((), dtype=torch.float64, device=self._device)
+        for part in batch.split(patches):
+            loss = self._loss(part)
+            if loss.requires_grad:
+                loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.detach()
+        return total
+
+    def _loss(self, batch: Batch) -> Tensor:
+        image = self._network.normalise(batch.image[:, None])
+        with convolution_precision(self._device, reduced=self._preset.reduced_precision):
+            features = self._model.features(image)
+        # The last layer, the samples and the likelihood are computed where there is a loss, and nowhere else.
+        at_targets = batch.at_targets(features.permute(0, 2, 3, 1)).float()
+        network = self._network
+        outputs, target = network.outputs_adu(at_targets), batch.target_adu
+        if self._noise_model is not None and network.method == "pn2v":
+            samples = samples_of(outputs, network.prior)
+            return pn2v_loss(samples, target, self._noise_model, average=batch.average)
+        if network.prior == "mixture":
+            # Without a noise model the mixture describes the observation: one mean for both, another width.
+            blur_adu2 = (_FINEST * network.std_adu) ** 2
+            mixture = GaussianMixture.of_outputs(outputs)
+            return batch.average(-mixture.log_density(target, blur_adu2=blur_adu2))
+        std_adu = network.std_adu if network.signal_std_adu is None else network.signal_std_adu
+        return n2v_loss(outputs[:, 0], target, std_adu=std_adu, average=batch.average)
+
+    def checkpoint(self) -> bytes:
+        tensors = {f"model.{name}": values for name, values in self._model.state_dict().items()}
+        tensors |= optimiser_tensors(self._optimiser)
+        tensors[_generator_of(self._device)] = self._generator.get_state()
+        progress = {"step": self.step, "history": list(map(asdict, self._history))}
+        return pack(tensors, self._identity() | progress)
+
+    def restore(self, content: bytes) -> None:
+        """Continue from a checkpoint; CheckpointInvalidError if it belongs to another run."""
+        tensors, description = unpack(content)
+        for name, expected in self._identity().items():
+            if description.get(name) != expected:
+                raise CheckpointInvalidError(
+                    f"checkpoint of a run with {name} {description.get(name)!r}, expected {expected!r}"
+                )
+        try:
+            self._model.load_state_dict(within(tensors, "model."))
+            restore_optimiser(self._optimiser, tensors)
+            # One of another device says nothing to this one, which then draws as in a run of its own.
+            if (state := tensors.get(_generator_of(self._device))) is not None:
+                self._generator.set_state(state)
+            self.step = int(description["step"])
+            self._history = [LossPoint(**point) for point in description["history"]]
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise CheckpointInvalidError(f"incomplete checkpoint: {error!r}") from error
+
+    def _identity(self) -> dict[str, Any]:
+        network = self._network
+        return {
+            "method": network.method,
+            "seed": network.seed,
+            "mean_adu": network.mean_adu,
+            "std_adu": network.std_adu,
+            "preset": asdict(self._preset),
+        }
+
+    def result(self) -> Network:
+        trained = build_model(self._model.shape)
+        weights = {
+            name: values.detach().cpu().contiguous().clone()
+            for name, values in self._model.state_dict().items()
+        }
+        trained.load_state_dict(weights, assign=True)
+        return replace(
+            self._network,
+            model=trained.requires_grad_(requires_grad=False).eval(),
+            steps=self.step,
+            loss_history=tuple(self._history),
+        )
+
+
+def _under_noise(batch: Batch, noise_model: NoiseModel | None, generator: torch.Generator) -> Batch:
+    """The same patches as another exposure would show them."""
+    return batch.seen_as(noise_model.sample(batch.image, generator)) if noise_model else batch
+
+
+def _initial_network(
+    images: TrainingImages,
+    method: Method,
+    preset: Preset,
+    start: Network | None,
+    seed: int,
+    generator: torch.Generator,
+) -> Network:
+    model = build_model(preset.shape(method)).initialise(generator)
+    if start is not None:
+        _copy_weights(start, model, generator)
+    return Network(
+        model=model,
+        method=method,
+        preset=preset.name,
+        seed=seed,
+        steps=0,
+        # Weights are worth nothing under another normalisation.
+        mean_adu=start.mean_adu if start else images.mean_adu,
+        std_adu=start.std_adu if start else images.std_adu,
+        symmetries=preset.symmetries,
+        signal_mean_adu=images.signal_mean_adu,
+        signal_std_adu=images.signal_std_adu,
+    )
+
+
+def _copy_weights(start: Network, model: Model, generator: torch.Generator) -> None:
+    """Take over a trained network: samples spread around its mean, a single output is that mean."""
+    source = start.model
+    if replace(source.shape, outputs=0) != replace(model.shape, outputs=0):
+        raise NetworkInvalidError(f"cannot start {model.shape} from a network with {source.shape}")
+    weights = {name: values.clone() for name, values in source.state_dict().items()}
+    outputs = model.shape.outputs
+    if source.shape.outputs != outputs:
+        width = _WARM_START_SPREAD if outputs > 1 else 0.0
+        spread = width * torch.randn((outputs, model.shape.features + 1), generator=generator)
+        scale = source.head.weight.square().mean().sqrt()
+        weights["head.weight"] = weights["head.weight"].mean(dim=0) + scale * spread[:, 1:]
+        weights["head.bias"] = weights["head.bias"].mean(dim=0) + spread[:, 0]
+    if model.shape.prior == "mixture" and start.method == "n2v":
+        gaussians = outputs // PARAMETERS
+        weights["head.bias"][gaussians : 2 * gaussians] += math.log(_NARROWING)
+    model.load_state_dict(weights)
+
+
+def _generator_of(device: torch.device) -> str:
+    return "generator" if device.type == "cpu" else f"generator.{device.type}"

@@ -1,0 +1,271 @@
+"""The pixels that a run trains on, and the patches drawn from them."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from worker.engine.errors import ImageUnsuitableError
+from worker.engine.planes.symmetries import SYMMETRIES, apply_symmetry
+from worker.engine.training.batches import MaskedBatch
+from worker.engine.training.masking import MaskedPatches, mask_patches, mask_pixels
+from worker.engine.training.presets import Preset, Validation
+
+_LEAST_PIXELS = 64
+_WINDOW_LIMIT_PX = 4096
+_HELD_OUT_BOX_PX = 8
+_HELD_OUT_FRACTION = 0.05
+_VALIDATION_PATCHES = 32
+
+
+class PlaneSequence(Protocol):
+    """Images as planes (Y, X), float32 ADU, perhaps streamed from files; never modified."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> np.ndarray: ...
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingImage:
+    """One image, at least as large as a patch; masks are bool (H, W)."""
+
+    observation_adu: Tensor
+    usable: Tensor
+    """Pixels that exist and are finite."""
+    held_out: Tensor
+    """Usable pixels that are for validation only."""
+    signal_adu: Tensor | None = None
+    """What the network is to give, where it is known (supervised training)."""
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingImages:
+    """All images of one run with their mean and standard deviation."""
+
+    images: tuple[TrainingImage, ...]
+    training_px: Tensor
+    """How many pixels of each image may be masked, which is how often it is drawn from."""
+    mean_adu: float
+    std_adu: float
+    signal_mean_adu: float | None = None
+    signal_std_adu: float | None = None
+
+    @property
+    def usable_px(self) -> int:
+        """Pixels of all images, held out or not."""
+        return sum(int(image.usable.count_nonzero()) for image in self.images)
+
+    def draw(self, preset: Preset, generator: torch.Generator, *, masked: bool = True) -> MaskedBatch:
+        """Draw one step's patches with random symmetries and, if pixels are to be `masked`, masks."""
+        chosen = torch.multinomial(
+            self.training_px, preset.patches_per_step, replacement=True, generator=generator
+        )
+        symmetries = torch.randint(SYMMETRIES, (preset.patches_per_step,), generator=generator)
+        patches = [
+            _cut(self.images[image], preset.patch_px, symmetry, generator)
+            for image, symmetry in zip(chosen.tolist(), symmetries.tolist(), strict=True)
+        ]
+        observation, usable, held_out, signal = _stack(patches)
+        if signal is not None:
+            return _unmasked(observation, signal, usable & ~held_out)
+        if not masked:
+            return _unmasked(observation, observation, usable & ~held_out)
+        patches_masked = mask_patches(
+            observation,
+            maskable=usable & ~held_out,
+            usable=usable,
+            box_px=mask_spacing_px(preset),
+            blind_px=_blind_px(preset, symmetries),
+            generator=generator,
+        )
+        return MaskedBatch(patches_masked, patches_masked.at_masked(observation))
+
+    def draw_validation(
+        self, preset: Preset, generator: torch.Generator, *, masked: bool = True
+    ) -> MaskedBatch:
+        """Draw patches whose held-out pixels are masked; drawn once, so that validation losses compare."""
+        sizes = torch.tensor([image.held_out.count_nonzero() for image in self.images], dtype=torch.float64)
+        chosen = torch.multinomial(sizes, _VALIDATION_PATCHES, replacement=True, generator=generator)
+        patches = []
+        for index in chosen.tolist():
+            image = self.images[index]
+            patches.append(_cut(image, preset.patch_px, 0, generator, around=image.held_out))
+        observation, usable, held_out, signal = _stack(patches)
+        if signal is not None:
+            return _unmasked(observation, signal, held_out)
+        if not masked:
+            return _unmasked(observation, observation, held_out)
+        sparse = _one_per_box(held_out, mask_spacing_px(preset), generator)
+        blind_px = _blind_px(preset, torch.zeros(len(chosen), dtype=torch.long))
+        patches_masked = mask_pixels(
+            observation, mask=sparse, usable=usable, blind_px=blind_px, generator=generator
+        )
+        return MaskedBatch(patches_masked, patches_masked.at_masked(observation))
+
+
+def mask_spacing_px(preset: Preset) -> int:
+    """Wider blind spots lie further apart, so that enough of a patch is left to see."""
+    return preset.mask_box_px + 2 * max(preset.blind_y_px, preset.blind_x_px)
+
+
+def _blind_px(preset: Preset, symmetries: Tensor) -> Tensor:
+    """Blind pixels (B, 2) along y and x of each patch: they turn with it."""
+    upright, turned = (preset.blind_y_px, preset.blind_x_px), (preset.blind_x_px, preset.blind_y_px)
+    return torch.tensor([turned if symmetry % 2 else upright for symmetry in symmetries.tolist()])
+
+
+def collect_training_images(
+    planes: PlaneSequence,
+    preset: Preset,
+    generator: torch.Generator,
+    ground_truth: PlaneSequence | None = None,
+) -> TrainingImages:
+    """Copy what the preset has room for, fill non-finite pixels with the mean, set validation pixels apart.
+
+    Raises ImageUnsuitableError if there are hardly any finite pixels, or a plane has no `ground_truth`.
+    """
+    if ground_truth is not None and len(ground_truth) != len(planes):
+        raise ImageUnsuitableError(
+            f"{len(planes)} noisy planes and {len(ground_truth)} of ground truth: each plane needs its own"
+        )
+    chosen: dict[int, Tensor] = {}
+    signals: dict[int, Tensor] = {}
+    remaining_px = preset.training_px
+    order = torch.randperm(len(planes), generator=generator).tolist()
+    for index in order:
+        plane = torch.tensor(np.asarray(planes[index], dtype=np.float32))
+        window = _window(plane, generator)
+        observation = plane[window].clone()
+        if chosen and observation.numel() > remaining_px:
+            break
+        remaining_px -= observation.numel()
+        chosen[index] = observation
+        if ground_truth is not None:
+            signals[index] = _signal(ground_truth, index, plane)[window].clone()
+    # Back in the order of acquisition, which decides what "the last images" are.
+    observations = [chosen[index] for index in sorted(chosen)]
+    mean_adu, std_adu = _moments(observations)
+    held_out = _hold_out(observations, preset.validation, generator)
+    images = tuple(
+        _training_image(chosen[index], validation, preset.patch_px, mean_adu, signals.get(index))
+        for index, validation in zip(sorted(chosen), held_out, strict=True)
+    )
+    training_px = torch.stack([(image.usable & ~image.held_out).sum() for image in images]).double()
+    signal_moments = _moments(list(signals.values())) if signals else (None, None)
+    return TrainingImages(images, training_px, mean_adu, std_adu, *signal_moments)
+
+
+def _signal(ground_truth: PlaneSequence, index: int, observation: Tensor) -> Tensor:
+    signal = torch.tensor(np.asarray(ground_truth[index], dtype=np.float32))
+    if signal.shape != observation.shape:
+        raise ImageUnsuitableError(
+            f"plane {index} is {tuple(observation.shape)}, its ground truth {tuple(signal.shape)}"
+        )
+    return signal
+
+
+def _window(plane: Tensor, generator: torch.Generator) -> tuple[slice, slice]:
+    """Choose a random window of a plane that is too large to keep."""
+    corners = [
+        int(torch.randint(max(size - _WINDOW_LIMIT_PX, 0) + 1, (), generator=generator))
+        for size in plane.shape
+    ]
+    top, left = corners
+    return slice(top, top + _WINDOW_LIMIT_PX), slice(left, left + _WINDOW_LIMIT_PX)
+
+
+def _moments(observations: list[Tensor]) -> tuple[float, float]:
+    finite = [observation[observation.isfinite()].double() for observation in observations]
+    count = sum(values.numel() for values in finite)
+    if count < _LEAST_PIXELS:
+        raise ImageUnsuitableError(
+            f"the images have {count} finite pixels, expected at least {_LEAST_PIXELS}"
+        )
+    mean = sum(float(values.sum()) for values in finite) / count
+    variance = sum(float((values - mean).square().sum()) for values in finite) / count
+    # A constant image can be trained on, there is just nothing to learn: any scale will do.
+    return mean, math.sqrt(variance) or 1.0
+
+
+def _hold_out(observations: list[Tensor], validation: Validation, generator: torch.Generator) -> list[Tensor]:
+    if validation == "scattered-pixels":
+        everywhere = [torch.ones_like(observation, dtype=torch.bool) for observation in observations]
+        return [_one_per_box(pixels[None], _HELD_OUT_BOX_PX, generator)[0] for pixels in everywhere]
+    held_out = [torch.zeros_like(observation, dtype=torch.bool) for observation in observations]
+    if len(held_out) == 1:
+        rows = held_out[0].shape[0]
+        held_out[0][rows - math.ceil(_HELD_OUT_FRACTION * rows) :] = rows > 1
+        return held_out
+    for mask in held_out[-math.ceil(_HELD_OUT_FRACTION * len(held_out)) :]:
+        mask.fill_(value=True)
+    return held_out
+
+
+def _training_image(
+    observation: Tensor, held_out: Tensor, patch_px: int, fill_adu: float, signal: Tensor | None
+) -> TrainingImage:
+    usable = observation.isfinite() if signal is None else observation.isfinite() & signal.isfinite()
+    height, width = observation.shape
+    shape = max(height, patch_px), max(width, patch_px)
+    # Padding repeats no pixel of the image: a copy would tell a network what it must not see.
+    padded = torch.full(shape, fill_adu)
+    padded[:height, :width] = torch.where(usable, observation, fill_adu)
+    masks = torch.zeros((2, *shape), dtype=torch.bool)
+    masks[0, :height, :width] = usable
+    masks[1, :height, :width] = usable & held_out
+    if signal is None:
+        return TrainingImage(padded, masks[0], masks[1])
+    padded_signal = torch.zeros(shape)
+    padded_signal[:height, :width] = torch.where(usable, signal, 0.0)
+    return TrainingImage(padded, masks[0], masks[1], padded_signal)
+
+
+def _cut(
+    image: TrainingImage,
+    patch_px: int,
+    symmetry: int,
+    generator: torch.Generator,
+    around: Tensor | None = None,
+) -> tuple[Tensor, ...]:
+    """Cut a patch at a random place, or at one that holds a random pixel of `around`."""
+    height, width = image.observation_adu.shape
+    limits = height - patch_px, width - patch_px
+    if around is None:
+        top, left = (int(torch.randint(limit + 1, (), generator=generator)) for limit in limits)
+    else:
+        pixels = around.nonzero()
+        centre = pixels[int(torch.randint(len(pixels), (), generator=generator))].tolist()
+        top, left = (min(max(at - patch_px // 2, 0), limit) for at, limit in zip(centre, limits, strict=True))
+    window = (slice(top, top + patch_px), slice(left, left + patch_px))
+    parts = [image.observation_adu, image.usable, image.held_out]
+    if image.signal_adu is not None:
+        parts.append(image.signal_adu)
+    return tuple(apply_symmetry(part[window], symmetry) for part in parts)
+
+
+def _stack(patches: Sequence[tuple[Tensor, ...]]) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    observation, usable, held_out, *signal = (torch.stack(parts) for parts in zip(*patches, strict=True))
+    return observation, usable, held_out, signal[0] if signal else None
+
+
+def _unmasked(observation: Tensor, target: Tensor, where: Tensor) -> MaskedBatch:
+    patches = MaskedPatches(observation, *where.nonzero(as_tuple=True))
+    return MaskedBatch(patches, patches.at_masked(target))
+
+
+def _one_per_box(mask: Tensor, box_px: int, generator: torch.Generator) -> Tensor:
+    """Keep at most one pixel of the (B, H, W) mask in each box of a grid."""
+    batch, height, width = mask.shape
+    rows, columns = -(-height // box_px), -(-width // box_px)
+    draw = torch.rand(mask.shape, generator=generator).masked_fill(~mask, -1.0)
+    padded = torch.full((batch, rows * box_px, columns * box_px), -1.0)
+    padded[:, :height, :width] = draw
+    boxes = padded.view(batch, rows, box_px, columns, box_px)
+    greatest = boxes.amax(dim=(2, 4), keepdim=True)
+    kept = (boxes == greatest) & (boxes >= 0)
+    return kept.reshape(padded.shape)[:, :height, :width]

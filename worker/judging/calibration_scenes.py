@@ -1,0 +1,47 @@
+"""The files of a calibration as scenes: a stack is one, and single frames together are one."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from models_store.image_files.tiff.reader import PlaneReader
+from worker.engine.noise.measuring.survey import Planes
+from worker.engine.stages.calibrate import Calibration, JoinedPlanes
+
+SINGLE_FRAMES = "the single frames"
+
+SIGNAL_RANGE = "signal_range_adu"
+"""Under this name the findings hold the lowest and the highest signal that was calibrated."""
+
+
+def scenes_of(files: Sequence[tuple[str, PlaneReader]]) -> dict[str, Planes]:
+    """Give the frames of each scene by the name of its file."""
+    scenes: dict[str, Planes] = {}
+    single: list[Planes] = []
+    for name, reader in files:
+        if len(reader) == 1:
+            single.append(reader)
+        else:
+            scenes[_distinct(name, scenes)] = reader
+    if single:
+        scenes[_distinct(SINGLE_FRAMES, scenes)] = JoinedPlanes(single)
+    return scenes
+
+
+def findings(calibration: Calibration) -> dict[str, Any]:
+    """What was found in the frames, as plain JSON values."""
+    return {
+        SIGNAL_RANGE: list(calibration.signal_range_adu),
+        "scenes": [{"name": name, **asdict(check)} for name, check in calibration.scenes.items()],
+        "coverage": asdict(calibration.coverage) if calibration.coverage else None,
+        "warnings": list(calibration.warnings),
+    }
+
+
+def _distinct(name: str, taken: dict[str, Planes]) -> str:
+    number = 1
+    distinct = name
+    while distinct in taken:
+        number += 1
+        distinct = f"{name} ({number})"
+    return distinct

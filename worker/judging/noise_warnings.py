@@ -1,0 +1,31 @@
+"""What to tell of images before a network is trained on them."""
+
+from models_store.errors import JobFailedError
+from worker.engine.noise.measuring.correlation import NeighbourCorrelation
+from worker.engine.noise.measuring.coverage import coverage
+from worker.engine.noise.models.kinds import AnyNoiseModel
+from worker.engine.training.patches import PlaneSequence
+from worker.engine.training.presets import Preset
+
+
+def correlation_warnings(found: NeighbourCorrelation, preset: Preset) -> list[str]:
+    """Warn of noise that correlates where the preset's mask lets a network see it."""
+    warning = found.warning(blind_y_px=preset.blind_y_px, blind_x_px=preset.blind_x_px)
+    return [warning] if warning else []
+
+
+def require_drawable(correlation: NeighbourCorrelation) -> None:
+    """Raise for noise that correlates: a noise model draws it for each pixel alone."""
+    if correlation.warning() is not None:
+        raise JobFailedError(
+            "the noise of neighbouring pixels correlates, but a noise model draws it for each pixel alone: "
+            "nothing can be distilled from that; denoise with the PN2V network itself"
+        )
+
+
+def coverage_warnings(
+    planes: PlaneSequence, model: AnyNoiseModel, calibrated_adu: tuple[float, float]
+) -> list[str]:
+    """Warn of images that are brighter or darker than what their noise model was calibrated with."""
+    found = coverage(model, calibrated_adu, planes)
+    return [found.warning] if found.warning else []

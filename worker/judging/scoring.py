@@ -1,0 +1,29 @@
+"""Scoring the planes of image files against those of their ground truth."""
+
+from collections.abc import Callable, Iterator
+
+from models_store.image_files.tiff.reader import PlaneReader
+from models_store.job_requests.pair_rules import require_same_planes
+from worker.engine.scores.metrics import ScoreImpossibleError, Scores, score
+
+
+def score_planes(
+    name: str,
+    image: PlaneReader,
+    truth_name: str,
+    truth: PlaneReader,
+    on_plane: Callable[[int, int], None],
+) -> Iterator[Scores]:
+    """Score one plane after the other; ground truth of one plane holds for all.
+
+    Raises InvalidRequestError for images of different sizes and ScoreImpossibleError.
+    """
+    require_same_planes(name, image.header, truth_name, truth.header)
+    for plane, plane_yx in enumerate(image):
+        try:
+            yield score(plane_yx, truth[plane % len(truth)])
+        except ScoreImpossibleError as error:
+            raise ScoreImpossibleError(
+                f"{name}, plane {plane}, against {truth_name}: {error.detail}"
+            ) from error
+        on_plane(plane + 1, len(image))

@@ -1,0 +1,62 @@
+"""Scoring files against ground truth in this process: without a server."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+from models_store.errors import InvalidRequestError
+from models_store.image_files.tiff.reader import PlaneReader
+from worker.engine.scores.metrics import ScoreImpossibleError, Scores
+from worker.engine.scores.scoreboard import Row
+from worker.judging.scoring import score_planes
+from worker.offline.files import opened
+
+
+@dataclass(frozen=True)
+class NamedFiles:
+    """Results of one method: for each of its runs one file for each of the ground truth, in its order."""
+
+    name: str
+    files: Sequence[Path]
+
+
+def score_files(
+    candidates: Sequence[NamedFiles], ground_truth: Sequence[Path], on_progress: Callable[[float, str], None]
+) -> list[Row]:
+    """Score every plane of every file; InvalidRequestError for files that cannot be compared, or read."""
+    for candidate in candidates:
+        if len(candidate.files) % len(ground_truth):
+            raise InvalidRequestError(
+                f"{candidate.name}: {len(candidate.files)} files for {len(ground_truth)} of ground truth; "
+                f"give one for each of them, or as many again for each further run"
+            )
+    with ExitStack() as stack:
+        truths = [stack.enter_context(opened(path)) for path in ground_truth]
+        total = sum(len(candidate.files) for candidate in candidates)
+        done = 0
+        rows = []
+        for candidate in candidates:
+            scores: list[list[Scores]] = []
+            for number, path in enumerate(candidate.files):
+                index = number % len(truths)
+                scores.append(_score(path, ground_truth[index], truths[index]))
+                done += 1
+                on_progress(done / total, str(path))
+            rows.append(Row(candidate.name, _runs(scores, len(truths))))
+    return rows
+
+
+def _runs(scores: Sequence[Sequence[Scores]], fields: int) -> list[list[Scores]]:
+    """Put the planes of all fields of view of a run together."""
+    firsts = range(0, len(scores), fields)
+    return [list(chain.from_iterable(scores[first : first + fields])) for first in firsts]
+
+
+def _score(path: Path, truth_path: Path, truth: PlaneReader) -> list[Scores]:
+    with opened(path) as image:
+        try:
+            return list(score_planes(str(path), image, str(truth_path), truth, lambda _plane, _planes: None))
+        except ScoreImpossibleError as error:
+            raise InvalidRequestError(error.detail) from error

@@ -1,0 +1,72 @@
+"""What a worker tells of itself while it lives: that it is there, for which queues, and how its device is."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from models_store.contracts.vocabulary import Queue
+from models_store.errors import OutageError
+from models_store.repositories.jobs.leases import store_time
+from models_store.repositories.jobs.workers import forget, record_sign_of_life
+from worker.processes.runner import Runner
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SignsOfLife:
+    """A thread beside the one that works."""
+
+    runner: Runner
+    queues: Sequence[Queue]
+    works: Callable[[], bool] = lambda: True
+    """Whether the one that works is still there."""
+
+    @contextmanager
+    def given(self) -> Iterator[None]:
+        """Give signs of life while the block runs; then, be forgotten at once."""
+        ended = threading.Event()
+        thread = threading.Thread(target=self._give, args=(ended,), name="signs-of-life", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+            self._forget()
+
+    def _give(self, ended: threading.Event) -> None:
+        settings, device = self.runner.settings, self.runner.device
+        while not ended.is_set():
+            # While a job computes, its own success or failure says how the device is.
+            if device.age_s > settings.device_check_s and not self.runner.busy.is_set():
+                device.recheck()
+            if self.works():
+                self._record()
+            ended.wait(settings.sign_of_life_s)
+
+    def _record(self) -> None:
+        ledger, state = self.runner.ledger, self.runner.device.state()
+        try:
+            with ledger.database.write() as session:
+                record_sign_of_life(
+                    session,
+                    ledger.worker,
+                    store_time(session, ledger.clock),
+                    queues=self.queues,
+                    device=state.device,
+                    device_error=state.error,
+                    gpu_memory_bytes=state.memory_bytes,
+                )
+        except OutageError as outage:
+            logger.warning("this worker cannot say that it lives: %s", outage.detail)
+
+    def _forget(self) -> None:
+        ledger = self.runner.ledger
+        try:
+            with ledger.database.write() as session:
+                forget(session, ledger.worker)
+        except OutageError as outage:
+            logger.warning("this worker is taken for alive a little longer: %s", outage.detail)

@@ -1,0 +1,80 @@
+"""Noise models from a calibration stack, whole or made worse on purpose as in the paper's ablations."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from worker.engine.errors import NoiseFitError
+from worker.engine.noise.fitting.fit import fit_gmm
+from worker.engine.noise.fitting.pairs import PairCounts
+from worker.engine.noise.measuring.scene import average_scene
+from worker.engine.noise.measuring.survey import Planes, empty_histogram, evenly_spaced, saturation_adu
+from worker.engine.noise.models.gmm import GaussianMixtureNoiseModel
+from worker.engine.noise.models.histogram import HistogramCounts
+
+
+@dataclass(frozen=True)
+class CalibrationSubset:
+    """Which calibration pixels there are."""
+
+    signal_share: float = 1.0
+    """Those with signals up to this share of the range of the data's signals; 1 for all signals."""
+    pixel_share: float = 1.0
+    """Of these a random share, in each frame anew."""
+
+    def mask(
+        self, signal_yx: NDArray[np.float64], data_range_adu: tuple[float, float], rng: np.random.Generator
+    ) -> NDArray[np.bool_]:
+        low, high = data_range_adu
+        # No signal is darker than the darkest of a calibration; the data's darkest pixels are noise.
+        low = max(low, float(signal_yx.min()))
+        chosen = np.ones(signal_yx.shape, dtype=np.bool_)
+        if self.signal_share < 1:
+            chosen &= signal_yx <= low + self.signal_share * (high - low)
+        if self.pixel_share < 1:
+            chosen &= rng.random(signal_yx.shape) < self.pixel_share
+        return chosen
+
+
+@dataclass(frozen=True, eq=False)
+class CalibrationPairs:
+    """The same pixel pairs as mixtures are fitted to, and as histograms count them."""
+
+    counts: PairCounts
+    histogram: HistogramCounts
+
+    def gmm(self, components: int, coefficients: int, *, seed: int) -> GaussianMixtureNoiseModel:
+        """A mixture whose polynomials go on beyond the calibrated signals, as the published ones do."""
+        generator = torch.Generator().manual_seed(seed)
+        fitted = fit_gmm(self.counts, components, coefficients, generator=generator)
+        return replace(fitted.model, extrapolate=True)
+
+
+def count_calibration(
+    frames: Planes, data: Planes, subset: CalibrationSubset, *, seed: int
+) -> CalibrationPairs:
+    """Pairs of (mean frame, frame); the histogram spans the values of the `data` to be denoised.
+
+    Raises ImageUnsuitableError, and NoiseFitError if the subset leaves nothing.
+    """
+    rng = np.random.default_rng(seed)
+    counts = PairCounts(observation_max_adu=saturation_adu(frames, evenly_spaced(frames)))
+    scene = average_scene(frames, counts.limits_adu(frames[0].dtype))
+    chosen = evenly_spaced(data)
+    histogram = empty_histogram(data, chosen)
+    values = [np.asarray(data[index]) for index in chosen]
+    range_adu = min(float(plane.min()) for plane in values), max(float(plane.max()) for plane in values)
+    for index in range(len(frames)):
+        mask = subset.mask(scene.mean_yx, range_adu, rng) & scene.usable_yx
+        if mask.any():
+            observed, signal = frames[index][mask], scene.mean_yx[mask]
+            counts.add(observed, signal, deviation_factor=scene.deviation_factor)
+            histogram.add(observed, signal, deviation_factor=scene.deviation_factor)
+    if not counts.pairs:
+        raise NoiseFitError(
+            f"{subset} leaves no calibration pixels: their signals begin at {scene.mean_yx.min():.5g} ADU, "
+            f"the images span {range_adu[0]:.5g} to {range_adu[1]:.5g} ADU"
+        )
+    return CalibrationPairs(counts, histogram)

@@ -1,0 +1,111 @@
+"""Tells those who asked that a job has ended: signed POSTs, as Standard Webhooks has them."""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+import logging
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+
+import httpx
+
+from models_store.clock_and_ids import Clock
+from models_store.database.engines import Database
+from models_store.errors import AddressForbiddenError
+from models_store.outbound.destinations import resolve
+from models_store.repositories import webhooks
+from models_store.repositories.webhooks import Notice
+from models_store.setting_types import secret_bytes
+from models_store.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+MOST_AT_ONCE = 50
+TIMEOUT_S = 10.0
+"""Of a whole delivery, from the look-up of the name to the status of the answer."""
+
+
+def deliver_due(database: Database, settings: Settings, clock: Clock) -> None:
+    """Attempt every delivery that is due, all at once. Raises an OutageError of the database only."""
+    if not settings.webhook_secret.get_secret_value():
+        return
+    first_wait = timedelta(seconds=settings.webhook_retry_s)
+    with database.write() as session:
+        notices = webhooks.take_due(session, clock(), first_wait=first_wait, limit=MOST_AT_ONCE)
+    if not notices:
+        return
+    errors = asyncio.run(_deliver_all(notices, settings, clock()))
+    with database.write() as session:
+        for notice, error in zip(notices, errors, strict=True):
+            if error is None:
+                webhooks.record_delivered(session, notice, clock())
+            else:
+                logger.warning("webhook of job %s, attempt %d: %s", notice.job_id, notice.attempt, error)
+                webhooks.record_undelivered(session, notice, error, clock())
+
+
+async def _deliver_all(notices: list[Notice], settings: Settings, now: datetime) -> list[str | None]:
+    # Proxies that the environment names would resolve the name themselves; a redirect would lead elsewhere.
+    async with httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=TIMEOUT_S) as client:
+        return await asyncio.gather(*(_deliver(client, notice, settings, now) for notice in notices))
+
+
+async def _deliver(
+    client: httpx.AsyncClient, notice: Notice, settings: Settings, now: datetime
+) -> str | None:
+    """Send one event; give what went wrong, if anything did."""
+    try:
+        async with asyncio.timeout(TIMEOUT_S):
+            destination = await asyncio.to_thread(resolve, notice.url, settings.webhook_allowed_networks)
+            body = _event(notice)
+            request = client.build_request(
+                "POST",
+                # The address that was checked, and no second look-up that may answer otherwise.
+                httpx.URL(notice.url).copy_with(host=str(destination.address)),
+                content=body,
+                headers={
+                    "Host": urlsplit(notice.url).netloc,
+                    "Content-Type": "application/json",
+                    "User-Agent": "ClearScope",
+                    **signature(secret_bytes(settings.webhook_secret), notice.id, now, body),
+                },
+                extensions={"sni_hostname": destination.host},
+            )
+            response = await client.send(request, stream=True)
+            # What it says is nobody's business: it is not even read.
+            await response.aclose()
+    except AddressForbiddenError as refusal:
+        return refusal.detail
+    except TimeoutError:
+        return f"no answer within {TIMEOUT_S:g} s"
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return f"{type(error).__name__}: {error}"
+    return None if response.is_success else f"it answered {response.status_code}"
+
+
+def signature(secret: bytes, notice_id: str, now: datetime, body: bytes) -> dict[str, str]:
+    """Sign an event: the receiver, who knows the secret, computes the same from id, time and body."""
+    timestamp = str(int(now.timestamp()))
+    signed = b".".join([notice_id.encode(), timestamp.encode(), body])
+    digest = base64.b64encode(hmac.digest(secret, signed, hashlib.sha256)).decode()
+    return {
+        "webhook-id": notice_id,
+        "webhook-timestamp": timestamp,
+        "webhook-signature": f"v1,{digest}",
+    }
+
+
+def _event(notice: Notice) -> bytes:
+    event = {
+        "type": f"job.{notice.state}",
+        "timestamp": notice.ended_at.isoformat(),
+        "data": {
+            "job_id": notice.job_id,
+            "kind": notice.kind,
+            "state": notice.state,
+            "href": f"/v1/jobs/{notice.job_id}",
+        },
+    }
+    return json.dumps(event).encode()
