@@ -9,8 +9,9 @@ from rich.table import Table
 
 from benchmarks import work
 from benchmarks.work import CPU, NOISE_MODEL, ExponentialCounter
+from worker.engine.devices.execution import BLOCK_PX
 from worker.engine.devices.precision import convolution_precision
-from worker.engine.prediction.posterior import BLOCK_PX, COMPILE_FROM_SAMPLES, moments_of_block
+from worker.engine.prediction.posterior import COMPILE_FROM_SAMPLES, moments_of_block
 from worker.engine.training.presets import PRESETS, Preset
 
 MATRIX_SIDE = 2048

@@ -15,13 +15,13 @@ from worker.engine.networks.checkpoint import unpack
 from worker.engine.networks.network import Method as EngineMethod
 from worker.engine.networks.network import Network
 from worker.engine.noise.models.kinds import AnyNoiseModel
+from worker.engine.planes.sequence import PlaneSequence
 from worker.engine.prediction.inference import predict_plane
 from worker.engine.scores.metrics import affine_invariant_psnr, psnr
 from worker.engine.stages.bootstrap import bootstrap_noise_model
 from worker.engine.stages.distillation import EstimatedPlanes, first_weights
 from worker.engine.stages.pipeline import refit_noise_model
 from worker.engine.training.loop import TrainingStep, train
-from worker.engine.training.patches import PlaneSequence
 from worker.engine.training.presets import Preset
 from worker.reproduction.datasets import Dataset
 from worker.reproduction.methods import MMSE, PRIOR_MEAN, Budget, Experiment, Method

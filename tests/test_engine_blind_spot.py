@@ -17,9 +17,10 @@ from worker.engine.networks.prior import GaussianMixture, samples_of
 from worker.engine.noise.models.gmm import GaussianMixtureNoiseModel
 from worker.engine.prediction.inference import predict_plane
 from worker.engine.prediction.photon_risk import photon_risks
+from worker.engine.prediction.posterior import posterior_moments
 from worker.engine.stages.pipeline import denoise, denoise_plane
 from worker.engine.training.loop import TrainingStep, train
-from worker.engine.training.losses import pn2v_loss, posterior_moments
+from worker.engine.training.losses import pn2v_loss
 from worker.engine.training.presets import PRESETS, Preset
 
 CPU = torch.device("cpu")

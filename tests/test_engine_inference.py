@@ -8,12 +8,13 @@ import torch
 from torch._dynamo.exc import BackendCompilerFailed
 
 from worker.engine.networks.network import Network
+from worker.engine.networks.prior import WeightedSamples
 from worker.engine.networks.unet import UNet, UNetShape
 from worker.engine.noise.models.gmm import GaussianMixtureNoiseModel
 from worker.engine.planes.tiling import pad_to_stride, tiles
 from worker.engine.prediction import posterior
 from worker.engine.prediction.inference import predict_plane
-from worker.engine.training.losses import WeightedSamples, posterior_moments
+from worker.engine.prediction.posterior import posterior_moments
 
 CPU = torch.device("cpu")
 STD_ADU = 20.0

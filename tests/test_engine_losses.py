@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from worker.engine.networks.prior import WeightedSamples
 from worker.engine.noise.models.gmm import GaussianMixtureNoiseModel
-from worker.engine.training.losses import WeightedSamples, n2v_loss, pn2v_loss, posterior_moments
+from worker.engine.prediction.posterior import posterior_moments
+from worker.engine.training.losses import n2v_loss, pn2v_loss
 
 
 def _published_model(path: Path) -> GaussianMixtureNoiseModel:

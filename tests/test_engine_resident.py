@@ -12,11 +12,10 @@ from torch import Tensor
 
 from tests.tiny_training import CPU, NOISE, TINY, MemoryCheckpoints, StoppedError, exposure, specimen
 from worker.engine.devices import precision
-from worker.engine.devices.execution import GPU, HOST, execution_on
+from worker.engine.devices.execution import BLOCK_PX, GPU, HOST, execution_on
 from worker.engine.devices.precision import repeatable_convolutions
 from worker.engine.networks.network import Method, Network
 from worker.engine.planes.symmetries import SYMMETRIES, apply_symmetry
-from worker.engine.prediction import posterior
 from worker.engine.prediction.inference import predict_plane
 from worker.engine.training import loop
 from worker.engine.training.batches import FixedBatch
@@ -254,7 +253,7 @@ def test_a_gpu_is_given_more_at_once() -> None:
         block_px = GPU.block_px(samples)
         assert block_px & (block_px - 1) == 0
         assert block_px * samples <= GPU.block_samples or block_px == GPU.least_block_px
-        assert HOST.block_px(samples) == posterior.BLOCK_PX <= block_px
+        assert HOST.block_px(samples) == BLOCK_PX <= block_px
 
 
 def test_gradients_on_a_gpu_are_computed_in_one_order() -> None:

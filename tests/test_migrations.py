@@ -8,7 +8,7 @@ from alembic import command
 from sqlalchemy import MetaData, create_engine, inspect, text
 
 from models_store.contracts.vocabulary import JobState, Queue
-from models_store.database.engines import alembic_config
+from models_store.database.schema import alembic_config
 from models_store.repositories.jobs.lifecycle import next_ready
 from models_store.repositories.jobs.rows import get_job, list_artifacts
 from tests.databases import NOON, database_url, opened

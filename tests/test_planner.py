@@ -16,6 +16,7 @@ from models_store.contracts.job_specs import (
     TrainSpec,
     dependencies,
 )
+from models_store.contracts.plans import Plan
 from models_store.contracts.spec_parts import MadeByJob, StructuredMask, TrainingBudget
 from models_store.contracts.vocabulary import (
     Method,
@@ -27,7 +28,7 @@ from models_store.contracts.vocabulary import (
     Reuse,
 )
 from models_store.job_requests.plan_denoise import Registry, plan_denoise
-from models_store.job_requests.plan_prediction import Extent, Plan, plan_prediction
+from models_store.job_requests.plan_prediction import Extent, plan_prediction
 from models_store.job_requests.plane_ranges import ImageExtent
 from worker.engine.training.presets import PRESETS
 

@@ -7,8 +7,8 @@ import typer
 from rich.console import Console
 
 from app.commands.extras import needing
+from app.commands.options import StructuredMaskOption
 from app.commands.progress import stage_bars
-from app.commands.training_options import StructuredMaskOption
 from models_store.contracts.vocabulary import DEFAULT_PRESET, Method, Output, OutputDtype, Preset
 from models_store.errors import InvalidRequestError
 

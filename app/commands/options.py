@@ -1,12 +1,27 @@
-"""Options of every command that talks to a server."""
+"""Options that several commands share."""
 
 from typing import Annotated
 
 import typer
+
+from models_store.contracts.spec_parts import MAX_MASK_PX
+from models_store.contracts.vocabulary import NoiseModelKind, Preset
 
 DEFAULT_SERVER = "http://127.0.0.1:8000"
 
 ServerOption = Annotated[str, typer.Option(envvar="CLEARSCOPE_SERVER", help="Address of the server.")]
 KeyOption = Annotated[
     str | None, typer.Option(envvar="CLEARSCOPE_API_KEY", show_envvar=True, help="API key of the server.")
+]
+PresetOption = Annotated[Preset, typer.Option(help="Training budget.")]
+NoiseModelKindOption = Annotated[NoiseModelKind, typer.Option(help="What is bootstrapped.")]
+SeedOption = Annotated[int, typer.Option(min=0, help="The same seed gives the same result.")]
+StructuredMaskOption = Annotated[
+    tuple[int, int],
+    typer.Option(
+        min=0,
+        max=MAX_MASK_PX,
+        metavar="Y X",
+        help="Neighbours on each side, along y and along x, that are hidden too: for correlated noise.",
+    ),
 ]

@@ -6,163 +6,16 @@ from typing import Any, Self
 from pydantic import BaseModel
 
 from app.documents.stages import StageDocument, stage_documents, weighted_progress
-from models_store.contracts.noise_models import NoiseModelOutline, noise_model_outline
 from models_store.contracts.plans import PlanStep
 from models_store.contracts.vocabulary import (
-    ImageRole,
     JobState,
-    Method,
-    NoiseModelKind,
-    NoiseModelOrigin,
     Output,
-    Preset,
 )
 from models_store.database.tables import (
     Artifact,
-    Image,
     Job,
     JobEvent,
-    Microscope,
-    Network,
-    NoiseModel,
-    Profile,
 )
-from models_store.image_files.header import ImageHeader
-
-
-class MicroscopeDocument(BaseModel):
-    id: str
-    name: str
-    description: str
-    created_at: datetime
-
-    @classmethod
-    def of(cls, row: Microscope) -> Self:
-        return cls(id=row.id, name=row.name, description=row.description, created_at=row.created_at)
-
-
-class ProfileDocument(BaseModel):
-    id: str
-    microscope: str
-    name: str
-    camera: str | None
-    readout_mode: str | None
-    gain: float | None
-    binning: int | None
-    exposure_ms: float | None
-    bit_depth: int | None
-    offset_adu: float | None
-    created_at: datetime
-
-    @classmethod
-    def of(cls, row: Profile) -> Self:
-        return cls.model_validate(
-            {**{name: getattr(row, name) for name in cls.model_fields}, "microscope": row.microscope.name}
-        )
-
-
-class Origin(BaseModel):
-    """The microscope and acquisition profile that something belongs to."""
-
-    microscope: str
-    profile: str
-    profile_id: str
-
-    @classmethod
-    def of(cls, row: Profile | None) -> Self | None:
-        if row is None:
-            return None
-        return cls(microscope=row.microscope.name, profile=row.name, profile_id=row.id)
-
-
-class ImageDocument(BaseModel):
-    id: str
-    filename: str
-    role: ImageRole
-    sha256: str
-    size_bytes: int
-    header: ImageHeader
-    origin: Origin | None
-    content_href: str
-    preview_href: str
-    created_at: datetime
-
-    @classmethod
-    def of(cls, row: Image) -> Self:
-        return cls(
-            id=row.id,
-            filename=row.filename,
-            role=row.role,
-            sha256=row.sha256,
-            size_bytes=row.size_bytes,
-            header=ImageHeader.model_validate(row.header),
-            origin=Origin.of(row.profile),
-            content_href=f"/v1/images/{row.id}/content",
-            preview_href=f"/v1/images/{row.id}/preview.png",
-            created_at=row.created_at,
-        )
-
-
-class NoiseModelDocument(BaseModel):
-    id: str
-    version: int
-    kind: NoiseModelKind
-    origin: NoiseModelOrigin
-    belongs_to: Origin | None
-    signal_min_adu: float
-    signal_max_adu: float
-    parameters: NoiseModelOutline
-    fit_quality: dict[str, Any]
-    job_id: str | None
-    created_at: datetime
-
-    @classmethod
-    def of(cls, row: NoiseModel) -> Self:
-        return cls(
-            id=row.id,
-            version=row.version,
-            kind=NoiseModelKind(row.kind),
-            origin=row.origin,
-            belongs_to=Origin.of(row.profile),
-            signal_min_adu=row.signal_min_adu,
-            signal_max_adu=row.signal_max_adu,
-            parameters=noise_model_outline.validate_python(row.parameters),
-            fit_quality=row.fit_quality,
-            job_id=row.job_id,
-            created_at=row.created_at,
-        )
-
-
-class NetworkDocument(BaseModel):
-    id: str
-    method: Method
-    preset: Preset
-    recipe: str
-    noise_model_id: str | None
-    belongs_to: Origin | None
-    description: dict[str, Any]
-    sha256: str
-    size_bytes: int
-    content_href: str
-    job_id: str | None
-    created_at: datetime
-
-    @classmethod
-    def of(cls, row: Network) -> Self:
-        return cls(
-            id=row.id,
-            method=row.method,
-            preset=row.preset,
-            recipe=row.recipe,
-            noise_model_id=row.noise_model_id,
-            belongs_to=Origin.of(row.profile),
-            description=row.description,
-            sha256=row.sha256,
-            size_bytes=row.size_bytes,
-            content_href=f"/v1/networks/{row.id}/content",
-            job_id=row.job_id,
-            created_at=row.created_at,
-        )
 
 
 class ArtifactDocument(BaseModel):

@@ -2,26 +2,22 @@
 
 import logging
 import time
-from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Annotated, Any
 
-from fastapi import FastAPI, Request, Security
 from fastapi.concurrency import run_in_threadpool
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as AsgiScope
 
 from app.http import problems
+from app.http.authorization import EVERYONE, NOBODY, Caller
 from app.http.rate_limits import RateLimits
 from models_store.clock_and_ids import Clock
 from models_store.contracts.vocabulary import Scope
 from models_store.database.engines import Database
 from models_store.database.tables import ApiKey
-from models_store.database.visibility import ANYBODY, Viewer
-from models_store.errors import ClearScopeError, ForbiddenError, OutageError, UnauthenticatedError
+from models_store.database.visibility import Viewer
+from models_store.errors import ClearScopeError, OutageError, UnauthenticatedError
 from models_store.repositories import api_keys
 from models_store.repositories.usage import Quota
 from models_store.settings import Settings
@@ -33,64 +29,6 @@ OPEN_PATHS = frozenset({"/", "/docs", "/openapi.json", "/healthz", "/readyz"})
 
 MEMORY_S = 2.0
 """So long a key's row is remembered: a revoked key works for as long."""
-
-SCHEME = HTTPBearer(
-    auto_error=False,
-    scheme_name="API key",
-    bearerFormat="cs_<prefix>_<secret>",
-    description="Made by `clearscope keys create`. A server without keys listens on loopback only.",
-)
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Who sent a request, and what they may do."""
-
-    viewer: Viewer = ANYBODY
-    scopes: frozenset[Scope] = frozenset()
-    requests_per_minute: int | None = None
-    quota: Quota | None = None
-
-    def may(self, scope: Scope) -> bool:
-        return scope in self.scopes or Scope.ADMIN in self.scopes
-
-    def require(self, scope: Scope) -> None:
-        """Raise ForbiddenError, which names the scope that is missing."""
-        if not self.may(scope):
-            has = ", ".join(sorted(self.scopes)) or "none"
-            raise ForbiddenError(f"this needs an API key with the scope {scope}; this one's scopes: {has}")
-
-
-EVERYONE = Caller(scopes=frozenset(Scope))
-"""The caller of a server that has no keys."""
-NOBODY = Caller()
-
-
-KINDS_THAT_CALIBRATE = frozenset({"bootstrap_noise_model", "fit_noise_model"})
-"""Kinds of job that make a noise model for others, when posted by themselves."""
-
-
-def caller_of(request: Request) -> Caller:
-    found: Caller = request.state.caller
-    return found
-
-
-async def _authorize(
-    request: Request,
-    needed: SecurityScopes,
-    _: Annotated[HTTPAuthorizationCredentials | None, Security(SCHEME)],
-) -> None:
-    for scope in needed.scopes:
-        caller_of(request).require(Scope(scope))
-
-
-def requires(scope: Scope) -> Any:  # noqa: ANN401  # FastAPI's dependencies have no public type
-    """Make a dependency of a route that needs this scope."""
-    return Security(_authorize, scopes=[scope.value])
-
-
-READ, SUBMIT, CALIBRATE, ADMIN = ([requires(scope)] for scope in Scope)
-"""Dependencies of routes: what a key must allow. `admin` allows everything."""
 
 
 @dataclass
@@ -190,33 +128,6 @@ class Authentication:
         allowance = await self._limits.spend(caller.viewer.key_id, caller.requests_per_minute)
         app = self._app if allowance is None or allowance.granted else problems.answer(allowance.refusal())
         await app(scope, receive, send if allowance is None else allowance.shown(send))
-
-
-def describe_keys(app: FastAPI, keys: KeyRing) -> None:
-    """Say in the OpenAPI document that a key may be left out, while the server has none."""
-    describe = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        document = describe()
-        with suppress(OutageError):
-            if not keys.any_key():
-                return _without_keys(document)
-        return document
-
-    app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's documentation has it
-
-
-def _without_keys(document: Mapping[str, Any]) -> dict[str, Any]:
-    return {**document, "paths": {path: _without_key(item) for path, item in document["paths"].items()}}
-
-
-def _without_key(item: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    return {
-        method: {**operation, "security": [{}, *operation["security"]]}
-        if "security" in operation
-        else operation
-        for method, operation in item.items()
-    }
 
 
 def _caller(key: ApiKey, settings: Settings) -> Caller:

@@ -9,7 +9,7 @@ from fastapi import Depends, Header, Query, Request
 from prometheus_client import CollectorRegistry
 from sqlalchemy.orm import Session
 
-from app.http.authentication import Caller, caller_of
+from app.http.authorization import Caller, caller_of
 from models_store.blobs.blobs import Blobs
 from models_store.clock_and_ids import Clock
 from models_store.database.engines import Database

@@ -4,10 +4,13 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.middleware.trustedhost import TrustedHostMiddleware
 
-from app.http.authentication import Authentication, KeyRing, describe_keys
+from app.http.authentication import Authentication, KeyRing
+from app.http.body_limits import BodyLimit
+from app.http.docs_page import install_docs
 from app.http.lingering_close import UnreadBodies
-from app.http.rate_limits import BodyLimit, RateLimits
-from app.http.security_headers import SecurityHeaders, install_docs
+from app.http.openapi import describe_keys
+from app.http.rate_limits import RateLimits
+from app.http.security_headers import SecurityHeaders
 from models_store.clock_and_ids import Clock
 from models_store.database.engines import Database
 from models_store.settings import Settings

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.http.authentication import Caller
+from app.http.authorization import Caller
 from app.http.problems import REQUEST_ID_HEADER
 from app.observability.request_metrics import Exchange, HttpMetrics
 from models_store.telemetry.logs import logging_context

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response
 
-from app.http.authentication import READ
+from app.http.authorization import READ
 from app.http.dependencies import Provided, Reading
 from app.http.downloads import Conditional, download
 from models_store.blobs.blobs import StoredBlob

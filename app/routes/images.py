@@ -12,8 +12,8 @@ from fastapi.concurrency import run_in_threadpool
 from sqlalchemy.orm import Session
 from starlette.requests import ClientDisconnect
 
-from app.documents.jobs import ImageDocument
-from app.http.authentication import READ, SUBMIT, Caller
+from app.documents.images import ImageDocument
+from app.http.authorization import READ, SUBMIT, Caller
 from app.http.dependencies import IdempotencyHeader, PageQuery, Provided, Reading, Services, WhoAsks, Writing
 from app.http.downloads import Conditional, download
 from app.http.paging import link_next_page

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
 from app.documents.jobs import EventDocument, JobDocument
-from app.http.authentication import KINDS_THAT_CALIBRATE, READ, SUBMIT
+from app.http.authorization import KINDS_THAT_CALIBRATE, READ, SUBMIT
 from app.http.dependencies import IdempotencyHeader, PageQuery, Provided, Reading, WhoAsks, Writing
 from app.http.paging import link_next_page
 from models_store.clock_and_ids import new_id

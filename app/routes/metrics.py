@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from app.http.authentication import READ
+from app.http.authorization import READ
 from app.http.dependencies import Provided
 
 router = APIRouter(tags=["health"])

@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.documents.jobs import MicroscopeDocument, ProfileDocument
-from app.http.authentication import ADMIN, CALIBRATE, READ
+from app.documents.microscopes import MicroscopeDocument, ProfileDocument
+from app.http.authorization import ADMIN, CALIBRATE, READ
 from app.http.dependencies import PageQuery, Provided, Reading, Writing
 from app.http.paging import link_next_page
 from models_store.contracts.numbers import JSON_NUMBER

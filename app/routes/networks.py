@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter, Request, Response
 
-from app.documents.jobs import NetworkDocument
-from app.http.authentication import READ
+from app.documents.networks import NetworkDocument
+from app.http.authorization import READ
 from app.http.dependencies import PageQuery, Provided, Reading
 from app.http.downloads import Conditional, download
 from app.http.paging import link_next_page

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator
 
-from app.documents.jobs import NoiseModelDocument
-from app.http.authentication import CALIBRATE, READ
+from app.documents.noise_models import NoiseModelDocument
+from app.http.authorization import CALIBRATE, READ
 from app.http.dependencies import PageQuery, Provided, Reading, Writing
 from app.http.paging import link_next_page
 from app.http.profile_parameters import MicroscopeQuery, ProfileQuery, matching_profiles, named_profile

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 import obstore
 from obstore.store import LocalStore, ObjectStore, from_url
 
-from models_store.database.outages import blob_outages
+from models_store.blobs.outages import blob_outages
 from models_store.errors import NotFoundError, OutageError
 from models_store.settings import Settings
 

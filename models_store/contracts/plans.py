@@ -1,8 +1,13 @@
-"""A denoise job's plan, as users see it."""
+"""A job's plan: the steps that users see, and the stages that workers carry out."""
 
+from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
+
+from models_store.contracts.job_specs import (
+    StageSpec,
+)
 
 StageName = Literal["n2v", "noise_model", "pn2v", "distil", "predict"]
 
@@ -19,3 +24,18 @@ class PlanStep(BaseModel):
     """The noise model or network that is reused."""
     parts: int = 1
     """Into how many parts it is divided, which different workers may compute at the same time."""
+
+
+@dataclass(frozen=True)
+class PlannedStage:
+    job_id: str
+    stage: StageName
+    spec: StageSpec
+    weight: float
+    """Its share of the whole job's time."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    stages: list[PlannedStage]
+    steps: list[PlanStep]

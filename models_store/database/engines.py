@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Self
 
 from alembic import command
-from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
@@ -17,6 +16,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from models_store.database.outages import database_outages
 from models_store.database.postgresql import postgresql_engine
+from models_store.database.schema import alembic_config
 from models_store.database.visibility import Viewer, ViewerSession
 from models_store.errors import SchemaMismatchError
 from models_store.settings import Settings
@@ -115,14 +115,6 @@ class Database:
 
     def dispose(self) -> None:
         self.engine.dispose()
-
-
-def alembic_config(url: str) -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.set_main_option("path_separator", "os")
-    config.attributes["url"] = url
-    return config
 
 
 def _sqlite_engine(url: URL) -> Engine:

@@ -4,18 +4,16 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from obstore.exceptions import BaseError as ObstoreError
 from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from models_store.errors import InvalidRequestError, OutageError, StorageFullError, UnavailableError
-from models_store.full_disk import FULL_DETAIL, FULL_DISK, is_full
+from models_store.full_disk import FULL_DETAIL
 
 # PostgreSQL's disk_full.
 FULL_DATABASE = "53100"
 DATABASE_DETAIL = "the database does not answer; send the request again later"
 VALUE_DETAIL = "a value that no database can hold: text has no NUL characters, and numbers have their bounds"
-BLOBS_DETAIL = "the blob store does not answer; send the request again later"
 # What SQLite reports of its surroundings; its other errors are ours.
 SQLITE_OUTAGES = frozenset(
     {
@@ -44,17 +42,6 @@ def database_outages() -> Iterator[None]:
         raise outage from error
 
 
-@contextmanager
-def blob_outages() -> Iterator[None]:
-    """Raise an OutageError where the blob store fails; a missing key stays a FileNotFoundError."""
-    try:
-        yield
-    except FileNotFoundError:
-        raise
-    except (ObstoreError, OSError) as error:
-        raise _blob_outage(error) from error
-
-
 def _database_outage(error: DBAPIError | PoolTimeoutError) -> OutageError | None:
     if isinstance(error, PoolTimeoutError):
         return UnavailableError(DATABASE_DETAIL)
@@ -68,11 +55,3 @@ def _database_outage(error: DBAPIError | PoolTimeoutError) -> OutageError | None
         return StorageFullError(FULL_DETAIL)
     failed = isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated
     return UnavailableError(DATABASE_DETAIL) if failed else None
-
-
-def _blob_outage(error: ObstoreError | OSError) -> OutageError:
-    # obstore says in words what the system said as a number.
-    full = any(f"(os error {number})" in str(error) for number in FULL_DISK)
-    if full or (isinstance(error, OSError) and is_full(error)):
-        return StorageFullError(FULL_DETAIL)
-    return UnavailableError(BLOBS_DETAIL)

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from models_store.contracts.job_specs import BootstrapNoiseModelSpec, DenoiseSpec, PredictSpec, TrainSpec
-from models_store.contracts.plans import PlanStep, StageName
+from models_store.contracts.plans import Plan, PlannedStage, PlanStep, StageName
 from models_store.contracts.spec_parts import MadeByJob, Reference
 from models_store.contracts.vocabulary import Method, NoiseModelKind, NoiseModelOrigin, Reuse
-from models_store.job_requests.plan_prediction import Extent, Plan, PlannedStage, plan_prediction
+from models_store.job_requests.plan_prediction import Extent, plan_prediction
 
 
 @dataclass(frozen=True)

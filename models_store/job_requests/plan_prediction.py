@@ -8,9 +8,8 @@ from models_store.contracts.job_specs import (
     ChooseEstimateSpec,
     PredictPartSpec,
     PredictSpec,
-    StageSpec,
 )
-from models_store.contracts.plans import PlanStep, StageName
+from models_store.contracts.plans import Plan, PlannedStage, PlanStep
 from models_store.contracts.spec_parts import MadeByJob
 from models_store.job_requests.plane_ranges import ImageExtent, PlaneRange, divide
 
@@ -34,21 +33,6 @@ class Extent:
     @property
     def pixels(self) -> int:
         return sum(image.planes * image.plane_px for image in self.images)
-
-
-@dataclass(frozen=True)
-class PlannedStage:
-    job_id: str
-    stage: StageName
-    spec: StageSpec
-    weight: float
-    """Its share of the whole job's time."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    stages: list[PlannedStage]
-    steps: list[PlanStep]
 
 
 def plan_prediction(

@@ -19,6 +19,7 @@ from models_store.contracts.job_specs import (
     dependencies,
     images_read,
 )
+from models_store.contracts.plans import Plan
 from models_store.contracts.spec_parts import MadeByJob, Reference
 from models_store.contracts.vocabulary import ImageRole, Method, NoiseModelKind, NoiseModelOrigin, Preset
 from models_store.database.tables import Image, Job, NoiseModel, Profile
@@ -28,7 +29,7 @@ from models_store.job_requests.calibration_rules import require_calibration
 from models_store.job_requests.evaluation_rules import require_comparable
 from models_store.job_requests.pair_rules import require_role, require_training_pairs
 from models_store.job_requests.plan_denoise import Registry, plan_denoise
-from models_store.job_requests.plan_prediction import Extent, Plan, plan_prediction
+from models_store.job_requests.plan_prediction import Extent, plan_prediction
 from models_store.job_requests.plane_ranges import ImageExtent
 from models_store.repositories import webhooks
 from models_store.repositories.images import get_images, hold_images

@@ -12,9 +12,9 @@ from worker.attempt.context import JobContext, Report
 from worker.engine.networks.network import Network
 from worker.engine.noise.measuring.correlation import NeighbourCorrelation
 from worker.engine.noise.models.kinds import AnyNoiseModel, kind_of
+from worker.engine.planes.sequence import PlaneSequence
 from worker.engine.stages.distillation import EstimatedPlanes, first_weights
 from worker.engine.stages.pipeline import refit_noise_model
-from worker.engine.training.patches import PlaneSequence
 from worker.engine.training.presets import Preset
 from worker.jobs.inputs import load_network
 from worker.judging.noise_warnings import require_drawable

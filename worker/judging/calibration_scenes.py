@@ -5,8 +5,8 @@ from dataclasses import asdict
 from typing import Any
 
 from models_store.image_files.tiff.reader import PlaneReader
-from worker.engine.noise.measuring.survey import Planes
-from worker.engine.stages.calibrate import Calibration, JoinedPlanes
+from worker.engine.planes.sequence import JoinedPlanes, PlaneSequence
+from worker.engine.stages.calibrate import Calibration
 
 SINGLE_FRAMES = "the single frames"
 
@@ -14,10 +14,10 @@ SIGNAL_RANGE = "signal_range_adu"
 """Under this name the findings hold the lowest and the highest signal that was calibrated."""
 
 
-def scenes_of(files: Sequence[tuple[str, PlaneReader]]) -> dict[str, Planes]:
+def scenes_of(files: Sequence[tuple[str, PlaneReader]]) -> dict[str, PlaneSequence]:
     """Give the frames of each scene by the name of its file."""
-    scenes: dict[str, Planes] = {}
-    single: list[Planes] = []
+    scenes: dict[str, PlaneSequence] = {}
+    single: list[PlaneSequence] = []
     for name, reader in files:
         if len(reader) == 1:
             single.append(reader)
@@ -38,7 +38,7 @@ def findings(calibration: Calibration) -> dict[str, Any]:
     }
 
 
-def _distinct(name: str, taken: dict[str, Planes]) -> str:
+def _distinct(name: str, taken: dict[str, PlaneSequence]) -> str:
     number = 1
     distinct = name
     while distinct in taken:

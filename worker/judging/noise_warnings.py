@@ -4,7 +4,7 @@ from models_store.errors import JobFailedError
 from worker.engine.noise.measuring.correlation import NeighbourCorrelation
 from worker.engine.noise.measuring.coverage import coverage
 from worker.engine.noise.models.kinds import AnyNoiseModel
-from worker.engine.training.patches import PlaneSequence
+from worker.engine.planes.sequence import PlaneSequence
 from worker.engine.training.presets import Preset
 
 

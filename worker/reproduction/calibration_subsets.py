@@ -10,9 +10,10 @@ from worker.engine.errors import NoiseFitError
 from worker.engine.noise.fitting.fit import fit_gmm
 from worker.engine.noise.fitting.pairs import PairCounts
 from worker.engine.noise.measuring.scene import average_scene
-from worker.engine.noise.measuring.survey import Planes, empty_histogram, evenly_spaced, saturation_adu
+from worker.engine.noise.measuring.survey import empty_histogram, evenly_spaced, saturation_adu
 from worker.engine.noise.models.gmm import GaussianMixtureNoiseModel
 from worker.engine.noise.models.histogram import HistogramCounts
+from worker.engine.planes.sequence import PlaneSequence
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class CalibrationPairs:
 
 
 def count_calibration(
-    frames: Planes, data: Planes, subset: CalibrationSubset, *, seed: int
+    frames: PlaneSequence, data: PlaneSequence, subset: CalibrationSubset, *, seed: int
 ) -> CalibrationPairs:
     """Pairs of (mean frame, frame); the histogram spans the values of the `data` to be denoised.
 

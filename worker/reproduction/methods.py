@@ -21,12 +21,12 @@ from worker.engine.noise.fitting.pairs import PairCounts
 from worker.engine.noise.measuring.survey import evenly_spaced, saturation_adu
 from worker.engine.noise.models.histogram import HistogramNoiseModel
 from worker.engine.noise.models.kinds import AnyNoiseModel, Kind
+from worker.engine.noise.models.likelihood import NoiseModel
+from worker.engine.planes.sequence import PlaneSequence
 from worker.engine.prediction.inference import predict_plane
 from worker.engine.scores.metrics import Scores, affine_invariant_psnr, psnr, score
 from worker.engine.stages.bootstrap import UNRELIABLE_FRACTION, bootstrap_noise_model
 from worker.engine.training.loop import TrainingStep, train
-from worker.engine.training.losses import NoiseModel
-from worker.engine.training.patches import PlaneSequence
 from worker.engine.training.presets import Preset
 from worker.reproduction.calibration_subsets import CalibrationPairs, CalibrationSubset, count_calibration
 from worker.reproduction.datasets import Dataset

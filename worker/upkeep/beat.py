@@ -5,15 +5,16 @@ import threading
 from datetime import datetime, timedelta
 from typing import Any
 
+from celery import Celery
 from celery.beat import Scheduler, Service
 from celery.schedules import schedstate, schedule
 
 from models_store.blobs.blobs import Blobs
 from models_store.clock_and_ids import Clock, system_clock
 from models_store.database.engines import Database
+from models_store.errors import OutageError
 from models_store.outbound.notices import SWEEP, Notices, make_celery
 from models_store.settings import Settings
-from worker.processes.tasks import register_sweep
 from worker.upkeep.periodic import go_round
 from worker.upkeep.sweeper import Sweeper
 
@@ -57,3 +58,11 @@ def beat(settings: Settings, clock: Clock = system_clock) -> None:
     clearing.start()
     service.start()
     stopping.set()
+
+
+def register_sweep(celery: Celery, sweeper: Sweeper) -> None:
+    """Let beat watch over jobs here."""
+
+    @celery.task(name=SWEEP, throws=(OutageError,))  # type: ignore[untyped-decorator]  # Celery is not typed
+    def sweep() -> None:
+        sweeper.watch()

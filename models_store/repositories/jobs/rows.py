@@ -10,11 +10,10 @@ from sqlalchemy.orm import Session, selectinload
 from sqlalchemy.orm.attributes import set_committed_value
 
 from models_store.contracts.job_specs import StoredSpec, dependencies, images_read, queue_of
-from models_store.contracts.plans import PlanStep
+from models_store.contracts.plans import Plan, PlanStep
 from models_store.contracts.vocabulary import JobState
 from models_store.database.tables import Artifact, Job, JobDependency, JobEvent, JobImage
 from models_store.errors import NotFoundError
-from models_store.job_requests.plan_prediction import Plan
 from models_store.repositories import webhooks
 from models_store.repositories.pages import Page, PageRequest, fetch_page
 from models_store.telemetry.traces import current_trace

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
-from worker.engine.prediction.posterior import BLOCK_PX
+BLOCK_PX = 8192
+"""Pixels of a block, unless a device wants others: a core's cache holds, nearly, what they need."""
 
 
 @dataclass(frozen=True)

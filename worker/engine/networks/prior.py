@@ -2,14 +2,12 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
-
-from worker.engine.training.losses import WeightedSamples
 
 PriorKind = Literal["samples", "mixture"]
 
@@ -22,6 +20,26 @@ NODES = 7
 _nodes, _weights = np.polynomial.hermite_e.hermegauss(NODES)
 _NODES, _LOG_WEIGHTS = _nodes.tolist(), np.log(_weights / _weights.sum()).tolist()
 _LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
+
+
+@dataclass(frozen=True, eq=False)
+class WeightedSamples:
+    """Hypotheses for the signal of M pixels: `signal_adu` (M, S), and log weights that broadcast to it.
+
+    The weights of a pixel add up to one.
+    """
+
+    signal_adu: Tensor
+    log_weight: Tensor
+
+    @classmethod
+    def equal(cls, signal_adu: Tensor) -> Self:
+        """Samples (M, S) that weigh the same."""
+        return cls(signal_adu, torch.full_like(signal_adu[:1], -math.log(signal_adu.shape[1])))
+
+    def mean_adu(self) -> Tensor:
+        """Expectation (M,)."""
+        return (self.log_weight.exp() * self.signal_adu).sum(dim=1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,10 +11,10 @@ import torch
 
 from worker.engine.errors import NetworkInvalidError
 from worker.engine.networks.network import Network
+from worker.engine.noise.models.likelihood import NoiseModel
+from worker.engine.planes.sequence import PlaneSequence
 from worker.engine.prediction.inference import predict_plane
 from worker.engine.prediction.photon_risk import photon_risks
-from worker.engine.training.losses import NoiseModel
-from worker.engine.training.patches import PlaneSequence
 
 EstimateName = Literal["n2v", "prior_mean", "mmse", "distilled"]
 

@@ -14,10 +14,10 @@ from worker.engine.devices.memory import Portion, memory_failures_told
 from worker.engine.networks.architecture import laid_out
 from worker.engine.networks.network import Network
 from worker.engine.networks.prior import mean_of
+from worker.engine.noise.models.likelihood import NoiseModel
 from worker.engine.planes.symmetries import QUARTER_TURNS
 from worker.engine.planes.tiling import pad_to_stride, tiles
 from worker.engine.prediction.posterior import MomentsOfBlock, moments_of_block, samples_per_pixel
-from worker.engine.training.losses import NoiseModel
 
 _LEAST_TILE_PX = 64
 

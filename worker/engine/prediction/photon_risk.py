@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from worker.engine.training.losses import NoiseModel
+from worker.engine.noise.models.likelihood import NoiseModel
 
 Image = NDArray[Any]
 Name = TypeVar("Name", bound=str)

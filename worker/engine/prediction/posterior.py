@@ -10,12 +10,10 @@ from torch import Tensor
 from torch._dynamo.exc import BackendCompilerFailed
 from torch.nn import functional
 
-from worker.engine.networks.prior import NODES, PARAMETERS, PriorKind, samples_of
+from worker.engine.devices.execution import BLOCK_PX
+from worker.engine.networks.prior import NODES, PARAMETERS, PriorKind, WeightedSamples, samples_of
 from worker.engine.noise.models.gmm import GaussianMixtureNoiseModel, mixture_log_likelihood
-from worker.engine.training.losses import NoiseModel, posterior_moments
-
-BLOCK_PX = 8192
-"""Pixels of a block, unless a device wants others: a core's cache holds, nearly, what they need."""
+from worker.engine.noise.models.likelihood import Likelihood, NoiseModel
 
 COMPILE_FROM_SAMPLES = 40_000_000
 """Pixels x samples from which on compiling (seconds) is repaid."""
@@ -126,3 +124,27 @@ def _compiled_or_eager() -> _Program:
         return _fused(*arguments)
 
     return run
+
+
+_LEAST_LOG_WEIGHT = -60.0
+
+
+def posterior_moments(samples: WeightedSamples, observation: Tensor, noise_model: Likelihood) -> Tensor:
+    """MMSE estimate (ADU), prior mean (ADU) and posterior variance (ADU^2) per pixel: (3, M).
+
+    observation (M,). A sample gains weight as it makes the observation likely. Where the observation is not
+    finite the posterior is the prior.
+    """
+    seen = observation.isfinite()[:, None]
+    observation = observation.nan_to_num(0.0, 0.0, 0.0)[:, None]
+    signal = samples.signal_adu
+    log_joint = samples.log_weight + noise_model.log_likelihood(observation, signal) * seen
+    relative = log_joint - log_joint.amax(dim=1, keepdim=True)
+    # Smaller weights than this count for nothing, and denormal numbers would make them slow.
+    weights = relative.clamp_min(_LEAST_LOG_WEIGHT).exp()
+    weights = weights / weights.sum(dim=1, keepdim=True)
+    prior_mean = samples.mean_adu()
+    # Deviations, because squares of large ADU values would cancel badly in float32.
+    mmse = prior_mean + (weights * (signal - prior_mean[:, None])).sum(dim=1)
+    variance = (weights * (signal - mmse[:, None]).square()).sum(dim=1)
+    return torch.stack([mmse, prior_mean, variance])

@@ -12,8 +12,8 @@ from worker.engine.noise.measuring.residual_correction import deviation_factor
 from worker.engine.noise.measuring.survey import empty_histogram, evenly_spaced, saturation_adu
 from worker.engine.noise.models.histogram import HistogramCounts
 from worker.engine.noise.models.kinds import AnyNoiseModel, Kind
+from worker.engine.planes.sequence import PlaneSequence
 from worker.engine.prediction.inference import predict_plane
-from worker.engine.training.patches import PlaneSequence
 
 UNRELIABLE_FRACTION = 0.005
 """Share of the darkest and of the brightest signals that is left out: a network is least sure of them."""

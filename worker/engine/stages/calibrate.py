@@ -1,11 +1,9 @@
 """A noise model from calibrations: frames of static scenes, whose mean stands in for the signal."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from numpy.typing import NDArray
 
 from worker.engine.errors import CalibrationUnsuitableError
 from worker.engine.noise.fitting.pairs import PairCounts
@@ -13,9 +11,10 @@ from worker.engine.noise.fitting.select import SelectedNoiseModel, count_histogr
 from worker.engine.noise.measuring.calibration_check import CalibrationCheck, Residuals
 from worker.engine.noise.measuring.coverage import Coverage, coverage
 from worker.engine.noise.measuring.scene import average_scene
-from worker.engine.noise.measuring.survey import Planes, empty_histogram, evenly_spaced, saturation_adu
+from worker.engine.noise.measuring.survey import empty_histogram, evenly_spaced, saturation_adu
 from worker.engine.noise.models.histogram import HistogramCounts
 from worker.engine.noise.models.kinds import AnyNoiseModel, Kind
+from worker.engine.planes.sequence import JoinedPlanes, PlaneSequence
 
 UNUSUAL_FRACTION = 0.0005
 """Share of the darkest and of the brightest signals that is left out: hot pixels would stretch the range."""
@@ -45,10 +44,10 @@ class Calibration:
 
 
 def calibrate_noise_model(
-    scenes: Mapping[str, Planes],
+    scenes: Mapping[str, PlaneSequence],
     *,
     kind: Kind = "gmm",
-    images: Planes | None = None,
+    images: PlaneSequence | None = None,
     seed: int,
     on_frame: Callable[[int, int], None],
 ) -> Calibration:
@@ -74,7 +73,7 @@ def calibrate_noise_model(
 
 
 def count_calibration(
-    scenes: Mapping[str, Planes],
+    scenes: Mapping[str, PlaneSequence],
     *,
     on_frame: Callable[[int, int], None],
     histogram: HistogramCounts | None = None,
@@ -101,7 +100,7 @@ def count_calibration(
 
 
 def _count_scene(
-    frames: Planes, counts: PairCounts, histogram: HistogramCounts | None, on_frame: Callable[[], None]
+    frames: PlaneSequence, counts: PairCounts, histogram: HistogramCounts | None, on_frame: Callable[[], None]
 ) -> CalibrationCheck:
     scene = average_scene(frames, counts.limits_adu(frames[0].dtype), on_frame)
     residuals = Residuals(scene)
@@ -136,17 +135,3 @@ def _fit(
     # Frames may span more than the images: there a histogram says nothing, and at its ends only a part.
     usual = usual.observed_within(histogram.min_adu, histogram.max_adu)
     return count_histogram(histogram, usual), usual.signal_range_adu
-
-
-class JoinedPlanes:
-    """The planes of several sequences, one after the other."""
-
-    def __init__(self, sequences: Sequence[Planes]) -> None:
-        self._places = [(planes, index) for planes in sequences for index in range(len(planes))]
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    def __getitem__(self, index: int, /) -> NDArray[Any]:
-        planes, place = self._places[index]
-        return planes[place]

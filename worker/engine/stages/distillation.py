@@ -6,9 +6,9 @@ import numpy as np
 import torch
 
 from worker.engine.networks.network import Network
+from worker.engine.noise.models.likelihood import NoiseModel
+from worker.engine.planes.sequence import PlaneSequence
 from worker.engine.prediction.inference import predict_plane
-from worker.engine.training.losses import NoiseModel
-from worker.engine.training.patches import PlaneSequence
 from worker.engine.training.presets import Preset
 
 

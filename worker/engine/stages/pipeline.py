@@ -24,12 +24,12 @@ from worker.engine.networks.network import Network
 from worker.engine.noise.fitting.select import SelectedNoiseModel
 from worker.engine.noise.measuring.correlation import neighbour_correlation
 from worker.engine.noise.models.kinds import AnyNoiseModel, Kind, kind_of
+from worker.engine.planes.sequence import PlaneSequence
 from worker.engine.prediction.choice import Choice, choose_estimate
 from worker.engine.prediction.inference import Estimate, predict_plane
 from worker.engine.stages.bootstrap import bootstrap_noise_model
 from worker.engine.stages.distillation import EstimatedPlanes, first_weights
 from worker.engine.training.loop import TrainingStep, train
-from worker.engine.training.patches import PlaneSequence
 from worker.engine.training.presets import Preset
 
 Stage = Literal["n2v", "noise_model", "pn2v", "distil", "predict"]

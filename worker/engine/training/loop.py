@@ -16,10 +16,12 @@ from worker.engine.networks.architecture import Model, build_model, laid_out
 from worker.engine.networks.checkpoint import CheckpointStore, pack, unpack, within
 from worker.engine.networks.network import LossPoint, Method, Network
 from worker.engine.networks.prior import PARAMETERS, GaussianMixture, samples_of
+from worker.engine.noise.models.likelihood import NoiseModel
+from worker.engine.planes.sequence import PlaneSequence
 from worker.engine.training.batches import Batch
-from worker.engine.training.losses import NoiseModel, n2v_loss, pn2v_loss
+from worker.engine.training.losses import n2v_loss, pn2v_loss
 from worker.engine.training.optimiser_state import optimiser_tensors, restore_optimiser
-from worker.engine.training.patches import PlaneSequence, TrainingImages, collect_training_images
+from worker.engine.training.patches import TrainingImages, collect_training_images
 from worker.engine.training.presets import Preset
 from worker.engine.training.resident import ResidentImages
 from worker.engine.training.schedule import learning_rate

@@ -3,13 +3,13 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from worker.engine.errors import ImageUnsuitableError
+from worker.engine.planes.sequence import PlaneSequence
 from worker.engine.planes.symmetries import SYMMETRIES, apply_symmetry
 from worker.engine.training.batches import MaskedBatch
 from worker.engine.training.masking import MaskedPatches, mask_patches, mask_pixels
@@ -20,14 +20,6 @@ _WINDOW_LIMIT_PX = 4096
 _HELD_OUT_BOX_PX = 8
 _HELD_OUT_FRACTION = 0.05
 _VALIDATION_PATCHES = 32
-
-
-class PlaneSequence(Protocol):
-    """Images as planes (Y, X), float32 ADU, perhaps streamed from files; never modified."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int, /) -> np.ndarray: ...
 
 
 @dataclass(frozen=True, eq=False)

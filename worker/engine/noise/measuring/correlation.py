@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.engine.training.patches import PlaneSequence
+from worker.engine.planes.sequence import PlaneSequence
 
 HARMFUL = 0.1
 """From such a correlation on, a network learns a visible part of the noise from the neighbours."""

@@ -7,8 +7,9 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from worker.engine.noise.measuring.survey import Planes, evenly_spaced
+from worker.engine.noise.measuring.survey import evenly_spaced
 from worker.engine.noise.models.kinds import AnyNoiseModel
+from worker.engine.planes.sequence import PlaneSequence
 
 MAX_OUTSIDE = 0.01
 UNUSABLE_OUTSIDE = 0.5
@@ -50,7 +51,7 @@ class Coverage:
         )
 
 
-def coverage(model: AnyNoiseModel, signal_range_adu: tuple[float, float], planes: Planes) -> Coverage:
+def coverage(model: AnyNoiseModel, signal_range_adu: tuple[float, float], planes: PlaneSequence) -> Coverage:
     """Compare the signals that a model was fitted to with those of planes (Y, X), read one at a time.
 
     The mean of a pixel's neighbourhood stands for its signal. ADU.

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.engine.errors import ImageUnsuitableError
-from worker.engine.noise.measuring.survey import Planes
+from worker.engine.planes.sequence import PlaneSequence
 
 MIN_FRAMES = 2
 _MOST_CLIPPED = 0.02
@@ -42,7 +42,7 @@ class SceneAverage:
 
 
 def average_scene(
-    frames: Planes, limits_adu: tuple[float, float], on_frame: Callable[[], None] = lambda: None
+    frames: PlaneSequence, limits_adu: tuple[float, float], on_frame: Callable[[], None] = lambda: None
 ) -> SceneAverage:
     """Read the frames (Y, X) once, one at a time; `limits_adu`: the detector's lowest and highest value.
 

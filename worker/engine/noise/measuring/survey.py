@@ -2,14 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from worker.engine.errors import ImageUnsuitableError
 from worker.engine.noise.fitting.binning import step_adu
 from worker.engine.noise.models.histogram import HistogramCounts
+from worker.engine.planes.sequence import PlaneSequence
 
 MOST_PIXELS = 1 << 24
 """So many pixel pairs determine a noise model; of a larger set of planes, evenly spaced ones are taken."""
@@ -19,15 +18,7 @@ _PILE_UP = 4
 _LEAST_PILE_UP = 15
 
 
-class Planes(Protocol):
-    """Planes (Y, X) of any real type, in ADU, perhaps streamed from files; never modified."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int, /) -> NDArray[Any]: ...
-
-
-def empty_histogram(planes: Planes, chosen: Sequence[int]) -> HistogramCounts:
+def empty_histogram(planes: PlaneSequence, chosen: Sequence[int]) -> HistogramCounts:
     """A histogram over the values of these planes, which should be what will be denoised.
 
     Raises ImageUnsuitableError if they hold less than two values.
@@ -45,7 +36,7 @@ def empty_histogram(planes: Planes, chosen: Sequence[int]) -> HistogramCounts:
     return HistogramCounts(min_adu=low_adu, max_adu=high_adu, step_adu=min(steps_adu))
 
 
-def saturation_adu(planes: Planes, chosen: Sequence[int]) -> float | None:
+def saturation_adu(planes: PlaneSequence, chosen: Sequence[int]) -> float | None:
     """Where the detector ends, recognised by pixels that pile up at the highest value; None if they do not.
 
     The pixel type does not tell: a 12-bit camera saturates at 4095 of uint16, and planes may come as float32.
@@ -63,7 +54,7 @@ def saturation_adu(planes: Planes, chosen: Sequence[int]) -> float | None:
     return top if highest[top] > max(_LEAST_PILE_UP, _PILE_UP * usual) else None
 
 
-def evenly_spaced(planes: Planes, most_pixels: int = MOST_PIXELS) -> list[int]:
+def evenly_spaced(planes: PlaneSequence, most_pixels: int = MOST_PIXELS) -> list[int]:
     """Indices of as many planes as hold `most_pixels`, the first and the last among them."""
     fitting = max(1, most_pixels // max(np.asarray(planes[0]).size, 1))
     count = min(len(planes), fitting)

@@ -1,0 +1,65 @@
+"""`clearscope denoise`: one file on this machine, without a server."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from app.commands.extras import needing
+from app.commands.options import NoiseModelKindOption, PresetOption, SeedOption, StructuredMaskOption
+from app.commands.progress import stage_bars
+from models_store.contracts.vocabulary import DEFAULT_PRESET, NoiseModelKind, OutputDtype
+
+denoise_command = typer.Typer()
+
+
+@denoise_command.command()
+def denoise(
+    source: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="A TIFF file, one plane or a stack.")
+    ],
+    target: Annotated[Path, typer.Argument(dir_okay=False, help="Where the denoised image is written.")],
+    preset: PresetOption = DEFAULT_PRESET,
+    noise_model: Annotated[
+        Path | None, typer.Option(help="Use this .npz or .npy instead of a bootstrapped one.")
+    ] = None,
+    noise_model_kind: NoiseModelKindOption = NoiseModelKind.GMM,
+    save_noise_model: Annotated[
+        Path | None, typer.Option(help="Write the noise model: a mixture as .npz, a histogram as .npy.")
+    ] = None,
+    structured_mask: StructuredMaskOption = (0, 0),
+    report: Annotated[
+        Path | None, typer.Option(file_okay=False, help="Folder for a picture and a record.")
+    ] = None,
+    dtype: Annotated[OutputDtype, typer.Option(help="Pixel type of the result.")] = OutputDtype.FLOAT32,
+    seed: SeedOption = 0,
+    device: Annotated[str, typer.Option(help="cpu, cuda:N; cuda or auto: the freest GPU.")] = "auto",
+) -> None:
+    """Denoise one file on this machine, without a server."""
+    console = Console()
+
+    def say(title: str, text: str) -> None:
+        console.print(f"{title:<14}{text}", highlight=False, markup=False, soft_wrap=True)
+
+    with needing("worker"):
+        from app.commands.local import denoise_here  # noqa: PLC0415  # serve and submit work without it
+
+        with stage_bars(console) as show:
+            summary = denoise_here(
+                source,
+                target,
+                preset=preset,
+                structured_mask=structured_mask,
+                device=device,
+                seed=seed,
+                dtype=dtype,
+                noise_model=noise_model,
+                noise_model_kind=noise_model_kind,
+                save_noise_model=save_noise_model,
+                report_folder=report,
+                on_progress=show,
+                on_warning=lambda text: say("warning", text),
+            )
+    for title, text in summary.lines():
+        say(title, text)

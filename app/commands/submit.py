@@ -1,0 +1,76 @@
+"""`clearscope submit`: uploads images to a server and posts a job."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from app.commands.client import Client, Document
+from app.commands.options import (
+    DEFAULT_SERVER,
+    KeyOption,
+    PresetOption,
+    SeedOption,
+    ServerOption,
+    StructuredMaskOption,
+)
+from app.commands.progress import show_job, stage_bars
+from models_store.contracts.vocabulary import DEFAULT_PRESET, NoiseModelKind, OutputDtype, Reuse
+
+submit_command = typer.Typer()
+
+
+@submit_command.command()
+def submit(
+    images: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="TIFF files.")],
+    server: ServerOption = DEFAULT_SERVER,
+    key: KeyOption = None,
+    microscope: Annotated[str | None, typer.Option(help="Whose images these are; made if new.")] = None,
+    profile: Annotated[str | None, typer.Option(help="Acquisition profile of the microscope.")] = None,
+    preset: PresetOption = DEFAULT_PRESET,
+    reuse: Annotated[
+        Reuse, typer.Option(help="What the server may reuse of this microscope.")
+    ] = Reuse.CALIBRATION,
+    noise_model_kind: Annotated[
+        NoiseModelKind | None,
+        typer.Option(help="What is bootstrapped or reused; left out: what is active, or a gmm."),
+    ] = None,
+    structured_mask: StructuredMaskOption = (0, 0),
+    dtype: Annotated[OutputDtype, typer.Option(help="Pixel type of the result.")] = OutputDtype.FLOAT32,
+    seed: SeedOption = 0,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the result and download it.")] = False,
+    output: Annotated[Path, typer.Option(file_okay=False, help="Where results are downloaded to.")] = Path(),
+) -> None:
+    """Upload images to a server and have them denoised together, as one job."""
+    console = Console()
+    with Client(server, key=key) as client:
+        if microscope is not None:
+            client.ensure_microscope(microscope)
+        uploaded = [client.upload(path, microscope=microscope, profile=profile) for path in images]
+        spec = {
+            "kind": "denoise",
+            "image_ids": [image["id"] for image in uploaded],
+            "preset": preset,
+            "reuse": reuse,
+            "noise_model_kind": noise_model_kind,
+            "structured_mask": dict(zip(("y_px", "x_px"), structured_mask, strict=True)),
+            "output_dtype": dtype,
+            "seed": seed,
+        }
+        job = client.submit(spec)
+        console.print(f"job {job['id']}", highlight=False)
+        if wait:
+            _await_result(client, job, output, console)
+
+
+def _await_result(client: Client, job: Document, output: Path, console: Console) -> None:
+    with stage_bars(console) as show:
+        job = client.wait(job["id"], show_job(show))
+    for warning in job["result"]["values"].get("warnings", []):
+        console.print(f"[yellow]warning[/] {escape(warning)}", highlight=False, soft_wrap=True)
+    output.mkdir(parents=True, exist_ok=True)
+    for artifact in job["result"]["artifacts"]:
+        client.download(artifact["href"], output / artifact["name"])
+        console.print(str(output / artifact["name"]), highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,56 @@
+"""Documents of microscopes and acquisition profiles."""
+
+from datetime import datetime
+from typing import Self
+
+from pydantic import BaseModel
+
+from models_store.database.tables import (
+    Microscope,
+    Profile,
+)
+
+
+class MicroscopeDocument(BaseModel):
+    id: str
+    name: str
+    description: str
+    created_at: datetime
+
+    @classmethod
+    def of(cls, row: Microscope) -> Self:
+        return cls(id=row.id, name=row.name, description=row.description, created_at=row.created_at)
+
+
+class ProfileDocument(BaseModel):
+    id: str
+    microscope: str
+    name: str
+    camera: str | None
+    readout_mode: str | None
+    gain: float | None
+    binning: int | None
+    exposure_ms: float | None
+    bit_depth: int | None
+    offset_adu: float | None
+    created_at: datetime
+
+    @classmethod
+    def of(cls, row: Profile) -> Self:
+        return cls.model_validate(
+            {**{name: getattr(row, name) for name in cls.model_fields}, "microscope": row.microscope.name}
+        )
+
+
+class Origin(BaseModel):
+    """The microscope and acquisition profile that something belongs to."""
+
+    microscope: str
+    profile: str
+    profile_id: str
+
+    @classmethod
+    def of(cls, row: Profile | None) -> Self | None:
+        if row is None:
+            return None
+        return cls(microscope=row.microscope.name, profile=row.name, profile_id=row.id)
