@@ -12,8 +12,8 @@ from benchmarks import (
     camera_maps,
     fan_out,
     gpu,
-    limits,
     load,
+    machine_limits,
     published,
     quality,
     reference,
@@ -22,7 +22,7 @@ from benchmarks import (
     time_to_quality,
     upload,
 )
-from benchmarks.fields import Field, fields
+from benchmarks.fields import ScoredField, fields
 from models_store.contracts.vocabulary import DEFAULT_PRESET
 from models_store.errors import InvalidRequestError
 from worker.attempt.device import choose_device
@@ -78,9 +78,11 @@ def main() -> None:
     if "speed" in what:
         console.print(speed_table())
     if "limits" in what:
-        peaks = limits.measure_peaks()
-        reached = [each for preset in limits.networks() for each in limits.measure(preset, peaks)]
-        console.print(limits.table(peaks, reached))
+        peaks = machine_limits.measure_peaks()
+        reached = [
+            each for preset in machine_limits.networks() for each in machine_limits.measure(preset, peaks)
+        ]
+        console.print(machine_limits.table(peaks, reached))
     if "quality" in what:
         measure_quality(arguments, console)
     if "reference" in what:
@@ -122,7 +124,7 @@ def measure_bounds(arguments: argparse.Namespace, console: Console) -> None:
     console.print(reference.table(bounds))
 
 
-def chosen_fields(arguments: argparse.Namespace) -> Iterator[Field]:
+def chosen_fields(arguments: argparse.Namespace) -> Iterator[ScoredField]:
     """Those whose name contains what was asked for."""
     return (field for field in fields() if arguments.field is None or arguments.field in field.name)
 

@@ -9,7 +9,7 @@ from rich.table import Table
 from scipy import ndimage
 
 from benchmarks.classical import BLUR_SIGMAS_PX, Image, Result, blurs, closest
-from benchmarks.fields import Field
+from benchmarks.fields import ScoredField
 
 METHODS = ("frame", "less offsets", "and over gains", "and weighed by variances")
 
@@ -29,7 +29,7 @@ class CameraMaps:
             return cls(*(maps[name].astype(np.float64) for name in names))
 
 
-def measure(field: Field, maps: CameraMaps) -> list[float]:
+def measure(field: ScoredField, maps: CameraMaps) -> list[float]:
     """PSNR (dB) of the best blur of the frame, corrected by more and more of the maps."""
     frame_yx = field.observation_yx.astype(np.float64)
     offset_adu, gain_adu = float(np.median(maps.offset_yx)), float(np.median(maps.gain_yx))

@@ -33,7 +33,7 @@ REAL_FIELDS: dict[str, tuple[str, str, str | None]] = {
 
 
 @dataclass(frozen=True, eq=False)
-class Field:
+class ScoredField:
     """One noisy image and what it shows, (Y, X); the reference may be on another scale."""
 
     name: str
@@ -44,7 +44,7 @@ class Field:
     of the same place at other exposures."""
 
 
-def fields() -> Iterator[Field]:
+def fields() -> Iterator[ScoredField]:
     """Give the simulated fields, and the real ones if CLEARSCOPE_TEST_DATA names their folder."""
     specimens_yx = [simulate_specimen(SHAPE_YX, seed=SEED + place) for place in range(1 + OTHER_PLACES)]
     rng = np.random.default_rng(SEED)
@@ -56,19 +56,19 @@ def fields() -> Iterator[Field]:
 
 def _simulated(
     name: str, camera: Detector, photons: float, specimens_yx: list[np.ndarray], rng: np.random.Generator
-) -> Field:
+) -> ScoredField:
     first_yx, *others_yx = specimens_yx
     observation_yx = camera.observe(photons * first_yx, rng)
     # With a generator of their own, so that a field does not depend on how many others there are.
     rng = np.random.default_rng([SEED, OTHER_PLACES])
     others = tuple(camera.observe(photons * other_yx, rng) for other_yx in others_yx)
-    return Field(name, observation_yx, first_yx, others)
+    return ScoredField(name, observation_yx, first_yx, others)
 
 
-def _real_fields(folder: Path) -> Iterator[Field]:
+def _real_fields(folder: Path) -> Iterator[ScoredField]:
     for name, (raw, reference, more) in REAL_FIELDS.items():
         others = sorted(path for path in folder.glob(more) if path != folder / raw) if more else []
-        yield Field(
+        yield ScoredField(
             name,
             tifffile.imread(folder / raw),
             tifffile.imread(folder / reference),

@@ -15,12 +15,12 @@ from rich.table import Table
 from benchmarks import work
 from benchmarks.work import MEGAPIXEL, NOISE_MODEL, ExponentialCounter
 from worker.engine.devices.execution import execution_on
-from worker.engine.networks.network import Method, Network
+from worker.engine.networks.network import Network, TrainingMethod
 from worker.engine.prediction.inference import predict_plane
 from worker.engine.prediction.posterior import moments_of_block, samples_per_pixel
 from worker.engine.simulation import Scmos, simulate_specimen
 from worker.engine.training.loop import TrainingStep, train
-from worker.engine.training.presets import Preset
+from worker.engine.training.presets import TrainingPreset
 from worker.offline.denoise import DenoiseOptions, denoise_file
 
 REPEATS = 5
@@ -74,9 +74,11 @@ def measure_limits(device: torch.device, extent: Extent) -> Limits:
     )
 
 
-def measure(preset: Preset, device: torch.device, extent: Extent, limits: Limits) -> Iterator[Measured]:
+def measure(
+    preset: TrainingPreset, device: torch.device, extent: Extent, limits: Limits
+) -> Iterator[Measured]:
     """The parts, each with its fraction of a limit, then everything from one TIFF file to another."""
-    methods: tuple[Method, ...] = ("n2v", "pn2v")
+    methods: tuple[TrainingMethod, ...] = ("n2v", "pn2v")
     for method in methods:
         seconds = _step_seconds(preset, method, device, extent)
         fraction = work.step_flop(preset, method) / seconds / limits.bfloat16_flop
@@ -120,7 +122,9 @@ def table(measured: list[Measured], device: torch.device, extent: Extent, limits
     return made
 
 
-def _step_seconds(preset: Preset, method: Method, device: torch.device, extent: Extent) -> float:
+def _step_seconds(
+    preset: TrainingPreset, method: TrainingMethod, device: torch.device, extent: Extent
+) -> float:
     """Mean time of a step; validation, which is seldom in most presets, is left out."""
     last = WARM_UP_STEPS + extent.steps
     endless = replace(preset, n2v_steps=last + 1, pn2v_steps=last + 1, steps_per_validation=last + 1)
@@ -167,7 +171,9 @@ def _posterior(network: Network, device: torch.device, limits: Limits, *, pixels
     )
 
 
-def _whole_stack(folder: Path, preset: Preset, device: torch.device, extent: Extent) -> Iterator[Measured]:
+def _whole_stack(
+    folder: Path, preset: TrainingPreset, device: torch.device, extent: Extent
+) -> Iterator[Measured]:
     """Boot. GMM: both networks, the noise model, the choice and the result, reading and writing included."""
     source = folder / "noisy.tif"
     tifffile.imwrite(source, _stack(extent), photometric="minisblack")

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from rich.table import Table
 
 from benchmarks.classical import Filtered, Result, blurs, bm3ds, closest
-from benchmarks.fields import Field
+from benchmarks.fields import ScoredField
 from worker.engine.prediction.inference import predict_plane
 from worker.engine.scores.metrics import affine_invariant_psnr
 from worker.engine.stages.pipeline import Stage, denoise, denoise_plane
 from worker.engine.training.loop import TrainingStep
-from worker.engine.training.presets import Preset
+from worker.engine.training.presets import TrainingPreset
 
 SEED = 0
 RAW, BLUR, BM3D = "raw", "best Gaussian", "BM3D"
@@ -34,7 +34,7 @@ class Made:
 
 
 @dataclass(frozen=True)
-class Denoised:
+class DenoisedField:
     """All estimates of one field."""
 
     field: str
@@ -62,7 +62,7 @@ class Score:
         return self.methods[DELIVERED].psnr_db - max(self.methods[name].psnr_db for name in (BLUR, BM3D))
 
 
-def filtered(field: Field) -> dict[str, Sequence[Result]]:
+def filtered(field: ScoredField) -> dict[str, Sequence[Result]]:
     """Give the noisy image, and the filters' results, of which the truth may choose."""
     observation_yx = field.observation_yx.astype(np.float64)
     return {
@@ -72,7 +72,7 @@ def filtered(field: Field) -> dict[str, Sequence[Result]]:
     }
 
 
-def denoised(field: Field, preset: Preset, *, several: bool = False) -> Denoised:
+def denoised(field: ScoredField, preset: TrainingPreset, *, several: bool = False) -> DenoisedField:
     """Denoise one field with nothing but itself, or with `several` images of the specimen to learn from."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     observation_yx = field.observation_yx.astype(np.float32)
@@ -104,10 +104,10 @@ def denoised(field: Field, preset: Preset, *, several: bool = False) -> Denoised
         distilled = predict_plane(prepared.distilled, observation_yx, device=device)
         made[DISTILLED] = Made(distilled.prior_mean_yx, seconds)
     name = f"{field.name}, {1 + len(others)} images" if several else field.name
-    return Denoised(name, preset.name, made, prepared.choice.estimate)
+    return DenoisedField(name, preset.name, made, prepared.choice.estimate)
 
 
-def score(found: Denoised, reference_yx: NDArray[Any], filters: Mapping[str, Sequence[Result]]) -> Score:
+def score(found: DenoisedField, reference_yx: NDArray[Any], filters: Mapping[str, Sequence[Result]]) -> Score:
     """Compare all estimates with a reference."""
     methods = {name: closest(results, reference_yx) for name, results in filters.items()}
     for name, made in found.made.items():

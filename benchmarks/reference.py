@@ -11,13 +11,13 @@ from rich.table import Table
 from scipy import ndimage, optimize
 
 from benchmarks.classical import Result, blurs, bm3ds, closest
-from benchmarks.fields import Field
+from benchmarks.fields import ScoredField
 from worker.engine.noise.fitting.fit import fit_gmm
 from worker.engine.noise.fitting.pairs import PairCounts
 from worker.engine.prediction.inference import predict_plane
 from worker.engine.scores.metrics import affine_invariant_psnr
 from worker.engine.training.loop import train
-from worker.engine.training.presets import Preset
+from worker.engine.training.presets import TrainingPreset
 
 SEED = 0
 _FIRST_STEP_PX = 0.7
@@ -45,7 +45,7 @@ class Bound:
     """Of a network that learned the reference of this very field under its noise: no fair competitor."""
 
 
-def measure(field: Field, preset: Preset) -> Bound:
+def measure(field: ScoredField, preset: TrainingPreset) -> Bound:
     """Filter the field, and denoise it with a network that has seen what it shows."""
     observation_yx = field.observation_yx.astype(np.float64)
     taught = Result(_taught(field, preset).astype(np.float64), 0.0)
@@ -57,7 +57,7 @@ def measure(field: Field, preset: Preset) -> Bound:
     return Bound(field.name, drift_yx_px(field), blur_db, bm3d_db, taught_db)
 
 
-def references(field: Field) -> dict[str, Image]:
+def references(field: ScoredField) -> dict[str, Image]:
     """Give what to score against (Y, X): the reference, and what it would be without its known faults.
 
     Specimens move between the exposures, and bleach. Broad areas are those that a Gaussian of 16 px shows, in
@@ -72,7 +72,7 @@ def references(field: Field) -> dict[str, Image]:
     return {AS_IT_IS: reference_yx, MOVED: moved_yx, MATCHED: matched_yx}
 
 
-def drift_yx_px(field: Field) -> tuple[float, float]:
+def drift_yx_px(field: ScoredField) -> tuple[float, float]:
     """How far the reference has to move, (Y, X) in pixels, to explain the noisy frame best."""
     inner = (slice(_BORDER_PX, -_BORDER_PX),) * 2
     frame = field.observation_yx[inner].astype(np.float64)
@@ -110,7 +110,7 @@ def table(bounds: Sequence[Bound]) -> Table:
     return rendered
 
 
-def _taught(field: Field, preset: Preset) -> NDArray[np.float32]:
+def _taught(field: ScoredField, preset: TrainingPreset) -> NDArray[np.float32]:
     frame = field.observation_yx.astype(np.float32)
     reference = field.reference_yx.astype(np.float64)
     slope, offset = np.polyfit(reference.ravel(), frame.ravel().astype(np.float64), 1)

@@ -11,9 +11,8 @@ from rich.table import Table
 
 from benchmarks.work import CPU, step_flop
 from worker.engine.networks.architecture import build_model
-from worker.engine.networks.checkpoint import unpack
-from worker.engine.networks.network import Method as EngineMethod
-from worker.engine.networks.network import Network
+from worker.engine.networks.checkpoint import deserialise
+from worker.engine.networks.network import Network, TrainingMethod
 from worker.engine.noise.models.kinds import AnyNoiseModel
 from worker.engine.planes.sequence import PlaneSequence
 from worker.engine.prediction.inference import predict_plane
@@ -22,9 +21,9 @@ from worker.engine.stages.bootstrap import bootstrap_noise_model
 from worker.engine.stages.distillation import EstimatedPlanes, first_weights
 from worker.engine.stages.pipeline import refit_noise_model
 from worker.engine.training.loop import TrainingStep, train
-from worker.engine.training.presets import Preset
+from worker.engine.training.presets import TrainingPreset
 from worker.reproduction.datasets import Dataset
-from worker.reproduction.methods import MMSE, PRIOR_MEAN, Budget, Experiment, Method
+from worker.reproduction.methods import MMSE, PRIOR_MEAN, Budget, Experiment, PaperMethod
 
 SLACK_DB = 0.2
 SEED = 0
@@ -63,7 +62,7 @@ class _ReachedError(Exception):
 
 
 def compare(
-    dataset: Dataset, paper: Preset, presets: Sequence[Preset], *, folder: Path, show: Show
+    dataset: Dataset, paper: TrainingPreset, presets: Sequence[TrainingPreset], *, folder: Path, show: Show
 ) -> Comparison:
     """Measure what `folder` does not hold yet; the paper's networks are kept there."""
     slow = _paper(dataset, paper, folder, show)
@@ -74,7 +73,7 @@ def compare(
 
 
 def compare_second_stage(
-    dataset: Dataset, paper: Preset, presets: Sequence[Preset], *, pn2v_steps: int, show: Show
+    dataset: Dataset, paper: TrainingPreset, presets: Sequence[TrainingPreset], *, pn2v_steps: int, show: Show
 ) -> Comparison:
     """Measure with `pn2v_steps` of the paper's PN2V, for a third of the work or less.
 
@@ -88,14 +87,14 @@ def compare_second_stage(
     return Comparison(dataset.name, best, tuple(run.soonest(best.psnr_db - SLACK_DB) for run in runs))
 
 
-def _paper(dataset: Dataset, preset: Preset, folder: Path, show: Show) -> Moment:
+def _paper(dataset: Dataset, preset: TrainingPreset, folder: Path, show: Show) -> Moment:
     def tell(title: str, fraction: float, detail: str) -> None:
         if round(fraction * preset.pn2v_steps) % preset.steps_per_validation == 0:
             show(f"{title}: {detail}")
 
     budget = Budget(preset, CPU, SCORED_IMAGES)
     experiment = Experiment(dataset, budget, repeat=0, seed=SEED, folder=folder, show=tell)
-    n2v, pn2v = experiment.n2v_start(), experiment.run(Method.BOOT_GMM)
+    n2v, pn2v = experiment.n2v_start(), experiment.run(PaperMethod.BOOT_GMM)
     if not preset.warm_start:
         # The bootstrap needs that network all the same.
         pn2v = pn2v.after(n2v)
@@ -121,7 +120,7 @@ class Run:
     """One preset, evaluated with the clock stopped; checkpoints are where networks can be had from a run."""
 
     dataset: Dataset
-    preset: Preset
+    preset: TrainingPreset
     target_db: float
     show: Show
     noise_model: AnyNoiseModel | None = None
@@ -131,7 +130,7 @@ class Run:
     stage_steps: int = 0
     began_s: float = 0.0
     stopped_s: float = 0.0
-    finished: dict[EngineMethod, int] = field(default_factory=dict)
+    finished: dict[TrainingMethod, int] = field(default_factory=dict)
     """Steps of the stages that are done."""
 
     def __post_init__(self) -> None:
@@ -175,7 +174,11 @@ class Run:
         return replace(moment, reached=moment.psnr_db >= target_db)
 
     def _train(
-        self, method: EngineMethod, planes: PlaneSequence, preset: Preset, start: Network | None = None
+        self,
+        method: TrainingMethod,
+        planes: PlaneSequence,
+        preset: TrainingPreset,
+        start: Network | None = None,
     ) -> Network:
         self.due_step, self.stage_steps = 0, preset.steps(method, self.images_px)
         network = train(
@@ -241,9 +244,9 @@ class Run:
         return max(fmean(map(measure, of_kind, (each.truth_yx for each in scored))) for of_kind in images)
 
 
-def _network_of(checkpoint: bytes, preset: Preset) -> Network:
-    tensors, description = unpack(checkpoint)
-    method: EngineMethod = description["method"]
+def _network_of(checkpoint: bytes, preset: TrainingPreset) -> Network:
+    tensors, description = deserialise(checkpoint)
+    method: TrainingMethod = description["method"]
     model = build_model(preset.shape(method))
     weights = {name: tensors[f"model.{name}"] for name in model.state_dict()}
     model.load_state_dict(weights, assign=True)
@@ -259,9 +262,9 @@ def _network_of(checkpoint: bytes, preset: Preset) -> Network:
     )
 
 
-def training_flop(preset: Preset, moment: Moment) -> float:
+def training_flop(preset: TrainingPreset, moment: Moment) -> float:
     """Floating-point operations of the steps until then: convolutions and matrix products."""
-    steps: dict[EngineMethod, int] = {
+    steps: dict[TrainingMethod, int] = {
         "n2v": moment.n2v_steps,
         "pn2v": moment.pn2v_steps,
         "distilled": moment.distillation_steps,
@@ -269,7 +272,7 @@ def training_flop(preset: Preset, moment: Moment) -> float:
     return sum(number * step_flop(preset, method) for method, number in steps.items() if number)
 
 
-def table(comparisons: Sequence[Comparison], presets: Mapping[str, Preset]) -> Table:
+def table(comparisons: Sequence[Comparison], presets: Mapping[str, TrainingPreset]) -> Table:
     """Render seconds and work, each against the paper's preset on the same data."""
     made = Table(
         "data",

@@ -14,11 +14,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from worker.engine.networks.architecture import build_model
-from worker.engine.networks.network import Method, Network
+from worker.engine.networks.network import Network, TrainingMethod
 from worker.engine.noise.models.gmm import GaussianMixtureNoiseModel
 from worker.engine.prediction.inference import predict_plane
 from worker.engine.training.loop import TrainingStep, train
-from worker.engine.training.presets import Preset
+from worker.engine.training.presets import TrainingPreset
 
 CPU = torch.device("cpu")
 MEGAPIXEL = 1e6
@@ -59,20 +59,22 @@ def plane(side_px: int = _PLANE_PX) -> np.ndarray:
     return np.asarray(drawn, dtype=np.float32)
 
 
-def training_step(preset: Preset, method: Method, *, steps: int = 2) -> Work:
+def training_step(preset: TrainingPreset, method: TrainingMethod, *, steps: int = 2) -> Work:
     """One step of training, the mean of so many; the first is not among them."""
     counted = _step_marks(preset, method, 1, counting=True)
     moments = _step_marks(preset, method, steps, counting=False)
     return Work(counted[1][0] - counted[0][0], (moments[-1][1] - moments[0][1]) / steps)
 
 
-def step_flop(preset: Preset, method: Method) -> float:
+def step_flop(preset: TrainingPreset, method: TrainingMethod) -> float:
     """Floating-point operations of one step."""
     counted = _step_marks(preset, method, 1, counting=True)
     return counted[1][0] - counted[0][0]
 
 
-def _step_marks(preset: Preset, method: Method, steps: int, *, counting: bool) -> list[tuple[float, float]]:
+def _step_marks(
+    preset: TrainingPreset, method: TrainingMethod, steps: int, *, counting: bool
+) -> list[tuple[float, float]]:
     """Operations and time at the end of the first step and of so many after it, validation left out."""
     never = steps + 2
     endless = replace(
@@ -120,7 +122,7 @@ def prediction_flop(network: Network) -> float:
     return float(counter.get_total_flops()) / _COUNTED_PX**2 * MEGAPIXEL
 
 
-def network_of(preset: Preset) -> Network:
+def network_of(preset: TrainingPreset) -> Network:
     """A PN2V network with random weights."""
     model = build_model(preset.shape("pn2v")).initialise(torch.Generator().manual_seed(0))
     return Network(

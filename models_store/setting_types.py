@@ -35,5 +35,5 @@ Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Origins = Annotated[
     tuple[Annotated[str, Field(pattern=r"^https?://[^/*\s]+$")], ...], NoDecode, BeforeValidator(_split)
 ]
-Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_split)]
+IpNetworks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_split)]
 WebhookSecret = Annotated[SecretStr, AfterValidator(_require_long)]

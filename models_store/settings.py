@@ -20,7 +20,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models_store.errors import InvalidRequestError
-from models_store.setting_types import Networks, Origins, WebhookSecret, Words
+from models_store.setting_types import IpNetworks, Origins, WebhookSecret, Words
 
 MEBIBYTE = 1024**2
 GIBIBYTE = 1024**3
@@ -137,13 +137,13 @@ class Settings(BaseSettings):
     active_jobs_limit: PositiveInt = 1000
     webhook_secret: WebhookSecret = SecretStr("")
     """Signs webhooks: base64 of at least 24 random bytes; empty: jobs cannot have any."""
-    webhook_allowed_networks: Networks = ()
+    webhook_allowed_networks: IpNetworks = ()
     """Private networks that webhooks may reach nevertheless (10.1.0.0/16)."""
     webhook_retry_s: PositiveFloat = 5.0
     """How long after a failed delivery the next one follows; each further wait is four times as long."""
 
     @classmethod
-    def given(cls, **options: Any) -> Self:  # noqa: ANN401  # pydantic checks them
+    def load(cls, **options: Any) -> Self:  # noqa: ANN401  # pydantic checks them
         """Read the environment, before it a command's options that are given. Raises InvalidRequestError."""
         try:
             return cls(**{name: value for name, value in options.items() if value is not None})

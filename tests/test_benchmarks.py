@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from benchmarks import camera_maps, limits, quality, reference, time_to_quality, work
+from benchmarks import camera_maps, machine_limits, quality, reference, time_to_quality, work
 from benchmarks.classical import NoiseLine, Result, bm3ds, closest
-from benchmarks.fields import Field
+from benchmarks.fields import ScoredField
 from worker.engine.scores.metrics import affine_invariant_psnr
 from worker.engine.simulation import Scmos, simulate_specimen
-from worker.engine.training.presets import PRESETS, Preset
+from worker.engine.training.presets import PRESETS, TrainingPreset
 from worker.reproduction.datasets import WHOLE, Dataset
-from worker.reproduction.datasets import Field as Place
+from worker.reproduction.datasets import FieldOfView as Place
 
 SIDE_PX = 64
 TINY = replace(
@@ -36,11 +36,11 @@ TINY_BLIND = replace(TINY, architecture="blind-spot", gaussians=2)
 
 
 @pytest.fixture(scope="module")
-def field() -> Field:
+def field() -> ScoredField:
     specimen_yx = simulate_specimen((SIDE_PX, SIDE_PX), seed=1)
     camera, rng = Scmos.with_maps((SIDE_PX, SIDE_PX), seed=1), np.random.default_rng(1)
     frames = [camera.observe(60 * specimen_yx, rng) for _ in range(2)]
-    return Field("simulated", frames[0], specimen_yx, (frames[1],))
+    return ScoredField("simulated", frames[0], specimen_yx, (frames[1],))
 
 
 def test_the_noise_is_read_off_a_reference_on_another_scale() -> None:
@@ -65,14 +65,14 @@ def test_the_inverse_transform_has_no_bias() -> None:
         assert restored == pytest.approx(signal_adu, abs=0.02 * signal_adu + 0.1)
 
 
-def test_bm3d_beats_the_noisy_image(field: Field) -> None:
+def test_bm3d_beats_the_noisy_image(field: ScoredField) -> None:
     observation_yx = field.observation_yx.astype(np.float64)
     raw_db = affine_invariant_psnr(observation_yx, field.reference_yx)
     filtered = bm3ds(observation_yx, field.reference_yx, strengths=(1.0,))
     assert closest(filtered, field.reference_yx).psnr_db > raw_db + 3
 
 
-def test_the_quality_table_holds_every_method_with_its_seconds(field: Field) -> None:
+def test_the_quality_table_holds_every_method_with_its_seconds(field: ScoredField) -> None:
     found = quality.denoised(field, TINY, several=True)
     score = quality.score(found, field.reference_yx, quality.filtered(field))
     assert set(score.methods) == {*quality.FILTERS, *quality.TRAINED}
@@ -86,12 +86,12 @@ def test_the_quality_table_holds_every_method_with_its_seconds(field: Field) -> 
     assert {*quality.FILTERS, *quality.TRAINED} <= {str(column.header) for column in rendered.columns}
 
 
-def test_a_mean_with_bm3d_is_better_by_what_their_errors_do_not_share(field: Field) -> None:
+def test_a_mean_with_bm3d_is_better_by_what_their_errors_do_not_share(field: ScoredField) -> None:
     truth_yx = field.reference_yx.astype(np.float64)
     own_yx, other_yx = np.random.default_rng(0).normal(0, 0.1 * truth_yx.std(), (2, *truth_yx.shape))
 
     def averaged_gain_db(bm3d_error_yx: np.ndarray) -> float:
-        found = quality.Denoised(
+        found = quality.DenoisedField(
             "simulated", "tiny", {quality.DELIVERED: quality.Made(truth_yx + own_yx, 0)}, "mmse"
         )
         score = quality.score(found, truth_yx, {quality.BM3D: [Result(truth_yx + bm3d_error_yx, 0)]})
@@ -101,7 +101,7 @@ def test_a_mean_with_bm3d_is_better_by_what_their_errors_do_not_share(field: Fie
     assert averaged_gain_db(own_yx) == pytest.approx(0.0, abs=1e-6)
 
 
-def test_a_reference_that_has_drifted_is_moved_back(field: Field) -> None:
+def test_a_reference_that_has_drifted_is_moved_back(field: ScoredField) -> None:
     away = replace(field, reference_yx=ndimage.shift(field.reference_yx, (0.8, -0.4), mode="nearest"))
     assert reference.drift_yx_px(away) == pytest.approx((-0.8, 0.4), abs=0.15)
     assert reference.drift_yx_px(field) == pytest.approx((0.0, 0.0), abs=0.15)
@@ -113,7 +113,7 @@ def test_a_reference_that_has_drifted_is_moved_back(field: Field) -> None:
     assert not any("nan" in str(cell) for column in rendered.columns for cell in column.cells)
 
 
-def test_a_reference_that_has_bleached_unevenly_is_matched_in_broad_areas(field: Field) -> None:
+def test_a_reference_that_has_bleached_unevenly_is_matched_in_broad_areas(field: ScoredField) -> None:
     fading_yx = np.linspace(0.5, 1.5, SIDE_PX)[:, None]
     references = reference.references(replace(field, reference_yx=fading_yx * field.reference_yx))
     truth_yx = field.reference_yx
@@ -132,7 +132,7 @@ def test_maps_help_where_the_camera_has_what_they_say() -> None:
     photons_yx = 60 * simulate_specimen(shape_yx, seed=1)
     read_adu = rng.normal(0.0, np.sqrt(maps.variance_yx))
     frame_yx = maps.gain_yx * rng.poisson(photons_yx) + maps.offset_yx + read_adu
-    measured = camera_maps.measure(Field("simulated", frame_yx, photons_yx), maps)
+    measured = camera_maps.measure(ScoredField("simulated", frame_yx, photons_yx), maps)
     frame_db, less_offsets_db, over_gains_db, weighed_db = measured
     assert less_offsets_db > frame_db + 0.5
     assert weighed_db > over_gains_db + 0.5
@@ -151,16 +151,18 @@ def test_a_unet_step_counts_its_convolutions() -> None:
 
 
 @pytest.mark.parametrize("preset", [TINY, TINY_BLIND], ids=["unet", "blind-spot"])
-def test_fractions_of_the_limit_are_told_of_training_prediction_and_likelihoods(preset: Preset) -> None:
-    peaks = limits.measure_peaks(matrix_side=64)
-    reached = list(limits.measure(preset, peaks, compiled=False))
+def test_fractions_of_the_limit_are_told_of_training_prediction_and_likelihoods(
+    preset: TrainingPreset,
+) -> None:
+    peaks = machine_limits.measure_peaks(matrix_side=64)
+    reached = list(machine_limits.measure(preset, peaks, compiled=False))
     assert [each.unit for each in reached] == ["FLOP", "FLOP", "exp"]
     assert all(each.operations > 0 and each.seconds > 0 and each.fraction > 0 for each in reached)
-    assert limits.table(peaks, reached).row_count == len(reached)
+    assert machine_limits.table(peaks, reached).row_count == len(reached)
 
 
 @pytest.fixture(scope="module")
-def dataset(field: Field) -> Dataset:
+def dataset(field: ScoredField) -> Dataset:
     specimen_yx = Scmos.with_maps((SIDE_PX, SIDE_PX), seed=1).signal_adu(60 * field.reference_yx)
     place = Place((field.observation_yx, *field.others), specimen_yx)
     return Dataset("tiny", (place,), ((0, WHOLE),), ((0, WHOLE),))

@@ -18,7 +18,7 @@ from worker.engine.stages.distillation import first_weights
 from worker.engine.stages.pipeline import denoise, denoise_plane
 from worker.engine.training import loop
 from worker.engine.training.loop import TrainingStep, train
-from worker.engine.training.presets import Preset
+from worker.engine.training.presets import TrainingPreset
 from worker.jobs.inputs import preset_with
 
 TINY = replace(
@@ -33,7 +33,7 @@ def _mse(image: np.ndarray) -> float:
 def _distil(
     steps: list[TrainingStep] | None = None,
     checkpoints: "Kept | None" = None,
-    preset: Preset = TINY,
+    preset: TrainingPreset = TINY,
     start: Network | None = None,
 ) -> Network:
     return train(
@@ -140,7 +140,7 @@ def test_the_pipeline_offers_its_estimate_beside_those_of_its_teacher() -> None:
     assert _mse(delivered) < _mse(observation)
 
 
-def _teacher(preset: Preset) -> Network:
+def _teacher(preset: TrainingPreset) -> Network:
     return train(
         [exposure()],
         method="pn2v",
@@ -168,7 +168,7 @@ def test_a_short_run_starts_as_its_teacher() -> None:
     ],
     ids=["a long run", "a network of another size"],
 )
-def test_others_start_from_nothing(preset: Preset) -> None:
+def test_others_start_from_nothing(preset: TrainingPreset) -> None:
     assert first_weights(_teacher(TINY), preset) is None
 
 

@@ -11,8 +11,8 @@ import torch
 from tests.tiny_training import MemoryCheckpoints, StoppedError, specimen
 from worker.engine.errors import NetworkInvalidError
 from worker.engine.networks.blind_spot import BlindSpotNet, BlindSpotShape
-from worker.engine.networks.checkpoint import pack, unpack
-from worker.engine.networks.network import Method, Network
+from worker.engine.networks.checkpoint import deserialise, serialise
+from worker.engine.networks.network import Network, TrainingMethod
 from worker.engine.networks.prior import GaussianMixture, samples_of
 from worker.engine.noise.models.gmm import GaussianMixtureNoiseModel
 from worker.engine.prediction.inference import predict_plane
@@ -21,7 +21,7 @@ from worker.engine.prediction.posterior import posterior_moments
 from worker.engine.stages.pipeline import denoise, denoise_plane
 from worker.engine.training.loop import TrainingStep, train
 from worker.engine.training.losses import pn2v_loss
-from worker.engine.training.presets import PRESETS, Preset
+from worker.engine.training.presets import PRESETS, TrainingPreset
 
 CPU = torch.device("cpu")
 STD_ADU = 20.0
@@ -34,7 +34,7 @@ NOISE = GaussianMixtureNoiseModel(
     signal_max_adu=250.0,
     variance_floor_adu2=1.0,
 )
-TINY: Preset = replace(
+TINY: TrainingPreset = replace(
     PRESETS["fast"],
     architecture="blind-spot",
     gaussians=3,
@@ -165,7 +165,7 @@ WHITE = GaussianMixtureNoiseModel(
 )
 
 
-def _train(method: Method, preset: Preset = TINY, **options: object) -> Network:
+def _train(method: TrainingMethod, preset: TrainingPreset = TINY, **options: object) -> Network:
     circumstances: dict[str, Any] = {
         "method": method,
         "preset": preset,
@@ -214,7 +214,7 @@ def test_all_stages_run_and_deliver_an_estimate_chosen_by_its_risk() -> None:
 
 
 @pytest.mark.parametrize("method", ["n2v", "pn2v"])
-def test_a_stopped_run_continues_to_the_same_weights(method: Method) -> None:
+def test_a_stopped_run_continues_to_the_same_weights(method: TrainingMethod) -> None:
     checkpoints = MemoryCheckpoints()
 
     def stop(step: TrainingStep) -> None:
@@ -242,10 +242,10 @@ def test_a_network_survives_its_bytes() -> None:
 @pytest.mark.parametrize("change", [{"outputs": 8}, {"blind_px": -1}, {"blind_px": 10**9}, {"depth": 0}])
 def test_networks_of_impossible_size_are_refused(change: dict[str, int]) -> None:
     network = _train("n2v", replace(TINY, n2v_steps=1))
-    weights, description = unpack(network.to_bytes())
+    weights, description = deserialise(network.to_bytes())
     description["shape"] |= change
     with pytest.raises(NetworkInvalidError):
-        Network.from_bytes(pack(weights, description))
+        Network.from_bytes(serialise(weights, description))
 
 
 def test_a_start_of_another_architecture_is_refused() -> None:

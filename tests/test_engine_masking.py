@@ -10,9 +10,9 @@ from worker.engine.errors import ImageUnsuitableError
 from worker.engine.planes.symmetries import SYMMETRIES, apply_symmetry
 from worker.engine.training.masking import mask_patches, mask_pixels
 from worker.engine.training.patches import collect_training_images
-from worker.engine.training.presets import PRESETS, Preset
+from worker.engine.training.presets import PRESETS, TrainingPreset
 
-SMALL: Preset = replace(PRESETS["fast"], patch_px=16, patches_per_step=4, mask_box_px=4)
+SMALL: TrainingPreset = replace(PRESETS["fast"], patch_px=16, patches_per_step=4, mask_box_px=4)
 
 
 def _generator(seed: int = 0) -> torch.Generator:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from worker.engine.devices.execution import GPU, HOST, Execution
-from worker.engine.devices.memory import OutOfMemoryError, Portion, is_out_of_memory
+from worker.engine.devices.memory import AdaptiveBatch, OutOfMemoryError, is_out_of_memory
 from worker.engine.networks.network import Network
 from worker.engine.networks.unet import UNet, UNetShape
 from worker.engine.noise.models.gmm import GaussianMixtureNoiseModel
@@ -202,7 +202,7 @@ def test_other_errors_are_not_taken_for_it() -> None:
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
     with pytest.raises(RuntimeError, match="mat1"):
-        Portion("things", 8, 1, CPU).fitted(broken)
+        AdaptiveBatch("things", 8, 1, CPU).run(broken)
 
 
 @pytest.mark.parametrize(

@@ -14,14 +14,14 @@ from tests.tiny_training import CPU, NOISE, TINY, MemoryCheckpoints, StoppedErro
 from worker.engine.devices import precision
 from worker.engine.devices.execution import BLOCK_PX, GPU, HOST, execution_on
 from worker.engine.devices.precision import repeatable_convolutions
-from worker.engine.networks.network import Method, Network
+from worker.engine.networks.network import Network, TrainingMethod
 from worker.engine.planes.symmetries import SYMMETRIES, apply_symmetry
 from worker.engine.prediction.inference import predict_plane
 from worker.engine.training import loop
 from worker.engine.training.batches import FixedBatch
 from worker.engine.training.loop import TrainingStep, train
 from worker.engine.training.patches import TrainingImages, collect_training_images
-from worker.engine.training.presets import Preset
+from worker.engine.training.presets import TrainingPreset
 from worker.engine.training.resident import ResidentImages
 
 BLIND_SPOT = replace(TINY, architecture="blind-spot", gaussians=2)
@@ -34,7 +34,7 @@ def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "execution_on", lambda _: replace(GPU, steps_per_checkpoint=10))
 
 
-def _train(method: Method = "n2v", preset: Preset = TINY, **options: object) -> Network:
+def _train(method: TrainingMethod = "n2v", preset: TrainingPreset = TINY, **options: object) -> Network:
     circumstances: dict[str, Any] = {
         "method": method,
         "preset": preset,
@@ -51,7 +51,7 @@ def _weights(network: Network) -> Tensor:
     return torch.cat([values.flatten() for values in network.model.state_dict().values()])
 
 
-def _images(*shapes: tuple[int, int], preset: Preset = DRAWING) -> TrainingImages:
+def _images(*shapes: tuple[int, int], preset: TrainingPreset = DRAWING) -> TrainingImages:
     """Images whose pixels all differ, so that a value tells where it comes from."""
     first, planes = 1, []
     for shape in shapes:
@@ -189,7 +189,7 @@ def test_it_learns_as_well_as_on_the_host() -> None:
     ("method", "preset"),
     [("n2v", TINY), ("pn2v", TINY), ("care", TINY), ("n2v", BLIND_SPOT), ("pn2v", BLIND_SPOT)],
 )
-def test_a_stopped_run_continues_to_the_same_weights(method: Method, preset: Preset) -> None:
+def test_a_stopped_run_continues_to_the_same_weights(method: TrainingMethod, preset: TrainingPreset) -> None:
     preset = replace(preset, features=4, patches_per_step=3, n2v_steps=14, pn2v_steps=14)
     checkpoints = MemoryCheckpoints()
 

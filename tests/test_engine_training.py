@@ -10,11 +10,11 @@ import torch
 
 from tests.tiny_training import CPU, NOISE, TINY, MemoryCheckpoints, StoppedError, exposure, specimen
 from worker.engine.errors import CheckpointInvalidError, ImageUnsuitableError, NetworkInvalidError
-from worker.engine.networks.network import Method, Network
+from worker.engine.networks.network import Network, TrainingMethod
 from worker.engine.networks.unet import UNet, UNetShape
 from worker.engine.prediction.inference import predict_plane
 from worker.engine.training.loop import TrainingStep, train
-from worker.engine.training.presets import Preset, Schedule
+from worker.engine.training.presets import Schedule, TrainingPreset
 from worker.engine.training.schedule import learning_rate
 
 
@@ -26,7 +26,9 @@ def _weights(network: Network) -> torch.Tensor:
     return torch.cat([values.flatten() for values in network.model.state_dict().values()])
 
 
-def _train(method: Method = "n2v", preset: Preset = TINY, seed: int = 3, **options: object) -> Network:
+def _train(
+    method: TrainingMethod = "n2v", preset: TrainingPreset = TINY, seed: int = 3, **options: object
+) -> Network:
     planes = [exposure()]
     noise_model = NOISE if method == "pn2v" else None
     circumstances: dict[str, Any] = {
@@ -65,7 +67,7 @@ def test_training_leaves_images_and_the_process_wide_generator_alone() -> None:
 
 @pytest.mark.parametrize("method", ["n2v", "pn2v"])
 @pytest.mark.parametrize("schedule", ["one-cycle", "plateau"])
-def test_a_stopped_run_continues_to_the_same_weights(method: Method, schedule: Schedule) -> None:
+def test_a_stopped_run_continues_to_the_same_weights(method: TrainingMethod, schedule: Schedule) -> None:
     preset = replace(TINY, schedule=schedule)
     checkpoints = MemoryCheckpoints()
 

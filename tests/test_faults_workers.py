@@ -26,7 +26,7 @@ from tests.posted_jobs import (
 )
 from tests.services import Postgres, Redis
 from tests.worker_process import Facility, clock_ahead
-from worker.engine.networks.checkpoint import unpack
+from worker.engine.networks.checkpoint import deserialise
 
 CHECKPOINT_STEPS = 50
 LONG = 100_000
@@ -74,7 +74,7 @@ def is_computing(job: Document) -> bool:
 def checkpoint_step(facility: Facility, job_id: str) -> int:
     """The step at which the newest checkpoint of a job was made."""
     newest = facility.blob_keys(f"jobs/{job_id}/checkpoints")[-1]
-    _, description = unpack((facility.data_dir / "blobs" / newest).read_bytes())
+    _, description = deserialise((facility.data_dir / "blobs" / newest).read_bytes())
     return int(description["step"])
 
 

@@ -21,7 +21,7 @@ from worker.attempt.measured_blobs import MeasuredBlobs
 from worker.jobs import predict, predict_part
 from worker.jobs.estimates import PlaneDenoiser
 from worker.jobs.inputs import OpenImage
-from worker.planes.raw_planes import read_planes
+from worker.planes.raw_planes import iterate_raw_planes
 
 PLANES = np.arange(5 * 20 * 30, dtype=np.uint16).reshape(5, 20, 30)
 OUTPUTS = (Output.DENOISED, Output.PRIOR_MEAN)
@@ -82,5 +82,7 @@ def test_a_part_stores_its_planes_alone(
     assert [made.output for made in outcome.planes] == list(OUTPUTS)
     for made, shift in zip(outcome.planes, (1.0, 2.0), strict=True):
         with blobs.as_file(made.blob.key) as path, path.open("rb") as file:
-            np.testing.assert_array_equal(np.stack(list(read_planes(file, (20, 30)))), PLANES[1:4] + shift)
+            np.testing.assert_array_equal(
+                np.stack(list(iterate_raw_planes(file, (20, 30)))), PLANES[1:4] + shift
+            )
     assert told == pytest.approx([1 / 3, 2 / 3, 1.0])

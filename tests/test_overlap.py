@@ -6,7 +6,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from worker.planes.prefetch import made_ahead
+from worker.planes.prefetch import prefetch
 
 PATIENCE_S = 30.0  # for events that come at once unless the code is broken
 
@@ -45,7 +45,7 @@ def _threads() -> list[str]:
 @pytest.mark.parametrize("ahead", [1, 3])
 def test_the_next_items_are_made_while_one_is_used(ahead: int) -> None:
     source = Source(10)
-    with made_ahead(iter(source), ahead=ahead) as items:
+    with prefetch(iter(source), ahead=ahead) as items:
         for used, item in enumerate(items):
             assert item == used
             for event in source.events[used : used + ahead + 1]:
@@ -58,7 +58,7 @@ def test_the_next_items_are_made_while_one_is_used(ahead: int) -> None:
 
 
 def test_an_error_comes_after_what_was_made_before_it() -> None:
-    with made_ahead(iter(Source(5, fails_at=2))) as items:
+    with prefetch(iter(Source(5, fails_at=2))) as items:
         assert [next(items), next(items)] == [0, 1]
         with pytest.raises(SourceError, match="item 2"):
             next(items)
@@ -66,7 +66,7 @@ def test_an_error_comes_after_what_was_made_before_it() -> None:
 
 def test_who_stops_early_stops_everything() -> None:
     source = Source(1000)
-    with made_ahead(iter(source)) as read, made_ahead(map(str, read)) as made:
+    with prefetch(iter(source)) as read, prefetch(map(str, read)) as made:
         assert next(made) == "0"
     assert source.closed
     assert source.made < 10
@@ -82,7 +82,7 @@ def test_an_error_on_the_way_reaches_the_end() -> None:
                 raise SourceError("computing")
             yield item
 
-    with made_ahead(iter(source)) as read, made_ahead(computed(read)) as made:
+    with prefetch(iter(source)) as read, prefetch(computed(read)) as made:
         assert [next(made) for _ in range(3)] == [0, 1, 2]
         with pytest.raises(SourceError, match="computing"):
             next(made)
@@ -93,5 +93,5 @@ def test_an_error_on_the_way_reaches_the_end() -> None:
 def test_the_thread_knows_what_its_maker_knows() -> None:
     job = ContextVar("job", default="none")
     job.set("job_1")
-    with made_ahead(job.get() for _ in range(3)) as items:
+    with prefetch(job.get() for _ in range(3)) as items:
         assert list(items) == ["job_1"] * 3

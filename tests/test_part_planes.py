@@ -10,7 +10,7 @@ from models_store.contracts.job_specs import PredictSpec
 from models_store.contracts.outcomes import MadeBlob, MadePlanes, Outcome
 from models_store.contracts.vocabulary import JobState, Output
 from models_store.database.engines import Database
-from models_store.job_requests.plan_prediction import Extent, plan_prediction
+from models_store.job_requests.plan_prediction import PredictionExtent, plan_prediction
 from models_store.job_requests.plane_ranges import ImageExtent
 from models_store.repositories.jobs import lifecycle
 from models_store.repositories.jobs.part_planes import forget_part_planes, list_part_planes
@@ -26,7 +26,7 @@ STAGES = ["job_0", *PARTS, "job_5"]
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """A database with a prediction in four parts."""
     numbers = iter(STAGES)
-    extent = Extent([ImageExtent("img_1", planes=40, plane_px=100)], part_pixels=1000)
+    extent = PredictionExtent([ImageExtent("img_1", planes=40, plane_px=100)], part_pixels=1000)
     spec = PredictSpec(image_ids=["img_1"], network="net_1")
     plan = plan_prediction(spec, extent, lambda: next(numbers))
     with opened(database_url(request.param, request, tmp_path)) as database:

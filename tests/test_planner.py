@@ -27,15 +27,15 @@ from models_store.contracts.vocabulary import (
     Preset,
     Reuse,
 )
-from models_store.job_requests.plan_denoise import Registry, plan_denoise
-from models_store.job_requests.plan_prediction import Extent, plan_prediction
+from models_store.job_requests.plan_denoise import KnownModels, plan_denoise
+from models_store.job_requests.plan_prediction import PredictionExtent, plan_prediction
 from models_store.job_requests.plane_ranges import ImageExtent
 from worker.engine.training.presets import PRESETS
 
-NOTHING = Registry(profile="Scope / default")
-IMPORTED = Registry(profile="Scope / default", noise_model_id="nm_1")
-NO_PN2V = Registry(profile="Scope / default", noise_model_id="nm_1", n2v_network_id="net_n2v")
-EVERYTHING = Registry(
+NOTHING = KnownModels(profile="Scope / default")
+IMPORTED = KnownModels(profile="Scope / default", noise_model_id="nm_1")
+NO_PN2V = KnownModels(profile="Scope / default", noise_model_id="nm_1", n2v_network_id="net_n2v")
+EVERYTHING = KnownModels(
     profile="Scope / default",
     noise_model_id="nm_2",
     n2v_network_id="net_n2v",
@@ -44,16 +44,16 @@ EVERYTHING = Registry(
     distilled_network_id="net_distilled",
 )
 CALIBRATED = replace(EVERYTHING, noise_model_origin=NoiseModelOrigin.CALIBRATION)
-ANONYMOUS = Registry(profile=None)
-ONE_PLANE = Extent([ImageExtent("img_1", planes=1, plane_px=100)], part_pixels=1000)
-FORTY_PLANES = Extent([ImageExtent("img_1", planes=40, plane_px=100)], part_pixels=1000)
+ANONYMOUS = KnownModels(profile=None)
+ONE_PLANE = PredictionExtent([ImageExtent("img_1", planes=1, plane_px=100)], part_pixels=1000)
+FORTY_PLANES = PredictionExtent([ImageExtent("img_1", planes=40, plane_px=100)], part_pixels=1000)
 
 
 def plan(
-    registry: Registry,
+    registry: KnownModels,
     reuse: Reuse,
     noise_model: str | None = None,
-    extent: Extent = ONE_PLANE,
+    extent: PredictionExtent = ONE_PLANE,
     kind: NoiseModelKind | None = None,
     **training: Any,
 ) -> Plan:
@@ -82,7 +82,7 @@ def plan(
         (CALIBRATED, Reuse.NONE, ["n2v", "noise_model", "pn2v", "distil", "predict"]),
     ],
 )
-def test_only_what_is_missing_is_computed(registry: Registry, reuse: Reuse, stages: list[str]) -> None:
+def test_only_what_is_missing_is_computed(registry: KnownModels, reuse: Reuse, stages: list[str]) -> None:
     planned = plan(registry, reuse)
     assert [stage.stage for stage in planned.stages] == stages
     assert [step.stage for step in planned.steps if step.action == "compute"] == stages

@@ -11,7 +11,7 @@ from models_store.contracts.noise_models import noise_model_parameters
 from models_store.contracts.outcomes import MadeNoiseModel, Outcome
 from models_store.contracts.vocabulary import NoiseModelOrigin
 from models_store.database.engines import Database
-from models_store.database.tables import IdempotencyKey, Microscope, NoiseModel, Profile
+from models_store.database.tables import IdempotencyKey, Microscope, NoiseModelRow, Profile
 from models_store.errors import ConflictError
 from models_store.repositories import idempotency, microscopes, noise_models
 from models_store.repositories.jobs.rows import get_job
@@ -64,7 +64,7 @@ def test_noise_models_that_are_made_at_once_get_versions_of_their_own(database: 
     results = meet(database, *(finishing(claim, Outcome(noise_model=_made())) for claim in claims))
     assert results == (None, None)
     with database.read() as session:
-        assert sorted(session.scalars(select(NoiseModel.version))) == [1, 2]
+        assert sorted(session.scalars(select(NoiseModelRow.version))) == [1, 2]
 
 
 def test_the_model_activated_last_is_active_whatever_the_clock_says(database: Database) -> None:

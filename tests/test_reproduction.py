@@ -21,7 +21,7 @@ from worker.engine.simulation import Scmos, simulate_specimen
 from worker.engine.training.presets import PRESETS
 from worker.reproduction.calibration_subsets import CalibrationSubset, count_calibration
 from worker.reproduction.layouts import chosen_datasets, find_datasets
-from worker.reproduction.methods import Budget, Method
+from worker.reproduction.methods import Budget, PaperMethod
 from worker.reproduction.run import Request
 from worker.reproduction.run import reproduce as reproduce_request
 from worker.reproduction.simulated import simulate_calibration, simulated_datasets
@@ -84,14 +84,14 @@ def test_table_1_scores_all_methods_over_repeats_and_images(folder: Path, tmp_pa
     (table,) = json.loads((output / "table1.json").read_text())
     assert table["columns"] == ["cells"]
     assert (table["seed"], table["repeats"]) == (0, 2)
-    assert set(table["rows"]) >= {*Method, "raw", "best Gaussian blur", "Boot. GMM, prior mean"}
+    assert set(table["rows"]) >= {*PaperMethod, "raw", "best Gaussian blur", "Boot. GMM, prior mean"}
     for name, row in table["rows"].items():
         cell = row["cells"]
         images_and_repeats = 4
         assert cell["psnr_db"]["count"] == images_and_repeats, name
         assert cell["psnr_db"]["standard_error"] >= 0
         assert cell["ssim"]["mean"] <= 1
-    equal = {table["rows"][method]["cells"]["steps"] for method in Method}
+    equal = {table["rows"][method]["cells"]["steps"] for method in PaperMethod}
     assert equal == {TINY.n2v_steps + TINY.pn2v_steps}
     text = (output / "table1.md").read_text()
     assert "| Boot. GMM |" in text
@@ -119,10 +119,10 @@ def test_without_calibration_the_methods_that_need_one_have_no_score(tmp_path: P
     folder = write_folder(tmp_path / "cells", calibration=False)
     reproduce("table1", folder, tmp_path / "out")
     (table,) = json.loads((tmp_path / "out" / "table1.json").read_text())
-    for method in (Method.PN2V, Method.PN2V_GMM):
+    for method in (PaperMethod.PN2V, PaperMethod.PN2V_GMM):
         assert table["rows"][method]["cells"]["psnr_db"] is None
         assert any(method in note and "calibration" in note for note in table["notes"])
-    assert table["rows"][Method.BOOT_GMM]["cells"]["psnr_db"]["mean"] > 0
+    assert table["rows"][PaperMethod.BOOT_GMM]["cells"]["psnr_db"]["mean"] > 0
     with pytest.raises(InvalidRequestError, match="no calibration"):
         reproduce("table3", folder, tmp_path / "out")
 
@@ -323,7 +323,7 @@ def test_an_interrupted_command_leaves_no_half_results(folder: Path, tmp_path: P
     assert not list(output.rglob("*.part"))
     assert not (output / "table1.json").exists()
     tables, _ = reproduce_request(request, lambda *_: None)
-    assert set(tables[0].rows) >= set(Method)
+    assert set(tables[0].rows) >= set(PaperMethod)
 
 
 def test_a_mixture_of_low_signals_says_more_of_high_ones_than_a_histogram() -> None:

@@ -24,7 +24,7 @@ from tests.databases import NOON, image
 from worker.attempt.messages import Warned
 from worker.processes import runner
 from worker.processes.device_watch import DeviceWatch
-from worker.processes.job_store import Ledger
+from worker.processes.job_store import JobStore
 from worker.processes.runner import Runner
 
 
@@ -81,7 +81,7 @@ def test_a_warning_is_not_waited_with_until_the_database_is_back(
     monkeypatch.setattr(runner, "job_processes", lambda: None)
     monkeypatch.setattr(runner, "_child", child.start)
     monkeypatch.setattr("worker.processes.job_store.time.sleep", child.waits)
-    books = Ledger(settings, database, lambda: datetime.now(UTC), "w", threading.Event())
+    books = JobStore(settings, database, lambda: datetime.now(UTC), "w", threading.Event())
     Runner(settings, books, Blobs.of(settings), Nobody(), DeviceWatch("cpu")).run("job_1")
     with database.read() as session:
         job = get_job(session, "job_1")

@@ -23,7 +23,7 @@ from sqlalchemy import func, select
 from models_store.blobs.blobs import Blobs
 from models_store.contracts.vocabulary import ENDED_STATES, JobState
 from models_store.database.engines import Database
-from models_store.database.tables import Artifact, Image, Job, Network, NoiseModel, PartPlanes
+from models_store.database.tables import Artifact, Image, Job, Network, NoiseModelRow, PartPlanes
 from models_store.settings import Settings
 from tests.posted_jobs import Document
 from tests.services import S3, Postgres, Redis
@@ -269,10 +269,10 @@ def _check_rows(database: Database, jobs: int) -> None:
         count = session.scalar(select(func.count()).select_from(Job).where(Job.parent_id.is_(None)))
         assert count == jobs, "a job that was posted once is there once"
         assert not list(session.scalars(select(Job.id).where(Job.state.not_in(ENDED_STATES))))
-        for table in (Artifact, Network, NoiseModel):
+        for table in (Artifact, Network, NoiseModelRow):
             orphans = select(table.id).where(table.job_id.is_not(None), table.job_id.not_in(succeeded))
             assert not list(session.scalars(orphans)), f"rows of {table.__tablename__} without a result"
-        for made in (Network, NoiseModel):
+        for made in (Network, NoiseModelRow):
             twice = select(made.job_id).group_by(made.job_id).having(func.count() > 1)
             assert not list(session.scalars(twice)), f"two rows of {made.__tablename__} of one job"
 

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 
 from worker.engine.noise.models.gmm import GaussianMixtureNoiseModel
-from worker.engine.training.presets import PRESETS, Preset
+from worker.engine.training.presets import PRESETS, TrainingPreset
 
 CPU = torch.device("cpu")
-TINY: Preset = replace(
+TINY: TrainingPreset = replace(
     PRESETS["fast"],
     features=8,
     depth=2,

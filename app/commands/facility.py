@@ -46,13 +46,13 @@ def beat() -> None:
 @worker_commands.command()
 def migrate() -> None:
     """Bring the database to the schema of this version, before servers and workers of it are started."""
-    settings = Settings.given()
+    settings = Settings.load()
     set_up_logging(settings)
     Database.of(settings).migrate()
 
 
 def _settings_with_broker() -> Settings:
-    settings = Settings.given()
+    settings = Settings.load()
     set_up_logging(settings)
     if not settings.broker_url:
         raise InvalidRequestError(

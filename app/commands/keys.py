@@ -111,7 +111,7 @@ def _has_keys(settings: Settings) -> bool:
 
 
 def _database(data_dir: Path | None) -> Database:
-    return _open(Settings.given(data_dir=data_dir))
+    return _open(Settings.load(data_dir=data_dir))
 
 
 def _open(settings: Settings) -> Database:

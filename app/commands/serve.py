@@ -8,7 +8,7 @@ import typer
 
 from app.commands.extras import needing
 from app.commands.keys import require_keys
-from app.serving.gc_tuning import spare_what_stays
+from app.serving.gc_tuning import freeze_startup_objects
 from models_store.settings import Settings
 from models_store.telemetry.logs import set_up_logging
 
@@ -38,7 +38,7 @@ def serve(
 
     Where CLEARSCOPE_BROKER_URL names a Redis, workers are elsewhere (`clearscope worker`).
     """
-    settings = Settings.given(host=host, port=port, data_dir=data_dir, server_processes=processes)
+    settings = Settings.load(host=host, port=port, data_dir=data_dir, server_processes=processes)
     require_keys(settings)
     set_up_logging(settings)
     options: dict[str, Any] = {
@@ -60,7 +60,7 @@ def serve(
             serve_in_processes(settings, **options)
             return
         app = _make_app(settings)
-    spare_what_stays()
+    freeze_startup_objects()
     uvicorn.run(app, **options)
 
 

@@ -12,7 +12,7 @@ from models_store.contracts.vocabulary import (
     NoiseModelOrigin,
 )
 from models_store.database.tables import (
-    NoiseModel,
+    NoiseModelRow,
 )
 
 
@@ -30,7 +30,7 @@ class NoiseModelDocument(BaseModel):
     created_at: datetime
 
     @classmethod
-    def of(cls, row: NoiseModel) -> Self:
+    def of(cls, row: NoiseModelRow) -> Self:
         return cls(
             id=row.id,
             version=row.version,

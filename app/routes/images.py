@@ -52,7 +52,7 @@ class Upload:
 
     @property
     def idempotency_scope(self) -> str:
-        return idempotency.scope_of(IDEMPOTENCY_SCOPE, self.caller.viewer.key_id)
+        return idempotency.idempotency_namespace(IDEMPOTENCY_SCOPE, self.caller.viewer.key_id)
 
     def fingerprint(self, sha256: str) -> str:
         """Tell this request from others with the same Idempotency-Key."""
@@ -144,7 +144,9 @@ def delete_image(image_id: str, session: Writing, provided: Provided, background
     """Delete an image, unless a job that has not ended reads it."""
     image = images.get_image(session, image_id)
     images.delete_image(session, image)
-    idempotency.forget_answer(session, idempotency.scope_of(IDEMPOTENCY_SCOPE, image.owner_id), image_id)
+    idempotency.forget_answer(
+        session, idempotency.idempotency_namespace(IDEMPOTENCY_SCOPE, image.owner_id), image_id
+    )
     # Once the row is gone for good: until the commit, the deletion may still fail.
     background.add_task(provided.blobs.discard, [image.blob_key, image.preview_key])
 

@@ -112,7 +112,7 @@ def create_job(
     said = job_spec.dump_json(spec) + (spec.webhook_url or "").encode()
     body_sha256 = hashlib.sha256(said).hexdigest()
     now, new_job_id = provided.clock(), new_id("job")
-    scope = idempotency.scope_of("jobs", caller.viewer.key_id)
+    scope = idempotency.idempotency_namespace("jobs", caller.viewer.key_id)
     job_id = idempotency.claim_answer(session, scope, idempotency_key, body_sha256, new_job_id, now)
     if job_id == new_job_id:
         if caller.quota:

@@ -22,10 +22,10 @@ from models_store.settings import Settings
 from models_store.telemetry.traces import set_up_tracing
 from worker.processes.attempt_metrics import WorkerMetrics
 from worker.processes.device_watch import DeviceWatch
-from worker.processes.job_store import Ledger
+from worker.processes.job_store import JobStore
 from worker.processes.runner import Runner
 from worker.processes.signs_of_life import SignsOfLife
-from worker.upkeep.periodic import go_round
+from worker.upkeep.periodic import run_periodically
 from worker.upkeep.sweeper import Sweeper
 
 logger = logging.getLogger(__name__)
@@ -87,7 +87,9 @@ class EmbeddedWorker:
 
     def _rounds(self, action: Callable[[], None], name: str) -> threading.Thread:
         stopping, interval_s = self.runner.stopping, self.sweeper.settings.sweep_interval_s
-        return threading.Thread(target=lambda: go_round(action, stopping, interval_s=interval_s), name=name)
+        return threading.Thread(
+            target=lambda: run_periodically(action, stopping, interval_s=interval_s), name=name
+        )
 
 
 def create_embedded_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
@@ -99,12 +101,12 @@ def create_embedded_app(settings: Settings, clock: Clock = system_clock) -> Fast
     wake = Wake()
     registry = CollectorRegistry()
     tracing = set_up_tracing(settings, "clearscope")
-    ledger = Ledger(settings, database, clock, _name(os.getpid()), threading.Event())
+    job_store = JobStore(settings, database, clock, _name(os.getpid()), threading.Event())
     runner = Runner(
-        settings, ledger, blobs, wake, DeviceWatch(settings.device), WorkerMetrics(registry), tracing
+        settings, job_store, blobs, wake, DeviceWatch(settings.device), WorkerMetrics(registry), tracing
     )
     worker = EmbeddedWorker(runner, Sweeper(settings, database, blobs, clock), wake)
-    _recover_from_predecessors(ledger)
+    _recover_from_predecessors(job_store)
     return create_app(
         settings,
         database=database,
@@ -121,14 +123,16 @@ def _name(pid: int) -> str:
     return f"embedded@{socket.gethostname()}:{pid}"
 
 
-def _recover_from_predecessors(ledger: Ledger) -> None:
+def _recover_from_predecessors(job_store: JobStore) -> None:
     """Take up at once what a server of this machine left that is no more: its lease would cost time."""
     here = _name(os.getpid()).rpartition(":")[0]
-    with ledger.database.write() as session:
+    with job_store.database.write() as session:
         for name in workers_with_jobs(session):
             host, _, pid = name.rpartition(":")
-            if host == here and (name == ledger.worker or not _is_running(int(pid))):
-                recover_of_worker(session, name, now=ledger.clock(), max_crashes=ledger.settings.max_crashes)
+            if host == here and (name == job_store.worker or not _is_running(int(pid))):
+                recover_of_worker(
+                    session, name, now=job_store.clock(), max_crashes=job_store.settings.max_crashes
+                )
 
 
 def _is_running(pid: int) -> bool:

@@ -6,7 +6,7 @@ import gc
 OBJECTS_BETWEEN_COLLECTIONS = 50_000
 
 
-def spare_what_stays() -> None:
+def freeze_startup_objects() -> None:
     """Leave what is loaded by now out of all collections, and collect seldom: both hold requests up."""
     gc.freeze()
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS, 20, 50)

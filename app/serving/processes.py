@@ -8,7 +8,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from app.serving.brokered import create_brokered_app
-from app.serving.gc_tuning import spare_what_stays
+from app.serving.gc_tuning import freeze_startup_objects
 from models_store.errors import InvalidRequestError
 from models_store.settings import Settings
 from models_store.telemetry.logs import set_up_logging
@@ -40,8 +40,8 @@ def serve_in_processes(settings: Settings, **options: Any) -> None:  # noqa: ANN
 
 def make_app() -> FastAPI:
     """Make the server of one of the processes, by the settings in its environment."""
-    settings = Settings.given()
+    settings = Settings.load()
     set_up_logging(settings)
     app = create_brokered_app(settings)
-    spare_what_stays()
+    freeze_startup_objects()
     return app

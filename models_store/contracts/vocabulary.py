@@ -46,9 +46,9 @@ class Method(StrEnum):
     DISTILLED = "distilled"
 
     @property
-    def sees_its_pixel(self) -> bool:
-        """Whether a network weighs in the pixel that it predicts: its residuals are not the noise."""
-        return self in {Method.CARE, Method.DISTILLED}
+    def is_blind_spot(self) -> bool:
+        """Whether a prediction excludes its own pixel, so that residuals are noise."""
+        return self in {Method.N2V, Method.PN2V}
 
 
 class Preset(StrEnum):

@@ -98,7 +98,7 @@ class Image(Listed):
     profile: Mapped[Profile | None] = relationship(lazy="joined")
 
 
-class NoiseModel(Listed):
+class NoiseModelRow(Listed):
     """Immutable. A profile's versions count from 1; without a profile it is anonymous, known by its id."""
 
     __tablename__ = "noise_model"

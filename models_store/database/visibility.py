@@ -19,8 +19,8 @@ from models_store.database.tables import (
     JobImage,
     Microscope,
     Network,
-    NoiseModel,
     NoiseModelActivation,
+    NoiseModelRow,
     PartPlanes,
     Profile,
     Webhook,
@@ -30,7 +30,7 @@ from models_store.errors import ForbiddenError, InvalidRequestError
 SEES_ALL: dict[str, Any] = {"sees_all": True}
 """Execution options of a statement that follows from a caller's act but is not its view."""
 
-OF_A_PROFILE = (Image, NoiseModel, NoiseModelActivation, Network, Job)
+OF_A_PROFILE = (Image, NoiseModelRow, NoiseModelActivation, Network, Job)
 OF_A_JOB = (Artifact, JobEvent, JobDependency, JobImage, PartPlanes, Webhook)
 
 
@@ -91,7 +91,7 @@ def _hide(state: ORMExecuteState) -> None:
 
 
 @event.listens_for(ViewerSession, "before_flush")
-def _sign(session: Session, _: UOWTransaction, __: object) -> None:
+def _set_owner(session: Session, _: UOWTransaction, __: object) -> None:
     if not isinstance(session, ViewerSession):
         return
     for row in session.new:

@@ -7,11 +7,11 @@ from models_store.contracts.job_specs import BootstrapNoiseModelSpec, DenoiseSpe
 from models_store.contracts.plans import Plan, PlannedStage, PlanStep, StageName
 from models_store.contracts.spec_parts import MadeByJob, Reference
 from models_store.contracts.vocabulary import Method, NoiseModelKind, NoiseModelOrigin, Reuse
-from models_store.job_requests.plan_prediction import Extent, plan_prediction
+from models_store.job_requests.plan_prediction import PredictionExtent, plan_prediction
 
 
 @dataclass(frozen=True)
-class Registry:
+class KnownModels:
     """What the registry holds for the images' microscope and profile; networks are of the job's recipe."""
 
     profile: str | None
@@ -27,7 +27,7 @@ class Registry:
     distilled_network_id: str | None = None
 
 
-PUT_THERE = {NoiseModelOrigin.CALIBRATION: "calibrated", NoiseModelOrigin.IMPORT: "imported"}
+DELIBERATE_ORIGINS = {NoiseModelOrigin.CALIBRATION: "calibrated", NoiseModelOrigin.IMPORT: "imported"}
 """Noise models that somebody made for a microscope on purpose: jobs take them unless they say otherwise."""
 
 WEIGHTS: dict[StageName, float] = {
@@ -40,7 +40,7 @@ WEIGHTS: dict[StageName, float] = {
 
 
 def plan_denoise(
-    spec: DenoiseSpec, registry: Registry, extent: Extent, new_job_id: Callable[[], str]
+    spec: DenoiseSpec, registry: KnownModels, extent: PredictionExtent, new_job_id: Callable[[], str]
 ) -> Plan:
     """Plan the stages of a denoise job, and say for each step whether it is computed or taken, and why."""
     if spec.reuse is Reuse.NETWORK and registry.pn2v_network_id and spec.noise_model is None:
@@ -49,7 +49,11 @@ def plan_denoise(
 
 
 def _plan_reuse(
-    spec: DenoiseSpec, registry: Registry, network_id: str, extent: Extent, new_job_id: Callable[[], str]
+    spec: DenoiseSpec,
+    registry: KnownModels,
+    network_id: str,
+    extent: PredictionExtent,
+    new_job_id: Callable[[], str],
 ) -> Plan:
     noise_model_id = _reusable(spec, registry) or registry.pn2v_noise_model_id
     why = f"the newest PN2V network of {registry.profile} with the recipe {spec.recipe}"
@@ -88,7 +92,7 @@ def _plan_reuse(
     )
 
 
-def _reuse_distilled(spec: DenoiseSpec, registry: Registry) -> PlanStep:
+def _reuse_distilled(spec: DenoiseSpec, registry: KnownModels) -> PlanStep:
     left_out = spec.why_nothing_is_distilled
     if left_out is not None or registry.distilled_network_id is None:
         why = f"the registry has no distilled network of {registry.profile} with the recipe {spec.recipe}"
@@ -98,7 +102,7 @@ def _reuse_distilled(spec: DenoiseSpec, registry: Registry) -> PlanStep:
 
 
 def _plan_training(
-    spec: DenoiseSpec, registry: Registry, extent: Extent, new_job_id: Callable[[], str]
+    spec: DenoiseSpec, registry: KnownModels, extent: PredictionExtent, new_job_id: Callable[[], str]
 ) -> Plan:
     stages: list[PlannedStage] = []
     n2v: Reference
@@ -155,25 +159,25 @@ def _plan_training(
     return Plan(stages, [n2v_step, noise_model_step, pn2v_step, distil_step, *prediction.steps])
 
 
-def _known_noise_model(spec: DenoiseSpec, registry: Registry) -> tuple[str, str] | None:
+def _known_noise_model(spec: DenoiseSpec, registry: KnownModels) -> tuple[str, str] | None:
     if spec.noise_model is not None:
         return spec.noise_model, "named in the job"
     reusable = _reusable(spec, registry)
     if spec.reuse is Reuse.NONE or reusable is None:
         return None
-    if spec.reuse is Reuse.CALIBRATION and registry.noise_model_origin not in PUT_THERE:
+    if spec.reuse is Reuse.CALIBRATION and registry.noise_model_origin not in DELIBERATE_ORIGINS:
         return None
-    made = PUT_THERE.get(registry.noise_model_origin, "active")
+    made = DELIBERATE_ORIGINS.get(registry.noise_model_origin, "active")
     return reusable, f"the {made} noise model of {registry.profile}"
 
 
-def _reusable(spec: DenoiseSpec, registry: Registry) -> str | None:
+def _reusable(spec: DenoiseSpec, registry: KnownModels) -> str | None:
     """Give the active noise model, if it is of the kind that the job asks for."""
     fits = spec.noise_model_kind in {None, registry.noise_model_kind}
     return registry.noise_model_id if fits else None
 
 
-def _no_noise_model(spec: DenoiseSpec, registry: Registry) -> str:
+def _no_noise_model(spec: DenoiseSpec, registry: KnownModels) -> str:
     if spec.reuse is Reuse.NONE:
         return "bootstrapped from the images themselves: the job reuses nothing"
     if registry.profile is None:

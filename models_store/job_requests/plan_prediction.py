@@ -20,7 +20,7 @@ ASSEMBLY_SHARE = 0.1
 
 
 @dataclass(frozen=True)
-class Extent:
+class PredictionExtent:
     """How much a job's prediction has to compute, and how much of it one worker takes at a time."""
 
     images: Sequence[ImageExtent]
@@ -36,7 +36,7 @@ class Extent:
 
 
 def plan_prediction(
-    spec: PredictSpec, extent: Extent, new_job_id: Callable[[], str], *, weight: float = 1.0
+    spec: PredictSpec, extent: PredictionExtent, new_job_id: Callable[[], str], *, weight: float = 1.0
 ) -> Plan:
     """Plan a prediction: one stage, or a choice of the estimate, parts, and a stage that assembles them."""
     ranges = divide(extent.images, extent.part_pixels)
@@ -91,7 +91,7 @@ def _assembly(spec: PredictSpec, parts: Sequence[PlannedStage]) -> AssembleSpec:
     )
 
 
-def _why(extent: Extent, parts: int) -> str:
+def _why(extent: PredictionExtent, parts: int) -> str:
     size = f"{extent.planes} planes of together {extent.pixels / 1e6:.4g} megapixels"
     limit = f"{extent.part_pixels / 1e6:.4g} megapixels"
     if parts > 1:

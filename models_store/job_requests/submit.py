@@ -22,14 +22,14 @@ from models_store.contracts.job_specs import (
 from models_store.contracts.plans import Plan
 from models_store.contracts.spec_parts import MadeByJob, Reference
 from models_store.contracts.vocabulary import ImageRole, Method, NoiseModelKind, NoiseModelOrigin, Preset
-from models_store.database.tables import Image, Job, NoiseModel, Profile
+from models_store.database.tables import Image, Job, NoiseModelRow, Profile
 from models_store.errors import InvalidRequestError
 from models_store.image_files.header import ImageHeader
 from models_store.job_requests.calibration_rules import require_calibration
 from models_store.job_requests.evaluation_rules import require_comparable
 from models_store.job_requests.pair_rules import require_role, require_training_pairs
-from models_store.job_requests.plan_denoise import Registry, plan_denoise
-from models_store.job_requests.plan_prediction import Extent, plan_prediction
+from models_store.job_requests.plan_denoise import KnownModels, plan_denoise
+from models_store.job_requests.plan_prediction import PredictionExtent, plan_prediction
 from models_store.job_requests.plane_ranges import ImageExtent
 from models_store.repositories import webhooks
 from models_store.repositories.images import get_images, hold_images
@@ -91,10 +91,10 @@ def _check(session: Session, spec: JobSpec) -> None:
     if isinstance(spec, PredictSpec | BootstrapNoiseModelSpec):
         _check_reference(session, spec.network, "network", get_network)
     if isinstance(spec, BootstrapNoiseModelSpec):
-        _require_unsupervised(session, spec.network, "network")
+        _require_blind_spot(session, spec.network, "network")
     if isinstance(spec, PredictSpec) and spec.compare_with is not None:
         _check_reference(session, spec.compare_with, "network", get_network)
-        _require_unsupervised(session, spec.compare_with, "compare_with")
+        _require_blind_spot(session, spec.compare_with, "compare_with")
     if isinstance(spec, PredictSpec) and spec.distilled is not None:
         _check_reference(session, spec.distilled, "network", get_network)
         _require_method(session, spec.distilled, "distilled", Method.DISTILLED)
@@ -106,7 +106,7 @@ def _plan(
     """A job that is carried out as it is has no stages."""
     if not isinstance(spec, DenoiseSpec | PredictSpec):
         return Plan(stages=[], steps=[])
-    extent = Extent([_extent(image) for image in images], part_pixels)
+    extent = PredictionExtent([_extent(image) for image in images], part_pixels)
     if isinstance(spec, PredictSpec):
         return plan_prediction(spec, extent, _new_job_id)
     return plan_denoise(spec, _registry(session, spec, profile), extent, _new_job_id)
@@ -121,7 +121,7 @@ def _extent(image: Image) -> ImageExtent:
     return ImageExtent(image.id, header.planes, header.height_px * header.width_px)
 
 
-def _check_kind(noise_model: NoiseModel, asked: NoiseModelKind) -> None:
+def _check_kind(noise_model: NoiseModelRow, asked: NoiseModelKind) -> None:
     if noise_model.kind != asked:
         raise InvalidRequestError(
             f"noise_model_kind: {noise_model.id} is of kind {noise_model.kind}, not {asked}; name another "
@@ -216,7 +216,7 @@ def _check_sources(session: Session, spec: CheckNoiseModelSpec, images: list[Ima
         return
     require_role(images, ImageRole.DATA, "image_ids")
     _check_reference(session, spec.network, "network", get_network)
-    _require_unsupervised(session, spec.network, "network")
+    _require_blind_spot(session, spec.network, "network")
 
 
 def _check_reference(
@@ -234,10 +234,10 @@ def _check_reference(
     require_obtainable(job)
 
 
-def _require_unsupervised(session: Session, reference: Reference, field: str) -> None:
+def _require_blind_spot(session: Session, reference: Reference, field: str) -> None:
     """Raise for a network that weighs in the pixel that it predicts, for its residuals are not noise."""
     method = _method_of(session, reference)
-    if method.sees_its_pixel:
+    if not method.is_blind_spot:
         name = method.upper() if method is Method.CARE else method
         raise InvalidRequestError(
             f"{field}: a {name} network cannot tell noise from signal; name an N2V network"
@@ -268,9 +268,9 @@ def _common_profile(images: list[Image]) -> Profile | None:
     return next(iter(profiles.values()))
 
 
-def _registry(session: Session, spec: DenoiseSpec, profile: Profile | None) -> Registry:
+def _registry(session: Session, spec: DenoiseSpec, profile: Profile | None) -> KnownModels:
     if profile is None:
-        return Registry(profile=None)
+        return KnownModels(profile=None)
     noise_model = active_noise_model(session, profile.id)
     n2v = newest_network(session, profile.id, Method.N2V, spec.recipe)
     pn2v = newest_network(
@@ -279,7 +279,7 @@ def _registry(session: Session, spec: DenoiseSpec, profile: Profile | None) -> R
     distilled = newest_network(
         session, profile.id, Method.DISTILLED, spec.recipe, noise_model_kind=spec.noise_model_kind
     )
-    return Registry(
+    return KnownModels(
         profile=_call(profile),
         noise_model_id=noise_model.id if noise_model else None,
         noise_model_kind=NoiseModelKind(noise_model.kind) if noise_model else None,

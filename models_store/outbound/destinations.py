@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from models_store.errors import AddressForbiddenError
 
 Address = IPv4Address | IPv6Address
-Network = IPv4Network | IPv6Network
+IpNetwork = IPv4Network | IPv6Network
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -35,7 +35,7 @@ class Destination:
     address: Address
 
 
-def resolve(url: str, allowed: Sequence[Network]) -> Destination:
+def resolve(url: str, allowed: Sequence[IpNetwork]) -> Destination:
     """Resolve a URL. Raises AddressForbiddenError unless all its addresses are outside, or allowed."""
     host, port = _host_and_port(url)
     try:
@@ -53,7 +53,7 @@ def resolve(url: str, allowed: Sequence[Network]) -> Destination:
     return Destination(url, host, port, addresses[0])
 
 
-def is_allowed(address: Address, allowed: Sequence[Network]) -> bool:
+def is_allowed(address: Address, allowed: Sequence[IpNetwork]) -> bool:
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
     if any(address in network for network in allowed if network.version == address.version):

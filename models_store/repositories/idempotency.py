@@ -10,7 +10,7 @@ from models_store.database.tables import IdempotencyKey
 from models_store.errors import IdempotencyMismatchError
 
 
-def scope_of(resource: str, owner_id: str | None) -> str:
+def idempotency_namespace(resource: str, owner_id: str | None) -> str:
     """Name what a key is unique within: one kind of resource of one API key."""
     return f"{resource}:{owner_id}" if owner_id else resource
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from models_store.clock_and_ids import new_id
 from models_store.contracts.outcomes import MadeNetwork
 from models_store.contracts.vocabulary import Method, NoiseModelKind
-from models_store.database.tables import Network, NoiseModel
+from models_store.database.tables import Network, NoiseModelRow
 from models_store.errors import NotFoundError
 from models_store.repositories.pages import Page, PageRequest, fetch_page
 
@@ -73,5 +73,5 @@ def newest_network(
         Network.profile_id == profile_id, Network.method == method, Network.recipe == recipe
     )
     if noise_model_kind is not None:
-        query = query.join(NoiseModel).where(NoiseModel.kind == noise_model_kind)
+        query = query.join(NoiseModelRow).where(NoiseModelRow.kind == noise_model_kind)
     return session.scalar(query.order_by(Network.created_at.desc()).limit(1))

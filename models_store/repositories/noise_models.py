@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from models_store.clock_and_ids import new_id
 from models_store.contracts.noise_models import NoiseModelParameters, noise_model_parameters
 from models_store.contracts.vocabulary import NoiseModelOrigin
-from models_store.database.tables import NoiseModel, NoiseModelActivation, Profile
+from models_store.database.tables import NoiseModelActivation, NoiseModelRow, Profile
 from models_store.errors import ConflictError, NotFoundError
 from models_store.repositories.pages import Page, PageRequest, fetch_page
 
@@ -24,9 +24,9 @@ def create_noise_model(
     fit_quality: dict[str, Any],
     job_id: str | None,
     now: datetime,
-) -> NoiseModel:
+) -> NoiseModelRow:
     """Add the next version and activate it; a bootstrapped one never replaces a better founded one."""
-    noise_model = NoiseModel(
+    noise_model = NoiseModelRow(
         id=new_id("nm"),
         profile_id=profile_id,
         version=_next_version(session, profile_id),
@@ -49,14 +49,14 @@ def create_noise_model(
     return noise_model
 
 
-def get_noise_model(session: Session, noise_model_id: str) -> NoiseModel:
-    found = session.get(NoiseModel, noise_model_id)
+def get_noise_model(session: Session, noise_model_id: str) -> NoiseModelRow:
+    found = session.get(NoiseModelRow, noise_model_id)
     if found is None:
         raise NotFoundError(f"there is no noise model {noise_model_id!r}")
     return found
 
 
-def parameters_of(noise_model: NoiseModel) -> NoiseModelParameters:
+def parameters_of(noise_model: NoiseModelRow) -> NoiseModelParameters:
     """Everything that the model is, also what lists leave out: needs the session that found it."""
     bulk = {} if noise_model.probabilities is None else {"probabilities": noise_model.probabilities}
     return noise_model_parameters.validate_python(noise_model.parameters | bulk)
@@ -64,14 +64,14 @@ def parameters_of(noise_model: NoiseModel) -> NoiseModelParameters:
 
 def list_noise_models(
     session: Session, request: PageRequest, *, profile_ids: Sequence[str] | None
-) -> Page[NoiseModel]:
-    query = select(NoiseModel)
+) -> Page[NoiseModelRow]:
+    query = select(NoiseModelRow)
     if profile_ids is not None:
-        query = query.where(NoiseModel.profile_id.in_(profile_ids))
-    return fetch_page(session, query, NoiseModel, request)
+        query = query.where(NoiseModelRow.profile_id.in_(profile_ids))
+    return fetch_page(session, query, NoiseModelRow, request)
 
 
-def activate(session: Session, noise_model: NoiseModel, now: datetime) -> None:
+def activate(session: Session, noise_model: NoiseModelRow, now: datetime) -> None:
     if noise_model.profile_id is None:
         raise ConflictError("an anonymous noise model cannot be active: it has no acquisition profile")
     # Whoever comes last counts, also if its clock is behind, or it had to wait here.
@@ -93,11 +93,11 @@ def activate(session: Session, noise_model: NoiseModel, now: datetime) -> None:
     session.flush()
 
 
-def active_noise_model(session: Session, profile_id: str, at: datetime | None = None) -> NoiseModel | None:
+def active_noise_model(session: Session, profile_id: str, at: datetime | None = None) -> NoiseModelRow | None:
     """Give the model that is active now, or was at a time."""
     query = (
-        select(NoiseModel)
-        .join(NoiseModelActivation, NoiseModelActivation.noise_model_id == NoiseModel.id)
+        select(NoiseModelRow)
+        .join(NoiseModelActivation, NoiseModelActivation.noise_model_id == NoiseModelRow.id)
         .where(NoiseModelActivation.profile_id == profile_id)
         .order_by(NoiseModelActivation.activated_at.desc(), NoiseModelActivation.number.desc())
         .limit(1)
@@ -109,21 +109,23 @@ def active_noise_model(session: Session, profile_id: str, at: datetime | None = 
 
 def list_active_noise_models(
     session: Session, request: PageRequest, *, profile_ids: Sequence[str] | None, at: datetime
-) -> Page[NoiseModel]:
+) -> Page[NoiseModelRow]:
     """List the models that were active at a time, one for each profile that had any."""
     activation = NoiseModelActivation
     latest_first = (activation.activated_at.desc(), activation.number.desc())
     rank = func.row_number().over(partition_by=activation.profile_id, order_by=latest_first).label("rank")
     ranked = select(activation.noise_model_id, rank).where(activation.activated_at <= at).subquery()
     query = (
-        select(NoiseModel).join(ranked, ranked.c.noise_model_id == NoiseModel.id).where(ranked.c.rank == 1)
+        select(NoiseModelRow)
+        .join(ranked, ranked.c.noise_model_id == NoiseModelRow.id)
+        .where(ranked.c.rank == 1)
     )
     if profile_ids is not None:
-        query = query.where(NoiseModel.profile_id.in_(profile_ids))
-    return fetch_page(session, query, NoiseModel, request)
+        query = query.where(NoiseModelRow.profile_id.in_(profile_ids))
+    return fetch_page(session, query, NoiseModelRow, request)
 
 
-def _may_follow(active: NoiseModel | None, fit_quality: dict[str, Any]) -> bool:
+def _may_follow(active: NoiseModelRow | None, fit_quality: dict[str, Any]) -> bool:
     """Tell whether a bootstrapped model may take the place of the active one."""
     if active is None:
         return True
@@ -135,5 +137,7 @@ def _next_version(session: Session, profile_id: str | None) -> int:
         return 1
     # Two jobs of one profile may end together: the second waits here for the first one's version.
     session.execute(select(Profile.id).where(Profile.id == profile_id).with_for_update())
-    newest = session.scalar(select(func.max(NoiseModel.version)).where(NoiseModel.profile_id == profile_id))
+    newest = session.scalar(
+        select(func.max(NoiseModelRow.version)).where(NoiseModelRow.profile_id == profile_id)
+    )
     return (newest or 0) + 1

@@ -37,7 +37,7 @@ def register(session: Session, job_id: str, url: str) -> None:
     session.flush()
 
 
-def follow(session: Session, job_id: str, event: str, now: datetime) -> None:
+def schedule_on_end(session: Session, job_id: str, event: str, now: datetime) -> None:
     """Make a job's webhook due when the job ends, and not yet when it is tried again."""
     if event in ENDED_STATES or event == "retried":
         due_at = now if event in ENDED_STATES else None
@@ -75,13 +75,13 @@ def take_due(session: Session, now: datetime, *, first_wait: timedelta, limit: i
 
 def record_delivered(session: Session, notice: Notice, now: datetime) -> None:
     _record(session, notice, delivered_at=now, next_attempt_at=None, error=None)
-    _tell(session, notice, "webhook_delivered", now)
+    _record_event(session, notice, "webhook_delivered", now)
 
 
 def record_undelivered(session: Session, notice: Notice, error: str, now: datetime) -> None:
     _record(session, notice, error=error[:_MOST_ERROR_CHARACTERS])
     if notice.attempt >= MOST_ATTEMPTS:
-        _tell(session, notice, "webhook_given_up", now, error=error[:_MOST_ERROR_CHARACTERS])
+        _record_event(session, notice, "webhook_given_up", now, error=error[:_MOST_ERROR_CHARACTERS])
 
 
 def _record(session: Session, notice: Notice, **values: object) -> None:
@@ -97,7 +97,7 @@ def _set(session: Session, which: ColumnElement[bool], **values: object) -> None
     )
 
 
-def _tell(session: Session, notice: Notice, kind: str, now: datetime, **detail: str) -> None:
+def _record_event(session: Session, notice: Notice, kind: str, now: datetime, **detail: str) -> None:
     session.add(
         JobEvent(job_id=notice.job_id, at=now, kind=kind, detail={"attempt": notice.attempt, **detail})
     )

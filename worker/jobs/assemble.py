@@ -18,7 +18,7 @@ from models_store.repositories.jobs.part_planes import list_part_planes
 from worker.attempt.context import JobContext
 from worker.jobs.inputs import OpenImage, open_images
 from worker.jobs.result_files import OutputPlanes, store_results
-from worker.planes.raw_planes import read_planes
+from worker.planes.raw_planes import iterate_raw_planes
 
 
 def assemble(spec: AssembleSpec, context: JobContext) -> Outcome:
@@ -64,7 +64,7 @@ def _planes(blobs: Blobs, pieces: Sequence[PartPlanes], shape_yx: tuple[int, int
     for piece in pieces:
         digest = hashlib.sha256()
         with blobs.as_file(piece.blob_key) as path, path.open("rb") as file:
-            for plane_yx in read_planes(file, shape_yx):
+            for plane_yx in iterate_raw_planes(file, shape_yx):
                 digest.update(plane_yx.data)
                 yield plane_yx
         if digest.hexdigest() != piece.sha256:

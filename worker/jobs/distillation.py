@@ -15,7 +15,7 @@ from worker.engine.noise.models.kinds import AnyNoiseModel, kind_of
 from worker.engine.planes.sequence import PlaneSequence
 from worker.engine.stages.distillation import EstimatedPlanes, first_weights
 from worker.engine.stages.pipeline import refit_noise_model
-from worker.engine.training.presets import Preset
+from worker.engine.training.presets import TrainingPreset
 from worker.jobs.inputs import load_network
 from worker.judging.noise_warnings import require_drawable
 
@@ -24,7 +24,7 @@ _SHARE_OF_REFIT = 0.5  # of the preparation
 
 
 @dataclass(frozen=True)
-class Lesson:
+class DistillationInputs:
     """What a network learns from and starts from, and how its progress is told.
 
     A distilled one's planes are estimates.
@@ -36,14 +36,14 @@ class Lesson:
     report: Report
 
 
-def lesson_of(
+def prepare_distillation(
     teacher: Reference,
     planes: PlaneSequence,
     noise_model: AnyNoiseModel,
     spec: TrainSpec,
-    preset: Preset,
+    preset: TrainingPreset,
     context: JobContext,
-) -> Lesson:
+) -> DistillationInputs:
     """Refit the noise model where wanted, as a prediction does; an estimate is made when it is asked for."""
     _, pn2v = load_network(context, teacher)
     begun = 0.0
@@ -66,7 +66,7 @@ def lesson_of(
         context.report(SHARE_OF_PREPARATION * fraction, f"plane {done} of at most {of} estimated")
 
     estimates = EstimatedPlanes(planes, pn2v, noise_model, context.device)
-    return Lesson(
+    return DistillationInputs(
         planes=_Counted(estimates, on_estimate),
         noise_model=noise_model,
         start=first_weights(pn2v, preset),
@@ -74,7 +74,7 @@ def lesson_of(
     )
 
 
-def nothing_to_teach(correlation: NeighbourCorrelation, context: JobContext) -> bool:
+def skips_distillation(correlation: NeighbourCorrelation, context: JobContext) -> bool:
     """Whether a stage does without: noise that correlates is not the noise that a noise model draws.
 
     A job that was posted to distil a network fails.

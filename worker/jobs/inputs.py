@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
 from models_store.contracts.spec_parts import MadeByJob, Reference, StructuredMask, TrainingBudget
-from models_store.contracts.vocabulary import Preset as PresetName
+from models_store.contracts.vocabulary import Preset
 from models_store.errors import JobFailedError
 from models_store.image_files.tiff.reader import PlaneReader, open_planes
 from models_store.repositories.images import get_images
@@ -16,7 +16,7 @@ from models_store.repositories.noise_models import get_noise_model, parameters_o
 from worker.attempt.context import JobContext
 from worker.engine.networks.network import Network
 from worker.engine.noise.models.kinds import AnyNoiseModel, noise_model_from_parameters
-from worker.engine.training.presets import PRESETS, Preset
+from worker.engine.training.presets import PRESETS, TrainingPreset
 from worker.judging.calibration_scenes import SIGNAL_RANGE
 from worker.planes.float_planes import FloatPlanes, GroundTruthPlanes
 
@@ -98,7 +98,7 @@ def calibrated_range_adu(
     return low_adu, high_adu
 
 
-def preset_with(name: PresetName, budget: TrainingBudget, mask: StructuredMask | None = None) -> Preset:
+def preset_with(name: Preset, budget: TrainingBudget, mask: StructuredMask | None = None) -> TrainingPreset:
     """Give a preset with a job's departures from it."""
     preset = PRESETS[name]
     mask = mask or StructuredMask()

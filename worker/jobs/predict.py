@@ -12,7 +12,7 @@ from worker.attempt.context import JobContext
 from worker.jobs.estimates import PlaneDenoiser, denoiser, outcome_of, prepare
 from worker.jobs.inputs import OpenImage, open_images
 from worker.jobs.result_files import OutputPlanes, store_results
-from worker.planes.prefetch import made_ahead
+from worker.planes.prefetch import prefetch
 from worker.planes.waiting_planes import WaitingPlanes
 
 SHARE_OF_PREPARATION = 0.3
@@ -63,5 +63,5 @@ def _denoised_planes(
                 yield denoised[first]
                 on_plane()
 
-        observed = stack.enter_context(made_ahead(image.reader))
-        yield {first: stack.enter_context(made_ahead(first_output(observed))), **waiting}
+        observed = stack.enter_context(prefetch(image.reader))
+        yield {first: stack.enter_context(prefetch(first_output(observed))), **waiting}

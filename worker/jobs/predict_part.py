@@ -13,7 +13,7 @@ from models_store.contracts.vocabulary import Output
 from worker.attempt.context import JobContext
 from worker.jobs.estimates import PlaneDenoiser, chosen, denoiser
 from worker.jobs.inputs import OpenImage, all_planes, open_images
-from worker.planes.prefetch import made_ahead
+from worker.planes.prefetch import prefetch
 from worker.planes.raw_planes import write_plane
 
 OutputsOfPlane = Mapping[Output, np.ndarray]
@@ -58,8 +58,8 @@ def _store_planes(
         planes = all_planes([image])
         with ExitStack() as stack:
             files = {output: stack.enter_context(path.open("wb")) for output, path in paths.items()}
-            observed = stack.enter_context(made_ahead(planes[index] for index in indices))
-            results = stack.enter_context(made_ahead(map(made.denoise, observed)))
+            observed = stack.enter_context(prefetch(planes[index] for index in indices))
+            results = stack.enter_context(prefetch(map(made.denoise, observed)))
             for denoised in reported(results):
                 for output, file in files.items():
                     write_plane(file, denoised[output])

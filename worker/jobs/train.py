@@ -13,7 +13,7 @@ from worker.engine.networks.network import Network
 from worker.engine.noise.measuring.correlation import neighbour_correlation
 from worker.engine.training.loop import TrainingStep
 from worker.engine.training.loop import train as train_network
-from worker.jobs.distillation import Lesson, lesson_of, nothing_to_teach
+from worker.jobs.distillation import DistillationInputs, prepare_distillation, skips_distillation
 from worker.jobs.inputs import (
     all_planes,
     calibrated_range_adu,
@@ -41,7 +41,7 @@ def train(spec: TrainSpec, context: JobContext) -> Outcome:
             correlation = neighbour_correlation(planes)
             warnings = correlation_warnings(correlation, preset)
             measured = {"noise_correlation": asdict(correlation)}
-            without = spec.teacher is not None and nothing_to_teach(correlation, context)
+            without = spec.teacher is not None and skips_distillation(correlation, context)
             if spec.teaches and correlation.warning() is None:
                 preset = preset.of_teachers()
         if noise_model is not None and noise_model_id is not None and _is_calibrated(context, noise_model_id):
@@ -52,9 +52,9 @@ def train(spec: TrainSpec, context: JobContext) -> Outcome:
         result = {"warnings": warnings, **measured}
         if without:
             return Outcome(result=result)
-        lesson = Lesson(planes, noise_model, start if preset.warm_start else None, context.report)
+        lesson = DistillationInputs(planes, noise_model, start if preset.warm_start else None, context.report)
         if spec.teacher is not None and noise_model is not None:
-            lesson = lesson_of(spec.teacher, planes, noise_model, spec, preset, context)
+            lesson = prepare_distillation(spec.teacher, planes, noise_model, spec, preset, context)
 
         def run() -> Network:
             return train_network(

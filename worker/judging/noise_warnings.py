@@ -5,10 +5,10 @@ from worker.engine.noise.measuring.correlation import NeighbourCorrelation
 from worker.engine.noise.measuring.coverage import coverage
 from worker.engine.noise.models.kinds import AnyNoiseModel
 from worker.engine.planes.sequence import PlaneSequence
-from worker.engine.training.presets import Preset
+from worker.engine.training.presets import TrainingPreset
 
 
-def correlation_warnings(found: NeighbourCorrelation, preset: Preset) -> list[str]:
+def correlation_warnings(found: NeighbourCorrelation, preset: TrainingPreset) -> list[str]:
     """Warn of noise that correlates where the preset's mask lets a network see it."""
     warning = found.warning(blind_y_px=preset.blind_y_px, blind_x_px=preset.blind_x_px)
     return [warning] if warning else []

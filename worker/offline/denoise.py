@@ -25,12 +25,12 @@ from worker.engine.prediction.choice import Choice
 from worker.engine.prediction.inference import predict_plane
 from worker.engine.stages.pipeline import Prepared, Stage, denoise, denoise_plane
 from worker.engine.training.loop import TrainingStep
-from worker.engine.training.presets import Preset
+from worker.engine.training.presets import TrainingPreset
 from worker.judging.noise_warnings import correlation_warnings
 from worker.offline.files import read_noise_model, require_writable
 from worker.offline.report import DenoisedPlane, NoiseEvidence, write_report
 from worker.planes.float_planes import FloatPlanes
-from worker.planes.prefetch import made_ahead
+from worker.planes.prefetch import prefetch
 
 _PREPARING = 0.2  # share of a stage before it trains or denoises: fitting noise, choosing an estimate
 
@@ -42,7 +42,7 @@ ShowStage = Callable[[Stage, float, str], None]
 class DenoiseOptions:
     """How to denoise, and what to write besides the result."""
 
-    preset: Preset
+    preset: TrainingPreset
     device: torch.device
     seed: int = 0
     dtype: OutputType = "float32"
@@ -136,8 +136,8 @@ def denoise_file(
                 on_plane=progress.on_plane,
             )
             with (
-                made_ahead(planes) as observed,
-                made_ahead(
+                prefetch(planes) as observed,
+                prefetch(
                     _denoised_planes(observed, len(planes), prepared, options.device, progress)
                 ) as results,
             ):

@@ -23,11 +23,11 @@ from worker.engine.prediction.inference import predict_plane
 from worker.engine.stages.distillation import EstimatedPlanes, first_weights
 from worker.engine.stages.pipeline import Prepared, denoise_plane, prepare_prediction
 from worker.engine.training.loop import TrainingStep, train
-from worker.engine.training.presets import Preset
+from worker.engine.training.presets import TrainingPreset
 from worker.judging.noise_warnings import correlation_warnings, require_drawable
 from worker.offline.files import opened, read_content, read_noise_model, require_writable
 from worker.planes.float_planes import FloatPlanes, GroundTruthPlanes
-from worker.planes.prefetch import made_ahead
+from worker.planes.prefetch import prefetch
 
 ESTIMATES: dict[Output, EstimateName] = {Output.PRIOR_MEAN: "prior_mean", Output.MMSE: "mmse"}
 
@@ -66,7 +66,7 @@ def train_on_files(  # noqa: PLR0913  # the options of training
     target: Path,
     *,
     method: Method,
-    preset: Preset,
+    preset: TrainingPreset,
     seed: int,
     device: torch.device,
     on_step: Callable[[TrainingStep], None],
@@ -78,7 +78,7 @@ def train_on_files(  # noqa: PLR0913  # the options of training
     the pixels defeat the engine.
     """
     _require_what_the_method_needs(files, method)
-    if method.sees_its_pixel and (preset.blind_y_px or preset.blind_x_px):
+    if not method.is_blind_spot and (preset.blind_y_px or preset.blind_x_px):
         raise InvalidRequestError(f"{_TITLES[method]} learns from all pixels and uses no --structured-mask")
     others = filter(None, (files.noise_model, files.start, files.teacher))
     require_writable(target, [*files.noisy, *files.ground_truth, *others])
@@ -134,19 +134,19 @@ def predict_file(
             if network.method == "pn2v":
                 prepared = _prepare(planes, network, prediction)
                 said = f"{prepared.choice.estimate}: {prepared.choice.reason}"
-                observed = stack.enter_context(made_ahead(planes))
+                observed = stack.enter_context(prefetch(planes))
                 results = (
                     denoise_plane(plane, prepared, device=prediction.device).image_yx for plane in observed
                 )
             else:
                 _require_nothing_else(network, prediction)
                 said = f"{network.method}: the network's method"
-                observed = stack.enter_context(made_ahead(planes))
+                observed = stack.enter_context(prefetch(planes))
                 results = (
                     predict_plane(network, plane, device=prediction.device).prior_mean_yx
                     for plane in observed
                 )
-            made = stack.enter_context(made_ahead(_reported(results, len(planes), on_plane)))
+            made = stack.enter_context(prefetch(_reported(results, len(planes), on_plane)))
             write_planes(target, made, like=planes, dtype=prediction.dtype)
         except EngineError as error:
             raise JobFailedError(error.detail) from error
@@ -197,7 +197,7 @@ def _read_network(path: Path) -> Network:
         raise InvalidRequestError(f"{path} is no network: {error.detail}") from error
 
 
-def _read_teacher(path: Path, preset: Preset) -> Network:
+def _read_teacher(path: Path, preset: TrainingPreset) -> Network:
     teacher = _read_network(path)
     if teacher.method != "pn2v":
         raise InvalidRequestError(f"--teacher: {path} is of method {teacher.method}; name one of method pn2v")

@@ -12,7 +12,7 @@ _END = object()
 
 
 @contextmanager
-def made_ahead(items: Iterable[_Item], *, ahead: int = 1) -> Iterator[Iterator[_Item]]:
+def prefetch(items: Iterable[_Item], *, ahead: int = 1) -> Iterator[Iterator[_Item]]:
     """Iterate in a thread of its own, up to `ahead` items before they are asked for.
 
     Order and errors stay as they are. Leaving the block, for whatever reason, waits for the item that is in

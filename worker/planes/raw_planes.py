@@ -15,7 +15,7 @@ def write_plane(file: BinaryIO, plane_yx: np.ndarray) -> None:
     file.write(plane_yx.astype(PIXEL).tobytes())
 
 
-def read_planes(file: BinaryIO, shape_yx: tuple[int, int]) -> Iterator[np.ndarray]:
+def iterate_raw_planes(file: BinaryIO, shape_yx: tuple[int, int]) -> Iterator[np.ndarray]:
     """Read from here to the end; one plane is in memory at a time."""
     plane_bytes = PIXEL.itemsize * shape_yx[0] * shape_yx[1]
     while content := file.read(plane_bytes):

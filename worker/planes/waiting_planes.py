@@ -7,7 +7,7 @@ from typing import Self
 
 import numpy as np
 
-from worker.planes.raw_planes import read_planes, write_plane
+from worker.planes.raw_planes import iterate_raw_planes, write_plane
 
 
 class WaitingPlanes:
@@ -32,4 +32,4 @@ class WaitingPlanes:
 
     def __iter__(self) -> Iterator[np.ndarray]:
         self._file.seek(0)
-        return read_planes(self._file, self._shape_yx)
+        return iterate_raw_planes(self._file, self._shape_yx)

@@ -20,7 +20,7 @@ from models_store.telemetry.traces import set_up_tracing
 from worker.processes.attempt_metrics import WorkerMetrics, metrics_served
 from worker.processes.device_watch import DeviceWatch
 from worker.processes.job_processes import job_processes
-from worker.processes.job_store import Ledger
+from worker.processes.job_store import JobStore
 from worker.processes.runner import Runner
 from worker.processes.signs_of_life import SignsOfLife
 from worker.processes.tasks import register_run_job
@@ -43,7 +43,7 @@ def work(settings: Settings, queues: Sequence[Queue], clock: Clock = system_cloc
     name = f"{'+'.join(queues)}@{socket.gethostname()}:{os.getpid()}-{secrets.token_hex(2)}"
     runner = Runner(
         settings,
-        Ledger(settings, database, clock, name, stopping),
+        JobStore(settings, database, clock, name, stopping),
         blobs,
         Notices(celery, database, clock),
         DeviceWatch(settings.device),

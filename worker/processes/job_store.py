@@ -30,7 +30,7 @@ Entered = TypeVar("Entered")
 
 
 @dataclass(frozen=True)
-class Ledger:
+class JobStore:
     """Enters what a worker does. A LeaseLostError, and nothing else, says that it no longer owns the job."""
 
     settings: Settings

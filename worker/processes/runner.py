@@ -34,7 +34,7 @@ from worker.processes.attempt_metrics import CRASH_CODE, Attempt, AttemptOutcome
 from worker.processes.attempt_telemetry import for_child, observed
 from worker.processes.device_watch import DeviceWatch
 from worker.processes.job_processes import job_processes
-from worker.processes.job_store import Ledger
+from worker.processes.job_store import JobStore
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class Runner:
     """Takes jobs one at a time. Setting the ledger's `stopping` hands the current one back."""
 
     settings: Settings
-    ledger: Ledger
+    job_store: JobStore
     blobs: Blobs
     notifier: Notifier
     device: DeviceWatch
@@ -65,11 +65,11 @@ class Runner:
 
     @property
     def stopping(self) -> threading.Event:
-        return self.ledger.stopping
+        return self.job_store.stopping
 
     def run_next(self, queues: Sequence[Queue]) -> bool:
         """Run the oldest ready job; False if there is none."""
-        job_id = self.ledger.next_ready(queues)
+        job_id = self.job_store.next_ready(queues)
         return job_id is not None and self.run(job_id)
 
     def run(self, job_id: str) -> bool:
@@ -77,7 +77,7 @@ class Runner:
         if not self.device.wait_until_usable(self.stopping):
             return False
         job_processes()  # so that what takes long is done before a lease runs
-        claim = self.ledger.claim(job_id)
+        claim = self.job_store.claim(job_id)
         if claim is None:
             logger.info("job %s: nothing to claim; it runs, has ended, or waits", job_id)
             return False
@@ -94,7 +94,7 @@ class Runner:
             self._settle(claim, self._compute(claim, attempt), attempt)
         except LeaseLostError:
             # The answer to `finish` may have been lost, not the lease.
-            if self.ledger.has_result_of(claim):
+            if self.job_store.has_result_of(claim):
                 self._after_success(claim, attempt)
                 return
             attempt.outcome = AttemptOutcome.LOST
@@ -111,13 +111,13 @@ class Runner:
 
     def _settle(self, claim: Claim, last: LastWord | None, attempt: Attempt) -> None:
         if isinstance(last, Finished):
-            self.ledger.finish(claim, last.outcome)
+            self.job_store.finish(claim, last.outcome)
             self._after_success(claim, attempt)
             return
         self._clear_away(claim)
         match last:
             case Refused():
-                self.ledger.fail(claim, last.code, last.detail)
+                self.job_store.fail(claim, last.code, last.detail)
                 attempt.outcome, attempt.code = AttemptOutcome.FAILED, last.code
             case Crashed():
                 self._hand_back(claim, last.reason, crashed=True)
@@ -166,26 +166,26 @@ class Runner:
 
     def _renew(self, claim: Claim, progress: Progressed) -> None:
         try:
-            self.ledger.renew(claim, progress)
+            self.job_store.renew(claim, progress)
         except OutageError as outage:
             # The child goes on without. Whether the lease was lost meanwhile, the next renewal says.
             logger.warning("job %s: its lease is not renewed: %s", claim.job_id, outage.detail)
 
     def _warn(self, claim: Claim, text: str) -> None:
         try:
-            self.ledger.warn(claim, text)
+            self.job_store.warn(claim, text)
         except OutageError as outage:
             # Waiting would leave the child unwatched; what it makes holds its warnings too.
             logger.warning("job %s: its warning is not entered: %s", claim.job_id, outage.detail)
 
     def _after_success(self, claim: Claim, attempt: Attempt) -> None:
         attempt.outcome = AttemptOutcome.SUCCEEDED
-        self._notify(self.ledger.dependents(claim))
+        self._notify(self.job_store.dependents(claim))
         self._clear_checkpoints(claim)
 
     def _hand_back(self, claim: Claim, reason: str, *, crashed: bool) -> None:
         logger.warning("job %s: attempt %d handed back: %s", claim.job_id, claim.attempt, reason)
-        self.ledger.hand_back(claim, reason, crashed=crashed)
+        self.job_store.hand_back(claim, reason, crashed=crashed)
         self._notify([claim.job_id])
 
     def _notify(self, job_ids: Sequence[str]) -> None:
@@ -200,7 +200,7 @@ class Runner:
             self.blobs.delete(self.blobs.keys(attempt_prefix(claim.job_id, claim.attempt)))
         except OutageError as outage:
             logger.warning("the sweeper will delete what the attempt has written: %s", outage.detail)
-        if self.ledger.has_succeeded(claim):
+        if self.job_store.has_succeeded(claim):
             # By another attempt, which has cleared them away, perhaps before this one wrote its last.
             self._clear_checkpoints(claim)
 

@@ -48,13 +48,13 @@ class SignsOfLife:
             ended.wait(settings.sign_of_life_s)
 
     def _record(self) -> None:
-        ledger, state = self.runner.ledger, self.runner.device.state()
+        job_store, state = self.runner.job_store, self.runner.device.state()
         try:
-            with ledger.database.write() as session:
+            with job_store.database.write() as session:
                 record_sign_of_life(
                     session,
-                    ledger.worker,
-                    store_time(session, ledger.clock),
+                    job_store.worker,
+                    store_time(session, job_store.clock),
                     queues=self.queues,
                     device=state.device,
                     device_error=state.error,
@@ -64,9 +64,9 @@ class SignsOfLife:
             logger.warning("this worker cannot say that it lives: %s", outage.detail)
 
     def _forget(self) -> None:
-        ledger = self.runner.ledger
+        job_store = self.runner.job_store
         try:
-            with ledger.database.write() as session:
-                forget(session, ledger.worker)
+            with job_store.database.write() as session:
+                forget(session, job_store.worker)
         except OutageError as outage:
             logger.warning("this worker is taken for alive a little longer: %s", outage.detail)

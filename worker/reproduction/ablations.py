@@ -8,10 +8,10 @@ from worker.engine.noise.models.kinds import AnyNoiseModel
 from worker.reproduction import paper
 from worker.reproduction.calibration_subsets import CalibrationSubset
 from worker.reproduction.datasets import Dataset
-from worker.reproduction.methods import COEFFICIENTS, COMPONENTS, MMSE, Experiment, Method
-from worker.reproduction.outcomes import Outcome
+from worker.reproduction.methods import COEFFICIENTS, COMPONENTS, MMSE, Experiment, PaperMethod
+from worker.reproduction.result_cache import MethodResult
+from worker.reproduction.result_tables import Cell, Table, unscored
 from worker.reproduction.table1 import MakeExperiment
-from worker.reproduction.tables import Cell, Table, unscored
 
 HISTOGRAM = "PN2V (histogram)"
 
@@ -62,10 +62,10 @@ def measure_figure3(dataset: Dataset, repeats: int, experiment: MakeExperiment) 
     }
     tables = []
     for title, subsets in parts.items():
-        rows: dict[str, dict[str, Cell]] = {HISTOGRAM: {}, Method.PN2V_GMM: {}}
+        rows: dict[str, dict[str, Cell]] = {HISTOGRAM: {}, PaperMethod.PN2V_GMM: {}}
         for subset in subsets:
             column = _percent(min(subset.signal_share, subset.pixel_share))
-            for name, train in ((HISTOGRAM, _histogram), (Method.PN2V_GMM, _usual_mixture)):
+            for name, train in ((HISTOGRAM, _histogram), (PaperMethod.PN2V_GMM, _usual_mixture)):
                 outcomes = [train(experiment(dataset, repeat), subset) for repeat in range(repeats)]
                 rows[name][column] = _cell(dataset, outcomes, None)
         columns = tuple(rows[HISTOGRAM])
@@ -86,33 +86,33 @@ def _losses(rows: Mapping[str, Mapping[str, Cell]], columns: Sequence[str]) -> l
     return found
 
 
-def _usual_mixture(experiment: Experiment, subset: CalibrationSubset) -> Outcome:
+def _usual_mixture(experiment: Experiment, subset: CalibrationSubset) -> MethodResult:
     return _mixture(experiment, COMPONENTS, COEFFICIENTS, subset)
 
 
 def _mixture(
     experiment: Experiment, components: int, coefficients: int, subset: CalibrationSubset
-) -> Outcome:
+) -> MethodResult:
     def make() -> AnyNoiseModel:
         if not experiment.dataset.calibration:
             return experiment.bootstrapped_gmm(components, coefficients)
         return experiment.calibrated_gmm(experiment.calibration_subset(subset), components, coefficients)
 
     usual = (components, coefficients) == (COMPONENTS, COEFFICIENTS) and experiment.dataset.calibration
-    row = Method.PN2V_GMM if usual else f"{Method.PN2V_GMM} K={components} n={coefficients}"
+    row = PaperMethod.PN2V_GMM if usual else f"{PaperMethod.PN2V_GMM} K={components} n={coefficients}"
     return _train(experiment, row, subset, make)
 
 
-def _histogram(experiment: Experiment, subset: CalibrationSubset) -> Outcome:
+def _histogram(experiment: Experiment, subset: CalibrationSubset) -> MethodResult:
     def make() -> AnyNoiseModel:
         return experiment.calibration_subset(subset).histogram.model()
 
-    return _train(experiment, Method.PN2V, subset, make)
+    return _train(experiment, PaperMethod.PN2V, subset, make)
 
 
 def _train(
     experiment: Experiment, row: str, subset: CalibrationSubset, make: Callable[[], AnyNoiseModel]
-) -> Outcome:
+) -> MethodResult:
     """The whole calibration has the row of Table 1, so that it is trained once."""
     parts = [f"signals {subset.signal_share:g}"] if subset.signal_share < 1 else []
     parts += [f"pixels {subset.pixel_share:g}"] if subset.pixel_share < 1 else []
@@ -120,10 +120,10 @@ def _train(
     try:
         return experiment.pn2v(name, make)
     except NoiseFitError as error:
-        return Outcome(experiment.dataset.name, experiment.repeat, name, {}, note=error.detail)
+        return MethodResult(experiment.dataset.name, experiment.repeat, name, {}, note=error.detail)
 
 
-def _cell(dataset: Dataset, outcomes: Sequence[Outcome], paper_db: float | None) -> Cell:
+def _cell(dataset: Dataset, outcomes: Sequence[MethodResult], paper_db: float | None) -> Cell:
     published = paper_db if dataset.paper_column == "Convallaria" else None
     return Cell.of(outcomes, MMSE, other_scale=dataset.other_scale, paper_db=published)
 

@@ -21,7 +21,7 @@ _FEWEST_FIELDS = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Field:
+class FieldOfView:
     """One place of a specimen: noisy frames (Y, X) of it, and its signal (Y, X), perhaps on another scale."""
 
     frames: tuple[NDArray[Any], ...]
@@ -44,7 +44,7 @@ class Dataset:
     """
 
     name: str
-    fields: tuple[Field, ...]
+    fields: tuple[FieldOfView, ...]
     supervised: Places
     """What CARE trains on."""
     scored: Places

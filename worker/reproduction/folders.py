@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models_store.errors import InvalidRequestError
-from worker.reproduction.datasets import Dataset, Field, divide
+from worker.reproduction.datasets import Dataset, FieldOfView, divide
 from worker.reproduction.tiff_planes import read_planes, tiff_files
 
 _LEAST_CALIBRATION_FRAMES = 2
@@ -50,27 +50,29 @@ def _read(folder: Path) -> Dataset:
     )
 
 
-def _match(folder: Path, noisy: list[list[NDArray[Any]]], truths: list[list[NDArray[Any]]]) -> list[Field]:
+def _match(
+    folder: Path, noisy: list[list[NDArray[Any]]], truths: list[list[NDArray[Any]]]
+) -> list[FieldOfView]:
     """One truth for all images, for each file, or for each image; files in order of their names."""
     frames, planes = ([plane for file in files for plane in file] for files in (noisy, truths))
     if len(planes) == 1:
-        return [Field(tuple(frames), planes[0])]
+        return [FieldOfView(tuple(frames), planes[0])]
     if len(planes) == len(frames):
-        return _joined([Field((frame,), truth) for frame, truth in zip(frames, planes, strict=True)])
+        return _joined([FieldOfView((frame,), truth) for frame, truth in zip(frames, planes, strict=True)])
     if len(planes) == len(noisy):
-        return [Field(tuple(file), truth) for file, truth in zip(noisy, planes, strict=True)]
+        return [FieldOfView(tuple(file), truth) for file, truth in zip(noisy, planes, strict=True)]
     raise InvalidRequestError(
         f"{folder}: {len(frames)} noisy images in {len(noisy)} files and {len(planes)} of ground truth do "
         "not match: expected one ground truth for all, one for each file, or one for each image"
     )
 
 
-def _joined(fields: list[Field]) -> list[Field]:
+def _joined(fields: list[FieldOfView]) -> list[FieldOfView]:
     """Images whose truth is the same show the same place: it must not be learned from and scored as well."""
-    joined: list[Field] = []
+    joined: list[FieldOfView] = []
     for each in fields:
         if joined and np.array_equal(joined[-1].truth_yx, each.truth_yx):
-            joined[-1] = Field((*joined[-1].frames, *each.frames), each.truth_yx)
+            joined[-1] = FieldOfView((*joined[-1].frames, *each.frames), each.truth_yx)
         else:
             joined.append(each)
     return joined

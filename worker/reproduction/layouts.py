@@ -4,9 +4,9 @@ from pathlib import Path
 
 from models_store.errors import InvalidRequestError
 from worker.reproduction.datasets import Dataset
-from worker.reproduction.downloads import DOWNLOADS, downloaded_datasets, packed_downloads
 from worker.reproduction.folders import folder_datasets
 from worker.reproduction.miro import miro_datasets
+from worker.reproduction.paper_archives import DOWNLOADS, downloaded_datasets, packed_downloads
 from worker.reproduction.simulated import simulated_datasets
 
 SIMULATED = "simulated"

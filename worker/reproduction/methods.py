@@ -14,23 +14,22 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from worker.engine.networks.network import Method as EngineMethod
-from worker.engine.networks.network import Network
+from worker.engine.networks.network import Network, TrainingMethod
 from worker.engine.noise.fitting.fit import fit_gmm
 from worker.engine.noise.fitting.pairs import PairCounts
 from worker.engine.noise.measuring.survey import evenly_spaced, saturation_adu
 from worker.engine.noise.models.histogram import HistogramNoiseModel
-from worker.engine.noise.models.kinds import AnyNoiseModel, Kind
+from worker.engine.noise.models.kinds import AnyNoiseModel, NoiseModelKind
 from worker.engine.noise.models.likelihood import NoiseModel
 from worker.engine.planes.sequence import PlaneSequence
 from worker.engine.prediction.inference import predict_plane
 from worker.engine.scores.metrics import Scores, affine_invariant_psnr, psnr, score
 from worker.engine.stages.bootstrap import UNRELIABLE_FRACTION, bootstrap_noise_model
 from worker.engine.training.loop import TrainingStep, train
-from worker.engine.training.presets import Preset
+from worker.engine.training.presets import TrainingPreset
 from worker.reproduction.calibration_subsets import CalibrationPairs, CalibrationSubset, count_calibration
 from worker.reproduction.datasets import Dataset
-from worker.reproduction.outcomes import Ledger, Outcome
+from worker.reproduction.result_cache import MethodResult, ResultCache
 
 COMPONENTS, COEFFICIENTS = 3, 2
 """K and n of the calibrated mixtures, as in the paper."""
@@ -44,7 +43,7 @@ ShowStage = Callable[[str, float, str], None]
 """Takes a title, the fraction of it that is done, and a line of what is being done."""
 
 
-class Method(StrEnum):
+class PaperMethod(StrEnum):
     """Named as in the paper's Table 1."""
 
     CARE = "CARE"
@@ -56,14 +55,14 @@ class Method(StrEnum):
 
     @property
     def calibrated(self) -> bool:
-        return self in {Method.PN2V, Method.PN2V_GMM}
+        return self in {PaperMethod.PN2V, PaperMethod.PN2V_GMM}
 
 
 @dataclass(frozen=True)
 class Budget:
     """What every method gets on every dataset."""
 
-    preset: Preset
+    preset: TrainingPreset
     device: torch.device
     scored_images: int
     """Of each dataset so many are denoised and scored, at most."""
@@ -99,9 +98,9 @@ class Experiment:
             "scored_images": len(self._scored),
             "data": dataset.fingerprint,
         }
-        self._ledger = Ledger(folder, circumstances)
+        self._cache = ResultCache(folder, circumstances)
 
-    def baselines(self) -> list[Outcome]:
+    def baselines(self) -> list[MethodResult]:
         """The noisy images themselves, and the Gaussian blur whose width gives the best score."""
         noisy = [each.noisy_yx for each in self._scored]
         blurred = max(
@@ -111,20 +110,20 @@ class Experiment:
         rows = {RAW: noisy, BEST_BLUR: blurred}
         return [self._outcome(row, {PRIOR_MEAN: self._scores(images)}) for row, images in rows.items()]
 
-    def run(self, method: Method) -> Outcome:
+    def run(self, method: PaperMethod) -> MethodResult:
         """Train, denoise and score; an outcome without scores where the method cannot be applied."""
         if method.calibrated and not self.dataset.calibration:
             return self._outcome(method, {}, note=self.dataset.without_calibration)
-        if method is Method.CARE:
-            return self._ledger.outcome(self._name(method), self._care)
-        if method is Method.N2V:
-            return self._ledger.outcome(self._name(method), self._n2v)
+        if method is PaperMethod.CARE:
+            return self._cache.outcome(self._name(method), self._care)
+        if method is PaperMethod.N2V:
+            return self._cache.outcome(self._name(method), self._n2v)
         return self.pn2v(method, lambda: self._noise_model(method))
 
-    def pn2v(self, row: str, make_noise_model: Callable[[], AnyNoiseModel]) -> Outcome:
+    def pn2v(self, row: str, make_noise_model: Callable[[], AnyNoiseModel]) -> MethodResult:
         """Train PN2V with a noise model, denoise and score by its MMSE estimate and by its prior mean."""
 
-        def compute() -> Outcome:
+        def compute() -> MethodResult:
             before = self.n2v_start()
             began_s = time.monotonic()
             noise_model = make_noise_model()
@@ -136,24 +135,24 @@ class Experiment:
             outcome = self._outcome(row, scores, seconds, network, note)
             return outcome.after(before) if warm else outcome
 
-        return self._ledger.outcome(self._name(row), compute)
+        return self._cache.outcome(self._name(row), compute)
 
     @cached_property
     def n2v_network(self) -> Network:
         """The N2V network that bootstraps are made from and PN2V networks start from."""
         self.n2v_start()
-        return Network.from_bytes(self._ledger.kept(self._name(N2V_START)))
+        return Network.from_bytes(self._cache.kept(self._name(N2V_START)))
 
-    def n2v_start(self) -> Outcome:
+    def n2v_start(self) -> MethodResult:
         """Train that network and score it as it is."""
 
-        def compute() -> Outcome:
+        def compute() -> MethodResult:
             began_s = time.monotonic()
             network = self._train(N2V_START, method="n2v")
-            self._ledger.keep(self._name(N2V_START), network.to_bytes())
+            self._cache.keep(self._name(N2V_START), network.to_bytes())
             return self._outcome(N2V_START, self._predict(network), time.monotonic() - began_s, network)
 
-        return self._ledger.outcome(self._name(N2V_START), compute)
+        return self._cache.outcome(self._name(N2V_START), compute)
 
     @cached_property
     def calibration(self) -> CalibrationPairs:
@@ -162,7 +161,7 @@ class Experiment:
     def calibration_subset(self, subset: CalibrationSubset) -> CalibrationPairs:
         return count_calibration(self.dataset.calibration, self._planes, subset, seed=self._seed)
 
-    def bootstrap(self, kind: Kind) -> AnyNoiseModel:
+    def bootstrap(self, kind: NoiseModelKind) -> AnyNoiseModel:
         """A noise model from the N2V network's predictions of the noisy images."""
         return bootstrap_noise_model(
             self._planes,
@@ -190,35 +189,37 @@ class Experiment:
     ) -> AnyNoiseModel:
         return pairs.gmm(components, coefficients, seed=self._seed)
 
-    def _noise_model(self, method: Method) -> AnyNoiseModel:
-        if method is Method.PN2V:
+    def _noise_model(self, method: PaperMethod) -> AnyNoiseModel:
+        if method is PaperMethod.PN2V:
             return self.calibration.histogram.model()
-        if method is Method.PN2V_GMM:
+        if method is PaperMethod.PN2V_GMM:
             return self.calibrated_gmm(self.calibration)
-        return self.bootstrap("histogram" if method is Method.BOOT_HIST else "gmm")
+        return self.bootstrap("histogram" if method is PaperMethod.BOOT_HIST else "gmm")
 
-    def _care(self) -> Outcome:
+    def _care(self) -> MethodResult:
         began_s = time.monotonic()
         noisy, truths = self.dataset.pairs()
         preset = replace(self._budget.preset, n2v_steps=self._budget.supervised_steps)
-        network = self._train(Method.CARE, planes=noisy, method="care", ground_truth=truths, preset=preset)
-        return self._outcome(Method.CARE, self._predict(network), time.monotonic() - began_s, network)
+        network = self._train(
+            PaperMethod.CARE, planes=noisy, method="care", ground_truth=truths, preset=preset
+        )
+        return self._outcome(PaperMethod.CARE, self._predict(network), time.monotonic() - began_s, network)
 
-    def _n2v(self) -> Outcome:
+    def _n2v(self) -> MethodResult:
         start, preset = self.n2v_start(), self._budget.preset
         if not preset.warm_start:
-            return replace(start, row=Method.N2V)
+            return replace(start, row=PaperMethod.N2V)
         began_s = time.monotonic()
         preset = replace(preset, n2v_steps=preset.pn2v_steps, n2v_learning_rate=preset.pn2v_learning_rate)
-        network = self._train(Method.N2V, method="n2v", start=self.n2v_network, preset=preset)
-        outcome = self._outcome(Method.N2V, self._predict(network), time.monotonic() - began_s, network)
+        network = self._train(PaperMethod.N2V, method="n2v", start=self.n2v_network, preset=preset)
+        outcome = self._outcome(PaperMethod.N2V, self._predict(network), time.monotonic() - began_s, network)
         return outcome.after(start)
 
     def _train(
         self,
         row: str,
         *,
-        method: EngineMethod,
+        method: TrainingMethod,
         planes: PlaneSequence | None = None,
         **options: Any,  # noqa: ANN401  # whatever train takes
     ) -> Network:
@@ -260,9 +261,9 @@ class Experiment:
         seconds: float = 0.0,
         network: Network | None = None,
         note: str = "",
-    ) -> Outcome:
+    ) -> MethodResult:
         steps = network.steps if network else 0
-        return Outcome(self.dataset.name, self.repeat, str(row), scores, round(seconds, 1), steps, note)
+        return MethodResult(self.dataset.name, self.repeat, str(row), scores, round(seconds, 1), steps, note)
 
     def _name(self, row: str) -> str:
         return f"{self.dataset.name} {self.repeat + 1} {row}"

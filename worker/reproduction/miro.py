@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from worker.reproduction.datasets import Dataset, Field, divide
+from worker.reproduction.datasets import Dataset, FieldOfView, divide
 from worker.reproduction.simulated import read_camera, simulate_calibration
 from worker.reproduction.tiff_planes import read_planes
 
@@ -45,7 +45,7 @@ def _read(path: Path, channel: str, milliseconds: int, maps: Path, seed: int) ->
         ]
     return Dataset(
         name=f"{specimen} {milliseconds} ms",
-        fields=(Field((frame,), truth_yx),),
+        fields=(FieldOfView((frame,), truth_yx),),
         supervised=supervised,
         scored=scored,
         calibration=calibration,

@@ -17,7 +17,7 @@ from worker.engine.noise.models.histogram import HistogramNoiseModel
 from worker.engine.noise.models.kinds import AnyNoiseModel
 from worker.reproduction.calibration_subsets import CalibrationSubset
 from worker.reproduction.methods import Experiment
-from worker.reproduction.tables import Table
+from worker.reproduction.result_tables import Table
 
 _GRID = 256
 _SLICE_POSITIONS = (0.15, 0.4, 0.7)

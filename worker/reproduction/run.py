@@ -10,14 +10,14 @@ import torch
 
 from models_store.errors import InvalidRequestError, JobFailedError
 from worker.engine.errors import EngineError
-from worker.engine.training.presets import Preset
+from worker.engine.training.presets import TrainingPreset
 from worker.reproduction.ablations import measure_figure3, measure_table2, measure_table3
 from worker.reproduction.datasets import Dataset
 from worker.reproduction.layouts import chosen_datasets, find_datasets
 from worker.reproduction.methods import Budget, Experiment, ShowStage
 from worker.reproduction.panels import draw_ablations, draw_noise_models, noise_model_pairs
+from worker.reproduction.result_tables import Table, write_tables
 from worker.reproduction.table1 import measure_table1
-from worker.reproduction.tables import Table, write_tables
 
 Part = Literal["table1", "table2", "table3", "fig3", "fig4"]
 
@@ -40,7 +40,7 @@ class Request:
     seed: int
 
 
-def budget_of(preset: Preset, device: torch.device) -> Budget:
+def budget_of(preset: TrainingPreset, device: torch.device) -> Budget:
     """As many scored images as the preset's budget suits."""
     return Budget(preset, device, _SCORED_IMAGES[preset.name])
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from models_store.errors import InvalidRequestError
 from worker.engine.simulation import Scmos, simulate_specimen
 from worker.engine.simulation.specimen import Structures
-from worker.reproduction.datasets import Dataset, Field, Region, divide
+from worker.reproduction.datasets import Dataset, FieldOfView, Region, divide
 
 _SIDE_PX = 384
 _FRAMES = 8
@@ -98,7 +98,7 @@ def _simulate(specimen: Specimen, measured: Path | None, seed: int) -> Dataset:
         maker = f"the measured maps of the {specimen.camera} sCMOS camera"
     supervised, scored, division = divide([brightness_yx.shape])
     photons = _photons_for(RAW_PSNR_DB, brightness_yx, camera, scored[0][1])
-    field = Field(
+    field = FieldOfView(
         frames=tuple(camera.observe(photons * brightness_yx, rng) for _ in range(_FRAMES)),
         truth_yx=camera.signal_adu(photons * brightness_yx),
     )

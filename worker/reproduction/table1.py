@@ -6,9 +6,9 @@ from itertools import groupby
 
 from worker.reproduction import paper
 from worker.reproduction.datasets import Dataset
-from worker.reproduction.methods import MMSE, PRIOR_MEAN, RAW, Experiment, Method
-from worker.reproduction.outcomes import Outcome
-from worker.reproduction.tables import Cell, Table, unscored
+from worker.reproduction.methods import MMSE, PRIOR_MEAN, RAW, Experiment, PaperMethod
+from worker.reproduction.result_cache import MethodResult
+from worker.reproduction.result_tables import Cell, Table, unscored
 
 MakeExperiment = Callable[[Dataset, int], Experiment]
 """Takes a dataset and which repeat it is."""
@@ -39,10 +39,10 @@ def compare_order(name: str, cells: dict[str, Cell]) -> list[str]:
 
 
 def _measure(dataset: Dataset, repeats: int, experiment: MakeExperiment) -> dict[str, Cell]:
-    outcomes: list[Outcome] = []
+    outcomes: list[MethodResult] = []
     for repeat in range(repeats):
         one = experiment(dataset, repeat)
-        outcomes += [*one.baselines(), one.n2v_start(), *(one.run(method) for method in Method)]
+        outcomes += [*one.baselines(), one.n2v_start(), *(one.run(method) for method in PaperMethod)]
     cells: dict[str, Cell] = {}
     by_row = {name: list(group) for name, group in groupby(sorted(outcomes, key=_row), key=_row)}
     for name in dict.fromkeys(map(_row, outcomes)):
@@ -58,5 +58,5 @@ def _measure(dataset: Dataset, repeats: int, experiment: MakeExperiment) -> dict
     return cells
 
 
-def _row(outcome: Outcome) -> str:
+def _row(outcome: MethodResult) -> str:
     return outcome.row

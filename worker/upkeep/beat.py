@@ -15,7 +15,7 @@ from models_store.database.engines import Database
 from models_store.errors import OutageError
 from models_store.outbound.notices import SWEEP, Notices, make_celery
 from models_store.settings import Settings
-from worker.upkeep.periodic import go_round
+from worker.upkeep.periodic import run_periodically
 from worker.upkeep.sweeper import Sweeper
 
 
@@ -52,7 +52,7 @@ def beat(settings: Settings, clock: Clock = system_clock) -> None:
     stopping = threading.Event()
     # Clearing away may take minutes; jobs are not left unwatched so long.
     clearing = threading.Thread(
-        target=lambda: go_round(sweeper.clear_away, stopping, interval_s=interval_s), daemon=True
+        target=lambda: run_periodically(sweeper.clear_away, stopping, interval_s=interval_s), daemon=True
     )
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     clearing.start()

@@ -9,7 +9,7 @@ from models_store.errors import OutageError
 logger = logging.getLogger(__name__)
 
 
-def go_round(action: Callable[[], None], stopping: threading.Event, *, interval_s: float) -> None:
+def run_periodically(action: Callable[[], None], stopping: threading.Event, *, interval_s: float) -> None:
     """Act at once and then at intervals, until it is to stop."""
     while not stopping.is_set():
         try:

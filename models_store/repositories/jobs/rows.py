@@ -173,4 +173,4 @@ def get_artifact(session: Session, artifact_id: str) -> Artifact:
 
 def record_event(session: Session, job_id: str, kind: str, now: datetime, **detail: Any) -> None:  # noqa: ANN401  # any JSON value
     session.add(JobEvent(job_id=job_id, at=now, kind=kind, detail=detail))
-    webhooks.follow(session, job_id, kind, now)
+    webhooks.schedule_on_end(session, job_id, kind, now)

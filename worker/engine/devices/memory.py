@@ -39,7 +39,7 @@ def is_out_of_memory(error: Exception) -> bool:
 
 
 @contextmanager
-def memory_failures_told(device: torch.device, what: str) -> Iterator[None]:
+def raising_out_of_memory(device: torch.device, what: str) -> Iterator[None]:
     """Let running out of memory surface as OutOfMemoryError."""
     try:
         yield
@@ -50,7 +50,7 @@ def memory_failures_told(device: torch.device, what: str) -> Iterator[None]:
 
 
 @dataclass
-class Portion:
+class AdaptiveBatch:
     """How much of something is computed at a time, and stays so once it had to be made smaller."""
 
     unit: str
@@ -58,7 +58,7 @@ class Portion:
     least: int
     device: torch.device
 
-    def fitted(self, compute: Callable[[int], _Made]) -> _Made:
+    def run(self, compute: Callable[[int], _Made]) -> _Made:
         """Compute with this size, again with half of it where memory does not suffice, and so on.
 
         Raises OutOfMemoryError where the least size is still too large.

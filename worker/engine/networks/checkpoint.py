@@ -26,14 +26,14 @@ class CheckpointStore(Protocol):
         ...
 
 
-def pack(tensors: Mapping[str, Tensor], description: Mapping[str, Any]) -> bytes:
+def serialise(tensors: Mapping[str, Tensor], description: Mapping[str, Any]) -> bytes:
     """Write tensors and a JSON-able description as one safetensors file."""
     portable = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     return safetensors.torch.save(portable, {_DESCRIPTION_KEY: json.dumps(description)})
 
 
-def unpack(content: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Inverse of `pack`; CheckpointInvalidError if the bytes are anything else."""
+def deserialise(content: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Inverse of `serialise`; CheckpointInvalidError if the bytes are anything else."""
     try:
         tensors = safetensors.torch.load(content)
     except (SafetensorError, ValueError, KeyError) as error:

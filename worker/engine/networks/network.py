@@ -10,10 +10,10 @@ from torch.nn import functional
 
 from worker.engine.errors import CheckpointInvalidError, NetworkInvalidError
 from worker.engine.networks.architecture import Model, NetworkShape, build_model, shape_from, shape_parameters
-from worker.engine.networks.checkpoint import pack, unpack
+from worker.engine.networks.checkpoint import deserialise, serialise
 from worker.engine.networks.prior import PARAMETERS, PriorKind
 
-Method = Literal["n2v", "pn2v", "care", "distilled"]
+TrainingMethod = Literal["n2v", "pn2v", "care", "distilled"]
 
 OUTPUT_SCALE = 10.0
 """Outputs count this many standard deviations; a part of the published recipe that speeds training up."""
@@ -45,7 +45,7 @@ class Network:
     """
 
     model: Model
-    method: Method
+    method: TrainingMethod
     preset: str
     seed: int
     steps: int
@@ -106,13 +106,13 @@ class Network:
 
     def to_bytes(self) -> bytes:
         """Serialise as safetensors, the description as JSON in its metadata."""
-        return pack(self.model.state_dict(), self.description)
+        return serialise(self.model.state_dict(), self.description)
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
         """Inverse of `to_bytes`; NetworkInvalidError if the bytes are anything else."""
         try:
-            weights, description = unpack(content)
+            weights, description = deserialise(content)
         except CheckpointInvalidError as error:
             raise NetworkInvalidError(error.detail) from error
         if description.get("format") != _FORMAT:
@@ -154,8 +154,8 @@ def _restore_model(shape: NetworkShape, weights: dict[str, Tensor]) -> Model:
     return model.requires_grad_(requires_grad=False).eval()
 
 
-def _method(value: object) -> Method:
-    for method in get_args(Method):
+def _method(value: object) -> TrainingMethod:
+    for method in get_args(TrainingMethod):
         if value == method:
             return method  # type: ignore[no-any-return]  # because get_args is untyped
     raise ValueError(f"unknown method {value!r}")

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from worker.engine.devices.execution import execution_on
-from worker.engine.devices.memory import Portion, memory_failures_told
+from worker.engine.devices.memory import AdaptiveBatch, raising_out_of_memory
 from worker.engine.networks.architecture import laid_out
 from worker.engine.networks.network import Network
 from worker.engine.networks.prior import mean_of
@@ -51,24 +51,26 @@ def predict_plane(
     likelihood weighs in place of those that the network sees. Raises OutOfMemoryError where even small tiles
     are too much for the device.
     """
-    tile = Portion("px of a tile's side", tile_px, _LEAST_TILE_PX, device) if tile_px else _tile_on(device)
-    with torch.no_grad(), memory_failures_told(device, "the plane and the network"):
+    tile = (
+        AdaptiveBatch("px of a tile's side", tile_px, _LEAST_TILE_PX, device) if tile_px else _tile_on(device)
+    )
+    with torch.no_grad(), raising_out_of_memory(device, "the plane and the network"):
         observation = torch.tensor(np.asarray(plane_yx, dtype=np.float32), device=device)
         to_weigh = observation if weighed_yx is None else torch.tensor(weighed_yx, device=device)
         laid_out(network.model, device)
         if noise_model is not None:
             noise_model = noise_model.to(device, torch.float32)
         average = partial(_average, network, noise_model, observation, to_weigh)
-        mmse, prior_mean, variance = tile.fitted(partial(average, symmetries or network.symmetries)).cpu()
+        mmse, prior_mean, variance = tile.run(partial(average, symmetries or network.symmetries)).cpu()
     if noise_model is None:
         return Estimate(prior_mean.numpy())
     return Estimate(prior_mean.numpy(), mmse.numpy(), variance.sqrt().numpy())
 
 
 @cache
-def _tile_on(device: torch.device) -> Portion:
+def _tile_on(device: torch.device) -> AdaptiveBatch:
     """The tile of this process: smaller for all that follows once the device's memory did not suffice."""
-    return Portion("px of a tile's side", execution_on(device).tile_px, _LEAST_TILE_PX, device)
+    return AdaptiveBatch("px of a tile's side", execution_on(device).tile_px, _LEAST_TILE_PX, device)
 
 
 def _average(

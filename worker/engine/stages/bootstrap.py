@@ -11,7 +11,7 @@ from worker.engine.noise.measuring.correlation import neighbour_correlation
 from worker.engine.noise.measuring.residual_correction import deviation_factor
 from worker.engine.noise.measuring.survey import empty_histogram, evenly_spaced, saturation_adu
 from worker.engine.noise.models.histogram import HistogramCounts
-from worker.engine.noise.models.kinds import AnyNoiseModel, Kind
+from worker.engine.noise.models.kinds import AnyNoiseModel, NoiseModelKind
 from worker.engine.planes.sequence import PlaneSequence
 from worker.engine.prediction.inference import predict_plane
 
@@ -23,7 +23,7 @@ def bootstrap_noise_model(
     planes: PlaneSequence,
     network: Network,
     *,
-    kind: Kind = "gmm",
+    kind: NoiseModelKind = "gmm",
     seed: int,
     device: torch.device,
     on_plane: Callable[[int, int], None],

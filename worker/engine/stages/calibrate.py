@@ -8,12 +8,12 @@ import torch
 from worker.engine.errors import CalibrationUnsuitableError
 from worker.engine.noise.fitting.pairs import PairCounts
 from worker.engine.noise.fitting.select import SelectedNoiseModel, count_histogram, select_gmm
-from worker.engine.noise.measuring.calibration_check import CalibrationCheck, Residuals
+from worker.engine.noise.measuring.calibration_check import CalibrationCheck, SceneResiduals
 from worker.engine.noise.measuring.coverage import Coverage, coverage
 from worker.engine.noise.measuring.scene import average_scene
 from worker.engine.noise.measuring.survey import empty_histogram, evenly_spaced, saturation_adu
 from worker.engine.noise.models.histogram import HistogramCounts
-from worker.engine.noise.models.kinds import AnyNoiseModel, Kind
+from worker.engine.noise.models.kinds import AnyNoiseModel, NoiseModelKind
 from worker.engine.planes.sequence import JoinedPlanes, PlaneSequence
 
 UNUSUAL_FRACTION = 0.0005
@@ -46,7 +46,7 @@ class Calibration:
 def calibrate_noise_model(
     scenes: Mapping[str, PlaneSequence],
     *,
-    kind: Kind = "gmm",
+    kind: NoiseModelKind = "gmm",
     images: PlaneSequence | None = None,
     seed: int,
     on_frame: Callable[[int, int], None],
@@ -103,7 +103,7 @@ def _count_scene(
     frames: PlaneSequence, counts: PairCounts, histogram: HistogramCounts | None, on_frame: Callable[[], None]
 ) -> CalibrationCheck:
     scene = average_scene(frames, counts.limits_adu(frames[0].dtype), on_frame)
-    residuals = Residuals(scene)
+    residuals = SceneResiduals(scene)
     unusable_yx = ~scene.usable_yx
     for index in range(len(frames)):
         frame = frames[index]

@@ -9,7 +9,7 @@ from worker.engine.networks.network import Network
 from worker.engine.noise.models.likelihood import NoiseModel
 from worker.engine.planes.sequence import PlaneSequence
 from worker.engine.prediction.inference import predict_plane
-from worker.engine.training.presets import Preset
+from worker.engine.training.presets import TrainingPreset
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class EstimatedPlanes:
         return estimate.prior_mean_yx if estimate.mmse_yx is None else estimate.mmse_yx
 
 
-def first_weights(pn2v: Network, preset: Preset) -> Network | None:
+def first_weights(pn2v: Network, preset: TrainingPreset) -> Network | None:
     """The teacher, where its weights fit: those of a blind-spot network are of no use to a U-Net."""
     fits = replace(pn2v.model.shape, outputs=1) == preset.shape("distilled")
     return pn2v if fits and preset.distillation_warm_start else None

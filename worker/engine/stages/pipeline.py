@@ -23,14 +23,14 @@ from worker.engine.errors import NetworkInvalidError, NoiseFitError
 from worker.engine.networks.network import Network
 from worker.engine.noise.fitting.select import SelectedNoiseModel
 from worker.engine.noise.measuring.correlation import neighbour_correlation
-from worker.engine.noise.models.kinds import AnyNoiseModel, Kind, kind_of
+from worker.engine.noise.models.kinds import AnyNoiseModel, NoiseModelKind, kind_of
 from worker.engine.planes.sequence import PlaneSequence
 from worker.engine.prediction.choice import Choice, choose_estimate
 from worker.engine.prediction.inference import Estimate, predict_plane
 from worker.engine.stages.bootstrap import bootstrap_noise_model
 from worker.engine.stages.distillation import EstimatedPlanes, first_weights
 from worker.engine.training.loop import TrainingStep, train
-from worker.engine.training.presets import Preset
+from worker.engine.training.presets import TrainingPreset
 
 Stage = Literal["n2v", "noise_model", "pn2v", "distil", "predict"]
 STAGES: tuple[Stage, ...] = ("n2v", "noise_model", "pn2v", "distil", "predict")
@@ -105,7 +105,7 @@ def prepare_prediction(  # noqa: PLR0913  # because it takes what three stages h
 def refit_noise_model(
     planes: PlaneSequence,
     pn2v: Network,
-    kind: Kind,
+    kind: NoiseModelKind,
     *,
     seed: int,
     device: torch.device,
@@ -140,8 +140,8 @@ def denoise_plane(
 def denoise(
     planes: PlaneSequence,
     *,
-    preset: Preset,
-    noise_model: AnyNoiseModel | Kind = "gmm",
+    preset: TrainingPreset,
+    noise_model: AnyNoiseModel | NoiseModelKind = "gmm",
     seed: int,
     device: torch.device,
     on_step: Callable[[Stage, TrainingStep], None],
@@ -208,7 +208,7 @@ def denoise(
     return replace(prepared, refitted=prepared.refitted or refitted)
 
 
-def _distils(preset: Preset, planes: PlaneSequence) -> bool:
+def _distils(preset: TrainingPreset, planes: PlaneSequence) -> bool:
     """Whether a network is distilled: noise that correlates is not what a noise model draws."""
     masked = preset.blind_y_px or preset.blind_x_px
     return bool(preset.distillation_steps and not masked and neighbour_correlation(planes).warning() is None)

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from worker.engine.devices.execution import execution_on
-from worker.engine.devices.memory import Portion, memory_failures_told
+from worker.engine.devices.memory import AdaptiveBatch, raising_out_of_memory
 from worker.engine.devices.precision import convolution_precision, repeatable_convolutions
 from worker.engine.errors import CheckpointInvalidError, EngineError, NetworkInvalidError
 from worker.engine.networks.architecture import Model, build_model, laid_out
-from worker.engine.networks.checkpoint import CheckpointStore, pack, unpack, within
-from worker.engine.networks.network import LossPoint, Method, Network
+from worker.engine.networks.checkpoint import CheckpointStore, deserialise, serialise, within
+from worker.engine.networks.network import LossPoint, Network, TrainingMethod
 from worker.engine.networks.prior import PARAMETERS, GaussianMixture, samples_of
 from worker.engine.noise.models.likelihood import NoiseModel
 from worker.engine.planes.sequence import PlaneSequence
@@ -22,7 +22,7 @@ from worker.engine.training.batches import Batch
 from worker.engine.training.losses import n2v_loss, pn2v_loss
 from worker.engine.training.optimiser_state import optimiser_tensors, restore_optimiser
 from worker.engine.training.patches import TrainingImages, collect_training_images
-from worker.engine.training.presets import Preset
+from worker.engine.training.presets import TrainingPreset
 from worker.engine.training.resident import ResidentImages
 from worker.engine.training.schedule import learning_rate
 
@@ -60,8 +60,8 @@ class TrainingStep:
 def train(  # noqa: PLR0913  # because a run has that many independent circumstances
     planes: PlaneSequence,
     *,
-    method: Method,
-    preset: Preset,
+    method: TrainingMethod,
+    preset: TrainingPreset,
     noise_model: NoiseModel | None = None,
     ground_truth: PlaneSequence | None = None,
     start: Network | None = None,
@@ -89,7 +89,10 @@ def train(  # noqa: PLR0913  # because a run has that many independent circumsta
     network = _initial_network(images, method, preset, start, seed, generator)
     validation = images.draw_validation(preset, generator, masked=masked)
     steps = preset.steps(method, images.usable_px)
-    with memory_failures_told(device, "the training images and the network"), repeatable_convolutions(device):
+    with (
+        raising_out_of_memory(device, "the training images and the network"),
+        repeatable_convolutions(device),
+    ):
         if noise_model is not None:
             noise_model = noise_model.to(device, torch.float32)
         renoise = noise_model if method == "distilled" else None
@@ -120,7 +123,7 @@ class _Run:
     def __init__(
         self,
         network: Network,
-        preset: Preset,
+        preset: TrainingPreset,
         steps: int,
         noise_model: NoiseModel | None,
         device: torch.device,
@@ -143,7 +146,7 @@ class _Run:
             self._model.parameters(), lr=preset.learning_rate(network.method), fused=self._ahead or None
         )
         at_once = preset.patches_per_step if execution.whole_steps else preset.patches_at_once
-        self._portion = Portion("patches", at_once, 1, device)
+        self._batch_size = AdaptiveBatch("patches", at_once, 1, device)
         self._unread: list[Tensor] = []
         self._losses: list[float] = []
         self._loss_read = math.nan
@@ -192,7 +195,7 @@ class _Run:
 
     def _accumulate(self, batch: Batch) -> Tensor:
         """Mean loss over the masked pixels of all patches, float64; leaves its gradients where enabled."""
-        return self._portion.fitted(lambda patches: self._accumulate_parts(batch, patches))
+        return self._batch_size.run(lambda patches: self._accumulate_parts(batch, patches))
 
     def _accumulate_parts(self, batch: Batch, patches: int) -> Tensor:
         self._optimiser.zero_grad()
@@ -228,11 +231,11 @@ class _Run:
         tensors |= optimiser_tensors(self._optimiser)
         tensors[_generator_of(self._device)] = self._generator.get_state()
         progress = {"step": self.step, "history": list(map(asdict, self._history))}
-        return pack(tensors, self._identity() | progress)
+        return serialise(tensors, self._identity() | progress)
 
     def restore(self, content: bytes) -> None:
         """Continue from a checkpoint; CheckpointInvalidError if it belongs to another run."""
-        tensors, description = unpack(content)
+        tensors, description = deserialise(content)
         for name, expected in self._identity().items():
             if description.get(name) != expected:
                 raise CheckpointInvalidError(
@@ -281,8 +284,8 @@ def _under_noise(batch: Batch, noise_model: NoiseModel | None, generator: torch.
 
 def _initial_network(
     images: TrainingImages,
-    method: Method,
-    preset: Preset,
+    method: TrainingMethod,
+    preset: TrainingPreset,
     start: Network | None,
     seed: int,
     generator: torch.Generator,

@@ -13,7 +13,7 @@ from worker.engine.planes.sequence import PlaneSequence
 from worker.engine.planes.symmetries import SYMMETRIES, apply_symmetry
 from worker.engine.training.batches import MaskedBatch
 from worker.engine.training.masking import MaskedPatches, mask_patches, mask_pixels
-from worker.engine.training.presets import Preset, Validation
+from worker.engine.training.presets import TrainingPreset, Validation
 
 _LEAST_PIXELS = 64
 _WINDOW_LIMIT_PX = 4096
@@ -52,7 +52,7 @@ class TrainingImages:
         """Pixels of all images, held out or not."""
         return sum(int(image.usable.count_nonzero()) for image in self.images)
 
-    def draw(self, preset: Preset, generator: torch.Generator, *, masked: bool = True) -> MaskedBatch:
+    def draw(self, preset: TrainingPreset, generator: torch.Generator, *, masked: bool = True) -> MaskedBatch:
         """Draw one step's patches with random symmetries and, if pixels are to be `masked`, masks."""
         chosen = torch.multinomial(
             self.training_px, preset.patches_per_step, replacement=True, generator=generator
@@ -78,7 +78,7 @@ class TrainingImages:
         return MaskedBatch(patches_masked, patches_masked.at_masked(observation))
 
     def draw_validation(
-        self, preset: Preset, generator: torch.Generator, *, masked: bool = True
+        self, preset: TrainingPreset, generator: torch.Generator, *, masked: bool = True
     ) -> MaskedBatch:
         """Draw patches whose held-out pixels are masked; drawn once, so that validation losses compare."""
         sizes = torch.tensor([image.held_out.count_nonzero() for image in self.images], dtype=torch.float64)
@@ -100,12 +100,12 @@ class TrainingImages:
         return MaskedBatch(patches_masked, patches_masked.at_masked(observation))
 
 
-def mask_spacing_px(preset: Preset) -> int:
+def mask_spacing_px(preset: TrainingPreset) -> int:
     """Wider blind spots lie further apart, so that enough of a patch is left to see."""
     return preset.mask_box_px + 2 * max(preset.blind_y_px, preset.blind_x_px)
 
 
-def _blind_px(preset: Preset, symmetries: Tensor) -> Tensor:
+def _blind_px(preset: TrainingPreset, symmetries: Tensor) -> Tensor:
     """Blind pixels (B, 2) along y and x of each patch: they turn with it."""
     upright, turned = (preset.blind_y_px, preset.blind_x_px), (preset.blind_x_px, preset.blind_y_px)
     return torch.tensor([turned if symmetry % 2 else upright for symmetry in symmetries.tolist()])
@@ -113,7 +113,7 @@ def _blind_px(preset: Preset, symmetries: Tensor) -> Tensor:
 
 def collect_training_images(
     planes: PlaneSequence,
-    preset: Preset,
+    preset: TrainingPreset,
     generator: torch.Generator,
     ground_truth: PlaneSequence | None = None,
 ) -> TrainingImages:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from worker.engine.networks.architecture import Architecture, NetworkShape
 from worker.engine.networks.blind_spot import BlindSpotShape
-from worker.engine.networks.network import Method
+from worker.engine.networks.network import TrainingMethod
 from worker.engine.networks.prior import PARAMETERS
 from worker.engine.networks.unet import UNetShape
 
@@ -17,7 +17,7 @@ Validation = Literal["scattered-pixels", "last-images"]
 
 
 @dataclass(frozen=True)
-class Preset:
+class TrainingPreset:
     """A recipe for training and prediction; limits are steps, never time, so that runs can be repeated."""
 
     name: str
@@ -66,45 +66,45 @@ class Preset:
     gaussians: int = 0
     """Of each pixel's prior, instead of samples, in a blind-spot network."""
 
-    def of_teachers(self) -> "Preset":
+    def of_teachers(self) -> "TrainingPreset":
         """With as many steps of N2V and PN2V as a distillation needs; as it is where it distils nothing."""
         share = self.teacher_share if self.distillation_steps else 1.0
         n2v_steps, pn2v_steps = (math.ceil(share * steps) for steps in (self.n2v_steps, self.pn2v_steps))
         return replace(self, n2v_steps=n2v_steps, pn2v_steps=pn2v_steps)
 
-    def shape(self, method: Method) -> NetworkShape:
+    def shape(self, method: TrainingMethod) -> NetworkShape:
         if self.blind_spot(method):
             blind_px = max(self.blind_y_px, self.blind_x_px)
             return BlindSpotShape(self.features, self.depth, PARAMETERS * self.gaussians, blind_px)
         return UNetShape(self.features, self.depth, self.samples if method == "pn2v" else 1)
 
-    def blind_spot(self, method: Method) -> bool:
+    def blind_spot(self, method: TrainingMethod) -> bool:
         """Whether the network itself never sees the pixel that it predicts."""
         return self.architecture == "blind-spot" and method in {"n2v", "pn2v"}
 
-    def masks(self, method: Method) -> bool:
+    def masks(self, method: TrainingMethod) -> bool:
         """Whether pixels are hidden from the network for it to predict them."""
         return method in {"n2v", "pn2v"} and not self.blind_spot(method)
 
-    def learning_rate(self, method: Method) -> float:
-        rates: dict[Method, float] = {
+    def learning_rate(self, method: TrainingMethod) -> float:
+        rates: dict[TrainingMethod, float] = {
             "pn2v": self.pn2v_learning_rate,
             "distilled": self.distillation_learning_rate,
         }
         return rates.get(method, self.n2v_learning_rate)
 
-    def steps(self, method: Method, images_px: int) -> int:
+    def steps(self, method: TrainingMethod, images_px: int) -> int:
         """Steps of a training on images that have `images_px` together."""
         growth = min(max(images_px / (self.distillation_px or images_px), 1.0), _MOST_GROWTH)
         distillation_steps = math.ceil(growth * self.distillation_steps)
-        steps: dict[Method, int] = {"pn2v": self.pn2v_steps, "distilled": distillation_steps}
+        steps: dict[TrainingMethod, int] = {"pn2v": self.pn2v_steps, "distilled": distillation_steps}
         return steps.get(method, self.n2v_steps)
 
 
-PRESETS: dict[str, Preset] = {
+PRESETS: dict[str, TrainingPreset] = {
     preset.name: preset
     for preset in (
-        Preset(
+        TrainingPreset(
             name="fast",
             features=32,
             depth=3,
@@ -132,7 +132,7 @@ PRESETS: dict[str, Preset] = {
             reduced_precision=True,
             symmetries=8,
         ),
-        Preset(
+        TrainingPreset(
             name="balanced",
             features=32,
             depth=3,
@@ -160,7 +160,7 @@ PRESETS: dict[str, Preset] = {
             symmetries=8,
         ),
         # Prakash et al. 2020: 200 epochs of 5 steps (10 for N2V), 20 patches of 100 px per step.
-        Preset(
+        TrainingPreset(
             name="paper",
             features=64,
             depth=3,

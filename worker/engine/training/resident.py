@@ -10,7 +10,7 @@ from worker.engine.planes.symmetries import SYMMETRIES, apply_symmetry
 from worker.engine.training.batches import FixedBatch
 from worker.engine.training.masking import NEIGHBOURHOOD_RADIUS_PX
 from worker.engine.training.patches import TrainingImages, mask_spacing_px
-from worker.engine.training.presets import Preset
+from worker.engine.training.presets import TrainingPreset
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,7 @@ class ResidentImages:
             chance.to(device),
         )
 
-    def draw(self, preset: Preset, generator: torch.Generator, *, masked: bool = True) -> FixedBatch:
+    def draw(self, preset: TrainingPreset, generator: torch.Generator, *, masked: bool = True) -> FixedBatch:
         """Draw one step's patches as `TrainingImages.draw` does; the generator lives on the device."""
         device = generator.device
         count, side_px = preset.patches_per_step, preset.patch_px
@@ -88,7 +88,7 @@ def _weights(targets: Tensor) -> Tensor:
     return targets / targets.sum().clamp_min(1)
 
 
-def _blind_px(preset: Preset, symmetry: Tensor) -> Tensor:
+def _blind_px(preset: TrainingPreset, symmetry: Tensor) -> Tensor:
     """Blind pixels (2, B) along y and x of each patch: they turn with it."""
     sideways = symmetry % 2 == 1
     blind_y = torch.where(sideways, preset.blind_x_px, preset.blind_y_px)
@@ -115,7 +115,7 @@ def _replace(
     maskable: Tensor,
     usable: Tensor,
     blind_px: Tensor,
-    preset: Preset,
+    preset: TrainingPreset,
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
     """Replace the pixels `at` (B, T), and their blind neighbours, by random others around them.

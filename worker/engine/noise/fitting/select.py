@@ -20,7 +20,7 @@ _TOLERANCE_NLL = 0.005
 
 
 @dataclass(frozen=True)
-class Candidate:
+class FitCandidate:
     """A fit with `components` and `coefficients`, judged on pairs that it was not fitted to."""
 
     components: int
@@ -36,7 +36,7 @@ class SelectedNoiseModel(Generic[Model_co]):
 
     fitted: FittedNoiseModel[Model_co]
     check: NoiseModelCheck
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[FitCandidate, ...]
     reason: str
 
 
@@ -64,7 +64,7 @@ def select_gmm(
             starts=2 if components > 1 else 1,
         )
         tried.append(
-            Candidate(
+            FitCandidate(
                 components=components,
                 coefficients=coefficients,
                 held_out_nll=mean_nll(fitted.model, held_out),
@@ -95,7 +95,7 @@ def count_histogram(
     return SelectedNoiseModel(fitted, check_noise_model(model, counts), (), reason)
 
 
-def _reason(chosen: Candidate, tried: Sequence[Candidate]) -> str:
+def _reason(chosen: FitCandidate, tried: Sequence[FitCandidate]) -> str:
     scores = ", ".join(
         f"K={one.components} n={one.coefficients}: {one.held_out_nll:.4f}"
         + (" (overconfident)" if one.check.overconfidence > MAX_OVERCONFIDENCE else "")

@@ -121,13 +121,13 @@ def check_calibration(
     Raises ImageUnsuitableError if there are less than two, or their shapes differ.
     """
     detector = PairCounts(observation_max_adu=observation_max_adu)
-    residuals = Residuals(average_scene(frames, detector.limits_adu(frames[0].dtype)))
+    residuals = SceneResiduals(average_scene(frames, detector.limits_adu(frames[0].dtype)))
     for index in range(len(frames)):
         residuals.add(frames[index])
     return residuals.check()
 
 
-class Residuals:
+class SceneResiduals:
     """What is left of frames without their mean: filled frame by frame, in the order of recording."""
 
     def __init__(self, scene: SceneAverage) -> None:

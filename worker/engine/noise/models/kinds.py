@@ -6,12 +6,12 @@ from typing import Any, Literal, TypeVar
 from worker.engine.noise.models.gmm import GaussianMixtureNoiseModel
 from worker.engine.noise.models.histogram import HistogramNoiseModel
 
-Kind = Literal["gmm", "histogram"]
+NoiseModelKind = Literal["gmm", "histogram"]
 AnyNoiseModel = GaussianMixtureNoiseModel | HistogramNoiseModel
 Model_co = TypeVar("Model_co", bound=AnyNoiseModel, covariant=True)
 
 
-def kind_of(model: AnyNoiseModel) -> Kind:
+def kind_of(model: AnyNoiseModel) -> NoiseModelKind:
     return "histogram" if isinstance(model, HistogramNoiseModel) else "gmm"
 
 

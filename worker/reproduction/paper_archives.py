@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from models_store.errors import InvalidRequestError
-from worker.reproduction.datasets import Dataset, Field, Places
+from worker.reproduction.datasets import Dataset, FieldOfView, Places
 from worker.reproduction.tiff_planes import read_planes
 
 _DEEPEST = 3
@@ -96,7 +96,7 @@ def _read(download: Download, frames_path: Path) -> Dataset:
     calibration_path = frames_path.with_name(download.calibration)
     return Dataset(
         name=download.name,
-        fields=(Field(tuple(frames), np.asarray(np.mean(frames, axis=0, dtype=np.float64))),),
+        fields=(FieldOfView(tuple(frames), np.asarray(np.mean(frames, axis=0, dtype=np.float64))),),
         supervised=download.supervised,
         scored=download.scored,
         calibration=read_planes(calibration_path) if calibration_path.exists() else (),

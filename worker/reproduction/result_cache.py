@@ -11,7 +11,7 @@ from worker.engine.scores.metrics import Scores
 
 
 @dataclass(frozen=True)
-class Outcome:
+class MethodResult:
     """Scores of each estimate on each scored image, by the name of the row they belong in."""
 
     dataset: str
@@ -25,29 +25,29 @@ class Outcome:
     note: str = ""
     """How the noise model came about, or why there is nothing."""
 
-    def after(self, start: "Outcome") -> "Outcome":
+    def after(self, start: "MethodResult") -> "MethodResult":
         """Count in what the training began with."""
         return replace(self, seconds=round(self.seconds + start.seconds, 1), steps=self.steps + start.steps)
 
     @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> "Outcome":
+    def from_json(cls, content: Mapping[str, Any]) -> "MethodResult":
         scores = {name: [Scores(**each) for each in images] for name, images in content["scores"].items()}
         return cls(**{**content, "scores": scores})
 
 
 @dataclass(frozen=True)
-class Ledger:
+class ResultCache:
     """A folder with one file per outcome or network, named by all that it was computed from."""
 
     folder: Path
     circumstances: Mapping[str, Any]
     """Whatever decides all outcomes: preset, seed, data."""
 
-    def outcome(self, name: str, compute: Callable[[], Outcome]) -> Outcome:
+    def outcome(self, name: str, compute: Callable[[], MethodResult]) -> MethodResult:
         """Read an outcome that was computed before under the same circumstances, or compute and keep it."""
         path = self._path(name, "json")
         if path.exists():
-            return Outcome.from_json(json.loads(path.read_text(encoding="utf-8")))
+            return MethodResult.from_json(json.loads(path.read_text(encoding="utf-8")))
         outcome = compute()
         _write(path, json.dumps(asdict(outcome), indent=1).encode())
         return outcome

@@ -12,7 +12,7 @@ from benchmarks.work import CPU, NOISE_MODEL, ExponentialCounter
 from worker.engine.devices.execution import BLOCK_PX
 from worker.engine.devices.precision import convolution_precision
 from worker.engine.prediction.posterior import COMPILE_FROM_SAMPLES, moments_of_block
-from worker.engine.training.presets import PRESETS, Preset
+from worker.engine.training.presets import PRESETS, TrainingPreset
 
 MATRIX_SIDE = 2048
 EXPONENTIALS_AT_ONCE = 1 << 17  # they stay in the second-level cache, and are enough for two threads
@@ -55,13 +55,13 @@ class Reached:
         return self.operations / self.seconds / self.peak
 
 
-def networks() -> list[Preset]:
+def networks() -> list[TrainingPreset]:
     """The paper's U-Net, the quickest preset, and a blind-spot network if that is none."""
     chosen = [PRESETS["paper"], PRESETS["fast"]]
     return chosen if any(preset.blind_spot("pn2v") for preset in chosen) else [*chosen, BLIND_SPOT]
 
 
-def measure(preset: Preset, peaks: Peaks, *, compiled: bool = True) -> Iterator[Reached]:
+def measure(preset: TrainingPreset, peaks: Peaks, *, compiled: bool = True) -> Iterator[Reached]:
     """Training, prediction and the likelihoods in it."""
     shape = preset.shape("pn2v")
     name = f"{preset.name} ({preset.architecture}, {shape.features} features, {shape.depth} levels)"
@@ -134,7 +134,7 @@ def _matrix_products(dtype: torch.dtype, side: int) -> float:
     return 2 * side**3 / _least_seconds(lambda: left @ right)
 
 
-def _reduces_precision(preset: Preset) -> bool:
+def _reduces_precision(preset: TrainingPreset) -> bool:
     with convolution_precision(CPU, reduced=preset.reduced_precision):
         return torch.is_autocast_enabled("cpu")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from worker.engine.scores.metrics import Scores, Summary
-from worker.reproduction.outcomes import Outcome
+from worker.reproduction.result_cache import MethodResult
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Cell:
     @classmethod
     def of(
         cls,
-        outcomes: Sequence[Outcome],
+        outcomes: Sequence[MethodResult],
         estimate: str,
         *,
         other_scale: bool,
