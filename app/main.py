@@ -1,11 +1,11 @@
 """The composition root of the server."""
 
 import os
-import threading
-from collections.abc import AsyncIterator
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
 from importlib.metadata import version
 
+from anyio import CapacityLimiter
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import RedirectResponse
 from prometheus_client import CollectorRegistry
@@ -18,6 +18,7 @@ from app.routes import artifacts, health, images, jobs, metrics, microscopes, ne
 from models_store.blobs.blobs import Blobs
 from models_store.clock_and_ids import Clock, system_clock
 from models_store.database.engines import Database
+from models_store.image_files.isolation.client import Isolation
 from models_store.settings import Settings
 from models_store.telemetry.traces import Tracing
 
@@ -33,19 +34,22 @@ def create_app(  # noqa: PLR0913  # the composition root is given every part
     *,
     database: Database,
     blobs: Blobs,
+    isolation: Isolation,
     dispatcher: Dispatcher,
     clock: Clock = system_clock,
-    alongside: AbstractContextManager[None] | None = None,
+    alongside: Sequence[AbstractContextManager[object]] = (),
     registry: CollectorRegistry | None = None,
     tracing: Tracing | None = None,
 ) -> FastAPI:
-    """Make the server; `alongside` runs while it does (the embedded worker)."""
+    """Make the server; what is `alongside` runs while it does: the reading service, the embedded worker."""
     registry = registry or CollectorRegistry()
     tracing = tracing or Tracing()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        with alongside or nullcontext():
+        with ExitStack() as stack:
+            for each in alongside:
+                stack.enter_context(each)
             yield
         database.dispose()
         tracing.close()
@@ -64,8 +68,10 @@ def create_app(  # noqa: PLR0913  # the composition root is given every part
             }
         },
     )
-    inspections = threading.BoundedSemaphore(max((os.cpu_count() or 1) // settings.server_processes, 1))
-    app.state.services = Services(settings, database, blobs, clock, dispatcher, inspections, registry)
+    inspections = CapacityLimiter(max((os.cpu_count() or 1) // settings.server_processes, 1))
+    app.state.services = Services(
+        settings, database, blobs, isolation, clock, dispatcher, inspections, registry
+    )
     problems.install(app)
     protect(app, settings, database, clock)
     v1 = APIRouter(prefix="/v1")

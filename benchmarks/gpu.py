@@ -14,6 +14,7 @@ from rich.table import Table
 
 from benchmarks import work
 from benchmarks.work import MEGAPIXEL, NOISE_MODEL, ExponentialCounter
+from models_store.contracts.vocabulary import Preset
 from worker.engine.devices.execution import execution_on
 from worker.engine.networks.network import Network, TrainingMethod
 from worker.engine.prediction.inference import predict_plane
@@ -177,9 +178,9 @@ def _whole_stack(
     """Boot. GMM: both networks, the noise model, the choice and the result, reading and writing included."""
     source = folder / "noisy.tif"
     tifffile.imwrite(source, _stack(extent), photometric="minisblack")
-    seconds = denoise_file(
-        source, folder / "denoised.tif", DenoiseOptions(preset, device), lambda *_: None
-    ).seconds
+    name = Preset(preset.name)
+    options = DenoiseOptions(device, preset=name, presets={name: preset})
+    seconds = denoise_file(source, folder / "denoised.tif", options, lambda *_: None).seconds
     for stage, taken_s in seconds.items():
         yield Measured(f"Boot. GMM, {preset.name}: {stage}", taken_s)
     together = sum(seconds.values())

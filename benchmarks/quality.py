@@ -3,6 +3,8 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -10,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 from rich.table import Table
 
+from benchmarks.all_stages import run_all_stages
 from benchmarks.classical import Filtered, Result, blurs, bm3ds, closest
 from benchmarks.fields import ScoredField
 from worker.engine.prediction.inference import predict_plane
 from worker.engine.scores.metrics import affine_invariant_psnr
-from worker.engine.stages.pipeline import Stage, denoise, denoise_plane
-from worker.engine.training.loop import TrainingStep
+from worker.engine.stages.denoise import denoise_plane
 from worker.engine.training.presets import TrainingPreset
 
 SEED = 0
@@ -78,19 +80,9 @@ def denoised(field: ScoredField, preset: TrainingPreset, *, several: bool = Fals
     observation_yx = field.observation_yx.astype(np.float32)
     others = [other_yx.astype(np.float32) for other_yx in field.others] if several else []
     began_s = time.perf_counter()
-    trained_s: dict[Stage, float] = {}
-
-    def on_step(stage: Stage, _: TrainingStep) -> None:
-        trained_s[stage] = time.perf_counter() - began_s
-
-    prepared = denoise(
-        [observation_yx, *others],
-        preset=preset,
-        seed=SEED,
-        device=device,
-        on_step=on_step,
-        on_plane=lambda *_: None,
-    )
+    with TemporaryDirectory() as folder:
+        stages = run_all_stages([observation_yx, *others], preset, Path(folder), device=device)
+    prepared = stages.denoiser
     result = denoise_plane(observation_yx, prepared, device=device)
     seconds = time.perf_counter() - began_s
     made = {PRIOR: Made(result.pn2v.prior_mean_yx, seconds), DELIVERED: Made(result.image_yx, seconds)}
@@ -99,7 +91,7 @@ def denoised(field: ScoredField, preset: TrainingPreset, *, several: bool = Fals
     if prepared.n2v is not None:
         began_s = time.perf_counter()
         n2v_yx = predict_plane(prepared.n2v, observation_yx, device=device).prior_mean_yx
-        made[N2V] = Made(n2v_yx, trained_s["n2v"] + time.perf_counter() - began_s)
+        made[N2V] = Made(n2v_yx, stages.seconds["n2v"] + time.perf_counter() - began_s)
     if prepared.distilled is not None:
         distilled = predict_plane(prepared.distilled, observation_yx, device=device)
         made[DISTILLED] = Made(distilled.prior_mean_yx, seconds)

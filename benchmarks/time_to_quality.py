@@ -10,18 +10,21 @@ from statistics import fmean
 from rich.table import Table
 
 from benchmarks.work import CPU, step_flop
+from models_store.survey.survey import survey_planes
 from worker.engine.networks.architecture import build_model
 from worker.engine.networks.checkpoint import deserialise
 from worker.engine.networks.network import Network, TrainingMethod
+from worker.engine.noise.measuring.facts import ImageFacts
 from worker.engine.noise.models.kinds import AnyNoiseModel
 from worker.engine.planes.sequence import PlaneSequence
 from worker.engine.prediction.inference import predict_plane
 from worker.engine.scores.metrics import affine_invariant_psnr, psnr
 from worker.engine.stages.bootstrap import bootstrap_noise_model
+from worker.engine.stages.denoise import refit_noise_model
 from worker.engine.stages.distillation import EstimatedPlanes, first_weights
-from worker.engine.stages.pipeline import refit_noise_model
 from worker.engine.training.loop import TrainingStep, train
 from worker.engine.training.presets import TrainingPreset
+from worker.judging.image_facts import facts_of
 from worker.reproduction.datasets import Dataset
 from worker.reproduction.methods import MMSE, PRIOR_MEAN, Budget, Experiment, PaperMethod
 
@@ -124,6 +127,7 @@ class Run:
     target_db: float
     show: Show
     noise_model: AnyNoiseModel | None = None
+    facts: ImageFacts = field(init=False)
     images_px: int = field(init=False)
     course: list[Moment] = field(default_factory=list)
     due_step: int = 0
@@ -135,6 +139,7 @@ class Run:
 
     def __post_init__(self) -> None:
         planes = self.dataset.noisy_planes()
+        self.facts = facts_of(survey_planes(planes))
         self.images_px = sum(planes[index].size for index in range(len(planes)))
 
     def until_reached(self) -> Moment:
@@ -144,13 +149,13 @@ class Run:
         try:
             n2v = self._train("n2v", planes, of_teachers)
             self.noise_model = bootstrap_noise_model(
-                planes, n2v, seed=SEED, device=CPU, on_plane=lambda *_: None
+                planes, n2v, facts=self.facts, seed=SEED, device=CPU, on_plane=lambda *_: None
             ).fitted.model
             start = n2v if self.preset.warm_start else None
             pn2v = self._train("pn2v", planes, of_teachers, start)
             if self.preset.distillation_steps:
                 refitted = refit_noise_model(
-                    planes, pn2v, "gmm", seed=SEED, device=CPU, on_plane=lambda *_: None
+                    planes, pn2v, "gmm", facts=self.facts, seed=SEED, device=CPU, on_plane=lambda *_: None
                 )
                 noise_model = self.noise_model = refitted.fitted.model if refitted else self.noise_model
                 estimates = EstimatedPlanes(planes, pn2v, noise_model, CPU)

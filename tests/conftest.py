@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import tifffile
 
+from models_store.image_files.isolation.client import Isolation, Reader
+from models_store.image_files.isolation.launch import ReadingService
 from tests.observed_facility import ObservedFacility
 from tests.server_process import ServerProcess
 from tests.services import S3, Postgres, Redis
@@ -57,6 +59,20 @@ def s3_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
     service.start()
     yield service
     service.stop()
+
+
+@pytest.fixture(scope="session")
+def isolation() -> Iterator[Isolation]:
+    """Where the tests of a session have reading processes from."""
+    with ReadingService().running() as isolation:
+        yield isolation
+
+
+@pytest.fixture
+def reader(isolation: Isolation) -> Iterator[Reader]:
+    """A process that reads image files as the server does."""
+    with isolation.reader() as reader:
+        yield reader
 
 
 @pytest.fixture(scope="module")

@@ -106,7 +106,7 @@ def test_a_teacher_takes_fewer_steps_where_something_can_be_taught(
     ("change", "words"),
     [
         ({"teacher": None}, "teacher: a distilled network learns"),
-        ({"noise_model": None}, "noise_model: a distilled network needs one"),
+        ({"noise_model": None}, "noise_model: a distilled network needs a noise model"),
         ({"teacher": "{distilled}"}, "teacher: the network's method is distilled; name one of method pn2v"),
         ({"teacher": {"job": "{n2v_job}"}}, "teacher: the network's method is n2v"),
         ({"method": "pn2v"}, "teacher: PN2V has no teacher"),

@@ -19,6 +19,7 @@ from models_store.contracts.vocabulary import DEFAULT_PRESET, NoiseModelKind
 from tests.posted_jobs import TINY
 from tests.server_process import ServerProcess
 from tests.test_api_jobs import Document, ended, post, run, upload, wait_until
+from worker.engine.training.presets import PRESETS, TrainingPreset
 from worker.jobs.inputs import preset_with
 from worker.offline.denoise import DenoiseOptions, denoise_file
 
@@ -158,8 +159,10 @@ def test_a_job_gives_what_the_command_gives(api: httpx.Client, stack_tiff: Path,
     kind = NoiseModelKind.HISTOGRAM
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    preset = preset_with(DEFAULT_PRESET, TrainingBudget(**TINY))
-    options = DenoiseOptions(preset, torch.device("cpu"), noise_model_kind=kind)
+    presets: dict[str, TrainingPreset] = {
+        DEFAULT_PRESET: preset_with(PRESETS[DEFAULT_PRESET], TrainingBudget(**TINY))
+    }
+    options = DenoiseOptions(torch.device("cpu"), noise_model_kind=kind, presets=presets)
     denoise_file(stack_tiff, tmp_path / "here.tif", options, lambda *_: None)
     torch.set_num_threads(threads)
     spec = {"image_ids": [upload(api, stack_tiff)], "budget": TINY, "outputs": ["denoised"]}

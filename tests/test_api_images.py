@@ -167,11 +167,11 @@ def test_wrong_kind_of_image_is_refused_with_a_reason(
     assert stored_files(server) == before
 
 
-def test_broken_and_hostile_files_are_refused_and_do_no_harm(
+def test_malformed_files_are_refused_and_nothing_of_them_stays(
     api: httpx.Client, server: ServerProcess, test_data: Path
 ) -> None:
     before = stored_files(server)
-    files = sorted((test_data / "bad").iterdir())
+    files = sorted((test_data / "malformed").iterdir())
     assert files
     for path in files:
         response = upload(api, path.read_bytes())

@@ -8,8 +8,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from tests.calibration_frames import check_frames
 from worker.engine.errors import ImageUnsuitableError
-from worker.engine.noise.measuring.calibration_check import CalibrationCheck, check_calibration
+from worker.engine.noise.measuring.calibration_check import CalibrationCheck
 from worker.engine.noise.measuring.scene import average_scene
 
 FRAMES = 24
@@ -28,7 +29,7 @@ def checked(photons: Scene, *, frames: int = FRAMES, seed: int = 0) -> Calibrati
         np.rint(100 + 2 * rng.poisson(photons(index)) + rng.normal(0, 3, (96, 96))).astype(np.uint16)
         for index in range(frames)
     ]
-    return check_calibration(stack)
+    return check_frames(stack)
 
 
 def test_a_static_scene_is_accepted() -> None:
@@ -75,7 +76,7 @@ def test_the_share_of_the_variance_that_is_no_noise_is_right(change: str) -> Non
     stack = [100 + 2 * rng.poisson((signal - 100) / 2) + rng.normal(0, 3, (96, 96)) for signal in signals]
     noise = np.mean([(frame - signal) ** 2 for frame, signal in zip(stack, signals, strict=True)])
     measured = np.var(stack, axis=0, ddof=1).mean()
-    found = check_calibration(stack)
+    found = check_frames(stack)
     said = found.flicker + found.motion + found.excess_correlation
     assert 0.1 < said < 0.7
     assert said == pytest.approx(1 - noise / measured, abs=0.05)
@@ -92,7 +93,7 @@ def test_a_scene_that_changes_is_found() -> None:
 def test_saturation_and_few_frames_are_found() -> None:
     still = scene()
     stack = [np.minimum(frame, 255).astype(np.uint8) for frame in [100 + 2 * still] * 3]
-    found = check_calibration(stack)
+    found = check_frames(stack)
     assert any("saturated" in warning for warning in found.warnings)
     assert any("3 frames" in warning for warning in found.warnings)
 
@@ -104,14 +105,14 @@ def test_dark_pixels_of_a_photon_counter_are_used_the_better_the_more_frames_the
 
 @pytest.mark.parametrize("value", [0, 700])
 def test_frames_without_noise_are_called_so(value: int) -> None:
-    found = check_calibration([np.full((16, 16), value, dtype=np.uint16)] * 4)
+    found = check_frames([np.full((16, 16), value, dtype=np.uint16)] * 4)
     assert "no pixel within the detector's range changes" in (found.unusable or "")
     assert (found.flicker, found.motion, found.excess_correlation) == (0, 0, 0)
 
 
 def test_the_golden_calibration_is_static(golden: Path) -> None:
     with np.load(golden / "simulated_calibration.npz") as archive:
-        found = check_calibration(list(archive["observation"]))
+        found = check_frames(list(archive["observation"]))
     assert found.warnings == ()
     assert found.frames == 20
 
@@ -122,4 +123,4 @@ def test_the_golden_calibration_is_static(golden: Path) -> None:
 )
 def test_what_is_no_stack_is_refused(stack: list[NDArray[np.float64]], complaint: str) -> None:
     with pytest.raises(ImageUnsuitableError, match=complaint):
-        check_calibration(stack)
+        check_frames(stack)

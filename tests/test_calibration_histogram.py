@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from models_store.survey.survey import survey_planes
 from worker.engine.errors import ImageUnsuitableError
-from worker.engine.noise.measuring.survey import empty_histogram
 from worker.engine.stages.calibrate import Calibration, calibrate_noise_model
+from worker.judging.image_facts import facts_of
 
 SHAPE_YX = (192, 192)
 
@@ -25,6 +26,7 @@ def calibrated(brightest_photons: float, images: NDArray[np.uint16]) -> Calibrat
         {"scene": recorded(brightest_photons, 20)},
         kind="histogram",
         images=images,
+        facts=facts_of(survey_planes(images)),
         seed=0,
         on_frame=Mock(),
     )
@@ -39,11 +41,12 @@ def test_frames_brighter_than_the_images_make_no_worse_a_histogram() -> None:
 
 def test_a_plane_without_any_value_is_passed_over() -> None:
     images = [np.full((8, 8), np.nan), np.arange(64.0).reshape(8, 8)]
-    histogram = empty_histogram(images, [0, 1])
+    histogram = facts_of(survey_planes(images)).empty_histogram()
     assert (histogram.min_adu, histogram.max_adu) == (-0.5, 255.5)
 
 
 @pytest.mark.parametrize("value", [np.nan, 7.0])
 def test_images_without_values_are_no_range(value: float) -> None:
+    facts = facts_of(survey_planes([np.full((8, 8), value)]))
     with pytest.raises(ImageUnsuitableError, match="no two different"):
-        empty_histogram([np.full((8, 8), value)], [0])
+        facts.empty_histogram()

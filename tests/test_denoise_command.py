@@ -14,7 +14,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from app.commands.main import cli
-from models_store.contracts.vocabulary import DEFAULT_PRESET
+from models_store.contracts.vocabulary import DEFAULT_PRESET, OutputDtype
 from models_store.errors import ImageContentError, InvalidRequestError, NoiseModelInvalidError
 from models_store.image_files.tiff.reader import open_planes
 from models_store.noise_model_files.published import read_published
@@ -39,7 +39,7 @@ TINY = replace(
     steps_per_validation=20,
     symmetries=1,
 )
-OPTIONS = DenoiseOptions(TINY, torch.device("cpu"))
+OPTIONS = DenoiseOptions(torch.device("cpu"), presets={DEFAULT_PRESET: TINY})
 
 
 DETECTOR = Scmos.with_maps((96, 96), seed=0)
@@ -135,7 +135,7 @@ def test_the_report_shows_and_records_the_run(run: Run) -> None:
 
 
 def test_a_given_noise_model_is_used_as_it_is_and_a_seed_repeats(run: Run, tmp_path: Path) -> None:
-    options = replace(OPTIONS, noise_model=run.folder / "noise.npz", dtype="same")
+    options = replace(OPTIONS, noise_model=run.folder / "noise.npz", dtype=OutputDtype.SAME)
     first, progress = _denoise(run.source, tmp_path / "first.tif", options)
     _denoise(run.source, tmp_path / "second.tif", options)
     assert first.noise_model_origin == "file"
@@ -272,8 +272,8 @@ from dataclasses import replace
 from worker.engine.training.presets import PRESETS
 from worker.offline.denoise import DenoiseOptions, denoise_file
 steps = {"n2v_steps": 2, "pn2v_steps": 2, "distillation_steps": 2}
-preset = replace(PRESETS["fast"], features=8, samples=16, symmetries=1, **steps)
-options = DenoiseOptions(preset, torch.device("cpu"))
+presets = {"fast": replace(PRESETS["fast"], features=8, samples=16, symmetries=1, **steps)}
+options = DenoiseOptions(torch.device("cpu"), presets=presets)
 denoise_file(Path(sys.argv[1]), Path(sys.argv[2]), options, lambda *told: None)
 """
 

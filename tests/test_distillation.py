@@ -1,11 +1,13 @@
 """A network that learns an estimate under noise drawn from the noise model."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from benchmarks.all_stages import run_all_stages
 from models_store.contracts.spec_parts import TrainingBudget
 from models_store.contracts.vocabulary import DEFAULT_PRESET
 from tests import tiny_training
@@ -14,11 +16,11 @@ from worker.engine.devices.execution import GPU
 from worker.engine.errors import NetworkInvalidError
 from worker.engine.networks.network import Network
 from worker.engine.prediction.inference import predict_plane
+from worker.engine.stages.denoise import denoise_plane
 from worker.engine.stages.distillation import first_weights
-from worker.engine.stages.pipeline import denoise, denoise_plane
 from worker.engine.training import loop
 from worker.engine.training.loop import TrainingStep, train
-from worker.engine.training.presets import TrainingPreset
+from worker.engine.training.presets import PRESETS, TrainingPreset
 from worker.jobs.inputs import preset_with
 
 TINY = replace(
@@ -101,7 +103,7 @@ def test_more_pixels_take_more_steps_and_explicit_steps_are_taken_as_they_are() 
             on_step=steps.append,
         )
     assert [step.steps for step in steps if step.step == step.steps] == [3, 6, 12]
-    asked_for = preset_with(DEFAULT_PRESET, TrainingBudget(steps=5))
+    asked_for = preset_with(PRESETS[DEFAULT_PRESET], TrainingBudget(steps=5))
     assert asked_for.steps("distilled", 1 << 30) == 5
 
 
@@ -119,23 +121,15 @@ def test_it_needs_a_noise_model() -> None:
         )
 
 
-def test_the_pipeline_offers_its_estimate_beside_those_of_its_teacher() -> None:
+def test_its_estimate_is_offered_beside_those_of_its_teacher(tmp_path: Path) -> None:
     observation = exposure()
-    stages: list[str] = []
-    prepared = denoise(
-        [observation],
-        preset=TINY,
-        seed=0,
-        device=CPU,
-        on_step=lambda stage, _: stages.append(stage),
-        on_plane=lambda *_: None,
-    )
-    assert stages.count("distil") == TINY.distillation_steps
-    assert prepared.distilled is not None
-    assert "distilled" in prepared.choice.scores
-    chosen = replace(prepared, choice=replace(prepared.choice, estimate="distilled"))
+    denoiser = run_all_stages([observation], TINY, tmp_path, device=CPU).denoiser
+    assert denoiser.distilled is not None
+    assert denoiser.distilled.steps == TINY.distillation_steps
+    assert "distilled" in denoiser.choice.scores
+    chosen = replace(denoiser, choice=replace(denoiser.choice, estimate="distilled"))
     delivered = denoise_plane(observation, chosen, device=CPU).image_yx
-    expected = predict_plane(prepared.distilled, observation, device=CPU).prior_mean_yx
+    expected = predict_plane(denoiser.distilled, observation, device=CPU).prior_mean_yx
     assert np.array_equal(delivered, expected)
     assert _mse(delivered) < _mse(observation)
 
@@ -170,16 +164,3 @@ def test_a_short_run_starts_as_its_teacher() -> None:
 )
 def test_others_start_from_nothing(preset: TrainingPreset) -> None:
     assert first_weights(_teacher(TINY), preset) is None
-
-
-def test_no_steps_leave_the_stage_out() -> None:
-    prepared = denoise(
-        [exposure()],
-        preset=replace(TINY, n2v_steps=10, pn2v_steps=10, distillation_steps=0),
-        seed=0,
-        device=CPU,
-        on_step=lambda *_: None,
-        on_plane=lambda *_: None,
-    )
-    assert prepared.distilled is None
-    assert "distilled" not in prepared.choice.scores

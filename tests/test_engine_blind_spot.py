@@ -2,12 +2,14 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from benchmarks.all_stages import run_all_stages
 from tests.tiny_training import MemoryCheckpoints, StoppedError, specimen
 from worker.engine.errors import NetworkInvalidError
 from worker.engine.networks.blind_spot import BlindSpotNet, BlindSpotShape
@@ -18,7 +20,7 @@ from worker.engine.noise.models.gmm import GaussianMixtureNoiseModel
 from worker.engine.prediction.inference import predict_plane
 from worker.engine.prediction.photon_risk import photon_risks
 from worker.engine.prediction.posterior import posterior_moments
-from worker.engine.stages.pipeline import denoise, denoise_plane
+from worker.engine.stages.denoise import denoise_plane
 from worker.engine.training.loop import TrainingStep, train
 from worker.engine.training.losses import pn2v_loss
 from worker.engine.training.presets import PRESETS, TrainingPreset
@@ -191,17 +193,11 @@ def test_training_removes_noise_and_the_observation_helps() -> None:
     assert error(estimate.mmse_yx) < error(estimate.prior_mean_yx) < 0.4 * 10**2
 
 
-def test_all_stages_run_and_deliver_an_estimate_chosen_by_its_risk() -> None:
+def test_all_stages_run_and_deliver_an_estimate_chosen_by_its_risk(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     observation = (4.0 * rng.poisson(specimen() / 10 / 4.0)).astype(np.float32)
-    prepared = denoise(
-        [observation],
-        preset=replace(TINY, n2v_steps=60, pn2v_steps=60, distillation_steps=20),
-        seed=0,
-        device=CPU,
-        on_step=lambda *_: None,
-        on_plane=lambda *_: None,
-    )
+    preset = replace(TINY, n2v_steps=60, pn2v_steps=60, distillation_steps=20)
+    prepared = run_all_stages([observation], preset, tmp_path, device=CPU).denoiser
     # The noise is too skewed for Stein's risk, but not for this one: the MMSE estimate competes.
     assert set(prepared.choice.scores) == {"n2v", "prior_mean", "mmse", "distilled"}
     assert "compete" not in prepared.choice.reason

@@ -5,9 +5,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from tests.calibration_frames import count_frames
 from worker.engine.noise.fitting.fit import fit_gmm
 from worker.engine.noise.fitting.pairs import PairCounts
-from worker.engine.noise.measuring.calibration import calibration_pairs
 from worker.engine.simulation import Scmos
 
 FRAME_COUNTS = (5, 10, 20, 50, 100)
@@ -33,7 +33,7 @@ def variance_ratio(counts: PairCounts) -> float:
 def test_the_variance_is_right_from_five_frames_to_a_hundred(
     frames: list[NDArray[np.uint16]], number: int
 ) -> None:
-    counts = calibration_pairs(frames[:number])
+    counts = count_frames(frames[:number])
     assert variance_ratio(counts) == pytest.approx(1, abs=0.01)
     fitted = fit_gmm(counts, 1, 2, generator=torch.Generator().manual_seed(1), starts=1).model
     photons = torch.linspace(20, 480, 50, dtype=torch.float64)

@@ -24,7 +24,7 @@ from models_store.errors import (
 )
 from models_store.image_files.content import check_content
 from models_store.image_files.header import ImageLimits
-from models_store.image_files.isolation import inspect_in_child
+from models_store.image_files.isolation.client import Isolation, Reader, ReadingLimits
 from models_store.image_files.tiff.inspect import inspect_image
 from models_store.image_files.tiff.reader import open_planes
 
@@ -106,12 +106,16 @@ def _png(path: Path) -> None:
     ],
 )
 def test_an_image_of_the_wrong_kind_is_refused_with_what_would_be_right(
-    tmp_path: Path, write: Callable[[Path], None], error: type[ClearScopeError], reason: str
+    reader: Reader,
+    tmp_path: Path,
+    write: Callable[[Path], None],
+    error: type[ClearScopeError],
+    reason: str,
 ) -> None:
     path = tmp_path / "wrong.tif"
     write(path)
     with pytest.raises(error, match=reason):
-        inspect_in_child(path)
+        reader.inspect(path)
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (17, 300), (99, 33)])
@@ -126,19 +130,19 @@ def test_false_colours_over_grey_values_are_accepted(tmp_path: Path) -> None:
     assert inspect_image(path).dtype == "uint8"
 
 
-def test_borders_without_values_are_accepted(tmp_path: Path) -> None:
+def test_borders_without_values_are_accepted(reader: Reader, tmp_path: Path) -> None:
     planes = _noise(3, 32, 32, dtype="float32")
     planes[:, :, :9] = np.nan
     planes[2] = -np.inf
-    preview = tmp_path / "preview.png"
-    assert inspect_in_child(_grey(tmp_path / "registered.tif", planes), preview_to=preview).planes == 3
-    assert preview.read_bytes().startswith(b"\x89PNG")
+    opened, preview_png = reader.inspect(_grey(tmp_path / "registered.tif", planes))
+    assert opened.header.planes == 3
+    assert preview_png.startswith(b"\x89PNG")
 
 
-def test_a_stack_with_an_empty_plane_is_accepted(tmp_path: Path) -> None:
+def test_a_stack_with_an_empty_plane_is_accepted(reader: Reader, tmp_path: Path) -> None:
     planes = _noise(3, 32, 32)
     planes[0] = 0
-    assert inspect_in_child(_grey(tmp_path / "stack.tif", planes)).planes == 3
+    assert len(reader.inspect(_grey(tmp_path / "stack.tif", planes))[0]) == 3
 
 
 def _set_next(content: bytearray, page_offset: int, next_offset: int) -> None:
@@ -173,11 +177,11 @@ def test_pages_may_lie_in_any_order_in_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("compression", [None, "zlib", "lzw"])
-def test_a_file_that_was_cut_off_is_refused(tmp_path: Path, compression: str | None) -> None:
+def test_a_file_that_was_cut_off_is_refused(reader: Reader, tmp_path: Path, compression: str | None) -> None:
     path = _grey(tmp_path / "cut.tif", _noise(256, 256), compression=compression, rowsperstrip=64)
     path.write_bytes(path.read_bytes()[:-20_000])
     with pytest.raises(ImageCorruptError):
-        inspect_in_child(path)
+        reader.inspect(path)
 
 
 def test_a_broken_plane_within_a_stack_is_named(tmp_path: Path) -> None:
@@ -232,23 +236,34 @@ def test_a_plane_above_the_limit_is_too_large(tmp_path: Path) -> None:
         inspect_image(small, ImageLimits(decoded_bytes=4 * 32 * 32 * 2 - 1))
 
 
-def test_memory_is_bounded_by_the_limit_not_by_the_file(tmp_path: Path) -> None:
+def test_memory_is_bounded_by_the_limit_not_by_the_file(isolation: Isolation, tmp_path: Path) -> None:
     path = _grey(tmp_path / "blank.tif", np.zeros((8000, 8000), "uint8"), compression="zlib")
     assert path.stat().st_size < 100_000
-    with pytest.raises(ImageTooLargeError, match="memory"):
-        inspect_in_child(path, memory_bytes=2**26)
+    with (
+        isolation.reader(ReadingLimits(memory_bytes=2**26)) as reader,
+        pytest.raises(ImageTooLargeError, match="memory"),
+    ):
+        reader.inspect(path)
 
 
-def test_a_file_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
+def test_a_file_that_takes_too_long_is_given_up(isolation: Isolation, tmp_path: Path) -> None:
     path = _grey(tmp_path / "large.tif", _noise(64, 64))
-    with pytest.raises(ImageCorruptError, match=r"within 0\.001 seconds"):
-        inspect_in_child(path, timeout_s=0.001)
+    with (
+        isolation.reader(ReadingLimits(answer_s=0.0001)) as reader,
+        pytest.raises(ImageCorruptError, match=r"within 0\.0001 seconds"),
+    ):
+        reader.inspect(path)
 
 
-def test_threads_may_inspect_at_the_same_time(tmp_path: Path) -> None:
+def test_threads_may_inspect_at_the_same_time(isolation: Isolation, tmp_path: Path) -> None:
     paths = [_grey(tmp_path / f"{side}.tif", _noise(side, 40)) for side in (20, 24, 28, 32)]
+
+    def height_px(path: Path) -> int:
+        with isolation.reader() as reader:
+            return reader.inspect(path)[0].header.height_px
+
     with ThreadPoolExecutor(4) as pool:
-        assert [header.height_px for header in pool.map(inspect_in_child, paths)] == [20, 24, 28, 32]
+        assert list(pool.map(height_px, paths)) == [20, 24, 28, 32]
 
 
 def test_metadata_does_not_lead_to_other_files(tmp_path: Path) -> None:

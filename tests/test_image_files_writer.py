@@ -12,8 +12,9 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
+from models_store.image_files.planes import PlaneSource
 from models_store.image_files.preview import preview_png
-from models_store.image_files.tiff.reader import PlaneReader, open_planes
+from models_store.image_files.tiff.reader import open_planes
 from models_store.image_files.tiff.writer import as_dtype, write_planes
 
 HYPERSTACK = np.random.default_rng(0).integers(0, 4000, (3, 4, 2, 20, 30)).astype("uint16")
@@ -67,7 +68,7 @@ def _copy(source: Path, dtype: Any = "float32", offset: float = 0.0) -> Path:  #
     return target
 
 
-def _read(path: Path) -> tuple[PlaneReader, NDArray[Any]]:
+def _read(path: Path) -> tuple[PlaneSource, NDArray[Any]]:
     with open_planes(path) as planes:
         return planes, np.stack(list(planes)).reshape(planes.header.shape)
 
@@ -188,7 +189,7 @@ def test_an_interrupted_result_keeps_the_previous_file(tmp_path: Path) -> None:
     tifffile.imwrite(source, HYPERSTACK[:, 0, 0], photometric="minisblack")
     target.write_bytes(b"previous")
 
-    def failing(reader: PlaneReader) -> Iterator[NDArray[Any]]:
+    def failing(reader: PlaneSource) -> Iterator[NDArray[Any]]:
         yield reader[0]
         raise InterruptedError
 

@@ -1,6 +1,7 @@
 """The handler that distils a network: it goes on after a crash, and tells how far it is."""
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -19,16 +20,17 @@ from models_store.repositories.jobs.rows import get_job
 from models_store.repositories.networks import create_network
 from models_store.repositories.noise_models import create_noise_model
 from tests.databases import NOON, database_url, image, opened
+from tests.job_contexts import context_of
 from tests.test_denoise_command import TINY
-from worker.attempt.checkpoints import BlobCheckpoints
 from worker.attempt.context import JobContext, Report
 from worker.attempt.measured_blobs import MeasuredBlobs
+from worker.attempt.registry import DatabaseRegistry
 from worker.engine.networks.network import Network
 from worker.engine.noise.models.gmm import GaussianMixtureNoiseModel
 from worker.engine.prediction.inference import predict_plane
 from worker.engine.training.loop import train as train_network
 from worker.engine.training.presets import PRESETS
-from worker.jobs.estimates import chosen, denoiser
+from worker.jobs.estimates import chosen, plane_denoiser
 from worker.jobs.train import train
 
 PLANE_YX = np.random.default_rng(0).normal(150, 10, (48, 40)).astype(np.float32)
@@ -96,12 +98,13 @@ class Store:
                 refit_noise_model=True,
             )
 
-    def context(self, job_id: str, number: int, report: Report) -> JobContext:
-        checkpoints = BlobCheckpoints(self.blobs, job_id, number)
-        return JobContext(job_id, number, self.database, self.blobs, CPU, report, checkpoints, print)
+    def context(self, job_id: str, attempt: int, report: Report) -> AbstractContextManager[JobContext]:
+        registry = DatabaseRegistry(self.database)
+        return context_of(registry, self.blobs, job_id=job_id, attempt=attempt, report=report)
 
-    def attempt(self, job_id: str, number: int, report: Report) -> Outcome:
-        return train(self.spec, self.context(job_id, number, report))
+    def attempt(self, job_id: str, attempt: int, report: Report) -> Outcome:
+        with self.context(job_id, attempt, report) as context:
+            return train(self.spec, context)
 
 
 @pytest.fixture
@@ -162,8 +165,8 @@ def test_a_part_of_a_prediction_delivers_the_distilled_estimate_where_that_was_c
             outputs=(Output.DENOISED,),
             choice=MadeByJob(job="job_maker"),
         )
-    context = store.context("job_2", 1, lambda *_: None)
-    made = denoiser(chosen(spec, context), spec.outputs, context).denoise(PLANE_YX)
+    with store.context("job_2", 1, lambda *_: None) as context:
+        made = plane_denoiser(chosen(spec, context), spec.outputs, context).denoise(PLANE_YX)
     network = Network.from_bytes(store.blobs.get(outcome.network.blob.key))
     expected = predict_plane(network, PLANE_YX, device=CPU).prior_mean_yx
     np.testing.assert_array_equal(made[Output.DENOISED], expected)

@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-import torch
 
 from tests.databases import database_url, image, opened
-from worker.attempt.checkpoints import BlobCheckpoints
-from worker.attempt.context import JobContext
+from tests.job_contexts import context_of
 from worker.attempt.measured_blobs import MeasuredBlobs
+from worker.attempt.registry import DatabaseRegistry
 from worker.jobs.inputs import all_planes, open_images
 
 IMAGES = 300
@@ -39,11 +38,10 @@ def test_a_job_may_have_more_images_than_the_process_may_usually_open(
         database.migrate()
         with database.write() as session:
             session.add_all(image(image_id, blob_key=key) for image_id in image_ids)
-        checkpoints = BlobCheckpoints(blobs, "job", 1)
-        context = JobContext(
-            "job", 1, database, blobs, torch.device("cpu"), lambda *_: None, checkpoints, print
-        )
-        with open_images(context, image_ids) as images:
+        with (
+            context_of(DatabaseRegistry(database), blobs) as context,
+            open_images(context, image_ids) as images,
+        ):
             planes = all_planes(images)
             assert len(planes) == IMAGES
             assert planes[IMAGES - 1].sum() == sum(range(256))

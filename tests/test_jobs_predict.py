@@ -8,19 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
-import torch
 
 from models_store.contracts.job_specs import PredictPartSpec
 from models_store.contracts.spec_parts import MadeByJob
 from models_store.contracts.vocabulary import Output
-from models_store.database.engines import Database
 from models_store.image_files.tiff.reader import open_planes
-from worker.attempt.checkpoints import BlobCheckpoints
-from worker.attempt.context import JobContext
+from tests.job_contexts import context_of
 from worker.attempt.measured_blobs import MeasuredBlobs
+from worker.attempt.registry import KnownImage
 from worker.jobs import predict, predict_part
 from worker.jobs.estimates import PlaneDenoiser
 from worker.jobs.inputs import OpenImage
+from worker.offline.memory_registry import MemoryRegistry
 from worker.planes.raw_planes import iterate_raw_planes
 
 PLANES = np.arange(5 * 20 * 30, dtype=np.uint16).reshape(5, 20, 30)
@@ -35,7 +34,7 @@ def image(tmp_path: Path) -> Iterator[OpenImage]:
     path = tmp_path / "noisy.tif"
     tifffile.imwrite(path, PLANES, photometric="minisblack")
     with open_planes(path) as reader:
-        yield OpenImage("img_1", "noisy.tif", reader)
+        yield OpenImage(KnownImage("img_1", "noisy.tif", "images/img_1"), reader)
 
 
 def test_every_output_of_every_plane_is_made(image: OpenImage, tmp_path: Path) -> None:
@@ -53,19 +52,9 @@ def test_a_part_stores_its_planes_alone(
 ) -> None:
     told: list[float] = []
     blobs = MeasuredBlobs((tmp_path / "blobs").as_uri())
-    context = JobContext(
-        "job_1",
-        1,
-        Database("sqlite://"),
-        blobs,
-        torch.device("cpu"),
-        lambda fraction, _: told.append(fraction),
-        BlobCheckpoints(blobs, "job_1", 1),
-        print,
-    )
     replacements: dict[str, Any] = {
         "chosen": lambda *_: None,
-        "denoiser": lambda *_: SHIFTED,
+        "plane_denoiser": lambda *_: SHIFTED,
         "open_images": lambda *_: nullcontext([image]),
     }
     for name, replacement in replacements.items():
@@ -78,7 +67,8 @@ def test_a_part_stores_its_planes_alone(
         first_plane=1,
         planes=3,
     )
-    outcome = predict_part.predict_part(spec, context)
+    with context_of(MemoryRegistry(), blobs, report=lambda fraction, _: told.append(fraction)) as context:
+        outcome = predict_part.predict_part(spec, context)
     assert [made.output for made in outcome.planes] == list(OUTPUTS)
     for made, shift in zip(outcome.planes, (1.0, 2.0), strict=True):
         with blobs.as_file(made.blob.key) as path, path.open("rb") as file:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from worker.planes.waiting_planes import WaitingPlanes
+from worker.planes.raw_planes import WaitingPlanes
 
 
 def test_planes_come_back_in_order_and_as_often_as_asked(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from app.main import create_app
 from app.serving.embedded import Wake
 from models_store.blobs.blobs import Blobs
 from models_store.database.engines import Database
+from models_store.image_files.isolation.client import Isolation
 from models_store.settings import LogFormat, LogLevel, Settings
 from models_store.telemetry.logs import logging_context, redact, set_up_logging
 from tests.keyed_server import client, make_key
@@ -152,6 +153,7 @@ def test_an_unexpected_error_is_logged_once_and_answered_with_the_request_id(
         Settings(data_dir=tmp_path),
         database=database,
         blobs=Blobs(tmp_path.as_uri()),
+        isolation=Isolation(""),
         dispatcher=Wake(),
     )
 

@@ -94,11 +94,11 @@ def test_every_method_trains_and_denoises(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["train", "noisy.tif", "--method=care", "--output=net"], "CARE needs --ground-truth"),
-        (["train", "noisy.tif", "--method=pn2v", "--output=net"], "PN2V needs --noise-model"),
+        (["train", "noisy.tif", "--method=care", "--output=net"], "--ground-truth: CARE"),
+        (["train", "noisy.tif", "--method=pn2v", "--output=net"], "--noise-model: PN2V needs"),
         (
             ["train", "noisy.tif", "--method=distilled", "--noise-model=camera.npz", "--output=net"],
-            "a distilled network needs --teacher",
+            "--teacher: ",
         ),
         (
             [
@@ -109,7 +109,7 @@ def test_every_method_trains_and_denoises(folder: Path) -> None:
         ),
         (
             ["train", "noisy.tif", "--method=n2v", "--ground-truth=clean.tif", "--output=net"],
-            "N2V uses no --ground-truth",
+            "--ground-truth: ",
         ),
         (["train", "noisy.tif", "--method=care", "--ground-truth=narrow.tif", "--output=net"], "40 x 64"),
         (
@@ -117,7 +117,7 @@ def test_every_method_trains_and_denoises(folder: Path) -> None:
                 *("train", "noisy.tif", "--method=care", "--ground-truth=clean.tif"),
                 *("--structured-mask", "0", "1", "--output=net"),
             ],
-            "uses no --structured-mask",
+            "--structured-mask: ",
         ),
         (["train", "noisy.tif", "--method=n2v", "--output=none/net"], "no folder"),
         (["train", "noisy.tif", "--method=n2v", "--output=noisy.tif"], "is read by this command"),

@@ -1,15 +1,23 @@
 """Noise that correlates between neighbours, found in the noisy image itself."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import tifffile
+from numpy.typing import NDArray
 
-from worker.engine.noise.measuring.correlation import neighbour_correlation
+from models_store.survey.correlation import NeighbourCorrelation
+from models_store.survey.survey import survey_planes
 from worker.engine.simulation import PhotonCounter, Scmos, simulate_specimen
 
 SHAPE_YX = (256, 256)
+
+
+def neighbour_correlation(planes: Sequence[NDArray[Any]]) -> NeighbourCorrelation:
+    return survey_planes(planes).noise_correlation
 
 
 def test_independent_noise_shows_none() -> None:

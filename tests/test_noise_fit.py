@@ -9,11 +9,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from tests.calibration_frames import count_frames
 from worker.engine.errors import ImageUnsuitableError, NoiseFitError
 from worker.engine.noise.fitting.fit import fit_gmm, mean_nll
 from worker.engine.noise.fitting.pairs import PairCounts
 from worker.engine.noise.fitting.select import select_gmm
-from worker.engine.noise.measuring.calibration import calibration_pairs
 from worker.engine.noise.models.gmm import GaussianMixtureNoiseModel
 
 
@@ -84,7 +84,7 @@ def test_the_photon_transfer_line_is_found_from_the_true_signal(simulated: dict[
 
 @pytest.mark.parametrize("frames", [5, 20])
 def test_the_mean_of_few_frames_is_corrected_for(simulated: dict[str, NDArray[Any]], frames: int) -> None:
-    counts = calibration_pairs(list(simulated["observation"][:frames]))
+    counts = count_frames(list(simulated["observation"][:frames]))
     fitted = fit_gmm(counts, generator=generator())
     assert fitted.pairs == frames * simulated["signal"].size
     assert variance_error(fitted.model, simulated["true_signal"], golden_line(simulated)) < 0.02
@@ -231,15 +231,15 @@ def test_pairs_without_information_are_refused(
 
 def test_a_calibration_needs_frames_of_one_shape() -> None:
     with pytest.raises(ImageUnsuitableError, match="at least 2"):
-        calibration_pairs([np.ones((4, 4))])
+        count_frames([np.ones((4, 4))])
     with pytest.raises(ImageUnsuitableError, match="frame 1"):
-        calibration_pairs([np.ones((4, 4)), np.ones((4, 5))])
+        count_frames([np.ones((4, 4)), np.ones((4, 5))])
 
 
 def test_a_calibration_pixel_that_saturates_once_is_left_out_in_all_frames() -> None:
-    frames = np.full((3, 20, 20), 50, dtype=np.uint8)
+    frames = np.random.default_rng(0).integers(40, 60, (3, 20, 20), dtype=np.uint8)
     frames[1, 4, 5] = 255
-    counts = calibration_pairs(list(frames))
+    counts = count_frames(list(frames))
     assert (counts.pairs, counts.saturated) == (3 * 399, 3)
 
 

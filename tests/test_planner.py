@@ -13,6 +13,7 @@ from models_store.contracts.job_specs import (
     DenoiseSpec,
     PredictPartSpec,
     PredictSpec,
+    RefitNoiseModelSpec,
     TrainSpec,
     dependencies,
 )
@@ -84,7 +85,7 @@ def plan(
 )
 def test_only_what_is_missing_is_computed(registry: KnownModels, reuse: Reuse, stages: list[str]) -> None:
     planned = plan(registry, reuse)
-    assert [stage.stage for stage in planned.stages] == stages
+    assert list(dict.fromkeys(stage.stage for stage in planned.stages)) == stages
     assert [step.stage for step in planned.steps if step.action == "compute"] == stages
     assert [step.stage for step in planned.steps] == ["n2v", "noise_model", "pn2v", "distil", "predict"]
     assert all(step.why for step in planned.steps)
@@ -92,15 +93,16 @@ def test_only_what_is_missing_is_computed(registry: KnownModels, reuse: Reuse, s
 
 def test_a_stage_waits_for_those_whose_results_it_needs() -> None:
     planned = plan(NOTHING, Reuse.NONE)
-    ids = {stage.stage: stage.job_id for stage in planned.stages}
-    needs = {stage.stage: dependencies(stage.spec) for stage in planned.stages}
-    assert needs == {
-        "n2v": set(),
-        "noise_model": {ids["n2v"]},
-        "pn2v": {ids["n2v"], ids["noise_model"]},
-        "distil": {ids["noise_model"], ids["pn2v"]},
-        "predict": {ids["n2v"], ids["noise_model"], ids["pn2v"], ids["distil"]},
-    }
+    n2v, noise_model, pn2v, refit, distil, predict = planned.stages
+    assert [dependencies(stage.spec) for stage in planned.stages] == [
+        set(),
+        {n2v.job_id},
+        {n2v.job_id, noise_model.job_id},
+        {noise_model.job_id, pn2v.job_id},
+        {refit.job_id, pn2v.job_id},
+        {n2v.job_id, pn2v.job_id, refit.job_id, distil.job_id},
+    ]
+    assert predict.stage == "predict"
 
 
 @pytest.mark.parametrize(
@@ -159,16 +161,21 @@ def test_a_reused_network_is_applied_with_the_active_noise_model() -> None:
     assert isinstance(predict, PredictSpec)
     assert (predict.network, predict.noise_model) == ("net_pn2v", "nm_2")
     assert predict.compare_with == "net_n2v"
-    assert not predict.refit_noise_model
 
 
-def test_only_a_bootstrapped_noise_model_is_fitted_again() -> None:
-    refits = {}
-    for name, registry in {"bootstrapped": NOTHING, "taken": IMPORTED}.items():
-        predict = plan(registry, Reuse.NOISE_MODEL).stages[-1].spec
-        assert isinstance(predict, PredictSpec)
-        refits[name] = predict.refit_noise_model
-    assert refits == {"bootstrapped": True, "taken": False}
+def test_only_a_bootstrapped_noise_model_is_fitted_again_and_once() -> None:
+    for registry, refits in ((NOTHING, 1), (IMPORTED, 0)):
+        specs = [stage.spec for stage in plan(registry, Reuse.NOISE_MODEL).stages]
+        assert sum(isinstance(spec, RefitNoiseModelSpec) for spec in specs) == refits
+        for spec in specs:
+            if isinstance(spec, TrainSpec | PredictSpec):
+                assert not spec.refit_noise_model
+
+
+def test_what_is_fitted_again_belongs_to_the_stage_that_needs_it() -> None:
+    for preset, stage in ((Preset.BALANCED, "distil"), (Preset.PAPER, "predict")):
+        planned = plan(NOTHING, Reuse.NONE, preset=preset).stages
+        assert [each.stage for each in planned if isinstance(each.spec, RefitNoiseModelSpec)] == [stage]
 
 
 def test_a_noise_model_named_in_the_job_comes_before_the_registry() -> None:
@@ -187,12 +194,13 @@ def test_a_distilled_network_learns_from_the_teacher_under_the_noise_that_the_pr
         planned = plan(registry, Reuse.NOISE_MODEL)
         specs = {stage.stage: stage.spec for stage in planned.stages}
         ids = {stage.stage: stage.job_id for stage in planned.stages}
+        refits = [stage.job_id for stage in planned.stages if isinstance(stage.spec, RefitNoiseModelSpec)]
         distil, predict = specs["distil"], specs["predict"]
         assert isinstance(distil, TrainSpec)
         assert isinstance(predict, PredictSpec)
         assert (distil.method, distil.teacher) == (Method.DISTILLED, MadeByJob(job=ids["pn2v"]))
         assert (distil.noise_model, distil.start) == (predict.noise_model, None)
-        assert distil.refit_noise_model is predict.refit_noise_model is bootstrapped
+        assert distil.noise_model == (MadeByJob(job=refits[0]) if bootstrapped else "nm_1")
         assert predict.distilled == MadeByJob(job=ids["distil"])
         assert _teaching(planned) == {"n2v": True, "pn2v": True, "distil": False}
 
@@ -221,8 +229,9 @@ def test_a_mask_that_hides_nothing_keeps_nothing_from_being_distilled() -> None:
 
 
 @pytest.mark.parametrize("preset", Preset)
-def test_the_planner_knows_which_presets_distil(preset: Preset) -> None:
+def test_the_planner_knows_what_presets_do(preset: Preset) -> None:
     assert preset.distils == (PRESETS[preset].distillation_steps > 0)
+    assert preset.warm_starts == PRESETS[preset].warm_start
 
 
 def test_a_reused_network_takes_its_distilled_one_along_if_there_is_one() -> None:
@@ -262,11 +271,11 @@ def test_a_large_prediction_is_divided_into_parts_that_one_stage_assembles() -> 
         "noise_model",
         "pn2v",
         "distil",
+        "distil",
         *["predict"] * 6,
     ]
     choice, *parts, assembly = [stage for stage in planned.stages if stage.stage == "predict"]
     assert isinstance(choice.spec, ChooseEstimateSpec)
-    assert choice.spec.refit_noise_model
     for part in parts:
         assert isinstance(part.spec, PredictPartSpec)
         assert choice.job_id in dependencies(part.spec)

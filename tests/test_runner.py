@@ -18,6 +18,7 @@ from models_store.contracts.job_specs import TrainSpec
 from models_store.contracts.vocabulary import Method
 from models_store.database.engines import Database
 from models_store.errors import UnavailableError
+from models_store.image_files.isolation.client import Isolation
 from models_store.repositories.jobs.rows import create_job, get_job
 from models_store.settings import Settings
 from tests.databases import NOON, image
@@ -82,7 +83,7 @@ def test_a_warning_is_not_waited_with_until_the_database_is_back(
     monkeypatch.setattr(runner, "_child", child.start)
     monkeypatch.setattr("worker.processes.job_store.time.sleep", child.waits)
     books = JobStore(settings, database, lambda: datetime.now(UTC), "w", threading.Event())
-    Runner(settings, books, Blobs.of(settings), Nobody(), DeviceWatch("cpu")).run("job_1")
+    Runner(settings, books, Blobs.of(settings), Nobody(), DeviceWatch("cpu"), Isolation("")).run("job_1")
     with database.read() as session:
         job = get_job(session, "job_1")
     database.dispose()

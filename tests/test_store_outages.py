@@ -18,9 +18,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from models_store.errors import StorageFullError
 from models_store.full_disk import FULL_DETAIL
-from models_store.image_files.isolation import inspect_in_child
 from tests.faulty_proxy import FaultyProxy, faulty_proxy
 from tests.server_process import ServerProcess
 from tests.services import S3, Postgres
@@ -336,13 +334,3 @@ def test_a_server_killed_in_submissions_has_one_job_for_each_key(tmp_path: Path,
         assert sorted(job["id"] for job in jobs) == sorted(str(job_id) for job_id in ids)
         for job_id in ids:
             api.post(f"/v1/jobs/{job_id}/cancel")
-
-
-def test_a_disk_without_room_for_the_preview_is_not_the_images_fault(
-    small_disk: Path, noisy_tiff: Path
-) -> None:
-    filler = small_disk / "filler"
-    _fill(filler, small_disk, but_bytes=0)
-    (small_disk / "preview.png").touch()
-    with pytest.raises(StorageFullError):
-        inspect_in_child(noisy_tiff, timeout_s=60, preview_to=small_disk / "preview.png")

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from app.commands.client import Client
 from app.commands.extras import needing
-from app.commands.options import DEFAULT_SERVER, KeyOption, ServerOption
+from app.commands.options import DEFAULT_SERVER, KeyOption, SeedOption, ServerOption
 from app.commands.progress import show_job, stage_bars
 from models_store.contracts.vocabulary import NoiseModelKind
 
@@ -42,7 +42,7 @@ def fit_noise_model(
         Path, typer.Option(dir_okay=False, help="A mixture is written as .npz, a histogram as .npy.")
     ],
     image: ImagesOption = None,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same result.")] = 0,
+    seed: SeedOption = 0,
     as_json: Annotated[  # an option of the command
         bool, typer.Option("--json", help="Print what was found as JSON.")
     ] = False,
@@ -53,15 +53,10 @@ def fit_noise_model(
     the images.
     """
     with needing("worker"):
-        from app.commands.local import noise_model_here  # noqa: PLC0415  # other commands work without an engine
+        # Other commands work without an engine.
+        from worker.offline.calibration import fit_noise_model_to_files  # noqa: PLC0415
     with stage_bars(Console(stderr=True)) as show:
-        summary = noise_model_here(
-            frames,
-            output,
-            images=image or [],
-            seed=seed,
-            on_frame=lambda done, of: show("noise_model", done / of, f"frame {done} of {of}"),
-        )
+        summary = fit_noise_model_to_files(frames, output, images=image or [], seed=seed, on_progress=show)
     if as_json:
         typer.echo(json.dumps(summary.record(), indent=2))
         return

@@ -10,6 +10,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from models_store.errors import ClearScopeError, JobFailedError
+from models_store.whole_files import appearing_whole
 
 UPLOAD_CHUNK_BYTES = 1024**2
 ENDED_WITHOUT_RESULT = {"failed", "cancelled"}
@@ -24,7 +25,7 @@ class ServerRefusedError(ClearScopeError):
 
     def __init__(self, detail: str, status: int) -> None:
         super().__init__(detail)
-        self.status = status
+        self.answered = status
 
 
 class ServerUnreachableError(ClearScopeError):
@@ -78,7 +79,7 @@ class Client:
         try:
             return self._call("POST", "/v1/images", params=present, content=_chunks(path), headers=headers)
         except ServerRefusedError as refusal:
-            raise ServerRefusedError(f"{path}: {refusal.detail}", refusal.status) from refusal
+            raise ServerRefusedError(f"{path}: {refusal.detail}", refusal.answered) from refusal
 
     def submit(self, spec: Document) -> Document:
         return self._call("POST", "/v1/jobs", json=spec)
@@ -113,23 +114,21 @@ class Client:
 
     def download(self, href: str, target: Path) -> None:
         """Download a file; it appears whole or not at all."""
-        partial = target.with_name(target.name + ".part")
         try:
             with self._http.stream("GET", href) as response:
                 if response.is_error:
                     response.read()
                     raise _refusal(response)
-                with partial.open("wb") as file:
+                with appearing_whole(target) as unfinished, unfinished.open("wb") as file:
                     file.writelines(response.iter_bytes())
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
-        partial.replace(target)
 
     def _ensure(self, collection: str, name: str) -> Document:
         try:
             return self._call("GET", f"{collection}/{quote(name, safe='')}")
         except ServerRefusedError as refusal:
-            if refusal.status != httpx.codes.NOT_FOUND:
+            if refusal.answered != httpx.codes.NOT_FOUND:
                 raise
         return self._call("POST", collection, json={"name": name})
 

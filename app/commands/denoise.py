@@ -7,7 +7,14 @@ import typer
 from rich.console import Console
 
 from app.commands.extras import needing
-from app.commands.options import NoiseModelKindOption, PresetOption, SeedOption, StructuredMaskOption
+from app.commands.options import (
+    DeviceOption,
+    NoiseModelKindOption,
+    PresetOption,
+    SeedOption,
+    StructuredMaskOption,
+    mask_of,
+)
 from app.commands.progress import stage_bars
 from models_store.contracts.vocabulary import DEFAULT_PRESET, NoiseModelKind, OutputDtype
 
@@ -34,7 +41,7 @@ def denoise(
     ] = None,
     dtype: Annotated[OutputDtype, typer.Option(help="Pixel type of the result.")] = OutputDtype.FLOAT32,
     seed: SeedOption = 0,
-    device: Annotated[str, typer.Option(help="cpu, cuda:N; cuda or auto: the freest GPU.")] = "auto",
+    device: DeviceOption = "auto",
 ) -> None:
     """Denoise one file on this machine, without a server."""
     console = Console()
@@ -43,23 +50,24 @@ def denoise(
         console.print(f"{title:<14}{text}", highlight=False, markup=False, soft_wrap=True)
 
     with needing("worker"):
-        from app.commands.local import denoise_here  # noqa: PLC0415  # serve and submit work without it
+        # Other commands work without an engine.
+        from worker.attempt.device import choose_device  # noqa: PLC0415
+        from worker.offline.denoise import DenoiseOptions, denoise_file  # noqa: PLC0415
+        from worker.processes.compile_cache import keep_compiled_programs  # noqa: PLC0415
 
+        keep_compiled_programs()
+        options = DenoiseOptions(
+            device=choose_device(device),
+            preset=preset,
+            structured_mask=mask_of(structured_mask),
+            seed=seed,
+            dtype=dtype,
+            noise_model=noise_model,
+            noise_model_kind=noise_model_kind,
+            save_noise_model=save_noise_model,
+            report_folder=report,
+        )
         with stage_bars(console) as show:
-            summary = denoise_here(
-                source,
-                target,
-                preset=preset,
-                structured_mask=structured_mask,
-                device=device,
-                seed=seed,
-                dtype=dtype,
-                noise_model=noise_model,
-                noise_model_kind=noise_model_kind,
-                save_noise_model=save_noise_model,
-                report_folder=report,
-                on_progress=show,
-                on_warning=lambda text: say("warning", text),
-            )
+            summary = denoise_file(source, target, options, show, lambda text: say("warning", text))
     for title, text in summary.lines():
         say(title, text)

@@ -45,12 +45,16 @@ def evaluate(
             raise InvalidRequestError(f"{path} is named twice as {name}; a run is scored once")
         named.setdefault(name, []).append(path)
     with needing("worker"):
-        from app.commands.local import scores_here  # noqa: PLC0415  # other commands work where no engine is installed
+        # Other commands work without an engine.
+        from worker.engine.scores.scoreboard import document, table  # noqa: PLC0415
+        from worker.offline.scores import NamedFiles, score_files  # noqa: PLC0415
+    candidates = [NamedFiles(name, paths) for name, paths in named.items()]
     with stage_bars(Console(stderr=True)) as show:
-        scores, table = scores_here(
-            named, ground_truth, lambda fraction, status: show("evaluate", fraction, status)
+        rows = score_files(
+            candidates, ground_truth, lambda fraction, status: show("evaluate", fraction, status)
         )
-    typer.echo(json.dumps(scores, indent=2) if as_json else table, nl=as_json)
+    said = json.dumps(document(rows, each=True), indent=2) if as_json else table(rows)
+    typer.echo(said, nl=as_json)
 
 
 def _split(prediction: str, *, alone: bool) -> tuple[str, Path]:

@@ -7,9 +7,9 @@ import typer
 from rich.console import Console
 
 from app.commands.extras import needing
-from app.commands.options import StructuredMaskOption
+from app.commands.options import DeviceOption, PresetOption, SeedOption, StructuredMaskOption, mask_of
 from app.commands.progress import stage_bars
-from models_store.contracts.vocabulary import DEFAULT_PRESET, Method, Output, OutputDtype, Preset
+from models_store.contracts.vocabulary import DEFAULT_PRESET, Method, Output, OutputDtype
 from models_store.errors import InvalidRequestError
 
 network_commands = typer.Typer()
@@ -18,8 +18,6 @@ NoiseModelOption = Annotated[
     Path | None,
     typer.Option(exists=True, dir_okay=False, help="Of PN2V, or to distil: a published .npz or .npy."),
 ]
-DeviceOption = Annotated[str, typer.Option(help="cpu, cuda:N; cuda or auto: the freest GPU.")]
-SeedOption = Annotated[int, typer.Option(min=0, help="The same seed gives the same result.")]
 
 
 @network_commands.command()
@@ -46,29 +44,27 @@ def train(  # one parameter for each of the command's
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="To distil: the PN2V network to learn from."),
     ] = None,
-    preset: Annotated[Preset, typer.Option(help="Training budget.")] = DEFAULT_PRESET,
+    preset: PresetOption = DEFAULT_PRESET,
     structured_mask: StructuredMaskOption = (0, 0),
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
 ) -> None:
     """Train a network on this machine: N2V, PN2V, CARE, or one distilled from PN2V."""
     with needing("worker"):
-        from app.commands.local import train_here  # noqa: PLC0415  # other commands work without an engine
+        # Other commands work without an engine.
+        from worker.attempt.device import choose_device  # noqa: PLC0415
+        from worker.offline.networks import TrainingFiles, TrainingOptions, train_on_files  # noqa: PLC0415
+    files = TrainingFiles(noisy, ground_truth or [], noise_model, start, teacher)
+    options = TrainingOptions(
+        method=method,
+        device=choose_device(device),
+        preset=preset,
+        structured_mask=mask_of(structured_mask),
+        seed=seed,
+    )
     with stage_bars(Console(stderr=True)) as show:
-        train_here(
-            noisy,
-            output,
-            method=method,
-            ground_truth=ground_truth or [],
-            noise_model=noise_model,
-            start=start,
-            teacher=teacher,
-            preset=preset,
-            structured_mask=structured_mask,
-            seed=seed,
-            device=device,
-            on_progress=lambda fraction, status: show(method, fraction, status),
-            on_warning=lambda text: typer.echo(f"{'warning':<14}{text}"),
+        train_on_files(
+            files, output, options, show, on_warning=lambda text: typer.echo(f"{'warning':<14}{text}")
         )
     typer.echo(f"{'written':<14}{output}")
 
@@ -95,18 +91,20 @@ def predict(  # one parameter for each of the command's
     if estimate is Output.POSTERIOR_STD:
         raise InvalidRequestError("posterior_std is no estimate of the image; name another one")
     with needing("worker"):
-        from app.commands.local import predict_here  # noqa: PLC0415  # other commands work without an engine
+        # Other commands work without an engine.
+        from worker.attempt.device import choose_device  # noqa: PLC0415
+        from worker.offline.networks import PredictionOptions, predict_file  # noqa: PLC0415
+        from worker.processes.compile_cache import keep_compiled_programs  # noqa: PLC0415
+    keep_compiled_programs()
+    options = PredictionOptions(
+        network=network,
+        device=choose_device(device),
+        noise_model=noise_model,
+        estimate=estimate,
+        dtype=dtype,
+        seed=seed,
+    )
     with stage_bars(Console(stderr=True)) as show:
-        said = predict_here(
-            source,
-            target,
-            network=network,
-            noise_model=noise_model,
-            estimate=estimate,
-            dtype=dtype,
-            seed=seed,
-            device=device,
-            on_progress=lambda fraction, status: show("predict", fraction, status),
-        )
+        said = predict_file(source, target, options, show)
     typer.echo(f"{'estimate':<14}{said}")
     typer.echo(f"{'written':<14}{target}")

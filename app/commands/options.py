@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from models_store.contracts.spec_parts import MAX_MASK_PX
+from models_store.contracts.spec_parts import MAX_MASK_PX, StructuredMask
 from models_store.contracts.vocabulary import NoiseModelKind, Preset
 
 DEFAULT_SERVER = "http://127.0.0.1:8000"
@@ -25,3 +25,10 @@ StructuredMaskOption = Annotated[
         help="Neighbours on each side, along y and along x, that are hidden too: for correlated noise.",
     ),
 ]
+DeviceOption = Annotated[str, typer.Option(help="cpu, cuda:N; cuda or auto: the freest GPU.")]
+
+
+def mask_of(pixels: tuple[int, int]) -> StructuredMask | None:
+    """Give the mask that the option stands for; None where it hides no neighbours."""
+    y_px, x_px = pixels
+    return StructuredMask(y_px=y_px, x_px=x_px) if y_px or x_px else None

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from app.commands.extras import needing
+from app.commands.options import DeviceOption, PresetOption, SeedOption
 from app.commands.progress import stage_bars
 from models_store.contracts.vocabulary import Preset
 
@@ -35,9 +36,9 @@ def reproduce_paper(  # one parameter for each of the command's
             "calibration, or with folders of that kind."
         ),
     ],
-    preset: Annotated[Preset, typer.Option(help="Training budget.")] = Preset.FAST,
+    preset: PresetOption = Preset.FAST,
     repeats: Annotated[int, typer.Option(min=1, help="How often all is trained, each time anew.")] = 1,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same result.")] = 0,
+    seed: SeedOption = 0,
     dataset: Annotated[
         list[str] | None, typer.Option(help="Take the dataset of this name; may be given more than once.")
     ] = None,
@@ -52,7 +53,7 @@ def reproduce_paper(  # one parameter for each of the command's
     output: Annotated[
         Path, typer.Option(help="Folder for tables and pictures; what is there is not computed again.")
     ] = Path("reproduction"),
-    device: Annotated[str, typer.Option(help="cpu, cuda:N; cuda or auto: the freest GPU.")] = "auto",
+    device: DeviceOption = "auto",
 ) -> None:
     """Measure a table or figure of Prakash et al. 2020, with all six methods, on any data."""
     with needing("worker"):  # other commands work without an engine

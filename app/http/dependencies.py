@@ -1,10 +1,10 @@
 """What a route may ask for."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Annotated, Protocol
 
+from anyio import CapacityLimiter
 from fastapi import Depends, Header, Query, Request
 from prometheus_client import CollectorRegistry
 from sqlalchemy.orm import Session
@@ -13,6 +13,7 @@ from app.http.authorization import Caller, caller_of
 from models_store.blobs.blobs import Blobs
 from models_store.clock_and_ids import Clock
 from models_store.database.engines import Database
+from models_store.image_files.isolation.client import Isolation
 from models_store.repositories.pages import CURSOR_PATTERN, PageRequest
 from models_store.settings import Settings
 
@@ -32,10 +33,11 @@ class Services:
     settings: Settings
     database: Database
     blobs: Blobs
+    isolation: Isolation
     clock: Clock
     dispatcher: Dispatcher
-    inspections: AbstractContextManager[object]
-    """Held while a file is inspected: each takes a core, and is timed."""
+    inspections: CapacityLimiter
+    """Of uploaded files that are inspected at the same time: each takes a core, and is timed."""
     registry: CollectorRegistry
     """What this process tells Prometheus."""
 

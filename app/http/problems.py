@@ -1,4 +1,4 @@
-"""Domain errors as RFC 9457 problem+json: one table."""
+"""Errors as RFC 9457 problem+json."""
 
 import logging
 from http import HTTPStatus
@@ -19,32 +19,6 @@ logger = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 REQUEST_ID_HEADER = "X-Request-ID"
 
-STATUS_OF: dict[type[errors.ClearScopeError], HTTPStatus] = {
-    errors.NotFoundError: HTTPStatus.NOT_FOUND,
-    errors.ConflictError: HTTPStatus.CONFLICT,
-    errors.JobEndedError: HTTPStatus.CONFLICT,
-    errors.JobNotEndedError: HTTPStatus.CONFLICT,
-    errors.IdempotencyMismatchError: HTTPStatus.UNPROCESSABLE_ENTITY,
-    errors.InvalidRequestError: HTTPStatus.UNPROCESSABLE_ENTITY,
-    errors.ImageError: HTTPStatus.UNPROCESSABLE_ENTITY,
-    errors.ImageCorruptError: HTTPStatus.UNPROCESSABLE_ENTITY,
-    errors.ImageUnsupportedError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    errors.ImageContentError: HTTPStatus.UNPROCESSABLE_ENTITY,
-    errors.ImageTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    errors.NoiseModelInvalidError: HTTPStatus.UNPROCESSABLE_ENTITY,
-    errors.UnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
-    errors.StorageFullError: HTTPStatus.INSUFFICIENT_STORAGE,
-    errors.UnauthenticatedError: HTTPStatus.UNAUTHORIZED,
-    errors.ForbiddenError: HTTPStatus.FORBIDDEN,
-    errors.BodyTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    errors.StorageQuotaError: HTTPStatus.FORBIDDEN,
-    errors.TooManyRequestsError: HTTPStatus.TOO_MANY_REQUESTS,
-    errors.TooManyActiveJobsError: HTTPStatus.TOO_MANY_REQUESTS,
-    errors.AddressForbiddenError: HTTPStatus.FORBIDDEN,
-}
-
-OUTAGE_RETRY_AFTER_S = 5
-
 
 class Problem(BaseModel):
     """What went wrong: `type` is stable, `detail` says what is wrong and what would be right."""
@@ -62,7 +36,7 @@ class RefusalError(HTTPException):
     """A domain error where FastAPI lets nothing but an HTTPException pass: while it reads a body."""
 
     def __init__(self, error: errors.ClearScopeError) -> None:
-        super().__init__(STATUS_OF[type(error)], error.detail)
+        super().__init__(error.status, error.detail)
         self.error = error
 
 
@@ -90,13 +64,11 @@ def install(app: FastAPI) -> None:
 
 
 def answer(error: errors.ClearScopeError) -> JSONResponse:
-    """Answer a domain error as the table says."""
-    status = STATUS_OF.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
-    response = problem_response(status, error.code, error.detail)
-    retry_after_s = OUTAGE_RETRY_AFTER_S if isinstance(error, errors.OutageError) else error.retry_after_s
-    if retry_after_s is not None:
-        response.headers["Retry-After"] = str(retry_after_s)
-    if status is HTTPStatus.UNAUTHORIZED:
+    """Answer a domain error."""
+    response = problem_response(error.status, error.code, error.detail)
+    if error.retry_after_s is not None:
+        response.headers["Retry-After"] = str(error.retry_after_s)
+    if error.status is HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = 'Bearer realm="clearscope"'
     return response
 

@@ -7,6 +7,7 @@ from app.serving.gathered_notices import GatheredNotices
 from models_store.blobs.blobs import Blobs
 from models_store.clock_and_ids import Clock, system_clock
 from models_store.database.engines import Database
+from models_store.image_files.isolation.launch import ReadingService
 from models_store.outbound.notices import Notices, make_celery
 from models_store.settings import Settings
 from models_store.telemetry.traces import set_up_tracing
@@ -19,13 +20,15 @@ def create_brokered_app(settings: Settings, clock: Clock = system_clock) -> Fast
     """
     database = Database.of(settings)
     database.require_current()
+    reading = ReadingService()
     notices = GatheredNotices(Notices(make_celery(settings), database, clock))
     return create_app(
         settings,
         database=database,
         blobs=Blobs.of(settings),
+        isolation=reading.isolation,
         dispatcher=notices,
         clock=clock,
-        alongside=notices.sending(),
+        alongside=[reading.running(), notices.sending()],
         tracing=set_up_tracing(settings, "clearscope"),
     )

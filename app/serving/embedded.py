@@ -16,6 +16,7 @@ from models_store.blobs.blobs import Blobs
 from models_store.clock_and_ids import Clock, system_clock
 from models_store.contracts.vocabulary import Queue
 from models_store.database.engines import Database
+from models_store.image_files.isolation.launch import ReadingService
 from models_store.repositories.jobs.leases import workers_with_jobs
 from models_store.repositories.jobs.lifecycle import recover_of_worker
 from models_store.settings import Settings
@@ -102,8 +103,16 @@ def create_embedded_app(settings: Settings, clock: Clock = system_clock) -> Fast
     registry = CollectorRegistry()
     tracing = set_up_tracing(settings, "clearscope")
     job_store = JobStore(settings, database, clock, _name(os.getpid()), threading.Event())
+    reading = ReadingService()
     runner = Runner(
-        settings, job_store, blobs, wake, DeviceWatch(settings.device), WorkerMetrics(registry), tracing
+        settings,
+        job_store,
+        blobs,
+        wake,
+        DeviceWatch(settings.device),
+        reading.isolation,
+        WorkerMetrics(registry),
+        tracing,
     )
     worker = EmbeddedWorker(runner, Sweeper(settings, database, blobs, clock), wake)
     _recover_from_predecessors(job_store)
@@ -111,9 +120,10 @@ def create_embedded_app(settings: Settings, clock: Clock = system_clock) -> Fast
         settings,
         database=database,
         blobs=blobs,
+        isolation=reading.isolation,
         dispatcher=wake,
         clock=clock,
-        alongside=worker.running(),
+        alongside=[reading.running(), worker.running()],
         registry=registry,
         tracing=tracing,
     )

@@ -56,6 +56,10 @@ class BlobStoreLimits:
     retries: int = 4
     retry_s: float = 20.0
 
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        return cls(settings.blob_timeout_s, settings.blob_retries, settings.blob_retry_s)
+
 
 class BlobWriter(Protocol):
     async def write(self, buffer: bytes, /) -> int: ...
@@ -89,8 +93,7 @@ class Blobs:
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """Open the store that the settings name."""
-        limits = BlobStoreLimits(settings.blob_timeout_s, settings.blob_retries, settings.blob_retry_s)
-        return cls(settings.resolved_blob_url, limits)
+        return cls(settings.resolved_blob_url, BlobStoreLimits.of(settings))
 
     def put(self, key: str, content: bytes) -> StoredBlob:
         with blob_outages():
@@ -105,6 +108,30 @@ class Blobs:
             obstore.put(self._store, key, path, chunk_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE)
             self._secure(key)
         return StoredBlob(key, sha256, path.stat().st_size)
+
+    def take_file(self, key: str, path: Path) -> StoredBlob:
+        """Store a file that is of no further use where it lies: moved, if it is on the disk of the store."""
+        if self._folder is None or self._folder.stat().st_dev != path.stat().st_dev:
+            stored = self.put_file(key, path)
+            path.unlink()
+            return stored
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        size_bytes = path.stat().st_size
+        with blob_outages():
+            target = self._folder / key
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(target)
+            self._secure(key)
+        return StoredBlob(key, sha256, size_bytes)
+
+    def link_file(self, key: str, path: Path) -> None:
+        """Let a key stand for a file that lies elsewhere on this machine; for stores in a local folder."""
+        if self._folder is None:
+            raise NotImplementedError("a remote store holds no links")
+        target = self._folder / key
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.symlink_to(path.absolute())
 
     @asynccontextmanager
     async def writer(self, key: str) -> AsyncIterator[BlobWriter]:

@@ -207,6 +207,16 @@ class PredictSpec(_WithNetworks, PostedSpec):
     seed: Seed = 0
 
 
+class RefitNoiseModelSpec(Spec):
+    """The noise model that was bootstrapped, fitted again to a better network's predictions."""
+
+    kind: Literal["refit_noise_model"] = "refit_noise_model"
+    image_ids: ImageIds
+    network: Reference
+    noise_model: Reference
+    seed: Seed
+
+
 class ChooseEstimateSpec(_WithNetworks):
     """What a divided prediction decides once, from all images: noise model and estimate."""
 
@@ -240,7 +250,7 @@ JobSpec = Annotated[
     Field(discriminator="kind"),
 ]
 PredictionStageSpec = PredictSpec | ChooseEstimateSpec | PredictPartSpec | AssembleSpec
-StageSpec = TrainSpec | BootstrapNoiseModelSpec | PredictionStageSpec
+StageSpec = TrainSpec | BootstrapNoiseModelSpec | RefitNoiseModelSpec | PredictionStageSpec
 StoredSpec = Annotated[DenoiseSpec | CalibrationSpec | EvaluateSpec | StageSpec, Field(discriminator="kind")]
 
 job_spec: TypeAdapter[JobSpec] = TypeAdapter(JobSpec)

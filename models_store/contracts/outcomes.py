@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 from models_store.contracts.noise_models import NoiseModelParameters
 from models_store.contracts.vocabulary import Method, NoiseModelOrigin, Output, Preset
+from models_store.survey.survey import Survey
 
 
 class _Made(BaseModel):
@@ -44,7 +45,7 @@ class MadeArtifact(_Made):
 
 
 class MadePlanes(_Made):
-    """Consecutive planes (Y, X) of one image, raw float32 in this machine's byte order."""
+    """Consecutive planes (Y, X) of one image, raw little-endian float32."""
 
     image_id: str
     output: Output
@@ -56,4 +57,6 @@ class Outcome(_Made):
     network: MadeNetwork | None = None
     artifacts: tuple[MadeArtifact, ...] = ()
     planes: tuple[MadePlanes, ...] = ()
+    surveys: dict[str, Survey] = {}
+    """Of images that nobody had surveyed before, by image id."""
     result: dict[str, Any] = {}

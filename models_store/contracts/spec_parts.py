@@ -111,15 +111,6 @@ class TrainingSpec(Spec):
         return self.structured_mask not in {None, StructuredMask()}
 
     @property
-    def why_nothing_is_distilled(self) -> str | None:
-        """None where a network can be distilled with this preset and mask."""
-        if not self.preset.distils:
-            return f"the preset {self.preset} distils no network"
-        if self.hides_neighbours:
-            return "the structured mask is for noise that correlates, which a noise model does not draw"
-        return None
-
-    @property
     def recipe(self) -> str:
         """Preset and departures from it: networks of one recipe can stand in for each other."""
         departures = self.budget.model_dump(exclude_none=True).items()

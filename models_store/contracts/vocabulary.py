@@ -63,6 +63,11 @@ class Preset(StrEnum):
         """Whether jobs with it distil a network from PN2V: the published recipe does not."""
         return self is not Preset.PAPER
 
+    @property
+    def warm_starts(self) -> bool:
+        """Whether PN2V networks start from the weights of the N2V network."""
+        return self is not Preset.PAPER
+
 
 DEFAULT_PRESET = Preset.BALANCED
 

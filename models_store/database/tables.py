@@ -92,6 +92,8 @@ class Image(Listed):
     preview_key: Mapped[str] = mapped_column(String(255), index=True)
     header: Mapped[dict[str, Any]]
     role: Mapped[ImageRole]
+    survey: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    """None: uploaded before there were surveys, or there was no time for one."""
     profile_id: Mapped[str | None] = mapped_column(ForeignKey("profile.id"), index=True)
     owner_id: Mapped[str | None] = mapped_column(ForeignKey("api_key.id"), index=True)
 

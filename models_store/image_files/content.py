@@ -3,14 +3,14 @@
 import numpy as np
 
 from models_store.errors import ImageContentError
-from models_store.image_files.tiff.inspect import MIN_SIDE_PX
-from models_store.image_files.tiff.reader import PlaneReader
+from models_store.image_files.header import MIN_SIDE_PX
+from models_store.image_files.planes import PlaneSource
 
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 _FEWEST_FINITE = MIN_SIDE_PX**2
 
 
-def check_content(planes: PlaneReader, *, budget_bytes: int = 2**28) -> None:
+def check_content(planes: PlaneSource, *, budget_bytes: int = 2**28) -> None:
     """Decode the first, middle and last plane, as far as the budget goes (the first in any case).
 
     Pixels that are not finite are allowed, as at the borders of registered stacks, if others remain. Raises

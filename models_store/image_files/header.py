@@ -5,6 +5,9 @@ from typing import Literal
 
 from pydantic import BaseModel
 
+# Networks pool by four and masks look at 5x5 neighbourhoods: below 16 pixels there is nothing to learn from.
+MIN_SIDE_PX = 16
+
 FileKind = Literal["ome", "imagej", "ndtiff", "micromanager", "tiff"]
 
 

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models_store.contracts.evaluation import EvaluateSpec, ResultsOfJob
 from models_store.contracts.vocabulary import ImageRole, Output
-from models_store.database.tables import Artifact, Image, Job, Profile
-from models_store.errors import InvalidRequestError, JobFailedError
+from models_store.database.tables import Image, Job, Profile
+from models_store.errors import InvalidRequestError
 from models_store.image_files.header import ImageHeader
 from models_store.job_requests.pair_rules import called, require_role, require_same_planes
 from models_store.repositories.images import get_images
@@ -43,21 +42,6 @@ def require_comparable(session: Session, spec: EvaluateSpec) -> Profile | None:
                 _require_pairs(candidate.name, images, ground_truth)
                 profile_ids += [image.profile_id for image in images]
     return _common_profile(session, profile_ids)
-
-
-def find_results(session: Session, run: ResultsOfJob) -> list[Artifact]:
-    """Find what a job made of each of its images, in their order."""
-    job = get_job(session, run.job)
-    family = [job.id, *(stage.id for stage in job.stages)]
-    rows = session.scalars(select(Artifact).where(Artifact.job_id.in_(family), Artifact.output == run.output))
-    found = {row.image_id: row for row in rows}
-    image_ids: list[str] = job.spec["image_ids"]
-    if missing := [image_id for image_id in image_ids if image_id not in found]:
-        raise JobFailedError(
-            f"job {job.id} has no {run.output} of image {missing[0]}: its network gives none, or it was "
-            f"made by an earlier version; compare another output, or post it again"
-        )
-    return [found[image_id] for image_id in image_ids]
 
 
 def _require_results(job: Job, output: Output) -> None:

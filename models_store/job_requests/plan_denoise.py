@@ -1,13 +1,22 @@
-"""What a denoise job needs, given what the registry holds: a pure function."""
+"""Plan a denoise job from what the registry holds: pure functions."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from models_store.contracts.job_specs import BootstrapNoiseModelSpec, DenoiseSpec, PredictSpec, TrainSpec
+from models_store.contracts.job_specs import (
+    BootstrapNoiseModelSpec,
+    DenoiseSpec,
+    PredictSpec,
+    RefitNoiseModelSpec,
+    StageSpec,
+    TrainSpec,
+)
 from models_store.contracts.plans import Plan, PlannedStage, PlanStep, StageName
 from models_store.contracts.spec_parts import MadeByJob, Reference
 from models_store.contracts.vocabulary import Method, NoiseModelKind, NoiseModelOrigin, Reuse
+from models_store.job_requests.distillation_rule import why_nothing_is_distilled
 from models_store.job_requests.plan_prediction import PredictionExtent, plan_prediction
+from models_store.survey.correlation import NeighbourCorrelation
 
 
 @dataclass(frozen=True)
@@ -28,226 +37,220 @@ class KnownModels:
 
 
 DELIBERATE_ORIGINS = {NoiseModelOrigin.CALIBRATION: "calibrated", NoiseModelOrigin.IMPORT: "imported"}
-"""Noise models that somebody made for a microscope on purpose: jobs take them unless they say otherwise."""
+"""Origins of noise models that somebody made for a microscope on purpose: used by default."""
 
 WEIGHTS: dict[StageName, float] = {
     "n2v": 0.14,
     "noise_model": 0.01,
     "pn2v": 0.1,
-    "distil": 0.67,
+    "distil": 0.65,
     "predict": 0.08,
 }
+"""Share of each stage in the time of a job."""
+REFIT_WEIGHT = 0.02
 
 
 def plan_denoise(
-    spec: DenoiseSpec, registry: KnownModels, extent: PredictionExtent, new_job_id: Callable[[], str]
-) -> Plan:
-    """Plan the stages of a denoise job, and say for each step whether it is computed or taken, and why."""
-    if spec.reuse is Reuse.NETWORK and registry.pn2v_network_id and spec.noise_model is None:
-        return _plan_reuse(spec, registry, registry.pn2v_network_id, extent, new_job_id)
-    return _plan_training(spec, registry, extent, new_job_id)
-
-
-def _plan_reuse(
     spec: DenoiseSpec,
-    registry: KnownModels,
-    network_id: str,
+    known: KnownModels,
     extent: PredictionExtent,
     new_job_id: Callable[[], str],
+    *,
+    correlation: NeighbourCorrelation | None = None,
 ) -> Plan:
-    noise_model_id = _reusable(spec, registry) or registry.pn2v_noise_model_id
-    why = f"the newest PN2V network of {registry.profile} with the recipe {spec.recipe}"
-    distil_step = _reuse_distilled(spec, registry)
-    predict = _predict(
-        spec,
-        network_id,
-        noise_model_id,
-        compare_with=registry.n2v_network_id,
-        distilled=distil_step.id,
-    )
-    prediction = plan_prediction(predict, extent, new_job_id, weight=WEIGHTS["predict"])
-    return Plan(
-        stages=prediction.stages,
-        steps=[
-            PlanStep(
-                stage="n2v",
-                action="reuse" if registry.n2v_network_id else "skip",
-                why="its result is compared with PN2V's" if registry.n2v_network_id else "nothing needs it",
-                id=registry.n2v_network_id,
-            ),
-            PlanStep(
-                stage="noise_model",
-                action="reuse",
-                why=(
-                    f"the active noise model of {registry.profile}"
-                    if noise_model_id == registry.noise_model_id
-                    else "the network was trained with it"
-                ),
-                id=noise_model_id,
-            ),
-            PlanStep(stage="pn2v", action="reuse", why=why, id=network_id),
-            distil_step,
-            *prediction.steps,
-        ],
-    )
+    """Plan the stages of a denoise job, and say for each step whether it is computed or taken, and why.
 
-
-def _reuse_distilled(spec: DenoiseSpec, registry: KnownModels) -> PlanStep:
-    left_out = spec.why_nothing_is_distilled
-    if left_out is not None or registry.distilled_network_id is None:
-        why = f"the registry has no distilled network of {registry.profile} with the recipe {spec.recipe}"
-        return PlanStep(stage="distil", action="skip", why=left_out or why)
-    why = f"the newest distilled network of {registry.profile} with the recipe {spec.recipe}"
-    return PlanStep(stage="distil", action="reuse", why=why, id=registry.distilled_network_id)
-
-
-def _plan_training(
-    spec: DenoiseSpec, registry: KnownModels, extent: PredictionExtent, new_job_id: Callable[[], str]
-) -> Plan:
-    stages: list[PlannedStage] = []
-    n2v: Reference
-    if spec.reuse in {Reuse.NOISE_MODEL, Reuse.NETWORK} and registry.n2v_network_id is not None:
-        n2v = registry.n2v_network_id
-        why = f"the newest N2V network of {registry.profile} with the recipe {spec.recipe}"
-        n2v_step = PlanStep(stage="n2v", action="reuse", why=why, id=n2v)
+    `correlation`: of the images' noise; None if it has not been measured. Then the stage that distils a
+    network decides whether it does.
+    """
+    planner = _Planner(spec, known, extent, new_job_id, why_nothing_is_distilled(spec, correlation))
+    if spec.reuse is Reuse.NETWORK and known.pn2v_network_id and spec.noise_model is None:
+        planner.reuse_networks(known.pn2v_network_id)
     else:
-        n2v_stage = _stage("n2v", _train(spec, Method.N2V), new_job_id)
-        stages.append(n2v_stage)
-        n2v = MadeByJob(job=n2v_stage.job_id)
-        n2v_step = PlanStep(stage="n2v", action="compute", why="PN2V starts from it")
+        planner.train_networks()
+    return Plan(planner.stages, planner.steps)
 
-    noise_model: Reference
-    known = _known_noise_model(spec, registry)
-    if known is not None:
-        noise_model, why = known
-        noise_model_step = PlanStep(stage="noise_model", action="reuse", why=why, id=noise_model)
-    else:
-        fit = BootstrapNoiseModelSpec(
-            image_ids=spec.image_ids,
+
+@dataclass
+class _Planner:
+    """Collects stages and steps, in their order."""
+
+    spec: DenoiseSpec
+    known: KnownModels
+    extent: PredictionExtent
+    new_job_id: Callable[[], str]
+    not_distilled: str | None
+    """Why no network is distilled, if none is."""
+    stages: list[PlannedStage] = field(default_factory=list)
+    steps: list[PlanStep] = field(default_factory=list)
+
+    def reuse_networks(self, network_id: str) -> None:
+        known, recipe = self.known, self.spec.recipe
+        noise_model_id = self._active_noise_model() or known.pn2v_noise_model_id
+        why_n2v = "its result is compared with PN2V's" if known.n2v_network_id else "nothing needs it"
+        why_noise_model = (
+            f"the active noise model of {known.profile}"
+            if noise_model_id == known.noise_model_id
+            else "the network was trained with it"
+        )
+        why_pn2v = f"the newest PN2V network of {known.profile} with the recipe {recipe}"
+        self._note("n2v", why_n2v, known.n2v_network_id)
+        self._note("noise_model", why_noise_model, noise_model_id)
+        self._note("pn2v", why_pn2v, network_id)
+        distilled = self._reuse_distilled()
+        self._predict(network_id, noise_model_id, compare_with=known.n2v_network_id, distilled=distilled)
+
+    def train_networks(self) -> None:
+        n2v = self._n2v()
+        noise_model, bootstrapped = self._noise_model(n2v)
+        self.steps.append(PlanStep(stage="pn2v", action="compute", why=self._why_pn2v()))
+        start = n2v if self.spec.preset.warm_starts else None
+        pn2v = self._stage("pn2v", self._train(Method.PN2V, noise_model=noise_model, start=start))
+        if bootstrapped:
+            # PN2V's predictions are a better pseudo ground truth than N2V's.
+            noise_model = self._refit(pn2v, noise_model)
+        distilled = self._distil(pn2v, noise_model)
+        self._predict(pn2v, noise_model, compare_with=n2v, distilled=distilled)
+
+    def _n2v(self) -> Reference:
+        known, spec = self.known, self.spec
+        if spec.reuse in {Reuse.NOISE_MODEL, Reuse.NETWORK} and known.n2v_network_id is not None:
+            why = f"the newest N2V network of {known.profile} with the recipe {spec.recipe}"
+            self._note("n2v", why, known.n2v_network_id)
+            return known.n2v_network_id
+        why = "PN2V starts from it" if spec.preset.warm_starts else "its result is compared with PN2V's"
+        self.steps.append(PlanStep(stage="n2v", action="compute", why=why))
+        return self._stage("n2v", self._train(Method.N2V))
+
+    def _noise_model(self, n2v: Reference) -> tuple[Reference, bool]:
+        """Take a noise model, or bootstrap one; give it, and whether it is bootstrapped."""
+        taken = self._taken_noise_model()
+        if taken is not None:
+            noise_model_id, why = taken
+            self._note("noise_model", why, noise_model_id)
+            return noise_model_id, False
+        self.steps.append(PlanStep(stage="noise_model", action="compute", why=self._why_bootstrapped()))
+        spec = BootstrapNoiseModelSpec(
+            image_ids=self.spec.image_ids,
             network=n2v,
-            noise_model_kind=spec.noise_model_kind or NoiseModelKind.GMM,
-            seed=spec.seed,
+            noise_model_kind=self.spec.noise_model_kind or NoiseModelKind.GMM,
+            seed=self.spec.seed,
         )
-        fit_stage = _stage("noise_model", fit, new_job_id)
-        stages.append(fit_stage)
-        noise_model = MadeByJob(job=fit_stage.job_id)
-        why = _no_noise_model(spec, registry)
-        noise_model_step = PlanStep(stage="noise_model", action="compute", why=why)
+        return self._stage("noise_model", spec), True
 
-    pn2v = _stage("pn2v", _train(spec, Method.PN2V, noise_model=noise_model, start=n2v), new_job_id)
-    made = MadeByJob(job=pn2v.job_id)
-    stages.append(pn2v)
-    pn2v_step = PlanStep(stage="pn2v", action="compute", why=_no_network(spec))
-
-    distilled: Reference | None = None
-    left_out = spec.why_nothing_is_distilled
-    if left_out is None:
-        training = _train(
-            spec, Method.DISTILLED, noise_model=noise_model, teacher=made, refit_noise_model=known is None
+    def _refit(self, pn2v: Reference, noise_model: Reference) -> Reference:
+        """Fit a bootstrapped noise model again, as a part of the next stage."""
+        spec = RefitNoiseModelSpec(
+            image_ids=self.spec.image_ids, network=pn2v, noise_model=noise_model, seed=self.spec.seed
         )
-        distil = _stage("distil", training, new_job_id)
-        stages.append(distil)
-        distilled = MadeByJob(job=distil.job_id)
+        return self._stage("distil" if self.not_distilled is None else "predict", spec, REFIT_WEIGHT)
+
+    def _distil(self, pn2v: Reference, noise_model: Reference) -> Reference | None:
+        if self.not_distilled is not None:
+            self.steps.append(PlanStep(stage="distil", action="skip", why=self.not_distilled))
+            return None
         why = "it learns PN2V's estimate under fresh noise, and its own competes with PN2V's"
-        distil_step = PlanStep(stage="distil", action="compute", why=why)
-    else:
-        distil_step = PlanStep(stage="distil", action="skip", why=left_out)
+        self.steps.append(PlanStep(stage="distil", action="compute", why=why))
+        return self._stage("distil", self._train(Method.DISTILLED, noise_model=noise_model, teacher=pn2v))
 
-    predict = _predict(spec, made, noise_model, compare_with=n2v, distilled=distilled, refit=known is None)
-    prediction = plan_prediction(predict, extent, new_job_id, weight=WEIGHTS["predict"])
-    stages += prediction.stages
-    return Plan(stages, [n2v_step, noise_model_step, pn2v_step, distil_step, *prediction.steps])
+    def _reuse_distilled(self) -> str | None:
+        known = self.known
+        network_id = known.distilled_network_id if self.not_distilled is None else None
+        called = f"distilled network of {known.profile} with the recipe {self.spec.recipe}"
+        missing = self.not_distilled or f"the registry has no {called}"
+        self._note("distil", f"the newest {called}" if network_id else missing, network_id)
+        return network_id
 
-
-def _known_noise_model(spec: DenoiseSpec, registry: KnownModels) -> tuple[str, str] | None:
-    if spec.noise_model is not None:
-        return spec.noise_model, "named in the job"
-    reusable = _reusable(spec, registry)
-    if spec.reuse is Reuse.NONE or reusable is None:
-        return None
-    if spec.reuse is Reuse.CALIBRATION and registry.noise_model_origin not in DELIBERATE_ORIGINS:
-        return None
-    made = DELIBERATE_ORIGINS.get(registry.noise_model_origin, "active")
-    return reusable, f"the {made} noise model of {registry.profile}"
-
-
-def _reusable(spec: DenoiseSpec, registry: KnownModels) -> str | None:
-    """Give the active noise model, if it is of the kind that the job asks for."""
-    fits = spec.noise_model_kind in {None, registry.noise_model_kind}
-    return registry.noise_model_id if fits else None
-
-
-def _no_noise_model(spec: DenoiseSpec, registry: KnownModels) -> str:
-    if spec.reuse is Reuse.NONE:
-        return "bootstrapped from the images themselves: the job reuses nothing"
-    if registry.profile is None:
-        return "bootstrapped: the images belong to no microscope, so there is nothing to reuse"
-    if registry.noise_model_id is not None and _reusable(spec, registry) is not None:
-        return (
-            f"bootstrapped: nobody has calibrated {registry.profile}, and the job reuses no noise model that "
-            "was bootstrapped from other images"
+    def _predict(
+        self,
+        network: Reference,
+        noise_model: Reference | None,
+        *,
+        compare_with: Reference | None,
+        distilled: Reference | None,
+    ) -> None:
+        spec = PredictSpec(
+            image_ids=self.spec.image_ids,
+            network=network,
+            noise_model=noise_model,
+            compare_with=compare_with,
+            distilled=distilled,
+            outputs=self.spec.outputs,
+            output_dtype=self.spec.output_dtype,
+            seed=self.spec.seed,
         )
-    if registry.noise_model_id is not None:
+        prediction = plan_prediction(spec, self.extent, self.new_job_id, weight=WEIGHTS["predict"])
+        self.stages += prediction.stages
+        self.steps += prediction.steps
+
+    def _taken_noise_model(self) -> tuple[str, str] | None:
+        """Give the noise model that the job takes, and why; None where it bootstraps one."""
+        if self.spec.noise_model is not None:
+            return self.spec.noise_model, "named in the job"
+        active, origin = self._active_noise_model(), self.known.noise_model_origin
+        if self.spec.reuse is Reuse.NONE or active is None:
+            return None
+        if self.spec.reuse is Reuse.CALIBRATION and origin not in DELIBERATE_ORIGINS:
+            return None
+        return active, f"the {DELIBERATE_ORIGINS.get(origin, 'active')} noise model of {self.known.profile}"
+
+    def _active_noise_model(self) -> str | None:
+        """Give the active noise model, if it is of the kind that the job asks for."""
+        fits = self.spec.noise_model_kind in {None, self.known.noise_model_kind}
+        return self.known.noise_model_id if fits else None
+
+    def _why_bootstrapped(self) -> str:
+        known = self.known
+        if self.spec.reuse is Reuse.NONE:
+            return "bootstrapped from the images themselves: the job reuses nothing"
+        if known.profile is None:
+            return "bootstrapped: the images belong to no microscope, so there is nothing to reuse"
+        if known.noise_model_id is None:
+            return f"bootstrapped: {known.profile} has no noise model yet"
+        if self._active_noise_model() is not None:
+            return (
+                f"bootstrapped: nobody has calibrated {known.profile}, and the job reuses no noise model "
+                "that was bootstrapped from other images"
+            )
         return (
-            f"bootstrapped: the active noise model of {registry.profile} is of kind "
-            f"{registry.noise_model_kind}, the job asks for {spec.noise_model_kind}"
+            f"bootstrapped: the active noise model of {known.profile} is of kind {known.noise_model_kind}, "
+            f"the job asks for {self.spec.noise_model_kind}"
         )
-    return f"bootstrapped: {registry.profile} has no noise model yet"
 
+    def _why_pn2v(self) -> str:
+        if self.spec.reuse is not Reuse.NETWORK:
+            return "trained on these images"
+        recipe = self.spec.recipe
+        return f"trained: the registry has no PN2V network with the recipe {recipe} for these images"
 
-def _no_network(spec: DenoiseSpec) -> str:
-    if spec.reuse is Reuse.NETWORK:
-        return f"trained: the registry has no PN2V network with the recipe {spec.recipe} for these images"
-    return "trained on these images"
+    def _train(
+        self,
+        method: Method,
+        *,
+        noise_model: Reference | None = None,
+        start: Reference | None = None,
+        teacher: Reference | None = None,
+    ) -> TrainSpec:
+        return TrainSpec(
+            image_ids=self.spec.image_ids,
+            method=method,
+            preset=self.spec.preset,
+            noise_model=noise_model,
+            start=start,
+            teacher=teacher,
+            seed=self.spec.seed,
+            budget=self.spec.budget,
+            structured_mask=self.spec.structured_mask,
+            teaches=method.is_blind_spot and self.not_distilled is None,
+        )
 
+    def _stage(self, name: StageName, spec: StageSpec, weight: float | None = None) -> MadeByJob:
+        """Add a stage, and give a reference to what it will make."""
+        planned = PlannedStage(self.new_job_id(), name, spec, WEIGHTS[name] if weight is None else weight)
+        self.stages.append(planned)
+        return MadeByJob(job=planned.job_id)
 
-def _train(
-    spec: DenoiseSpec,
-    method: Method,
-    *,
-    noise_model: Reference | None = None,
-    start: Reference | None = None,
-    teacher: Reference | None = None,
-    refit_noise_model: bool = False,
-) -> TrainSpec:
-    return TrainSpec(
-        image_ids=spec.image_ids,
-        method=method,
-        preset=spec.preset,
-        noise_model=noise_model,
-        start=start,
-        teacher=teacher,
-        refit_noise_model=refit_noise_model,
-        seed=spec.seed,
-        budget=spec.budget,
-        structured_mask=spec.structured_mask,
-        teaches=method is not Method.DISTILLED and spec.why_nothing_is_distilled is None,
-    )
-
-
-def _predict(
-    spec: DenoiseSpec,
-    network: Reference,
-    noise_model: Reference | None,
-    *,
-    compare_with: Reference | None,
-    distilled: Reference | None,
-    refit: bool = False,
-) -> PredictSpec:
-    return PredictSpec(
-        image_ids=spec.image_ids,
-        network=network,
-        noise_model=noise_model,
-        compare_with=compare_with,
-        distilled=distilled,
-        refit_noise_model=refit,
-        outputs=spec.outputs,
-        output_dtype=spec.output_dtype,
-        seed=spec.seed,
-    )
-
-
-def _stage(
-    stage: StageName, spec: TrainSpec | BootstrapNoiseModelSpec, new_job_id: Callable[[], str]
-) -> PlannedStage:
-    return PlannedStage(new_job_id(), stage, spec, WEIGHTS[stage])
+    def _note(self, name: StageName, why: str, reused_id: str | None) -> None:
+        """Add a step that reuses something, or is left out."""
+        action = "reuse" if reused_id else "skip"
+        self.steps.append(PlanStep(stage=name, action=action, why=why, id=reused_id))

@@ -8,7 +8,6 @@ from sqlalchemy.orm import Session
 from models_store.clock_and_ids import new_id
 from models_store.contracts.evaluation import EvaluateSpec
 from models_store.contracts.job_specs import (
-    NEEDED_BY,
     BootstrapNoiseModelSpec,
     CheckNoiseModelSpec,
     DenoiseSpec,
@@ -21,7 +20,7 @@ from models_store.contracts.job_specs import (
 )
 from models_store.contracts.plans import Plan
 from models_store.contracts.spec_parts import MadeByJob, Reference
-from models_store.contracts.vocabulary import ImageRole, Method, NoiseModelKind, NoiseModelOrigin, Preset
+from models_store.contracts.vocabulary import ImageRole, Method, NoiseModelKind, NoiseModelOrigin
 from models_store.database.tables import Image, Job, NoiseModelRow, Profile
 from models_store.errors import InvalidRequestError
 from models_store.image_files.header import ImageHeader
@@ -31,6 +30,11 @@ from models_store.job_requests.pair_rules import require_role, require_training_
 from models_store.job_requests.plan_denoise import KnownModels, plan_denoise
 from models_store.job_requests.plan_prediction import PredictionExtent, plan_prediction
 from models_store.job_requests.plane_ranges import ImageExtent
+from models_store.job_requests.training_rules import (
+    require_blind_spot,
+    require_method,
+    require_what_the_method_needs,
+)
 from models_store.repositories import webhooks
 from models_store.repositories.images import get_images, hold_images
 from models_store.repositories.jobs.lifecycle import require_obtainable
@@ -38,6 +42,8 @@ from models_store.repositories.jobs.locks import hold_needed
 from models_store.repositories.jobs.rows import create_composite_job, create_job, get_job
 from models_store.repositories.networks import get_network, newest_network
 from models_store.repositories.noise_models import active_noise_model, get_noise_model
+from models_store.survey.correlation import NeighbourCorrelation
+from models_store.survey.survey import Survey
 
 MAKERS = {
     "network": ("train", "denoise"),
@@ -91,13 +97,13 @@ def _check(session: Session, spec: JobSpec) -> None:
     if isinstance(spec, PredictSpec | BootstrapNoiseModelSpec):
         _check_reference(session, spec.network, "network", get_network)
     if isinstance(spec, BootstrapNoiseModelSpec):
-        _require_blind_spot(session, spec.network, "network")
+        require_blind_spot(_method_of(session, spec.network), "network")
     if isinstance(spec, PredictSpec) and spec.compare_with is not None:
         _check_reference(session, spec.compare_with, "network", get_network)
-        _require_blind_spot(session, spec.compare_with, "compare_with")
+        require_blind_spot(_method_of(session, spec.compare_with), "compare_with")
     if isinstance(spec, PredictSpec) and spec.distilled is not None:
         _check_reference(session, spec.distilled, "network", get_network)
-        _require_method(session, spec.distilled, "distilled", Method.DISTILLED)
+        require_method(_method_of(session, spec.distilled), "distilled", Method.DISTILLED)
 
 
 def _plan(
@@ -109,11 +115,18 @@ def _plan(
     extent = PredictionExtent([_extent(image) for image in images], part_pixels)
     if isinstance(spec, PredictSpec):
         return plan_prediction(spec, extent, _new_job_id)
-    return plan_denoise(spec, _registry(session, spec, profile), extent, _new_job_id)
+    known = _known_models(session, spec, profile)
+    return plan_denoise(spec, known, extent, _new_job_id, correlation=_noise_correlation(images))
 
 
 def _new_job_id() -> str:
     return new_id("job")
+
+
+def _noise_correlation(images: list[Image]) -> NeighbourCorrelation | None:
+    """Give what the images' surveys say together; None if one of them has no survey yet."""
+    surveys = [Survey.model_validate(image.survey) for image in images if image.survey is not None]
+    return Survey.of(surveys).noise_correlation if len(surveys) == len(images) else None
 
 
 def _extent(image: Image) -> ImageExtent:
@@ -130,72 +143,12 @@ def _check_kind(noise_model: NoiseModelRow, asked: NoiseModelKind) -> None:
 
 
 def _check_training(session: Session, spec: TrainSpec) -> None:
-    if spec.method in NEEDED_BY["noise_model"] and spec.noise_model is None:
-        raise InvalidRequestError(
-            f"noise_model: {_call_method(spec.method)} needs one; name it, or train with method n2v"
-        )
-    if spec.method not in NEEDED_BY["noise_model"] and spec.noise_model is not None:
-        raise InvalidRequestError(
-            f"noise_model: {_call_method(spec.method)} uses none; leave it out, or train with method pn2v"
-        )
-    if spec.method is Method.CARE and spec.ground_truth_ids is None:
-        raise InvalidRequestError(
-            "ground_truth_ids: CARE learns from clean images; name one for each image, or train method n2v"
-        )
-    if spec.method is not Method.CARE and spec.ground_truth_ids is not None:
-        raise InvalidRequestError(
-            f"ground_truth_ids: {_call_method(spec.method)} learns from noisy images alone; leave them out, "
-            f"or train with method care"
-        )
-    if spec.method is Method.CARE and spec.structured_mask is not None:
-        raise InvalidRequestError(
-            "structured_mask: CARE learns from all pixels and hides none; leave it out, or train method n2v"
-        )
-    if spec.teaches and spec.method not in {Method.N2V, Method.PN2V}:
-        raise InvalidRequestError(
-            f"teaches: no distilled network learns from {_call_method(spec.method)}; leave it out"
-        )
-    if spec.teaches and spec.why_nothing_is_distilled is not None:
-        raise InvalidRequestError(f"teaches: {spec.why_nothing_is_distilled}; leave it out")
-    _check_distillation(session, spec)
+    require_what_the_method_needs(spec)
+    if spec.teacher is not None:
+        _check_reference(session, spec.teacher, "network", get_network)
+        require_method(_method_of(session, spec.teacher), "teacher", Method.PN2V)
     if spec.start is not None:
         _check_reference(session, spec.start, "network", get_network)
-
-
-def _check_distillation(session: Session, spec: TrainSpec) -> None:
-    if spec.method is not Method.DISTILLED:
-        for field, given in (
-            ("teacher", spec.teacher is not None),
-            ("refit_noise_model", spec.refit_noise_model),
-        ):
-            if given:
-                raise InvalidRequestError(
-                    f"{field}: {_call_method(spec.method)} has no teacher; leave it out, or train with "
-                    "method distilled"
-                )
-        return
-    if spec.teacher is None:
-        raise InvalidRequestError(
-            "teacher: a distilled network learns the estimates of a PN2V network; name one, or train with "
-            "method pn2v"
-        )
-    _check_reference(session, spec.teacher, "network", get_network)
-    _require_method(session, spec.teacher, "teacher", Method.PN2V)
-    if not spec.preset.distils:
-        distilling = " or ".join(preset for preset in Preset if preset.distils)
-        raise InvalidRequestError(f"preset: {spec.preset} distils no network; take {distilling}")
-    if spec.structured_mask is not None:
-        raise InvalidRequestError(
-            "structured_mask: a distilled network learns from all pixels and hides none; leave it out"
-        )
-    if spec.start is not None:
-        raise InvalidRequestError(
-            "start: a distilled network starts from nothing or from its teacher; leave it out"
-        )
-
-
-def _call_method(method: Method) -> str:
-    return "a distilled network" if method is Method.DISTILLED else method.upper()
 
 
 def _data_images(session: Session, spec: FitNoiseModelSpec) -> list[Image]:
@@ -216,7 +169,7 @@ def _check_sources(session: Session, spec: CheckNoiseModelSpec, images: list[Ima
         return
     require_role(images, ImageRole.DATA, "image_ids")
     _check_reference(session, spec.network, "network", get_network)
-    _require_blind_spot(session, spec.network, "network")
+    require_blind_spot(_method_of(session, spec.network), "network")
 
 
 def _check_reference(
@@ -232,22 +185,6 @@ def _check_reference(
             f"name one of kind {' or '.join(MAKERS[kind])}"
         )
     require_obtainable(job)
-
-
-def _require_blind_spot(session: Session, reference: Reference, field: str) -> None:
-    """Raise for a network that weighs in the pixel that it predicts, for its residuals are not noise."""
-    method = _method_of(session, reference)
-    if not method.is_blind_spot:
-        name = method.upper() if method is Method.CARE else method
-        raise InvalidRequestError(
-            f"{field}: a {name} network cannot tell noise from signal; name an N2V network"
-        )
-
-
-def _require_method(session: Session, reference: Reference, field: str, wanted: Method) -> None:
-    method = _method_of(session, reference)
-    if method is not wanted:
-        raise InvalidRequestError(f"{field}: the network's method is {method}; name one of method {wanted}")
 
 
 def _method_of(session: Session, reference: Reference) -> Method:
@@ -268,7 +205,7 @@ def _common_profile(images: list[Image]) -> Profile | None:
     return next(iter(profiles.values()))
 
 
-def _registry(session: Session, spec: DenoiseSpec, profile: Profile | None) -> KnownModels:
+def _known_models(session: Session, spec: DenoiseSpec, profile: Profile | None) -> KnownModels:
     if profile is None:
         return KnownModels(profile=None)
     noise_model = active_noise_model(session, profile.id)

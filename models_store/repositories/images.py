@@ -1,10 +1,10 @@
 """Uploaded images."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from models_store.blobs.blobs import StoredBlob
@@ -13,6 +13,7 @@ from models_store.database.tables import Image, Job, JobImage, Profile
 from models_store.errors import ConflictError, NotFoundError
 from models_store.image_files.header import ImageHeader
 from models_store.repositories.pages import Page, PageRequest, fetch_page
+from models_store.survey.survey import Survey
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class UploadedImage:
     preview: StoredBlob
     header: ImageHeader
     role: ImageRole
+    survey: Survey | None = None
 
 
 def create_image(
@@ -39,6 +41,7 @@ def create_image(
         preview_key=uploaded.preview.key,
         header=uploaded.header.model_dump(mode="json"),
         role=uploaded.role,
+        survey=uploaded.survey.model_dump(mode="json") if uploaded.survey else None,
         profile_id=profile.id if profile else None,
         created_at=now,
     )
@@ -78,6 +81,17 @@ def list_images(
     if role is not None:
         query = query.where(Image.role == role)
     return fetch_page(session, query, Image, request)
+
+
+def record_surveys(session: Session, surveys: Mapping[str, Survey]) -> None:
+    """Keep surveys that a job has made, of images that have none; an image may be deleted meanwhile."""
+    for image_id, survey in surveys.items():
+        session.execute(
+            update(Image)
+            .where(Image.id == image_id, Image.survey.is_(None))
+            .values(survey=survey.model_dump(mode="json"))
+            .execution_options(synchronize_session=False)
+        )
 
 
 def delete_image(session: Session, image: Image) -> None:

@@ -1,40 +1,52 @@
-"""What a job's handler gets."""
+"""What a job's handler is given."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
 from models_store.contracts.outcomes import MadeBlob
 from models_store.database.engines import Database
+from models_store.image_files.isolation.client import ImageReader, Isolation
+from models_store.image_files.planes import PlaneSource
 from models_store.repositories.jobs.lifecycle import Claim
 from models_store.settings import Settings
+from models_store.survey.survey import Survey, survey_planes
 from models_store.telemetry.traces import Tracing
 from worker.attempt.checkpoints import BlobCheckpoints, attempt_prefix
 from worker.attempt.device import choose_device
 from worker.attempt.measured_blobs import MeasuredBlobs
 from worker.attempt.messages import Used
+from worker.attempt.registry import DatabaseRegistry, KnownImage, Registry
+from worker.engine.training.presets import PRESETS, TrainingPreset
 
 Report = Callable[[float, str], None]
 """Takes the fraction done (0..1) and a line of what is being done."""
 Warn = Callable[[str], None]
-"""Takes what who posted the job should know at once; `Outcome.result["warnings"]` keeps it."""
+"""Takes a warning for the submitter; `Outcome.result["warnings"]` keeps it."""
 
 
 @dataclass(frozen=True)
 class JobContext:
-    """One attempt at a job: where to read, where to write, whom to tell."""
+    """One attempt at a job: where to look things up, where to write, whom to tell."""
 
     job_id: str
+    stage: str | None
+    """The stage of another job that this one is; None: it is a job of its own."""
     attempt: int
-    database: Database
+    registry: Registry
     blobs: MeasuredBlobs
+    reader: ImageReader
     device: torch.device
     report: Report
-    checkpoints: BlobCheckpoints
     warn: Warn
+    checkpoints: BlobCheckpoints | None = None
+    """None: an attempt that is broken off begins anew."""
+    presets: Mapping[str, TrainingPreset] = field(default_factory=lambda: PRESETS)
+    new_surveys: dict[str, Survey] = field(default_factory=dict)
+    """Made in this attempt, of images that nobody had surveyed before, by image id."""
 
     def key(self, name: str) -> str:
         return f"{attempt_prefix(self.job_id, self.attempt)}/{name}"
@@ -44,8 +56,16 @@ class JobContext:
         return MadeBlob(key=stored.key, sha256=stored.sha256, size_bytes=stored.size_bytes)
 
     def store_file(self, name: str, path: Path) -> MadeBlob:
-        stored = self.blobs.put_file(self.key(name), path)
+        """Store a file that is of no further use where it lies."""
+        stored = self.blobs.take_file(self.key(name), path)
         return MadeBlob(key=stored.key, sha256=stored.sha256, size_bytes=stored.size_bytes)
+
+    def survey(self, images: Sequence[tuple[KnownImage, PlaneSource]]) -> Survey:
+        """Give the survey of these images together; those that have none are surveyed now, once."""
+        for image, planes in images:
+            if image.survey is None and image.image_id not in self.new_surveys:
+                self.new_surveys[image.image_id] = survey_planes(planes)
+        return Survey.of(image.survey or self.new_surveys[image.image_id] for image, _ in images)
 
     def used(self) -> Used:
         """Say what the attempt has used so far."""
@@ -55,22 +75,24 @@ class JobContext:
 
 @contextmanager
 def open_context(
-    settings: Settings, claim: Claim, report: Report, warn: Warn, tracing: Tracing
+    settings: Settings, claim: Claim, isolation: Isolation, report: Report, warn: Warn, tracing: Tracing
 ) -> Iterator[JobContext]:
     """Connect to everything that an attempt needs."""
     database = Database.of(settings)
-    blobs = MeasuredBlobs.of(settings)
-    blobs.tracing = tracing
+    blobs = MeasuredBlobs.of(settings, tracing)
     try:
-        yield JobContext(
-            job_id=claim.job_id,
-            attempt=claim.attempt,
-            database=database,
-            blobs=blobs,
-            device=choose_device(settings.device),
-            report=report,
-            warn=warn,
-            checkpoints=BlobCheckpoints(blobs, claim.job_id, claim.attempt),
-        )
+        with isolation.reader() as reader:
+            yield JobContext(
+                job_id=claim.job_id,
+                stage=None if claim.stage == claim.kind else claim.stage,
+                attempt=claim.attempt,
+                registry=DatabaseRegistry(database),
+                blobs=blobs,
+                reader=reader,
+                device=choose_device(settings.device),
+                report=report,
+                warn=warn,
+                checkpoints=BlobCheckpoints(blobs, claim.job_id, claim.attempt),
+            )
     finally:
         database.dispose()

@@ -12,10 +12,9 @@ from models_store.blobs.blobs import Blobs
 from models_store.contracts.job_specs import AssembleSpec
 from models_store.contracts.outcomes import Outcome
 from models_store.contracts.vocabulary import Output
-from models_store.database.tables import PartPlanes
 from models_store.errors import JobFailedError
-from models_store.repositories.jobs.part_planes import list_part_planes
 from worker.attempt.context import JobContext
+from worker.attempt.registry import KnownPlanes
 from worker.jobs.inputs import OpenImage, open_images
 from worker.jobs.result_files import OutputPlanes, store_results
 from worker.planes.raw_planes import iterate_raw_planes
@@ -23,9 +22,7 @@ from worker.planes.raw_planes import iterate_raw_planes
 
 def assemble(spec: AssembleSpec, context: JobContext) -> Outcome:
     """Write the files that an undivided prediction would have written; one plane is in memory at a time."""
-    with context.database.read() as session:
-        rows = list_part_planes(session, [part.job for part in spec.parts])
-    made = _by_output(rows)
+    made = _by_output(context.registry.part_planes([part.job for part in spec.parts]))
     with open_images(context, spec.image_ids) as images:
         count = len(made) * sum(len(image.reader) for image in images)
         done = 0
@@ -52,15 +49,15 @@ def assemble(spec: AssembleSpec, context: JobContext) -> Outcome:
         )
 
 
-def _by_output(rows: Sequence[PartPlanes]) -> Mapping[Output, Mapping[str, list[PartPlanes]]]:
+def _by_output(rows: Sequence[KnownPlanes]) -> Mapping[Output, Mapping[str, list[KnownPlanes]]]:
     """Sort the pieces by output and image id; they come in the order of their planes."""
-    made: dict[Output, dict[str, list[PartPlanes]]] = {}
+    made: dict[Output, dict[str, list[KnownPlanes]]] = {}
     for row in rows:
         made.setdefault(row.output, defaultdict(list))[row.image_id].append(row)
     return made
 
 
-def _planes(blobs: Blobs, pieces: Sequence[PartPlanes], shape_yx: tuple[int, int]) -> Iterator[np.ndarray]:
+def _planes(blobs: Blobs, pieces: Sequence[KnownPlanes], shape_yx: tuple[int, int]) -> Iterator[np.ndarray]:
     for piece in pieces:
         digest = hashlib.sha256()
         with blobs.as_file(piece.blob_key) as path, path.open("rb") as file:

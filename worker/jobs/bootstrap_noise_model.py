@@ -1,12 +1,16 @@
-"""Fitting a noise model to noisy images and their denoised versions, as a job."""
+"""Fit a noise model to noisy images and their denoised versions, as a job."""
 
-from models_store.contracts.job_specs import BootstrapNoiseModelSpec
+from models_store.contracts.job_specs import BootstrapNoiseModelSpec, RefitNoiseModelSpec
 from models_store.contracts.outcomes import Outcome
 from models_store.contracts.vocabulary import NoiseModelOrigin
 from worker.attempt.context import JobContext
+from worker.attempt.progress import COMPARING_PIXELS, part_of, planes_done
+from worker.engine.noise.models.kinds import kind_of
 from worker.engine.stages import bootstrap
-from worker.jobs.inputs import all_planes, load_network, open_images
+from worker.engine.stages.denoise import refit_noise_model as refit
+from worker.jobs.inputs import all_planes, load_network, load_noise_model, open_images, survey_of
 from worker.jobs.made_noise_models import made_noise_model
+from worker.judging.image_facts import facts_of
 
 
 def bootstrap_noise_model(spec: BootstrapNoiseModelSpec, context: JobContext) -> Outcome:
@@ -16,11 +20,29 @@ def bootstrap_noise_model(spec: BootstrapNoiseModelSpec, context: JobContext) ->
         selected = bootstrap.bootstrap_noise_model(
             all_planes(images),
             network,
+            facts=facts_of(survey_of(context, images)),
             kind=spec.noise_model_kind.value,
             seed=spec.seed,
             device=context.device,
-            on_plane=lambda done, planes: context.report(
-                0.9 * done / planes, f"plane {done} of {planes} denoised"
-            ),
+            on_plane=planes_done(part_of(context.report, 0, COMPARING_PIXELS), "denoised plane"),
         )
     return Outcome(noise_model=made_noise_model(selected, NoiseModelOrigin.BOOTSTRAP))
+
+
+def refit_noise_model(spec: RefitNoiseModelSpec, context: JobContext) -> Outcome:
+    """Fit a bootstrapped noise model again, to a better network's predictions; keep it where that fails."""
+    known, noise_model = load_noise_model(context, spec.noise_model)
+    _, network = load_network(context, spec.network)
+    with open_images(context, spec.image_ids) as images:
+        refitted = refit(
+            all_planes(images),
+            network,
+            kind_of(noise_model),
+            facts=facts_of(survey_of(context, images)),
+            seed=spec.seed,
+            device=context.device,
+            on_plane=planes_done(part_of(context.report, 0, COMPARING_PIXELS), "denoised plane"),
+        )
+    if refitted is None:
+        return Outcome(result={"noise_model_id": known.noise_model_id})
+    return Outcome(noise_model=made_noise_model(refitted, NoiseModelOrigin.BOOTSTRAP))

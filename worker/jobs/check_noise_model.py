@@ -6,6 +6,7 @@ from dataclasses import asdict
 from models_store.contracts.job_specs import CheckNoiseModelSpec
 from models_store.contracts.outcomes import Outcome
 from worker.attempt.context import JobContext
+from worker.attempt.progress import COMPARING_PIXELS, part_of, planes_done
 from worker.engine.noise.fitting.check import check_noise_model as check_pairs
 from worker.engine.noise.fitting.fit import mean_nll
 from worker.engine.noise.fitting.pairs import PairCounts
@@ -20,18 +21,18 @@ from worker.jobs.inputs import (
     load_network,
     load_noise_model,
     open_images,
+    survey_of,
 )
 from worker.judging.calibration_scenes import scenes_of
-
-_READING = 0.9  # share of the job that goes into reading and denoising planes
+from worker.judging.image_facts import facts_of
 
 
 def check_noise_model(spec: CheckNoiseModelSpec, context: JobContext) -> Outcome:
     """Compare what the noise model predicts with the observations; the result says how they differ."""
-    noise_model_id, model = load_noise_model(context, spec.noise_model)
+    known, model = load_noise_model(context, spec.noise_model)
     with open_images(context, spec.image_ids) as images:
         counts, scenes = _count(spec, context, images)
-        covered = coverage(model, calibrated_range_adu(context, noise_model_id, model), all_planes(images))
+        covered = coverage(model, calibrated_range_adu(known), all_planes(images))
     check = check_pairs(model, counts)
     warnings = [f"{name}: {each}" for name, scene in scenes.items() for each in scene.warnings]
     warnings += filter(None, [covered.warning])
@@ -39,7 +40,7 @@ def check_noise_model(spec: CheckNoiseModelSpec, context: JobContext) -> Outcome
         context.warn(warning)
     return Outcome(
         result={
-            "checked_noise_model_id": noise_model_id,
+            "checked_noise_model_id": known.noise_model_id,
             "verdict": check.verdict,
             "check": check.summary,
             "mean_nll_nats": mean_nll(model, counts.unsaturated()),
@@ -56,13 +57,13 @@ def _count(
     spec: CheckNoiseModelSpec, context: JobContext, images: list[OpenImage]
 ) -> tuple[PairCounts, Mapping[str, CalibrationCheck]]:
     """Count pairs of observation and signal, and say what is doubtful of a calibration."""
-
-    def report(done: int, of: int) -> None:
-        context.report(_READING * done / of, f"plane {done} of {of} compared")
-
+    report = planes_done(part_of(context.report, 0, COMPARING_PIXELS), "compared plane")
+    facts = facts_of(survey_of(context, images))
     if spec.network is None:
         scenes = scenes_of([(each.filename, each.reader) for each in images])
-        return count_calibration(scenes, on_frame=report)
+        return count_calibration(scenes, facts, on_frame=report)
     _, network = load_network(context, spec.network)
-    counts = count_pseudo_pairs(all_planes(images), network, device=context.device, on_plane=report)
+    counts = count_pseudo_pairs(
+        all_planes(images), network, facts=facts, device=context.device, on_plane=report
+    )
     return counts, {}

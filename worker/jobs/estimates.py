@@ -1,31 +1,54 @@
-"""What denoises a plane of a job's images, as the job wants it: prepared once, applied to every plane."""
+"""How a job denoises a plane: prepared once, applied to every plane."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from models_store.contracts.job_specs import ChooseEstimateSpec, PredictPartSpec, PredictSpec
-from models_store.contracts.outcomes import Outcome
+from models_store.contracts.outcomes import MadeNoiseModel, Outcome
+from models_store.contracts.spec_parts import Reference
 from models_store.contracts.vocabulary import NoiseModelOrigin, Output
 from models_store.errors import InvalidRequestError, JobFailedError
-from models_store.repositories.jobs.rows import get_job
-from models_store.repositories.networks import get_network
 from worker.attempt.context import JobContext, Report
+from worker.attempt.progress import REFITTING, part_of, planes_done
 from worker.engine.networks.network import Network
-from worker.engine.prediction.choice import Choice
+from worker.engine.noise.models.kinds import AnyNoiseModel, kind_of
+from worker.engine.prediction.choice import Choice, choose_estimate
 from worker.engine.prediction.inference import predict_plane
-from worker.engine.stages.pipeline import Prepared, denoise_plane, prepare_prediction
-from worker.jobs.inputs import OpenImage, all_planes, load_network, load_network_if_made, load_noise_model
+from worker.engine.stages.denoise import Denoiser, denoise_plane, refit_noise_model
+from worker.jobs.inputs import (
+    OpenImage,
+    all_planes,
+    load_network,
+    load_network_if_made,
+    load_noise_model,
+    survey_of,
+)
 from worker.jobs.made_noise_models import made_noise_model
+from worker.judging.image_facts import facts_of
 
 WithNetworks = PredictSpec | ChooseEstimateSpec | PredictPartSpec
+
+_DOES_NOT_COMPETE = (
+    "; the distilled network's estimate does not compete: the noise of neighbouring pixels correlates, and "
+    "that which it was taught with did not"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """What denoises the planes of a job: a network alone, or PN2V with the estimate that was chosen."""
+
+    denoiser: Denoiser | Network
+    refitted: MadeNoiseModel | None = None
+    """The noise model as fitted again, if the job asked for it."""
 
 
 @dataclass(frozen=True)
 class PlaneDenoiser:
-    """Gives outputs (Y, X) of a plane (Y, X), all float32 ADU."""
+    """Makes outputs (Y, X) of a plane (Y, X), all float32 ADU."""
 
     outputs: tuple[Output, ...]
     denoise: Callable[[np.ndarray], Mapping[Output, np.ndarray]]
@@ -33,81 +56,86 @@ class PlaneDenoiser:
 
 def prepare(
     spec: PredictSpec | ChooseEstimateSpec, context: JobContext, images: list[OpenImage], report: Report
-) -> Prepared | Network:
-    """Refit the noise model where wanted and choose the estimate; only PN2V gives several."""
+) -> Prepared:
+    """Refit the noise model if the job asks for it, and choose the estimate; only PN2V has several."""
     network_id, network = load_network(context, spec.network)
     if network.method != "pn2v":
-        return network
-    return prepare_prediction(
+        return Prepared(network)
+    noise_model = _noise_model(spec.noise_model, network_id, context)
+    facts = facts_of(survey_of(context, images))
+    refitted, begun = None, 0.0
+    if spec.refit_noise_model:
+        begun = REFITTING
+        refitted = refit_noise_model(
+            all_planes(images),
+            network,
+            kind_of(noise_model),
+            facts=facts,
+            seed=spec.seed,
+            device=context.device,
+            on_plane=planes_done(part_of(report, 0, begun), "noise model fitted again to plane"),
+        )
+    if refitted is not None:
+        noise_model = refitted.fitted.model
+    distilled = load_network_if_made(context, spec.distilled)
+    n2v = _n2v(spec, context)
+    choice = choose_estimate(
         all_planes(images),
-        n2v=_n2v(spec, context),
+        n2v=n2v,
         pn2v=network,
-        distilled=load_network_if_made(context, spec.distilled),
-        noise_model=load_noise_model(context, spec.noise_model or _noise_model_of(context, network_id))[1],
-        refit=spec.refit_noise_model,
+        # It has learned from independent noise, and would be judged as if this noise were independent.
+        distilled=None if facts.correlated else distilled,
+        noise_model=noise_model,
         seed=spec.seed,
         device=context.device,
-        on_plane=_report_passes(report, refit=spec.refit_noise_model),
+        on_plane=planes_done(part_of(report, begun, 1), "estimates compared on plane"),
     )
+    if facts.correlated and distilled is not None:
+        choice = replace(choice, reason=choice.reason + _DOES_NOT_COMPETE)
+    made = made_noise_model(refitted, NoiseModelOrigin.BOOTSTRAP) if refitted else None
+    return Prepared(Denoiser(n2v, network, noise_model, choice, distilled), made)
 
 
-def _report_passes(report: Report, *, refit: bool) -> Callable[[int, int], None]:
-    """Tell of one pass over planes after the other, so that progress never goes back."""
-    compare = "estimates compared on"
-    passes = ["noise model fitted again to", compare] if refit else [compare]
-    ended = 0
-
-    def on_plane(done: int, planes: int) -> None:
-        nonlocal ended
-        report((ended + done / planes) / len(passes), f"{passes[ended]} plane {done} of {planes}")
-        if done == planes:
-            ended = min(ended + 1, len(passes) - 1)
-
-    return on_plane
-
-
-def outcome_of(prepared: Prepared | Network) -> Outcome:
+def outcome_of(prepared: Prepared) -> Outcome:
     """Put what was decided into the store's terms."""
-    if isinstance(prepared, Network):
-        method = prepared.method
+    denoiser = prepared.denoiser
+    if isinstance(denoiser, Network):
+        method = denoiser.method
         return Outcome(result={"estimate": method, "reason": f"the network's method is {method}"})
-    choice = prepared.choice
+    choice = denoiser.choice
     result: dict[str, Any] = {
         "estimate": choice.estimate,
         "reason": choice.reason,
         "estimated_mse_adu2": choice.scores,
     }
-    refitted = prepared.refitted
-    made = made_noise_model(refitted, NoiseModelOrigin.BOOTSTRAP) if refitted else None
-    return Outcome(noise_model=made, result=result)
+    return Outcome(noise_model=prepared.refitted, result=result)
 
 
-def chosen(spec: PredictPartSpec, context: JobContext) -> Prepared | Network:
+def chosen(spec: PredictPartSpec, context: JobContext) -> Prepared:
     """Take up what another stage has decided."""
     network_id, network = load_network(context, spec.network)
     if network.method != "pn2v":
-        return network
-    with context.database.read() as session:
-        decided = get_job(session, spec.choice.job).result
+        return Prepared(network)
+    decided = context.registry.result(spec.choice.job)
     if "estimate" not in decided:
         raise JobFailedError(f"job {spec.choice.job} chose no estimate")
-    noise_model = decided.get("noise_model_id") or spec.noise_model or _noise_model_of(context, network_id)
     choice = Choice(decided["estimate"], decided["estimated_mse_adu2"], decided["reason"])
-    return Prepared(
+    denoiser = Denoiser(
         n2v=_n2v(spec, context),
         pn2v=network,
-        noise_model=load_noise_model(context, noise_model)[1],
-        refitted=None,
+        noise_model=_noise_model(decided.get("noise_model_id") or spec.noise_model, network_id, context),
         choice=choice,
         distilled=load_network_if_made(context, spec.distilled) if choice.estimate == "distilled" else None,
     )
+    return Prepared(denoiser)
 
 
-def denoiser(prepared: Prepared | Network, outputs: tuple[Output, ...], context: JobContext) -> PlaneDenoiser:
-    """Give what makes the wanted outputs; all but PN2V make one."""
-    if isinstance(prepared, Network):
-        return PlaneDenoiser((Output.DENOISED,), _denoise_alone(prepared, context))
-    return PlaneDenoiser(outputs, _denoise_with_pn2v(prepared, context))
+def plane_denoiser(prepared: Prepared, outputs: tuple[Output, ...], context: JobContext) -> PlaneDenoiser:
+    """Make the wanted outputs; all networks but PN2V's have one."""
+    denoiser = prepared.denoiser
+    if isinstance(denoiser, Network):
+        return PlaneDenoiser((Output.DENOISED,), _denoise_alone(denoiser, context))
+    return PlaneDenoiser(outputs, _denoise_with_pn2v(denoiser, context))
 
 
 def _denoise_alone(
@@ -119,10 +147,10 @@ def _denoise_alone(
 
 
 def _denoise_with_pn2v(
-    prepared: Prepared, context: JobContext
+    denoiser: Denoiser, context: JobContext
 ) -> Callable[[np.ndarray], Mapping[Output, np.ndarray]]:
     def denoise(plane_yx: np.ndarray) -> Mapping[Output, np.ndarray]:
-        denoised = denoise_plane(plane_yx, prepared, device=context.device)
+        denoised = denoise_plane(plane_yx, denoiser, device=context.device)
         images = {
             Output.DENOISED: denoised.image_yx,
             Output.MMSE: denoised.pn2v.mmse_yx,
@@ -138,9 +166,9 @@ def _n2v(spec: WithNetworks, context: JobContext) -> Network | None:
     return load_network(context, spec.compare_with)[1] if spec.compare_with else None
 
 
-def _noise_model_of(context: JobContext, network_id: str) -> str:
-    with context.database.read() as session:
-        noise_model_id = get_network(session, network_id).noise_model_id
-    if noise_model_id is None:
+def _noise_model(reference: Reference | None, network_id: str, context: JobContext) -> AnyNoiseModel:
+    """Give the noise model that the job names, or the one that its network was trained with."""
+    named = reference or context.registry.network(network_id).noise_model_id
+    if named is None:
         raise InvalidRequestError(f"noise_model: network {network_id} names none, so the job must")
-    return noise_model_id
+    return load_noise_model(context, named)[1]

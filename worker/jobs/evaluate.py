@@ -2,27 +2,16 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
 
 from models_store.contracts.evaluation import EvaluateSpec, ResultsOfJob, UploadedResults
 from models_store.contracts.outcomes import MadeArtifact, Outcome
-from models_store.image_files.tiff.reader import PlaneReader, open_planes
-from models_store.job_requests.evaluation_rules import find_results
-from models_store.repositories.images import get_images
 from worker.attempt.context import JobContext
+from worker.attempt.progress import part_of
+from worker.attempt.registry import KnownFile
 from worker.engine.scores.metrics import Scores
 from worker.engine.scores.scoreboard import Row, document, table
-from worker.jobs.inputs import OpenImage, open_images
+from worker.jobs.inputs import OpenImage, open_blob, open_images
 from worker.judging.scoring import score_planes
-
-
-@dataclass(frozen=True)
-class _Stored:
-    """A result among the blobs."""
-
-    filename: str
-    blob_key: str
 
 
 def evaluate(spec: EvaluateSpec, context: JobContext) -> Outcome:
@@ -43,27 +32,22 @@ def evaluate(spec: EvaluateSpec, context: JobContext) -> Outcome:
     return Outcome(artifacts=_artifacts(context, rows), result={"scores": document(rows)})
 
 
-def _results(context: JobContext, run: ResultsOfJob | UploadedResults) -> list[_Stored]:
-    with context.database.read() as session:
-        if isinstance(run, ResultsOfJob):
-            return [_Stored(row.name, row.blob_key) for row in find_results(session, run)]
-        return [_Stored(row.filename, row.blob_key) for row in get_images(session, run.image_ids)]
+def _results(context: JobContext, run: ResultsOfJob | UploadedResults) -> list[KnownFile]:
+    if isinstance(run, ResultsOfJob):
+        return context.registry.results_of_images(run)
+    return [KnownFile(image.filename, image.blob_key) for image in context.registry.images(run.image_ids)]
 
 
 def _score(
-    context: JobContext, result: _Stored, truth: OpenImage, before: float, share: float
+    context: JobContext, result: KnownFile, truth: OpenImage, before: float, share: float
 ) -> Iterator[Scores]:
-    def report(plane: int, planes: int) -> None:
-        context.report(before + share * plane / planes, f"plane {plane} of {planes} of {result.filename}")
+    report = part_of(context.report, before, before + share)
 
-    with _opened(context, result) as image:
-        yield from score_planes(result.filename, image, truth.filename, truth.reader, report)
+    def on_plane(plane: int, planes: int) -> None:
+        report(plane / planes, f"plane {plane} of {planes} of {result.filename}")
 
-
-@contextmanager
-def _opened(context: JobContext, stored: _Stored) -> Iterator[PlaneReader]:
-    with context.blobs.as_file(stored.blob_key) as path, open_planes(path) as planes:
-        yield planes
+    with open_blob(context, result.blob_key) as image:
+        yield from score_planes(result.filename, image, truth.filename, truth.reader, on_plane)
 
 
 def _artifacts(context: JobContext, rows: Sequence[Row]) -> tuple[MadeArtifact, ...]:

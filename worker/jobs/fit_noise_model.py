@@ -4,12 +4,12 @@ from models_store.contracts.job_specs import FitNoiseModelSpec
 from models_store.contracts.outcomes import Outcome
 from models_store.contracts.vocabulary import NoiseModelOrigin
 from worker.attempt.context import JobContext
+from worker.attempt.progress import READING_FRAMES, part_of, planes_done
 from worker.engine.stages.calibrate import calibrate_noise_model
-from worker.jobs.inputs import all_planes, open_images
+from worker.jobs.inputs import all_planes, open_images, survey_of
 from worker.jobs.made_noise_models import made_noise_model
 from worker.judging.calibration_scenes import findings, scenes_of
-
-_READING = 0.8  # share of the job that goes into reading frames, before the fit
+from worker.judging.image_facts import facts_of
 
 
 def fit_noise_model(spec: FitNoiseModelSpec, context: JobContext) -> Outcome:
@@ -20,10 +20,12 @@ def fit_noise_model(spec: FitNoiseModelSpec, context: JobContext) -> Outcome:
     ):
         calibration = calibrate_noise_model(
             scenes_of([(each.filename, each.reader) for each in frames]),
+            facts_of(survey_of(context, frames)),
             kind=spec.noise_model_kind.value,
             images=all_planes(images) if images else None,
+            images_facts=facts_of(survey_of(context, images)) if images else None,
             seed=spec.seed,
-            on_frame=lambda done, of: context.report(_READING * done / of, f"frame {done} of {of} read"),
+            on_frame=planes_done(part_of(context.report, 0, READING_FRAMES), "frame"),
         )
     for warning in calibration.warnings:
         context.warn(warning)

@@ -1,4 +1,4 @@
-"""Which handler carries out which kind of job."""
+"""The handler of each kind of job."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,26 +14,25 @@ from models_store.contracts.job_specs import (
     FitNoiseModelSpec,
     PredictPartSpec,
     PredictSpec,
+    RefitNoiseModelSpec,
     TrainSpec,
-    stored_spec,
 )
 from models_store.contracts.outcomes import Outcome
 from models_store.errors import JobFailedError
-from models_store.repositories.jobs.rows import get_job
 from worker.attempt.context import JobContext
 from worker.jobs.assemble import assemble
-from worker.jobs.bootstrap_noise_model import bootstrap_noise_model
+from worker.jobs.bootstrap_noise_model import bootstrap_noise_model, refit_noise_model
 from worker.jobs.check_noise_model import check_noise_model
-from worker.jobs.choose_estimate import choose_estimate
 from worker.jobs.evaluate import evaluate
 from worker.jobs.fit_noise_model import fit_noise_model
-from worker.jobs.predict import predict
+from worker.jobs.predict import choose_estimate, predict
 from worker.jobs.predict_part import predict_part
 from worker.jobs.train import train
 
 HANDLERS: Mapping[type[BaseModel], Callable[[Any, JobContext], Outcome]] = {
     TrainSpec: train,
     BootstrapNoiseModelSpec: bootstrap_noise_model,
+    RefitNoiseModelSpec: refit_noise_model,
     FitNoiseModelSpec: fit_noise_model,
     CheckNoiseModelSpec: check_noise_model,
     PredictSpec: predict,
@@ -46,9 +45,13 @@ HANDLERS: Mapping[type[BaseModel], Callable[[Any, JobContext], Outcome]] = {
 
 def run_handler(context: JobContext) -> Outcome:
     """Carry out the context's job."""
-    with context.database.read() as session:
-        spec = stored_spec.validate_python(get_job(session, context.job_id).spec)
+    return carry_out(context.registry.spec(context.job_id), context)
+
+
+def carry_out(spec: BaseModel, context: JobContext) -> Outcome:
+    """Carry out what a spec asks for."""
     handler = HANDLERS.get(type(spec))
     if handler is None:
-        raise JobFailedError(f"a job of kind {spec.kind} is not computed itself, its stages are")
-    return handler(spec, context)
+        raise JobFailedError(f"jobs like {type(spec).__name__} are composite: only their stages are executed")
+    outcome = handler(spec, context)
+    return outcome.model_copy(update={"surveys": context.new_surveys})

@@ -1,4 +1,4 @@
-"""What handlers read: images, networks and noise models, from the store into the engine's terms."""
+"""What handlers read: images, networks and noise models, in the engine's terms."""
 
 import resource
 from collections.abc import Iterator, Sequence
@@ -6,19 +6,16 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
 from models_store.contracts.spec_parts import MadeByJob, Reference, StructuredMask, TrainingBudget
-from models_store.contracts.vocabulary import Preset
 from models_store.errors import JobFailedError
-from models_store.image_files.tiff.reader import PlaneReader, open_planes
-from models_store.repositories.images import get_images
-from models_store.repositories.jobs.rows import get_job
-from models_store.repositories.networks import get_network
-from models_store.repositories.noise_models import get_noise_model, parameters_of
+from models_store.image_files.planes import PlaneSource
+from models_store.survey.survey import Survey
 from worker.attempt.context import JobContext
+from worker.attempt.registry import KnownImage, KnownNoiseModel
 from worker.engine.networks.network import Network
 from worker.engine.noise.models.kinds import AnyNoiseModel, noise_model_from_parameters
-from worker.engine.training.presets import PRESETS, TrainingPreset
+from worker.engine.training.presets import TrainingPreset
 from worker.judging.calibration_scenes import SIGNAL_RANGE
-from worker.planes.float_planes import FloatPlanes, GroundTruthPlanes
+from worker.planes.float_planes import FloatPlanes, GroundTruthPlanes, MeasuredPlanes
 
 OTHER_FILES = 256
 """More than a job's process has open besides its images."""
@@ -28,23 +25,38 @@ OTHER_FILES = 256
 class OpenImage:
     """An image of the job, open for reading plane by plane."""
 
-    image_id: str
-    filename: str
-    reader: PlaneReader
+    known: KnownImage
+    reader: PlaneSource
+
+    @property
+    def image_id(self) -> str:
+        return self.known.image_id
+
+    @property
+    def filename(self) -> str:
+        return self.known.filename
 
 
 @contextmanager
 def open_images(context: JobContext, image_ids: Sequence[str]) -> Iterator[list[OpenImage]]:
     """Open images, in the order of their ids; what is remote, or named twice, is fetched once."""
-    with context.database.read() as session:
-        rows = get_images(session, list(dict.fromkeys(image_ids)))
-    _allow_open_files(len(rows) + OTHER_FILES)
+    known = context.registry.images(list(dict.fromkeys(image_ids)))
+    _allow_open_files(len(known) + OTHER_FILES)
     with ExitStack() as stack:
         opened = {}
-        for row in rows:
-            path = stack.enter_context(context.blobs.as_file(row.blob_key))
-            opened[row.id] = OpenImage(row.id, row.filename, stack.enter_context(open_planes(path)))
+        for image in known:
+            planes = stack.enter_context(open_blob(context, image.blob_key))
+            opened[image.image_id] = OpenImage(image, planes)
         yield [opened[image_id] for image_id in image_ids]
+
+
+@contextmanager
+def open_blob(context: JobContext, blob_key: str) -> Iterator[PlaneSource]:
+    """Open an image file among the blobs, and count what is read of a local one; others count as fetched."""
+    with context.blobs.as_file(blob_key) as path:
+        planes = context.reader.open(path)
+        local = context.blobs.local_path(blob_key) is not None
+        yield MeasuredPlanes(planes, context.blobs.count_read) if local else planes
 
 
 def _allow_open_files(count: int) -> None:
@@ -63,44 +75,44 @@ def ground_truth_planes(truths: Sequence[OpenImage], images: Sequence[OpenImage]
     return GroundTruthPlanes([truth.reader for truth in truths], [image.reader for image in images])
 
 
+def survey_of(context: JobContext, images: Sequence[OpenImage]) -> Survey:
+    """Give the survey of these images together, made at upload or now."""
+    return context.survey([(image.known, image.reader) for image in images])
+
+
 def load_network(context: JobContext, reference: Reference) -> tuple[str, Network]:
     """Give a network with its id."""
-    network_id = _resolve(context, reference, "network_id")
-    with context.database.read() as session:
-        blob_key = get_network(session, network_id).blob_key
-    return network_id, Network.from_bytes(context.blobs.get(blob_key))
+    known = context.registry.network(_resolve(context, reference, "network_id"))
+    return known.network_id, Network.from_bytes(context.blobs.get(known.blob_key))
 
 
 def load_network_if_made(context: JobContext, reference: Reference | None) -> Network | None:
-    """Give a network that a job does without where there is none, or its stage found it to be of no use."""
+    """Give a network; None where none is asked for, or the stage that would make it has made none."""
     if reference is None or (
-        isinstance(reference, MadeByJob) and not _made(context, reference, "network_id")
+        isinstance(reference, MadeByJob) and not context.registry.result(reference.job).get("network_id")
     ):
         return None
     return load_network(context, reference)[1]
 
 
-def load_noise_model(context: JobContext, reference: Reference) -> tuple[str, AnyNoiseModel]:
-    """Give a noise model, of whichever kind, with its id."""
-    noise_model_id = _resolve(context, reference, "noise_model_id")
-    with context.database.read() as session:
-        parameters = parameters_of(get_noise_model(session, noise_model_id))
-    return noise_model_id, noise_model_from_parameters(parameters.plain())
+def load_noise_model(context: JobContext, reference: Reference) -> tuple[KnownNoiseModel, AnyNoiseModel]:
+    """Give a noise model, of whichever kind, with what is known of it."""
+    known = context.registry.noise_model(_resolve(context, reference, "noise_model_id"))
+    return known, noise_model_from_parameters(known.parameters.plain())
 
 
-def calibrated_range_adu(
-    context: JobContext, noise_model_id: str, model: AnyNoiseModel
-) -> tuple[float, float]:
+def calibrated_range_adu(known: KnownNoiseModel) -> tuple[float, float]:
     """Give the signals that a noise model was fitted to: a histogram's own range is that of the images."""
-    with context.database.read() as session:
-        found = get_noise_model(session, noise_model_id).fit_quality.get(SIGNAL_RANGE)
-    low_adu, high_adu = found or (model.signal_min_adu, model.signal_max_adu)
+    parameters = known.parameters
+    fallback = (parameters.signal_min_adu, parameters.signal_max_adu)
+    low_adu, high_adu = known.fit_quality.get(SIGNAL_RANGE) or fallback
     return low_adu, high_adu
 
 
-def preset_with(name: Preset, budget: TrainingBudget, mask: StructuredMask | None = None) -> TrainingPreset:
+def preset_with(
+    preset: TrainingPreset, budget: TrainingBudget, mask: StructuredMask | None = None
+) -> TrainingPreset:
     """Give a preset with a job's departures from it."""
-    preset = PRESETS[name]
     mask = mask or StructuredMask()
     return replace(
         preset,
@@ -120,13 +132,7 @@ def preset_with(name: Preset, budget: TrainingBudget, mask: StructuredMask | Non
 def _resolve(context: JobContext, reference: Reference, made: str) -> str:
     if not isinstance(reference, MadeByJob):
         return reference
-    found = _made(context, reference, made)
+    found: str | None = context.registry.result(reference.job).get(made)
     if found is None:
         raise JobFailedError(f"job {reference.job} made no {made.removesuffix('_id').replace('_', ' ')}")
-    return found
-
-
-def _made(context: JobContext, reference: MadeByJob, made: str) -> str | None:
-    with context.database.read() as session:
-        found: str | None = get_job(session, reference.job).result.get(made)
     return found

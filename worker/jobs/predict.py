@@ -1,4 +1,4 @@
-"""Denoising images with a trained network, as a job."""
+"""Denoise images with trained networks, as a job: whole, or decided once for all parts."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -6,16 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from models_store.contracts.job_specs import PredictSpec
+from models_store.contracts.job_specs import ChooseEstimateSpec, PredictSpec
 from models_store.contracts.outcomes import Outcome
 from worker.attempt.context import JobContext
-from worker.jobs.estimates import PlaneDenoiser, denoiser, outcome_of, prepare
+from worker.attempt.progress import PREPARING_PREDICTION, part_of
+from worker.jobs.estimates import PlaneDenoiser, outcome_of, plane_denoiser, prepare
 from worker.jobs.inputs import OpenImage, open_images
 from worker.jobs.result_files import OutputPlanes, store_results
 from worker.planes.prefetch import prefetch
-from worker.planes.waiting_planes import WaitingPlanes
-
-SHARE_OF_PREPARATION = 0.3
+from worker.planes.raw_planes import WaitingPlanes
 
 
 def predict(spec: PredictSpec, context: JobContext) -> Outcome:
@@ -23,27 +22,30 @@ def predict(spec: PredictSpec, context: JobContext) -> Outcome:
 
     While one is denoised, the next is read and the one before is written.
     """
-
-    def report_preparation(fraction: float, status: str) -> None:
-        context.report(SHARE_OF_PREPARATION * fraction, status)
-
+    preparing = part_of(context.report, 0, PREPARING_PREDICTION)
+    denoising = part_of(context.report, PREPARING_PREDICTION, 1)
     with open_images(context, spec.image_ids) as images:
-        prepared = prepare(spec, context, images, report_preparation)
-        made = denoiser(prepared, spec.outputs, context)
+        prepared = prepare(spec, context, images, preparing)
+        made = plane_denoiser(prepared, spec.outputs, context)
         planes = sum(len(image.reader) for image in images)
         done = 0
 
         def on_plane() -> None:
             nonlocal done
             done += 1
-            fraction = SHARE_OF_PREPARATION + (1 - SHARE_OF_PREPARATION) * done / planes
-            context.report(fraction, f"plane {done} of {planes} denoised")
+            denoising(done / planes, f"plane {done} of {planes} denoised")
 
         def planes_of(image: OpenImage, folder: Path) -> AbstractContextManager[OutputPlanes]:
             return _denoised_planes(image, made, folder, on_plane)
 
         artifacts = tuple(store_results(context, images, made.outputs, spec.output_dtype, planes_of))
     return outcome_of(prepared).model_copy(update={"artifacts": artifacts})
+
+
+def choose_estimate(spec: ChooseEstimateSpec, context: JobContext) -> Outcome:
+    """Decide noise model and estimate from all images, for the parts of a divided prediction."""
+    with open_images(context, spec.image_ids) as images:
+        return outcome_of(prepare(spec, context, images, context.report))
 
 
 @contextmanager

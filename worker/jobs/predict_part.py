@@ -11,7 +11,7 @@ from models_store.contracts.job_specs import PredictPartSpec
 from models_store.contracts.outcomes import MadePlanes, Outcome
 from models_store.contracts.vocabulary import Output
 from worker.attempt.context import JobContext
-from worker.jobs.estimates import PlaneDenoiser, chosen, denoiser
+from worker.jobs.estimates import PlaneDenoiser, chosen, plane_denoiser
 from worker.jobs.inputs import OpenImage, all_planes, open_images
 from worker.planes.prefetch import prefetch
 from worker.planes.raw_planes import write_plane
@@ -21,7 +21,7 @@ OutputsOfPlane = Mapping[Output, np.ndarray]
 
 def predict_part(spec: PredictPartSpec, context: JobContext) -> Outcome:
     """Denoise the part's planes and store them as they are; a few are in memory at a time."""
-    made = denoiser(chosen(spec, context), spec.outputs, context)
+    made = plane_denoiser(chosen(spec, context), spec.outputs, context)
     done = 0
 
     def reported(planes: Iterable[OutputsOfPlane]) -> Iterator[OutputsOfPlane]:

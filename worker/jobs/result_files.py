@@ -35,7 +35,6 @@ def store_results(
                     path = folder / f"{output}.tif"
                     write_planes(path, planes, like=image.reader, dtype=_dtype_of(output, dtype))
                     blob = context.store_file(f"{image.image_id}/{output}", path)
-                    path.unlink()
                     yield MadeArtifact(
                         name=names[output],
                         media_type="image/tiff",

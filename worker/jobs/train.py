@@ -1,20 +1,23 @@
-"""Training a network, as a job."""
+"""Train a network, as a job."""
 
 from collections.abc import Callable
 from dataclasses import asdict
+from typing import Any
 
 from models_store.contracts.job_specs import TrainSpec
 from models_store.contracts.outcomes import MadeNetwork, Outcome
 from models_store.contracts.vocabulary import NoiseModelOrigin
-from models_store.repositories.noise_models import get_noise_model
+from models_store.survey.correlation import NeighbourCorrelation
+from models_store.survey.survey import Survey
 from worker.attempt.context import JobContext, Report
 from worker.engine.errors import CheckpointInvalidError
 from worker.engine.networks.network import Network
-from worker.engine.noise.measuring.correlation import neighbour_correlation
 from worker.engine.training.loop import TrainingStep
 from worker.engine.training.loop import train as train_network
-from worker.jobs.distillation import DistillationInputs, prepare_distillation, skips_distillation
+from worker.engine.training.presets import TrainingPreset
+from worker.jobs.distillation import TrainingInputs, prepare_distillation, skips_distillation
 from worker.jobs.inputs import (
+    OpenImage,
     all_planes,
     calibrated_range_adu,
     ground_truth_planes,
@@ -22,60 +25,34 @@ from worker.jobs.inputs import (
     load_noise_model,
     open_images,
     preset_with,
+    survey_of,
 )
+from worker.judging.image_facts import facts_of
 from worker.judging.noise_warnings import correlation_warnings, coverage_warnings
 
 
 def train(spec: TrainSpec, context: JobContext) -> Outcome:
-    """Train on the job's images; the attempt before left a checkpoint to go on from."""
-    noise_model_id, noise_model = (
-        load_noise_model(context, spec.noise_model) if spec.noise_model else (None, None)
-    )
-    start = load_network(context, spec.start)[1] if spec.start else None
+    """Train on the job's images; an attempt continues from the checkpoint of the one before."""
     with open_images(context, [*spec.image_ids, *(spec.ground_truth_ids or ())]) as opened:
         images, clean = opened[: len(spec.image_ids)], opened[len(spec.image_ids) :]
-        planes, without = all_planes(images), False
-        preset = preset_with(spec.preset, spec.budget, spec.structured_mask)
-        warnings, measured = [], {}
-        if not clean:  # CARE's targets hold nothing of the neighbours' noise
-            correlation = neighbour_correlation(planes)
-            warnings = correlation_warnings(correlation, preset)
-            measured = {"noise_correlation": asdict(correlation)}
-            without = spec.teacher is not None and skips_distillation(correlation, context)
-            if spec.teaches and correlation.warning() is None:
-                preset = preset.of_teachers()
-        if noise_model is not None and noise_model_id is not None and _is_calibrated(context, noise_model_id):
-            calibrated_adu = calibrated_range_adu(context, noise_model_id, noise_model)
-            warnings += coverage_warnings(planes, noise_model, calibrated_adu)
+        # CARE's targets hold nothing of the neighbours' noise.
+        survey = None if clean else survey_of(context, images)
+        correlation = survey.noise_correlation if survey else None
+        preset = _preset(spec, correlation, context)
+        warnings = [
+            *(correlation_warnings(correlation, preset) if correlation else []),
+            *_calibration_warnings(spec, images, context),
+        ]
         for warning in warnings:
             context.warn(warning)
-        result = {"warnings": warnings, **measured}
-        if without:
+        measured = {"noise_correlation": asdict(correlation)} if correlation else {}
+        result: dict[str, Any] = {"warnings": warnings, **measured}
+        if spec.teacher is not None and correlation and skips_distillation(spec, correlation, context):
             return Outcome(result=result)
-        lesson = DistillationInputs(planes, noise_model, start if preset.warm_start else None, context.report)
-        if spec.teacher is not None and noise_model is not None:
-            lesson = prepare_distillation(spec.teacher, planes, noise_model, spec, preset, context)
-
-        def run() -> Network:
-            return train_network(
-                lesson.planes,
-                method=spec.method.value,
-                preset=preset,
-                noise_model=lesson.noise_model,
-                ground_truth=ground_truth_planes(clean, images) if clean else None,
-                start=lesson.start,
-                seed=spec.seed,
-                device=context.device,
-                checkpoints=context.checkpoints,
-                on_step=report_steps(lesson.report),
-            )
-
-        try:
-            network = run()
-        except CheckpointInvalidError:
-            # Written by another version: the steps are lost, the job is not.
-            context.checkpoints.clear()
-            network = run()
+        network = _train(spec, images, clean, survey, preset, context)
+    noise_model_id = (
+        load_noise_model(context, spec.noise_model)[0].noise_model_id if spec.noise_model else None
+    )
     return Outcome(
         network=MadeNetwork(
             method=spec.method,
@@ -89,13 +66,63 @@ def train(spec: TrainSpec, context: JobContext) -> Outcome:
     )
 
 
-def _is_calibrated(context: JobContext, noise_model_id: str) -> bool:
-    with context.database.read() as session:
-        return get_noise_model(session, noise_model_id).origin is NoiseModelOrigin.CALIBRATION
+def _preset(spec: TrainSpec, correlation: NeighbourCorrelation | None, context: JobContext) -> TrainingPreset:
+    """Give the preset with the job's departures; with fewer steps for a network that will only teach."""
+    preset = preset_with(context.presets[spec.preset], spec.budget, spec.structured_mask)
+    will_be_distilled = spec.teaches and correlation is not None and correlation.warning() is None
+    return preset.of_teachers() if will_be_distilled else preset
+
+
+def _calibration_warnings(spec: TrainSpec, images: list[OpenImage], context: JobContext) -> list[str]:
+    """Warn of images that a calibrated noise model does not cover."""
+    if spec.noise_model is None:
+        return []
+    known, noise_model = load_noise_model(context, spec.noise_model)
+    if known.origin is not NoiseModelOrigin.CALIBRATION:
+        return []
+    return coverage_warnings(all_planes(images), noise_model, calibrated_range_adu(known))
+
+
+def _train(
+    spec: TrainSpec,
+    images: list[OpenImage],
+    clean: list[OpenImage],
+    survey: Survey | None,
+    preset: TrainingPreset,
+    context: JobContext,
+) -> Network:
+    start = load_network(context, spec.start)[1] if spec.start else None
+    noise_model = load_noise_model(context, spec.noise_model)[1] if spec.noise_model else None
+    inputs = TrainingInputs(all_planes(images), noise_model, start, context.report)
+    if spec.teacher is not None and survey is not None:
+        inputs = prepare_distillation(spec.teacher, inputs, facts_of(survey), spec, preset, context)
+
+    def run() -> Network:
+        return train_network(
+            inputs.planes,
+            method=spec.method.value,
+            preset=preset,
+            noise_model=inputs.noise_model,
+            ground_truth=ground_truth_planes(clean, images) if clean else None,
+            start=inputs.start,
+            seed=spec.seed,
+            device=context.device,
+            checkpoints=context.checkpoints,
+            on_step=report_steps(inputs.report),
+        )
+
+    try:
+        return run()
+    except CheckpointInvalidError:
+        if context.checkpoints is None:
+            raise
+        # Written by another version: the steps are lost, the job is not.
+        context.checkpoints.clear()
+        return run()
 
 
 def report_steps(report: Report) -> Callable[[TrainingStep], None]:
-    """Tell of every step; the validation loss is known at some of them."""
+    """Report every step; the validation loss is known at some of them."""
     validation = ""
 
     def on_step(step: TrainingStep) -> None:

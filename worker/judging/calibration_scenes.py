@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from models_store.image_files.tiff.reader import PlaneReader
+from models_store.image_files.planes import PlaneSource
 from worker.engine.planes.sequence import JoinedPlanes, PlaneSequence
 from worker.engine.stages.calibrate import Calibration
 
@@ -14,7 +14,7 @@ SIGNAL_RANGE = "signal_range_adu"
 """Under this name the findings hold the lowest and the highest signal that was calibrated."""
 
 
-def scenes_of(files: Sequence[tuple[str, PlaneReader]]) -> dict[str, PlaneSequence]:
+def scenes_of(files: Sequence[tuple[str, PlaneSource]]) -> dict[str, PlaneSequence]:
     """Give the frames of each scene by the name of its file."""
     scenes: dict[str, PlaneSequence] = {}
     single: list[PlaneSequence] = []

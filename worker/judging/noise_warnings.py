@@ -1,7 +1,6 @@
 """What to tell of images before a network is trained on them."""
 
-from models_store.errors import JobFailedError
-from worker.engine.noise.measuring.correlation import NeighbourCorrelation
+from models_store.survey.correlation import NeighbourCorrelation
 from worker.engine.noise.measuring.coverage import coverage
 from worker.engine.noise.models.kinds import AnyNoiseModel
 from worker.engine.planes.sequence import PlaneSequence
@@ -12,15 +11,6 @@ def correlation_warnings(found: NeighbourCorrelation, preset: TrainingPreset) ->
     """Warn of noise that correlates where the preset's mask lets a network see it."""
     warning = found.warning(blind_y_px=preset.blind_y_px, blind_x_px=preset.blind_x_px)
     return [warning] if warning else []
-
-
-def require_drawable(correlation: NeighbourCorrelation) -> None:
-    """Raise for noise that correlates: a noise model draws it for each pixel alone."""
-    if correlation.warning() is not None:
-        raise JobFailedError(
-            "the noise of neighbouring pixels correlates, but a noise model draws it for each pixel alone: "
-            "nothing can be distilled from that; denoise with the PN2V network itself"
-        )
 
 
 def coverage_warnings(

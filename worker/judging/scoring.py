@@ -2,16 +2,16 @@
 
 from collections.abc import Callable, Iterator
 
-from models_store.image_files.tiff.reader import PlaneReader
+from models_store.image_files.planes import PlaneSource
 from models_store.job_requests.pair_rules import require_same_planes
 from worker.engine.scores.metrics import ScoreImpossibleError, Scores, score
 
 
 def score_planes(
     name: str,
-    image: PlaneReader,
+    image: PlaneSource,
     truth_name: str,
-    truth: PlaneReader,
+    truth: PlaneSource,
     on_plane: Callable[[int, int], None],
 ) -> Iterator[Scores]:
     """Score one plane after the other; ground truth of one plane holds for all.

@@ -1,57 +1,52 @@
-"""Fitting a noise model to calibration files in this process: without a server."""
+"""Fit a noise model to calibration files in this process, without a server."""
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from models_store.contracts.noise_models import noise_model_parameters
+import torch
+
+from models_store.contracts.job_specs import FitNoiseModelSpec
+from models_store.contracts.outcomes import MadeNoiseModel
 from models_store.errors import InvalidRequestError, JobFailedError
 from models_store.job_requests.calibration_rules import require_scenes
 from models_store.noise_model_files.published import SUFFIXES, write_published
-from worker.engine.errors import EngineError
-from worker.engine.stages.calibrate import Calibration, calibrate_noise_model
-from worker.judging.calibration_scenes import findings, scenes_of
-from worker.offline.files import opened, require_writable
-from worker.planes.float_planes import FloatPlanes
+from models_store.whole_files import write_whole
+from worker.offline.files import checked, naming_file, require_writable
+from worker.offline.run import ShowStage, offline_run
 
 
 @dataclass(frozen=True)
 class CalibrationSummary:
     """What was found and made."""
 
-    calibration: Calibration
+    noise_model: MadeNoiseModel
     written: Path
 
     def lines(self) -> list[tuple[str, str]]:
         """What a person wants to read, as (title, text)."""
-        selected = self.calibration.selected
+        quality = self.noise_model.fit_quality
         scenes = [
-            (
-                "scene",
-                f"{name}: {each.frames} frames, {each.signal_min_adu:.4g} to {each.signal_max_adu:.4g} ADU",
-            )
-            for name, each in self.calibration.scenes.items()
+            ("scene", f"{each['name']}: {each['frames']} frames, {_signals(each)}")
+            for each in quality["scenes"]
         ]
         return [
             *scenes,
-            ("noise model", selected.reason),
-            ("check", selected.check.summary),
-            *(("warning", text) for text in self.calibration.warnings),
+            ("noise model", quality["selected"]),
+            ("check", quality["check"]),
+            *(("warning", text) for text in quality["warnings"]),
             ("written", str(self.written)),
         ]
 
     def record(self) -> dict[str, Any]:
         """Give everything but the noise model's own numbers, as plain JSON values."""
-        selected = self.calibration.selected
-        return {
-            "selected": selected.reason,
-            "verdict": selected.check.verdict,
-            "check": selected.check.summary,
-            **findings(self.calibration),
-            "written": str(self.written),
-        }
+        names = ("selected", "verdict", "check", "signal_range_adu", "scenes", "coverage", "warnings")
+        return {**{name: self.noise_model.fit_quality[name] for name in names}, "written": str(self.written)}
+
+
+def _signals(scene: Mapping[str, Any]) -> str:
+    return f"{scene['signal_min_adu']:.4g} to {scene['signal_max_adu']:.4g} ADU"
 
 
 def fit_noise_model_to_files(
@@ -60,9 +55,9 @@ def fit_noise_model_to_files(
     *,
     images: Sequence[Path],
     seed: int,
-    on_frame: Callable[[int, int], None],
+    on_progress: ShowStage,
 ) -> CalibrationSummary:
-    """Fit a mixture where the target is an `.npz`, a histogram where it is an `.npy`.
+    """Fit a noise model as a `fit_noise_model` job does: a mixture to an `.npz`, a histogram to an `.npy`.
 
     `images` will be denoised with it. Raises InvalidRequestError for paths and files that are no calibration,
     or cannot be read, and JobFailedError where no noise model can come of them.
@@ -72,20 +67,23 @@ def fit_noise_model_to_files(
         known = ", ".join(f"{suffix} for a {kind}" for kind, suffix in SUFFIXES.items())
         raise InvalidRequestError(f"{target}: a noise model is written as {known}")
     require_writable(target, [*frames, *images])
-    with ExitStack() as stack:
-        named = {str(path): stack.enter_context(opened(path)) for path in frames}
-        require_scenes({name: reader.header for name, reader in named.items()})
-        readers = [stack.enter_context(opened(path)) for path in images]
-        try:
-            calibration = calibrate_noise_model(
-                scenes_of(list(named.items())),
-                kind=kind.value,
-                images=FloatPlanes(readers) if readers else None,
-                seed=seed,
-                on_frame=on_frame,
-            )
-        except EngineError as error:
-            raise JobFailedError(error.detail) from error
-    parameters = noise_model_parameters.validate_python(calibration.selected.fitted.model.parameters())
-    target.write_bytes(write_published(parameters).content)
-    return CalibrationSummary(calibration, target)
+    with offline_run(target.parent, device=torch.device("cpu"), show=on_progress) as run:
+        headers, ids = {}, {}
+        for path in (*frames, *images):
+            with naming_file(path):
+                ids[path], header = run.add_file(path)
+            if path in frames:
+                headers[str(path)] = header
+        require_scenes(headers)
+        spec = checked(
+            FitNoiseModelSpec,
+            image_ids=[ids[path] for path in frames],
+            data_image_ids=[ids[path] for path in images] or None,
+            noise_model_kind=kind,
+            seed=seed,
+        )
+        made = run.carry_out(spec, "noise_model").noise_model
+    if made is None:
+        raise JobFailedError("no noise model was made")
+    write_whole(target, write_published(made.parameters).content)
+    return CalibrationSummary(made, target)

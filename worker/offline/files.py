@@ -1,29 +1,22 @@
-"""Files that a command reads and writes: what is wrong with one is said by its name."""
+"""Files that a command reads and writes; what is wrong with one is said by its name."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
+from pydantic import BaseModel, ValidationError
+
+from models_store.contracts.noise_models import GmmParameters, HistogramParameters
 from models_store.errors import ImageError, InvalidRequestError
-from models_store.image_files.tiff.reader import PlaneReader, open_planes
 from models_store.noise_model_files.published import read_published
-from worker.engine.noise.models.kinds import AnyNoiseModel, noise_model_from_parameters
+
+Spec = TypeVar("Spec", bound=BaseModel)
 
 
-@contextmanager
-def opened(path: Path) -> Iterator[PlaneReader]:
-    """Open an image file; InvalidRequestError if it is none."""
-    with ExitStack() as stack:
-        try:
-            planes = stack.enter_context(open_planes(path))
-        except (ImageError, OSError) as error:
-            raise InvalidRequestError(f"{path}: {error}") from error
-        yield planes
-
-
-def read_noise_model(path: Path) -> AnyNoiseModel:
+def read_noise_model_file(path: Path) -> GmmParameters | HistogramParameters:
     """Read a published `.npz` or `.npy`; InvalidRequestError or NoiseModelInvalidError if it is none."""
-    return noise_model_from_parameters(read_published(read_content(path, "noise model")).plain())
+    return read_published(read_content(path, "noise model"))
 
 
 def read_content(path: Path, what: str) -> bytes:
@@ -31,6 +24,25 @@ def read_content(path: Path, what: str) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise InvalidRequestError(f"the {what} {path} cannot be read: {error.strerror}") from error
+
+
+@contextmanager
+def naming_file(path: Path) -> Iterator[None]:
+    """Name the file in what is wrong with it."""
+    try:
+        yield
+    except (ImageError, OSError) as error:
+        raise InvalidRequestError(f"{path}: {error}") from error
+
+
+def checked(spec: type[Spec], **fields: Any) -> Spec:  # noqa: ANN401  # pydantic checks them
+    """Make the spec of a job; InvalidRequestError says which of its limits a command exceeds."""
+    try:
+        return spec(**fields)
+    except ValidationError as error:
+        raise InvalidRequestError(
+            "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        ) from error
 
 
 def require_writable(target: Path, sources: Sequence[Path]) -> None:

@@ -1,17 +1,18 @@
-"""Scoring files against ground truth in this process: without a server."""
+"""Score files against ground truth in this process, without a server."""
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
 from models_store.errors import InvalidRequestError
-from models_store.image_files.tiff.reader import PlaneReader
+from models_store.image_files.isolation.client import Reader
+from models_store.image_files.isolation.launch import ReadingService
+from models_store.image_files.planes import PlaneSource
 from worker.engine.scores.metrics import ScoreImpossibleError, Scores
 from worker.engine.scores.scoreboard import Row
 from worker.judging.scoring import score_planes
-from worker.offline.files import opened
+from worker.offline.files import naming_file
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,8 @@ def score_files(
                 f"{candidate.name}: {len(candidate.files)} files for {len(ground_truth)} of ground truth; "
                 f"give one for each of them, or as many again for each further run"
             )
-    with ExitStack() as stack:
-        truths = [stack.enter_context(opened(path)) for path in ground_truth]
+    with ReadingService().running() as isolation, isolation.reader() as reader:
+        truths = [_open(reader, path) for path in ground_truth]
         total = sum(len(candidate.files) for candidate in candidates)
         done = 0
         rows = []
@@ -41,7 +42,7 @@ def score_files(
             scores: list[list[Scores]] = []
             for number, path in enumerate(candidate.files):
                 index = number % len(truths)
-                scores.append(_score(path, ground_truth[index], truths[index]))
+                scores.append(_score(reader, path, ground_truth[index], truths[index]))
                 done += 1
                 on_progress(done / total, str(path))
             rows.append(Row(candidate.name, _runs(scores, len(truths))))
@@ -54,9 +55,14 @@ def _runs(scores: Sequence[Sequence[Scores]], fields: int) -> list[list[Scores]]
     return [list(chain.from_iterable(scores[first : first + fields])) for first in firsts]
 
 
-def _score(path: Path, truth_path: Path, truth: PlaneReader) -> list[Scores]:
-    with opened(path) as image:
-        try:
-            return list(score_planes(str(path), image, str(truth_path), truth, lambda _plane, _planes: None))
-        except ScoreImpossibleError as error:
-            raise InvalidRequestError(error.detail) from error
+def _open(reader: Reader, path: Path) -> PlaneSource:
+    with naming_file(path):
+        return reader.open(path)
+
+
+def _score(reader: Reader, path: Path, truth_path: Path, truth: PlaneSource) -> list[Scores]:
+    image = _open(reader, path)
+    try:
+        return list(score_planes(str(path), image, str(truth_path), truth, lambda _plane, _planes: None))
+    except ScoreImpossibleError as error:
+        raise InvalidRequestError(error.detail) from error

@@ -1,32 +1,68 @@
-"""Image files as the engine sees them."""
+"""Image files as the engine takes them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from models_store.image_files.tiff.reader import PlaneReader
+from models_store.image_files.header import ImageHeader
+from models_store.image_files.planes import PlaneSource, ResultFormat
+from worker.engine.planes.sequence import JoinedPlanes
 
 
 class FloatPlanes:
-    """All planes of some images, one after the other, as float32 ADU: the engine's PlaneSequence."""
+    """All planes of some images, one after the other, as float32 ADU: a PlaneSequence."""
 
-    def __init__(self, readers: Sequence[PlaneReader]) -> None:
-        self._places = [(reader, plane) for reader in readers for plane in range(len(reader))]
+    def __init__(self, sources: Sequence[PlaneSource]) -> None:
+        self._planes = JoinedPlanes(sources)
+
+    def __len__(self) -> int:
+        return len(self._planes)
+
+    def __getitem__(self, index: int, /) -> NDArray[np.float32]:
+        return self._planes[index].astype(np.float32)
+
+
+class GroundTruthPlanes:
+    """For every plane of some images that of its ground truth, whose only one holds for all."""
+
+    def __init__(self, truths: Sequence[PlaneSource], sources: Sequence[PlaneSource]) -> None:
+        self._places = [
+            (truth, plane % len(truth))
+            for truth, source in zip(truths, sources, strict=True)
+            for plane in range(len(source))
+        ]
 
     def __len__(self) -> int:
         return len(self._places)
 
-    def __getitem__(self, index: int, /) -> np.ndarray:
-        reader, plane = self._places[index]
-        return reader[plane].astype(np.float32)
+    def __getitem__(self, index: int, /) -> NDArray[np.float32]:
+        truth, plane = self._places[index]
+        return truth[plane].astype(np.float32)
 
 
-class GroundTruthPlanes(FloatPlanes):
-    """For every plane of some images that of its ground truth, whose only one holds for all."""
+class MeasuredPlanes:
+    """A PlaneSource that tells how many bytes of pixels were read."""
 
-    def __init__(self, truths: Sequence[PlaneReader], readers: Sequence[PlaneReader]) -> None:
-        self._places = [
-            (truth, plane % len(truth))
-            for truth, reader in zip(truths, readers, strict=True)
-            for plane in range(len(reader))
-        ]
+    def __init__(self, source: PlaneSource, on_read: Callable[[int], None]) -> None:
+        self._source = source
+        self._on_read = on_read
+
+    @property
+    def header(self) -> ImageHeader:
+        return self._source.header
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def __getitem__(self, index: int, /) -> NDArray[Any]:
+        plane_yx = self._source[index]
+        self._on_read(plane_yx.nbytes)
+        return plane_yx
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        return (self[plane] for plane in range(len(self)))
+
+    def result_format(self, dtype: np.dtype[Any]) -> ResultFormat:
+        return self._source.result_format(dtype)

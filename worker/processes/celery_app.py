@@ -14,6 +14,7 @@ from models_store.blobs.blobs import Blobs
 from models_store.clock_and_ids import Clock, system_clock
 from models_store.contracts.vocabulary import Queue
 from models_store.database.engines import Database
+from models_store.image_files.isolation.launch import ReadingService
 from models_store.outbound.notices import Notices, make_celery
 from models_store.settings import Settings
 from models_store.telemetry.traces import set_up_tracing
@@ -41,12 +42,14 @@ def work(settings: Settings, queues: Sequence[Queue], clock: Clock = system_cloc
     stopping = threading.Event()
     # Containers may share their host's name, and count their processes from 1.
     name = f"{'+'.join(queues)}@{socket.gethostname()}:{os.getpid()}-{secrets.token_hex(2)}"
+    reading = ReadingService()
     runner = Runner(
         settings,
         JobStore(settings, database, clock, name, stopping),
         blobs,
         Notices(celery, database, clock),
         DeviceWatch(settings.device),
+        reading.isolation,
         WorkerMetrics(registry),
         tracing,
     )
@@ -61,7 +64,11 @@ def work(settings: Settings, queues: Sequence[Queue], clock: Clock = system_cloc
         stopping.set()
 
     try:
-        with metrics_served(registry, settings), SignsOfLife(runner, queues).given():
+        with (
+            metrics_served(registry, settings),
+            reading.running(),
+            SignsOfLife(runner, queues).given(),
+        ):
             job_processes()  # so that the first job does not wait for what takes long to load
             return _consume(celery, name, queues)
     finally:

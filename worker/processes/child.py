@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection, wait
 
 from models_store.contracts.outcomes import Outcome
 from models_store.errors import ClearScopeError, DeviceUnavailableError, StorageFullError, UnavailableError
+from models_store.image_files.isolation.client import Isolation
 from models_store.repositories.jobs.lifecycle import Claim
 from models_store.settings import Settings
 from models_store.telemetry.logs import logging_context, set_up_logging
@@ -31,7 +32,9 @@ EXIT_ORPHANED = 70
 EXIT_UNEXPECTED = 71
 
 
-def main(settings: Settings, claim: Claim, messages: Connection, temporary_folder: str) -> None:
+def main(
+    settings: Settings, claim: Claim, messages: Connection, temporary_folder: str, isolation: Isolation
+) -> None:
     """Compute one attempt. Its outcome is a message; an exit without one counts as a crash."""
     # Ctrl-C reaches the whole process group; the runner decides what becomes of this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -40,15 +43,15 @@ def main(settings: Settings, claim: Claim, messages: Connection, temporary_folde
     threading.Thread(target=_end_with_parent, name="orphan-watch", daemon=True).start()
     set_up_logging(settings)
     with logging_context(**log_fields(claim)):
-        _run(settings, claim, messages)
+        _run(settings, claim, messages, isolation)
 
 
-def _run(settings: Settings, claim: Claim, messages: Connection) -> None:
+def _run(settings: Settings, claim: Claim, messages: Connection, isolation: Isolation) -> None:
     tracing = set_up_tracing(settings, "clearscope-worker")
     try:
         try:
             with tracing.span(f"compute {claim.kind}", parent=claim.trace):
-                outcome = _compute(settings, claim, messages, tracing)
+                outcome = _compute(settings, claim, messages, isolation, tracing)
         finally:
             # Before the last word: after it, the runner ends this process.
             tracing.close()
@@ -68,7 +71,9 @@ def _run(settings: Settings, claim: Claim, messages: Connection) -> None:
         messages.close()
 
 
-def _compute(settings: Settings, claim: Claim, messages: Connection, tracing: Tracing) -> Outcome:
+def _compute(
+    settings: Settings, claim: Claim, messages: Connection, isolation: Isolation, tracing: Tracing
+) -> Outcome:
     # Imported here, so that the process that spawns this one never loads torch.
     from worker.attempt.context import open_context  # noqa: PLC0415
     from worker.jobs.handlers import run_handler  # noqa: PLC0415
@@ -79,7 +84,7 @@ def _compute(settings: Settings, claim: Claim, messages: Connection, tracing: Tr
     def warn(text: str) -> None:
         _send(messages, Warned(text))
 
-    with open_context(settings, claim, report, warn, tracing) as context:
+    with open_context(settings, claim, isolation, report, warn, tracing) as context:
         try:
             return run_handler(context)
         finally:

@@ -14,6 +14,7 @@ from typing import Protocol
 from models_store.blobs.blobs import Blobs
 from models_store.contracts.vocabulary import Queue
 from models_store.errors import JobTimeoutError, LeaseLostError, OutageError
+from models_store.image_files.isolation.client import Isolation
 from models_store.repositories.jobs.lifecycle import Claim
 from models_store.settings import Settings
 from models_store.telemetry.traces import Tracing
@@ -59,6 +60,7 @@ class Runner:
     blobs: Blobs
     notifier: Notifier
     device: DeviceWatch
+    isolation: Isolation
     metrics: WorkerMetrics = field(default_factory=WorkerMetrics)
     tracing: Tracing = field(default_factory=Tracing)
     busy: threading.Event = field(default_factory=threading.Event)
@@ -104,7 +106,7 @@ class Runner:
     def _compute(self, claim: Claim, attempt: Attempt) -> LastWord | None:
         """Give the child's last word; None if this worker is stopped before there is one."""
         try:
-            with _child(self.settings, for_child(claim)) as (process, messages):
+            with _child(self.settings, for_child(claim), self.isolation) as (process, messages):
                 return self._watch(claim, process, messages, attempt)
         except OSError as error:
             return Crashed(f"its process could not be started: {error}")
@@ -212,14 +214,16 @@ class Runner:
 
 
 @contextmanager
-def _child(settings: Settings, claim: Claim) -> Iterator[tuple[BaseProcess, Connection]]:
+def _child(
+    settings: Settings, claim: Claim, isolation: Isolation
+) -> Iterator[tuple[BaseProcess, Connection]]:
     """Start the child; when the block ends, so does the child."""
     processes = job_processes()
     messages, childs_end = processes.Pipe(duplex=False)
     # The child may be ended at any moment, so its temporary files are cleared away from here.
     with TemporaryDirectory(prefix="clearscope-job-", ignore_cleanup_errors=True) as folder:
         process = processes.Process(
-            target=child.main, args=(settings, claim, childs_end, folder), daemon=True
+            target=child.main, args=(settings, claim, childs_end, folder, isolation), daemon=True
         )
         process.start()
         childs_end.close()

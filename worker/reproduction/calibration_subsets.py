@@ -6,14 +6,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from models_store.survey.survey import survey_planes
 from worker.engine.errors import NoiseFitError
 from worker.engine.noise.fitting.fit import fit_gmm
 from worker.engine.noise.fitting.pairs import PairCounts
 from worker.engine.noise.measuring.scene import average_scene
-from worker.engine.noise.measuring.survey import empty_histogram, evenly_spaced, saturation_adu
 from worker.engine.noise.models.gmm import GaussianMixtureNoiseModel
 from worker.engine.noise.models.histogram import HistogramCounts
 from worker.engine.planes.sequence import PlaneSequence
+from worker.judging.image_facts import facts_of
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,11 @@ def count_calibration(
     Raises ImageUnsuitableError, and NoiseFitError if the subset leaves nothing.
     """
     rng = np.random.default_rng(seed)
-    counts = PairCounts(observation_max_adu=saturation_adu(frames, evenly_spaced(frames)))
+    counts = PairCounts(observation_max_adu=survey_planes(frames).saturation_adu)
     scene = average_scene(frames, counts.limits_adu(frames[0].dtype))
-    chosen = evenly_spaced(data)
-    histogram = empty_histogram(data, chosen)
-    values = [np.asarray(data[index]) for index in chosen]
-    range_adu = min(float(plane.min()) for plane in values), max(float(plane.max()) for plane in values)
+    facts = facts_of(survey_planes(data))
+    histogram = facts.empty_histogram()
+    range_adu = facts.min_adu, facts.max_adu
     for index in range(len(frames)):
         mask = subset.mask(scene.mean_yx, range_adu, rng) & scene.usable_yx
         if mask.any():

@@ -14,19 +14,20 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from models_store.survey.survey import survey_planes
 from worker.engine.networks.network import Network, TrainingMethod
 from worker.engine.noise.fitting.fit import fit_gmm
 from worker.engine.noise.fitting.pairs import PairCounts
-from worker.engine.noise.measuring.survey import evenly_spaced, saturation_adu
 from worker.engine.noise.models.histogram import HistogramNoiseModel
 from worker.engine.noise.models.kinds import AnyNoiseModel, NoiseModelKind
 from worker.engine.noise.models.likelihood import NoiseModel
-from worker.engine.planes.sequence import PlaneSequence
+from worker.engine.planes.sequence import PlaneSequence, evenly_spaced
 from worker.engine.prediction.inference import predict_plane
 from worker.engine.scores.metrics import Scores, affine_invariant_psnr, psnr, score
 from worker.engine.stages.bootstrap import UNRELIABLE_FRACTION, bootstrap_noise_model
 from worker.engine.training.loop import TrainingStep, train
 from worker.engine.training.presets import TrainingPreset
+from worker.judging.image_facts import facts_of
 from worker.reproduction.calibration_subsets import CalibrationPairs, CalibrationSubset, count_calibration
 from worker.reproduction.datasets import Dataset
 from worker.reproduction.result_cache import MethodResult, ResultCache
@@ -90,6 +91,7 @@ class Experiment:
         self._seed = seed + repeat
         self._show = show
         self._planes = dataset.noisy_planes()
+        self._facts = facts_of(survey_planes(self._planes))
         self._scored = dataset.scored_images(budget.scored_images)
         circumstances = {
             "preset": asdict(budget.preset),
@@ -166,6 +168,7 @@ class Experiment:
         return bootstrap_noise_model(
             self._planes,
             self.n2v_network,
+            facts=self._facts,
             kind=kind,
             seed=self._seed,
             device=self._budget.device,
@@ -174,9 +177,8 @@ class Experiment:
 
     def bootstrapped_gmm(self, components: int, coefficients: int) -> AnyNoiseModel:
         """A mixture of this size, where `bootstrap` chooses one."""
-        chosen = evenly_spaced(self._planes)
-        counts = PairCounts(observation_max_adu=saturation_adu(self._planes, chosen))
-        for index in chosen:
+        counts = PairCounts(observation_max_adu=self._facts.saturation_adu)
+        for index in evenly_spaced(self._planes):
             plane = self._planes[index]
             signal_yx = predict_plane(self.n2v_network, plane, device=self._budget.device).prior_mean_yx
             counts.add(plane, signal_yx)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from models_store.whole_files import write_whole
 from worker.engine.scores.metrics import Scores
 
 
@@ -49,25 +50,22 @@ class ResultCache:
         if path.exists():
             return MethodResult.from_json(json.loads(path.read_text(encoding="utf-8")))
         outcome = compute()
-        _write(path, json.dumps(asdict(outcome), indent=1).encode())
+        self._write(path, json.dumps(asdict(outcome), indent=1).encode())
         return outcome
 
     def keep(self, name: str, content: bytes) -> None:
-        _write(self._path(name, "safetensors"), content)
+        self._write(self._path(name, "safetensors"), content)
 
     def kept(self, name: str) -> bytes:
         return self._path(name, "safetensors").read_bytes()
+
+    @staticmethod
+    def _write(path: Path, content: bytes) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, content)
 
     def _path(self, name: str, suffix: str) -> Path:
         identity = json.dumps({**self.circumstances, "name": name}, sort_keys=True)
         digest = hashlib.sha256(identity.encode()).hexdigest()[:12]
         stem = "-".join("".join(letter if letter.isalnum() else " " for letter in name.lower()).split())
         return self.folder / f"{stem}-{digest}.{suffix}"
-
-
-def _write(path: Path, content: bytes) -> None:
-    """All or nothing: a command that is stopped leaves no half of a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_bytes(content)
-    part.replace(path)

@@ -59,8 +59,10 @@ def require_grey(page: TiffPage) -> None:
 
 def _require_ramp(page: TiffPage) -> None:
     """Accept a palette that grows brighter all the way: ImageJ's way to show grey values in false colours."""
-    colours = np.asarray(page.colormap if page.colormap is not None else [[0], [0], [0]], dtype=np.float64)
-    steps = np.diff(np.asarray(_LUMINANCE) @ colours)
+    colours = page.colormap
+    steps = np.zeros(1)
+    if colours is not None and colours.ndim == 2 and len(colours) == len(_LUMINANCE):  # noqa: PLR2004
+        steps = np.diff(np.asarray(_LUMINANCE) @ colours.astype(np.float64))
     if not steps.any() or steps.min() < 0:
         raise ImageUnsupportedError("The pixels are indices into a colour palette; convert to grey values.")
 

@@ -1,5 +1,6 @@
 """The chain of image file directories (IFDs) that makes up a TIFF, checked before anything else is read."""
 
+import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,14 +32,15 @@ class _Layout:
     tag_bytes: int
 
 
-def check_ifd_chain(path: Path, *, max_pages: int) -> int:
-    """Follow the chain of pages and return their number.
+def check_ifd_chain(path: Path | int, *, max_pages: int) -> int:
+    """Follow the chain of pages of a file, given by its path or descriptor, and return their number.
 
     Raises ImageCorruptError where the chain is missing, loops or leaves the file, ImageUnsupportedError if
     the file is no TIFF but a known other format, ImageTooLargeError at more than `max_pages`.
     """
-    size_bytes = path.stat().st_size
-    with path.open("rb") as file:
+    with open(path, "rb", closefd=isinstance(path, Path)) as file:  # a descriptor has no path
+        size_bytes = file.seek(0, os.SEEK_END)
+        file.seek(0)
         layout, offset = _read_file_header(file)
         seen: set[int] = set()
         while offset != 0:

@@ -6,49 +6,46 @@ from pathlib import Path
 from tifffile import COMPRESSION, TiffFile, TiffPageSeries
 
 from models_store.errors import ImageContentError, ImageCorruptError, ImageTooLargeError
-from models_store.image_files.header import DEFAULT_LIMITS, FileKind, ImageHeader, ImageLimits
+from models_store.image_files.header import DEFAULT_LIMITS, MIN_SIDE_PX, FileKind, ImageHeader, ImageLimits
 from models_store.image_files.tiff.grey import require_grey
 from models_store.image_files.tiff.ifd_chain import check_ifd_chain
 from models_store.image_files.tiff.page_axes import ndtiff_page_axes, page_metadata
 from models_store.image_files.tiff.physical import read_physical
-from models_store.image_files.tiff.tiff_file import BROKEN_FILE_ERRORS, image_series, open_tiff
-
-# Networks pool by four and masks look at 5x5 neighbourhoods: below 16 pixels there is nothing to learn from.
-MIN_SIDE_PX = 16
+from models_store.image_files.tiff.tiff_file import image_series, open_tiff, telling_broken_files
 
 # Noise does not compress: a thousandfold is far beyond any measured image. Small claims are harmless.
 _MOST_COMPRESSION = 1_000
 _HARMLESS_BYTES = 2**26
 
 
-def inspect_image(path: Path, limits: ImageLimits = DEFAULT_LIMITS) -> ImageHeader:
-    """Read the header of a TIFF file.
+def inspect_image(file: Path | int, limits: ImageLimits = DEFAULT_LIMITS) -> ImageHeader:
+    """Read the header of a TIFF file, given by its path or as an open file descriptor.
 
-    A hostile file may keep this busy or make it use much memory; `sandbox.inspect_in_child` bounds both.
+    A hostile file may keep this busy or make it use much memory; `isolation` bounds both.
 
     Raises ImageCorruptError, ImageUnsupportedError, ImageContentError (too small) or ImageTooLargeError.
     """
-    check_ifd_chain(path, max_pages=limits.planes)
-    with open_tiff(path) as tiff:
+    check_ifd_chain(file, max_pages=limits.planes)
+    with open_tiff(file) as tiff:
         return read_header(tiff, limits)
 
 
 def read_header(tiff: TiffFile, limits: ImageLimits = DEFAULT_LIMITS) -> ImageHeader:
     """Describe an open TIFF whose chain of pages is sound; raises as `inspect_image`."""
-    try:
+    with telling_broken_files("The TIFF file's header is broken"):
         require_grey(tiff.pages.first)
         _require_size(tiff, limits)
         series = image_series(tiff)
         require_grey(series.keyframe)
         header = _describe(tiff, series)
         _require_bytes(tiff, series, header, limits)
-    except BROKEN_FILE_ERRORS as error:
-        raise ImageCorruptError(f"The TIFF file's header is broken: {error}") from error
     return header
 
 
 def _require_size(tiff: TiffFile, limits: ImageLimits) -> None:
     height_px, width_px = tiff.pages.first.imagelength, tiff.pages.first.imagewidth
+    if not (isinstance(height_px, int) and isinstance(width_px, int)):
+        raise ImageCorruptError("The TIFF file's header is broken: a side of the image is no whole number.")
     if min(height_px, width_px) == 0:
         raise ImageContentError(f"The image has no pixels: it is {width_px} x {height_px}.")
     if min(height_px, width_px) < MIN_SIDE_PX:

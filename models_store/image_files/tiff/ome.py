@@ -1,5 +1,7 @@
 """OME-XML for a result: what the source said, with the type and place of the pixels made true again."""
 
+import math
+import re
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -16,6 +18,7 @@ _PIXEL_TYPES = {
     "float32": "float",
     "float64": "double",
 }
+_COUNT = re.compile("[0-9]{1,9}")
 _PLACES = ("TiffData", "BinData", "MetadataOnly")
 
 
@@ -38,8 +41,8 @@ def rewrite_ome(xml: str, *, planes: int, dtype: DTypeLike) -> bytes | None:
     if len(images) != 1:
         return None
     pixels = images[0]
-    sizes = [int(pixels.get(name, "1")) for name in ("SizeT", "SizeZ", "SizeC")]
-    if sizes[0] * sizes[1] * sizes[2] != planes:
+    sizes = [pixels.get(name, "1") for name in ("SizeT", "SizeZ", "SizeC")]
+    if not all(map(_COUNT.fullmatch, sizes)) or math.prod(map(int, sizes)) != planes:
         return None
     pixels.set("Type", _PIXEL_TYPES[np.dtype(dtype).name])
     for stale in ("SignificantBits", "BigEndian"):

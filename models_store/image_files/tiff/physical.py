@@ -9,6 +9,7 @@ from tifffile import TiffFile, TiffPage
 
 from models_store.image_files.header import FileKind, PixelSize
 from models_store.image_files.tiff.page_axes import page_metadata
+from models_store.image_files.tiff.tag_values import rational_of
 
 _MICROMETRES = {
     "um": 1.0, "µm": 1.0, "μm": 1.0, "\\u00b5m": 1.0, "micron": 1.0, "microns": 1.0, "micrometer": 1.0,
@@ -86,12 +87,8 @@ def _from_resolution(page: TiffPage) -> PixelSize | None:
 
 def _resolution_steps(page: TiffPage) -> tuple[float | None, float | None]:
     """Return the distance between pixels in x and y, in the file's unit."""
-    steps: list[float | None] = []
-    for name in ("XResolution", "YResolution"):
-        tag = page.tags.get(name)
-        numerator, denominator = tag.value if tag is not None and isinstance(tag.value, tuple) else (0, 1)
-        steps.append(denominator / numerator if numerator else None)
-    return steps[0], steps[1]
+    x, y = rational_of(page, "XResolution"), rational_of(page, "YResolution")
+    return (x[1] / x[0] if x else None), (y[1] / y[0] if y else None)
 
 
 def _length_um(length: object, unit: str) -> float | None:

@@ -1,15 +1,15 @@
 """Which kind of TIFF a result becomes, and with which metadata, so that nothing its source said is lost."""
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from tifffile import TiffFile
+from tifffile import RESUNIT, TiffFile
 
 from models_store.image_files.header import ImageHeader
+from models_store.image_files.planes import ResultFormat
 from models_store.image_files.tiff.ome import ome_can_hold, rewrite_ome
-from models_store.image_files.tiff.reader import PlaneReader
+from models_store.image_files.tiff.tag_values import rational_of
 
 # Classic TIFF has 32 bit offsets; leave room for the descriptions of the pages.
 _CLASSIC_BYTES = 2**32 - 2**25
@@ -19,28 +19,21 @@ _IMAGEJ_TYPES = {"uint8", "uint16", "float32"}
 _PER_CENTIMETRE = 1e4
 
 
-@dataclass(frozen=True)
-class ResultFormat:
-    """Options of tifffile's TiffWriter and of its `write`."""
-
-    writer: dict[str, Any]
-    page: dict[str, Any]
-
-
-def result_format(source: PlaneReader, dtype: np.dtype[Any]) -> ResultFormat:
+def result_format(tiff: TiffFile, header: ImageHeader, dtype: np.dtype[Any]) -> ResultFormat:
     """Choose ImageJ for ImageJ files, OME for others with named axes, else a TIFF as plain as the source."""
-    header = source.header
     result_bytes = math.prod(header.shape) * dtype.itemsize
     big = {"bigtiff": result_bytes > _CLASSIC_BYTES}
     if header.file_kind == "imagej" and _imagej_can_hold(header, dtype):
-        return _imagej(source, truncate=result_bytes > _CLASSIC_BYTES)
+        return _imagej(tiff, header, truncate=result_bytes > _CLASSIC_BYTES)
     if header.file_kind == "ome" and ome_can_hold(header.axes, dtype):
-        xml = rewrite_ome(source.tiff.ome_metadata or "", planes=header.planes, dtype=dtype)
+        xml = rewrite_ome(tiff.ome_metadata or "", planes=header.planes, dtype=dtype)
         if xml is not None:
-            return ResultFormat(big, {"description": xml, "metadata": None, **_resolution(source)})
+            return ResultFormat(big, {"description": xml, "metadata": None, **_resolution(tiff, header)})
     if header.file_kind != "tiff" and ome_can_hold(header.axes, dtype):
-        return ResultFormat({**big, "ome": True}, {"metadata": _ome_metadata(header), **_resolution(source)})
-    return ResultFormat(big, {**_plain_metadata(source.tiff, header), **_resolution(source)})
+        return ResultFormat(
+            {**big, "ome": True}, {"metadata": _ome_metadata(header), **_resolution(tiff, header)}
+        )
+    return ResultFormat(big, {**_plain_metadata(tiff, header), **_resolution(tiff, header)})
 
 
 def _imagej_can_hold(header: ImageHeader, dtype: np.dtype[Any]) -> bool:
@@ -48,14 +41,14 @@ def _imagej_can_hold(header: ImageHeader, dtype: np.dtype[Any]) -> bool:
     return header.axes == in_order and dtype.name in _IMAGEJ_TYPES
 
 
-def _imagej(source: PlaneReader, *, truncate: bool) -> ResultFormat:
+def _imagej(tiff: TiffFile, header: ImageHeader, *, truncate: bool) -> ResultFormat:
     """Pass ImageJ's metadata on; a stack over 4 GB describes its first plane only, as ImageJ itself does."""
     metadata = {
         key: value if key in _IMAGEJ_UNICODE else _ascii(value)
-        for key, value in (source.tiff.imagej_metadata or {}).items()
+        for key, value in (tiff.imagej_metadata or {}).items()
         if key not in {"order", "axes"}
     }
-    page = {"metadata": {**metadata, "axes": source.header.axes}, "truncate": truncate, **_resolution(source)}
+    page = {"metadata": {**metadata, "axes": header.axes}, "truncate": truncate, **_resolution(tiff, header)}
     return ResultFormat({"imagej": True}, page)
 
 
@@ -91,13 +84,15 @@ def _plain_metadata(tiff: TiffFile, header: ImageHeader) -> dict[str, Any]:
     return page
 
 
-def _resolution(source: PlaneReader) -> dict[str, Any]:
+def _resolution(tiff: TiffFile, header: ImageHeader) -> dict[str, Any]:
     """Return the resolution tags of the source; lacking those, the pixel size in pixels per centimetre."""
-    tags = source.tiff.pages.first.tags
-    x, y, unit = (tags.get(name) for name in ("XResolution", "YResolution", "ResolutionUnit"))
-    if x is not None and y is not None and all(x.value) and all(y.value):
-        return {"resolution": (x.value, y.value), "resolutionunit": unit.value if unit is not None else None}
-    size = source.header.pixel_size_um
+    page = tiff.pages.first
+    x, y = rational_of(page, "XResolution"), rational_of(page, "YResolution")
+    unit = page.tags.get("ResolutionUnit")
+    if x is not None and y is not None:
+        known = unit is not None and unit.value in set(RESUNIT)
+        return {"resolution": (x, y), "resolutionunit": unit.value if unit and known else None}
+    size = header.pixel_size_um
     if size is None:
         return {}
     return {

@@ -1,8 +1,6 @@
 """Writing a result so that it opens like its source: same axes, pixel size, channels and other metadata."""
 
-import secrets
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from tifffile import TiffWriter
 
-from models_store.image_files.tiff.reader import PlaneReader
-from models_store.image_files.tiff.result_format import result_format
+from models_store.image_files.planes import PlaneSource
+from models_store.whole_files import appearing_whole
 
 OutputType = Literal["float32", "same"]
 
 
 def write_planes(
-    path: Path, planes: Iterable[NDArray[Any]], *, like: PlaneReader, dtype: OutputType = "float32"
+    path: Path, planes: Iterable[NDArray[Any]], *, like: PlaneSource, dtype: OutputType = "float32"
 ) -> None:
     """Write planes as they come, one in memory at a time; the file appears at `path` when it is complete.
 
@@ -26,9 +24,9 @@ def write_planes(
     """
     header = like.header
     stored = np.dtype(np.float32 if dtype == "float32" else header.dtype)
-    form = result_format(like, stored)
+    form = like.result_format(stored)
     stream = _converted(planes, stored, like)
-    with _appearing_whole(path) as unfinished:
+    with appearing_whole(path) as unfinished:
         with TiffWriter(unfinished, **form.writer) as tiff:
             tiff.write(
                 stream,
@@ -41,18 +39,8 @@ def write_planes(
         next(stream, None)  # the writer stops at the last plane that it expects: there must be no more
 
 
-@contextmanager
-def _appearing_whole(path: Path) -> Iterator[Path]:
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        yield unfinished
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
 def _converted(
-    planes: Iterable[NDArray[Any]], dtype: np.dtype[Any], like: PlaneReader
+    planes: Iterable[NDArray[Any]], dtype: np.dtype[Any], like: PlaneSource
 ) -> Iterator[NDArray[Any]]:
     shape = (like.header.height_px, like.header.width_px)
     for plane_yx, _ in zip(planes, range(len(like)), strict=True):

@@ -19,7 +19,7 @@ from models_store.contracts.vocabulary import JobState, Queue
 from models_store.database.tables import Job, JobDependency, JobEvent
 from models_store.database.visibility import SEES_ALL
 from models_store.errors import ConflictError, JobEndedError, JobNotEndedError, LeaseLostError
-from models_store.repositories.images import get_images, hold_images
+from models_store.repositories.images import get_images, hold_images, record_surveys
 from models_store.repositories.jobs.locks import hold_needed, lock_dependents, lock_family, lock_parent
 from models_store.repositories.jobs.results import register_results
 from models_store.repositories.jobs.rows import get_job, record_event
@@ -131,6 +131,7 @@ def finish(session: Session, claim: Claim, outcome: Outcome, now: datetime) -> N
     )
     job = get_job(session, claim.job_id)
     job.result = {**outcome.result, **register_results(session, job, outcome, now)}
+    record_surveys(session, outcome.surveys)
     record_event(session, job.id, "succeeded", now)
     session.flush()
     _settle_parent(session, job, now)

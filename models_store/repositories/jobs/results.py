@@ -2,11 +2,15 @@
 
 from datetime import datetime
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models_store.clock_and_ids import new_id
+from models_store.contracts.evaluation import ResultsOfJob
 from models_store.contracts.outcomes import Outcome
 from models_store.database.tables import Artifact, Job, PartPlanes
+from models_store.errors import JobFailedError
+from models_store.repositories.jobs.rows import get_job
 from models_store.repositories.networks import create_network
 from models_store.repositories.noise_models import create_noise_model
 
@@ -62,3 +66,18 @@ def register_results(session: Session, job: Job, outcome: Outcome, now: datetime
         for planes in outcome.planes
     )
     return ids
+
+
+def find_results(session: Session, run: ResultsOfJob) -> list[Artifact]:
+    """Find what a job made of each of its images, in their order."""
+    job = get_job(session, run.job)
+    family = [job.id, *(stage.id for stage in job.stages)]
+    rows = session.scalars(select(Artifact).where(Artifact.job_id.in_(family), Artifact.output == run.output))
+    found = {row.image_id: row for row in rows}
+    image_ids: list[str] = job.spec["image_ids"]
+    if missing := [image_id for image_id in image_ids if image_id not in found]:
+        raise JobFailedError(
+            f"job {job.id} has no {run.output} of image {missing[0]}: its network gives none, or it was "
+            f"made by an earlier version; compare another output, or post it again"
+        )
+    return [found[image_id] for image_id in image_ids]

@@ -12,7 +12,7 @@ import torch
 from worker.engine.errors import NetworkInvalidError
 from worker.engine.networks.network import Network
 from worker.engine.noise.models.likelihood import NoiseModel
-from worker.engine.planes.sequence import PlaneSequence
+from worker.engine.planes.sequence import PlaneSequence, middle_window, spread_indices
 from worker.engine.prediction.inference import predict_plane
 from worker.engine.prediction.photon_risk import photon_risks
 
@@ -80,10 +80,10 @@ def choose_estimate(  # noqa: PLR0913  # because everything that was trained com
     single = {name: network for name, network in candidates.items() if network is not None}
     blind = all(network.model.shape.blind for network in (pn2v, n2v) if network is not None)
     generator = torch.Generator().manual_seed(seed)
-    indices = _evenly_spaced(len(planes))
+    indices = spread_indices(len(planes), _MOST_PLANES)
     risks: list[_Risks] = []
     for done, index in enumerate(indices, start=1):
-        window = _window(np.asarray(planes[index], dtype=np.float32))
+        window = middle_window(np.asarray(planes[index], dtype=np.float32), _WINDOW_PX)
         risks.append(_estimate_risks(window, single, pn2v, noise_model, generator, device, blind=blind))
         on_plane(done, len(indices))
     scores: dict[str, float] = {
@@ -114,17 +114,6 @@ class _Risks:
     errors_adu2: dict[EstimateName, float]
     noise_adu2: float
     skewness: float
-
-
-def _evenly_spaced(planes: int) -> list[int]:
-    count = min(planes, _MOST_PLANES)
-    return [round(position) for position in np.linspace(0, planes - 1, count)]
-
-
-def _window(plane_yx: np.ndarray) -> np.ndarray:
-    """Cut out the middle, which says enough."""
-    top, left = (max(size - _WINDOW_PX, 0) // 2 for size in plane_yx.shape)
-    return plane_yx[top : top + _WINDOW_PX, left : left + _WINDOW_PX]
 
 
 def _estimate_risks(

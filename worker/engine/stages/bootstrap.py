@@ -7,12 +7,11 @@ import torch
 from worker.engine.networks.network import Network
 from worker.engine.noise.fitting.pairs import PairCounts
 from worker.engine.noise.fitting.select import SelectedNoiseModel, count_histogram, select_gmm
-from worker.engine.noise.measuring.correlation import neighbour_correlation
+from worker.engine.noise.measuring.facts import ImageFacts
 from worker.engine.noise.measuring.residual_correction import deviation_factor
-from worker.engine.noise.measuring.survey import empty_histogram, evenly_spaced, saturation_adu
 from worker.engine.noise.models.histogram import HistogramCounts
 from worker.engine.noise.models.kinds import AnyNoiseModel, NoiseModelKind
-from worker.engine.planes.sequence import PlaneSequence
+from worker.engine.planes.sequence import PlaneSequence, evenly_spaced
 from worker.engine.prediction.inference import predict_plane
 
 UNRELIABLE_FRACTION = 0.005
@@ -23,6 +22,7 @@ def bootstrap_noise_model(
     planes: PlaneSequence,
     network: Network,
     *,
+    facts: ImageFacts,
     kind: NoiseModelKind = "gmm",
     seed: int,
     device: torch.device,
@@ -35,8 +35,10 @@ def bootstrap_noise_model(
     Raises NoiseFitError.
     """
     generator = torch.Generator().manual_seed(seed)
-    histogram = empty_histogram(planes, evenly_spaced(planes)) if kind == "histogram" else None
-    counts = count_pseudo_pairs(planes, network, device=device, on_plane=on_plane, histogram=histogram)
+    histogram = facts.empty_histogram() if kind == "histogram" else None
+    counts = count_pseudo_pairs(
+        planes, network, facts=facts, device=device, on_plane=on_plane, histogram=histogram
+    )
     if histogram is None:
         return select_gmm(counts, generator=generator)
     histogram.trim(UNRELIABLE_FRACTION, 1 - UNRELIABLE_FRACTION)
@@ -47,19 +49,19 @@ def count_pseudo_pairs(
     planes: PlaneSequence,
     network: Network,
     *,
+    facts: ImageFacts,
     device: torch.device,
     on_plane: Callable[[int, int], None],
     histogram: HistogramCounts | None = None,
 ) -> PairCounts:
     """Count pairs of observation and pseudo ground truth, where that is reliable; into a histogram, all."""
     chosen = evenly_spaced(planes)
-    # Of noise that correlates, high frequencies hold less than their share.
-    white = neighbour_correlation(planes).warning() is None
-    counts = PairCounts(observation_max_adu=saturation_adu(planes, chosen))
+    counts = PairCounts(observation_max_adu=facts.saturation_adu)
     for done, index in enumerate(chosen, start=1):
         plane = planes[index]
         signal_yx = predict_plane(network, plane, device=device).prior_mean_yx
-        factor_yx = deviation_factor(plane, signal_yx) if white else 1.0
+        # Of noise that correlates, high frequencies hold less than their share.
+        factor_yx = 1.0 if facts.correlated else deviation_factor(plane, signal_yx)
         counts.add(plane, signal_yx, deviation_factor=factor_yx)
         if histogram is not None:
             histogram.add(plane, signal_yx, deviation_factor=factor_yx, saturated=counts.saturates(plane))

@@ -10,11 +10,11 @@ from worker.engine.noise.fitting.pairs import PairCounts
 from worker.engine.noise.fitting.select import SelectedNoiseModel, count_histogram, select_gmm
 from worker.engine.noise.measuring.calibration_check import CalibrationCheck, SceneResiduals
 from worker.engine.noise.measuring.coverage import Coverage, coverage
+from worker.engine.noise.measuring.facts import ImageFacts
 from worker.engine.noise.measuring.scene import average_scene
-from worker.engine.noise.measuring.survey import empty_histogram, evenly_spaced, saturation_adu
 from worker.engine.noise.models.histogram import HistogramCounts
 from worker.engine.noise.models.kinds import AnyNoiseModel, NoiseModelKind
-from worker.engine.planes.sequence import JoinedPlanes, PlaneSequence
+from worker.engine.planes.sequence import PlaneSequence
 
 UNUSUAL_FRACTION = 0.0005
 """Share of the darkest and of the brightest signals that is left out: hot pixels would stretch the range."""
@@ -45,9 +45,11 @@ class Calibration:
 
 def calibrate_noise_model(
     scenes: Mapping[str, PlaneSequence],
+    facts: ImageFacts,
     *,
     kind: NoiseModelKind = "gmm",
     images: PlaneSequence | None = None,
+    images_facts: ImageFacts | None = None,
     seed: int,
     on_frame: Callable[[int, int], None],
 ) -> Calibration:
@@ -58,11 +60,8 @@ def calibrate_noise_model(
     `on_frame(done, of)` is called after each. Raises CalibrationUnsuitableError if a scene changes or
     saturates, or most of the images' signals are not covered; ImageUnsuitableError, NoiseFitError.
     """
-    histogram = None
-    if kind == "histogram":
-        ranged = JoinedPlanes(list(scenes.values())) if images is None else images
-        histogram = empty_histogram(ranged, evenly_spaced(ranged))
-    counts, checks = count_calibration(scenes, on_frame=on_frame, histogram=histogram)
+    histogram = (images_facts or facts).empty_histogram() if kind == "histogram" else None
+    counts, checks = count_calibration(scenes, facts, on_frame=on_frame, histogram=histogram)
     selected, signal_range_adu = _fit(counts, histogram, seed)
     covered = None
     if images is not None:
@@ -74,6 +73,7 @@ def calibrate_noise_model(
 
 def count_calibration(
     scenes: Mapping[str, PlaneSequence],
+    facts: ImageFacts,
     *,
     on_frame: Callable[[int, int], None],
     histogram: HistogramCounts | None = None,
@@ -82,9 +82,8 @@ def count_calibration(
 
     Reads, reports and raises as `calibrate_noise_model`.
     """
-    recorded = JoinedPlanes(list(scenes.values()))
-    counts = PairCounts(observation_max_adu=saturation_adu(recorded, evenly_spaced(recorded)))
-    done, of = 0, 2 * len(recorded)
+    counts = PairCounts(observation_max_adu=facts.saturation_adu)
+    done, of = 0, 2 * sum(len(frames) for frames in scenes.values())
 
     def read_one() -> None:
         nonlocal done

@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.engine.noise.fitting.pairs import PairCounts
-from worker.engine.noise.measuring.correlation import HARMFUL
-from worker.engine.noise.measuring.scene import SceneAverage, average_scene
+from worker.engine.noise.measuring.scene import SceneAverage
 from worker.engine.noise.measuring.scene_trend import SceneTrend, slopes_yx
 
 MAX_BRIGHTNESS_CHANGE = 0.02
 MAX_DRIFT_PX = 0.25
+MAX_CORRELATION = 0.1
 MAX_CHANGE = 0.02
 """Share of the variance that may come from changes of the scene instead of noise."""
 
@@ -80,7 +79,7 @@ class CalibrationCheck:
                 "as float32"
             )
         strongest = max(self.neighbour_correlation, key=abs)
-        if abs(strongest) > HARMFUL:
+        if abs(strongest) > MAX_CORRELATION:
             axis = "yx"[self.neighbour_correlation.index(strongest)]
             found.append(
                 f"the noise of neighbouring pixels correlates along {axis} ({strongest:+.2f}), which no "
@@ -111,20 +110,6 @@ class CalibrationCheck:
                 "changes while it is recorded"
             )
         return found
-
-
-def check_calibration(
-    frames: Sequence[NDArray[Any]], *, observation_max_adu: float | None = None
-) -> CalibrationCheck:
-    """Examine frames (Y, X) of one scene, read twice, one at a time; saturated from `observation_max_adu` on.
-
-    Raises ImageUnsuitableError if there are less than two, or their shapes differ.
-    """
-    detector = PairCounts(observation_max_adu=observation_max_adu)
-    residuals = SceneResiduals(average_scene(frames, detector.limits_adu(frames[0].dtype)))
-    for index in range(len(frames)):
-        residuals.add(frames[index])
-    return residuals.check()
 
 
 class SceneResiduals:

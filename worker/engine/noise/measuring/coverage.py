@@ -7,9 +7,8 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from worker.engine.noise.measuring.survey import evenly_spaced
 from worker.engine.noise.models.kinds import AnyNoiseModel
-from worker.engine.planes.sequence import PlaneSequence
+from worker.engine.planes.sequence import PlaneSequence, evenly_spaced
 
 MAX_OUTSIDE = 0.01
 UNUSABLE_OUTSIDE = 0.5

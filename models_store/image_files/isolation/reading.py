@@ -1,0 +1,129 @@
+"""What a reading process does: it opens the files it is handed, and answers what is asked of them."""
+
+import logging
+import mmap
+import os
+import socket
+import traceback
+import warnings
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+
+from models_store.errors import ClearScopeError, ImageTooLargeError
+from models_store.image_files.content import check_content
+from models_store.image_files.header import ImageLimits
+from models_store.image_files.isolation import wire
+from models_store.image_files.isolation.lockdown import lock_down
+from models_store.image_files.planes import PlaneSource
+from models_store.image_files.preview import preview_png
+from models_store.image_files.tiff.reader import open_planes
+from models_store.survey.survey import survey_planes
+
+Answer = tuple[dict[str, Any], bytes]
+
+READER_FAILED = "reader-failed"
+
+
+def serve(connection: socket.socket) -> None:
+    """Answer requests, the first of which says how much memory may be used, until the client has enough."""
+    prepare()
+    begin, _ = wire.receive_request(connection)
+    lock_down(begin["memory_bytes"])
+    wire.send(connection, {})
+    with ExitStack() as stack:
+        files = Files(stack)
+        while True:
+            try:
+                request, descriptors = wire.receive_request(connection)
+            except wire.BrokenMessageError:
+                return
+            wire.send(connection, *answer(files, request, descriptors))
+
+
+def prepare() -> None:
+    # A broken file is answered by a refusal; what the reader mutters about it on the way helps nobody.
+    warnings.simplefilter("ignore")
+    logging.disable()
+
+
+class Files:
+    """The files that this process has been handed, by number."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._planes: list[PlaneSource] = []
+        self.shared: mmap.mmap | bytes = b""
+        """Memory that the client reads decoded planes from."""
+
+    def open(self, descriptor: int, limits: ImageLimits) -> int:
+        self._stack.callback(os.close, descriptor)
+        self._planes.append(self._stack.enter_context(open_planes(descriptor, limits)))
+        return len(self._planes) - 1
+
+    def __getitem__(self, number: int) -> PlaneSource:
+        return self._planes[number]
+
+
+def answer(files: Files, request: dict[str, Any], descriptors: list[int]) -> Answer:
+    """Carry out a request; whatever fails is an answer too."""
+    try:
+        return _ACTIONS[request["do"]](files, request, descriptors)
+    except ClearScopeError as refusal:
+        return {"code": refusal.code, "detail": refusal.detail}, b""
+    except MemoryError:
+        detail = "Reading a plane of this image takes more memory than is allowed; crop or tile it."
+        return {"code": ImageTooLargeError.code, "detail": detail}, b""
+    except Exception:  # noqa: BLE001  # it is passed on
+        # Not foreseen, so the reader is wrong, not the file: the client logs where.
+        return {"code": READER_FAILED, "detail": traceback.format_exc(limit=-8)}, b""
+
+
+def _open(files: Files, request: dict[str, Any], descriptors: list[int]) -> Answer:
+    (descriptor,) = descriptors
+    number = files.open(descriptor, ImageLimits(**request["limits"]))
+    return {"file": number, "header": files[number].header.model_dump(mode="json")}, b""
+
+
+def _inspect(files: Files, request: dict[str, Any], descriptors: list[int]) -> Answer:
+    """Open a file, look at some of its pixels, and draw a picture of its middle plane."""
+    opened, _ = _open(files, request, descriptors)
+    planes = files[opened["file"]]
+    check_content(planes)
+    return opened, preview_png(planes[len(planes) // 2])
+
+
+def _share(files: Files, request: dict[str, Any], descriptors: list[int]) -> Answer:
+    """Take the memory that planes are decoded into."""
+    (descriptor,) = descriptors
+    files.shared = mmap.mmap(descriptor, request["bytes"])
+    os.close(descriptor)
+    return {}, b""
+
+
+def _plane(files: Files, request: dict[str, Any], _: list[int]) -> Answer:
+    plane_yx = files[request["file"]][request["index"]]
+    shared = np.frombuffer(files.shared, plane_yx.dtype, plane_yx.size)
+    shared.reshape(plane_yx.shape)[:] = plane_yx
+    return {}, b""
+
+
+def _survey(files: Files, request: dict[str, Any], _: list[int]) -> Answer:
+    return {"survey": survey_planes(files[request["file"]]).model_dump(mode="json")}, b""
+
+
+def _result_format(files: Files, request: dict[str, Any], _: list[int]) -> Answer:
+    chosen = files[request["file"]].result_format(np.dtype(request["dtype"]))
+    return {"writer": wire.encode(chosen.writer), "page": wire.encode(chosen.page)}, b""
+
+
+_ACTIONS: dict[str, Callable[[Files, dict[str, Any], list[int]], Answer]] = {
+    "open": _open,
+    "inspect": _inspect,
+    "share": _share,
+    "plane": _plane,
+    "survey": _survey,
+    "result_format": _result_format,
+}

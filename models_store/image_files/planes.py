@@ -1,0 +1,39 @@
+"""What every reader of an image file offers: a header, and planes one at a time."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models_store.image_files.header import ImageHeader
+
+
+@dataclass(frozen=True)
+class ResultFormat:
+    """Options of tifffile's TiffWriter and of its `write`, for a result that opens like its source."""
+
+    writer: dict[str, Any]
+    page: dict[str, Any]
+
+
+class PlaneSource(Protocol):
+    """A sequence of (Y, X) arrays in the file's own dtype, in native byte order.
+
+    Each access reads from the file; nothing is kept. For one thread at a time. Accesses raise
+    ImageCorruptError if a plane is broken.
+    """
+
+    @property
+    def header(self) -> ImageHeader: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> NDArray[Any]: ...
+
+    def __iter__(self) -> Iterator[NDArray[Any]]: ...
+
+    def result_format(self, dtype: np.dtype[Any]) -> ResultFormat:
+        """Choose the kind of TIFF, and the metadata, of a result with pixels of `dtype`."""
+        ...

@@ -1,0 +1,31 @@
+"""Loads ahead of time what decoding a TIFF may need: a process that is shut in cannot load it later."""
+
+import codecs
+import contextlib
+import importlib
+from collections.abc import Iterable, Mapping
+
+import imagecodecs
+from tifffile import COMPRESSION, PREDICTOR, TIFF
+
+_FUNCTIONS = ("bitorder_decode", "packints_decode", "float24_decode", "jpeg8_decode")
+_MODULES = ("tifffile.geodb", "xml.etree.ElementTree", "uuid", "mmap")
+_ENCODINGS = ("utf-8", "latin-1", "ascii", "utf-16", "utf-16-le", "utf-16-be", "cp1252")
+
+
+def load_codecs() -> None:
+    """Load every decoder, and everything else that tifffile imports when it is first needed."""
+    _look_up(TIFF.DECOMPRESSORS, COMPRESSION)
+    _look_up(TIFF.UNPREDICTORS, PREDICTOR)
+    for name in _FUNCTIONS:
+        getattr(imagecodecs, name)
+    for name in _MODULES:
+        importlib.import_module(name)
+    for name in _ENCODINGS:
+        codecs.lookup(name)
+
+
+def _look_up(decoders: Mapping[int, object], numbers: Iterable[int]) -> None:
+    for number in numbers:
+        with contextlib.suppress(KeyError):  # tifffile knows more kinds than it can decode
+            decoders[number]

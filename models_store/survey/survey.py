@@ -1,0 +1,64 @@
+"""The survey of an image: made once, from a sample of its pixels, and kept with it."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+from models_store.survey.correlation import AxisSums, NeighbourCorrelation, axis_sums
+from models_store.survey.values import Values, values_of
+
+SAMPLE_PX = 1 << 22
+"""Pixels that are looked at, in planes that are evenly spaced over the image."""
+
+
+class Planes(Protocol):
+    """Planes (Y, X) of any real type, in ADU."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> NDArray[Any]: ...
+
+
+class Survey(BaseModel, frozen=True):
+    """What a sample of an image's pixels says; surveys of several images can be put together."""
+
+    values: Values | None
+    """None: no pixel is finite."""
+    along_y: AxisSums
+    along_x: AxisSums
+
+    @classmethod
+    def of(cls, surveys: Iterable["Survey"]) -> "Survey":
+        """Put the surveys of several images together."""
+        several = list(surveys)
+        return cls(
+            values=Values.of(each.values for each in several if each.values is not None),
+            along_y=AxisSums.of(each.along_y for each in several),
+            along_x=AxisSums.of(each.along_x for each in several),
+        )
+
+    @property
+    def saturation_adu(self) -> float | None:
+        return self.values.saturation_adu if self.values else None
+
+    @property
+    def noise_correlation(self) -> NeighbourCorrelation:
+        return NeighbourCorrelation.of(self.along_y, self.along_x)
+
+
+def survey_planes(planes: Planes) -> Survey:
+    """Survey an image, of one plane at least; one plane is in memory at a time."""
+    surveys = []
+    for index in _sampled(planes):
+        plane_yx = np.asarray(planes[index])
+        along_y, along_x = axis_sums(plane_yx)
+        surveys.append(Survey(values=values_of(plane_yx), along_y=along_y, along_x=along_x))
+    return Survey.of(surveys)
+
+
+def _sampled(planes: Planes) -> Sequence[int]:
+    count = min(len(planes), max(1, SAMPLE_PX // max(np.asarray(planes[0]).size, 1)))
+    return [round(position) for position in np.linspace(0, len(planes) - 1, count)]

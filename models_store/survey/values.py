@@ -1,0 +1,96 @@
+"""The values that a detector gives: their range, the step between them, and where it saturates."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+_TOP_VALUES = 9
+_PILE_UP = 4
+_LEAST_PILE_UP = 15
+_TOP_SHARE = 1 / 4096
+_MOST_BINS = 1 << 20
+_EXACT = 2**52
+
+
+class Values(BaseModel, frozen=True):
+    """The finite values of some pixels, in ADU.
+
+    `step_adu`: distance between neighbouring values, 0 where they are not integers. `highest`: the highest
+    values, falling, and how many pixels have each.
+    """
+
+    min_adu: float
+    max_adu: float
+    step_adu: float
+    highest: tuple[tuple[float, int], ...]
+
+    @classmethod
+    def of(cls, parts: Iterable["Values"]) -> "Values | None":
+        """Put the values of several planes or images together; None of none."""
+        several = list(parts)
+        if not several:
+            return None
+        highest: dict[float, int] = {}
+        for value, count in (pair for each in several for pair in each.highest):
+            highest[value] = highest.get(value, 0) + count
+        return cls(
+            min_adu=min(each.min_adu for each in several),
+            max_adu=max(each.max_adu for each in several),
+            step_adu=min(each.step_adu for each in several),
+            highest=tuple(sorted(highest.items(), reverse=True)[:_TOP_VALUES]),
+        )
+
+    @property
+    def saturation_adu(self) -> float | None:
+        """Where the detector saturates, recognised by pixels that pile up there; None if none do.
+
+        The pixel type does not tell: a 12-bit camera saturates at 4095 of uint16, and planes may come as
+        float32.
+        """
+        if len(self.highest) < _TOP_VALUES:
+            return None
+        (top, pile), *below = self.highest
+        usual = sum(count for _, count in below) / len(below)
+        return top if pile > max(_LEAST_PILE_UP, _PILE_UP * usual) else None
+
+
+def values_of(plane_yx: NDArray[Any]) -> Values | None:
+    """Summarise the finite pixels of a plane; None if there are none."""
+    pixels = plane_yx[np.isfinite(plane_yx)] if plane_yx.dtype.kind == "f" else plane_yx.reshape(-1)
+    if not pixels.size:
+        return None
+    lowest, highest = pixels.min(), pixels.max()
+    values, counts = _counted(pixels, lowest, highest)
+    top = zip(values[::-1][:_TOP_VALUES], counts[::-1][:_TOP_VALUES], strict=True)
+    return Values(
+        min_adu=float(lowest),
+        max_adu=float(highest),
+        step_adu=_step(pixels, values),
+        highest=tuple((float(value), int(count)) for value, count in top),
+    )
+
+
+def _counted(pixels: NDArray[Any], lowest: Any, highest: Any) -> tuple[NDArray[Any], NDArray[Any]]:  # noqa: ANN401  # numpy scalars
+    """Count how often values occur, rising: all of integers, the highest ones of others."""
+    if pixels.dtype.kind in "iub" and int(highest) - int(lowest) < _MOST_BINS:
+        counts = np.bincount(pixels.astype(np.int64) - int(lowest))
+        occupied = np.flatnonzero(counts)
+        return occupied + int(lowest), counts[occupied]
+    top = max(int(pixels.size * _TOP_SHARE), min(pixels.size, 1024))
+    threshold = np.partition(pixels, pixels.size - top)[pixels.size - top]
+    values, counts = np.unique(pixels[pixels >= threshold], return_counts=True)
+    if values.size < _TOP_VALUES and values.size < pixels.size:
+        values, counts = np.unique(pixels, return_counts=True)
+    return values, counts
+
+
+def _step(pixels: NDArray[Any], values: NDArray[Any]) -> float:
+    """Distance between neighbouring values: 1 for plain counts, 0 if they are not integers."""
+    if pixels.dtype.kind == "f":
+        if np.abs(pixels).max() > _EXACT or (pixels != np.rint(pixels)).any():
+            return 0.0
+        values = np.unique(pixels)
+    return float(np.gcd.reduce(np.diff(values.astype(np.int64)))) if values.size > 1 else 1.0

@@ -1,0 +1,39 @@
+"""What handlers are given in tests: one attempt at a job, on the CPU."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from unittest.mock import Mock
+
+import torch
+
+from models_store.image_files.isolation.launch import ReadingService
+from worker.attempt.checkpoints import BlobCheckpoints
+from worker.attempt.context import JobContext, Report
+from worker.attempt.measured_blobs import MeasuredBlobs
+from worker.attempt.registry import Registry
+
+
+@contextmanager
+def context_of(
+    registry: Registry,
+    blobs: MeasuredBlobs,
+    *,
+    job_id: str = "job_1",
+    stage: str | None = None,
+    attempt: int = 1,
+    report: Report = lambda *_: None,
+) -> Iterator[JobContext]:
+    """Give the context of an attempt; its images are read by processes of their own."""
+    with ReadingService().running() as isolation, isolation.reader() as reader:
+        yield JobContext(
+            job_id=job_id,
+            stage=stage,
+            attempt=attempt,
+            registry=registry,
+            blobs=blobs,
+            reader=reader,
+            device=torch.device("cpu"),
+            report=report,
+            warn=Mock(),
+            checkpoints=BlobCheckpoints(blobs, job_id, attempt),
+        )

@@ -1,0 +1,131 @@
+"""What handlers look up: images, networks, noise models, and what other jobs have made."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from models_store.contracts.evaluation import ResultsOfJob
+from models_store.contracts.job_specs import StoredSpec, stored_spec
+from models_store.contracts.noise_models import NoiseModelParameters
+from models_store.contracts.vocabulary import NoiseModelOrigin, Output
+from models_store.database.engines import Database
+from models_store.repositories.images import get_images
+from models_store.repositories.jobs.part_planes import list_part_planes
+from models_store.repositories.jobs.results import find_results
+from models_store.repositories.jobs.rows import get_job
+from models_store.repositories.networks import get_network
+from models_store.repositories.noise_models import get_noise_model, parameters_of
+from models_store.survey.survey import Survey
+
+
+@dataclass(frozen=True)
+class KnownImage:
+    image_id: str
+    filename: str
+    blob_key: str
+    survey: Survey | None = None
+    """None: nobody has surveyed it yet."""
+
+
+@dataclass(frozen=True)
+class KnownNetwork:
+    network_id: str
+    blob_key: str
+    noise_model_id: str | None
+    """The noise model that it was trained with."""
+
+
+@dataclass(frozen=True)
+class KnownNoiseModel:
+    noise_model_id: str
+    parameters: NoiseModelParameters
+    origin: NoiseModelOrigin
+    fit_quality: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class KnownPlanes:
+    """Planes that a part of a prediction has made."""
+
+    job_id: str
+    image_id: str
+    output: Output
+    blob_key: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class KnownFile:
+    filename: str
+    blob_key: str
+
+
+class Registry(Protocol):
+    """Where handlers look things up. Raises NotFoundError for what is not there."""
+
+    def images(self, image_ids: Sequence[str]) -> list[KnownImage]: ...
+
+    def network(self, network_id: str) -> KnownNetwork: ...
+
+    def noise_model(self, noise_model_id: str) -> KnownNoiseModel: ...
+
+    def spec(self, job_id: str) -> StoredSpec: ...
+
+    def result(self, job_id: str) -> Mapping[str, Any]:
+        """What a job that has succeeded says in its result: ids, figures, reasons."""
+        ...
+
+    def part_planes(self, job_ids: Sequence[str]) -> list[KnownPlanes]:
+        """The planes of these parts, in the order of the parts."""
+        ...
+
+    def results_of_images(self, run: ResultsOfJob) -> list[KnownFile]:
+        """What a job has made of each of its images, in their order."""
+        ...
+
+
+@dataclass(frozen=True)
+class DatabaseRegistry:
+    """The registry of a server and its workers; each look-up is a transaction of its own."""
+
+    database: Database
+
+    def images(self, image_ids: Sequence[str]) -> list[KnownImage]:
+        with self.database.read() as session:
+            rows = get_images(session, image_ids)
+        return [
+            KnownImage(
+                row.id,
+                row.filename,
+                row.blob_key,
+                None if row.survey is None else Survey.model_validate(row.survey),
+            )
+            for row in rows
+        ]
+
+    def network(self, network_id: str) -> KnownNetwork:
+        with self.database.read() as session:
+            row = get_network(session, network_id)
+        return KnownNetwork(row.id, row.blob_key, row.noise_model_id)
+
+    def noise_model(self, noise_model_id: str) -> KnownNoiseModel:
+        with self.database.read() as session:
+            row = get_noise_model(session, noise_model_id)
+            return KnownNoiseModel(row.id, parameters_of(row), row.origin, row.fit_quality)
+
+    def spec(self, job_id: str) -> StoredSpec:
+        with self.database.read() as session:
+            return stored_spec.validate_python(get_job(session, job_id).spec)
+
+    def result(self, job_id: str) -> Mapping[str, Any]:
+        with self.database.read() as session:
+            return get_job(session, job_id).result
+
+    def part_planes(self, job_ids: Sequence[str]) -> list[KnownPlanes]:
+        with self.database.read() as session:
+            rows = list_part_planes(session, job_ids)
+        return [KnownPlanes(row.job_id, row.image_id, row.output, row.blob_key, row.sha256) for row in rows]
+
+    def results_of_images(self, run: ResultsOfJob) -> list[KnownFile]:
+        with self.database.read() as session:
+            return [KnownFile(row.name, row.blob_key) for row in find_results(session, run)]

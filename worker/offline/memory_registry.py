@@ -1,0 +1,83 @@
+"""The registry of a command without a server: what the command has read, and what its stages have made."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from models_store.contracts.evaluation import ResultsOfJob
+from models_store.contracts.job_specs import StoredSpec
+from models_store.contracts.outcomes import MadeNoiseModel, Outcome
+from models_store.errors import NotFoundError
+from worker.attempt.registry import KnownFile, KnownImage, KnownNetwork, KnownNoiseModel, KnownPlanes
+
+Known = TypeVar("Known")
+
+
+@dataclass
+class MemoryRegistry:
+    """Holds everything in this process. Satisfies `worker.attempt.registry.Registry`."""
+
+    _images: dict[str, KnownImage] = field(default_factory=dict)
+    _networks: dict[str, KnownNetwork] = field(default_factory=dict)
+    _noise_models: dict[str, KnownNoiseModel] = field(default_factory=dict)
+    _specs: dict[str, StoredSpec] = field(default_factory=dict)
+    _results: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def add_image(self, image: KnownImage) -> None:
+        self._images[image.image_id] = image
+
+    def add_network(self, network: KnownNetwork) -> None:
+        self._networks[network.network_id] = network
+
+    def add_noise_model(self, noise_model: KnownNoiseModel) -> None:
+        self._noise_models[noise_model.noise_model_id] = noise_model
+
+    def add_job(self, job_id: str, spec: StoredSpec) -> None:
+        self._specs[job_id] = spec
+
+    def record(self, job_id: str, outcome: Outcome) -> None:
+        """Take in what a job has made, as the database does when a job succeeds."""
+        result = dict(outcome.result)
+        if outcome.noise_model is not None:
+            result["noise_model_id"] = self._register(job_id, outcome.noise_model)
+        if outcome.network is not None:
+            noise_model_id = outcome.network.noise_model_id or result.get("noise_model_id")
+            result["network_id"] = f"net_{job_id}"
+            self.add_network(KnownNetwork(result["network_id"], outcome.network.blob.key, noise_model_id))
+        for image_id, survey in outcome.surveys.items():
+            self.add_image(replace(self._images[image_id], survey=survey))
+        self._results[job_id] = result
+
+    def images(self, image_ids: Sequence[str]) -> list[KnownImage]:
+        return [_known(self._images, image_id, "image") for image_id in image_ids]
+
+    def network(self, network_id: str) -> KnownNetwork:
+        return _known(self._networks, network_id, "network")
+
+    def noise_model(self, noise_model_id: str) -> KnownNoiseModel:
+        return _known(self._noise_models, noise_model_id, "noise model")
+
+    def spec(self, job_id: str) -> StoredSpec:
+        return _known(self._specs, job_id, "job")
+
+    def result(self, job_id: str) -> Mapping[str, Any]:
+        return _known(self._results, job_id, "job")
+
+    def part_planes(self, job_ids: Sequence[str]) -> list[KnownPlanes]:
+        raise NotFoundError(
+            f"a command divides no prediction, so there are no planes of {', '.join(job_ids)}"
+        )
+
+    def results_of_images(self, run: ResultsOfJob) -> list[KnownFile]:
+        raise NotFoundError(f"a command knows no job {run.job}")
+
+    def _register(self, job_id: str, made: MadeNoiseModel) -> str:
+        noise_model_id = f"nm_{job_id}"
+        self.add_noise_model(KnownNoiseModel(noise_model_id, made.parameters, made.origin, made.fit_quality))
+        return noise_model_id
+
+
+def _known(things: Mapping[str, Known], thing_id: str, what: str) -> Known:
+    if thing_id not in things:
+        raise NotFoundError(f"there is no {what} {thing_id!r}")
+    return things[thing_id]

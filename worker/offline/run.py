@@ -1,0 +1,166 @@
+"""Carries out jobs in this process: the specs, plans and handlers of workers, with a registry in memory."""
+
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from models_store.clock_and_ids import new_id
+from models_store.contracts.job_specs import StoredSpec
+from models_store.contracts.noise_models import NoiseModelParameters
+from models_store.contracts.outcomes import MadeBlob, Outcome
+from models_store.contracts.plans import Plan
+from models_store.contracts.vocabulary import NoiseModelOrigin
+from models_store.errors import JobFailedError
+from models_store.image_files.header import ImageHeader
+from models_store.image_files.isolation.client import Reader
+from models_store.image_files.isolation.launch import ReadingService
+from models_store.survey.survey import Survey
+from worker.attempt.context import JobContext
+from worker.attempt.measured_blobs import MeasuredBlobs
+from worker.attempt.progress import part_of
+from worker.attempt.registry import KnownImage, KnownNetwork, KnownNoiseModel
+from worker.engine.errors import EngineError
+from worker.engine.training.presets import PRESETS, TrainingPreset
+from worker.jobs.handlers import carry_out
+from worker.offline.memory_registry import MemoryRegistry
+
+ShowStage = Callable[[str, float, str], None]
+"""Takes a stage, the fraction of it that is done, and a line of what is being done."""
+
+
+@dataclass(frozen=True)
+class OfflineRun:
+    """What the jobs of one command share."""
+
+    blobs: MeasuredBlobs
+    reader: Reader
+    device: torch.device
+    show: ShowStage
+    warn: Callable[[str], None]
+    presets: Mapping[str, TrainingPreset] = field(default_factory=lambda: PRESETS)
+    registry: MemoryRegistry = field(default_factory=MemoryRegistry)
+    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    """How long each stage has taken."""
+    _warned: set[str] = field(default_factory=set)
+
+    def add_image(self, path: Path) -> tuple[str, ImageHeader, Survey]:
+        """Read and survey an image file as an upload would be; give its id.
+
+        Raises as `inspect_image`, and ImageContentError for pixels without information.
+        """
+        planes, _ = self.reader.inspect(path)
+        survey = planes.survey()
+        image_id = self._link(path, survey)
+        return image_id, planes.header, survey
+
+    def add_file(self, path: Path) -> tuple[str, ImageHeader]:
+        """Read the header of an image file, whatever its pixels; give its id."""
+        header = self.reader.open(path).header
+        return self._link(path, None), header
+
+    def add_network(self, content: bytes) -> str:
+        network_id = new_id("net")
+        stored = self.blobs.put(f"networks/{network_id}", content)
+        self.registry.add_network(KnownNetwork(network_id, stored.key, noise_model_id=None))
+        return network_id
+
+    def add_noise_model(self, parameters: NoiseModelParameters) -> str:
+        noise_model_id = new_id("nm")
+        known = KnownNoiseModel(noise_model_id, parameters, NoiseModelOrigin.IMPORT, {})
+        self.registry.add_noise_model(known)
+        return noise_model_id
+
+    def context(self, job_id: str, stage: str | None, report: Callable[[float, str], None]) -> JobContext:
+        return JobContext(
+            job_id=job_id,
+            stage=stage,
+            attempt=1,
+            registry=self.registry,
+            blobs=self.blobs,
+            reader=self.reader,
+            device=self.device,
+            report=report,
+            warn=self._warn_once,
+            presets=self.presets,
+        )
+
+    def carry_out(self, spec: StoredSpec, stage: str) -> Outcome:
+        """Carry out a job that has no stages; `stage` is shown."""
+        return self._carry_out(new_id("job"), spec, None, stage, (0.0, 1.0))
+
+    def carry_out_plan(self, plan: Plan) -> Outcome:
+        """Carry out the stages of a plan, one after the other; give what the last one made."""
+        outcome = Outcome()
+        weights: dict[str, float] = defaultdict(float)
+        for planned in plan.stages:
+            weights[planned.stage] += planned.weight
+        done: dict[str, float] = defaultdict(float)
+        for planned in plan.stages:
+            begin = done[planned.stage] / weights[planned.stage]
+            done[planned.stage] += planned.weight
+            end = done[planned.stage] / weights[planned.stage]
+            outcome = self._carry_out(
+                planned.job_id, planned.spec, planned.stage, planned.stage, (begin, end)
+            )
+        return outcome
+
+    def take(self, blob: MadeBlob, target: Path) -> None:
+        """Move what a job has made to where it is wanted; it appears whole."""
+        path = self.blobs.local_path(blob.key)
+        if path is None:
+            raise JobFailedError(f"{blob.key} is not on this machine")
+        path.replace(target)
+
+    def _carry_out(
+        self, job_id: str, spec: StoredSpec, stage: str | None, shown_as: str, within: tuple[float, float]
+    ) -> Outcome:
+        begun_s = time.monotonic()
+        report = part_of(lambda fraction, status: self.show(shown_as, fraction, status), *within)
+        self.registry.add_job(job_id, spec)
+        try:
+            outcome = carry_out(spec, self.context(job_id, stage, report))
+        except EngineError as error:
+            raise JobFailedError(error.detail) from error
+        self.registry.record(job_id, outcome)
+        report(1.0, "done")
+        self.seconds[shown_as] += time.monotonic() - begun_s
+        return outcome
+
+    def _link(self, path: Path, survey: Survey | None) -> str:
+        image_id = new_id("img")
+        self.blobs.link_file(f"images/{image_id}/content", path)
+        self.registry.add_image(KnownImage(image_id, str(path), f"images/{image_id}/content", survey))
+        return image_id
+
+    def _warn_once(self, text: str) -> None:
+        if text not in self._warned:
+            self._warned.add(text)
+            self.warn(text)
+
+
+@contextmanager
+def offline_run(
+    folder: Path,
+    *,
+    device: torch.device,
+    show: ShowStage,
+    warn: Callable[[str], None] = lambda _: None,
+    presets: Mapping[str, TrainingPreset] = PRESETS,
+) -> Iterator[OfflineRun]:
+    """Prepare a run whose files lie in `folder` while it lasts: beside its results, which are moved there."""
+    before = tempfile.tempdir
+    service = ReadingService()
+    with tempfile.TemporaryDirectory(prefix=".clearscope-", dir=folder, ignore_cleanup_errors=True) as name:
+        tempfile.tempdir = name
+        try:
+            with service.running() as isolation, isolation.reader() as reader:
+                blobs = MeasuredBlobs((Path(name).absolute() / "blobs").as_uri())
+                yield OfflineRun(blobs, reader, device, show, warn, presets)
+        finally:
+            tempfile.tempdir = before
