@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from app.http import problems
 from app.http.dependencies import Dispatcher, Services
 from app.http.middleware import protect
+from app.http.readiness import ReadinessCheck
 from app.observability.install import observe
 from app.routes import artifacts, health, images, jobs, metrics, microscopes, networks, noise_models
 from models_store.blobs.blobs import Blobs
@@ -21,6 +22,8 @@ from models_store.database.engines import Database
 from models_store.image_files.isolation.client import Isolation
 from models_store.settings import Settings
 from models_store.telemetry.traces import Tracing
+
+MOST_LOOK_UPS = 16
 
 DESCRIPTION = """
 Takes the noise out of microscope images. Upload an image, post a `denoise` job, download the result.
@@ -59,6 +62,7 @@ def create_app(  # noqa: PLR0913  # the composition root is given every part
         version=version("clearscope"),
         description=DESCRIPTION,
         lifespan=lifespan,
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         responses={
@@ -70,7 +74,16 @@ def create_app(  # noqa: PLR0913  # the composition root is given every part
     )
     inspections = CapacityLimiter(max((os.cpu_count() or 1) // settings.server_processes, 1))
     app.state.services = Services(
-        settings, database, blobs, isolation, clock, dispatcher, inspections, registry
+        settings=settings,
+        database=database,
+        blobs=blobs,
+        isolation=isolation,
+        clock=clock,
+        dispatcher=dispatcher,
+        inspections=inspections,
+        look_ups=CapacityLimiter(MOST_LOOK_UPS),
+        readiness=ReadinessCheck(settings, database, blobs, clock),
+        registry=registry,
     )
     problems.install(app)
     protect(app, settings, database, clock)

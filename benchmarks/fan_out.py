@@ -17,8 +17,8 @@ from rich.table import Table
 
 from benchmarks.simulated_worker import PLANE_S
 from demo.server import CLEARSCOPE
-from tests.services import Postgres, Redis
-from tests.worker_process import CommandProcess, Facility
+from tests.support.services import Postgres, Redis
+from tests.support.worker_process import CommandProcess, Facility
 
 PLANES = 40
 PART_PLANES = 10

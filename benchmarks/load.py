@@ -18,7 +18,7 @@ import tifffile
 from rich.table import Table
 
 from demo.server import CLEARSCOPE, ServerProcess
-from tests.services import Postgres, Redis
+from tests.support.services import Postgres, Redis
 
 SUBMISSIONS_PER_S = 50.0
 READS_PER_S = 300.0

@@ -20,11 +20,12 @@ from sqlalchemy.orm import Session
 
 from models_store.contracts.vocabulary import JobState, Queue
 from models_store.database.engines import Database
+from models_store.database.schema import migrate
 from models_store.database.tables import Job, JobDependency
 from models_store.repositories.jobs import lifecycle
 from models_store.repositories.jobs.rows import list_jobs
 from models_store.repositories.pages import PageRequest
-from tests.services import Postgres
+from tests.support.services import Postgres
 
 JOBS = 100_000
 FEW_JOBS = 3_000
@@ -221,7 +222,7 @@ def _indexes(plans: list[str]) -> list[str]:
 def _sqlite(name: str) -> Iterator[Database]:
     with tempfile.TemporaryDirectory() as folder:
         database = Database(f"sqlite:///{Path(folder) / name}.db")
-        database.migrate()
+        migrate(database)
         yield database
         database.dispose()
 
@@ -232,7 +233,7 @@ def _postgresql(name: str) -> Iterator[Database]:
     service.start()
     try:
         database = Database(service.create_database(name), timeout_s=60.0)
-        database.migrate()
+        migrate(database)
         yield database
         database.dispose()
     finally:

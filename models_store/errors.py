@@ -151,7 +151,7 @@ class BodyTooLargeError(ClearScopeError):
 
 
 class StorageQuotaError(ClearScopeError):
-    """The API key's images and results take all the bytes that it may store."""
+    """What the API key owns takes all the bytes that it may store."""
 
     code = "storage-quota-exceeded"
     status = HTTPStatus.FORBIDDEN

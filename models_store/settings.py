@@ -70,6 +70,12 @@ class Settings(BaseSettings):
     """How long a failed or cancelled job's checkpoints are kept for a retry."""
     idempotency_kept_s: PositiveFloat = 7 * 86400.0
     """How long an Idempotency-Key is remembered."""
+    results_kept_days: PositiveFloat | None = None
+    """How long jobs are kept with their results after they have ended; unset, as the next two: for ever."""
+    unused_networks_kept_days: PositiveFloat | None = None
+    """How long networks are kept that no job uses any more."""
+    job_events_kept_days: PositiveFloat | None = None
+    """How long the events of jobs are kept that have ended."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000

@@ -1,4 +1,4 @@
 import pytest
 
 # So that what these find wrong is shown with its values.
-pytest.register_assert_rewrite("tests.job_rules")
+pytest.register_assert_rewrite("tests.support.job_rules")

@@ -11,9 +11,9 @@ import tifffile
 
 from models_store.image_files.isolation.client import Isolation, Reader
 from models_store.image_files.isolation.launch import ReadingService
-from tests.observed_facility import ObservedFacility
-from tests.server_process import ServerProcess
-from tests.services import S3, Postgres, Redis
+from tests.support.observed_facility import ObservedFacility
+from tests.support.server_process import ServerProcess
+from tests.support.services import S3, Postgres, Redis
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from models_store.contracts.vocabulary import Queue
+from models_store.database import schema
 from models_store.database.engines import Database
 from models_store.errors import InvalidRequestError
 from models_store.settings import Settings
@@ -48,7 +49,7 @@ def migrate() -> None:
     """Bring the database to the schema of this version, before servers and workers of it are started."""
     settings = Settings.load()
     set_up_logging(settings)
-    Database.of(settings).migrate()
+    schema.migrate(Database.of(settings))
 
 
 def _settings_with_broker() -> Settings:

@@ -12,6 +12,7 @@ from sqlalchemy import make_url
 from models_store.clock_and_ids import system_clock
 from models_store.contracts.vocabulary import Scope
 from models_store.database.engines import Database
+from models_store.database.schema import migrate, require_current_schema
 from models_store.database.tables import ApiKey
 from models_store.errors import InvalidRequestError
 from models_store.repositories import api_keys
@@ -118,9 +119,9 @@ def _open(settings: Settings) -> Database:
     """Open the database; one that several servers share is migrated by `clearscope migrate` only."""
     database = Database.of(settings)
     if settings.broker_url:
-        database.require_current()
+        require_current_schema(database)
     else:
-        database.migrate()
+        migrate(database)
     return database
 
 

@@ -1,5 +1,6 @@
 """The documents that the API answers with."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Self
 
@@ -16,6 +17,7 @@ from models_store.database.tables import (
     Job,
     JobEvent,
 )
+from models_store.repositories.jobs.stages import StageRow
 
 
 class ArtifactDocument(BaseModel):
@@ -73,8 +75,9 @@ class JobDocument(BaseModel):
     ended_at: datetime | None
 
     @classmethod
-    def of(cls, row: Job, artifacts: list[Artifact]) -> Self:
-        stages = stage_documents(row.stages)
+    def of(cls, row: Job, rows: Sequence[StageRow], artifacts: list[Artifact]) -> Self:
+        """Describe a job with its stages, given in their order, and what they made."""
+        stages = stage_documents(rows)
         current = next((stage for stage in stages if not stage.state.ended), row)
         result = JobResult(values=row.result, artifacts=[ArtifactDocument.of(item) for item in artifacts])
         return cls(
@@ -82,7 +85,7 @@ class JobDocument(BaseModel):
             kind=row.kind,
             spec=row.spec,
             state=row.state,
-            progress=overall_progress(row),
+            progress=overall_progress(row, rows),
             stage=current.stage,
             status=current.status,
             attempt=row.attempt,
@@ -96,11 +99,11 @@ class JobDocument(BaseModel):
         )
 
 
-def overall_progress(job: Job) -> float:
-    """Give a job's own progress, or that of its stages by their weights."""
-    if not job.stages or job.state is JobState.SUCCEEDED:
+def overall_progress(job: Job, stages: Sequence[StageRow]) -> float:
+    """Return a job's own progress, or that of its stages by their weights."""
+    if not stages or job.state is JobState.SUCCEEDED:
         return job.progress
-    return weighted_progress(job.stages)
+    return weighted_progress(stages)
 
 
 class EventDocument(BaseModel):

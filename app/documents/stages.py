@@ -8,9 +8,7 @@ from typing import Self
 from pydantic import BaseModel
 
 from models_store.contracts.vocabulary import JobState
-from models_store.database.tables import Job
-
-PART_KIND = "predict_part"
+from models_store.repositories.jobs.stages import PART_KIND, StageRow
 
 
 class Parts(BaseModel):
@@ -35,7 +33,7 @@ class StageDocument(BaseModel):
     ended_at: datetime | None
 
     @classmethod
-    def of(cls, rows: Sequence[Job]) -> Self:
+    def of(cls, rows: Sequence[StageRow]) -> Self:
         """Describe the rows of one stage; the last one is what the others lead up to."""
         state = _state([row.state for row in rows])
         began = [row.started_at for row in rows if row.started_at]
@@ -55,33 +53,34 @@ class StageDocument(BaseModel):
         )
 
 
-def stage_documents(rows: Sequence[Job]) -> list[StageDocument]:
+def stage_documents(rows: Sequence[StageRow]) -> list[StageDocument]:
     """Describe a job's stages, given in their order."""
     return [StageDocument.of(list(of_stage)) for _, of_stage in groupby(rows, key=lambda row: row.stage)]
 
 
-def weighted_progress(rows: Sequence[Job]) -> float:
-    return sum(row.weight * row.progress for row in rows) / sum(row.weight for row in rows)
+def weighted_progress(rows: Sequence[StageRow]) -> float:
+    return sum(row.weighted_progress for row in rows) / sum(row.weight for row in rows)
 
 
-def _parts(rows: Sequence[Job]) -> Parts | None:
+def _parts(rows: Sequence[StageRow]) -> Parts | None:
     parts = [row for row in rows if row.kind == PART_KIND]
     if not parts:
         return None
-    return Parts(done=sum(row.state is JobState.SUCCEEDED for row in parts), total=len(parts))
+    done = sum(row.jobs for row in parts if row.state is JobState.SUCCEEDED)
+    return Parts(done=done, total=sum(row.jobs for row in parts))
 
 
 def _state(states: Sequence[JobState]) -> JobState:
-    """Give the state that the whole is in: begun but not ended counts as running."""
+    """Return the state of the whole: begun but not ended counts as running."""
     if len(set(states)) == 1:
         return states[0]
     decisive = (JobState.FAILED, JobState.CANCELLED)
     return next((state for state in decisive if state in states), JobState.RUNNING)
 
 
-def _status(rows: Sequence[Job], parts: Parts | None) -> str:
+def _status(rows: Sequence[StageRow], parts: Parts | None) -> str:
     current = next((row for row in rows if row.state is not JobState.SUCCEEDED), rows[-1])
     if parts is None or current.kind != PART_KIND or current.state.ended:
         return current.status
-    running = sum(row.state is JobState.RUNNING for row in rows)
+    running = sum(row.jobs for row in rows if row.state is JobState.RUNNING)
     return f"{parts.done} of {parts.total} parts done, {running} in the works"

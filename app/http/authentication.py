@@ -1,8 +1,9 @@
-"""Who is asking, and may they? API keys as bearer tokens, and their scopes."""
+"""Finds out who is asking: API keys as bearer tokens."""
 
 import logging
 import time
 from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
 
 from fastapi.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
@@ -17,7 +18,12 @@ from models_store.contracts.vocabulary import Scope
 from models_store.database.engines import Database
 from models_store.database.tables import ApiKey
 from models_store.database.visibility import Viewer
-from models_store.errors import ClearScopeError, OutageError, UnauthenticatedError
+from models_store.errors import (
+    ClearScopeError,
+    OutageError,
+    TooManyRequestsError,
+    UnauthenticatedError,
+)
 from models_store.repositories import api_keys
 from models_store.repositories.usage import Quota
 from models_store.settings import Settings
@@ -30,6 +36,9 @@ OPEN_PATHS = frozenset({"/", "/docs", "/openapi.json", "/healthz", "/readyz"})
 MEMORY_S = 2.0
 """So long a key's row is remembered: a revoked key works for as long."""
 
+REFUSALS_PER_MINUTE = 60
+"""So many keys that are not valid may be shown from one address; then none that is unknown is looked up."""
+
 
 @dataclass
 class KeyRing:
@@ -38,12 +47,15 @@ class KeyRing:
     database: Database
     settings: Settings
     clock: Clock
+    limits: RateLimits
     _rows: dict[str, tuple[float, ApiKey]] = field(default_factory=dict)
+    _prefixes: frozenset[str] = frozenset()
+    """Of all keys there were when one was last looked up."""
     _without_keys_until_s: float = 0.0
     _has_keys: bool = False
 
-    async def caller(self, headers: Headers) -> Caller:
-        """Tell who is asking. Raises UnauthenticatedError."""
+    async def caller(self, headers: Headers, address: str) -> Caller:
+        """Tell who is asking. Raises UnauthenticatedError, and TooManyRequestsError to who guesses keys."""
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if not scheme:
             if await self._any_key():
@@ -51,14 +63,17 @@ class KeyRing:
             return EVERYONE
         if scheme.lower() != "bearer":
             raise UnauthenticatedError(f"send the API key as Authorization: Bearer cs_..., not as {scheme!r}")
-        return await self._known(token.strip())
+        return await self._known(token.strip(), address)
 
-    async def _known(self, token: str) -> Caller:
+    async def _known(self, token: str, address: str) -> Caller:
         prefix = api_keys.prefix_of(token)
         loaded_s, key = self._rows.get(prefix, (0.0, None))
         if key is None or time.monotonic() - loaded_s > MEMORY_S:
+            if prefix not in self._prefixes:
+                await self._require_no_guessing(address)
             key = await run_in_threadpool(self._load, prefix)
         if key is None or not api_keys.fits(key, token):
+            await self.limits.spend(_guesses(address), REFUSALS_PER_MINUTE)
             raise UnauthenticatedError("there is no such API key")
         now = self.clock()
         if key.revoked_at is not None:
@@ -70,9 +85,19 @@ class KeyRing:
             await run_in_threadpool(self._record_use, key)
         return _caller(key, self.settings)
 
+    async def _require_no_guessing(self, address: str) -> None:
+        allowance = await self.limits.left(_guesses(address), REFUSALS_PER_MINUTE)
+        if allowance is not None and not allowance.granted:
+            raise TooManyRequestsError(
+                f"one address may show {REFUSALS_PER_MINUTE} unknown API keys a minute; try again in "
+                f"{allowance.reset_s} s",
+                allowance.reset_s,
+            )
+
     def _load(self, prefix: str) -> ApiKey | None:
         with self.database.read() as session:
             key = api_keys.find_key(session, prefix)
+            self._prefixes = api_keys.all_prefixes(session)
         if key is None:
             self._rows.pop(prefix, None)
         else:
@@ -118,7 +143,7 @@ class Authentication:
             await self._app(scope, receive, send)
             return
         try:
-            caller = state["caller"] = await self._keys.caller(Headers(scope=scope))
+            caller = state["caller"] = await self._keys.caller(Headers(scope=scope), _address_of(scope))
         except ClearScopeError as refusal:
             await problems.answer(refusal)(scope, receive, send)
             return
@@ -128,6 +153,20 @@ class Authentication:
         allowance = await self._limits.spend(caller.viewer.key_id, caller.requests_per_minute)
         app = self._app if allowance is None or allowance.granted else problems.answer(allowance.refusal())
         await app(scope, receive, send if allowance is None else allowance.shown(send))
+
+
+def _address_of(scope: AsgiScope) -> str:
+    """Name the network that a request comes from: one user of IPv6 has all addresses of a /64."""
+    client = scope.get("client")
+    try:
+        address = ip_address(client[0] if client else "")
+    except ValueError:
+        return "unknown"
+    return str(ip_network((address, 64), strict=False) if address.version == 6 else address)  # noqa: PLR2004  # IPv6
+
+
+def _guesses(address: str) -> str:
+    return f"refused-keys:{address}"
 
 
 def _caller(key: ApiKey, settings: Settings) -> Caller:

@@ -37,6 +37,11 @@ class Caller:
             has = ", ".join(sorted(self.scopes)) or "none"
             raise ForbiddenError(f"this needs an API key with the scope {scope}; this one's scopes: {has}")
 
+    def require_own(self, owner_id: str | None) -> None:
+        """Raise ForbiddenError unless the caller's key made a thing, or may change what others made."""
+        if owner_id is None or owner_id != self.viewer.key_id:
+            self.require(Scope.CALIBRATE)
+
 
 EVERYONE = Caller(scopes=frozenset(Scope))
 """The caller of a server that has no keys."""

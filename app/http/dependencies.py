@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy.orm import Session
 
 from app.http.authorization import Caller, caller_of
+from app.http.readiness import ReadinessCheck
 from models_store.blobs.blobs import Blobs
 from models_store.clock_and_ids import Clock
 from models_store.database.engines import Database
@@ -38,6 +39,9 @@ class Services:
     dispatcher: Dispatcher
     inspections: CapacityLimiter
     """Of uploaded files that are inspected at the same time: each takes a core, and is timed."""
+    look_ups: CapacityLimiter
+    """Of names that are looked up at the same time, each in a thread that may wait for long."""
+    readiness: ReadinessCheck
     registry: CollectorRegistry
     """What this process tells Prometheus."""
 

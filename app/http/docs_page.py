@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 
+from app.http.openapi import OPENAPI_PATH
 from app.http.security_headers import CLOSED_POLICY
 
 # Where FastAPI's page of the API's description comes from.
@@ -22,7 +23,7 @@ _INLINE_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 def install_docs(app: FastAPI) -> None:
     """Show the API's description at /docs, under a policy that lets its own script run and no other."""
-    page = get_swagger_ui_html(openapi_url=str(app.openapi_url), title=app.title)
+    page = get_swagger_ui_html(openapi_url=OPENAPI_PATH, title=app.title)
     scripts = " ".join(_source(script) for script in _INLINE_SCRIPT.findall(bytes(page.body).decode()))
     policy = (
         f"{CLOSED_POLICY}; connect-src 'self'; script-src {_DOCS_SOURCES} {scripts}; "

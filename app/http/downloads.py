@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import Depends, Header, Response
@@ -12,6 +12,8 @@ from app.http.byte_ranges import UnsatisfiableRangeError, requested_bytes
 from app.http.dependencies import Services
 from app.http.problems import problem_response
 from models_store.blobs.blobs import StoredBlob
+
+_FILE = {"schema": {"type": "string", "format": "binary"}}
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,13 @@ class Conditions:
 
 
 Conditional = Annotated[Conditions, Depends()]
+
+FILE_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The file.", "content": {"application/octet-stream": _FILE}},
+    206: {"description": "The range that was asked for.", "content": {"application/octet-stream": _FILE}},
+    304: {"description": "The client has the file: If-None-Match names its ETag, or is *."},
+}
+"""What `download` answers with."""
 
 
 def download(

@@ -8,7 +8,7 @@ from app.http.authentication import Authentication, KeyRing
 from app.http.body_limits import BodyLimit
 from app.http.docs_page import install_docs
 from app.http.lingering_close import UnreadBodies
-from app.http.openapi import describe_keys
+from app.http.openapi import install_openapi
 from app.http.rate_limits import RateLimits
 from app.http.security_headers import SecurityHeaders
 from models_store.clock_and_ids import Clock
@@ -22,9 +22,10 @@ FILE_PATHS = frozenset({"/v1/images", "/v1/noise-models/import"})
 
 def protect(app: FastAPI, settings: Settings, database: Database, clock: Clock) -> None:
     """Put every guard in front of the app; the one added last is met first."""
-    keys = KeyRing(database, settings, clock)
+    limits = RateLimits(settings.broker_url)
+    keys = KeyRing(database, settings, clock, limits)
     app.add_middleware(BodyLimit, limit_bytes=settings.body_limit_bytes, files=FILE_PATHS)
-    app.add_middleware(Authentication, keys=keys, limits=RateLimits(settings.broker_url))
+    app.add_middleware(Authentication, keys=keys, limits=limits)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -38,7 +39,7 @@ def protect(app: FastAPI, settings: Settings, database: Database, clock: Clock) 
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=names_of(settings), www_redirect=False)
     app.add_middleware(SecurityHeaders, hsts_max_age_s=settings.hsts_max_age_s)
     app.add_middleware(UnreadBodies)
-    describe_keys(app, keys)
+    install_openapi(app, keys)
     install_docs(app)
 
 

@@ -1,27 +1,32 @@
-"""Additions to FastAPI's OpenAPI document."""
+"""The OpenAPI document, which says whether a key is needed."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.responses import JSONResponse
 
 from app.http.authentication import KeyRing
 from models_store.errors import OutageError
 
+OPENAPI_PATH = "/openapi.json"
 
-def describe_keys(app: FastAPI, keys: KeyRing) -> None:
-    """Say in the OpenAPI document that a key may be left out, while the server has none."""
-    describe = app.openapi
 
-    def openapi() -> dict[str, Any]:
-        document = describe()
-        with suppress(OutageError):
-            if not keys.any_key():
-                return _without_keys(document)
-        return document
+def install_openapi(app: FastAPI, keys: KeyRing) -> None:
+    """Answer with the document; while the server has no keys, it says that a key may be left out."""
 
-    app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's documentation has it
+    # Not `async`, for it may read the database.
+    @app.get(OPENAPI_PATH, include_in_schema=False)
+    def openapi() -> JSONResponse:
+        document = app.openapi()
+        return JSONResponse(document if _needs_key(keys) else _without_keys(document))
+
+
+def _needs_key(keys: KeyRing) -> bool:
+    try:
+        return keys.any_key()
+    except OutageError:
+        return True
 
 
 def _without_keys(document: Mapping[str, Any]) -> dict[str, Any]:

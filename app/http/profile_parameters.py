@@ -9,7 +9,6 @@ from sqlalchemy.orm import Session
 from models_store.database.tables import Profile
 from models_store.database.visibility import require_named_microscope
 from models_store.repositories import microscopes
-from models_store.repositories.pages import PageRequest
 
 MicroscopeQuery = Annotated[str | None, Query(description="Id or name of a microscope.")]
 ProfileQuery = Annotated[
@@ -38,4 +37,4 @@ def matching_profiles(session: Session, microscope: str | None, profile: str | N
     owner = microscopes.find_microscope(session, microscope)
     if profile is not None:
         return [microscopes.find_profile(session, owner, profile).id]
-    return [row.id for row in microscopes.list_profiles(session, owner, PageRequest(limit=10_000)).rows]
+    return microscopes.profile_ids(session, owner)

@@ -2,9 +2,10 @@
 
 import math
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from limits import RateLimitItemPerMinute
+from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage, RedisStorage, Storage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from limits.errors import StorageError
@@ -14,6 +15,7 @@ from starlette.types import Message, Send
 from models_store.errors import TooManyRequestsError
 
 WINDOW_S = 60
+Ask = Callable[[RateLimitItem, str], Awaitable[bool]]
 
 # Counting must not cost more than what it counts: without an answer, requests pass uncounted for a while.
 _STORAGE_TIMEOUT_S = 0.5
@@ -53,14 +55,21 @@ class RateLimits:
         self._window = SlidingWindowCounterRateLimiter(_storage(redis_url))
         self._paused_until_s = 0.0
 
-    async def spend(self, key_id: str, per_minute: int) -> Allowance | None:
+    async def spend(self, who: str, per_minute: int) -> Allowance | None:
         """Count a request; None: it could not be counted, and may pass."""
+        return await self._ask(self._window.hit, who, per_minute)
+
+    async def left(self, who: str, per_minute: int) -> Allowance | None:
+        """Tell whether one request more would be granted; None: nobody knows."""
+        return await self._ask(self._window.test, who, per_minute)
+
+    async def _ask(self, ask: Ask, who: str, per_minute: int) -> Allowance | None:
         if time.monotonic() < self._paused_until_s:
             return None
         limit = RateLimitItemPerMinute(per_minute)
         try:
-            granted = await self._window.hit(limit, key_id)
-            state = await self._window.get_window_stats(limit, key_id)
+            granted = await ask(limit, who)
+            state = await self._window.get_window_stats(limit, who)
         except StorageError:
             self._paused_until_s = time.monotonic() + _STORAGE_PAUSE_S
             return None

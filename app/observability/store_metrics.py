@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from models_store.clock_and_ids import Clock
@@ -15,6 +15,7 @@ from models_store.database.tables import Worker
 from models_store.errors import OutageError
 from models_store.repositories.jobs import statistics
 from models_store.repositories.jobs.leases import store_time
+from models_store.repositories.retention import count_expired
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ class StoreCollector(Collector):
                     *_workers(statistics.workers_seen_since(session, now - self.worker_silence)),
                     _last_sweep(statistics.last_sweep(session)),
                     _webhooks(statistics.count_pending_webhooks(session)),
+                    *_retention(count_expired(session)),
                 ]
         except OutageError as error:
             logger.warning("the database gave no figures: %s", error)
@@ -110,6 +112,21 @@ def _last_sweep(swept_at: datetime | None) -> Metric:
         "When jobs of lost workers were last looked for; 0: never.",
         value=swept_at.timestamp() if swept_at else 0,
     )
+
+
+def _retention(expired: Mapping[str, tuple[int, int]]) -> Iterator[Metric]:
+    rows = CounterMetricFamily(
+        "clearscope_retention_deleted", "What was deleted because it was kept long enough.", labels=("what",)
+    )
+    size = CounterMetricFamily(
+        "clearscope_retention_deleted_bytes",
+        "Sizes of the files deleted with it.",
+        labels=("what",),
+    )
+    for what, (deleted, deleted_bytes) in expired.items():
+        rows.add_metric((what,), deleted)
+        size.add_metric((what,), deleted_bytes)
+    yield from (rows, size)
 
 
 def _webhooks(pending: int) -> Metric:

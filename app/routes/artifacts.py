@@ -4,14 +4,14 @@ from fastapi import APIRouter, Response
 
 from app.http.authorization import READ
 from app.http.dependencies import Provided, Reading
-from app.http.downloads import Conditional, download
+from app.http.downloads import FILE_RESPONSES, Conditional, download
 from models_store.blobs.blobs import StoredBlob
 from models_store.repositories.jobs.rows import get_artifact
 
 router = APIRouter(prefix="/artifacts", tags=["artifacts"])
 
 
-@router.get("/{artifact_id}/content", dependencies=READ, response_class=Response)
+@router.get("/{artifact_id}/content", dependencies=READ, response_class=Response, responses=FILE_RESPONSES)
 def get_content(artifact_id: str, session: Reading, provided: Provided, conditions: Conditional) -> Response:
     """Download a file that a job made; Range requests and conditional requests are honoured."""
     artifact = get_artifact(session, artifact_id)

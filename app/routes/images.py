@@ -8,7 +8,7 @@ from app import uploads
 from app.documents.images import ImageDocument
 from app.http.authorization import READ, SUBMIT
 from app.http.dependencies import IdempotencyHeader, PageQuery, Provided, Reading, WhoAsks, Writing
-from app.http.downloads import Conditional, download
+from app.http.downloads import FILE_RESPONSES, Conditional, download
 from app.http.paging import link_next_page
 from app.http.profile_parameters import MicroscopeQuery, ProfileQuery, matching_profiles
 from app.uploads import IDEMPOTENCY_RESOURCE, Upload
@@ -78,7 +78,7 @@ def get_image(image_id: str, session: Reading) -> ImageDocument:
     return ImageDocument.of(images.get_image(session, image_id))
 
 
-@router.get("/{image_id}/content", dependencies=READ, response_class=Response)
+@router.get("/{image_id}/content", dependencies=READ, response_class=Response, responses=FILE_RESPONSES)
 def get_content(image_id: str, session: Reading, provided: Provided, conditions: Conditional) -> Response:
     """Download the file as it was uploaded."""
     image = images.get_image(session, image_id)

@@ -1,33 +1,44 @@
 """Jobs: post, look, cancel, retry."""
 
 import hashlib
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
+from anyio import fail_after, to_thread
 from fastapi import APIRouter, BackgroundTasks, Body, Depends, Query, Request, Response
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
 from app.documents.jobs import EventDocument, JobDocument
-from app.http.authorization import KINDS_THAT_CALIBRATE, READ, SUBMIT
-from app.http.dependencies import IdempotencyHeader, PageQuery, Provided, Reading, WhoAsks, Writing
+from app.http.authorization import KINDS_THAT_CALIBRATE, READ, SUBMIT, Caller
+from app.http.dependencies import (
+    IdempotencyHeader,
+    PageQuery,
+    Provided,
+    Reading,
+    Services,
+    WhoAsks,
+    Writing,
+)
 from app.http.paging import link_next_page
 from models_store.clock_and_ids import new_id
 from models_store.contracts.job_specs import JobSpec, job_spec
 from models_store.contracts.numbers import LARGEST_EXACT_INTEGER
 from models_store.contracts.plans import PlanStep
 from models_store.contracts.vocabulary import JobState, Scope
-from models_store.database.tables import Artifact, Job
-from models_store.errors import InvalidRequestError
+from models_store.database.tables import Job
+from models_store.errors import InvalidRequestError, UnavailableError
 from models_store.job_requests.submit import check_and_plan, submit
 from models_store.outbound.destinations import resolve
 from models_store.repositories import idempotency
-from models_store.repositories.jobs import lifecycle
+from models_store.repositories.jobs import deletion, lifecycle
 from models_store.repositories.jobs import rows as jobs
+from models_store.repositories.jobs.stages import list_stages, stage_row
 from models_store.repositories.usage import require_room_for_job
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
+IDEMPOTENCY_RESOURCE = "jobs"
+LOOK_UP_S = 5.0
 
 IMAGE_ID = "img_0123456789abcdef0123456789abcdef"
 GROUND_TRUTH_ID = "img_fedcba9876543210fedcba9876543210"
@@ -77,17 +88,39 @@ Spec = Annotated[
 ]
 
 
-def _permitted(spec: Spec, caller: WhoAsks, provided: Provided) -> JobSpec:
+async def _permitted(spec: Spec, caller: WhoAsks, provided: Provided) -> JobSpec:
     """Check what needs no transaction, and might hold one up: names are resolved."""
-    if spec.kind in KINDS_THAT_CALIBRATE:
-        caller.require(Scope.CALIBRATE)
+    _require_kind(caller, spec.kind)
     if spec.webhook_url is not None:
         if not provided.settings.webhook_secret.get_secret_value():
             raise InvalidRequestError(
                 "webhook_url: this server has no CLEARSCOPE_WEBHOOK_SECRET to sign with"
             )
-        resolve(spec.webhook_url, provided.settings.webhook_allowed_networks)
+        await _require_allowed(spec.webhook_url, provided)
     return spec
+
+
+async def _require_allowed(url: str, provided: Services) -> None:
+    """Look up where a webhook leads; no thread that answers requests waits for a name server."""
+    try:
+        with fail_after(LOOK_UP_S):
+            await to_thread.run_sync(
+                resolve,
+                url,
+                provided.settings.webhook_allowed_networks,
+                limiter=provided.look_ups,
+                abandon_on_cancel=True,
+            )
+    except TimeoutError as error:
+        raise UnavailableError(
+            f"webhook_url: its host could not be looked up within {LOOK_UP_S:g} s; try again later"
+        ) from error
+
+
+def _require_kind(caller: Caller, kind: str) -> None:
+    """Raise ForbiddenError unless the caller may have jobs of this kind carried out."""
+    if kind in KINDS_THAT_CALIBRATE:
+        caller.require(Scope.CALIBRATE)
 
 
 PostedSpec = Annotated[JobSpec, Depends(_permitted)]
@@ -112,7 +145,7 @@ def create_job(
     said = job_spec.dump_json(spec) + (spec.webhook_url or "").encode()
     body_sha256 = hashlib.sha256(said).hexdigest()
     now, new_job_id = provided.clock(), new_id("job")
-    scope = idempotency.idempotency_namespace("jobs", caller.viewer.key_id)
+    scope = idempotency.idempotency_namespace(IDEMPOTENCY_RESOURCE, caller.viewer.key_id)
     job_id = idempotency.claim_answer(session, scope, idempotency_key, body_sha256, new_job_id, now)
     if job_id == new_job_id:
         if caller.quota:
@@ -177,11 +210,30 @@ def cancel_job(job_id: str, session: Writing, provided: Provided) -> JobDocument
     return _document(session, job)
 
 
+@router.delete("/{job_id}", dependencies=SUBMIT, status_code=204)
+def delete_job(
+    job_id: str, session: Writing, provided: Provided, caller: WhoAsks, background: BackgroundTasks
+) -> None:
+    """Delete a job that has ended, with its results and events; networks and noise models stay.
+
+    A key with `submit` deletes its own jobs, one with `calibrate` any job. Refused if a stored job was given
+    the result of this one.
+    """
+    job = jobs.get_job(session, job_id)
+    caller.require_own(job.owner_id)
+    namespace = idempotency.idempotency_namespace(IDEMPOTENCY_RESOURCE, job.owner_id)
+    blob_keys = deletion.delete_job(session, job_id)
+    idempotency.forget_answer(session, namespace, job_id)
+    # Once the rows are gone for good: until the commit, the deletion may still fail.
+    background.add_task(provided.blobs.discard, blob_keys)
+
+
 @router.post("/{job_id}/retry", dependencies=SUBMIT, status_code=202)
 def retry_job(
     job_id: str, session: Writing, provided: Provided, caller: WhoAsks, background: BackgroundTasks
 ) -> JobDocument:
     """Queue a failed or cancelled job again; what it has computed already stays."""
+    _require_kind(caller, jobs.get_job(session, job_id).kind)
     if caller.quota:
         require_room_for_job(session, caller.quota)
     job = lifecycle.retry(session, job_id, provided.clock())
@@ -197,18 +249,15 @@ def _answer(
 
 
 def _document(session: Session, job: Job) -> JobDocument:
-    return _documents(session, [job])[0]
+    made = jobs.list_artifacts(session, [job.id]) if job.state is JobState.SUCCEEDED else {}
+    stages = [stage_row(stage) for stage in job.stages]
+    return JobDocument.of(job, stages, made.get(job.id, []))
 
 
 def _documents(session: Session, rows: Sequence[Job]) -> list[JobDocument]:
-    made_by: dict[str, list[Artifact]] = defaultdict(list)
-    succeeded = [job_id for row in rows if row.state is JobState.SUCCEEDED for job_id in _family(row)]
-    for artifact in jobs.list_artifacts(session, succeeded) if succeeded else ():
-        made_by[artifact.job_id].append(artifact)
-    return [
-        JobDocument.of(row, [artifact for job_id in _family(row) for artifact in made_by[job_id]])
-        for row in rows
-    ]
+    made = jobs.list_artifacts(session, [row.id for row in rows if row.state is JobState.SUCCEEDED])
+    stages = list_stages(session, [row.id for row in rows])
+    return [JobDocument.of(row, stages.get(row.id, []), made.get(row.id, [])) for row in rows]
 
 
 def _family(job: Job) -> list[str]:

@@ -1,11 +1,11 @@
 """Trained networks."""
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, BackgroundTasks, Request, Response
 
 from app.documents.networks import NetworkDocument
-from app.http.authorization import READ
-from app.http.dependencies import PageQuery, Provided, Reading
-from app.http.downloads import Conditional, download
+from app.http.authorization import READ, SUBMIT
+from app.http.dependencies import PageQuery, Provided, Reading, WhoAsks, Writing
+from app.http.downloads import FILE_RESPONSES, Conditional, download
 from app.http.paging import link_next_page
 from app.http.profile_parameters import MicroscopeQuery, ProfileQuery, matching_profiles
 from models_store.blobs.blobs import StoredBlob
@@ -38,7 +38,21 @@ def get_network(network_id: str, session: Reading) -> NetworkDocument:
     return NetworkDocument.of(networks.get_network(session, network_id))
 
 
-@router.get("/{network_id}/content", dependencies=READ, response_class=Response)
+@router.delete("/{network_id}", dependencies=SUBMIT, status_code=204)
+def delete_network(
+    network_id: str, session: Writing, provided: Provided, caller: WhoAsks, background: BackgroundTasks
+) -> None:
+    """Delete a network, unless a stored job refers to it.
+
+    A key with `submit` deletes what its own jobs made, one with `calibrate` any network.
+    """
+    network = networks.get_network(session, network_id)
+    caller.require_own(network.owner_id)
+    blob_key = networks.delete_network(session, network)
+    background.add_task(provided.blobs.discard, [blob_key])
+
+
+@router.get("/{network_id}/content", dependencies=READ, response_class=Response, responses=FILE_RESPONSES)
 def get_content(network_id: str, session: Reading, provided: Provided, conditions: Conditional) -> Response:
     """Download the weights (safetensors, with the network's description in its metadata)."""
     network = networks.get_network(session, network_id)

@@ -9,8 +9,8 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator
 
 from app.documents.noise_models import NoiseModelDocument
-from app.http.authorization import CALIBRATE, READ
-from app.http.dependencies import PageQuery, Provided, Reading, Writing
+from app.http.authorization import CALIBRATE, READ, SUBMIT
+from app.http.dependencies import PageQuery, Provided, Reading, WhoAsks, Writing
 from app.http.paging import link_next_page
 from app.http.profile_parameters import MicroscopeQuery, ProfileQuery, matching_profiles, named_profile
 from models_store.contracts.vocabulary import NoiseModelOrigin
@@ -18,6 +18,7 @@ from models_store.errors import NoiseModelInvalidError
 from models_store.noise_model_files.plot import noise_model_png
 from models_store.noise_model_files.published import MAX_FILE_BYTES, read_published, write_published
 from models_store.repositories import noise_models
+from models_store.repositories.usage import require_room_left
 
 
 def _as_written(text: object) -> object:
@@ -79,6 +80,7 @@ async def import_noise_model(
     request: Request,
     response: Response,
     provided: Provided,
+    caller: WhoAsks,
     microscope: MicroscopeQuery = None,
     profile: ProfileQuery = None,
 ) -> NoiseModelDocument:
@@ -89,16 +91,18 @@ async def import_noise_model(
         parameters = read_published(content)
         now = provided.clock()
         with provided.database.write() as session:
-            owner = named_profile(session, microscope, profile, now)
+            found = named_profile(session, microscope, profile, now)
             row = noise_models.create_noise_model(
                 session,
-                profile_id=owner.id if owner else None,
+                profile_id=found.id if found else None,
                 origin=NoiseModelOrigin.IMPORT,
                 parameters=parameters,
                 fit_quality={},
-                job_id=None,
+                made_by=None,
                 now=now,
             )
+            if caller.quota:
+                require_room_left(session, caller.quota)
             return NoiseModelDocument.of(row)
 
     document = await run_in_threadpool(register)
@@ -110,6 +114,18 @@ async def import_noise_model(
 def get_noise_model(noise_model_id: str, session: Reading) -> NoiseModelDocument:
     """Get a noise model: parameters, valid signal range, and how well it fits."""
     return NoiseModelDocument.of(noise_models.get_noise_model(session, noise_model_id))
+
+
+@router.delete("/{noise_model_id}", dependencies=SUBMIT, status_code=204)
+def delete_noise_model(noise_model_id: str, session: Writing, caller: WhoAsks) -> None:
+    """Delete a noise model, unless a stored network or job refers to it.
+
+    Refused too while it is the active one of a profile that has others: activate one of those first. A key
+    with `submit` deletes what its own jobs made, one with `calibrate` any noise model.
+    """
+    noise_model = noise_models.get_noise_model(session, noise_model_id)
+    caller.require_own(noise_model.owner_id)
+    noise_models.delete_noise_model(session, noise_model)
 
 
 @router.get("/{noise_model_id}/export", dependencies=READ, response_class=Response)

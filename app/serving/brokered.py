@@ -7,6 +7,7 @@ from app.serving.gathered_notices import GatheredNotices
 from models_store.blobs.blobs import Blobs
 from models_store.clock_and_ids import Clock, system_clock
 from models_store.database.engines import Database
+from models_store.database.schema import require_current_schema
 from models_store.image_files.isolation.launch import ReadingService
 from models_store.outbound.notices import Notices, make_celery
 from models_store.settings import Settings
@@ -19,7 +20,7 @@ def create_brokered_app(settings: Settings, clock: Clock = system_clock) -> Fast
     None of them migrates it: while a new version is rolled out, the old one may still be using it.
     """
     database = Database.of(settings)
-    database.require_current()
+    require_current_schema(database)
     reading = ReadingService()
     notices = GatheredNotices(Notices(make_celery(settings), database, clock))
     return create_app(

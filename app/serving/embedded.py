@@ -4,7 +4,7 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -16,6 +16,7 @@ from models_store.blobs.blobs import Blobs
 from models_store.clock_and_ids import Clock, system_clock
 from models_store.contracts.vocabulary import Queue
 from models_store.database.engines import Database
+from models_store.database.schema import migrate
 from models_store.image_files.isolation.launch import ReadingService
 from models_store.repositories.jobs.leases import workers_with_jobs
 from models_store.repositories.jobs.lifecycle import recover_of_worker
@@ -26,7 +27,7 @@ from worker.processes.device_watch import DeviceWatch
 from worker.processes.job_store import JobStore
 from worker.processes.runner import Runner
 from worker.processes.signs_of_life import SignsOfLife
-from worker.upkeep.periodic import run_periodically
+from worker.upkeep.periodic import in_threads
 from worker.upkeep.sweeper import Sweeper
 
 logger = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ class Wake:
 
 @dataclass(frozen=True)
 class EmbeddedWorker:
-    """Runs one job at a time in a thread of the server, each in a child process, and sweeps in two others."""
+    """Runs one job at a time in a thread of the server, each in a child process, and sweeps in others."""
 
     runner: Runner
     sweeper: Sweeper
@@ -57,21 +58,19 @@ class EmbeddedWorker:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Work while the block runs; at its end, hand the current job back."""
-        threads = [
-            threading.Thread(target=self._work, name="worker"),
-            self._rounds(self.sweeper.watch, "sweeper"),
-            self._rounds(self.sweeper.clear_away, "clearing away"),
-        ]
-        for thread in threads:
-            thread.start()
-        with SignsOfLife(self.runner, QUEUES, threads[0].is_alive).given():
+        worker = threading.Thread(target=self._work, name="worker")
+        worker.start()
+        stopping, interval_s = self.runner.stopping, self.sweeper.settings.sweep_interval_s
+        with (
+            SignsOfLife(self.runner, QUEUES, worker.is_alive).given(),
+            in_threads(self.sweeper.rounds, stopping, interval_s=interval_s),
+        ):
             try:
                 yield
             finally:
-                self.runner.stopping.set()
+                stopping.set()
                 self.wake.event.set()
-                for thread in threads:
-                    thread.join()
+                worker.join()
 
     def _work(self) -> None:
         while not self.runner.stopping.is_set():
@@ -86,18 +85,12 @@ class EmbeddedWorker:
             if not worked:
                 self.wake.event.wait(IDLE_WAIT_S)
 
-    def _rounds(self, action: Callable[[], None], name: str) -> threading.Thread:
-        stopping, interval_s = self.runner.stopping, self.sweeper.settings.sweep_interval_s
-        return threading.Thread(
-            target=lambda: run_periodically(action, stopping, interval_s=interval_s), name=name
-        )
-
 
 def create_embedded_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
     """Make a server that needs nothing but this machine: it migrates its database and computes itself."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     database = Database.of(settings)
-    database.migrate()
+    migrate(database)
     blobs = Blobs.of(settings)
     wake = Wake()
     registry = CollectorRegistry()

@@ -18,7 +18,7 @@ import obstore
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from models_store.blobs.outages import blob_outages
-from models_store.errors import NotFoundError, OutageError
+from models_store.errors import NotFoundError, OutageError, UnavailableError
 from models_store.settings import Settings
 
 if TYPE_CHECKING:
@@ -228,11 +228,11 @@ class Blobs:
         return path
 
     def ping(self) -> None:
-        """Raise if the store cannot be written to."""
-        key = "health/ping"
+        """Raise an OutageError if the store does not answer, or its folder is gone; nothing is written."""
+        if self._folder is not None and not os.access(self._folder, os.W_OK | os.X_OK):
+            raise UnavailableError(f"the folder of the blobs, {self._folder}, cannot be written to")
         with blob_outages():
-            obstore.put(self._store, key, b"ping")
-        self.delete([key])
+            next(iter(obstore.list(self._store, prefix="health/", chunk_size=1)), None)
 
     def _delete(self, keys: Sequence[str]) -> None:
         if self._folder is None:

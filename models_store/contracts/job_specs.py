@@ -289,6 +289,21 @@ def images_read(spec: StoredSpec) -> list[str]:
     return list(dict.fromkeys(chain.from_iterable(image_ids)))
 
 
+def networks_named(spec: StoredSpec) -> set[str]:
+    """Ids of the networks that a job names itself, not by the job that makes them."""
+    return _named(spec, "network", "start", "teacher", "compare_with", "distilled")
+
+
+def noise_models_named(spec: StoredSpec) -> set[str]:
+    """Ids of the noise models that a job names itself."""
+    return _named(spec, "noise_model")
+
+
+def _named(spec: StoredSpec, *fields: str) -> set[str]:
+    references = (getattr(spec, field, None) for field in fields)
+    return {reference for reference in references if isinstance(reference, str)}
+
+
 def queue_of(spec: StoredSpec) -> Queue:
     """Training and prediction want a GPU; what computes little leaves it to others."""
     fits = BootstrapNoiseModelSpec | CalibrationSpec

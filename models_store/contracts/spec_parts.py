@@ -112,9 +112,9 @@ class TrainingSpec(Spec):
 
     @property
     def recipe(self) -> str:
-        """Preset and departures from it: networks of one recipe can stand in for each other."""
+        """Preset with its digest, and departures: networks of one recipe can stand in for each other."""
         departures = self.budget.model_dump(exclude_none=True).items()
-        words = [self.preset, *(f"{name}={value}" for name, value in departures)]
+        words = [f"{self.preset}@{self.preset.digest}", *(f"{name}={value}" for name, value in departures)]
         mask = self.structured_mask
         if mask is not None and self.hides_neighbours:
             words.append(f"mask={mask.y_px}x{mask.x_px}")

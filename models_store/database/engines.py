@@ -1,4 +1,4 @@
-"""Databases: engines, transactions and migrations."""
+"""Databases: engines and transactions."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,9 +6,6 @@ from copy import copy
 from pathlib import Path
 from typing import Self
 
-from alembic import command
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.orm import Session
@@ -16,9 +13,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from models_store.database.outages import database_outages
 from models_store.database.postgresql import postgresql_engine
-from models_store.database.schema import alembic_config
 from models_store.database.visibility import Viewer, ViewerSession
-from models_store.errors import SchemaMismatchError
 from models_store.settings import Settings
 
 SQLITE_BUSY_TIMEOUT_S = 30
@@ -88,26 +83,6 @@ class Database:
         if self._viewer is None:
             return Session(engine, expire_on_commit=False)
         return ViewerSession(engine, self._viewer)
-
-    def migrate(self) -> None:
-        """Bring the schema to the newest revision."""
-        with database_outages():
-            command.upgrade(alembic_config(self.url), "head")
-
-    def require_current(self) -> None:
-        """Raise SchemaMismatchError unless the schema is the one that this version works with."""
-        with database_outages(), self.engine.connect() as connection:
-            found = MigrationContext.configure(connection).get_current_revision()
-        script = ScriptDirectory.from_config(alembic_config(self.url))
-        needed = script.get_current_head()
-        if found == needed:
-            return
-        known = {revision.revision for revision in script.walk_revisions()}
-        if found is None or found in known:
-            remedy = "run `clearscope migrate`, then start this again"
-        else:
-            remedy = "a newer version of ClearScope made it; install that one here too"
-        raise SchemaMismatchError(f"the database's schema is {found or 'empty'}, not {needed}: {remedy}")
 
     def ping(self) -> None:
         with self.read() as session:

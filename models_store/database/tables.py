@@ -116,7 +116,11 @@ class NoiseModelRow(Listed):
     signal_min_adu: Mapped[float]
     signal_max_adu: Mapped[float]
     fit_quality: Mapped[dict[str, Any]]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    """Of the parameters as they are stored."""
     job_id: Mapped[str | None] = mapped_column(ID, index=True)
+    """The job that made it, which may be deleted by now."""
+    owner_id: Mapped[str | None] = mapped_column(ForeignKey("api_key.id"), index=True)
 
     profile: Mapped[Profile | None] = relationship(lazy="joined")
 
@@ -129,7 +133,7 @@ class NoiseModelActivation(Base):
 
     number: Mapped[int] = mapped_column(ROW_NUMBER, primary_key=True, autoincrement=True)
     profile_id: Mapped[str] = mapped_column(ForeignKey("profile.id"))
-    noise_model_id: Mapped[str] = mapped_column(ForeignKey("noise_model.id"))
+    noise_model_id: Mapped[str] = mapped_column(ForeignKey("noise_model.id"), index=True)
     activated_at: Mapped[datetime]
 
 
@@ -144,12 +148,14 @@ class Network(Listed):
     method: Mapped[Method]
     preset: Mapped[Preset]
     recipe: Mapped[str] = mapped_column(String(100))
-    noise_model_id: Mapped[str | None] = mapped_column(ForeignKey("noise_model.id"))
+    noise_model_id: Mapped[str | None] = mapped_column(ForeignKey("noise_model.id"), index=True)
     blob_key: Mapped[str] = mapped_column(String(255), index=True)
     sha256: Mapped[str] = mapped_column(String(64))
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     description: Mapped[dict[str, Any]]
     job_id: Mapped[str | None] = mapped_column(ID, index=True)
+    """The job that made it, which may be deleted by now."""
+    owner_id: Mapped[str | None] = mapped_column(ForeignKey("api_key.id"), index=True)
 
     profile: Mapped[Profile | None] = relationship(lazy="joined")
 
@@ -231,6 +237,28 @@ class JobImage(Base):
     )
 
 
+class JobNetwork(Base):
+    """The networks that a job, not a stage, uses or has made: they stay as long as it is stored."""
+
+    __tablename__ = "job_network"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("job.id"), primary_key=True)
+    network_id: Mapped[str] = mapped_column(
+        ForeignKey("network.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+
+
+class JobNoiseModel(Base):
+    """The noise models that a job, not a stage, uses or has made: they stay as long as it is stored."""
+
+    __tablename__ = "job_noise_model"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("job.id"), primary_key=True)
+    noise_model_id: Mapped[str] = mapped_column(
+        ForeignKey("noise_model.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+
+
 class Webhook(Base):
     """Whom to tell that a job has ended; kept until told."""
 
@@ -309,6 +337,17 @@ class Worker(Base):
     device_error: Mapped[str | None] = mapped_column(String(500))
     """What the last check of the device said; None: it computes."""
     gpu_memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class Retention(Base):
+    """What the sweeper has deleted because it was kept long enough."""
+
+    __tablename__ = "retention"
+
+    what: Mapped[str] = mapped_column(String(32), primary_key=True)
+    """jobs, networks, or job_events."""
+    deleted: Mapped[int] = mapped_column(BigInteger)
+    deleted_bytes: Mapped[int] = mapped_column(BigInteger)
 
 
 class Sweep(Base):

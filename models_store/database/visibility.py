@@ -17,6 +17,8 @@ from models_store.database.tables import (
     JobDependency,
     JobEvent,
     JobImage,
+    JobNetwork,
+    JobNoiseModel,
     Microscope,
     Network,
     NoiseModelActivation,
@@ -31,7 +33,8 @@ SEES_ALL: dict[str, Any] = {"sees_all": True}
 """Execution options of a statement that follows from a caller's act but is not its view."""
 
 OF_A_PROFILE = (Image, NoiseModelRow, NoiseModelActivation, Network, Job)
-OF_A_JOB = (Artifact, JobEvent, JobDependency, JobImage, PartPlanes, Webhook)
+OF_A_JOB = (Artifact, JobEvent, JobDependency, JobImage, JobNetwork, JobNoiseModel, PartPlanes, Webhook)
+OWNED = (Image, Job, Network, NoiseModelRow)
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ def _set_owner(session: Session, _: UOWTransaction, __: object) -> None:
     if not isinstance(session, ViewerSession):
         return
     for row in session.new:
-        if isinstance(row, Image | Job):
+        if isinstance(row, OWNED):
             row.owner_id = session.viewer.key_id
         if not session.criteria:
             continue

@@ -13,6 +13,7 @@ from models_store.job_requests.pair_rules import called, require_role, require_s
 from models_store.repositories.images import get_images
 from models_store.repositories.jobs.lifecycle import require_obtainable
 from models_store.repositories.jobs.rows import get_job
+from models_store.repositories.microscopes import get_profiles
 
 KINDS_WITH_RESULTS = ("denoise", "predict")
 
@@ -41,7 +42,7 @@ def require_comparable(session: Session, spec: EvaluateSpec) -> Profile | None:
                 images = get_images(session, run.image_ids)
                 _require_pairs(candidate.name, images, ground_truth)
                 profile_ids += [image.profile_id for image in images]
-    return _common_profile(session, profile_ids)
+    return _profile_of_one_microscope(session, profile_ids)
 
 
 def _require_results(job: Job, output: Output) -> None:
@@ -73,8 +74,7 @@ def _require_count(what: str, images: Sequence[object], ground_truth: Sequence[I
         )
 
 
-def _common_profile(session: Session, profile_ids: Sequence[str | None]) -> Profile | None:
-    found = dict.fromkeys(profile_id for profile_id in profile_ids if profile_id)
-    profiles = [profile for profile_id in found if (profile := session.get(Profile, profile_id))]
-    microscopes = {profile.microscope_id for profile in profiles}
-    return profiles[0] if len(microscopes) == 1 else None
+def _profile_of_one_microscope(session: Session, profile_ids: Sequence[str | None]) -> Profile | None:
+    found = list(dict.fromkeys(profile_id for profile_id in profile_ids if profile_id))
+    profiles = get_profiles(session, found)
+    return profiles[0] if len({profile.microscope_id for profile in profiles}) == 1 else None

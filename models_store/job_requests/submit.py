@@ -1,6 +1,6 @@
 """Posting a job: checks it against what is stored, plans it, and inserts it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -14,9 +14,12 @@ from models_store.contracts.job_specs import (
     FitNoiseModelSpec,
     JobSpec,
     PredictSpec,
+    StoredSpec,
     TrainSpec,
     dependencies,
     images_read,
+    networks_named,
+    noise_models_named,
 )
 from models_store.contracts.plans import Plan
 from models_store.contracts.spec_parts import MadeByJob, Reference
@@ -40,8 +43,8 @@ from models_store.repositories.images import get_images, hold_images
 from models_store.repositories.jobs.lifecycle import require_obtainable
 from models_store.repositories.jobs.locks import hold_needed
 from models_store.repositories.jobs.rows import create_composite_job, create_job, get_job
-from models_store.repositories.networks import get_network, newest_network
-from models_store.repositories.noise_models import active_noise_model, get_noise_model
+from models_store.repositories.networks import get_network, hold_networks, newest_network
+from models_store.repositories.noise_models import active_noise_model, get_noise_model, hold_noise_models
 from models_store.survey.correlation import NeighbourCorrelation
 from models_store.survey.survey import Survey
 
@@ -57,6 +60,7 @@ def submit(session: Session, spec: JobSpec, now: datetime, *, part_pixels: int, 
     hold_images(session, images_read(spec))
     hold_needed(session, dependencies(spec))
     plan, profile = check_and_plan(session, spec, part_pixels)
+    _hold_models(session, [spec, *(stage.spec for stage in plan.stages)])
     profile_id = profile.id if profile else None
     if isinstance(spec, DenoiseSpec) or len(plan.stages) > 1:
         job = create_composite_job(
@@ -67,6 +71,12 @@ def submit(session: Session, spec: JobSpec, now: datetime, *, part_pixels: int, 
     if spec.webhook_url is not None:
         webhooks.register(session, job_id, spec.webhook_url)
     return job
+
+
+def _hold_models(session: Session, specs: Sequence[StoredSpec]) -> None:
+    """Keep what is named or reused from being deleted before the job is stored."""
+    hold_networks(session, set().union(*map(networks_named, specs)))
+    hold_noise_models(session, set().union(*map(noise_models_named, specs)))
 
 
 def check_and_plan(session: Session, spec: JobSpec, part_pixels: int) -> tuple[Plan, Profile | None]:

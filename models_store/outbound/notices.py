@@ -32,7 +32,6 @@ from models_store.settings import Settings
 logger = logging.getLogger(__name__)
 
 RUN_JOB = "clearscope.run_job"
-SWEEP = "clearscope.sweep"
 
 # A broker that does not answer must not hold up those who submit: the sweeper sends what they could not.
 CONNECT_TIMEOUT_S = 2.0

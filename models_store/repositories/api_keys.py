@@ -80,6 +80,10 @@ def find_key(session: Session, prefix: str) -> ApiKey | None:
     )
 
 
+def all_prefixes(session: Session) -> frozenset[str]:
+    return frozenset(session.scalars(select(ApiKey.prefix)))
+
+
 def fits(key: ApiKey, token: str) -> bool:
     """Tell whether this is the key's secret, in a time that says nothing of how nearly it is."""
     match = _TOKEN.fullmatch(token)

@@ -1,6 +1,6 @@
 """Microscopes and their acquisition profiles."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -76,6 +76,17 @@ def find_profile(session: Session, microscope: Microscope, key: str) -> Profile:
 def list_profiles(session: Session, microscope: Microscope, request: PageRequest) -> Page[Profile]:
     query = select(Profile).where(Profile.microscope_id == microscope.id)
     return fetch_page(session, query, Profile, request)
+
+
+def get_profiles(session: Session, profile_ids: Sequence[str]) -> list[Profile]:
+    """Get profiles in the order of their ids."""
+    found = {row.id: row for row in session.scalars(select(Profile).where(Profile.id.in_(profile_ids)))}
+    return [found[profile_id] for profile_id in profile_ids if profile_id in found]
+
+
+def profile_ids(session: Session, microscope: Microscope) -> list[str]:
+    """Give the ids of all profiles of a microscope."""
+    return list(session.scalars(select(Profile.id).where(Profile.microscope_id == microscope.id)))
 
 
 def default_profile(session: Session, microscope: Microscope, now: datetime) -> Profile:

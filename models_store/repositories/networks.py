@@ -1,6 +1,6 @@
 """Trained networks."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import select
@@ -9,8 +9,9 @@ from sqlalchemy.orm import Session
 from models_store.clock_and_ids import new_id
 from models_store.contracts.outcomes import MadeNetwork
 from models_store.contracts.vocabulary import Method, NoiseModelKind
-from models_store.database.tables import Network, NoiseModelRow
-from models_store.errors import NotFoundError
+from models_store.database.tables import Job, JobNetwork, Network, NoiseModelRow
+from models_store.database.visibility import SEES_ALL
+from models_store.errors import ConflictError, NotFoundError
 from models_store.repositories.pages import Page, PageRequest, fetch_page
 
 
@@ -20,7 +21,7 @@ def create_network(
     *,
     profile_id: str | None,
     noise_model_id: str | None,
-    job_id: str,
+    made_by: Job,
     now: datetime,
 ) -> Network:
     network = Network(
@@ -34,7 +35,8 @@ def create_network(
         sha256=made.blob.sha256,
         size_bytes=made.blob.size_bytes,
         description=made.description,
-        job_id=job_id,
+        job_id=made_by.id,
+        owner_id=made_by.owner_id,
         created_at=now,
     )
     session.add(network)
@@ -47,6 +49,29 @@ def get_network(session: Session, network_id: str) -> Network:
     if network is None:
         raise NotFoundError(f"there is no network {network_id!r}")
     return network
+
+
+def hold_networks(session: Session, network_ids: Collection[str]) -> None:
+    """Keep these networks from being deleted until this transaction ends.
+
+    Raises NotFoundError for one that is gone.
+    """
+    query = select(Network.id).where(Network.id.in_(network_ids)).order_by(Network.id)
+    held = set(session.scalars(query.with_for_update(read=True, key_share=True)))
+    if missing := sorted(set(network_ids) - held):
+        raise NotFoundError(f"there is no network {', '.join(missing)} any more")
+
+
+def delete_network(session: Session, network: Network) -> str:
+    """Delete the row; give its blob's key. Raises ConflictError while a stored job refers to the network."""
+    if session.scalar(select(Network.id).where(Network.id == network.id).with_for_update()) is None:
+        raise NotFoundError(f"there is no network {network.id!r} any more")
+    referring = select(JobNetwork.job_id).where(JobNetwork.network_id == network.id).limit(1)
+    if job_id := session.scalar(referring, execution_options=SEES_ALL):
+        raise ConflictError(f"job {job_id} refers to this network; delete that job first")
+    session.delete(network)
+    session.flush()
+    return network.blob_key
 
 
 def list_networks(

@@ -1,16 +1,25 @@
 """Noise models: immutable versions per acquisition profile, one of them active, with history."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from models_store.clock_and_ids import new_id
 from models_store.contracts.noise_models import NoiseModelParameters, noise_model_parameters
 from models_store.contracts.vocabulary import NoiseModelOrigin
-from models_store.database.tables import NoiseModelActivation, NoiseModelRow, Profile
+from models_store.database.tables import (
+    Job,
+    JobNoiseModel,
+    Network,
+    NoiseModelActivation,
+    NoiseModelRow,
+    Profile,
+)
+from models_store.database.visibility import SEES_ALL
 from models_store.errors import ConflictError, NotFoundError
 from models_store.repositories.pages import Page, PageRequest, fetch_page
 
@@ -22,22 +31,26 @@ def create_noise_model(
     origin: NoiseModelOrigin,
     parameters: NoiseModelParameters,
     fit_quality: dict[str, Any],
-    job_id: str | None,
+    made_by: Job | None,
     now: datetime,
 ) -> NoiseModelRow:
     """Add the next version and activate it; a bootstrapped one never replaces a better founded one."""
+    plain = parameters.model_dump(mode="json", exclude={"probabilities"})
+    probabilities = getattr(parameters, "probabilities", None)
     noise_model = NoiseModelRow(
         id=new_id("nm"),
         profile_id=profile_id,
         version=_next_version(session, profile_id),
         kind=parameters.kind,
         origin=origin,
-        parameters=parameters.model_dump(mode="json", exclude={"probabilities"}),
-        probabilities=getattr(parameters, "probabilities", None),
+        parameters=plain,
+        probabilities=probabilities,
+        size_bytes=len(json.dumps(plain)) + len(probabilities or ""),
         signal_min_adu=parameters.signal_min_adu,
         signal_max_adu=parameters.signal_max_adu,
         fit_quality=fit_quality,
-        job_id=job_id,
+        job_id=made_by.id if made_by else None,
+        owner_id=made_by.owner_id if made_by else None,
         created_at=now,
     )
     session.add(noise_model)
@@ -54,6 +67,56 @@ def get_noise_model(session: Session, noise_model_id: str) -> NoiseModelRow:
     if found is None:
         raise NotFoundError(f"there is no noise model {noise_model_id!r}")
     return found
+
+
+def hold_noise_models(session: Session, noise_model_ids: Collection[str]) -> None:
+    """Keep these noise models from being deleted until this transaction ends.
+
+    Raises NotFoundError for one that is gone.
+    """
+    query = select(NoiseModelRow.id).where(NoiseModelRow.id.in_(noise_model_ids)).order_by(NoiseModelRow.id)
+    held = set(session.scalars(query.with_for_update(read=True, key_share=True)))
+    if missing := sorted(set(noise_model_ids) - held):
+        raise NotFoundError(f"there is no noise model {', '.join(missing)} any more")
+
+
+def delete_noise_model(session: Session, noise_model: NoiseModelRow) -> None:
+    """Delete a noise model, and that it was ever active.
+
+    Raises ConflictError while a stored job or network refers to it, or it is active and not its profile's
+    only version.
+    """
+    if noise_model.profile_id is not None:
+        # Nobody activates it meanwhile.
+        session.execute(select(Profile.id).where(Profile.id == noise_model.profile_id).with_for_update())
+    locked = select(NoiseModelRow.id).where(NoiseModelRow.id == noise_model.id).with_for_update()
+    if session.scalar(locked) is None:
+        raise NotFoundError(f"there is no noise model {noise_model.id!r} any more")
+    _require_unused(session, noise_model)
+    session.execute(delete(NoiseModelActivation).where(NoiseModelActivation.noise_model_id == noise_model.id))
+    session.delete(noise_model)
+    session.flush()
+
+
+def _require_unused(session: Session, noise_model: NoiseModelRow) -> None:
+    training = select(Network.id).where(Network.noise_model_id == noise_model.id).limit(1)
+    if network_id := session.scalar(training, execution_options=SEES_ALL):
+        raise ConflictError(
+            f"network {network_id} was trained with this noise model; delete that network first"
+        )
+    referring = select(JobNoiseModel.job_id).where(JobNoiseModel.noise_model_id == noise_model.id).limit(1)
+    if job_id := session.scalar(referring, execution_options=SEES_ALL):
+        raise ConflictError(f"job {job_id} refers to this noise model; delete that job first")
+    if noise_model.profile_id is None:
+        return
+    active = active_noise_model(session, noise_model.profile_id)
+    others = select(NoiseModelRow.id).where(
+        NoiseModelRow.profile_id == noise_model.profile_id, NoiseModelRow.id != noise_model.id
+    )
+    if active is not None and active.id == noise_model.id and session.scalar(others.limit(1)):
+        raise ConflictError(
+            "this noise model is the active one of its profile, which has others; activate one of those first"
+        )
 
 
 def parameters_of(noise_model: NoiseModelRow) -> NoiseModelParameters:

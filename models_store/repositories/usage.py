@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from models_store.contracts.vocabulary import ENDED_STATES, JobState
-from models_store.database.tables import ApiKey, Artifact, Image, Job
+from models_store.database.tables import ApiKey, Artifact, Image, Job, Network, NoiseModelRow
 from models_store.database.visibility import SEES_ALL
 from models_store.errors import StorageQuotaError, TooManyActiveJobsError
 
@@ -33,8 +33,8 @@ def remaining_bytes(session: Session, quota: Quota) -> int:
 
 def storage_exceeded(quota: Quota) -> StorageQuotaError:
     return StorageQuotaError(
-        f"this API key may store {quota.stored_bytes} bytes of images and results, and they are used up; "
-        "delete images, or ask for more"
+        f"this API key may store {quota.stored_bytes} bytes, and they are used up; delete images, jobs with "
+        "their results, networks or noise models of yours, or ask for more"
     )
 
 
@@ -42,6 +42,13 @@ def require_room_for(session: Session, quota: Quota, size_bytes: int) -> None:
     """Raise StorageQuotaError unless so much more may be stored; holds until the transaction ends."""
     _lock(session, quota)
     if size_bytes > remaining_bytes(session, quota):
+        raise storage_exceeded(quota)
+
+
+def require_room_left(session: Session, quota: Quota) -> None:
+    """Raise StorageQuotaError if what has just been stored is too much; holds until the transaction ends."""
+    _lock(session, quota)
+    if stored_bytes(session, quota.key_id) > quota.stored_bytes:
         raise storage_exceeded(quota)
 
 
@@ -67,14 +74,17 @@ def require_room_for_job(session: Session, quota: Quota) -> None:
 
 
 def stored_bytes(session: Session, key_id: str) -> int:
-    """Add up a key's images and the files that its jobs made."""
-    images = select(func.coalesce(func.sum(Image.size_bytes), 0)).where(Image.owner_id == key_id)
+    """Add up a key's images, and the files, networks and noise models that its jobs made."""
+    own = [
+        select(func.sum(table.size_bytes)).where(table.owner_id == key_id)
+        for table in (Image, Network, NoiseModelRow)
+    ]
     artifacts = (
-        select(func.coalesce(func.sum(Artifact.size_bytes), 0))
+        select(func.sum(Artifact.size_bytes))
         .join(Job, Job.id == Artifact.job_id)
         .where(Job.owner_id == key_id)
     )
-    sums = [session.scalar(query, execution_options=SEES_ALL) for query in (images, artifacts)]
+    sums = [session.scalar(query, execution_options=SEES_ALL) for query in (*own, artifacts)]
     return sum(int(each or 0) for each in sums)
 
 

@@ -26,7 +26,7 @@ _TALKATIVE_LOGGERS = (
     # Their events name whole URLs, and a query may hold a secret.
     *("httpx", "httpcore", "urllib3", "botocore"),
     # What these tell, our own lines tell better.
-    *("alembic.runtime.plugins", "celery.worker.strategy", "celery.app.trace", "celery.beat"),
+    *("alembic.runtime.plugins", "celery.worker.strategy", "celery.app.trace"),
 )
 
 _TELLING_NAME = r"[^=&\s\"']*(?:key|token|secret|signature|password)[^=&\s\"']*"

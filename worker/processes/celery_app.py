@@ -14,6 +14,7 @@ from models_store.blobs.blobs import Blobs
 from models_store.clock_and_ids import Clock, system_clock
 from models_store.contracts.vocabulary import Queue
 from models_store.database.engines import Database
+from models_store.database.schema import require_current_schema
 from models_store.image_files.isolation.launch import ReadingService
 from models_store.outbound.notices import Notices, make_celery
 from models_store.settings import Settings
@@ -34,7 +35,7 @@ def work(settings: Settings, queues: Sequence[Queue], clock: Clock = system_cloc
     """
     settings = settings.model_copy(update={"device": _device(settings, queues)})
     database = Database.of(settings)
-    database.require_current()
+    require_current_schema(database)
     blobs = Blobs.of(settings)
     celery = make_celery(settings)
     tracing = set_up_tracing(settings, "clearscope-worker")

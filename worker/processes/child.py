@@ -43,10 +43,11 @@ def main(
     threading.Thread(target=_end_with_parent, name="orphan-watch", daemon=True).start()
     set_up_logging(settings)
     with logging_context(**log_fields(claim)):
-        _run(settings, claim, messages, isolation)
+        compute_and_tell(settings, claim, messages, isolation)
 
 
-def _run(settings: Settings, claim: Claim, messages: Connection, isolation: Isolation) -> None:
+def compute_and_tell(settings: Settings, claim: Claim, messages: Connection, isolation: Isolation) -> None:
+    """Compute one attempt in this process; what becomes of it is the last message."""
     tracing = set_up_tracing(settings, "clearscope-worker")
     try:
         try:

@@ -38,6 +38,8 @@ class JobStore:
     clock: Clock
     worker: str
     stopping: threading.Event
+    pause: Callable[[float], object] = time.sleep
+    """How to wait, in seconds, until an outage may be over."""
 
     @property
     def lease(self) -> timedelta:
@@ -114,4 +116,4 @@ class JobStore:
                     raise
                 logger.warning("%s; trying again in %g s", outage.detail, AFTER_OUTAGE_S)
                 # A stopped worker has no event to wait for any more.
-                time.sleep(AFTER_OUTAGE_S)
+                self.pause(AFTER_OUTAGE_S)

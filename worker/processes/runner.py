@@ -3,12 +3,9 @@
 import logging
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
-from tempfile import TemporaryDirectory
 from typing import Protocol
 
 from models_store.blobs.blobs import Blobs
@@ -30,17 +27,14 @@ from worker.attempt.messages import (
     Used,
     Warned,
 )
-from worker.processes import child
 from worker.processes.attempt_metrics import CRASH_CODE, Attempt, AttemptOutcome, WorkerMetrics
 from worker.processes.attempt_telemetry import for_child, observed
+from worker.processes.children import TERMINATION_GRACE_S, Child, Children, ForkedChildren
 from worker.processes.device_watch import DeviceWatch
-from worker.processes.job_processes import job_processes
 from worker.processes.job_store import JobStore
 
 logger = logging.getLogger(__name__)
 
-# A child that is asked to end has nothing to save: its checkpoints are written already.
-TERMINATION_GRACE_S = 0.5
 # After an outage: what did not answer a child would not answer the next one either.
 PAUSE_S = 5.0
 
@@ -53,7 +47,7 @@ class Notifier(Protocol):
 
 @dataclass(frozen=True)
 class Runner:
-    """Takes jobs one at a time. Setting the ledger's `stopping` hands the current one back."""
+    """Takes jobs one at a time. Setting the job store's `stopping` hands the current one back."""
 
     settings: Settings
     job_store: JobStore
@@ -63,6 +57,7 @@ class Runner:
     isolation: Isolation
     metrics: WorkerMetrics = field(default_factory=WorkerMetrics)
     tracing: Tracing = field(default_factory=Tracing)
+    children: Children = field(default_factory=ForkedChildren)
     busy: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -78,7 +73,7 @@ class Runner:
         """Run this job, unless it is not ready, another worker has it, or this one is to stop."""
         if not self.device.wait_until_usable(self.stopping):
             return False
-        job_processes()  # so that what takes long is done before a lease runs
+        self.children.prepare()
         claim = self.job_store.claim(job_id)
         if claim is None:
             logger.info("job %s: nothing to claim; it runs, has ended, or waits", job_id)
@@ -106,7 +101,7 @@ class Runner:
     def _compute(self, claim: Claim, attempt: Attempt) -> LastWord | None:
         """Give the child's last word; None if this worker is stopped before there is one."""
         try:
-            with _child(self.settings, for_child(claim), self.isolation) as (process, messages):
+            with self.children.start(self.settings, for_child(claim), self.isolation) as (process, messages):
                 return self._watch(claim, process, messages, attempt)
         except OSError as error:
             return Crashed(f"its process could not be started: {error}")
@@ -133,9 +128,7 @@ class Runner:
                 self._hand_back(claim, "the worker was stopped", crashed=False)
                 attempt.outcome = AttemptOutcome.HANDED_BACK
 
-    def _watch(
-        self, claim: Claim, process: BaseProcess, messages: Connection, attempt: Attempt
-    ) -> LastWord | None:
+    def _watch(self, claim: Claim, process: Child, messages: Connection, attempt: Attempt) -> LastWord | None:
         """Renew the lease while the child computes, and give its last word; None if the worker is stopped."""
         progress = Progressed(0.0, "starting")
         heartbeat_s, limit_s = self.settings.heartbeat_s, self.settings.job_time_limit_s
@@ -211,28 +204,3 @@ class Runner:
             BlobCheckpoints(self.blobs, claim.job_id, claim.attempt).clear()
         except OutageError as outage:
             logger.warning("the sweeper will delete the checkpoints: %s", outage.detail)
-
-
-@contextmanager
-def _child(
-    settings: Settings, claim: Claim, isolation: Isolation
-) -> Iterator[tuple[BaseProcess, Connection]]:
-    """Start the child; when the block ends, so does the child."""
-    processes = job_processes()
-    messages, childs_end = processes.Pipe(duplex=False)
-    # The child may be ended at any moment, so its temporary files are cleared away from here.
-    with TemporaryDirectory(prefix="clearscope-job-", ignore_cleanup_errors=True) as folder:
-        process = processes.Process(
-            target=child.main, args=(settings, claim, childs_end, folder, isolation), daemon=True
-        )
-        process.start()
-        childs_end.close()
-        try:
-            yield process, messages
-        finally:
-            process.terminate()
-            process.join(TERMINATION_GRACE_S)
-            if process.is_alive():
-                process.kill()
-            process.join()
-            messages.close()

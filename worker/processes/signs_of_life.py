@@ -11,6 +11,7 @@ from models_store.errors import OutageError
 from models_store.repositories.jobs.leases import store_time
 from models_store.repositories.jobs.workers import forget, record_sign_of_life
 from worker.processes.runner import Runner
+from worker.upkeep.periodic import run_periodically
 
 logger = logging.getLogger(__name__)
 
@@ -38,30 +39,28 @@ class SignsOfLife:
             self._forget()
 
     def _give(self, ended: threading.Event) -> None:
-        settings, device = self.runner.settings, self.runner.device
-        while not ended.is_set():
-            # While a job computes, its own success or failure says how the device is.
-            if device.age_s > settings.device_check_s and not self.runner.busy.is_set():
-                device.recheck()
-            if self.works():
-                self._record()
-            ended.wait(settings.sign_of_life_s)
+        run_periodically(self._give_one, ended, interval_s=self.runner.settings.sign_of_life_s)
+
+    def _give_one(self) -> None:
+        device = self.runner.device
+        # While a job computes, its own success or failure says how the device is.
+        if device.age_s > self.runner.settings.device_check_s and not self.runner.busy.is_set():
+            device.recheck()
+        if self.works():
+            self._record()
 
     def _record(self) -> None:
         job_store, state = self.runner.job_store, self.runner.device.state()
-        try:
-            with job_store.database.write() as session:
-                record_sign_of_life(
-                    session,
-                    job_store.worker,
-                    store_time(session, job_store.clock),
-                    queues=self.queues,
-                    device=state.device,
-                    device_error=state.error,
-                    gpu_memory_bytes=state.memory_bytes,
-                )
-        except OutageError as outage:
-            logger.warning("this worker cannot say that it lives: %s", outage.detail)
+        with job_store.database.write() as session:
+            record_sign_of_life(
+                session,
+                job_store.worker,
+                store_time(session, job_store.clock),
+                queues=self.queues,
+                device=state.device,
+                device_error=state.error,
+                gpu_memory_bytes=state.memory_bytes,
+            )
 
     def _forget(self) -> None:
         job_store = self.runner.job_store

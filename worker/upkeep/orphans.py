@@ -8,12 +8,9 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from models_store.blobs.blobs import BlobEntry, Blobs
-from models_store.clock_and_ids import Clock
 from models_store.database.engines import Database
 from models_store.errors import NotFoundError
-from models_store.repositories.idempotency import forget_before
 from models_store.repositories.jobs import blob_references
-from models_store.repositories.jobs.leases import is_due
 from models_store.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -32,16 +29,6 @@ class Findings:
     missing: list[str] = field(default_factory=list)
     known: int = 0
     """How many blobs have a row."""
-
-
-def clear_orphans_if_due(database: Database, blobs: Blobs, settings: Settings, clock: Clock) -> None:
-    """Clear orphans and old Idempotency-Keys away, unless any process did so a short while ago."""
-    with database.write() as session:
-        now = clock()
-        if not is_due(session, now=now, interval=timedelta(seconds=settings.orphan_interval_s)):
-            return
-        forget_before(session, now - timedelta(seconds=settings.idempotency_kept_s))
-    clear_orphans(database, blobs, settings, now)
 
 
 def clear_orphans(database: Database, blobs: Blobs, settings: Settings, now: datetime) -> Findings:

@@ -1,6 +1,7 @@
 """Puts right what no worker is left to put right."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -13,7 +14,7 @@ from models_store.repositories.jobs.leases import note_sweep, store_time
 from models_store.repositories.jobs.part_planes import forget_part_planes
 from models_store.repositories.jobs.workers import forget_silent
 from models_store.settings import Settings
-from worker.upkeep.orphans import clear_orphans_if_due
+from worker.upkeep.housekeeping import keep_house_if_due
 from worker.upkeep.webhooks import deliver_due
 
 logger = logging.getLogger(__name__)
@@ -32,10 +33,10 @@ class Sweeper:
     notices: Notices | None = None
     """Without, workers look for jobs themselves."""
 
-    def sweep(self) -> None:
-        """Do all that is due. Raises an OutageError; the next sweep does what this one could not."""
-        self.watch()
-        self.clear_away()
+    @property
+    def rounds(self) -> tuple[Callable[[], None], ...]:
+        """What is done again and again, none of it waiting for another. Each may raise an OutageError."""
+        return (self.watch, self.deliver, self.clear_away)
 
     def watch(self) -> None:
         """Recover jobs and notices. Quickly: leases that nobody watches are all extended."""
@@ -43,11 +44,14 @@ class Sweeper:
         if self.notices is not None:
             self.notices.resend_lost(timedelta(seconds=self.settings.renotify_s))
 
-    def clear_away(self) -> None:
-        """Do what may take its time."""
-        clear_orphans_if_due(self.database, self.blobs, self.settings, self.clock)
-        self._delete_planes_of_parts()
+    def deliver(self) -> None:
+        """Tell those who asked of jobs that have ended."""
         deliver_due(self.database, self.settings, self.clock)
+
+    def clear_away(self) -> None:
+        """Delete what nobody needs any more, which may take its time."""
+        self._delete_planes_of_parts()
+        keep_house_if_due(self.database, self.blobs, self.settings, self.clock)
 
     def _delete_planes_of_parts(self) -> None:
         """Delete what parts of predictions made, where it is assembled or nobody retried the job in time."""

@@ -1,15 +1,13 @@
 """Tells those who asked that a job has ended: signed POSTs, as Standard Webhooks has them."""
 
 import asyncio
-import base64
-import hashlib
-import hmac
 import json
 import logging
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 import httpx
+from standardwebhooks import Webhook
 
 from models_store.clock_and_ids import Clock
 from models_store.database.engines import Database
@@ -85,19 +83,16 @@ async def _deliver(
     return None if response.is_success else f"it answered {response.status_code}"
 
 
-def signature(secret: bytes, notice_id: str, now: datetime, body: bytes) -> dict[str, str]:
+def signature(secret: bytes, notice_id: str, now: datetime, body: str) -> dict[str, str]:
     """Sign an event: the receiver, who knows the secret, computes the same from id, time and body."""
-    timestamp = str(int(now.timestamp()))
-    signed = b".".join([notice_id.encode(), timestamp.encode(), body])
-    digest = base64.b64encode(hmac.digest(secret, signed, hashlib.sha256)).decode()
     return {
         "webhook-id": notice_id,
-        "webhook-timestamp": timestamp,
-        "webhook-signature": f"v1,{digest}",
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": Webhook(secret).sign(notice_id, now, body),
     }
 
 
-def _event(notice: Notice) -> bytes:
+def _event(notice: Notice) -> str:
     event = {
         "type": f"job.{notice.state}",
         "timestamp": notice.ended_at.isoformat(),
@@ -108,4 +103,4 @@ def _event(notice: Notice) -> bytes:
             "href": f"/v1/jobs/{notice.job_id}",
         },
     }
-    return json.dumps(event).encode()
+    return json.dumps(event)

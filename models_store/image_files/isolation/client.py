@@ -38,6 +38,7 @@ _REFUSALS = {
 }
 _MAX_PREVIEW_BYTES = 2**24
 _START_LIMIT_S = 30.0
+_RETRY_S = 0.02
 _WRITER_OPTIONS = {"bigtiff", "imagej", "ome"}
 _PAGE_OPTIONS = {"description", "metadata", "resolution", "resolutionunit", "truncate"}
 
@@ -70,10 +71,27 @@ class Isolation:
 
         Raises UnavailableError if none can be had.
         """
-        with _connect(self.address) as connection:
-            reader = Reader(connection, limits)
-            reader.begin()
-            yield reader
+        with self._begun(limits) as connection:
+            yield Reader(connection, limits)
+
+    def _begun(self, limits: ReadingLimits) -> socket.socket:
+        """Connect to a reading process that has begun; a server that is being started is waited for."""
+        deadline_s = time.monotonic() + _START_LIMIT_S
+        while True:
+            connection = socket.socket(socket.AF_UNIX)
+            try:
+                connection.connect(self.address)
+                wire.send(connection, {"memory_bytes": limits.memory_bytes})
+                wire.receive(connection, max_payload_bytes=0, within_s=_START_LIMIT_S)
+            except (wire.BrokenMessageError, OSError) as error:
+                connection.close()
+                if time.monotonic() > deadline_s:
+                    raise UnavailableError(
+                        "no process that reads image files can be had; try again later"
+                    ) from error
+                time.sleep(_RETRY_S)
+            else:
+                return connection
 
 
 class Reader:
@@ -85,13 +103,6 @@ class Reader:
         self._asking = threading.Lock()
         self._copying = threading.Lock()
         self._shared: mmap.mmap | None = None
-
-    def begin(self) -> None:
-        try:
-            wire.send(self._connection, {"memory_bytes": self._limits.memory_bytes})
-            wire.receive(self._connection, max_payload_bytes=0, within_s=_START_LIMIT_S)
-        except (wire.BrokenMessageError, OSError) as error:
-            raise UnavailableError("no process that reads image files can be had; try again later") from error
 
     def open(self, path: Path, limits: ImageLimits = DEFAULT_LIMITS) -> "IsolatedPlanes":
         """Open an image file and read its header; raises as `inspect_image`."""
@@ -210,24 +221,6 @@ def _new_memory(size_bytes: int) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
-
-
-@contextmanager
-def _connect(address: str) -> Iterator[socket.socket]:
-    """Connect; a server that is being started is waited for."""
-    deadline_s = time.monotonic() + _START_LIMIT_S
-    with socket.socket(socket.AF_UNIX) as connection:
-        while True:
-            try:
-                connection.connect(address)
-                break
-            except (FileNotFoundError, ConnectionRefusedError, BlockingIOError) as error:
-                if time.monotonic() > deadline_s:
-                    raise UnavailableError(
-                        "the process that reads image files does not answer; try again later"
-                    ) from error
-                time.sleep(0.02)
-        yield connection
 
 
 def _refusal(message: dict[str, Any]) -> errors.ClearScopeError:

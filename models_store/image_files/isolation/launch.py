@@ -64,10 +64,12 @@ class ReadingService:
                     "the server of reading processes ended with %s; it is restarted", process.returncode
                 )
                 self._address.unlink(missing_ok=True)
-                process = self._start()
-        if process.stdin is not None:
-            process.stdin.close()
-        process.wait()
+                _end(process)
+                try:
+                    process = self._start()
+                except OSError:
+                    logger.exception("it cannot be started, and is tried again")
+        _end(process)
 
     def _wait_until_it_listens(self, process: "subprocess.Popen[bytes]") -> None:
         while not self._address.exists():
@@ -82,6 +84,13 @@ class ReadingService:
             stdout=subprocess.DEVNULL,
             env=_environment(),
         )
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """Let the server end, which it does with its standard input."""
+    if process.stdin is not None:
+        process.stdin.close()
+    process.wait()
 
 
 def _folder_for_sockets() -> Path:

@@ -1,16 +1,19 @@
 """Writing a result so that it opens like its source: same axes, pixel size, channels and other metadata."""
 
-from collections.abc import Iterable, Iterator
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
+from uuid import UUID, uuid5
 
 import numpy as np
 from numpy.typing import NDArray
-from tifffile import TiffWriter
+from tifffile import TiffFile, TiffWriter
 
 from models_store.image_files.planes import PlaneSource
 from models_store.whole_files import appearing_whole
 
+_NO_UUID = UUID(int=0)
 OutputType = Literal["float32", "same"]
 
 
@@ -25,7 +28,13 @@ def write_planes(
     header = like.header
     stored = np.dtype(np.float32 if dtype == "float32" else header.dtype)
     form = like.result_format(stored)
+    page = form.page
+    if bears_uuid := bool(form.writer.get("ome")):
+        page = {**page, "metadata": {**page["metadata"], "UUID": str(_NO_UUID)}}
+    pixels = hashlib.sha256()
     stream = _converted(planes, stored, like)
+    if bears_uuid:
+        stream = _hashed(stream, pixels.update)
     with appearing_whole(path) as unfinished:
         with TiffWriter(unfinished, **form.writer) as tiff:
             tiff.write(
@@ -34,9 +43,24 @@ def write_planes(
                 dtype=stored,
                 photometric="minisblack",
                 software="ClearScope",
-                **form.page,
+                **page,
             )
         next(stream, None)  # the writer stops at the last plane that it expects: there must be no more
+        if bears_uuid:
+            _enter_uuid(unfinished, pixels.digest())
+
+
+def _enter_uuid(path: Path, pixels_sha256: bytes) -> None:
+    """Give an OME file a UUID that follows from what it holds, so that the same result is the same file."""
+    with TiffFile(path) as tiff:
+        description = tiff.pages.first.tags["ImageDescription"]
+        offset, length = description.valueoffset, description.count
+    with path.open("r+b") as file:
+        file.seek(offset)
+        xml = file.read(length)
+        made = uuid5(_NO_UUID, hashlib.sha256(xml + pixels_sha256).hexdigest())
+        file.seek(offset)
+        file.write(xml.replace(str(_NO_UUID).encode(), str(made).encode()))
 
 
 def _converted(
@@ -47,6 +71,12 @@ def _converted(
         if plane_yx.shape != shape:
             raise ValueError(f"A plane of the result has the shape {plane_yx.shape}; the image has {shape}.")
         yield as_dtype(plane_yx, dtype)
+
+
+def _hashed(planes: Iterator[NDArray[Any]], update: Callable[[memoryview], None]) -> Iterator[NDArray[Any]]:
+    for plane_yx in planes:
+        update(np.ascontiguousarray(plane_yx).data)
+        yield plane_yx
 
 
 def as_dtype(plane_yx: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -12,7 +12,7 @@ from models_store.contracts.vocabulary import JobState
 from models_store.database.tables import Job, Sweep
 
 SWEEP_ROW = 1
-ORPHANS_ROW = 2
+HOUSEKEEPING_ROW = 2
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -39,9 +39,9 @@ def note_sweep(session: Session, *, now: datetime, lease: timedelta) -> None:
     _let_end(session, now + lease, Job.lease_until > now + 2 * lease)
 
 
-def is_due(session: Session, *, now: datetime, interval: timedelta) -> bool:
-    """Tell whether nobody has looked for orphans for this long, and note that the caller does."""
-    row = _lock_sweep(session, ORPHANS_ROW)
+def begin_housekeeping(session: Session, *, now: datetime, interval: timedelta) -> bool:
+    """Note that the caller keeps house now; False if somebody did so less than this long ago."""
+    row = _lock_sweep(session, HOUSEKEEPING_ROW)
     if abs(now - row.swept_at) < interval:
         return False
     row.swept_at = now

@@ -273,7 +273,6 @@ def require_obtainable(job: Job) -> None:
 
 @cache
 def is_ready() -> ColumnElement[bool]:
-    """Queued, and all that it needs is there."""
     """Say of a job that a worker may take it: it is queued, and what it needs has succeeded."""
     dependency = aliased(Job)
     waits = exists(

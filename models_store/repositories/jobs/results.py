@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from models_store.clock_and_ids import new_id
 from models_store.contracts.evaluation import ResultsOfJob
 from models_store.contracts.outcomes import Outcome
-from models_store.database.tables import Artifact, Job, PartPlanes
+from models_store.database.tables import Artifact, Job, JobNetwork, JobNoiseModel, PartPlanes
 from models_store.errors import JobFailedError
 from models_store.repositories.jobs.rows import get_job
 from models_store.repositories.networks import create_network
@@ -25,9 +25,10 @@ def register_results(session: Session, job: Job, outcome: Outcome, now: datetime
             origin=made.origin,
             parameters=made.parameters,
             fit_quality=made.fit_quality,
-            job_id=job.id,
+            made_by=job,
             now=now,
         )
+        session.add(JobNoiseModel(job_id=job.parent_id or job.id, noise_model_id=noise_model.id))
         ids["noise_model_id"] = noise_model.id
     if outcome.network:
         network = create_network(
@@ -35,9 +36,10 @@ def register_results(session: Session, job: Job, outcome: Outcome, now: datetime
             outcome.network,
             profile_id=job.profile_id,
             noise_model_id=outcome.network.noise_model_id or ids.get("noise_model_id"),
-            job_id=job.id,
+            made_by=job,
             now=now,
         )
+        session.add(JobNetwork(job_id=job.parent_id or job.id, network_id=network.id))
         ids["network_id"] = network.id
     session.add_all(
         Artifact(

@@ -1,18 +1,34 @@
-"""Jobs: creating, finding and describing them. What moves them on is in job_lifecycle."""
+"""Jobs: creating, finding and describing them. What moves them on is in `lifecycle`."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy import func, insert, or_, select
+from sqlalchemy.orm import Session, noload
 from sqlalchemy.orm.attributes import set_committed_value
 
-from models_store.contracts.job_specs import StoredSpec, dependencies, images_read, queue_of
+from models_store.contracts.job_specs import (
+    StoredSpec,
+    dependencies,
+    images_read,
+    networks_named,
+    noise_models_named,
+    queue_of,
+)
 from models_store.contracts.plans import Plan, PlanStep
 from models_store.contracts.vocabulary import JobState
-from models_store.database.tables import Artifact, Job, JobDependency, JobEvent, JobImage
+from models_store.database.tables import (
+    Artifact,
+    Job,
+    JobDependency,
+    JobEvent,
+    JobImage,
+    JobNetwork,
+    JobNoiseModel,
+)
 from models_store.errors import NotFoundError
 from models_store.repositories import webhooks
 from models_store.repositories.pages import Page, PageRequest, fetch_page
@@ -95,11 +111,21 @@ def _insert(session: Session, jobs: Sequence[tuple[Job, StoredSpec]], now: datet
         JobDependency: [
             {"job_id": job.id, "depends_on_id": each} for job, spec in jobs for each in dependencies(spec)
         ],
+        JobNetwork: _references(jobs, "network_id", networks_named),
+        JobNoiseModel: _references(jobs, "noise_model_id", noise_models_named),
         JobEvent: [{"job_id": job.id, "at": now, "kind": "queued", "detail": {}} for job, _ in jobs],
     }
     for table, values in rows.items():
         if values:
             session.execute(insert(table), values)
+
+
+def _references(
+    jobs: Sequence[tuple[Job, StoredSpec]], column: str, named: Callable[[StoredSpec], set[str]]
+) -> list[dict[str, Any]]:
+    """Say which networks or noise models posted jobs name, in their own specs or in those of their stages."""
+    pairs = {(job.parent_id or job.id, name) for job, spec in jobs for name in named(spec)}
+    return [{"job_id": job_id, column: name} for job_id, name in sorted(pairs)]
 
 
 def create_composite_job(
@@ -138,8 +164,8 @@ def get_job(session: Session, job_id: str) -> Job:
 def list_jobs(
     session: Session, request: PageRequest, *, state: JobState | None = None, kind: str | None = None
 ) -> Page[Job]:
-    """List jobs that users posted; stages are found in their job."""
-    query = select(Job).where(Job.parent_id.is_(None)).options(selectinload(Job.stages))
+    """List jobs that users posted; for their stages, see `stages`."""
+    query = select(Job).where(Job.parent_id.is_(None)).options(noload(Job.stages))
     if state is not None:
         query = query.where(Job.state == state)
     if kind is not None:
@@ -159,9 +185,19 @@ def list_events(session: Session, job_id: str, after: int, limit: int) -> list[J
     return list(session.scalars(query))
 
 
-def list_artifacts(session: Session, job_ids: Sequence[str]) -> list[Artifact]:
-    query = select(Artifact).where(Artifact.job_id.in_(job_ids)).order_by(Artifact.created_at, Artifact.name)
-    return list(session.scalars(query))
+def list_artifacts(session: Session, job_ids: Sequence[str]) -> Mapping[str, list[Artifact]]:
+    """List what jobs and their stages made, by the id of the job that was posted."""
+    eldest = func.coalesce(Job.parent_id, Job.id)
+    query = (
+        select(eldest, Artifact)
+        .join(Job, Job.id == Artifact.job_id)
+        .where(or_(Job.id.in_(job_ids), Job.parent_id.in_(job_ids)))
+        .order_by(Artifact.created_at, Artifact.name)
+    )
+    found: dict[str, list[Artifact]] = defaultdict(list)
+    for job_id, artifact in session.execute(query):
+        found[job_id].append(artifact)
+    return found
 
 
 def get_artifact(session: Session, artifact_id: str) -> Artifact:

@@ -51,7 +51,7 @@ def running_jobs(session: Session) -> Mapping[Queue, int]:
         .where(Job.state == JobState.RUNNING, Job.composite.is_(False))
         .group_by(Job.queue)
     )
-    return dict(session.execute(query).tuples().all())
+    return {queue: count for queue, count in session.execute(query)}  # noqa: C416  # a Row is no pair to mypy
 
 
 def workers_seen_since(session: Session, since: datetime) -> list[Worker]:

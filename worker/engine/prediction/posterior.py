@@ -7,7 +7,6 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-from torch._dynamo.exc import BackendCompilerFailed
 from torch.nn import functional
 
 from worker.engine.devices.execution import BLOCK_PX
@@ -110,6 +109,8 @@ def _fused(  # noqa: PLR0913, PLR0917  # because a compiled program takes its nu
 @cache
 def _compiled_or_eager() -> _Program:
     """The program of this process: compiled, until compiling turns out to be impossible here."""
+    from torch._dynamo.exc import BackendCompilerFailed  # noqa: PLC0415  # it takes a second, and few need it
+
     compiled: _Program = torch.compile(_fused, dynamic=False)
     possible = True
 

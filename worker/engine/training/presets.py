@@ -1,7 +1,9 @@
 """How much work a run does: every number that decides it, in one place."""
 
+import hashlib
+import json
 import math
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 from worker.engine.networks.architecture import Architecture, NetworkShape
@@ -11,6 +13,10 @@ from worker.engine.networks.prior import PARAMETERS
 from worker.engine.networks.unet import UNetShape
 
 _MOST_GROWTH = 4.0
+
+NETWORKS_VERSION = 1
+"""To be raised when the same numbers make other networks than before."""
+_DECIDE_NO_NETWORK = {"name", "patches_at_once", "symmetries"}
 
 Schedule = Literal["one-cycle", "plateau"]
 Validation = Literal["scattered-pixels", "last-images"]
@@ -65,6 +71,12 @@ class TrainingPreset:
     """Of N2V and PN2V networks; a blind-spot network needs no masks, all pixels carry loss."""
     gaussians: int = 0
     """Of each pixel's prior, instead of samples, in a blind-spot network."""
+
+    def digest(self) -> str:
+        """Name all numbers that decide a network in a few characters; another number, another digest."""
+        numbers = {name: value for name, value in asdict(self).items() if name not in _DECIDE_NO_NETWORK}
+        content = json.dumps([NETWORKS_VERSION, numbers], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:8]
 
     def of_teachers(self) -> "TrainingPreset":
         """With as many steps of N2V and PN2V as a distillation needs; as it is where it distils nothing."""

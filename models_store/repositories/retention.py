@@ -1,0 +1,120 @@
+"""What may be deleted because it was kept long enough, and how much was."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session, aliased
+
+from models_store.contracts.vocabulary import ENDED_STATES
+from models_store.database.tables import (
+    Artifact,
+    Job,
+    JobDependency,
+    JobEvent,
+    JobNetwork,
+    Network,
+    Retention,
+)
+from models_store.repositories.jobs.deletion import delete_job
+
+JOBS, NETWORKS, JOB_EVENTS = KINDS = ("jobs", "networks", "job_events")
+
+
+@dataclass(frozen=True)
+class Expired:
+    """What one transaction deleted, and the blobs that go with it."""
+
+    deleted: int
+    deleted_bytes: int = 0
+    blob_keys: tuple[str, ...] = ()
+
+
+def expire_jobs(session: Session, ended_before: datetime, limit: int) -> Expired:
+    """Delete jobs that ended so long ago, with their results, unless a stored job was given one of these."""
+    given, needing = aliased(Job), aliased(Job)
+    needed = (
+        select(JobDependency.job_id)
+        .join(given, given.id == JobDependency.depends_on_id)
+        .join(needing, needing.id == JobDependency.job_id)
+        .where(
+            func.coalesce(given.parent_id, given.id) == Job.id,
+            func.coalesce(needing.parent_id, needing.id) != Job.id,
+        )
+    )
+    expired = (
+        select(Job.id)
+        .where(
+            Job.parent_id.is_(None),
+            Job.state.in_(ENDED_STATES),
+            Job.ended_at < ended_before,
+            ~needed.exists(),
+        )
+        .order_by(Job.ended_at)
+        .limit(limit)
+    )
+    job_ids = session.scalars(expired.with_for_update(skip_locked=True)).all()
+    size_bytes, keys = 0, list[str]()
+    for job_id in job_ids:
+        stages = select(Job.id).where((Job.id == job_id) | (Job.parent_id == job_id))
+        size = select(func.sum(Artifact.size_bytes)).where(Artifact.job_id.in_(stages))
+        size_bytes += int(session.scalar(size) or 0)
+        keys += delete_job(session, job_id)
+    return _record(session, JOBS, Expired(len(job_ids), size_bytes, tuple(keys)))
+
+
+def expire_networks(session: Session, unused_since: datetime, limit: int) -> Expired:
+    """Delete networks that no job has made or used since a moment, nor uses now."""
+    user = aliased(Job)
+    used = (
+        select(JobNetwork.job_id)
+        .join(user, user.id == JobNetwork.job_id)
+        .where(
+            JobNetwork.network_id == Network.id, (user.ended_at.is_(None)) | (user.ended_at >= unused_since)
+        )
+    )
+    unused = (
+        select(Network)
+        .where(Network.created_at < unused_since, ~used.exists())
+        .order_by(Network.created_at)
+        .limit(limit)
+    )
+    networks = session.scalars(unused.with_for_update(of=Network, skip_locked=True)).all()
+    ids = [network.id for network in networks]
+    session.execute(delete(JobNetwork).where(JobNetwork.network_id.in_(ids)))
+    session.execute(delete(Network).where(Network.id.in_(ids)))
+    size_bytes = sum(network.size_bytes for network in networks)
+    keys = tuple(network.blob_key for network in networks)
+    return _record(session, NETWORKS, Expired(len(networks), size_bytes, keys))
+
+
+def expire_events(session: Session, ended_before: datetime, limit: int) -> Expired:
+    """Delete events of jobs that ended so long ago."""
+    job = aliased(Job)
+    old = (
+        select(JobEvent.number)
+        .join(job, job.id == JobEvent.job_id)
+        .where(job.ended_at < ended_before, JobEvent.at < ended_before)
+        .limit(limit)
+    )
+    numbers = session.scalars(old).all()
+    session.execute(delete(JobEvent).where(JobEvent.number.in_(numbers)))
+    return _record(session, JOB_EVENTS, Expired(len(numbers)))
+
+
+def count_expired(session: Session) -> dict[str, tuple[int, int]]:
+    """Tell how many of each kind have been deleted so far, and how many bytes of blobs."""
+    rows = {row.what: (row.deleted, row.deleted_bytes) for row in session.scalars(select(Retention))}
+    return {what: rows.get(what, (0, 0)) for what in KINDS}
+
+
+def _record(session: Session, what: str, expired: Expired) -> Expired:
+    if expired.deleted:
+        row = session.get(Retention, what, with_for_update=True)
+        if row is None:
+            row = Retention(what=what, deleted=0, deleted_bytes=0)
+            session.add(row)
+        row.deleted += expired.deleted
+        row.deleted_bytes += expired.deleted_bytes
+        session.flush()
+    return expired

@@ -1,0 +1,40 @@
+"""Known vulnerabilities of what ClearScope is installed with."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+CONSTRAINTS = Path(__file__).parents[2] / "constraints.txt"
+PIP_AUDIT = str(Path(sys.executable).with_name("pip-audit"))
+
+
+def could_not_audit(reason: str) -> NoReturn:
+    """Say so; in CI, where it must be known, that is a failure."""
+    complaint = f"the dependencies could not be audited: {reason}"
+    if os.environ.get("CI"):
+        pytest.fail(complaint)
+    pytest.skip(complaint)
+
+
+@pytest.mark.slow
+def test_no_dependency_has_a_known_vulnerability() -> None:
+    command = [PIP_AUDIT, "-r", str(CONSTRAINTS), "--no-deps", "--disable-pip", "--progress-spinner", "off"]
+    done = subprocess.run([*command, "--format", "json"], capture_output=True, text=True, check=False)
+    try:
+        dependencies = json.loads(done.stdout)["dependencies"]
+    except ValueError:
+        could_not_audit(f"pip-audit says: {done.stderr.strip()[-500:]}")
+    if all("skip_reason" in each for each in dependencies):
+        could_not_audit(f"PyPI says nothing of any of them, such as: {dependencies[0]['skip_reason']}")
+    vulnerable = {
+        f"{each['name']} {each['version']}": [found["id"] for found in each["vulns"]]
+        for each in dependencies
+        if each.get("vulns")
+    }
+    assert not vulnerable
+    assert not [each["skip_reason"] for each in dependencies if "skip_reason" in each]

@@ -1,0 +1,264 @@
+"""What a deployment is made of fits the program, and is sound by the rules of its tools."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from models_store.settings import Settings
+from tests.support.observed_facility import ObservedFacility
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+DOCKERFILES = sorted(ROOT.glob("docker/*.Dockerfile"))
+COMPOSE = ROOT / "docker-compose.yml"
+ENVIRONMENT = (ROOT / ".env.example").read_text("utf-8")
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+KUBERNETES = sorted(ROOT.glob("docker/kubernetes/*.yaml"))
+
+Document = dict[str, Any]
+
+
+def run(*command: str | Path) -> str:
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def compose() -> Document:
+    document: Document = yaml.safe_load(COMPOSE.read_text("utf-8"))
+    return document
+
+
+def settings_given() -> Iterator[tuple[str, str]]:
+    """Every CLEARSCOPE_* variable that an image, the compose file or Kubernetes sets, and where."""
+    for path in DOCKERFILES:
+        for name in re.findall(r"\b(CLEARSCOPE_[A-Z_]+)=", path.read_text("utf-8")):
+            yield name, path.name
+    for service, described in compose()["services"].items():
+        for name in described.get("environment", {}):
+            if name.startswith("CLEARSCOPE_"):
+                yield name, service
+    for path in KUBERNETES:
+        for name in re.findall(r"\b(CLEARSCOPE_[A-Z_]+)\b", path.read_text("utf-8")):
+            yield name, path.name
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.name)
+def test_dockerfiles_are_sound(path: Path) -> None:
+    run(BIN / "hadolint", path)
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.name)
+def test_images_hold_what_there_is(path: Path) -> None:
+    text = path.read_text("utf-8")
+    for copied in re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.MULTILINE):
+        for name in copied.split():
+            assert (ROOT / name).exists(), name
+            assert f"!{name}" in (ROOT / ".dockerignore").read_text("utf-8").splitlines()
+    (extra,) = set(re.findall(r"'\.\[(\w+)\]'", text))
+    assert extra in PYPROJECT["project"]["optional-dependencies"]
+    assert "--constraint constraints.txt" in text
+    (entry,) = re.findall(r'^ENTRYPOINT \["(\w+)"\]$', text, re.MULTILINE)
+    assert entry in PYPROJECT["project"]["scripts"]
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.name)
+def test_images_run_as_an_ordinary_user_and_are_pinned(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert re.findall(r"^USER (.+)$", text, re.MULTILINE) == ["10001:10001"]
+    assert re.search(r"^HEALTHCHECK ", text, re.MULTILINE)
+    (base,) = re.findall(r"^ARG PYTHON_IMAGE=(.+)$", text, re.MULTILINE)
+    assert re.fullmatch(r"python:\d+\.\d+\.\d+-slim-\w+", base)
+    assert set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) == {"${PYTHON_IMAGE}"}
+
+
+def test_the_compose_file_follows_its_schema() -> None:
+    run(BIN / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", COMPOSE)
+
+
+def test_all_images_of_others_are_pinned_by_version() -> None:
+    services = compose()["services"].values()
+    images = {service["image"] for service in services if "build" not in service}
+    assert len(images) == 4
+    for image in images:
+        assert re.fullmatch(r"[\w/-]+:v?\d+\.\d+[\w.-]*", image), image
+
+
+def test_services_wait_for_what_they_need_and_are_bounded() -> None:
+    described = compose()
+    services = described["services"]
+    for name, service in services.items():
+        assert service["deploy"]["resources"]["limits"]["memory"], name
+        for needed, how in service.get("depends_on", {}).items():
+            condition = how["condition"]
+            assert needed in services
+            if condition == "service_healthy":
+                own_image = "build" in services[needed]
+                assert own_image or "healthcheck" in services[needed], (name, needed)
+        for volume in service.get("volumes", []):
+            source = volume["source"] if isinstance(volume, dict) else volume.split(":")[0]
+            assert source in described["volumes"] or (ROOT / source).is_file(), (name, source)
+        # Compose writes what is no file into the container, and refuses where that is read-only.
+        written = service.get("secrets") or service.get("configs")
+        assert not (written and service.get("read_only")), name
+    ours = [service for service in services.values() if "build" in service]
+    assert len(ours) == 6
+    assert all(service["read_only"] and service["cap_drop"] == ["ALL"] for service in ours)
+    reserved = services["gpu-worker"]["deploy"]["resources"]["reservations"]["devices"]
+    assert reserved == [{"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}]
+
+
+def test_every_setting_given_is_one_of_the_program() -> None:
+    known = {f"CLEARSCOPE_{name.upper()}" for name in Settings.model_fields}
+    given = list(settings_given())
+    assert given
+    assert [(name, where) for name, where in given if name not in known] == []
+
+
+def test_the_example_environment_explains_every_setting_with_its_default(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lines = ENVIRONMENT.splitlines()
+    explained = dict(re.findall(r"^#(CLEARSCOPE_[A-Z_]+)=(.*)$", ENVIRONMENT, re.MULTILINE))
+    assert explained.keys() == {f"CLEARSCOPE_{name.upper()}" for name in Settings.model_fields}
+    folder = explained.pop("CLEARSCOPE_DATA_DIR")
+    for name, text in explained.items():
+        monkeypatch.setenv(name, text)
+    assert Settings(data_dir=Path(folder)) == Settings.model_construct(
+        **{**defaults(), "data_dir": Path(folder)}
+    )
+    for number, line in enumerate(lines):
+        if re.match(r"#?[A-Z0-9_]+=", line):
+            assert re.match(r"# |#?[A-Z0-9_]+=", lines[number - 1]), f"nothing explains {line}"
+
+
+def defaults() -> Document:
+    return {
+        name: field.default for name, field in Settings.model_fields.items() if field.default_factory is None
+    }
+
+
+def test_the_compose_file_asks_for_nothing_else_than_the_example_has() -> None:
+    asked = set(re.findall(r"\$\{(\w+)", COMPOSE.read_text("utf-8"))) | {
+        "PROMETHEUS_API_KEY",
+        "COMPOSE_PROFILES",
+    }
+    assert asked == set(re.findall(r"^([A-Z0-9_]+)=", ENVIRONMENT, re.MULTILINE))
+
+
+def commands() -> Iterator[tuple[str, ...]]:
+    for path in DOCKERFILES:
+        (arguments,) = re.findall(r"^CMD \[(.+)\]$", path.read_text("utf-8"), re.MULTILINE)
+        yield tuple(yaml.safe_load(f"[{arguments}]"))
+    for service in compose()["services"].values():
+        if "build" in service:
+            yield tuple(service["command"])
+    for path in KUBERNETES:
+        for arguments in re.findall(r"args: \[(.+)\]", path.read_text("utf-8")):
+            yield tuple(yaml.safe_load(f"[{arguments}]"))
+
+
+@pytest.mark.parametrize("command", sorted(set(commands())), ids=" ".join)
+def test_the_program_has_every_command_that_is_given(command: tuple[str, ...]) -> None:
+    assert "Usage" in run(BIN / "clearscope", *command, "--help")
+
+
+HIDE = """
+import sys
+class Hidden:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition('.')[0] in {hidden!r}:
+            raise ModuleNotFoundError(name, name=name)
+sys.meta_path.insert(0, Hidden())
+import {modules}
+"""
+
+
+@pytest.mark.parametrize(
+    ("hidden", "modules"),
+    [
+        (
+            {"torch", "scipy", "skimage", "matplotlib", "safetensors"},
+            "app.commands.main, app.serving.brokered, worker.upkeep.beat",
+        ),
+        (
+            {"fastapi", "uvicorn", "limits", "starlette"},
+            "app.commands.main, worker.processes.celery_app, worker.attempt.context, worker.processes.child",
+        ),
+    ],
+    ids=["server", "worker"],
+)
+def test_each_image_does_without_what_the_other_needs(hidden: set[str], modules: str) -> None:
+    run(sys.executable, "-c", HIDE.format(hidden=hidden, modules=modules))
+
+
+def test_prometheus_asks_those_who_answer() -> None:
+    services = compose()["services"]
+    configured = yaml.safe_load((ROOT / "docker" / "prometheus.yml").read_text("utf-8"))
+    server, worker = configured["scrape_configs"]
+    assert server["static_configs"] == [{"targets": ["server:8000"]}]
+    (discovered,) = worker["dns_sd_configs"]
+    assert set(discovered["names"]) == {
+        name for name in services if "worker" in services[name].get("command", [])
+    }
+    ports = {services[name]["environment"]["CLEARSCOPE_METRICS_PORT"] for name in discovered["names"]}
+    assert ports == {discovered["port"]}
+    mounted = [volume.split(":") for volume in services["prometheus"]["volumes"]]
+    assert {target for _, target, *_ in mounted} >= {
+        "/etc/prometheus/prometheus.yml",
+        *configured["rule_files"],
+    }
+    assert (
+        server["authorization"]["credentials_file"] == f"/run/secrets/{services['prometheus']['secrets'][0]}"
+    )
+
+
+def test_alerts_and_scaling_look_at_metrics_that_exist(observed_facility: ObservedFacility) -> None:
+    told = {
+        name
+        for found in (observed_facility.server_metrics, observed_facility.worker_metrics)
+        for family in found.values()
+        for name in (family.name, *(sample.name for sample in family.samples))
+    }
+    expressions = [
+        rule["expr"]
+        for group in yaml.safe_load((ROOT / "docker" / "alerts.yml").read_text("utf-8"))["groups"]
+        for rule in group["rules"]
+    ]
+    scaling = yaml.safe_load((ROOT / "docker" / "kubernetes" / "keda.yaml").read_text("utf-8"))
+    expressions += [trigger["metadata"]["query"] for trigger in scaling["spec"]["triggers"]]
+    used = {name for expression in expressions for name in re.findall(r"clearscope_\w+", expression)}
+    assert len(used) > 5
+    assert used <= told
+
+
+@pytest.mark.parametrize("path", KUBERNETES, ids=lambda path: path.name)
+def test_kubernetes_manifests_are_whole(path: Path) -> None:
+    manifests = list(yaml.safe_load_all(path.read_text("utf-8")))
+    for manifest in manifests:
+        assert {"apiVersion", "kind", "metadata", "spec"} <= manifest.keys()
+        if manifest["kind"] == "Deployment":
+            labels = manifest["spec"]["template"]["metadata"]["labels"]
+            assert manifest["spec"]["selector"]["matchLabels"] == labels
+            spec = manifest["spec"]["template"]["spec"]
+            named = {volume["name"] for volume in spec.get("volumes", [])}
+            for container in spec["containers"]:
+                assert {mount["name"] for mount in container.get("volumeMounts", [])} <= named
+
+
+def test_keda_scales_what_is_deployed() -> None:
+    names = {
+        manifest["metadata"]["name"]
+        for path in KUBERNETES
+        for manifest in yaml.safe_load_all(path.read_text("utf-8"))
+        if manifest["kind"] == "Deployment"
+    }
+    scaling = yaml.safe_load((ROOT / "docker" / "kubernetes" / "keda.yaml").read_text("utf-8"))
+    assert scaling["spec"]["scaleTargetRef"]["name"] in names

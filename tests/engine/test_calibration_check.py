@@ -1,0 +1,126 @@
+"""Calibration stacks that are what they should be, and others."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from tests.support.calibration_frames import check_frames
+from worker.engine.errors import ImageUnsuitableError
+from worker.engine.noise.measuring.calibration_check import CalibrationCheck
+from worker.engine.noise.measuring.scene import average_scene
+
+FRAMES = 24
+Scene = Callable[[int], NDArray[np.float64]]
+
+
+def scene() -> NDArray[np.float64]:
+    noise = np.random.default_rng(5).normal(size=(96, 96))
+    smooth = ndimage.gaussian_filter(noise, 6, mode="wrap")
+    return np.asarray(60 + 50 * (smooth - smooth.min()) / np.ptp(smooth))
+
+
+def checked(photons: Scene, *, frames: int = FRAMES, seed: int = 0) -> CalibrationCheck:
+    rng = np.random.default_rng(seed)
+    stack = [
+        np.rint(100 + 2 * rng.poisson(photons(index)) + rng.normal(0, 3, (96, 96))).astype(np.uint16)
+        for index in range(frames)
+    ]
+    return check_frames(stack)
+
+
+def test_a_static_scene_is_accepted() -> None:
+    still = scene()
+    found = checked(lambda _: still)
+    assert found.warnings == ()
+    assert found.signal_min_adu == pytest.approx(100 + 2 * np.percentile(still, 0.5), rel=0.02)
+    assert found.signal_max_adu == pytest.approx(100 + 2 * np.percentile(still, 99.5), rel=0.02)
+    assert found.saturated == 0
+
+
+def test_bleaching_is_found() -> None:
+    still = scene()
+    found = checked(lambda index: still * (1 - 0.1 * index / (FRAMES - 1)))
+    assert found.trend.brightness_change == pytest.approx(-0.078, abs=0.02)
+    assert any("bleaching" in warning for warning in found.warnings)
+
+
+def test_drift_is_found() -> None:
+    still = scene()
+    found = checked(lambda index: ndimage.shift(still, (0, 2 * index / FRAMES), mode="wrap", order=3))
+    assert found.trend.drift_px[1] == pytest.approx(1.5, abs=0.3)
+    assert abs(found.trend.drift_px[0]) < 0.3
+    assert any("the scene moves" in warning for warning in found.warnings)
+
+
+LAMP = np.random.default_rng(8).normal(size=2 * FRAMES)
+STRUCTURES = (
+    20
+    + 60 * ndimage.gaussian_filter(np.random.default_rng(6).random((96, 96)) < 0.02, 2.5, output=float) * 20
+)
+CHANGES: dict[str, Scene] = {
+    "bleaching": lambda index: STRUCTURES * (1 - 0.4 * index / (FRAMES - 1)),
+    "flicker": lambda index: STRUCTURES * (1 + 0.08 * LAMP[index]),
+    "drift": lambda index: ndimage.shift(STRUCTURES, (0.3 * index, 0), mode="nearest"),
+    "vibration": lambda index: ndimage.shift(STRUCTURES, LAMP[index::FRAMES] / 2, mode="nearest"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_the_share_of_the_variance_that_is_no_noise_is_right(change: str) -> None:
+    rng = np.random.default_rng(2)
+    signals = [100 + 2 * CHANGES[change](index) for index in range(FRAMES)]
+    stack = [100 + 2 * rng.poisson((signal - 100) / 2) + rng.normal(0, 3, (96, 96)) for signal in signals]
+    noise = np.mean([(frame - signal) ** 2 for frame, signal in zip(stack, signals, strict=True)])
+    measured = np.var(stack, axis=0, ddof=1).mean()
+    found = check_frames(stack)
+    said = found.flicker + found.motion + found.excess_correlation
+    assert 0.1 < said < 0.7
+    assert said == pytest.approx(1 - noise / measured, abs=0.05)
+    assert found.warnings
+
+
+def test_a_scene_that_changes_is_found() -> None:
+    still = scene()
+    found = checked(lambda index: still + 12 * np.sin(index / 4) * np.roll(still, 40, 0) / still.mean())
+    assert found.excess_correlation > 0.02
+    assert any("consecutive frames" in warning for warning in found.warnings)
+
+
+def test_saturation_and_few_frames_are_found() -> None:
+    still = scene()
+    stack = [np.minimum(frame, 255).astype(np.uint8) for frame in [100 + 2 * still] * 3]
+    found = check_frames(stack)
+    assert any("saturated" in warning for warning in found.warnings)
+    assert any("3 frames" in warning for warning in found.warnings)
+
+
+def test_dark_pixels_of_a_photon_counter_are_used_the_better_the_more_frames_there_are() -> None:
+    frames = np.random.default_rng(1).poisson(6.0, (200, 24, 24)).astype(np.uint16)
+    assert average_scene(list(frames), (0, 65535)).usable_yx.mean() > 0.95
+
+
+@pytest.mark.parametrize("value", [0, 700])
+def test_frames_without_noise_are_called_so(value: int) -> None:
+    found = check_frames([np.full((16, 16), value, dtype=np.uint16)] * 4)
+    assert "no pixel within the detector's range changes" in (found.unusable or "")
+    assert (found.flicker, found.motion, found.excess_correlation) == (0, 0, 0)
+
+
+def test_the_golden_calibration_is_static(golden: Path) -> None:
+    with np.load(golden / "simulated_calibration.npz") as archive:
+        found = check_frames(list(archive["observation"]))
+    assert found.warnings == ()
+    assert found.frames == 20
+
+
+@pytest.mark.parametrize(
+    ("stack", "complaint"),
+    [([np.zeros((4, 4))], "1 frames"), ([np.zeros((4, 4)), np.zeros((5, 4))], r"frame 1 is \(5, 4\)")],
+)
+def test_what_is_no_stack_is_refused(stack: list[NDArray[np.float64]], complaint: str) -> None:
+    with pytest.raises(ImageUnsuitableError, match=complaint):
+        check_frames(stack)

@@ -1,0 +1,44 @@
+"""Bodies that do not end, sent to a real server: cut, and answered."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.support.server_process import ServerProcess
+
+MEBIBYTE = 1024**2
+
+
+def raw_exchange(server: ServerProcess, request: bytes, chunks: Iterator[bytes]) -> tuple[str, int]:
+    """Send a request and chunks until the server has had enough; give its status line, and the bytes sent."""
+    sent_bytes = 0
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
+        connection.sendall(request)
+        try:
+            for chunk in chunks:
+                connection.sendall(b"%x\r\n%s\r\n" % (len(chunk), chunk))
+                sent_bytes += len(chunk)
+            connection.sendall(b"0\r\n\r\n")
+        except OSError:
+            pass  # It answered and closed while we were still sending.
+        answer = connection.makefile("rb").readline()
+    return answer.decode().strip(), sent_bytes
+
+
+def test_an_endless_body_is_cut(tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path / "data", upload_limit_bytes="100000")
+    server.start()
+    endless = 400 * MEBIBYTE
+    try:
+        for target in ("/v1/images?filename=a.tif", "/v1/noise-models/import", "/v1/jobs"):
+            request = (
+                f"POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                "Transfer-Encoding: chunked\r\n\r\n"
+            )
+            chunks = (bytes(65536) for _ in range(endless // 65536))
+            status, sent_bytes = raw_exchange(server, request.encode(), chunks)
+            assert status.startswith(("HTTP/1.1 413", "HTTP/1.1 422")), f"{target}: {status}"
+            assert sent_bytes < endless, target
+        assert server.is_alive()
+    finally:
+        server.stop()

@@ -1,0 +1,78 @@
+"""Several server processes behind one port."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from models_store.database.engines import Database
+from models_store.database.schema import migrate
+from tests.support.server_process import CLEARSCOPE, ServerProcess
+from tests.support.services import Postgres, Redis
+
+PROCESSES = 2
+
+
+@pytest.fixture(scope="module")
+def server(
+    tmp_path_factory: pytest.TempPathFactory, postgres_service: Postgres, redis_service: Redis
+) -> Iterator[ServerProcess]:
+    database_url = postgres_service.create_database("processes")
+    database = Database(database_url)
+    migrate(database)
+    database.dispose()
+    process = ServerProcess(
+        tmp_path_factory.mktemp("processes") / "data",
+        database_url=database_url,
+        broker_url=redis_service.url,
+        server_processes=str(PROCESSES),
+    )
+    process.start()
+    yield process
+    process.stop()
+
+
+def test_figures_are_of_all_processes_whichever_is_asked(server: ServerProcess, noisy_tiff: Path) -> None:
+    for number in range(12):
+        # Each with a connection of its own, which any of the processes may accept.
+        answer = httpx.post(
+            f"{server.url}/v1/images", params={"filename": f"{number}.tif"}, content=noisy_tiff.read_bytes()
+        )
+        assert answer.status_code == 201
+    for _ in range(6):
+        figures = httpx.get(f"{server.url}/metrics").text
+        [counted] = re.findall(
+            r'clearscope_http_request_duration_seconds_count\{.*route="/v1/images",status="201"\} (\S+)',
+            figures,
+        )
+        assert float(counted) == 12
+        assert "clearscope_database_up 1.0" in figures
+
+
+def test_a_process_that_dies_is_started_again_and_all_end_with_the_server(server: ServerProcess) -> None:
+    assert server.pid is not None
+    children = psutil.Process(server.pid).children()
+    answering = [child for child in children if "spawn_main" in str(child.cmdline())]
+    assert len(answering) == PROCESSES
+    answering[0].kill()
+    assert httpx.get(f"{server.url}/readyz").status_code in {200, 503}
+    server.stop()
+    _, alive = psutil.wait_procs(answering, timeout=30)
+    assert not alive
+    server.start()
+    assert httpx.get(f"{server.url}/v1/images").status_code == 200
+
+
+def test_a_server_with_a_worker_inside_is_one_process(tmp_path: Path) -> None:
+    refused = subprocess.run(
+        [CLEARSCOPE, "serve", "--processes", "2", "--data-dir", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert refused.returncode == 1
+    assert "CLEARSCOPE_BROKER_URL" in refused.stderr

@@ -1,0 +1,138 @@
+"""What a key may use up, and how much a request may send."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from models_store.image_files.isolation.client import Isolation
+from tests.support.answers import problem
+from tests.support.application import Application
+from tests.support.posted_jobs import upload
+from tests.support.services import Postgres, Redis
+
+MEBIBYTE = 1024**2
+
+
+@pytest.fixture(scope="module")
+def facility(
+    tmp_path_factory: pytest.TempPathFactory,
+    isolation: Isolation,
+    postgres_service: Postgres,
+    redis_service: Redis,
+) -> Iterator[Application]:
+    """An application on PostgreSQL and Redis, with users."""
+    application = Application(
+        tmp_path_factory.mktemp("limited") / "data",
+        isolation,
+        database_url=postgres_service.create_database("limits"),
+        broker_url=redis_service.url,
+    )
+    application.make_key("unlimited", "admin")
+    yield application
+    application.close()
+
+
+def at_once(api: httpx.Client, count: int, path: str, **request: object) -> list[httpx.Response]:
+    with ThreadPoolExecutor(count) as senders:
+        return list(senders.map(lambda _: api.post(path, **request), range(count)))  # type: ignore[arg-type]  # httpx's arguments
+
+
+def test_requests_are_counted_for_all_servers_together(
+    facility: Application, isolation: Isolation, redis_service: Redis
+) -> None:
+    token = facility.make_key("hasty", requests_per_minute=5)
+    settings = facility.settings
+    second = Application(
+        settings.data_dir, isolation, database_url=settings.database_url, broker_url=settings.broker_url
+    )
+    with facility.client(token) as api, second.client(token) as elsewhere:
+        first = api.get("/v1/jobs")
+        assert first.headers["ratelimit-policy"] == '"default";q=5;w=60'
+        assert first.headers["ratelimit"].startswith('"default";r=4;t=')
+        assert [each.get("/v1/jobs").status_code for each in (api, elsewhere) * 2] == [200] * 4
+        for each in (api, elsewhere):
+            refused = each.get("/v1/jobs")
+            assert "5 requests a minute" in problem(refused, 429, "too-many-requests")
+            assert 1 <= int(refused.headers["retry-after"]) <= 120
+            assert refused.headers["ratelimit"].startswith('"default";r=0;t=')
+        assert api.get("/healthz").status_code == 200
+        redis_service.stop()
+        try:
+            uncounted = api.get("/v1/jobs")
+            assert uncounted.status_code == 200
+            assert "ratelimit" not in uncounted.headers
+        finally:
+            redis_service.start()
+    second.close()
+
+
+def test_one_server_counts_in_its_memory(tmp_path: Path, isolation: Isolation) -> None:
+    application = Application(tmp_path / "data", isolation, requests_per_minute=3)
+    token = application.make_key("hasty")
+    other = application.make_key("patient", requests_per_minute=100)
+    with application.client(token) as api, application.client(other) as others:
+        assert [api.get("/v1/jobs").status_code for _ in range(5)] == [200] * 3 + [429] * 2
+        assert [others.get("/v1/jobs").status_code for _ in range(5)] == [200] * 5
+    application.close()
+
+
+def test_active_jobs_are_limited_also_when_posted_at_once(facility: Application, noisy_tiff: Path) -> None:
+    token = facility.make_key("busy", active_jobs=2)
+    with facility.client(token) as api:
+        spec = {"kind": "denoise", "image_ids": [upload(api, noisy_tiff)]}
+        answers = at_once(api, 6, "/v1/jobs", json=spec)
+        assert sorted(each.status_code for each in answers) == [202, 202, 429, 429, 429, 429]
+        refused = next(each for each in answers if each.status_code == 429)
+        assert "2" in problem(refused, 429, "too-many-active-jobs")
+        assert int(refused.headers["retry-after"]) > 0
+        jobs = [each.json()["id"] for each in answers if each.status_code == 202]
+        api.post(f"/v1/jobs/{jobs[0]}/cancel").raise_for_status()
+        again = api.post("/v1/jobs", json=spec, headers={"Idempotency-Key": "a"})
+        assert again.status_code == 202
+        assert api.post("/v1/jobs", json=spec, headers={"Idempotency-Key": "a"}).json() == again.json()
+        problem(api.post(f"/v1/jobs/{jobs[0]}/retry"), 429, "too-many-active-jobs")
+
+
+def test_stored_bytes_are_limited_also_when_sent_at_once(facility: Application, noisy_tiff: Path) -> None:
+    content = noisy_tiff.read_bytes()
+    token = facility.make_key("hoarder", stored_bytes=int(2.5 * len(content)))
+    path = "/v1/images?filename=a.tif"
+    with facility.client(token) as api:
+        first = api.post(path, content=content)
+        assert first.status_code == 201
+        answers = at_once(api, 4, path, content=content)
+        assert sorted(each.status_code for each in answers) == [201, 403, 403, 403]
+        refused = next(each for each in answers if each.status_code == 403)
+        assert "delete" in problem(refused, 403, "storage-quota-exceeded")
+        streamed = api.post(path, content=(content[:1000] for _ in range(10_000)))
+        problem(streamed, 403, "storage-quota-exceeded")
+        api.delete(first.headers["location"]).raise_for_status()
+        assert api.post(path, content=content).status_code == 201
+
+
+def test_what_no_database_can_hold_is_refused(facility: Application) -> None:
+    """PostgreSQL's text has no NUL characters."""
+    with facility.client(facility.make_key("curious", "admin")) as api:
+        for path in (
+            "/v1/microscopes/%00",
+            "/v1/jobs/a%00",
+            "/v1/jobs?kind=%00",
+            "/v1/images?microscope=%00",
+        ):
+            problem(api.get(path), 422, "invalid-request")
+        problem(api.post("/v1/microscopes", json={"name": "a\0b"}), 422, "invalid-request")
+
+
+@pytest.mark.parametrize("path", ["/v1/jobs", "/v1/jobs/preflight", "/v1/microscopes"])
+def test_a_long_body_is_refused_with_and_without_a_declared_length(api: httpx.Client, path: str) -> None:
+    declared = api.post(path, content=b" " * (MEBIBYTE + 1), headers={"Content-Type": "application/json"})
+    assert str(MEBIBYTE) in problem(declared, 413, "body-too-large")
+    just = api.post(path, content=b" " * MEBIBYTE, headers={"Content-Type": "application/json"})
+    assert just.status_code == 422
+    streamed = api.post(
+        path, content=(b" " * 1000 for _ in range(2000)), headers={"Content-Type": "application/json"}
+    )
+    problem(streamed, 413, "body-too-large")

@@ -1,0 +1,102 @@
+"""Microscopes, profiles and noise models over HTTP."""
+
+import io
+from datetime import UTC, datetime
+
+import httpx
+import numpy as np
+import pytest
+
+from tests.support.published_files import import_model, npz
+
+
+def test_a_microscope_is_found_by_name_and_id(api: httpx.Client) -> None:
+    created = api.post("/v1/microscopes", json={"name": "Lattice 1", "description": "Room 5"})
+    assert created.status_code == 201
+    document = created.json()
+    assert api.get(created.headers["location"]).json() == document
+    assert api.get("/v1/microscopes/Lattice 1").json() == document
+    assert document in api.get("/v1/microscopes").json()
+    taken = api.post("/v1/microscopes", json={"name": "Lattice 1"})
+    assert (taken.status_code, taken.json()["type"]) == (409, "urn:clearscope:problem:conflict")
+
+
+@pytest.mark.parametrize("name", ["", " padded ", "with/slash", "x" * 201])
+def test_a_name_that_cannot_stand_in_a_url_is_refused(api: httpx.Client, name: str) -> None:
+    response = api.post("/v1/microscopes", json={"name": name})
+    assert response.status_code == 422
+    assert "name" in response.json()["detail"]
+
+
+def test_a_profile_says_how_images_were_taken(api: httpx.Client) -> None:
+    api.post("/v1/microscopes", json={"name": "Profiled"})
+    url = "/v1/microscopes/Profiled/profiles"
+    created = api.post(url, json={"name": "fast", "camera": "sCMOS", "gain": 0.46, "exposure_ms": 20})
+    assert created.status_code == 201
+    assert created.json()["microscope"] == "Profiled"
+    assert api.get(f"{url}/fast").json() == created.json()
+    assert api.post(url, json={"name": "fast"}).status_code == 409
+    assert api.post(url, json={"name": "odd", "gain": -1}).status_code == 422
+    assert [each["name"] for each in api.get(url).json()] == ["fast"]
+
+
+def test_a_published_noise_model_goes_in_and_out(api: httpx.Client) -> None:
+    document = import_model(api)
+    assert (document["origin"], document["belongs_to"]) == ("import", None)
+    assert (document["signal_min_adu"], document["signal_max_adu"]) == (100, 4000)
+    exported = np.load(io.BytesIO(api.get(f"/v1/noise-models/{document['id']}/export").content))
+    original = np.load(io.BytesIO(npz()))
+    for name in original.files:
+        np.testing.assert_allclose(exported[name], original[name], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"no archive",
+        npz(trained_weight=None),
+        npz(trained_weight=np.full((3, 2), np.nan)),
+        npz(trained_weight=np.zeros((4, 2))),
+        npz(max_signal=np.array([50.0])),
+        npz(trained_weight=np.array([[{}] * 2] * 3)),
+    ],
+)
+def test_a_file_that_is_no_noise_model_is_refused(api: httpx.Client, content: bytes) -> None:
+    response = api.post("/v1/noise-models/import", content=content)
+    assert response.status_code == 422
+    assert response.json()["type"] == "urn:clearscope:problem:noise-model-invalid"
+
+
+def test_one_version_is_active_and_history_is_kept(api: httpx.Client) -> None:
+    api.post("/v1/microscopes", json={"name": "Versions"})
+    first = import_model(api, microscope="Versions")
+    between = datetime.now(UTC).isoformat()
+    second = import_model(api, microscope="Versions")
+    assert [first["version"], second["version"]] == [1, 2]
+
+    def active(at: str) -> list[str]:
+        query = {"microscope": "Versions", "active_at": at}
+        return [each["id"] for each in api.get("/v1/noise-models", params=query).json()]
+
+    assert active(between) == [first["id"]]
+    assert active(datetime.now(UTC).isoformat()) == [second["id"]]
+    assert active("2020-01-01T00:00:00Z") == []
+    assert api.post(f"/v1/noise-models/{first['id']}/activate").status_code == 200
+    assert active(datetime.now(UTC).isoformat()) == [first["id"]]
+
+
+def test_an_anonymous_noise_model_is_never_active(api: httpx.Client) -> None:
+    response = api.post(f"/v1/noise-models/{import_model(api)['id']}/activate")
+    assert response.status_code == 409
+
+
+def test_openapi_describes_every_route_with_problems(api: httpx.Client) -> None:
+    document = api.get("/openapi.json").json()
+    assert document["openapi"].startswith("3.1")
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            problems = operation["responses"]["4XX"]["content"]
+            assert "application/problem+json" in problems, path
+    examples = document["paths"]["/v1/jobs"]["post"]["requestBody"]["content"]["application/json"]["examples"]
+    assert examples["denoise"]["value"]["kind"] == "denoise"

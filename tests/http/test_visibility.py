@@ -1,0 +1,231 @@
+"""A key that is bound to a microscope: what it finds, and what is not there for it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from models_store.database import tables, visibility
+from models_store.database.table_base import Base
+from tests.support.answers import problem, wait_for_status
+from tests.support.application import Application
+from tests.support.posted_jobs import TINY, run, upload
+from tests.support.published_files import import_model, npz
+
+OWN, OTHER = "scope of ours", "scope of theirs"
+
+
+@dataclass(frozen=True)
+class Facility:
+    """An application with two microscopes, and what belongs to each: by kind, the id of one thing."""
+
+    own: dict[str, str]
+    other: dict[str, str]
+    unbound: httpx.Client
+    bound: httpx.Client
+    """Sees OWN only, and may do everything with it."""
+    document: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def facility(application: Application, noisy_tiff: Path) -> Iterator[Facility]:
+    with application.client() as api, application.worker():
+        own, other = (furnish(api, name, noisy_tiff) for name in (OWN, OTHER))
+    keys = [
+        application.make_key("unbound", "admin"),
+        application.make_key("bound", "admin", microscopes=[OWN]),
+    ]
+    client = application.client
+    with client(keys[0]) as unbound, client(keys[1]) as bound, client() as nobody:
+        wait_for_status(nobody, "/v1/jobs", 401)
+        yield Facility(own, other, unbound, bound, unbound.get("/openapi.json").json())
+
+
+def furnish(api: httpx.Client, name: str, noisy_tiff: Path) -> dict[str, str]:
+    """Make a microscope and one of everything that can belong to it."""
+    microscope = api.post("/v1/microscopes", json={"name": name}).json()["id"]
+    image = upload(api, noisy_tiff, microscope=name)
+    job = run(api, kind="train", method="n2v", image_ids=[image], budget=TINY)
+    network = job["result"]["values"]["network_id"]
+    predicted = run(api, kind="predict", image_ids=[image], network=network)
+    return {
+        "microscope": microscope,
+        "profile": api.get(f"/v1/images/{image}").json()["origin"]["profile_id"],
+        "image_id": image,
+        "noise_model_id": import_model(api, microscope=name)["id"],
+        "network_id": network,
+        "job_id": job["id"],
+        "artifact_id": predicted["result"]["artifacts"][0]["id"],
+    }
+
+
+def filled(path: str, things: dict[str, str]) -> str:
+    for kind, thing_id in things.items():
+        path = path.replace(f"{{{kind}}}", thing_id)
+    assert "{" not in path
+    return path
+
+
+def paths(facility: Facility, method: str, *, with_id: bool) -> list[str]:
+    found = [path for path, operations in facility.document["paths"].items() if method in operations]
+    return [path for path in found if path.startswith("/v1") and ("{" in path) is with_id]
+
+
+def test_every_document_and_file_of_another_microscope_is_not_there(facility: Facility) -> None:
+    routes = paths(facility, "get", with_id=True)
+    assert len(routes) >= 13
+    for path in routes:
+        assert facility.unbound.get(filled(path, facility.other)).status_code == 200, path
+        assert facility.bound.get(filled(path, facility.own)).status_code == 200, path
+        problem(facility.bound.get(filled(path, facility.other)), 404, "not-found")
+    mixed = f"/v1/microscopes/{facility.own['microscope']}/profiles/{facility.other['profile']}"
+    problem(facility.bound.get(mixed), 404, "not-found")
+    problem(facility.bound.get(f"/v1/microscopes/{OTHER}"), 404, "not-found")
+
+
+def test_nothing_of_another_microscope_can_be_changed(facility: Facility) -> None:
+    for method in ("post", "delete"):
+        for path in paths(facility, method, with_id=True):
+            body = {"json": {"name": "mine"}} if path.endswith("/profiles") else {}
+            answer = facility.bound.request(method, filled(path, facility.other), **body)  # type: ignore[arg-type]  # httpx's arguments
+            problem(answer, 404, "not-found")
+    assert facility.unbound.get(f"/v1/images/{facility.other['image_id']}").status_code == 200
+
+
+def test_lists_hold_nothing_of_another_microscope(facility: Facility, noisy_tiff: Path) -> None:
+    anonymous = upload(facility.unbound, noisy_tiff)
+    for path in paths(facility, "get", with_id=False):
+        listed = facility.bound.get(path).text
+        everything = facility.unbound.get(path).text
+        kind = next(
+            kind for kind in facility.own if kind.startswith(path.removeprefix("/v1/").replace("-", "_")[:-1])
+        )
+        assert facility.own[kind] in listed, path
+        assert facility.other[kind] in everything, path
+        for hidden in (*facility.other.values(), OTHER, anonymous):
+            assert hidden not in listed, path
+        pages = facility.bound.get(path, params={"limit": 1})
+        while "next" in pages.links:
+            pages = facility.bound.get(pages.links["next"]["url"])
+            assert not any(hidden in pages.text for hidden in facility.other.values())
+        if path not in {"/v1/jobs", "/v1/microscopes"}:
+            for wanted in ({"microscope": OTHER}, {"profile": facility.other["profile"]}):
+                problem(facility.bound.get(path, params=wanted), 404, "not-found")
+    assert facility.bound.get(f"/v1/images/{anonymous}").status_code == 404
+
+
+def test_a_job_cannot_name_what_its_poster_cannot_see(facility: Facility) -> None:
+    own, other = facility.own, facility.other
+    predict = {"kind": "predict", "image_ids": [own["image_id"]], "network": own["network_id"]}
+    train = {"kind": "train", "method": "pn2v", "image_ids": [own["image_id"]]}
+    distil = {**train, "method": "distilled", "noise_model": own["noise_model_id"]}
+    denoise = {"kind": "denoise", "image_ids": [own["image_id"]]}
+    for spec in (
+        {**predict, "image_ids": [other["image_id"]]},
+        {**denoise, "image_ids": [own["image_id"], other["image_id"]]},
+        {**denoise, "noise_model": other["noise_model_id"]},
+        {**predict, "network": other["network_id"]},
+        {**predict, "network": {"job": other["job_id"]}},
+        {**predict, "compare_with": other["network_id"]},
+        {**predict, "noise_model": other["noise_model_id"]},
+        {**train, "noise_model": other["noise_model_id"]},
+        {**train, "noise_model": own["noise_model_id"], "start": other["network_id"]},
+        {**distil, "teacher": other["network_id"]},
+        {**predict, "distilled": other["network_id"]},
+        {**train, "kind": "bootstrap_noise_model", "network": other["network_id"]},
+    ):
+        if spec["kind"] == "bootstrap_noise_model":
+            del spec["method"]
+        for path in ("/v1/jobs", "/v1/jobs/preflight"):
+            problem(facility.bound.post(path, json=spec), 404, "not-found")
+    posted = facility.bound.post("/v1/jobs", json=predict)
+    assert posted.status_code == 202, posted.text
+    facility.bound.post(f"/v1/jobs/{posted.json()['id']}/cancel")
+
+
+def test_a_bound_key_adds_to_its_own_microscope_only(facility: Facility, noisy_tiff: Path) -> None:
+    refused = facility.bound.post("/v1/microscopes", json={"name": "one more"})
+    assert "bound" in problem(refused, 403, "forbidden")
+    files = {"/v1/images?filename=a.tif": noisy_tiff.read_bytes(), "/v1/noise-models/import?": npz()}
+    for path, content in files.items():
+        assert "microscope" in problem(facility.bound.post(path, content=content), 422, "invalid-request")
+        problem(facility.bound.post(f"{path}&microscope={OTHER}", content=content), 404, "not-found")
+    assert upload(facility.bound, noisy_tiff, microscope=OWN)
+    profile = facility.bound.post(f"/v1/microscopes/{OWN}/profiles", json={"name": "new"})
+    assert profile.status_code == 201
+    assert upload(facility.bound, noisy_tiff, profile=profile.json()["id"])
+
+
+def test_an_idempotency_key_is_the_api_keys_own(facility: Facility, noisy_tiff: Path) -> None:
+    def send(api: httpx.Client) -> str:
+        answer = api.post(
+            "/v1/images",
+            params={"filename": "a.tif", "microscope": OWN},
+            content=noisy_tiff.read_bytes(),
+            headers={"Idempotency-Key": "of everybody"},
+        )
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["id"])
+
+    def post(api: httpx.Client) -> str:
+        spec = {"kind": "denoise", "image_ids": [facility.own["image_id"]]}
+        answer = api.post("/v1/jobs", json=spec, headers={"Idempotency-Key": "of everybody"})
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["id"])
+
+    for act in (send, post):
+        ids = [act(api) for api in (facility.unbound, facility.bound, facility.unbound, facility.bound)]
+        assert ids[:2] == ids[2:]
+        assert ids[0] != ids[1]
+    for job_id in ids[:2]:
+        facility.unbound.post(f"/v1/jobs/{job_id}/cancel")
+    # A deleted image's Idempotency-Key can be used again, whoever deleted it.
+    facility.unbound.delete(f"/v1/images/{send(facility.bound)}").raise_for_status()
+    assert facility.bound.get(f"/v1/images/{send(facility.bound)}").status_code == 200
+
+
+def test_ground_truth_and_results_of_another_microscope_are_not_compared(
+    facility: Facility, noisy_tiff: Path
+) -> None:
+    own, other = facility.own["image_id"], facility.other["image_id"]
+    job = facility.unbound.post(
+        "/v1/jobs", json={"kind": "predict", "image_ids": [other], "network": facility.other["network_id"]}
+    ).json()["id"]
+    image_run, job_run = ({"name": "theirs", "runs": [run]} for run in ({"image_ids": [other]}, {"job": job}))
+    truth = upload(facility.bound, noisy_tiff, microscope=OWN, role="ground_truth")
+    hidden = [
+        {"kind": "train", "method": "care", "image_ids": [own], "ground_truth_ids": [other]},
+        {"kind": "evaluate", "ground_truth_ids": [other], "candidates": [image_run]},
+        {"kind": "evaluate", "ground_truth_ids": [truth], "candidates": [image_run]},
+        {"kind": "evaluate", "ground_truth_ids": [truth], "candidates": [job_run]},
+    ]
+    for spec in hidden:
+        assert facility.bound.post("/v1/jobs", json=spec).status_code == 404
+    own_run = {"name": "ours", "runs": [{"image_ids": [own]}]}
+    spec = {"kind": "evaluate", "ground_truth_ids": [truth], "candidates": [own_run]}
+    evaluation = facility.bound.post("/v1/jobs", json=spec)
+    assert evaluation.status_code == 202, evaluation.text
+    assert facility.bound.get(evaluation.headers["location"]).status_code == 200
+
+
+def test_what_ends_with_a_job_ends_unseen_too(facility: Facility) -> None:
+    """A job of another microscope that waits for one of ours ends with it, though we cannot see it."""
+    train = {"kind": "train", "method": "n2v", "image_ids": [facility.own["image_id"]]}
+    ours = facility.bound.post("/v1/jobs", json=train).json()["id"]
+    theirs = facility.unbound.post(
+        "/v1/jobs",
+        json={"kind": "predict", "image_ids": [facility.other["image_id"]], "network": {"job": ours}},
+    ).json()["id"]
+    assert facility.bound.get(f"/v1/jobs/{theirs}").status_code == 404
+    facility.bound.post(f"/v1/jobs/{ours}/cancel").raise_for_status()
+    assert facility.unbound.get(f"/v1/jobs/{theirs}").json()["state"] == "cancelled"
+
+
+def test_no_table_is_forgotten() -> None:
+    """A new table is either hidden by its microscope, or it is said here why it need not be."""
+    narrowed = {option.entity.class_ for option in visibility.visible("key_1", ["mic_1"])}  # type: ignore[attr-defined]  # SQLAlchemy's option
+    of_no_microscope = {tables.IdempotencyKey, tables.Worker, tables.Sweep}
+    assert {mapper.class_ for mapper in Base.registry.mappers} == narrowed | of_no_microscope

@@ -1,0 +1,207 @@
+"""One tree of migrations for every kind of database: up, down, and up again, with what is stored."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
+from sqlalchemy import MetaData, create_engine, inspect, select, text
+
+from models_store.contracts.job_specs import TrainSpec
+from models_store.contracts.spec_parts import TrainingBudget
+from models_store.contracts.vocabulary import JobState, Method, Queue
+from models_store.database.schema import alembic_config, migrate
+from models_store.database.tables import JobNetwork, JobNoiseModel
+from models_store.repositories.jobs.lifecycle import next_ready
+from models_store.repositories.jobs.rows import get_job, list_artifacts
+from models_store.repositories.networks import get_network
+from models_store.repositories.noise_models import get_noise_model
+from tests.support.databases import NOON, database_url, opened
+
+FIRST = "0001"
+BLANK = {"image_ids": ["img_1"], "seed": 0}
+JOB = {
+    "queue": "gpu",
+    "position": 0,
+    "stage": "train",
+    "weight": 1.0,
+    "plan": [],
+    "progress": 0.0,
+    "status": "",
+    "attempt": 0,
+    "crashes": 0,
+    "result": {},
+    "created_at": NOON,
+}
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_migrations_go_up_down_and_up_again(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    with opened(database_url(kind, request, tmp_path)) as database:
+        config = alembic_config(database.url)
+        migrate(database)
+        command.check(config)
+        command.downgrade(config, "base")
+        assert inspect(database.engine).get_table_names() == ["alembic_version"]
+        migrate(database)
+        command.check(config)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_what_the_first_version_stored_is_there_after_the_newest(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    url = database_url(kind, request, tmp_path)
+    command.upgrade(alembic_config(url), FIRST)
+    _fill_first_version(url)
+    with opened(url) as database:
+        for _ in range(2):
+            migrate(database)
+            with database.read() as session:
+                job = get_job(session, "job_all")
+                assert job.composite
+                assert [stage.id for stage in job.stages] == ["job_1", "job_2"]
+                assert [stage.composite for stage in job.stages] == [False, False]
+                assert job.stages[0].state is JobState.SUCCEEDED
+                assert next_ready(session, list(Queue)) == "job_2"
+                assert [row.name for row in list_artifacts(session, ["job_all"])["job_all"]] == ["a.tif"]
+                assert session.scalar(text("SELECT count(*) FROM job_event")) == 1
+            command.downgrade(alembic_config(url), FIRST)
+
+
+def _fill_first_version(url: str) -> None:
+    """Insert an image, a job of two stages of which one is done, what it made, and an event."""
+    engine = create_engine(url)
+    tables = MetaData()
+    tables.reflect(engine)
+    moment = NOON if url.startswith("postgresql") else NOON.replace(tzinfo=None)
+    job = JOB | {"created_at": moment}
+    rows: dict[str, list[dict[str, Any]]] = {
+        "image": [
+            {
+                "id": "img_1",
+                "filename": "a.tif",
+                "sha256": "",
+                "size_bytes": 1,
+                "blob_key": "a",
+                "preview_key": "b",
+                "header": {},
+                "role": "data",
+                "created_at": moment,
+            }
+        ],
+        "job": [
+            job | {"id": "job_all", "kind": "denoise", "spec": BLANK, "state": "running", "queue": "cpu"},
+            job
+            | {"id": "job_1", "kind": "train", "spec": BLANK, "state": "succeeded", "parent_id": "job_all"},
+            job
+            | {
+                "id": "job_2",
+                "kind": "train",
+                "spec": BLANK,
+                "state": "queued",
+                "parent_id": "job_all",
+                "position": 1,
+            },
+        ],
+        "job_dependency": [{"job_id": "job_2", "depends_on_id": "job_1"}],
+        "job_image": [{"job_id": "job_all", "image_id": "img_1"}],
+        "job_event": [{"job_id": "job_all", "at": moment, "kind": "queued", "detail": {}}],
+        "artifact": [
+            {
+                "id": "art_1",
+                "job_id": "job_1",
+                "name": "a.tif",
+                "media_type": "image/tiff",
+                "blob_key": "c",
+                "sha256": "",
+                "size_bytes": 1,
+                "created_at": moment,
+            }
+        ],
+    }
+    with engine.begin() as connection:
+        for table, some in rows.items():
+            for row in some:
+                connection.execute(tables.tables[table].insert().values(**row))
+    engine.dispose()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_what_jobs_made_before_there_was_deletion_is_owned_referred_to_and_reused(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    url = database_url(kind, request, tmp_path)
+    command.upgrade(alembic_config(url), "0007")
+    _fill_before_deletion(url)
+    with opened(url) as database:
+        migrate(database)
+        with database.read() as session:
+            network, noise_model = get_network(session, "net_1"), get_noise_model(session, "nm_1")
+            assert (network.owner_id, noise_model.owner_id) == ("key_1", "key_1")
+            assert noise_model.size_bytes == len('{"kind": "histogram"}') + len("0123456789")
+            recipe = TrainSpec(image_ids=["img_1"], method=Method.N2V, budget=TrainingBudget(steps=5)).recipe
+            assert network.recipe == recipe
+            networks = set(session.execute(select(JobNetwork.job_id, JobNetwork.network_id)).all())
+            assert networks == {("job_all", "net_1"), ("job_later", "net_1")}
+            assert session.scalars(select(JobNoiseModel.job_id)).all() == ["job_all"]
+        command.downgrade(alembic_config(url), "0007")
+        with database.read() as session:
+            assert session.scalar(text("SELECT recipe FROM network")) == "balanced steps=5"
+
+
+def _fill_before_deletion(url: str) -> None:
+    """Insert a job whose stages made a noise model and a network, and a later job that names the network."""
+    engine = create_engine(url)
+    tables = MetaData()
+    tables.reflect(engine)
+    moment = NOON if url.startswith("postgresql") else NOON.replace(tzinfo=None)
+    job = {**JOB, "created_at": moment, "state": "succeeded", "owner_id": "key_1", "kind": "train"}
+    job |= {"composite": False, "crash_progress": 0.0, "trace": {}, "spec": BLANK}
+    named = {**BLANK, "network": "net_1", "noise_model": {"job": "job_fit"}, "compare_with": "net_gone"}
+    key = {"id": "key_1", "name": "a", "prefix": "p", "secret_sha256": "", "scopes": [], "created_at": moment}
+    rows: dict[str, list[dict[str, Any]]] = {
+        "api_key": [key],
+        "job": [
+            {**job, "id": "job_all", "composite": True},
+            {**job, "id": "job_fit", "parent_id": "job_all"},
+            {**job, "id": "job_train", "parent_id": "job_all"},
+            {**job, "id": "job_later", "spec": named},
+        ],
+        "noise_model": [
+            {
+                **dict.fromkeys(("signal_min_adu", "signal_max_adu"), 1.0),
+                "id": "nm_1",
+                "version": 1,
+                "kind": "histogram",
+                "origin": "bootstrap",
+                "fit_quality": {},
+                "parameters": {"kind": "histogram"},
+                "probabilities": "0123456789",
+                "job_id": "job_fit",
+                "created_at": moment,
+            }
+        ],
+        "network": [
+            {
+                "id": "net_1",
+                "method": "n2v",
+                "preset": "balanced",
+                "recipe": "balanced steps=5",
+                "noise_model_id": "nm_1",
+                "blob_key": "a",
+                "sha256": "",
+                "size_bytes": 7,
+                "description": {},
+                "job_id": "job_train",
+                "created_at": moment,
+            }
+        ],
+    }
+    with engine.begin() as connection:
+        for table, some in rows.items():
+            for row in some:
+                connection.execute(tables.tables[table].insert().values(**row))
+    engine.dispose()

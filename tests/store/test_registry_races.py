@@ -1,0 +1,123 @@
+"""Microscopes, profiles, noise models and answers that are made by two at once in PostgreSQL."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from models_store.contracts.noise_models import noise_model_parameters
+from models_store.contracts.outcomes import MadeNoiseModel, Outcome
+from models_store.contracts.vocabulary import NoiseModelOrigin
+from models_store.database.engines import Database
+from models_store.database.tables import IdempotencyKey, Microscope, NoiseModelRow, Profile
+from models_store.errors import ConflictError
+from models_store.repositories import idempotency, microscopes, noise_models
+from models_store.repositories.jobs.rows import get_job
+from tests.support.databases import NOON
+from tests.support.services import Postgres
+from tests.support.transactions import Act, add_job, finishing, meet, met_in, taken
+
+
+@pytest.fixture
+def database(postgres_service: Postgres) -> Iterator[Database]:
+    with met_in(postgres_service) as database:
+        yield database
+
+
+def test_the_same_request_twice_at_once_makes_one_thing(database: Database) -> None:
+    def claiming(job_id: str) -> Act:
+        return lambda session: idempotency.claim_answer(session, "jobs", "key", "body", job_id, NOON)
+
+    assert meet(database, claiming("job_1"), claiming("job_2")) == ("job_1", "job_1")
+    with database.read() as session:
+        assert session.scalar(select(func.count()).select_from(IdempotencyKey)) == 1
+
+
+def test_a_microscope_made_twice_at_once_is_made_once(database: Database) -> None:
+    def making(session: Session) -> object:
+        return microscopes.create_microscope(session, name="m", description="", now=NOON)
+
+    _, second = meet(database, making, making)
+    assert isinstance(second, ConflictError)
+
+
+def test_two_first_images_share_the_default_profile(database: Database) -> None:
+    _make_profile(database)
+
+    def first_image(session: Session) -> object:
+        microscope = microscopes.find_microscope(session, "m")
+        return microscopes.default_profile(session, microscope, NOON).id
+
+    one, other = meet(database, first_image, first_image)
+    assert one == other
+
+
+def test_noise_models_that_are_made_at_once_get_versions_of_their_own(database: Database) -> None:
+    profile_id = _make_profile(database)
+    jobs = [add_job(database) for _ in range(2)]
+    with database.write() as session:
+        for job_id in jobs:
+            get_job(session, job_id).profile_id = profile_id
+    claims = [taken(database, job_id) for job_id in jobs]
+    results = meet(database, *(finishing(claim, Outcome(noise_model=_made())) for claim in claims))
+    assert results == (None, None)
+    with database.read() as session:
+        assert sorted(session.scalars(select(NoiseModelRow.version))) == [1, 2]
+
+
+def test_the_model_activated_last_is_active_whatever_the_clock_says(database: Database) -> None:
+    profile_id = _make_profile(database)
+    ids = []
+    for version in (1, 2):
+        with database.write() as session:
+            ids.append(
+                noise_models.create_noise_model(
+                    session,
+                    profile_id=profile_id,
+                    origin=NoiseModelOrigin.IMPORT,
+                    parameters=_made().parameters,
+                    fit_quality={},
+                    made_by=None,
+                    now=NOON + timedelta(days=version),
+                ).id
+            )
+
+    def activating(noise_model_id: str, hours: int) -> Act:
+        def act(session: Session) -> None:
+            row = noise_models.get_noise_model(session, noise_model_id)
+            noise_models.activate(session, row, NOON + timedelta(days=3, hours=hours))
+
+        return act
+
+    # The second one read its clock earlier, and had to wait.
+    meet(database, activating(ids[1], hours=1), activating(ids[0], hours=0))
+    with database.read() as session:
+        active = noise_models.active_noise_model(session, profile_id)
+        assert active is not None
+        assert active.id == ids[0]
+
+
+def _make_profile(database: Database) -> str:
+    with database.write() as session:
+        microscope = Microscope(id="mic_1", name="m", description="", created_at=NOON)
+        session.add(microscope)
+        session.flush()
+        session.add(Profile(id="prof_1", microscope_id="mic_1", name="p", created_at=NOON))
+    return "prof_1"
+
+
+def _made() -> MadeNoiseModel:
+    parameters = {
+        "kind": "gmm",
+        "weights": [[1.0, 0.0], [5.0, 1.0], [1.0, 0.0]],
+        "signal_min_adu": 0.0,
+        "signal_max_adu": 100.0,
+        "variance_floor_adu2": 1.0,
+    }
+    return MadeNoiseModel(
+        origin=NoiseModelOrigin.IMPORT,
+        parameters=noise_model_parameters.validate_python(parameters),
+        fit_quality={},
+    )

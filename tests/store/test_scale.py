@@ -1,0 +1,35 @@
+"""In a large table, lists and workers find their rows by indexes."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from benchmarks.store import acts, explain, fill, statements
+from models_store.database.engines import Database
+from models_store.database.schema import migrate
+from tests.support.databases import database_url, opened
+
+WHOLE_TABLE = re.compile(r"Seq Scan on job\b|^SCAN job(?! USING)", re.MULTILINE)
+SORTING = re.compile(r"Sort Key|USE TEMP B-TREE FOR ORDER BY")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"], scope="module")
+def filled(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Database, int]]:
+    url = database_url(request.param, request, tmp_path_factory.mktemp("filled"))
+    with opened(url, timeout_s=30.0) as database:
+        migrate(database)
+        yield database, fill(database, 12_000)
+
+
+@pytest.mark.parametrize("what", acts(1))
+def test_no_list_and_no_worker_reads_the_whole_table(filled: tuple[Database, int], what: str) -> None:
+    database, posted = filled
+    plans = [explain(database, *statement) for statement in statements(database, acts(posted)[what])]
+    assert plans
+    for plan in plans:
+        assert not WHOLE_TABLE.search(plan), plan
+    # Rows come from the index in their order: it ends where the page does. What follows looks at these rows.
+    assert not SORTING.search(plans[0]), plans[0]

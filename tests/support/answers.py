@@ -1,0 +1,28 @@
+"""What a test asks of an answer."""
+
+import time
+from typing import Any
+
+import httpx
+
+PATIENCE_S = 60.0
+
+
+def problem(answer: httpx.Response, status: int, code: str) -> str:
+    """Check that an answer is this problem; give its detail."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    document: dict[str, Any] = answer.json()
+    assert document["type"] == f"urn:clearscope:problem:{code}"
+    assert document["status"] == status
+    assert document["detail"]
+    return str(document["detail"])
+
+
+def wait_for_status(api: httpx.Client, path: str, status: int) -> httpx.Response:
+    """Ask until the answer has this status: what is said of keys is remembered for a moment."""
+    deadline_s = time.monotonic() + PATIENCE_S
+    while (answer := api.get(path)).status_code != status:
+        assert time.monotonic() < deadline_s, f"{path}: {answer.status_code} {answer.text}"
+        time.sleep(0.05)
+    return answer

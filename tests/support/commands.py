@@ -1,0 +1,21 @@
+"""The clearscope command, run in the test's own process."""
+
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from app.commands.main import cli
+from models_store.errors import ClearScopeError
+
+
+def clearscope(*arguments: str | Path, code: int = 0, **settings: str) -> str:
+    """Run the command; give its output and errors, each on one wide line."""
+    environment = {f"CLEARSCOPE_{name.upper()}": value for name, value in settings.items()}
+    done = CliRunner().invoke(cli, list(map(str, arguments)), env={"COLUMNS": "200", **environment})
+    output, found = done.output, done.exit_code
+    if isinstance(done.exception, ClearScopeError):
+        output += f"Error: {done.exception.detail}\n"
+    elif done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    assert found == code, output
+    return output

@@ -1,0 +1,59 @@
+"""Children that are threads of the test's own process: nothing is loaded for them, and nothing forked."""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from typing import Any
+
+from models_store.image_files.isolation.client import Isolation
+from models_store.repositories.jobs.lifecycle import Claim
+from models_store.settings import Settings
+from worker.processes.child import compute_and_tell
+from worker.processes.children import Child
+
+
+class Computation:
+    """The Child that is a thread; nobody can end it, but it ends when nobody listens any more."""
+
+    def __init__(self, settings: Settings, claim: Claim, messages: Connection, isolation: Isolation) -> None:
+        self.sentinel: Any
+        self.sentinel, self._ended = Pipe(duplex=False)
+        self.exitcode: int | None = None
+        self._arguments = (settings, claim, messages, isolation)
+        self._thread = threading.Thread(target=self._compute, name="computation")
+        self._thread.start()
+
+    def join(self, timeout: float | None = None) -> None:
+        self._thread.join(timeout)
+
+    def _compute(self) -> None:
+        try:
+            # An OSError: the other end of the pipe is closed. A SystemExit: the child process would end.
+            with contextlib.suppress(OSError, SystemExit):
+                compute_and_tell(*self._arguments)
+        finally:
+            self.exitcode = 0
+            self._ended.close()
+
+
+class InlineChildren:
+    """Makes such children."""
+
+    def prepare(self) -> None:
+        """Need nothing."""
+
+    @contextmanager
+    def start(
+        self, settings: Settings, claim: Claim, isolation: Isolation
+    ) -> Iterator[tuple[Child, Connection]]:
+        messages, childs_end = Pipe(duplex=False)
+        computation = Computation(settings, claim, childs_end, isolation)
+        try:
+            yield computation, messages
+        finally:
+            messages.close()
+            computation.join()
+            computation.sentinel.close()

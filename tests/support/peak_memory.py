@@ -1,0 +1,38 @@
+"""The peak memory of a process of its own that works on a stack of noise."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import tifffile
+
+import models_store
+
+_PEAK = """
+import sys
+from pathlib import Path
+from {module} import {name}
+{name}(Path(sys.argv[1]), Path(sys.argv[2]))
+status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+print(status["VmHWM"].split()[0])
+"""
+
+
+def peak_mb(work: Callable[[Path, Path], None], folder: Path, shape: tuple[int, int, int]) -> float:
+    """Call a module's function with the paths of a stack and of a result in a process of its own.
+
+    Not by getrusage: that begins with the peak of the process that started this one.
+    """
+    source, target = folder / "source.tif", folder / "target.tif"
+    rng = np.random.default_rng(0)
+    planes = (rng.integers(50, 90, shape[1:], "uint16") for _ in range(shape[0]))
+    tifffile.imwrite(source, planes, shape=shape, dtype="uint16", photometric="minisblack")
+    code = _PEAK.format(module=work.__module__, name=work.__name__)
+    command = [sys.executable, "-c", code, str(source), str(target)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(models_store.__file__).parents[1])}
+    printed = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
+    target.unlink()
+    return int(printed.split()[-1]) / 1024

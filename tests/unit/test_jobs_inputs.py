@@ -1,0 +1,48 @@
+"""What handlers read."""
+
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from models_store.database.schema import migrate
+from tests.support.databases import database_url, image, opened
+from tests.support.job_contexts import context_of
+from worker.attempt.measured_blobs import MeasuredBlobs
+from worker.attempt.registry import DatabaseRegistry
+from worker.jobs.inputs import all_planes, open_images
+
+IMAGES = 300
+
+
+@pytest.fixture
+def few_files() -> Iterator[None]:
+    """The process may open fewer files than a job has images."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (IMAGES - 44, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.usefixtures("few_files")
+def test_a_job_may_have_more_images_than_the_process_may_usually_open(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    tifffile.imwrite(tmp_path / "image.tif", np.arange(256, dtype=np.uint16).reshape(16, 16))
+    blobs = MeasuredBlobs((tmp_path / "blobs").as_uri())
+    key = blobs.put_file("images/all/content", tmp_path / "image.tif").key
+    image_ids = [f"img_{number}" for number in range(IMAGES)]
+    with opened(database_url("sqlite", request, tmp_path)) as database:
+        migrate(database)
+        with database.write() as session:
+            session.add_all(image(image_id, blob_key=key) for image_id in image_ids)
+        with (
+            context_of(DatabaseRegistry(database), blobs) as context,
+            open_images(context, image_ids) as images,
+        ):
+            planes = all_planes(images)
+            assert len(planes) == IMAGES
+            assert planes[IMAGES - 1].sum() == sum(range(256))

@@ -1,0 +1,78 @@
+"""What jobs make of planes while others are read and written: everything, in order, told when it is done."""
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+
+from models_store.contracts.job_specs import PredictPartSpec
+from models_store.contracts.spec_parts import MadeByJob
+from models_store.contracts.vocabulary import Output
+from models_store.image_files.tiff.reader import open_planes
+from tests.support.job_contexts import context_of
+from worker.attempt.measured_blobs import MeasuredBlobs
+from worker.attempt.registry import KnownImage
+from worker.jobs import predict, predict_part
+from worker.jobs.estimates import PlaneDenoiser
+from worker.jobs.inputs import OpenImage
+from worker.offline.memory_registry import MemoryRegistry
+from worker.planes.raw_planes import iterate_raw_planes
+
+PLANES = np.arange(5 * 20 * 30, dtype=np.uint16).reshape(5, 20, 30)
+OUTPUTS = (Output.DENOISED, Output.PRIOR_MEAN)
+SHIFTED = PlaneDenoiser(
+    OUTPUTS, lambda plane_yx: {Output.DENOISED: plane_yx + 1, Output.PRIOR_MEAN: plane_yx + 2}
+)
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Iterator[OpenImage]:
+    path = tmp_path / "noisy.tif"
+    tifffile.imwrite(path, PLANES, photometric="minisblack")
+    with open_planes(path) as reader:
+        yield OpenImage(KnownImage("img_1", "noisy.tif", "images/img_1"), reader)
+
+
+def test_every_output_of_every_plane_is_made(image: OpenImage, tmp_path: Path) -> None:
+    told: list[int] = []
+    with predict._denoised_planes(image, SHIFTED, tmp_path, lambda: told.append(1)) as outputs:
+        made = {output: np.stack(list(planes)) for output, planes in outputs.items()}
+    assert list(made) == list(OUTPUTS)
+    np.testing.assert_array_equal(made[Output.DENOISED], PLANES + 1.0)
+    np.testing.assert_array_equal(made[Output.PRIOR_MEAN], PLANES + 2.0)
+    assert len(told) == len(PLANES)
+
+
+def test_a_part_stores_its_planes_alone(
+    image: OpenImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[float] = []
+    blobs = MeasuredBlobs((tmp_path / "blobs").as_uri())
+    replacements: dict[str, Any] = {
+        "chosen": lambda *_: None,
+        "plane_denoiser": lambda *_: SHIFTED,
+        "open_images": lambda *_: nullcontext([image]),
+    }
+    for name, replacement in replacements.items():
+        monkeypatch.setattr(predict_part, name, replacement)
+    spec = PredictPartSpec(
+        image_ids=["img_1"],
+        network="net_1",
+        choice=MadeByJob(job="job_0"),
+        outputs=OUTPUTS,
+        first_plane=1,
+        planes=3,
+    )
+    with context_of(MemoryRegistry(), blobs, report=lambda fraction, _: told.append(fraction)) as context:
+        outcome = predict_part.predict_part(spec, context)
+    assert [made.output for made in outcome.planes] == list(OUTPUTS)
+    for made, shift in zip(outcome.planes, (1.0, 2.0), strict=True):
+        with blobs.as_file(made.blob.key) as path, path.open("rb") as file:
+            np.testing.assert_array_equal(
+                np.stack(list(iterate_raw_planes(file, (20, 30)))), PLANES[1:4] + shift
+            )
+    assert told == pytest.approx([1 / 3, 2 / 3, 1.0])

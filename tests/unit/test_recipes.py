@@ -1,0 +1,30 @@
+"""A recipe names everything that decides a network."""
+
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+
+from models_store.contracts.vocabulary import Preset
+from worker.engine.training import presets
+from worker.engine.training.presets import PRESETS
+
+
+@pytest.mark.parametrize("preset", Preset)
+def test_the_digest_that_recipes_bear_is_that_of_the_presets_numbers(preset: Preset) -> None:
+    assert preset.digest == PRESETS[preset].digest(), "a preset has changed: enter its new digest"
+
+
+def test_any_other_number_makes_another_recipe() -> None:
+    preset = PRESETS[Preset.BALANCED]
+    for field in fields(preset):
+        value: Any = getattr(preset, field.name)
+        other: Any = f"{value}!" if isinstance(value, str) else not value if isinstance(value, bool) else 7777
+        same = field.name in {"name", "patches_at_once", "symmetries"}
+        assert (replace(preset, **{field.name: other}).digest() == preset.digest()) is same, field.name
+
+
+def test_other_networks_of_the_same_numbers_are_another_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = PRESETS[Preset.FAST].digest()
+    monkeypatch.setattr(presets, "NETWORKS_VERSION", 2)
+    assert PRESETS[Preset.FAST].digest() != before

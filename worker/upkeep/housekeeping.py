@@ -1,0 +1,23 @@
+"""What is looked for seldom: Idempotency-Keys and other things that were kept long enough, and orphans."""
+
+from datetime import timedelta
+
+from models_store.blobs.blobs import Blobs
+from models_store.clock_and_ids import Clock
+from models_store.database.engines import Database
+from models_store.repositories.idempotency import forget_before
+from models_store.repositories.jobs.leases import begin_housekeeping
+from models_store.settings import Settings
+from worker.upkeep.orphans import clear_orphans
+from worker.upkeep.retention import delete_expired
+
+
+def keep_house_if_due(database: Database, blobs: Blobs, settings: Settings, clock: Clock) -> None:
+    """Keep house, unless any process did so a short while ago."""
+    with database.write() as session:
+        now = clock()
+        if not begin_housekeeping(session, now=now, interval=timedelta(seconds=settings.orphan_interval_s)):
+            return
+        forget_before(session, now - timedelta(seconds=settings.idempotency_kept_s))
+    delete_expired(database, blobs, settings, now)
+    clear_orphans(database, blobs, settings, now)
