@@ -31,6 +31,7 @@ from models_store.settings import Settings
 logger = logging.getLogger(__name__)
 
 OPEN_PATHS = frozenset({"/", "/docs", "/openapi.json", "/healthz", "/readyz"})
+DOCS_ASSETS_PATH = "/docs/assets"
 """What anybody may ask; everything else needs a key as soon as there is one."""
 
 MEMORY_S = 2.0
@@ -138,7 +139,7 @@ class Authentication:
             await self._app(scope, receive, send)
             return
         state = scope.setdefault("state", {})
-        if scope["path"] in OPEN_PATHS:
+        if scope["path"] in OPEN_PATHS or scope["path"].startswith(f"{DOCS_ASSETS_PATH}/"):
             state["caller"] = NOBODY
             await self._app(scope, receive, send)
             return

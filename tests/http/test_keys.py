@@ -1,5 +1,6 @@
 """API keys: who gets in, with what scopes, for how long."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -200,8 +201,19 @@ def test_answers_carry_security_headers(application: Application, tokens: dict[s
             assert "strict-transport-security" not in headers
             assert "access-control-allow-origin" not in headers
         policy = api.get("/docs").headers["content-security-policy"]
-    assert "script-src https://cdn.jsdelivr.net 'sha256-" in policy
+    assert "script-src 'self' 'sha256-" in policy
     assert "'unsafe-inline'" not in policy.partition("script-src")[2].partition(";")[0]
+
+
+def test_the_docs_page_needs_nothing_from_other_servers(application: Application) -> None:
+    with application.client() as api:
+        page = api.get("/docs").text
+        sources = re.findall(r"""(?:src|href)=["']([^"']+)["']""", page)
+        assert len(sources) == 3
+        for source in sources:
+            assert api.get(source).status_code == 200, source
+        assert "SwaggerUIBundle" in api.get("/docs/assets/swagger-ui-bundle.js").text
+        assert "://" not in page
 
 
 def test_other_sites_and_names_are_let_in_by_setting_only(tmp_path: Path, isolation: Isolation) -> None:
