@@ -21,6 +21,7 @@ from benchmarks import (
     store,
     time_to_quality,
     upload,
+    upload_burst,
 )
 from benchmarks.fields import ScoredField, fields
 from models_store.contracts.vocabulary import DEFAULT_PRESET
@@ -68,6 +69,7 @@ def main() -> None:
     if "upload" in what:
         console.print(upload.table(upload.measure(int(arguments.upload_gib * upload.GIBIBYTE))))
     if "load" in what:
+        console.print(upload_burst.table(upload_burst.measure()))
         console.print(load.table(load.measure(arguments.load_seconds)))
     if "store" in what:
         for name, timed in store.measure():

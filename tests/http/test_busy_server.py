@@ -36,6 +36,14 @@ class Blocked:
         self.reached.release()
         assert self.gate.wait(60)
 
+    @contextmanager
+    def opened_at_last(self) -> Iterator[None]:
+        """Let everybody through at the end, also after a failure: nothing would end before."""
+        try:
+            yield
+        finally:
+            self.gate.set()
+
 
 class BlockedIsolation(Isolation):
     """Reading processes that come late."""
@@ -58,7 +66,7 @@ def test_status_is_told_while_more_uploads_wait_than_there_are_threads(
     object.__setattr__(late, "blocked", blocked)
     application = Application(tmp_path / "data", late, inspection_timeout_s=60)
     content = noisy_tiff.read_bytes()
-    with application.client() as api, ThreadPoolExecutor(THREADS + 5) as uploaders:
+    with application.client() as api, ThreadPoolExecutor(THREADS + 5) as uploaders, blocked.opened_at_last():
 
         def send(_: int) -> int:
             return api.post("/v1/images?filename=a.tif", content=content).status_code
@@ -79,7 +87,7 @@ def test_status_is_told_while_more_names_are_looked_up_than_there_are_threads(
     blocked = Blocked()
     application = Application(tmp_path / "data", isolation, webhook_secret=SECRET)
     monkeypatch.setattr(jobs, "LOOK_UP_S", 1.0)
-    with application.client() as api, ThreadPoolExecutor(THREADS + 5) as clients:
+    with application.client() as api, ThreadPoolExecutor(THREADS + 5) as clients, blocked.opened_at_last():
         spec = {"kind": "denoise", "image_ids": [upload(api, noisy_tiff)], "webhook_url": "http://slow.test/"}
 
         def look_up(*_: Any, **__: Any) -> Any:
