@@ -17,7 +17,7 @@ from models_store.database.engines import Database
 from models_store.errors import UnavailableError
 from models_store.image_files.isolation.client import Isolation, Reader, ReadingLimits
 from tests.support.answers import problem
-from tests.support.application import Application
+from tests.support.application import MakeApplication
 from tests.support.posted_jobs import upload
 
 SECRET = base64.b64encode(bytes(32)).decode()
@@ -59,12 +59,12 @@ class BlockedIsolation(Isolation):
 
 
 def test_status_is_told_while_more_uploads_wait_than_there_are_threads(
-    tmp_path: Path, isolation: Isolation, noisy_tiff: Path
+    isolation: Isolation, noisy_tiff: Path, make_application: MakeApplication
 ) -> None:
     blocked = Blocked()
     late = BlockedIsolation(isolation.address)
     object.__setattr__(late, "blocked", blocked)
-    application = Application(tmp_path / "data", late, inspection_timeout_s=60)
+    application = make_application(isolation=late, inspection_timeout_s=60)
     content = noisy_tiff.read_bytes()
     with application.client() as api, ThreadPoolExecutor(THREADS + 5) as uploaders, blocked.opened_at_last():
 
@@ -78,14 +78,13 @@ def test_status_is_told_while_more_uploads_wait_than_there_are_threads(
         assert not any(each.done() for each in sent)
         blocked.gate.set()
         assert {each.result() for each in sent} == {503}
-    application.close()
 
 
 def test_status_is_told_while_more_names_are_looked_up_than_there_are_threads(
-    tmp_path: Path, isolation: Isolation, noisy_tiff: Path, monkeypatch: pytest.MonkeyPatch
+    noisy_tiff: Path, monkeypatch: pytest.MonkeyPatch, make_application: MakeApplication
 ) -> None:
     blocked = Blocked()
-    application = Application(tmp_path / "data", isolation, webhook_secret=SECRET)
+    application = make_application(webhook_secret=SECRET)
     monkeypatch.setattr(jobs, "LOOK_UP_S", 1.0)
     with application.client() as api, ThreadPoolExecutor(THREADS + 5) as clients, blocked.opened_at_last():
         spec = {"kind": "denoise", "image_ids": [upload(api, noisy_tiff)], "webhook_url": "http://slow.test/"}
@@ -101,14 +100,13 @@ def test_status_is_told_while_more_names_are_looked_up_than_there_are_threads(
         for each in posted:
             assert "looked up" in problem(each.result(), 503, "unavailable")
         blocked.gate.set()
-    application.close()
 
 
 def test_the_description_is_there_while_the_database_is_away(
-    tmp_path: Path, isolation: Isolation, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch, make_application: MakeApplication
 ) -> None:
     """And it is not the event loop that waits for it."""
-    application = Application(tmp_path / "data", isolation)
+    application = make_application()
     readers: list[str] = []
     read = Database.read
 
@@ -126,7 +124,6 @@ def test_the_description_is_there_while_the_database_is_away(
         assert all("AnyIO worker" in name for name in readers), (readers, loop)
         monkeypatch.setattr(Database, "read", _away)
         assert api.get("/openapi.json").status_code == 200
-    application.close()
 
 
 def _away(_: Database) -> Any:
@@ -134,9 +131,9 @@ def _away(_: Database) -> Any:
 
 
 def test_readiness_is_asked_once_for_many_who_want_to_know_and_writes_nothing(
-    tmp_path: Path, isolation: Isolation, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch, make_application: MakeApplication
 ) -> None:
-    application = Application(tmp_path / "data", isolation)
+    application = make_application()
     pings: list[int] = []
     ping = Blobs.ping
 
@@ -151,4 +148,3 @@ def test_readiness_is_asked_once_for_many_who_want_to_know_and_writes_nothing(
     assert {answer.status_code for answer in answers} == {503}
     assert answers[0].json()["checks"]["blobs"] == "ok"
     assert len(pings) == 1
-    application.close()

@@ -13,9 +13,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from models_store.image_files.isolation.client import Isolation
 from tests.support.answers import problem
-from tests.support.application import Application
+from tests.support.application import Application, MakeApplication
 
 
 def upload(api: httpx.Client, content: bytes, **query: str) -> httpx.Response:
@@ -189,8 +188,8 @@ def test_files_of_every_format_are_taken_or_refused_with_a_reason(api: httpx.Cli
     assert taken > 40
 
 
-def test_an_upload_over_the_limit_is_refused_while_it_streams(tmp_path: Path, isolation: Isolation) -> None:
-    application = Application(tmp_path / "data", isolation, upload_limit_bytes=100_000)
+def test_an_upload_over_the_limit_is_refused_while_it_streams(make_application: MakeApplication) -> None:
+    application = make_application(upload_limit_bytes=100_000)
     with application.client() as api:
         chunks = (bytes(10_000) for _ in range(1000))
         streamed = api.post("/v1/images?filename=a.tif", content=chunks)
@@ -198,7 +197,6 @@ def test_an_upload_over_the_limit_is_refused_while_it_streams(tmp_path: Path, is
         declared = api.post("/v1/images?filename=a.tif", content=bytes(100_001))
         problem(declared, 413, "image-too-large")
     assert not stored_files(application)
-    application.close()
 
 
 @pytest.mark.parametrize(

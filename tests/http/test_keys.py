@@ -14,10 +14,9 @@ from sqlalchemy.orm import Session
 
 from app.http.authentication import REFUSALS_PER_MINUTE
 from models_store.database.tables import ApiKey
-from models_store.image_files.isolation.client import Isolation
 from models_store.repositories import api_keys
 from tests.support.answers import problem, wait_for_status
-from tests.support.application import Application
+from tests.support.application import Application, MakeApplication
 from tests.support.commands import clearscope
 from tests.support.posted_jobs import post, upload
 from tests.support.published_files import npz
@@ -38,8 +37,10 @@ def keys(application: Application, *arguments: str, code: int = 0) -> str:
     return clearscope("keys", *arguments, code=code, data_dir=str(application.settings.data_dir))
 
 
-def test_as_soon_as_there_is_a_key_every_request_needs_one(tmp_path: Path, isolation: Isolation) -> None:
-    application = Application(tmp_path / "data", isolation)
+def test_as_soon_as_there_is_a_key_every_request_needs_one(
+    tmp_path: Path, make_application: MakeApplication
+) -> None:
+    application = make_application()
     with application.client() as api:
         assert api.get("/v1/jobs").status_code == 200
         assert {} in api.get("/openapi.json").json()["paths"]["/v1/jobs"]["get"]["security"]
@@ -57,7 +58,6 @@ def test_as_soon_as_there_is_a_key_every_request_needs_one(tmp_path: Path, isola
         assert api.get("/v1/jobs").status_code == 401
     with application.client(token) as api:
         assert "revoked" in problem(wait_for_status(api, "/v1/jobs", 401), 401, "unauthenticated")
-    application.close()
 
 
 def test_keys_do_not_migrate_a_database_that_servers_share(tmp_path: Path) -> None:
@@ -216,10 +216,8 @@ def test_the_docs_page_needs_nothing_from_other_servers(application: Application
         assert "://" not in page
 
 
-def test_other_sites_and_names_are_let_in_by_setting_only(tmp_path: Path, isolation: Isolation) -> None:
-    application = Application(
-        tmp_path / "data",
-        isolation,
+def test_other_sites_and_names_are_let_in_by_setting_only(make_application: MakeApplication) -> None:
+    application = make_application(
         cors_origins="https://portal.example.org",
         allowed_hosts="clearscope.example.org,*.internal.example.org,localhost",
         hsts_max_age_s=31_536_000,
@@ -242,11 +240,10 @@ def test_other_sites_and_names_are_let_in_by_setting_only(tmp_path: Path, isolat
         ]:
             assert api.get("/healthz", headers={"Host": host}).status_code == status, host
         assert "max-age=31536000" in api.get("/healthz").headers["strict-transport-security"]
-    application.close()
 
 
-def test_who_guesses_keys_is_stopped_and_others_are_not(tmp_path: Path, isolation: Isolation) -> None:
-    application = Application(tmp_path / "data", isolation)
+def test_who_guesses_keys_is_stopped_and_others_are_not(make_application: MakeApplication) -> None:
+    application = make_application()
     known = application.make_key("known")
     with application.client(known) as api:
         assert api.get("/v1/jobs").status_code == 200
@@ -268,7 +265,6 @@ def test_who_guesses_keys_is_stopped_and_others_are_not(tmp_path: Path, isolatio
     # The row of a known key is read again, whoever else asks from the same address.
     with application.client(known) as api:
         assert api.get("/v1/jobs").status_code == 200
-    application.close()
 
 
 def test_a_fit_is_retried_by_who_may_post_it(

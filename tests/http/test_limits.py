@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -9,7 +10,7 @@ import pytest
 
 from models_store.image_files.isolation.client import Isolation
 from tests.support.answers import problem
-from tests.support.application import Application
+from tests.support.application import Application, MakeApplication
 from tests.support.posted_jobs import upload
 from tests.support.services import Postgres, Redis
 
@@ -48,7 +49,7 @@ def test_requests_are_counted_for_all_servers_together(
     second = Application(
         settings.data_dir, isolation, database_url=settings.database_url, broker_url=settings.broker_url
     )
-    with facility.client(token) as api, second.client(token) as elsewhere:
+    with closing(second), facility.client(token) as api, second.client(token) as elsewhere:
         first = api.get("/v1/jobs")
         assert first.headers["ratelimit-policy"] == '"default";q=5;w=60'
         assert first.headers["ratelimit"].startswith('"default";r=4;t=')
@@ -66,17 +67,15 @@ def test_requests_are_counted_for_all_servers_together(
             assert "ratelimit" not in uncounted.headers
         finally:
             redis_service.start()
-    second.close()
 
 
-def test_one_server_counts_in_its_memory(tmp_path: Path, isolation: Isolation) -> None:
-    application = Application(tmp_path / "data", isolation, requests_per_minute=3)
+def test_one_server_counts_in_its_memory(make_application: MakeApplication) -> None:
+    application = make_application(requests_per_minute=3)
     token = application.make_key("hasty")
     other = application.make_key("patient", requests_per_minute=100)
     with application.client(token) as api, application.client(other) as others:
         assert [api.get("/v1/jobs").status_code for _ in range(5)] == [200] * 3 + [429] * 2
         assert [others.get("/v1/jobs").status_code for _ in range(5)] == [200] * 5
-    application.close()
 
 
 def test_active_jobs_are_limited_also_when_posted_at_once(facility: Application, noisy_tiff: Path) -> None:

@@ -25,7 +25,7 @@ from models_store.image_files.isolation.client import Isolation
 from models_store.repositories.webhooks import MOST_ATTEMPTS
 from models_store.settings import Settings
 from tests.support.answers import problem
-from tests.support.application import Application
+from tests.support.application import Application, MakeApplication
 from tests.support.posted_jobs import TINY, post, upload
 from tests.support.webhook_receiver import Delivery, Receiver
 from worker.upkeep.webhooks import deliver_due
@@ -180,9 +180,9 @@ NO_URLS = [
 
 
 def test_no_job_is_taken_that_would_call_somebody_inside(
-    tmp_path: Path, isolation: Isolation, noisy_tiff: Path
+    noisy_tiff: Path, make_application: MakeApplication
 ) -> None:
-    application = Application(tmp_path / "data", isolation, webhook_secret=SECRET)
+    application = make_application(webhook_secret=SECRET)
     with application.client() as api:
         spec = {"kind": "denoise", "image_ids": [upload(api, noisy_tiff)]}
         for url in INSIDE:
@@ -194,18 +194,16 @@ def test_no_job_is_taken_that_would_call_somebody_inside(
         assert api.get("/v1/jobs").json() == []
         outside = api.post("/v1/jobs/preflight", json={**spec, "webhook_url": "https://8.8.8.8/hook"})
         assert outside.status_code == 200
-    application.close()
 
 
 def test_a_server_that_cannot_sign_takes_no_webhooks(
-    tmp_path: Path, isolation: Isolation, noisy_tiff: Path
+    noisy_tiff: Path, make_application: MakeApplication
 ) -> None:
-    application = Application(tmp_path / "data", isolation)
+    application = make_application()
     with application.client() as api:
         spec = {"kind": "denoise", "image_ids": [upload(api, noisy_tiff)], "webhook_url": "http://8.8.8.8/"}
         refused = api.post("/v1/jobs", json=spec)
     assert "CLEARSCOPE_WEBHOOK_SECRET" in problem(refused, 422, "invalid-request")
-    application.close()
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 from anyio.from_thread import BlockingPortal, start_blocking_portal
@@ -137,3 +137,9 @@ class Application:
 
     def close(self) -> None:
         self._stack.close()
+
+
+class MakeApplication(Protocol):
+    """Makes an application with settings of the test's own; it is closed after the test."""
+
+    def __call__(self, folder: str = "data", **settings: Any) -> Application: ...
