@@ -1,4 +1,4 @@
-"""The API's description as a page, under a policy that allows only its own scripts."""
+"""API documentation page, with a Content-Security-Policy that allows only its own scripts."""
 
 import base64
 import hashlib
@@ -11,18 +11,15 @@ from fastapi.responses import HTMLResponse
 from app.http.openapi import OPENAPI_PATH
 from app.http.security_headers import CLOSED_POLICY
 
-# Where FastAPI's page of the API's description comes from.
+# Origins of the assets that FastAPI's Swagger UI page loads.
 _DOCS_SOURCES = "https://cdn.jsdelivr.net"
-
-
 _DOCS_ICON = "https://fastapi.tiangolo.com"
-
 
 _INLINE_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
 def install_docs(app: FastAPI) -> None:
-    """Show the API's description at /docs, under a policy that lets its own script run and no other."""
+    """Serve Swagger UI at /docs, with a Content-Security-Policy that allows only its own scripts."""
     page = get_swagger_ui_html(openapi_url=OPENAPI_PATH, title=app.title)
     scripts = " ".join(_source(script) for script in _INLINE_SCRIPT.findall(bytes(page.body).decode()))
     policy = (
@@ -36,6 +33,6 @@ def install_docs(app: FastAPI) -> None:
 
 
 def _source(script: str) -> str:
-    """Name an inline script by its digest, as a Content-Security-Policy does."""
+    """Return the Content-Security-Policy hash source of an inline script."""
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return f"'sha256-{digest}'"

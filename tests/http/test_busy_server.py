@@ -78,7 +78,7 @@ def test_status_is_told_while_more_names_are_looked_up_than_there_are_threads(
 ) -> None:
     blocked = Blocked()
     application = Application(tmp_path / "data", isolation, webhook_secret=SECRET)
-    monkeypatch.setattr(jobs, "LOOK_UP_S", 1.0)
+    monkeypatch.setattr(jobs, "DNS_TIMEOUT_S", 1.0)
     with application.client() as api, ThreadPoolExecutor(THREADS + 5) as clients:
         spec = {"kind": "denoise", "image_ids": [upload(api, noisy_tiff)], "webhook_url": "http://slow.test/"}
 
