@@ -91,7 +91,7 @@ def test_status_is_told_while_more_names_are_looked_up_than_there_are_threads(
         assert blocked.reached.acquire(timeout=60)
         assert api.get("/v1/jobs").status_code == 200
         for each in posted:
-            assert "looked up" in problem(each.result(), 503, "unavailable")
+            assert "resolved within" in problem(each.result(), 503, "unavailable")
         blocked.gate.set()
     application.close()
 
