@@ -1,1 +1,1 @@
-"""The HTTP face and the command line."""
+"""HTTP API and command line."""

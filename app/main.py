@@ -1,4 +1,4 @@
-"""The composition root of the server."""
+"""Composition root of the server."""
 
 import os
 from collections.abc import AsyncIterator, Sequence
@@ -12,9 +12,9 @@ from prometheus_client import CollectorRegistry
 
 from app.http import problems
 from app.http.dependencies import Dispatcher, Services
-from app.http.middleware import protect
+from app.http.middleware import install_middleware
 from app.http.readiness import ReadinessCheck
-from app.observability.install import observe
+from app.observability.install import install_observability
 from app.routes import artifacts, health, images, jobs, metrics, microscopes, networks, noise_models
 from models_store.blobs.blobs import Blobs
 from models_store.clock_and_ids import Clock, system_clock
@@ -23,16 +23,16 @@ from models_store.image_files.isolation.client import Isolation
 from models_store.settings import Settings
 from models_store.telemetry.traces import Tracing
 
-MOST_LOOK_UPS = 16
+MAX_DNS_LOOKUPS = 16
 
 DESCRIPTION = """
-Takes the noise out of microscope images. Upload an image, post a `denoise` job, download the result.
+Denoises microscope images. Upload an image, post a `denoise` job, download the result.
 
-The noise model is bootstrapped from the noisy image itself and kept for the next one of the same microscope.
+The noise model is bootstrapped from the noisy image itself and kept for later images of the same microscope.
 """
 
 
-def create_app(  # noqa: PLR0913  # the composition root is given every part
+def create_app(  # noqa: PLR0913  # the composition root receives every component
     settings: Settings,
     *,
     database: Database,
@@ -44,15 +44,19 @@ def create_app(  # noqa: PLR0913  # the composition root is given every part
     registry: CollectorRegistry | None = None,
     tracing: Tracing | None = None,
 ) -> FastAPI:
-    """Make the server; what is `alongside` runs while it does: the reading service, the embedded worker."""
+    """Create the server.
+
+    `alongside`: contexts that are open while the server runs, such as the reading service and the embedded
+    worker.
+    """
     registry = registry or CollectorRegistry()
     tracing = tracing or Tracing()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         with ExitStack() as stack:
-            for each in alongside:
-                stack.enter_context(each)
+            for context in alongside:
+                stack.enter_context(context)
             yield
         database.dispose()
         tracing.close()
@@ -67,7 +71,7 @@ def create_app(  # noqa: PLR0913  # the composition root is given every part
         redoc_url=None,
         responses={
             "4XX": {
-                "description": "What is wrong, and what would be right",
+                "description": "The request was refused; `detail` says what is wrong and what would be right",
                 "content": {problems.MEDIA_TYPE: {"schema": problems.Problem.model_json_schema()}},
             }
         },
@@ -81,14 +85,14 @@ def create_app(  # noqa: PLR0913  # the composition root is given every part
         clock=clock,
         dispatcher=dispatcher,
         inspections=inspections,
-        look_ups=CapacityLimiter(MOST_LOOK_UPS),
+        dns_lookups=CapacityLimiter(MAX_DNS_LOOKUPS),
         readiness=ReadinessCheck(settings, database, blobs, clock),
         registry=registry,
     )
     problems.install(app)
-    protect(app, settings, database, clock)
+    install_middleware(app, settings, database, clock)
     v1 = APIRouter(prefix="/v1")
-    # Looked through in this order: what is asked most comes first.
+    # Routes are matched in this order: the most frequent come first.
     for routes in (jobs, artifacts, images, microscopes, noise_models, networks):
         v1.include_router(routes.router)
     app.include_router(v1)
@@ -99,5 +103,5 @@ def create_app(  # noqa: PLR0913  # the composition root is given every part
     def home() -> RedirectResponse:
         return RedirectResponse("/docs")
 
-    observe(app, app.state.services, tracing)
+    install_observability(app, app.state.services, tracing)
     return app

@@ -1,1 +1,1 @@
-"""Quality and speed, measured: `make bench`. Numbers are printed, never asserted."""
+"""Benchmarks of quality and speed (`make bench`). They print figures and assert nothing."""

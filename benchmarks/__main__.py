@@ -1,4 +1,4 @@
-"""Print all tables: `make bench`, or one of them: `python -m benchmarks quality`."""
+"""Print all benchmark tables (`make bench`) or selected ones (`python -m benchmarks quality`)."""
 
 import argparse
 import os
@@ -34,38 +34,41 @@ from worker.reproduction.layouts import chosen_datasets, find_datasets
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    every = ["speed", "limits", "quality", "reference", "upload", "load", "store", "fan-out"]
+    default = ["speed", "limits", "quality", "reference", "upload", "load", "store", "fan-out"]
     parser.add_argument(
         "what",
         nargs="*",
-        choices=[[], *every, "camera-maps", "gpu", "time-to-quality"],
-        help="default: all but camera-maps, and but gpu and time-to-quality, which take hours on a CPU",
+        choices=[[], *default, "camera-maps", "gpu", "time-to-quality"],
+        help="benchmarks to run; default: all except camera-maps, and except gpu and time-to-quality, "
+        "which take hours on a CPU",
     )
     parser.add_argument("--preset", nargs="+", choices=list(PRESETS), default=["fast", "balanced"])
     parser.add_argument(
-        "--several", action="store_true", help="quality also from several images of a specimen"
+        "--several", action="store_true", help="quality: also train on several images of a specimen"
     )
     parser.add_argument(
-        "--data", choices=["simulated", "miro"], default="simulated", help="of time-to-quality"
+        "--data", choices=["simulated", "miro"], default="simulated", help="time-to-quality: dataset"
     )
     parser.add_argument(
         "--paper-pn2v-steps",
         type=int,
-        help="of time-to-quality: so many steps of the paper's PN2V, none of its N2V, our noise model",
+        help="time-to-quality: train only the paper's PN2V, for this many steps, with our noise model",
     )
-    parser.add_argument("--output", type=Path, default=Path("bench-output"), help="where networks are kept")
     parser.add_argument(
-        "--field", help="only fields whose name contains this; of time-to-quality, the dataset of this name"
+        "--output", type=Path, default=Path("bench-output"), help="folder for trained networks"
+    )
+    parser.add_argument(
+        "--field", help="only fields whose name contains this; time-to-quality: name of the dataset"
     )
     parser.add_argument("--upload-gib", type=float, default=4, help="size of the uploaded file")
-    parser.add_argument("--load-seconds", type=float, default=15, help="how long each rate is held")
-    parser.add_argument("--device", default="auto", help="of gpu")
-    parser.add_argument("--planes", type=int, default=100, help="of the stack, of gpu")
-    parser.add_argument("--side-px", type=int, default=1024, help="of the stack, of gpu")
+    parser.add_argument("--load-seconds", type=float, default=15, help="load: duration of each rate")
+    parser.add_argument("--device", default="auto", help="gpu: device to measure")
+    parser.add_argument("--planes", type=int, default=100, help="gpu: planes of the stack")
+    parser.add_argument("--side-px", type=int, default=1024, help="gpu: height and width of the stack")
     arguments = parser.parse_args()
     keep_compiled_programs()
     console = Console(width=160)
-    what = arguments.what or every
+    what = arguments.what or default
     if "upload" in what:
         console.print(upload.table(upload.measure(int(arguments.upload_gib * upload.GIBIBYTE))))
     if "load" in what:
@@ -81,19 +84,19 @@ def main() -> None:
         console.print(speed_table())
     if "limits" in what:
         peaks = machine_limits.measure_peaks()
-        reached = [
+        measured = [
             each for preset in machine_limits.networks() for each in machine_limits.measure(preset, peaks)
         ]
-        console.print(machine_limits.table(peaks, reached))
+        console.print(machine_limits.table(peaks, measured))
     if "quality" in what:
         measure_quality(arguments, console)
     if "reference" in what:
         measure_bounds(arguments, console)
-    measure_what_is_asked_for(what, arguments, console)
+    measure_optional(what, arguments, console)
 
 
-def measure_what_is_asked_for(what: list[str], arguments: argparse.Namespace, console: Console) -> None:
-    """Print what is left out unless it is asked for."""
+def measure_optional(what: list[str], arguments: argparse.Namespace, console: Console) -> None:
+    """Print the tables that are not part of the default."""
     if "camera-maps" in what:
         console.print(camera_maps_table(arguments))
     if "gpu" in what:
@@ -103,7 +106,7 @@ def measure_what_is_asked_for(what: list[str], arguments: argparse.Namespace, co
 
 
 def measure_quality(arguments: argparse.Namespace, console: Console) -> None:
-    """Print each score when it is known, and the tables of all."""
+    """Print each score as soon as it is measured, then the tables."""
     scores: dict[str, list[quality.Score]] = {}
     for field in chosen_fields(arguments):
         references, filters = reference.references(field), quality.filtered(field)
@@ -121,28 +124,28 @@ def measure_quality(arguments: argparse.Namespace, console: Console) -> None:
 
 
 def measure_bounds(arguments: argparse.Namespace, console: Console) -> None:
-    """Print how far a network comes that has seen what a field shows."""
+    """Print upper bounds: the scores of networks trained on the reference itself."""
     bounds = [reference.measure(field, PRESETS[DEFAULT_PRESET]) for field in chosen_fields(arguments)]
     console.print(reference.table(bounds))
 
 
 def chosen_fields(arguments: argparse.Namespace) -> Iterator[ScoredField]:
-    """Those whose name contains what was asked for."""
+    """Return the fields whose name contains `--field`."""
     return (field for field in fields() if arguments.field is None or arguments.field in field.name)
 
 
 def camera_maps_table(arguments: argparse.Namespace) -> Table:
-    """Measure what the maps of the camera that took `miro` are worth."""
+    """Measure the benefit of the camera maps on the `miro` fields."""
     folder = os.environ.get("CLEARSCOPE_TEST_DATA")
     if not folder:
         raise SystemExit("camera-maps needs CLEARSCOPE_TEST_DATA, the folder that holds miro and scmos_maps")
     maps = camera_maps.CameraMaps.read(Path(folder) / "scmos_maps" / "miro.npz")
-    taken = [field for field in chosen_fields(arguments) if field.name.startswith("miro")]
-    return camera_maps.table([(field.name, camera_maps.measure(field, maps)) for field in taken])
+    miro_fields = [field for field in chosen_fields(arguments) if field.name.startswith("miro")]
+    return camera_maps.table([(field.name, camera_maps.measure(field, maps)) for field in miro_fields])
 
 
 def measure_time_to_quality(arguments: argparse.Namespace, console: Console) -> None:
-    """Run what takes hours; what was trained with the paper's preset is kept and used again."""
+    """Print the time-to-quality table, which takes hours; networks of the paper's preset are reused."""
     measured = os.environ.get("CLEARSCOPE_TEST_DATA")
     if arguments.data == "miro" and not measured:
         raise SystemExit("--data miro needs CLEARSCOPE_TEST_DATA, the folder that holds miro")
@@ -156,7 +159,7 @@ def measure_time_to_quality(arguments: argparse.Namespace, console: Console) -> 
     others = [preset for name, preset in PRESETS.items() if name != "paper"]
     folder, steps = arguments.output / "time-to-quality", arguments.paper_pn2v_steps
     if steps is not None and steps < 1:
-        raise SystemExit("--paper-pn2v-steps: at least 1")
+        raise SystemExit("--paper-pn2v-steps must be at least 1")
     comparisons = []
     for dataset in datasets:
         comparisons.append(
@@ -170,24 +173,24 @@ def measure_time_to_quality(arguments: argparse.Namespace, console: Console) -> 
 
 
 def gpu_table(arguments: argparse.Namespace) -> Table:
-    """Measure the paper's preset where it is asked for."""
+    """Measure the paper's preset on the chosen device."""
     device = choose_device(arguments.device)
     extent = gpu.Extent(arguments.planes, arguments.side_px)
-    reachable = gpu.measure_limits(device, extent)
-    measured = list(gpu.measure(PRESETS["paper"], device, extent, reachable))
-    return gpu.table(measured, device, extent, reachable)
+    limits = gpu.measure_limits(device, extent)
+    measured = list(gpu.measure(PRESETS["paper"], device, extent, limits))
+    return gpu.table(measured, device, extent, limits)
 
 
 def speed_table() -> Table:
-    """Measure ours and, where there is a checkout, the published code, in one run on the same input."""
+    """Measure our engine and, if PPN2V_SRC is set, the published code on the same input."""
     work = speed.make_work(seed=1)
     ours = speed.measure(work)
     checkout = os.environ.get("PPN2V_SRC")
     theirs = published.measure(Path(checkout), work) if checkout else None
     table = Table(
-        "what", "ClearScope", "published code", "ratio", "asked", title="Speed of the paper's network (CPU)"
+        "what", "ClearScope", "published code", "ratio", "target", title="Speed of the paper's network (CPU)"
     )
-    for what, attribute, asked in [
+    for what, attribute, target in [
         ("training, seconds per patch of 100x100", "seconds_per_patch", 10),
         ("prediction, seconds per megapixel, 800 samples", "seconds_per_megapixel", 10),
         ("noise model, seconds per fit, 26 M pairs", "seconds_per_fit", 100),
@@ -195,7 +198,7 @@ def speed_table() -> Table:
         own = getattr(ours, attribute)
         other = getattr(theirs, attribute) if theirs else None
         cells = ("-", "-") if other is None else (f"{other:.2f}", f"{other / own:.1f}x")
-        table.add_row(what, f"{own:.2f}", *cells, f"{asked}x")
+        table.add_row(what, f"{own:.2f}", *cells, f"{target}x")
     return table
 
 

@@ -1,4 +1,4 @@
-"""All stages of a `denoise` job in this process, on planes that lie in memory."""
+"""Run all stages of a `denoise` job in this process, on planes in memory."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from worker.offline.run import offline_run
 
 @dataclass(frozen=True, eq=False)
 class AllStages:
-    """What the stages made, in the order in which they ran, and how long each took."""
+    """Denoiser prepared by the stages, and the seconds each took, in the order in which they ran."""
 
     denoiser: Denoiser
     seconds: Mapping[str, float]
@@ -46,7 +46,7 @@ def run_all_stages(
     noise_model: NoiseModelParameters | None = None,
     show: Callable[[str, float, str], None] = lambda *_: None,
 ) -> AllStages:
-    """Make all that denoising planes (Y, X) takes, each an image file in `folder`."""
+    """Train everything needed to denoise planes (Y, X); write each plane as an image file to `folder`."""
     name = Preset(preset.name)
     with offline_run(folder, device=device, show=show, presets={name: preset}) as run:
         extents, surveys = [], []
@@ -73,7 +73,7 @@ def run_all_stages(
         run.carry_out_plan(plan)
         prediction = plan.stages[-1].spec
         if not isinstance(prediction, PredictSpec):
-            raise JobFailedError(f"the plan ends with {prediction.kind}, not with a prediction")
+            raise JobFailedError(f"the plan must end with a prediction, not with {prediction.kind}")
         seconds = dict(run.seconds)
         context = run.context("job_again", None, lambda *_: None)
         with open_images(context, prediction.image_ids) as images:

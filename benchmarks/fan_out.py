@@ -1,4 +1,4 @@
-"""One job of 40 planes, by one worker and by two: a server, PostgreSQL, Redis and workers of its own."""
+"""Fan-out: one job of 40 planes run by one worker and by two, with private PostgreSQL and Redis."""
 
 import os
 import sys
@@ -24,8 +24,8 @@ PLANES = 40
 PART_PLANES = 10
 SMALL_PLANES = 12
 RATIO_LIMIT = 0.65
-PATIENCE_S = 600.0
-# Two workers, and the server, PostgreSQL, Redis and this beside them.
+TIMEOUT_S = 600.0
+# Two workers next to the server, PostgreSQL, Redis and this process.
 CORES_FOR_BOTH = 4
 MICROSCOPE = "bench"
 
@@ -34,21 +34,21 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True)
 class Work:
-    """What a plane is, and which command computes it."""
+    """Workload: plane size, training budget, and the worker command."""
 
     plane_px: int
     budget: dict[str, int]
     worker: Sequence[str]
-    told: str
+    description: str
 
 
-COMPUTED = Work(256, {"steps": 20}, [CLEARSCOPE], "computed, by one thread of each worker.")
+COMPUTED = Work(256, {"steps": 20}, [CLEARSCOPE], "computed, by one thread per worker.")
 SIMULATED = Work(
     64,
     {"steps": 12, "features": 8, "samples": 16},
     [sys.executable, "-m", "benchmarks.simulated_worker"],
-    f"simulated: a tiny network predicts them, and each takes {PLANE_S} s more, for here are only "
-    f"{os.cpu_count()} cores.",
+    f"simulated: a tiny network predicts them, and each takes {PLANE_S} s longer, because this machine has "
+    f"only {os.cpu_count()} cores.",
 )
 
 
@@ -57,7 +57,7 @@ class FanOut:
     work: Work
     parts: int
     seconds: dict[int, float]
-    """By the number of workers, from the submission to the end of the job."""
+    """Seconds from submission to the end of the job, by number of workers."""
 
     @property
     def ratio(self) -> float:
@@ -65,7 +65,7 @@ class FanOut:
 
 
 def measure(work: Work | None = None) -> FanOut:
-    """Compute the same prediction by one worker and by two."""
+    """Run the same prediction with one worker and with two."""
     work = work or (COMPUTED if (os.cpu_count() or 1) >= CORES_FOR_BOTH else SIMULATED)
     with _facility(work) as (facility, started), facility.api() as api:
         started.append(_worker(facility, work, "first"))
@@ -76,29 +76,29 @@ def measure(work: Work | None = None) -> FanOut:
             if workers == 2:
                 started.append(_worker(facility, work, "second"))
                 _wait_for_workers(api, workers)
-                # Each takes one of its two parts, and has loaded then what it needs.
+                # Warm-up: each worker takes one of the two parts and loads its libraries.
                 _run(api, small, work, reuse="network")
-            began_s = time.monotonic()
+            started_s = time.monotonic()
             job = _run(api, image_id, work, reuse="network")
-            seconds[workers] = time.monotonic() - began_s
+            seconds[workers] = time.monotonic() - started_s
         return FanOut(work, job["stages"][-1]["parts"]["total"], seconds)
 
 
 def table(measured: FanOut) -> Table:
     title = f"Fan-out: {PLANES} planes in {measured.parts} parts"
-    shown = Table(
-        "workers", "seconds", "ratio", "limit", title=title, caption=f"Planes are {measured.work.told}"
+    rendered = Table(
+        "workers", "seconds", "ratio", "limit", title=title, caption=f"Planes are {measured.work.description}"
     )
     for workers, seconds in measured.seconds.items():
         several = workers > 1
         ratio, limit = (f"{measured.ratio:.2f}", f"{RATIO_LIMIT}") if several else ("", "")
-        shown.add_row(str(workers), f"{seconds:.1f}", ratio, limit)
-    return shown
+        rendered.add_row(str(workers), f"{seconds:.1f}", ratio, limit)
+    return rendered
 
 
 @contextmanager
 def _facility(work: Work) -> Iterator[tuple[Facility, list[CommandProcess]]]:
-    """Start everything but the workers; end all, the workers in the list too."""
+    """Start everything except workers; stop everything at the end, including the workers in the list."""
     with TemporaryDirectory(prefix="clearscope-fan-out-") as name:
         folder = Path(name)
         redis, postgres = Redis(folder), Postgres()
@@ -137,15 +137,15 @@ def _upload(api: httpx.Client, planes: int, plane_px: int) -> str:
         stack = (100 + 2 * rng.poisson(photons_yx, (planes, plane_px, plane_px))).astype(np.uint16)
         tifffile.imwrite(path, stack, photometric="minisblack")
         query = {"filename": path.name, "microscope": MICROSCOPE}
-        answer = api.post("/v1/images", params=query, content=path.read_bytes()).raise_for_status()
-    image_id: str = answer.json()["id"]
+        response = api.post("/v1/images", params=query, content=path.read_bytes()).raise_for_status()
+    image_id: str = response.json()["id"]
     return image_id
 
 
 def _run(api: httpx.Client, image_id: str, work: Work, *, reuse: str) -> Document:
     spec = {"kind": "denoise", "image_ids": [image_id], "budget": work.budget, "reuse": reuse}
     job_id = api.post("/v1/jobs", json=spec).raise_for_status().json()["id"]
-    deadline_s = time.monotonic() + PATIENCE_S
+    deadline_s = time.monotonic() + TIMEOUT_S
     while time.monotonic() < deadline_s:
         job: Document = api.get(f"/v1/jobs/{job_id}").json()
         if job["state"] == "succeeded":
@@ -153,11 +153,11 @@ def _run(api: httpx.Client, image_id: str, work: Work, *, reuse: str) -> Documen
         if job["state"] in {"failed", "cancelled"}:
             raise RuntimeError(f"the job {job['state']}: {job['error']}")
         time.sleep(0.2)
-    raise TimeoutError(f"the job took longer than {PATIENCE_S} s: {job}")
+    raise TimeoutError(f"the job took longer than {TIMEOUT_S} s: {job}")
 
 
 def _wait_for_workers(api: httpx.Client, count: int) -> None:
-    deadline_s = time.monotonic() + PATIENCE_S
+    deadline_s = time.monotonic() + TIMEOUT_S
     while f'clearscope_workers{{queue="gpu"}} {count:.1f}' not in api.get("/metrics").text:
         if time.monotonic() > deadline_s:
             raise TimeoutError(f"there are not {count} workers")

@@ -1,4 +1,4 @@
-"""Noisy images with a reference to score against."""
+"""Noisy fields of view with references to score against."""
 
 import os
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ OTHER_PLACES = 3
 
 EXPOSURES_MS = (10, 20, 50, 100)
 
-# Observation, reference, and what else there is of the same specimen under the same camera.
+# Paths of observation and reference, and a pattern of further images of the same specimen and camera.
 REAL_FIELDS: dict[str, tuple[str, str, str | None]] = {
     "fmd mice": ("fmd_confocal/mice_raw.tif", "fmd_confocal/mice_avg50.tif", None),
     "fmd BPAE_B": ("fmd_confocal/BPAE_B_raw.tif", "fmd_confocal/BPAE_B_avg50.tif", None),
@@ -34,18 +34,18 @@ REAL_FIELDS: dict[str, tuple[str, str, str | None]] = {
 
 @dataclass(frozen=True, eq=False)
 class ScoredField:
-    """One noisy image and what it shows, (Y, X); the reference may be on another scale."""
+    """One noisy image and its reference (Y, X); the reference may be on another scale."""
 
     name: str
     observation_yx: np.ndarray
     reference_yx: np.ndarray
     others: tuple[np.ndarray, ...] = ()
-    """More noisy images of the specimen, under the same camera: simulated, of other places; those of `miro`,
-    of the same place at other exposures."""
+    """More noisy images of the same specimen and camera: of other places if simulated, of the same place at
+    other exposures in `miro`."""
 
 
 def fields() -> Iterator[ScoredField]:
-    """Give the simulated fields, and the real ones if CLEARSCOPE_TEST_DATA names their folder."""
+    """Iterate over the simulated fields, and the real ones if CLEARSCOPE_TEST_DATA is set."""
     specimens_yx = [simulate_specimen(SHAPE_YX, seed=SEED + place) for place in range(1 + OTHER_PLACES)]
     rng = np.random.default_rng(SEED)
     yield _simulated("simulated sCMOS", Scmos.with_maps(SHAPE_YX, seed=SEED), 80, specimens_yx, rng)
@@ -59,7 +59,7 @@ def _simulated(
 ) -> ScoredField:
     first_yx, *others_yx = specimens_yx
     observation_yx = camera.observe(photons * first_yx, rng)
-    # With a generator of their own, so that a field does not depend on how many others there are.
+    # A separate generator, so that a field does not depend on the number of other images.
     rng = np.random.default_rng([SEED, OTHER_PLACES])
     others = tuple(camera.observe(photons * other_yx, rng) for other_yx in others_yx)
     return ScoredField(name, observation_yx, first_yx, others)

@@ -1,4 +1,4 @@
-"""How fast a device trains, predicts and denoises a stack, and what fraction of its limit that is."""
+"""Speed of training, prediction and denoising of a stack, as a fraction of the device's limits."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -31,7 +31,7 @@ PHOTONS = 200
 
 @dataclass(frozen=True)
 class Extent:
-    """How much is measured: a stack, training steps, and what the limits are measured with."""
+    """Amount of work measured: a stack, training steps, and the sizes used to measure the limits."""
 
     planes: int = 100
     side_px: int = 1024
@@ -42,7 +42,7 @@ class Extent:
 
 @dataclass(frozen=True)
 class Limits:
-    """Operations per second that nothing on the device exceeds, measured."""
+    """Measured peak operations per second of the device."""
 
     bfloat16_flop: float
     exponentials: float
@@ -50,7 +50,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Measured:
-    """What was done how fast, and what fraction of a limit that is, where there is one."""
+    """Time and rate of one operation, and the fraction of the limit, if there is one."""
 
     what: str
     seconds: float
@@ -59,12 +59,12 @@ class Measured:
     fraction: float | None = None
 
 
-class _EnoughError(Exception):
-    """Ends a training run that has been measured."""
+class _StopTrainingError(Exception):
+    """Raised to end a training run once it has been measured."""
 
 
 def measure_limits(device: torch.device, extent: Extent) -> Limits:
-    """The best of some repeats."""
+    """Measure the limits; each is the best of several repeats."""
     side = extent.matrix_side
     left, right = (torch.rand((side, side), device=device).bfloat16() for _ in range(2))
     values = torch.rand(extent.exponentials, device=device)
@@ -78,7 +78,7 @@ def measure_limits(device: torch.device, extent: Extent) -> Limits:
 def measure(
     preset: TrainingPreset, device: torch.device, extent: Extent, limits: Limits
 ) -> Iterator[Measured]:
-    """The parts, each with its fraction of a limit, then everything from one TIFF file to another."""
+    """Measure each part with its fraction of a limit, then denoising from one TIFF file to another."""
     methods: tuple[TrainingMethod, ...] = ("n2v", "pn2v")
     for method in methods:
         seconds = _step_seconds(preset, method, device, extent)
@@ -107,7 +107,7 @@ def table(measured: list[Measured], device: torch.device, extent: Extent, limits
     name = (
         torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
     )
-    made = Table(
+    rendered = Table(
         "what",
         "seconds",
         "rate",
@@ -119,26 +119,26 @@ def table(measured: list[Measured], device: torch.device, extent: Extent, limits
     for each in measured:
         rate = "" if each.rate is None else f"{each.rate:.3g} {each.unit}"
         fraction = "" if each.fraction is None else f"{100 * each.fraction:.2g} %"
-        made.add_row(each.what, f"{each.seconds:.4g}", rate, fraction)
-    return made
+        rendered.add_row(each.what, f"{each.seconds:.4g}", rate, fraction)
+    return rendered
 
 
 def _step_seconds(
     preset: TrainingPreset, method: TrainingMethod, device: torch.device, extent: Extent
 ) -> float:
-    """Mean time of a step; validation, which is seldom in most presets, is left out."""
+    """Return the mean time of a step, excluding validation, which is rare in most presets."""
     last = WARM_UP_STEPS + extent.steps
     endless = replace(preset, n2v_steps=last + 1, pn2v_steps=last + 1, steps_per_validation=last + 1)
-    moments_s: list[float] = []
+    timestamps_s: list[float] = []
 
     def on_step(step: TrainingStep) -> None:
         if step.step in {WARM_UP_STEPS, last}:
             _wait_for(device)
-            moments_s.append(time.perf_counter())
+            timestamps_s.append(time.perf_counter())
         if step.step == last:
-            raise _EnoughError
+            raise _StopTrainingError
 
-    with suppress(_EnoughError):
+    with suppress(_StopTrainingError):
         train(
             [work.plane(extent.side_px)],
             method=method,
@@ -148,11 +148,11 @@ def _step_seconds(
             device=device,
             on_step=on_step,
         )
-    return (moments_s[1] - moments_s[0]) / extent.steps
+    return (timestamps_s[1] - timestamps_s[0]) / extent.steps
 
 
 def _posterior(network: Network, device: torch.device, limits: Limits, *, pixels: int) -> Measured:
-    """The last layer and the likelihoods of a block, as they are computed for so many pixels."""
+    """Measure the last layer and the likelihoods of one block, in the variant chosen for `pixels` pixels."""
     weight, bias = (values.to(device) for values in network.output_layer_adu())
     block_px = execution_on(device).block_px(samples_per_pixel(bias, network.prior))
     features = torch.rand((block_px, weight.shape[1]), device=device)
@@ -175,7 +175,7 @@ def _posterior(network: Network, device: torch.device, limits: Limits, *, pixels
 def _whole_stack(
     folder: Path, preset: TrainingPreset, device: torch.device, extent: Extent
 ) -> Iterator[Measured]:
-    """Boot. GMM: both networks, the noise model, the choice and the result, reading and writing included."""
+    """Measure all stages of Boot. GMM, including reading and writing."""
     source = folder / "noisy.tif"
     tifffile.imwrite(source, _stack(extent), photometric="minisblack")
     name = Preset(preset.name)
@@ -192,7 +192,7 @@ def _stack(extent: Extent) -> np.ndarray:
     shape_yx = (extent.side_px, extent.side_px)
     camera, rng = Scmos.with_maps(shape_yx, seed=1), np.random.default_rng(1)
     photons_yx = PHOTONS * simulate_specimen(shape_yx, seed=1)
-    # The specimen drifts: no plane shows the same, and simulating takes no longer than measuring.
+    # A drifting specimen makes all planes differ, and is cheap to simulate.
     drift_px = max(extent.side_px // extent.planes, 1)
     return np.stack(
         [camera.observe(np.roll(photons_yx, plane * drift_px, axis=1), rng) for plane in range(extent.planes)]
@@ -200,15 +200,15 @@ def _stack(extent: Extent) -> np.ndarray:
 
 
 def _least_seconds(compute: Callable[[], object], device: torch.device) -> float:
-    compute()  # what is compiled at first use is compiled now
-    taken_s = []
+    compute()  # warm-up: compiles what is compiled on first use
+    times_s = []
     for _ in range(REPEATS):
         _wait_for(device)
-        began_s = time.perf_counter()
+        started_s = time.perf_counter()
         compute()
         _wait_for(device)
-        taken_s.append(time.perf_counter() - began_s)
-    return min(taken_s)
+        times_s.append(time.perf_counter() - started_s)
+    return min(times_s)
 
 
 def _wait_for(device: torch.device) -> None:

@@ -1,4 +1,4 @@
-"""Submissions and status reads at a given rate: a server, PostgreSQL, Redis and this, on one machine."""
+"""Load test: submissions and status reads at a given rate, everything on one machine."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ KNOWN_JOBS = 200
 
 @dataclass
 class Load:
-    """What a stretch of load took; latencies count from when a request was due."""
+    """Latencies of one load level, counted from the time at which each request was due."""
 
     scale: float
     seconds: float
@@ -42,44 +42,45 @@ class Load:
     errors: int = 0
 
     @property
-    def held(self) -> bool:
-        """Every request was answered, and reads in time."""
+    def sustained(self) -> bool:
+        """True if all requests succeeded at the target rate and the p99 of reads is within its limit."""
         due = (SUBMISSIONS_PER_S + READS_PER_S) * self.scale * self.seconds
         answered = len(self.read_s) + len(self.submit_s)
         return self.errors == 0 and answered > 0.95 * due and quantile(self.read_s, 99) < READ_P99_LIMIT_S
 
 
 def measure(seconds: float) -> list[Load]:
-    """Put on the load that is demanded, then more until it is not held; or less until it is."""
+    """Apply the required load, then increase it until it is not sustained, or decrease it until it is."""
     with _facility() as server:
         spec, known = _prepare(server)
 
-        def put_on(scale: float) -> Load:
-            return asyncio.run(_put_on(server.port, spec, known, scale, seconds))
+        def run(scale: float) -> Load:
+            return asyncio.run(_apply_load(server.port, spec, known, scale, seconds))
 
-        loads = [put_on(1.0)]
-        step = STEP if loads[0].held else 1 / STEP
-        while loads[-1].held is loads[0].held and loads[-1].scale > LEAST_SCALE:
-            loads.append(put_on(loads[-1].scale * step))
+        loads = [run(1.0)]
+        step = STEP if loads[0].sustained else 1 / STEP
+        while loads[-1].sustained is loads[0].sustained and loads[-1].scale > LEAST_SCALE:
+            loads.append(run(loads[-1].scale * step))
     return loads
 
 
 def table(loads: list[Load]) -> Table:
-    made = Table(
-        *("submissions/s", "reads/s", "p50", "p95", "p99 of reads", "p99 of submissions", "errors", "held"),
-        title=f"Load: {SERVER_PROCESSES} server processes and all else on {os.cpu_count()} cores",
+    rendered = Table(
+        *("submissions/s", "reads/s", "p50", "p95", "p99 of reads", "p99 of submissions", "errors"),
+        "sustained",
+        title=f"Load: {SERVER_PROCESSES} server processes and everything else on {os.cpu_count()} cores",
     )
     for load in loads:
         reads = (f"{quantile(load.read_s, percent) * 1000:.0f} ms" for percent in (50, 95, 99))
-        made.add_row(
+        rendered.add_row(
             f"{SUBMISSIONS_PER_S * load.scale:.0f}",
             f"{READS_PER_S * load.scale:.0f}",
             *reads,
             f"{quantile(load.submit_s, 99) * 1000:.0f} ms",
             str(load.errors),
-            "yes" if load.held else "no",
+            "yes" if load.sustained else "no",
         )
-    return made
+    return rendered
 
 
 def quantile(values: list[float], percent: float) -> float:
@@ -87,30 +88,30 @@ def quantile(values: list[float], percent: float) -> float:
 
 
 class Connection:
-    """Just enough HTTP/1.1: a client that does much would be measured itself."""
+    """Minimal HTTP/1.1 client: a full-featured one would distort the measurement."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def request(self, method: str, path: str, body: bytes = b"") -> int:
-        """Send a request and read its answer; give the status."""
+        """Send a request, read the response, and return its status."""
         if self._streams is None:
             self._streams = await asyncio.open_connection("127.0.0.1", self._port)
         reader, writer = self._streams
         head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n"
         writer.write(head.encode() + b"Content-Type: application/json\r\n\r\n" + body)
-        answer = await reader.readuntil(b"\r\n\r\n")
+        response = await reader.readuntil(b"\r\n\r\n")
         length = next(
             int(line.partition(b":")[2])
-            for line in answer.lower().splitlines()
+            for line in response.lower().splitlines()
             if line.startswith(b"content-length")
         )
         await reader.readexactly(length)
-        return int(answer.split(maxsplit=2)[1])
+        return int(response.split(maxsplit=2)[1])
 
 
-async def _put_on(port: int, spec: bytes, known: list[str], scale: float, seconds: float) -> Load:
+async def _apply_load(port: int, spec: bytes, known: list[str], scale: float, seconds: float) -> Load:
     load = Load(scale, seconds)
     idle: asyncio.LifoQueue[Connection] = asyncio.LifoQueue()
     for _ in range(CONNECTIONS):
@@ -118,7 +119,7 @@ async def _put_on(port: int, spec: bytes, known: list[str], scale: float, second
     started_s = time.perf_counter()
     counted_from_s = started_s + WARM_UP_S
 
-    async def send(due_s: float, path: str, body: bytes, wanted: int, took_s: list[float]) -> None:
+    async def send(due_s: float, path: str, body: bytes, expected: int, latencies_s: list[float]) -> None:
         connection = await idle.get()
         try:
             status = await connection.request("POST" if body else "GET", path, body)
@@ -126,17 +127,17 @@ async def _put_on(port: int, spec: bytes, known: list[str], scale: float, second
             connection, status = Connection(port), 0
         idle.put_nowait(connection)
         if due_s >= counted_from_s:
-            load.errors += status != wanted
-            took_s.append(time.perf_counter() - due_s)
+            load.errors += status != expected
+            latencies_s.append(time.perf_counter() - due_s)
 
-    async def stream(per_s: float, took_s: list[float], body: bytes, wanted: int) -> None:
+    async def stream(per_s: float, latencies_s: list[float], body: bytes, expected: int) -> None:
         async with asyncio.TaskGroup() as tasks:
             for number in range(int(per_s * (seconds + WARM_UP_S))):
                 due_s = started_s + number / per_s
                 if (wait_s := due_s - time.perf_counter()) > 0:
                     await asyncio.sleep(wait_s)
-                path = "/v1/jobs" if body else f"/v1/jobs/{random.choice(known)}"  # noqa: S311  # nothing secret
-                tasks.create_task(send(due_s, path, body, wanted, took_s))
+                path = "/v1/jobs" if body else f"/v1/jobs/{random.choice(known)}"  # noqa: S311  # not security-relevant
+                tasks.create_task(send(due_s, path, body, expected, latencies_s))
 
     await asyncio.gather(
         stream(SUBMISSIONS_PER_S * scale, load.submit_s, spec, 202),
@@ -146,19 +147,19 @@ async def _put_on(port: int, spec: bytes, known: list[str], scale: float, second
 
 
 def _prepare(server: ServerProcess) -> tuple[bytes, list[str]]:
-    """Upload an image, and post jobs to read the states of."""
+    """Upload an image and post jobs; return a job spec and the ids of jobs to read."""
     with TemporaryDirectory() as folder, httpx.Client(base_url=server.url, timeout=60) as api:
         path = Path(folder) / "cells.tif"
         tifffile.imwrite(path, np.random.default_rng(0).poisson(50, (64, 64)).astype(np.uint16))
         uploaded = api.post("/v1/images?filename=cells.tif", content=path.read_bytes()).raise_for_status()
         spec = {"kind": "denoise", "image_ids": [uploaded.json()["id"]]}
         posted = [api.post("/v1/jobs", json=spec).raise_for_status() for _ in range(KNOWN_JOBS)]
-    return json.dumps(spec).encode(), [answer.json()["id"] for answer in posted]
+    return json.dumps(spec).encode(), [response.json()["id"] for response in posted]
 
 
 @contextmanager
 def _facility() -> Iterator[ServerProcess]:
-    """Start a server that computes nothing, over PostgreSQL and Redis of its own."""
+    """Start a server without workers, with private PostgreSQL and Redis."""
     with TemporaryDirectory(prefix="clearscope-load-") as name:
         folder = Path(name)
         redis, postgres = Redis(folder), Postgres()

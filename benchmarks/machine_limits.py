@@ -1,4 +1,4 @@
-"""What fraction of what this machine can compute is reached."""
+"""Utilisation: achieved operations per second as a fraction of the machine's peak."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from worker.engine.prediction.posterior import COMPILE_FROM_SAMPLES, moments_of_
 from worker.engine.training.presets import PRESETS, TrainingPreset
 
 MATRIX_SIDE = 2048
-EXPONENTIALS_AT_ONCE = 1 << 17  # they stay in the second-level cache, and are enough for two threads
+EXPONENTIALS_AT_ONCE = 1 << 17  # they fit in the L2 cache, and are enough for two threads
 REPEATS = 5
 
 BLIND_SPOT = replace(
@@ -32,17 +32,17 @@ BLIND_SPOT = replace(
 
 @dataclass(frozen=True)
 class Peaks:
-    """Operations per second that nothing here exceeds, measured."""
+    """Measured peak operations per second of this machine."""
 
     float32_flop: float
     bfloat16_flop: float | None
-    """Where the processor computes with it."""
+    """None if the processor has no bfloat16 arithmetic."""
     exponentials: float
 
 
 @dataclass(frozen=True)
-class Reached:
-    """How much was computed in what time, and how much the machine could compute in it."""
+class Utilisation:
+    """Operations and seconds of one computation, and the peak operations per second."""
 
     what: str
     operations: float
@@ -56,13 +56,13 @@ class Reached:
 
 
 def networks() -> list[TrainingPreset]:
-    """The paper's U-Net, the quickest preset, and a blind-spot network if that is none."""
+    """Return the paper's U-Net, the `fast` preset, and a blind-spot network if neither is one."""
     chosen = [PRESETS["paper"], PRESETS["fast"]]
     return chosen if any(preset.blind_spot("pn2v") for preset in chosen) else [*chosen, BLIND_SPOT]
 
 
-def measure(preset: TrainingPreset, peaks: Peaks, *, compiled: bool = True) -> Iterator[Reached]:
-    """Training, prediction and the likelihoods in it."""
+def measure(preset: TrainingPreset, peaks: Peaks, *, compiled: bool = True) -> Iterator[Utilisation]:
+    """Measure training, prediction, and the likelihoods within prediction."""
     shape = preset.shape("pn2v")
     name = f"{preset.name} ({preset.architecture}, {shape.features} features, {shape.depth} levels)"
     step = work.training_step(preset, "pn2v")
@@ -70,12 +70,12 @@ def measure(preset: TrainingPreset, peaks: Peaks, *, compiled: bool = True) -> I
     if peaks.bfloat16_flop is not None and _reduces_precision(preset):
         peak_flop, kind = peaks.bfloat16_flop, "bfloat16"
     patches = f"{preset.patches_per_step} patches of {preset.patch_px} px"
-    yield Reached(f"{name}: training step, {patches}, {kind}", step.flop, "FLOP", step.seconds, peak_flop)
+    yield Utilisation(f"{name}: training step, {patches}, {kind}", step.flop, "FLOP", step.seconds, peak_flop)
 
     network = work.network_of(preset)
     predicted = work.prediction(network) if compiled else work.prediction(network, side_px=32)
     what = f"{name}: prediction, 1 megapixel x {preset.symmetries}, float32"
-    yield Reached(what, predicted.flop, "FLOP", predicted.seconds, peaks.float32_flop)
+    yield Utilisation(what, predicted.flop, "FLOP", predicted.seconds, peaks.float32_flop)
 
     weight, bias = network.output_layer_adu()
     pixels = BLOCK_PX if compiled else 64
@@ -91,11 +91,11 @@ def measure(preset: TrainingPreset, peaks: Peaks, *, compiled: bool = True) -> I
             plain(features, observation)
         seconds = _least_seconds(lambda: quick(features, observation))
     what = f"{name}: posterior of {pixels} pixels"
-    yield Reached(what, float(counter.count), "exp", seconds, peaks.exponentials)
+    yield Utilisation(what, float(counter.count), "exp", seconds, peaks.exponentials)
 
 
 def measure_peaks(matrix_side: int = MATRIX_SIDE) -> Peaks:
-    """The best of some repeats."""
+    """Measure the peaks; each is the best of several repeats."""
     values = torch.rand(EXPONENTIALS_AT_ONCE)
     results = torch.empty_like(values)
     seconds = _least_seconds(lambda: torch.exp(values, out=results))
@@ -108,10 +108,10 @@ def measure_peaks(matrix_side: int = MATRIX_SIDE) -> Peaks:
     )
 
 
-def table(peaks: Peaks, reached: list[Reached]) -> Table:
+def table(peaks: Peaks, measured: list[Utilisation]) -> Table:
     """Render operations, rates and fractions."""
     bfloat16 = "" if peaks.bfloat16_flop is None else f", {peaks.bfloat16_flop / 1e9:.0f} GFLOP/s in bfloat16"
-    made = Table(
+    rendered = Table(
         "what",
         "computed",
         "seconds",
@@ -122,11 +122,11 @@ def table(peaks: Peaks, reached: list[Reached]) -> Table:
         f"{peaks.float32_flop / 1e9:.0f} GFLOP/s in float32{bfloat16}; "
         f"{peaks.exponentials / 1e9:.2f} G exponentials/s",
     )
-    for each in reached:
+    for each in measured:
         computed = f"{each.operations / 1e9:.2f} G{each.unit}"
         rate = f"{each.operations / each.seconds / 1e9:.2f} G{each.unit}/s"
-        made.add_row(each.what, computed, f"{each.seconds:.4f}", rate, f"{100 * each.fraction:.0f} %")
-    return made
+        rendered.add_row(each.what, computed, f"{each.seconds:.4f}", rate, f"{100 * each.fraction:.0f} %")
+    return rendered
 
 
 def _matrix_products(dtype: torch.dtype, side: int) -> float:
@@ -141,9 +141,9 @@ def _reduces_precision(preset: TrainingPreset) -> bool:
 
 def _least_seconds(compute: Callable[[], object]) -> float:
     compute()
-    taken_s = []
+    times_s = []
     for _ in range(REPEATS):
-        began_s = time.perf_counter()
+        started_s = time.perf_counter()
         compute()
-        taken_s.append(time.perf_counter() - began_s)
-    return min(taken_s)
+        times_s.append(time.perf_counter() - started_s)
+    return min(times_s)

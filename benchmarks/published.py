@@ -1,4 +1,4 @@
-"""The same work with the published code (github.com/juglab/PPN2V), if PPN2V_SRC names a checkout of it."""
+"""Speed of the published code (github.com/juglab/PPN2V) on the same work; PPN2V_SRC is its checkout."""
 
 import importlib
 import sys
@@ -23,7 +23,7 @@ VARIANCE_FLOOR_ADU2 = 9.0
 
 
 def measure(checkout: Path, work: Work) -> Speed:
-    """Time the published functions as its notebooks call them; the fit's steps are measured and scaled up."""
+    """Time the published functions as its notebooks call them; the fit is extrapolated from a few steps."""
     _make_importable(checkout)
     noise_model, fit_s = _fit(work)
     network = importlib.import_module("ppn2v.unet.model").UNet(
@@ -49,47 +49,47 @@ def _fit(work: Work) -> tuple[Any, float]:
         )
         steps_s: list[float] = []
         hook = register_optimizer_step_post_hook(lambda *_: steps_s.append(time.perf_counter()))
-        began_s = time.perf_counter()
+        started_s = time.perf_counter()
         model.train(signal, work.frames, batchSize=FIT_BATCH, n_epochs=1 + MEASURED_FIT_STEPS)
         hook.remove()
     step_s = (steps_s[-1] - steps_s[0]) / MEASURED_FIT_STEPS
-    return model, steps_s[0] - began_s + (FIT_STEPS - 1) * step_s
+    return model, steps_s[0] - started_s + (FIT_STEPS - 1) * step_s
 
 
 def _train(work: Work, network: Any, noise_model: Any) -> float:  # noqa: ANN401  # classes of the published code
     training = importlib.import_module("ppn2v.pn2v.training")
     stack = work.plane_yx[None].copy()
-    moments_s = [time.perf_counter()]
+    timestamps_s = [time.perf_counter()]
     for _ in range(MEASURED_PATCHES + 1):
         samples, observations, masks, _ = training.trainingPred(
             stack, network, 0, PAPER.patch_px, 1, PAPER.patch_px**2 / 32, CPU, supervised=False
         )
         loss = training.lossFunction(
             samples, observations, masks, noise_model, True, network.std
-        )  # its signature
+        )  # positional, as in its signature
         loss.backward()
-        moments_s.append(time.perf_counter())
-    return (moments_s[-1] - moments_s[1]) / MEASURED_PATCHES
+        timestamps_s.append(time.perf_counter())
+    return (timestamps_s[-1] - timestamps_s[1]) / MEASURED_PATCHES
 
 
 def _predict(work: Work, network: Any, noise_model: Any) -> float:  # noqa: ANN401  # classes of the published code
     prediction = importlib.import_module("ppn2v.pn2v.prediction")
-    began_s = time.perf_counter()
+    started_s = time.perf_counter()
     with torch.no_grad():
         prediction.tiledPredict(
             work.plane_yx, network, ps=TILE_PX, overlap=OVERLAP_PX, device=CPU, noiseModel=noise_model
         )
-    return (time.perf_counter() - began_s) / (work.plane_yx.size / 1e6)
+    return (time.perf_counter() - started_s) / (work.plane_yx.size / 1e6)
 
 
 def _make_importable(checkout: Path) -> None:
-    """Put the checkout on the path, with stand-ins for what it uses of older libraries."""
+    """Add the checkout to sys.path, with stubs for names that newer libraries have removed."""
     sys.path.insert(0, str(checkout / "src"))
     for alias, kind in {"int": int, "float": float}.items():
         if not hasattr(np, alias):
             setattr(np, alias, kind)
     functional = types.ModuleType("torchvision.transforms.functional")
-    functional.to_tensor = lambda image: torch.from_numpy(image.transpose(2, 0, 1).copy())  # type: ignore[attr-defined]  # a module made here
+    functional.to_tensor = lambda image: torch.from_numpy(image.transpose(2, 0, 1).copy())  # type: ignore[attr-defined]  # a stub module
     transforms = types.ModuleType("torchvision.transforms")
     transforms.functional = functional  # type: ignore[attr-defined]  # the same
     torchvision = types.ModuleType("torchvision")

@@ -1,4 +1,4 @@
-"""How far a denoiser can come on a field: references drift against their frames, and no frame shows all."""
+"""Upper bounds of the score on a field, given that references drift and bleach relative to the frames."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rich.table import Table
 from scipy import ndimage, optimize
 
-from benchmarks.classical import Result, blurs, bm3ds, closest
+from benchmarks.classical import Result, best_result, bm3d_results, gaussian_blurs
 from benchmarks.fields import ScoredField
 from worker.engine.noise.fitting.fit import fit_gmm
 from worker.engine.noise.fitting.pairs import PairCounts
@@ -27,41 +27,43 @@ _BROAD_SIGMA_PX = 16.0
 
 Image = NDArray[np.float64]
 
-
 AS_IT_IS = "as it is"
-MOVED = "moved to where the frame shows it"
-MATCHED = "moved, and as bright in broad areas as in the frame"
+MOVED = "registered to the frame"
+MATCHED = "registered, with large-scale brightness matched to the frame"
 
 
 @dataclass(frozen=True)
 class Bound:
-    """One field scored with each of its references."""
+    """Scores of one field against each of its references."""
 
     field: str
     drift_yx_px: tuple[float, float]
     blur_db: Sequence[float]
     bm3d_db: Sequence[float]
-    taught_db: Sequence[float]
-    """Of a network that learned the reference of this very field under its noise: no fair competitor."""
+    supervised_db: Sequence[float]
+    """Scores of a network trained on the reference of this very field: an upper bound, not a competitor."""
 
 
 def measure(field: ScoredField, preset: TrainingPreset) -> Bound:
-    """Filter the field, and denoise it with a network that has seen what it shows."""
+    """Score classical filters and a network trained on the reference itself."""
     observation_yx = field.observation_yx.astype(np.float64)
-    taught = Result(_taught(field, preset).astype(np.float64), 0.0)
-    results = [blurs(observation_yx), bm3ds(observation_yx, field.reference_yx.astype(np.float64)), [taught]]
-    blur_db, bm3d_db, taught_db = (
-        [closest(each, reference_yx).psnr_db for reference_yx in references(field).values()]
+    results = [
+        gaussian_blurs(observation_yx),
+        bm3d_results(observation_yx, field.reference_yx.astype(np.float64)),
+        [Result(_supervised_estimate(field, preset).astype(np.float64), 0.0)],
+    ]
+    blur_db, bm3d_db, supervised_db = (
+        [best_result(each, reference_yx).psnr_db for reference_yx in references(field).values()]
         for each in results
     )
-    return Bound(field.name, drift_yx_px(field), blur_db, bm3d_db, taught_db)
+    return Bound(field.name, drift_yx_px(field), blur_db, bm3d_db, supervised_db)
 
 
 def references(field: ScoredField) -> dict[str, Image]:
-    """Give what to score against (Y, X): the reference, and what it would be without its known faults.
+    """Return the references to score against (Y, X): the original, and corrected for drift and bleaching.
 
-    Specimens move between the exposures, and bleach. Broad areas are those that a Gaussian of 16 px shows, in
-    which next to no noise is left.
+    Specimens move and bleach between the exposures. The large-scale brightness is that after a Gaussian blur
+    of 16 px, which leaves almost no noise.
     """
     reference_yx = field.reference_yx.astype(np.float64)
     moved_yx = _moved(reference_yx, drift_yx_px(field))
@@ -73,7 +75,7 @@ def references(field: ScoredField) -> dict[str, Image]:
 
 
 def drift_yx_px(field: ScoredField) -> tuple[float, float]:
-    """How far the reference has to move, (Y, X) in pixels, to explain the noisy frame best."""
+    """Return the shift (Y, X) in pixels that best registers the reference to the noisy frame."""
     inner = (slice(_BORDER_PX, -_BORDER_PX),) * 2
     frame = field.observation_yx[inner].astype(np.float64)
 
@@ -92,25 +94,25 @@ def drift_yx_px(field: ScoredField) -> tuple[float, float]:
 
 
 def table(bounds: Sequence[Bound]) -> Table:
-    """Render all scores of each method."""
+    """Render the scores of each method, one per reference."""
     rendered = Table(
         "field",
         "drift, px (Y, X)",
         "best Gaussian",
         "BM3D",
-        "taught with the reference",
+        "trained on the reference",
         title=f"Affine-invariant PSNR (dB); reference {AS_IT_IS} / {MOVED} / {MATCHED}",
     )
     for bound in bounds:
         scores = [
             " / ".join(f"{psnr_db:.2f}" for psnr_db in of_method)
-            for of_method in (bound.blur_db, bound.bm3d_db, bound.taught_db)
+            for of_method in (bound.blur_db, bound.bm3d_db, bound.supervised_db)
         ]
         rendered.add_row(bound.field, "{:+.2f}, {:+.2f}".format(*bound.drift_yx_px), *scores)
     return rendered
 
 
-def _taught(field: ScoredField, preset: TrainingPreset) -> NDArray[np.float32]:
+def _supervised_estimate(field: ScoredField, preset: TrainingPreset) -> NDArray[np.float32]:
     frame = field.observation_yx.astype(np.float32)
     reference = field.reference_yx.astype(np.float64)
     slope, offset = np.polyfit(reference.ravel(), frame.ravel().astype(np.float64), 1)

@@ -1,6 +1,6 @@
-"""The clearscope command, predicting as with a GPU of its own: a plane takes time, but no core.
+"""The `clearscope` command with simulated GPU prediction: a plane takes time but no CPU core.
 
-The processes in which jobs compute load this module too, as they do whatever module was started.
+Job processes import this module too, because they import the main module of their parent.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""How fast the engine trains, predicts and fits, at the paper's architecture."""
+"""Speed of training, prediction and noise model fits with the paper's architecture."""
 
 import time
 from contextlib import suppress
@@ -25,7 +25,7 @@ CPU = torch.device("cpu")
 
 @dataclass(frozen=True, eq=False)
 class Work:
-    """The same input for ours and for the published code; images in ADU."""
+    """Input shared by our engine and the published code; images in ADU."""
 
     plane_yx: np.ndarray
     signal_yx: np.ndarray
@@ -40,8 +40,8 @@ class Speed:
     seconds_per_fit: float
 
 
-class _EnoughError(Exception):
-    """Ends a training run that has been measured."""
+class _StopTrainingError(Exception):
+    """Raised to end a training run once it has been measured."""
 
 
 def make_work(seed: int) -> Work:
@@ -54,15 +54,15 @@ def make_work(seed: int) -> Work:
 
 
 def measure(work: Work) -> Speed:
-    began_s = time.perf_counter()
+    started_s = time.perf_counter()
     noise_model = _fit(work)
-    fit_s = time.perf_counter() - began_s
+    fit_s = time.perf_counter() - started_s
     seconds_per_patch, network = _train(work, noise_model)
-    _predict(work, network, noise_model)  # what is compiled at first use is compiled now
-    began_s = time.perf_counter()
+    _predict(work, network, noise_model)  # warm-up: compiles what is compiled on first use
+    started_s = time.perf_counter()
     _predict(work, network, noise_model)
     megapixels = work.plane_yx.size / 1e6
-    return Speed(seconds_per_patch, (time.perf_counter() - began_s) / megapixels, fit_s)
+    return Speed(seconds_per_patch, (time.perf_counter() - started_s) / megapixels, fit_s)
 
 
 def _fit(work: Work) -> GaussianMixtureNoiseModel:
@@ -73,14 +73,14 @@ def _fit(work: Work) -> GaussianMixtureNoiseModel:
 
 
 def _train(work: Work, noise_model: GaussianMixtureNoiseModel) -> tuple[float, Network]:
-    moments_s: list[float] = []
+    timestamps_s: list[float] = []
 
     def on_step(step: TrainingStep) -> None:
-        moments_s.append(time.perf_counter())
+        timestamps_s.append(time.perf_counter())
         if step.step > MEASURED_STEPS:
-            raise _EnoughError
+            raise _StopTrainingError
 
-    with suppress(_EnoughError):
+    with suppress(_StopTrainingError):
         train(
             [work.plane_yx],
             method="pn2v",
@@ -90,8 +90,8 @@ def _train(work: Work, noise_model: GaussianMixtureNoiseModel) -> tuple[float, N
             device=CPU,
             on_step=on_step,
         )
-    steps = len(moments_s) - 1
-    seconds_per_patch = (moments_s[-1] - moments_s[0]) / steps / PAPER.patches_per_step
+    steps = len(timestamps_s) - 1
+    seconds_per_patch = (timestamps_s[-1] - timestamps_s[0]) / steps / PAPER.patches_per_step
     one_step = replace(PAPER, pn2v_steps=1, patches_per_step=1)
     network = train(
         [work.plane_yx],

@@ -1,6 +1,7 @@
-"""Lists and claims in a table of 100,000 jobs against one that is all but empty, on SQLite and PostgreSQL.
+"""Lists and claims in a table of 100,000 jobs compared with a small one, on SQLite and PostgreSQL.
 
-The small table holds just so much that the same number of rows is found: what is compared is the search.
+The small table is just large enough for each query to find the same number of rows, so that only the search
+time differs.
 """
 
 import re
@@ -33,11 +34,11 @@ STAGES = 4
 REPEATS = 30
 START = datetime(2026, 1, 1, tzinfo=UTC)
 LEASE = timedelta(minutes=1)
-# Of a hundred jobs that users posted: most have succeeded, some wait, some failed.
+# States of a hundred posted jobs: most succeeded, some queued, some failed.
 STATES = [JobState.SUCCEEDED] * 60 + [JobState.QUEUED] * 30 + [JobState.FAILED] * 9 + [JobState.RUNNING]
 KINDS = ["denoise", "train", "predict", "denoise", "bootstrap_noise_model"]
 
-Act = Callable[[Session], object]
+Operation = Callable[[Session], object]
 
 
 @dataclass(frozen=True)
@@ -49,51 +50,51 @@ class Timed:
 
 
 def measure() -> Iterator[tuple[str, list[Timed]]]:
-    """Give the figures of each kind of database."""
+    """Yield the name and figures of each kind of database."""
     for name, opened in {"SQLite": _sqlite, "PostgreSQL": _postgresql}.items():
         with opened("few") as few, opened("many") as many:
             posted = {
                 id(database): fill(database, jobs) for database, jobs in ((few, FEW_JOBS), (many, JOBS))
             }
             timed = []
-            for what in acts(1):
-                act_few, act_many = (acts(posted[id(database)])[what] for database in (few, many))
-                # In turns, so that both meet the same machine.
-                times = [(_time_ms(few, act_few), _time_ms(many, act_many)) for _ in range(REPEATS)]
+            for what in operations(1):
+                on_few, on_many = (operations(posted[id(database)])[what] for database in (few, many))
+                # Alternating, so that both see the same machine load.
+                times = [(_time_ms(few, on_few), _time_ms(many, on_many)) for _ in range(REPEATS)]
                 few_ms, many_ms = (statistics.median(each) for each in zip(*times, strict=True))
-                plans = [explain(many, *statement) for statement in statements(many, act_many)]
+                plans = [explain(many, *statement) for statement in statements(many, on_many)]
                 timed.append(Timed(what, few_ms, many_ms, plans))
             yield name, timed
 
 
 def table(name: str, timed: list[Timed]) -> Table:
-    made = Table(
-        "what",
+    rendered = Table(
+        "operation",
         f"{FEW_JOBS:,} jobs",
         f"{JOBS:,} jobs",
         "ratio",
-        "found by",
+        "indexes used",
         title=f"Jobs in {name}, median of {REPEATS}",
     )
     for row in timed:
         ratio = f"{row.many_ms / row.few_ms:.2f}"
-        made.add_row(
+        rendered.add_row(
             row.what, f"{row.few_ms:.2f} ms", f"{row.many_ms:.2f} ms", ratio, ", ".join(_indexes(row.plans))
         )
-    return made
+    return rendered
 
 
 def plans(name: str, timed: list[Timed]) -> str:
-    """Quote what the database says of how it finds the rows."""
+    """Render the query plans."""
     quoted = [f"{name}: {row.what}\n" + "\n".join(row.plans) for row in timed]
     return "\n\n".join(quoted)
 
 
-def acts(posted: int) -> dict[str, Act]:
-    """What is measured in a table of so many posted jobs: lists, some from deep within, and finding work."""
+def operations(posted: int) -> dict[str, Operation]:
+    """Return the measured operations for a table of `posted` posted jobs: lists and claims, by name."""
 
-    def listing(cursor: str | None = None, limit: int = 50, **choice: Any) -> Act:  # noqa: ANN401  # state, kind
-        return lambda session: list_jobs(session, PageRequest(limit, cursor), **choice)
+    def listing(cursor: str | None = None, limit: int = 50, **filters: Any) -> Operation:  # noqa: ANN401  # state, kind
+        return lambda session: list_jobs(session, PageRequest(limit, cursor), **filters)
 
     middle = (START + timedelta(seconds=posted // 2) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(
         microseconds=1
@@ -113,10 +114,10 @@ def acts(posted: int) -> dict[str, Act]:
 
 
 def fill(database: Database, jobs: int) -> int:
-    """Insert jobs and stages in bulk, every second one a composite of four stages; count the posted ones."""
+    """Bulk-insert `jobs` rows, every second posted job a composite of four; return the number posted."""
     posted_jobs = jobs // (1 + STAGES // 2)
     rows: list[dict[str, Any]] = []
-    needs: list[dict[str, str]] = []
+    dependencies: list[dict[str, str]] = []
     for number in range(posted_jobs):
         state = STATES[number * 37 % 100]
         composite = number % 2 == 0
@@ -127,43 +128,44 @@ def fill(database: Database, jobs: int) -> int:
             stage = _row(f"job_{number:08}_{position}", number, kind="train", state=state, position=position)
             rows.append(stage | {"parent_id": posted["id"], "queue": Queue.GPU})
             if position:
-                needs.append({"job_id": stage["id"], "depends_on_id": f"job_{number:08}_{position - 1}"})
+                predecessor = f"job_{number:08}_{position - 1}"
+                dependencies.append({"job_id": stage["id"], "depends_on_id": predecessor})
     with database.write() as session:
         for start in range(0, len(rows), 5000):
             session.execute(insert(Job), rows[start : start + 5000])
-        for start in range(0, len(needs), 5000):
-            session.execute(insert(JobDependency), needs[start : start + 5000])
+        for start in range(0, len(dependencies), 5000):
+            session.execute(insert(JobDependency), dependencies[start : start + 5000])
     with database.engine.connect() as connection:
         connection.execute(text("ANALYZE"))
         connection.commit()
     return posted_jobs
 
 
-def statements(database: Database, act: Act) -> list[tuple[str, Any]]:
-    """Give the statements on jobs that something executes; nothing is kept."""
-    sent: list[tuple[str, Any]] = []
+def statements(database: Database, operation: Operation) -> list[tuple[str, Any]]:
+    """Return the SELECT and UPDATE statements on jobs that an operation executes; roll it back."""
+    executed: list[tuple[str, Any]] = []
 
-    def note(_: object, __: object, statement: str, parameters: Any, *___: object) -> None:  # noqa: ANN401  # the driver's
+    def record(_: object, __: object, statement: str, parameters: Any, *___: object) -> None:  # noqa: ANN401  # driver-specific
         if "job" in statement and statement.startswith(("SELECT", "UPDATE")):
-            sent.append((statement, parameters))
+            executed.append((statement, parameters))
 
-    event.listen(database.engine, "before_cursor_execute", note)
+    event.listen(database.engine, "before_cursor_execute", record)
     try:
         with database.read() as session:
-            act(session)
+            operation(session)
     finally:
-        event.remove(database.engine, "before_cursor_execute", note)
-    return sent
+        event.remove(database.engine, "before_cursor_execute", record)
+    return executed
 
 
-def explain(database: Database, statement: str, parameters: Any) -> str:  # noqa: ANN401  # the driver's
-    """Let the database say how it finds the rows; PostgreSQL does so by executing."""
+def explain(database: Database, statement: str, parameters: Any) -> str:  # noqa: ANN401  # driver-specific
+    """Return the query plan of a statement; PostgreSQL executes it for that."""
     sqlite = database.engine.dialect.name == "sqlite"
-    how = "EXPLAIN QUERY PLAN" if sqlite else "EXPLAIN ANALYZE"
+    command = "EXPLAIN QUERY PLAN" if sqlite else "EXPLAIN ANALYZE"
     with database.engine.connect() as connection:
-        found = connection.exec_driver_sql(f"{how} {statement}", parameters).all()
+        plan = connection.exec_driver_sql(f"{command} {statement}", parameters).all()
         connection.rollback()
-    return "\n".join(str(row[-1]) for row in found)
+    return "\n".join(str(row[-1]) for row in plan)
 
 
 def _row(
@@ -200,22 +202,22 @@ def _claim_next(session: Session) -> None:
         raise RuntimeError("there is no job to claim")
 
 
-def _time_ms(database: Database, act: Act) -> float:
-    # What was done is thrown away.
+def _time_ms(database: Database, operation: Operation) -> float:
+    # A read session: changes are rolled back.
     with database.read() as session:
         session.connection()
         started_s = time.perf_counter()
-        act(session)
+        operation(session)
         return (time.perf_counter() - started_s) * 1000
 
 
 def _indexes(plans: list[str]) -> list[str]:
-    """Name the indexes that plans use, and the whole tables that they read."""
-    named = [
+    """Return the indexes that plans use, and the sequential scans in them."""
+    matches = [
         re.findall(r"\b(?:[ip]x|pk)_\w+|sqlite_autoindex_\w+|Seq Scan on \w+|SCAN \w+$", plan)
         for plan in plans
     ]
-    return sorted({name for found in named for name in found})
+    return sorted({name for names in matches for name in names})
 
 
 @contextmanager

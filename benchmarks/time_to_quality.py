@@ -1,4 +1,4 @@
-"""How soon a preset is as good as the paper's, but for 0.2 dB."""
+"""Time until each preset comes within 0.2 dB of the paper's preset."""
 
 import math
 import time
@@ -32,20 +32,20 @@ SLACK_DB = 0.2
 SEED = 0
 SCORED_IMAGES = 4
 GROWTH = 1.25
-"""Between one evaluation and the next, in steps; at validations, which are when a network can be had."""
+"""Ratio of the steps of successive evaluations; they coincide with validations, which write checkpoints."""
 
 Show = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Moment:
-    """A preset's state when it was good enough, or at its end."""
+class Milestone:
+    """State of a run when it reached the target, or at its end."""
 
     preset: str
     psnr_db: float
     reached: bool
     seconds: float
-    """Of training, the noise model, and one prediction of the scored images; of no other evaluation."""
+    """Time of training, the noise model and one prediction of the scored images; excludes all evaluations."""
     n2v_steps: int
     pn2v_steps: int
     distillation_steps: int = 0
@@ -53,53 +53,54 @@ class Moment:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The paper's preset and others on one dataset."""
+    """Results of the paper's preset and others on one dataset."""
 
     dataset: str
-    paper: Moment
-    others: tuple[Moment, ...]
+    paper: Milestone
+    others: tuple[Milestone, ...]
 
 
-class _ReachedError(Exception):
-    """Ends a run that is good enough."""
+class _TargetReachedError(Exception):
+    """Raised to end a run that has reached its target."""
 
 
 def compare(
     dataset: Dataset, paper: TrainingPreset, presets: Sequence[TrainingPreset], *, folder: Path, show: Show
 ) -> Comparison:
-    """Measure what `folder` does not hold yet; the paper's networks are kept there."""
-    slow = _paper(dataset, paper, folder, show)
-    target_db = slow.psnr_db - SLACK_DB
-    show(f"{dataset.name}: {paper.name} {slow.psnr_db:.2f} dB in {slow.seconds:.0f} s")
-    others = [Run(dataset, preset, target_db, show).until_reached() for preset in presets]
-    return Comparison(dataset.name, slow, tuple(others))
+    """Measure the paper's preset, then the others; `folder` caches the paper's networks."""
+    reference = _paper(dataset, paper, folder, show)
+    target_db = reference.psnr_db - SLACK_DB
+    show(f"{dataset.name}: {paper.name} {reference.psnr_db:.2f} dB in {reference.seconds:.0f} s")
+    others = [Run(dataset, preset, target_db, show).train_to_target() for preset in presets]
+    return Comparison(dataset.name, reference, tuple(others))
 
 
 def compare_second_stage(
     dataset: Dataset, paper: TrainingPreset, presets: Sequence[TrainingPreset], *, pn2v_steps: int, show: Show
 ) -> Comparison:
-    """Measure with `pn2v_steps` of the paper's PN2V, for a third of the work or less.
+    """Compare with `pn2v_steps` steps of the paper's PN2V alone, which takes at most a third of the work.
 
-    In place of its N2V network, which only makes a noise model, it is given the last preset's noise model.
+    It gets the last preset's noise model; the paper's N2V network would serve only to bootstrap one.
     """
     runs = [Run(dataset, preset, math.inf, show) for preset in presets]
     for run in runs:
-        run.until_reached()
-    slow = Run(dataset, replace(paper, pn2v_steps=pn2v_steps), math.inf, show, runs[-1].noise_model)
-    best = slow.second_stage()
-    return Comparison(dataset.name, best, tuple(run.soonest(best.psnr_db - SLACK_DB) for run in runs))
+        run.train_to_target()
+    reference = Run(dataset, replace(paper, pn2v_steps=pn2v_steps), math.inf, show, runs[-1].noise_model)
+    best = reference.train_second_stage()
+    others = tuple(run.first_reaching(best.psnr_db - SLACK_DB) for run in runs)
+    return Comparison(dataset.name, best, others)
 
 
-def _paper(dataset: Dataset, preset: TrainingPreset, folder: Path, show: Show) -> Moment:
-    def tell(title: str, fraction: float, detail: str) -> None:
+def _paper(dataset: Dataset, preset: TrainingPreset, folder: Path, show: Show) -> Milestone:
+    def show_validation(title: str, fraction: float, detail: str) -> None:
         if round(fraction * preset.pn2v_steps) % preset.steps_per_validation == 0:
             show(f"{title}: {detail}")
 
     budget = Budget(preset, CPU, SCORED_IMAGES)
-    experiment = Experiment(dataset, budget, repeat=0, seed=SEED, folder=folder, show=tell)
+    experiment = Experiment(dataset, budget, repeat=0, seed=SEED, folder=folder, show=show_validation)
     n2v, pn2v = experiment.n2v_start(), experiment.run(PaperMethod.BOOT_GMM)
     if not preset.warm_start:
-        # The bootstrap needs that network all the same.
+        # The bootstrap needs the N2V network in any case.
         pn2v = pn2v.after(n2v)
     psnr_db = max(
         fmean(
@@ -108,7 +109,7 @@ def _paper(dataset: Dataset, preset: TrainingPreset, folder: Path, show: Show) -
         )
         for estimate in (PRIOR_MEAN, MMSE)
     )
-    return Moment(
+    return Milestone(
         preset.name,
         psnr_db,
         reached=True,
@@ -120,7 +121,7 @@ def _paper(dataset: Dataset, preset: TrainingPreset, folder: Path, show: Show) -
 
 @dataclass
 class Run:
-    """One preset, evaluated with the clock stopped; checkpoints are where networks can be had from a run."""
+    """Training run of one preset, evaluated at its checkpoints with the clock stopped."""
 
     dataset: Dataset
     preset: TrainingPreset
@@ -129,23 +130,23 @@ class Run:
     noise_model: AnyNoiseModel | None = None
     facts: ImageFacts = field(init=False)
     images_px: int = field(init=False)
-    course: list[Moment] = field(default_factory=list)
+    history: list[Milestone] = field(default_factory=list)
     due_step: int = 0
     stage_steps: int = 0
-    began_s: float = 0.0
-    stopped_s: float = 0.0
+    started_s: float = 0.0
+    paused_s: float = 0.0
     finished: dict[TrainingMethod, int] = field(default_factory=dict)
-    """Steps of the stages that are done."""
+    """Steps of each finished stage."""
 
     def __post_init__(self) -> None:
         planes = self.dataset.noisy_planes()
         self.facts = facts_of(survey_planes(planes))
         self.images_px = sum(planes[index].size for index in range(len(planes)))
 
-    def until_reached(self) -> Moment:
-        """Train until the target is reached, or to the end, by the stages of the pipeline."""
+    def train_to_target(self) -> Milestone:
+        """Train all stages, stopping as soon as the target is reached."""
         planes, of_teachers = self.dataset.noisy_planes(), self.preset.of_teachers()
-        self.began_s = time.perf_counter()
+        self.started_s = time.perf_counter()
         try:
             n2v = self._train("n2v", planes, of_teachers)
             self.noise_model = bootstrap_noise_model(
@@ -160,22 +161,22 @@ class Run:
                 noise_model = self.noise_model = refitted.fitted.model if refitted else self.noise_model
                 estimates = EstimatedPlanes(planes, pn2v, noise_model, CPU)
                 self._train("distilled", estimates, self.preset, first_weights(pn2v, self.preset))
-        except _ReachedError:
+        except _TargetReachedError:
             pass
-        return self.soonest(self.target_db)
+        return self.first_reaching(self.target_db)
 
-    def second_stage(self) -> Moment:
-        """Train PN2V alone with the noise model that there is, and give its best moment."""
-        self.began_s = time.perf_counter()
+    def train_second_stage(self) -> Milestone:
+        """Train PN2V alone with the given noise model; return its best evaluation."""
+        self.started_s = time.perf_counter()
         self._train("pn2v", self.dataset.noisy_planes(), self.preset)
-        return replace(max(self.course, key=lambda moment: moment.psnr_db), reached=True)
+        return replace(max(self.history, key=lambda moment: moment.psnr_db), reached=True)
 
-    def soonest(self, target_db: float) -> Moment:
-        """Look up the first moment that was good enough, or the last."""
-        if not self.course:
+    def first_reaching(self, target_db: float) -> Milestone:
+        """Return the first evaluation that reached the target, or the last one."""
+        if not self.history:
             raise ValueError(f"preset {self.preset.name} has no steps")
-        enough = (moment for moment in self.course if moment.psnr_db >= target_db)
-        moment = next(enough, self.course[-1])
+        enough = (moment for moment in self.history if moment.psnr_db >= target_db)
+        moment = next(enough, self.history[-1])
         return replace(moment, reached=moment.psnr_db >= target_db)
 
     def _train(
@@ -201,12 +202,12 @@ class Run:
         return network
 
     def load(self) -> bytes | None:
-        """Every run begins at its beginning."""
+        """Return None: every run starts from scratch."""
         return None
 
     def save(self, content: bytes) -> None:
-        """Evaluate the network of a checkpoint, if it is time to."""
-        stopped_s = time.perf_counter()
+        """Evaluate the network of a checkpoint if an evaluation is due."""
+        pause_began_s = time.perf_counter()
         network = _network_of(content, self.preset)
         if network.steps >= min(self.due_step, self.stage_steps):
             self.due_step = math.ceil(GROWTH * network.steps)
@@ -214,29 +215,29 @@ class Run:
             psnr_db = self._psnr_db(network)
             prediction_s = time.perf_counter() - predicted_s
             steps = self.finished | {network.method: network.steps}
-            moment = Moment(
+            moment = Milestone(
                 self.preset.name,
                 psnr_db,
                 reached=psnr_db >= self.target_db,
-                seconds=stopped_s - self.began_s - self.stopped_s + prediction_s,
+                seconds=pause_began_s - self.started_s - self.paused_s + prediction_s,
                 n2v_steps=steps.get("n2v", 0),
                 pn2v_steps=steps.get("pn2v", 0),
                 distillation_steps=steps.get("distilled", 0),
             )
-            self.course.append(moment)
+            self.history.append(moment)
             wanted = "" if math.isinf(self.target_db) else f" of {self.target_db:.2f}"
             self.show(
                 f"{self.dataset.name}: {self.preset.name} {network.method} step {network.steps}, "
                 f"{psnr_db:.2f}{wanted} dB in {moment.seconds:.0f} s"
             )
-        self.stopped_s += time.perf_counter() - stopped_s
+        self.paused_s += time.perf_counter() - pause_began_s
 
     def _stop_if_reached(self, _: TrainingStep) -> None:
-        if self.course and self.course[-1].reached:
-            raise _ReachedError
+        if self.history and self.history[-1].reached:
+            raise _TargetReachedError
 
     def _psnr_db(self, network: Network) -> float:
-        """Of the better estimate, as with the paper's preset."""
+        """Return the mean PSNR (dB) of the better estimate, as for the paper's preset."""
         scored = self.dataset.scored_images(SCORED_IMAGES)
         noise_model = self.noise_model if network.method == "pn2v" else None
         estimates = [
@@ -267,8 +268,8 @@ def _network_of(checkpoint: bytes, preset: TrainingPreset) -> Network:
     )
 
 
-def training_flop(preset: TrainingPreset, moment: Moment) -> float:
-    """Floating-point operations of the steps until then: convolutions and matrix products."""
+def training_flop(preset: TrainingPreset, moment: Milestone) -> float:
+    """Return the floating-point operations (convolutions and matrix products) of all steps so far."""
     steps: dict[TrainingMethod, int] = {
         "n2v": moment.n2v_steps,
         "pn2v": moment.pn2v_steps,
@@ -278,23 +279,23 @@ def training_flop(preset: TrainingPreset, moment: Moment) -> float:
 
 
 def table(comparisons: Sequence[Comparison], presets: Mapping[str, TrainingPreset]) -> Table:
-    """Render seconds and work, each against the paper's preset on the same data."""
-    made = Table(
+    """Render seconds and operations, each relative to the paper's preset on the same data."""
+    rendered = Table(
         "data",
         "preset",
         "PSNR, dB",
         "steps of N2V + PN2V + distillation",
         "seconds",
-        "less time",
+        "speed-up",
         "training, TFLOP",
-        "less work",
-        title=f"Until within {SLACK_DB} dB of the paper's preset (CPU, seed {SEED})",
+        "work reduction",
+        title=f"Time until within {SLACK_DB} dB of the paper's preset (CPU, seed {SEED})",
     )
     for comparison in comparisons:
         paper_flop = training_flop(presets[comparison.paper.preset], comparison.paper)
         for moment in (comparison.paper, *comparison.others):
             flop = training_flop(presets[moment.preset], moment)
-            made.add_row(
+            rendered.add_row(
                 comparison.dataset,
                 moment.preset,
                 f"{moment.psnr_db:.2f}" if moment.reached else f"{moment.psnr_db:.2f}, not reached",
@@ -304,4 +305,4 @@ def table(comparisons: Sequence[Comparison], presets: Mapping[str, TrainingPrese
                 f"{flop / 1e12:.1f}",
                 f"{paper_flop / flop:.1f}x",
             )
-    return made
+    return rendered

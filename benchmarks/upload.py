@@ -1,4 +1,4 @@
-"""How fast a large file is uploaded, beside `cp` and `sha256sum`, and how much memory the server takes."""
+"""Upload speed of a large file compared with `cp` and `sha256sum`, and the server's memory growth."""
 
 import subprocess
 import threading
@@ -25,7 +25,7 @@ PLANE_BYTES = 2 * PLANE_PX**2
 
 @dataclass(frozen=True)
 class Upload:
-    """Times of one file, and the growth of the server's resident memory while it is uploaded."""
+    """Times for one file, and the growth of the server's resident memory during its upload."""
 
     size_bytes: int
     seconds: float
@@ -40,7 +40,7 @@ class Upload:
 
 
 def measure(size_bytes: int, folder: Path | None = None) -> Upload:
-    """Upload a file of about this size to a server of its own; the disk needs room for two of them."""
+    """Upload a file of about this size to a private server; needs disk space for two copies."""
     with TemporaryDirectory(prefix="clearscope-upload-", dir=folder) as name:
         path = Path(name) / "large.tif"
         _write_bigtiff(path, max(1, size_bytes // PLANE_BYTES))
@@ -54,34 +54,36 @@ def measure(size_bytes: int, folder: Path | None = None) -> Upload:
 
 
 def table(upload: Upload) -> Table:
-    made = Table("what", "measured", "demanded", title=f"Upload of {upload.size_bytes / GIBIBYTE:.2f} GiB")
+    rendered = Table(
+        "quantity", "measured", "required", title=f"Upload of {upload.size_bytes / GIBIBYTE:.2f} GiB"
+    )
     rate = upload.size_bytes / 1024**2 / upload.seconds
-    made.add_row("upload, until its document", f"{upload.seconds:.1f} s ({rate:.0f} MiB/s)", "")
-    made.add_row("cp", f"{upload.copy_seconds:.1f} s", "")
-    made.add_row("sha256sum", f"{upload.sha256_seconds:.1f} s", "")
-    made.add_row("upload / (cp + sha256sum)", f"{upload.ratio:.2f}", "at most 2")
+    rendered.add_row("upload, until the image document", f"{upload.seconds:.1f} s ({rate:.0f} MiB/s)", "")
+    rendered.add_row("cp", f"{upload.copy_seconds:.1f} s", "")
+    rendered.add_row("sha256sum", f"{upload.sha256_seconds:.1f} s", "")
+    rendered.add_row("upload / (cp + sha256sum)", f"{upload.ratio:.2f}", "at most 2")
     growth = upload.memory_growth_bytes / 1024**2
-    made.add_row("growth of the server's resident memory", f"{growth:.0f} MiB", "less than 64 MiB")
-    return made
+    rendered.add_row("growth of the server's resident memory", f"{growth:.0f} MiB", "less than 64 MiB")
+    return rendered
 
 
 def _upload(server: ServerProcess, path: Path, copy_seconds: float, sha256_seconds: float) -> Upload:
     small = path.with_name("small.tif")
     _write_bigtiff(small, 1)
     with Client(server.url) as client:
-        # What a server loads for its first upload is no growth.
+        # Warm-up: what the server loads for its first upload does not count as growth.
         client.upload(small)
         process = psutil.Process(server.pid)
         before = process.memory_info().rss
-        with _peak_memory(process) as peak:
+        with _sampled_memory(process) as samples:
             started_s = time.perf_counter()
             client.upload(path)
             seconds = time.perf_counter() - started_s
-    return Upload(path.stat().st_size, seconds, copy_seconds, sha256_seconds, before, max(peak) - before)
+    return Upload(path.stat().st_size, seconds, copy_seconds, sha256_seconds, before, max(samples) - before)
 
 
 def _copy_and_digest(path: Path) -> tuple[float, float]:
-    """Time both, with the disk at rest before."""
+    """Time `cp` and `sha256sum`, each after a sync."""
     copy = path.with_name("copy.tif")
     seconds = []
     for command in (["cp", str(path), str(copy)], ["sha256sum", str(copy)]):
@@ -113,19 +115,19 @@ def _write_bigtiff(path: Path, planes: int) -> None:
 
 
 @contextmanager
-def _peak_memory(process: psutil.Process) -> Iterator[list[int]]:
-    """Look at a process's resident memory 50 times a second."""
-    seen = [process.memory_info().rss]
+def _sampled_memory(process: psutil.Process) -> Iterator[list[int]]:
+    """Sample a process's resident memory 50 times a second while the block runs."""
+    samples = [process.memory_info().rss]
     done = threading.Event()
 
-    def look() -> None:
+    def sample() -> None:
         while not done.wait(0.02):
-            seen.append(process.memory_info().rss)
+            samples.append(process.memory_info().rss)
 
-    looking = threading.Thread(target=look)
-    looking.start()
+    sampler = threading.Thread(target=sample)
+    sampler.start()
     try:
-        yield seen
+        yield samples
     finally:
         done.set()
-        looking.join()
+        sampler.join()

@@ -1,4 +1,4 @@
-"""How much a network computes, counted while it does, and how long that takes."""
+"""Operation counts and timings of training and prediction."""
 
 import math
 import time
@@ -27,11 +27,11 @@ _PREDICTED_PX = 512
 _COUNTED_PX = 64
 
 _aten = torch.ops.aten
-# Exponentials and logarithms per element of the result, and of the argument.
+# Operators counted per element of their result (with the number of exponentials and logarithms), or argument.
 _IN_RESULTS = {_aten.exp: 1, _aten.log: 1, _aten.logaddexp: 2}
 _IN_ARGUMENTS = {_aten.logsumexp, _aten._log_softmax}  # noqa: SLF001  # the operator has no other name
 
-# A camera as in the paper: three Gaussians of two coefficients.
+# Noise model of the size used in the paper: three Gaussians of two coefficients.
 NOISE_MODEL = GaussianMixtureNoiseModel(
     torch.tensor([[0.0, 0.0]] * 3 + [[math.log(30.0), 3.0]] * 3 + [[0.0, 0.0]] * 3, dtype=torch.float64),
     signal_min_adu=100.0,
@@ -43,31 +43,31 @@ NOISE_MODEL = GaussianMixtureNoiseModel(
 
 @dataclass(frozen=True)
 class Work:
-    """Floating-point operations, and the seconds that they took."""
+    """Floating-point operations, and the seconds they took."""
 
     flop: float
     seconds: float
 
 
-class _EnoughError(Exception):
-    """Ends a training run that has been measured."""
+class _StopTrainingError(Exception):
+    """Raised to end a training run once it has been measured."""
 
 
 def plane(side_px: int = _PLANE_PX) -> np.ndarray:
-    """Something to compute with; what it shows makes no difference."""
-    drawn = np.random.default_rng(0).poisson(400.0, (side_px, side_px))
-    return np.asarray(drawn, dtype=np.float32)
+    """Return a plane of Poisson noise; the content does not affect timings."""
+    noise = np.random.default_rng(0).poisson(400.0, (side_px, side_px))
+    return np.asarray(noise, dtype=np.float32)
 
 
 def training_step(preset: TrainingPreset, method: TrainingMethod, *, steps: int = 2) -> Work:
-    """One step of training, the mean of so many; the first is not among them."""
-    counted = _step_marks(preset, method, 1, counting=True)
-    moments = _step_marks(preset, method, steps, counting=False)
-    return Work(counted[1][0] - counted[0][0], (moments[-1][1] - moments[0][1]) / steps)
+    """Measure a training step; its time is the mean of `steps` steps after the first."""
+    flop = step_flop(preset, method)
+    marks = _step_marks(preset, method, steps, counting=False)
+    return Work(flop, (marks[-1][1] - marks[0][1]) / steps)
 
 
 def step_flop(preset: TrainingPreset, method: TrainingMethod) -> float:
-    """Floating-point operations of one step."""
+    """Count the floating-point operations of one training step."""
     counted = _step_marks(preset, method, 1, counting=True)
     return counted[1][0] - counted[0][0]
 
@@ -75,7 +75,7 @@ def step_flop(preset: TrainingPreset, method: TrainingMethod) -> float:
 def _step_marks(
     preset: TrainingPreset, method: TrainingMethod, steps: int, *, counting: bool
 ) -> list[tuple[float, float]]:
-    """Operations and time at the end of the first step and of so many after it, validation left out."""
+    """Return the operations so far and the time after the first step and each following; no validation."""
     never = steps + 2
     endless = replace(
         preset, n2v_steps=never, pn2v_steps=never, distillation_steps=never, steps_per_validation=never
@@ -86,9 +86,9 @@ def _step_marks(
     def on_step(_: TrainingStep) -> None:
         marks.append((float(counter.get_total_flops()) if counting else 0.0, time.perf_counter()))
         if len(marks) > steps:
-            raise _EnoughError
+            raise _StopTrainingError
 
-    with suppress(_EnoughError), counter if counting else nullcontext():
+    with suppress(_StopTrainingError), counter if counting else nullcontext():
         train(
             [plane()],
             method=method,
@@ -102,28 +102,28 @@ def _step_marks(
 
 
 def prediction(network: Network, *, side_px: int = _PREDICTED_PX) -> Work:
-    """One megapixel, as many symmetries as the network asks for, posterior moments included."""
+    """Measure the prediction of one megapixel with all symmetries of the network and posterior moments."""
 
     def predict(side_px: int) -> None:
         predict_plane(network, plane(side_px), noise_model=NOISE_MODEL, device=CPU)
 
-    predict(side_px)  # what is compiled at first use is compiled now
-    began_s = time.perf_counter()
+    predict(side_px)  # warm-up: compiles what is compiled on first use
+    started_s = time.perf_counter()
     predict(side_px)
-    seconds = (time.perf_counter() - began_s) / side_px**2 * MEGAPIXEL
+    seconds = (time.perf_counter() - started_s) / side_px**2 * MEGAPIXEL
     return Work(prediction_flop(network), seconds)
 
 
 def prediction_flop(network: Network) -> float:
-    """Floating-point operations per megapixel; what tiles compute twice does not count."""
-    # So small that nothing is compiled, for the counter sees nothing of compiled programs.
+    """Count the floating-point operations per megapixel, without those repeated in overlaps of tiles."""
+    # A plane too small to trigger compilation, since the counter cannot see into compiled code.
     with FlopCounterMode(display=False) as counter:
         predict_plane(network, plane(_COUNTED_PX), noise_model=NOISE_MODEL, device=CPU)
     return float(counter.get_total_flops()) / _COUNTED_PX**2 * MEGAPIXEL
 
 
 def network_of(preset: TrainingPreset) -> Network:
-    """A PN2V network with random weights."""
+    """Return a PN2V network with random weights."""
     model = build_model(preset.shape("pn2v")).initialise(torch.Generator().manual_seed(0))
     return Network(
         model=model.requires_grad_(requires_grad=False).eval(),
@@ -137,8 +137,8 @@ def network_of(preset: TrainingPreset) -> Network:
     )
 
 
-class ExponentialCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch has no types there
-    """Counts exponentials and logarithms while it is entered."""
+class ExponentialCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in torch
+    """Context manager that counts exponentials and logarithms."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # the same
@@ -150,11 +150,11 @@ class ExponentialCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  #
         types: object,
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:  # noqa: ANN401  # whatever it returns
+    ) -> Any:  # noqa: ANN401  # the operator's result
         del types
-        made = func(*args, **(kwargs or {}))
-        if func.overloadpacket in _IN_RESULTS and isinstance(made, Tensor):
-            self.count += _IN_RESULTS[func.overloadpacket] * made.numel()
+        result = func(*args, **(kwargs or {}))
+        if func.overloadpacket in _IN_RESULTS and isinstance(result, Tensor):
+            self.count += _IN_RESULTS[func.overloadpacket] * result.numel()
         elif func.overloadpacket in _IN_ARGUMENTS:
             self.count += args[0].numel()
-        return made
+        return result

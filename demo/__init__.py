@@ -1,1 +1,1 @@
-"""ClearScope from end to end, on this machine: `make demo`, or `make demo IMAGE=path.tif`."""
+"""End-to-end demo of ClearScope on this machine: `make demo`, or `make demo IMAGE=path.tif`."""

@@ -1,4 +1,4 @@
-"""Upload an image to a server of one's own, have it denoised, and show what came of it."""
+"""Start a private server, upload an image, denoise it, and show the result."""
 
 import argparse
 import sys
@@ -27,7 +27,7 @@ OUTPUT = Path("demo-output")
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
-    parser.add_argument("image", nargs="?", type=Path, help="a TIFF file; without one, a sample is simulated")
+    parser.add_argument("image", nargs="?", type=Path, help="TIFF file; default: a simulated sample")
     image: Path | None = parser.parse_args().image
     console = Console()
     try:
@@ -38,20 +38,20 @@ def main() -> None:
 
 
 def run(image: Path | None, console: Console) -> None:
-    """Take the image, or a simulated one, through the whole service."""
+    """Denoise an image, or a simulated one if None, through the whole service."""
     if image is not None and not image.is_file():
-        raise InvalidRequestError(f"{image} is no file")
+        raise InvalidRequestError(f"{image} is not a file; give the path of a TIFF file")
     OUTPUT.mkdir(exist_ok=True)
     sample = None
     if image is None:
         sample, image = simulate(SEED), OUTPUT / "sample.tif"
         tifffile.imwrite(image, sample.observation_yx)
-        console.print(f"simulated {image}: filaments, nuclei and spots seen by an sCMOS camera")
+        console.print(f"simulated {image}: filaments, nuclei and spots imaged by an sCMOS camera")
     with tempfile.TemporaryDirectory(prefix="clearscope-demo-") as folder:
         server = ServerProcess(Path(folder) / "data")
         try:
             server.start()
-            console.print(f"server at {server.url}, its API described at {server.url}/docs", soft_wrap=True)
+            console.print(f"server at {server.url}, API documentation at {server.url}/docs", soft_wrap=True)
             with Client(server.url) as client:
                 job, noise_model, files = denoise(client, image, console)
         finally:
@@ -62,7 +62,7 @@ def run(image: Path | None, console: Console) -> None:
 def denoise(
     client: Client, image: Path, console: Console
 ) -> tuple[Document, GaussianMixtureNoiseModel, dict[str, Path]]:
-    """Upload, post, wait, download: give the job, its noise model, and the files by what they hold."""
+    """Upload, post, wait and download; return the job, its noise model, and the files by content."""
     uploaded = client.upload(image)
     shape = "x".join(map(str, uploaded["header"]["shape"]))
     console.print(
@@ -88,7 +88,7 @@ def report(
     files: dict[str, Path],
     console: Console,
 ) -> None:
-    """Print the scores and where the files lie; draw the picture."""
+    """Print the scores and the paths of the files; draw the figure."""
     with open_planes(image) as observations, open_planes(files["denoised"]) as results:
         middle = len(observations) // 2
         observation_yx, denoised_yx = observations[middle], results[middle]
@@ -104,16 +104,16 @@ def report(
         for quantity, true, fitted in compare(line, sample.noise):
             table.add_row(quantity, f"{true:.2f}", f"{fitted:.2f}")
         console.print(table)
-    picture = OUTPUT / "report.png"
+    figure = OUTPUT / "report.png"
     truth_yx = None if sample is None else sample.signal_yx
     true_noise = None if sample is None else sample.noise
     draw_report(
-        picture,
+        figure,
         DenoisedPlane(observation_yx, denoised_yx, truth_yx),
         NoiseEvidence(noise_model, true_noise=true_noise),
     )
-    for what, path in [("observation", image), *files.items(), ("picture", picture)]:
-        console.print(f"{what:<12} {path.resolve()}", highlight=False, markup=False, soft_wrap=True)
+    for content, path in [("observation", image), *files.items(), ("figure", figure)]:
+        console.print(f"{content:<12} {path.resolve()}", highlight=False, markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A simulated image whose signal and noise are known."""
+"""Simulated image with known signal and noise."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +18,7 @@ READ_NOISE_ADU = 3.0
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """What a camera saw of a specimen, and what it would have seen without noise; (Y, X) in ADU."""
+    """Noisy observation of a specimen and its noise-free signal, both (Y, X) in ADU."""
 
     observation_yx: NDArray[Any]
     signal_yx: NDArray[np.float64]
@@ -26,13 +26,13 @@ class Sample:
 
 
 def simulate(seed: int) -> Sample:
-    """Make filaments, nuclei and spots, as an sCMOS camera sees them: each pixel with noise of its own."""
+    """Simulate filaments, nuclei and spots imaged by an sCMOS camera with per-pixel noise."""
     photons_yx = BRIGHTEST_PHOTONS * simulate_specimen(SHAPE_YX, seed=seed)
     camera = Scmos.with_maps(
         SHAPE_YX, seed=seed, gain_adu_per_e=GAIN_ADU, offset_adu=OFFSET_ADU, read_noise_adu=READ_NOISE_ADU
     )
     gain_adu, offset_adu = float(camera.gain_adu_per_e.mean()), float(camera.offset_adu.mean())
-    # Nobody who sees one image can tell a pixel's own offset, or rounding, from read noise.
+    # In a single image, per-pixel offsets and rounding are indistinguishable from read noise.
     dark_variance_adu2 = float((camera.read_noise_adu**2).mean() + camera.offset_adu.var() + 1 / 12)
     return Sample(
         observation_yx=camera.observe(photons_yx, np.random.default_rng(seed)),

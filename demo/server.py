@@ -1,4 +1,4 @@
-"""A server of one's own: `clearscope serve` on a free loopback port."""
+"""Private server process: `clearscope serve` on a free loopback port."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ STOP_LIMIT_S = 30.0
 
 
 class ServerProcess:
-    """A server process; may be stopped or killed, and started again over the same data."""
+    """Server process that can be stopped or killed, and restarted with the same data."""
 
     def __init__(self, data_dir: Path, environment: Mapping[str, str] | None = None) -> None:
         self.data_dir = data_dir
@@ -29,11 +29,11 @@ class ServerProcess:
 
     @property
     def pid(self) -> int | None:
-        """The process, while it runs."""
+        """Process id; None if the server is not running."""
         return self._process.pid if self._process is not None and self._process.poll() is None else None
 
     def start(self) -> None:
-        """Start it and wait until it answers; RuntimeError with its log if it does not."""
+        """Start the server and wait until it responds. Raises RuntimeError with its log if it does not."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -55,16 +55,16 @@ class ServerProcess:
             return False
 
     def stop(self) -> None:
-        """End it as an administrator would."""
-        self._end(signal.SIGTERM)
+        """Terminate gracefully (SIGTERM)."""
+        self._send_and_wait(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End it as a power cut would."""
-        self._end(signal.SIGKILL)
+        """Kill without warning (SIGKILL), as a power cut would."""
+        self._send_and_wait(signal.SIGKILL)
 
-    def _end(self, how: signal.Signals) -> None:
+    def _send_and_wait(self, number: signal.Signals) -> None:
         if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(how)
+            self._process.send_signal(number)
             self._process.wait(STOP_LIMIT_S)
 
 

@@ -1,4 +1,4 @@
-"""`clearscope fit-noise-model` and `clearscope calibrate`: noise models from calibrations."""
+"""`clearscope fit-noise-model` and `clearscope calibrate`: fit noise models to calibration frames."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from app.commands.client import Client
-from app.commands.extras import needing
+from app.commands.extras import require_extra
 from app.commands.options import DEFAULT_SERVER, KeyOption, SeedOption, ServerOption
 from app.commands.progress import show_job, stage_bars
 from models_store.contracts.vocabulary import NoiseModelKind
@@ -21,7 +21,7 @@ FramesArgument = Annotated[
         metavar="FRAMES...",
         exists=True,
         dir_okay=False,
-        help="TIFF stacks, each of one static scene; single frames are together one more scene.",
+        help="TIFF stacks, one static scene each; all single-frame files together form one more scene.",
     ),
 ]
 ImagesOption = Annotated[
@@ -30,7 +30,7 @@ ImagesOption = Annotated[
         "--image",
         exists=True,
         dir_okay=False,
-        help="An image that will be denoised: gives a histogram its range, and has to be covered.",
+        help="Image to be denoised later: sets the range of a histogram and is checked for coverage.",
     ),
 ]
 
@@ -39,21 +39,21 @@ ImagesOption = Annotated[
 def fit_noise_model(
     frames: FramesArgument,
     output: Annotated[
-        Path, typer.Option(dir_okay=False, help="A mixture is written as .npz, a histogram as .npy.")
+        Path, typer.Option(dir_okay=False, help="Output file: .npz for a mixture, .npy for a histogram.")
     ],
     image: ImagesOption = None,
     seed: SeedOption = 0,
-    as_json: Annotated[  # an option of the command
-        bool, typer.Option("--json", help="Print what was found as JSON.")
+    as_json: Annotated[  # a command-line flag
+        bool, typer.Option("--json", help="Print the summary as JSON.")
     ] = False,
 ) -> None:
-    """Check a calibration and fit a noise model to it on this machine, without a server.
+    """Check calibration frames and fit a noise model to them on this machine, without a server.
 
-    A calibration is 20 frames or more of one static scene, best out of focus, that spans the intensities of
-    the images.
+    Calibration frames are at least 20 frames of one static scene, preferably out of focus, that span the
+    intensity range of the images.
     """
-    with needing("worker"):
-        # Other commands work without an engine.
+    with require_extra("worker"):
+        # Imported here: other commands work without the engine.
         from worker.offline.calibration import fit_noise_model_to_files  # noqa: PLC0415
     with stage_bars(Console(stderr=True)) as show:
         summary = fit_noise_model_to_files(frames, output, images=image or [], seed=seed, on_progress=show)
@@ -66,16 +66,18 @@ def fit_noise_model(
 @calibration_commands.command()
 def calibrate(
     frames: FramesArgument,
-    microscope: Annotated[str, typer.Option(help="Which was recorded with; made if new.")],
+    microscope: Annotated[str, typer.Option(help="Microscope that recorded the frames; created if new.")],
     profile: Annotated[
-        str | None, typer.Option(help="Acquisition profile of the microscope; made if new.")
+        str | None, typer.Option(help="Acquisition profile of the microscope; created if new.")
     ] = None,
-    noise_model_kind: Annotated[NoiseModelKind, typer.Option(help="What is fitted.")] = NoiseModelKind.GMM,
+    noise_model_kind: Annotated[
+        NoiseModelKind, typer.Option(help="Kind of noise model to fit.")
+    ] = NoiseModelKind.GMM,
     image: ImagesOption = None,
     server: ServerOption = DEFAULT_SERVER,
     key: KeyOption = None,
 ) -> None:
-    """Upload a calibration to a server; from then on its noise model is used for this microscope."""
+    """Upload calibration frames to a server; the fitted noise model becomes the microscope's active one."""
     with Client(server, key=key) as client:
         client.ensure_microscope(microscope)
         if profile is not None:

@@ -1,4 +1,4 @@
-"""A client of the API, for the command line and the demo."""
+"""API client used by the command line and the demo."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -19,13 +19,13 @@ Document = dict[str, Any]
 
 
 class ServerRefusedError(ClearScopeError):
-    """The server answered with a problem; its detail says what is wrong."""
+    """Problem response from the server; carries its detail and HTTP status."""
 
     code = "server-refused"
 
-    def __init__(self, detail: str, status: int) -> None:
+    def __init__(self, detail: str, http_status: int) -> None:
         super().__init__(detail)
-        self.answered = status
+        self.http_status = http_status
 
 
 class ServerUnreachableError(ClearScopeError):
@@ -33,16 +33,17 @@ class ServerUnreachableError(ClearScopeError):
 
 
 class Client:
-    """Talks to one server. A context manager."""
+    """HTTP client of one server; a context manager."""
 
     def __init__(
-        self, server: str, *, key: str | None = None, poll_s: float = 0.5, patience_s: float = 60.0
+        self, server: str, *, key: str | None = None, poll_s: float = 0.5, outage_timeout_s: float = 60.0
     ) -> None:
-        """`key`: an API key, where the server has any.
+        """Open a connection pool.
 
-        `patience_s`: how long a job is still waited for while its server does not answer.
+        `key`: API key, if the server requires one. `outage_timeout_s`: time for which `wait` tolerates a
+        server that does not answer.
         """
-        # A proxy that the environment names is for the world outside, not for this machine.
+        # Proxies from the environment are meant for remote hosts, not for loopback.
         self._http = httpx.Client(
             base_url=server,
             headers={"Authorization": f"Bearer {key}"} if key else None,
@@ -51,7 +52,7 @@ class Client:
         )
         self._server = server
         self._poll_s = poll_s
-        self._patience_s = patience_s
+        self._outage_timeout_s = outage_timeout_s
 
     def __enter__(self) -> Self:
         return self
@@ -62,24 +63,24 @@ class Client:
         self._http.close()
 
     def ensure_microscope(self, name: str) -> Document:
-        """Find a microscope by its name, or create it."""
+        """Return the microscope of this name; create it if it does not exist."""
         return self._ensure("/v1/microscopes", name)
 
     def ensure_profile(self, microscope: str, name: str) -> Document:
-        """Find a profile of a microscope by its name, or create it."""
+        """Return the microscope's profile of this name; create it if it does not exist."""
         return self._ensure(f"/v1/microscopes/{quote(microscope, safe='')}/profiles", name)
 
     def upload(
         self, path: Path, *, microscope: str | None = None, profile: str | None = None, role: str = "data"
     ) -> Document:
-        """Upload a file, streamed; a refusal names it."""
+        """Stream a file to the server; errors name the file."""
         query = {"filename": path.name, "microscope": microscope, "profile": profile, "role": role}
         present = {key: value for key, value in query.items() if value is not None}
         headers = {"Content-Length": str(path.stat().st_size)}
         try:
             return self._call("POST", "/v1/images", params=present, content=_chunks(path), headers=headers)
         except ServerRefusedError as refusal:
-            raise ServerRefusedError(f"{path}: {refusal.detail}", refusal.answered) from refusal
+            raise ServerRefusedError(f"{path}: {refusal.detail}", refusal.http_status) from refusal
 
     def submit(self, spec: Document) -> Document:
         return self._call("POST", "/v1/jobs", json=spec)
@@ -91,19 +92,19 @@ class Client:
         return self._call("GET", path)
 
     def wait(self, job_id: str, on_progress: Callable[[Document], None]) -> Document:
-        """Follow a job until it has succeeded; a server that restarts meanwhile is waited for.
+        """Poll a job until it succeeds, tolerating server restarts.
 
-        Raises JobFailedError if it ends otherwise.
+        Raises JobFailedError if the job fails or is cancelled.
         """
-        answered_s = time.monotonic()
+        last_response_s = time.monotonic()
         while True:
             try:
                 job = self.job(job_id)
             except ServerUnreachableError:
-                if time.monotonic() - answered_s > self._patience_s:
+                if time.monotonic() - last_response_s > self._outage_timeout_s:
                     raise
             else:
-                answered_s = time.monotonic()
+                last_response_s = time.monotonic()
                 on_progress(job)
                 if job["state"] == "succeeded":
                     return job
@@ -113,7 +114,7 @@ class Client:
             time.sleep(self._poll_s)
 
     def download(self, href: str, target: Path) -> None:
-        """Download a file; it appears whole or not at all."""
+        """Download a file atomically: the target is written completely or not at all."""
         try:
             with self._http.stream("GET", href) as response:
                 if response.is_error:
@@ -128,7 +129,7 @@ class Client:
         try:
             return self._call("GET", f"{collection}/{quote(name, safe='')}")
         except ServerRefusedError as refusal:
-            if refusal.answered != httpx.codes.NOT_FOUND:
+            if refusal.http_status != httpx.codes.NOT_FOUND:
                 raise
         return self._call("POST", collection, json={"name": name})
 
@@ -144,8 +145,8 @@ class Client:
 
     def _unreachable(self, error: httpx.TransportError) -> ServerUnreachableError:
         return ServerUnreachableError(
-            f"no answer from {self._server} ({error}); start a server with `clearscope serve`, "
-            f"or name another one with --server"
+            f"no response from {self._server} ({error}); start a server with `clearscope serve`, "
+            f"or choose another one with --server"
         )
 
 

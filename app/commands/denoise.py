@@ -1,4 +1,4 @@
-"""`clearscope denoise`: one file on this machine, without a server."""
+"""`clearscope denoise`: denoise one file on this machine, without a server."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,14 +6,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from app.commands.extras import needing
+from app.commands.extras import require_extra
 from app.commands.options import (
     DeviceOption,
     NoiseModelKindOption,
     PresetOption,
     SeedOption,
     StructuredMaskOption,
-    mask_of,
+    parse_structured_mask,
 )
 from app.commands.progress import stage_bars
 from models_store.contracts.vocabulary import DEFAULT_PRESET, NoiseModelKind, OutputDtype
@@ -24,20 +24,21 @@ denoise_command = typer.Typer()
 @denoise_command.command()
 def denoise(
     source: Annotated[
-        Path, typer.Argument(exists=True, dir_okay=False, help="A TIFF file, one plane or a stack.")
+        Path, typer.Argument(exists=True, dir_okay=False, help="TIFF file, a single plane or a stack.")
     ],
-    target: Annotated[Path, typer.Argument(dir_okay=False, help="Where the denoised image is written.")],
+    target: Annotated[Path, typer.Argument(dir_okay=False, help="Output file for the denoised image.")],
     preset: PresetOption = DEFAULT_PRESET,
     noise_model: Annotated[
-        Path | None, typer.Option(help="Use this .npz or .npy instead of a bootstrapped one.")
+        Path | None, typer.Option(help="Use this .npz or .npy file instead of bootstrapping a noise model.")
     ] = None,
     noise_model_kind: NoiseModelKindOption = NoiseModelKind.GMM,
     save_noise_model: Annotated[
-        Path | None, typer.Option(help="Write the noise model: a mixture as .npz, a histogram as .npy.")
+        Path | None,
+        typer.Option(help="Write the noise model to this file: .npz for a mixture, .npy for a histogram."),
     ] = None,
     structured_mask: StructuredMaskOption = (0, 0),
     report: Annotated[
-        Path | None, typer.Option(file_okay=False, help="Folder for a picture and a record.")
+        Path | None, typer.Option(file_okay=False, help="Folder for a report (a figure and a JSON record).")
     ] = None,
     dtype: Annotated[OutputDtype, typer.Option(help="Pixel type of the result.")] = OutputDtype.FLOAT32,
     seed: SeedOption = 0,
@@ -46,11 +47,11 @@ def denoise(
     """Denoise one file on this machine, without a server."""
     console = Console()
 
-    def say(title: str, text: str) -> None:
+    def print_line(title: str, text: str) -> None:
         console.print(f"{title:<14}{text}", highlight=False, markup=False, soft_wrap=True)
 
-    with needing("worker"):
-        # Other commands work without an engine.
+    with require_extra("worker"):
+        # Imported here: other commands work without the engine.
         from worker.attempt.device import choose_device  # noqa: PLC0415
         from worker.offline.denoise import DenoiseOptions, denoise_file  # noqa: PLC0415
         from worker.processes.compile_cache import keep_compiled_programs  # noqa: PLC0415
@@ -59,7 +60,7 @@ def denoise(
         options = DenoiseOptions(
             device=choose_device(device),
             preset=preset,
-            structured_mask=mask_of(structured_mask),
+            structured_mask=parse_structured_mask(structured_mask),
             seed=seed,
             dtype=dtype,
             noise_model=noise_model,
@@ -68,6 +69,6 @@ def denoise(
             report_folder=report,
         )
         with stage_bars(console) as show:
-            summary = denoise_file(source, target, options, show, lambda text: say("warning", text))
+            summary = denoise_file(source, target, options, show, lambda text: print_line("warning", text))
     for title, text in summary.lines():
-        say(title, text)
+        print_line(title, text)

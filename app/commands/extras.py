@@ -1,4 +1,4 @@
-"""What a command needs that an installation may lack."""
+"""Checks for optional dependencies of commands."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,8 +7,8 @@ from models_store.errors import InvalidRequestError
 
 
 @contextmanager
-def needing(extra: str) -> Iterator[None]:
-    """Say how to install what is missing; the other commands work without."""
+def require_extra(extra: str) -> Iterator[None]:
+    """Turn a missing module into an InvalidRequestError that says how to install the extra."""
     try:
         yield
     except ModuleNotFoundError as missing:

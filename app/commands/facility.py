@@ -1,4 +1,4 @@
-"""`clearscope worker`, `beat` and `migrate`: what runs beside the server in a facility."""
+"""`clearscope worker`, `beat` and `migrate`: the processes of a facility other than its servers."""
 
 import sys
 from importlib.util import find_spec
@@ -18,17 +18,17 @@ worker_commands = typer.Typer()
 
 @worker_commands.command()
 def worker(
-    queue: Annotated[list[Queue], typer.Option(help="Take the jobs of this queue; may be given twice.")],
+    queue: Annotated[list[Queue], typer.Option(help="Queue to consume; may be repeated.")],
     metrics_port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="Serve metrics for Prometheus on this port.")
+        int | None, typer.Option(min=0, max=65535, help="Expose Prometheus metrics on this port.")
     ] = None,
 ) -> None:
-    """Take jobs, one at a time, until it is stopped; a job under way is handed back then."""
+    """Run jobs one at a time until stopped; the running job is then returned to its queue."""
     settings = _settings_with_broker()
     if metrics_port is not None:
         settings = settings.model_copy(update={"metrics_port": metrics_port})
     if find_spec("torch") is None:
-        # Now, not when the first job needs it.
+        # Fail at startup, not when the first job imports it.
         raise InvalidRequestError("torch is not installed; install it with: pip install 'clearscope[worker]'")
     from worker.processes.celery_app import work  # noqa: PLC0415  # other commands start faster without it
 
@@ -37,7 +37,7 @@ def worker(
 
 @worker_commands.command()
 def beat() -> None:
-    """Sweep on schedule: recover jobs of lost workers, send lost notices again, clear away leftovers."""
+    """Run periodic upkeep: recover jobs of lost workers, resend lost notices, delete orphaned data."""
     settings = _settings_with_broker()
     from worker.upkeep.beat import beat as sweep_on_schedule  # noqa: PLC0415  # other commands start faster without it
 
@@ -46,7 +46,7 @@ def beat() -> None:
 
 @worker_commands.command()
 def migrate() -> None:
-    """Bring the database to the schema of this version, before servers and workers of it are started."""
+    """Migrate the database to this version's schema; run it before starting servers and workers."""
     settings = Settings.load()
     set_up_logging(settings)
     schema.migrate(Database.of(settings))
@@ -57,6 +57,7 @@ def _settings_with_broker() -> Settings:
     set_up_logging(settings)
     if not settings.broker_url:
         raise InvalidRequestError(
-            "CLEARSCOPE_BROKER_URL names no Redis; without one, `clearscope serve` has a worker inside"
+            "CLEARSCOPE_BROKER_URL is not set; set it to a Redis URL, or run `clearscope serve`, "
+            "which embeds a worker"
         )
     return settings

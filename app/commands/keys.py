@@ -1,4 +1,4 @@
-"""`clearscope keys`: makes, lists and revokes API keys, directly in the database."""
+"""`clearscope keys`: create, list and revoke API keys directly in the database."""
 
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,30 +19,35 @@ from models_store.repositories import api_keys
 from models_store.repositories.api_keys import KeyLimits
 from models_store.settings import Settings
 
-keys = typer.Typer(name="keys", help="API keys of a server.", no_args_is_help=True)
+keys = typer.Typer(name="keys", help="Manage the API keys of a server.", no_args_is_help=True)
 
 DataDirOption = Annotated[
-    Path | None, typer.Option(help="The server's data folder; needless where CLEARSCOPE_DATABASE_URL is set.")
+    Path | None, typer.Option(help="The server's data folder; not needed if CLEARSCOPE_DATABASE_URL is set.")
 ]
 
 
 @keys.command()
-def create(  # one parameter for each of the command's
-    name: Annotated[str, typer.Argument(help="Whose key it is, or what for.")],
+def create(  # one parameter per command-line option
+    name: Annotated[str, typer.Argument(help="Owner or purpose of the key.")],
     scope: Annotated[
         list[Scope] | None,
-        typer.Option(help="What it may do: read, submit, calibrate, admin (all). Default: read and submit."),
+        typer.Option(help="Scope: read, submit, calibrate or admin (all). Default: read and submit."),
     ] = None,
     microscope: Annotated[
-        list[str] | None, typer.Option(help="The only microscopes it sees. Default: everything.")
+        list[str] | None,
+        typer.Option(help="Restrict the key to this microscope; may be repeated. Default: all."),
     ] = None,
-    expires_days: Annotated[int | None, typer.Option(min=1, max=36500, help="How long it is valid.")] = None,
-    requests_per_minute: Annotated[int | None, typer.Option(min=1)] = None,
-    stored_bytes: Annotated[int | None, typer.Option(min=1, help="Images and results together.")] = None,
-    active_jobs: Annotated[int | None, typer.Option(min=1, help="Jobs that have not ended.")] = None,
+    expires_days: Annotated[
+        int | None, typer.Option(min=1, max=36500, help="Days until the key expires. Default: never.")
+    ] = None,
+    requests_per_minute: Annotated[int | None, typer.Option(min=1, help="Rate limit of the key.")] = None,
+    stored_bytes: Annotated[
+        int | None, typer.Option(min=1, help="Storage quota for images and results together.")
+    ] = None,
+    active_jobs: Annotated[int | None, typer.Option(min=1, help="Quota of unfinished jobs.")] = None,
     data_dir: DataDirOption = None,
 ) -> None:
-    """Make a key and print it. It is shown this once: the database keeps only a digest."""
+    """Create a key and print it once; the database stores only a digest."""
     now = system_clock()
     database = _database(data_dir)
     with database.write() as session:
@@ -55,48 +60,48 @@ def create(  # one parameter for each of the command's
             limits=KeyLimits(requests_per_minute, stored_bytes, active_jobs),
             now=now,
         )
-        said = f"key {key.prefix} of {key.name}: {', '.join(key.scopes)}; keep it, it is not shown again"
+        message = f"key {key.prefix} of {key.name}: {', '.join(key.scopes)}; keep it, it is not shown again"
     database.dispose()
-    Console(stderr=True).print(said, highlight=False, markup=False, soft_wrap=True)
+    Console(stderr=True).print(message, highlight=False, markup=False, soft_wrap=True)
     typer.echo(token)
 
 
 @keys.command(name="list")
 def list_keys(data_dir: DataDirOption = None) -> None:
-    """List all keys, also those that are no longer valid."""
+    """List all keys, including expired and revoked ones."""
     table = Table("prefix", "name", "scopes", "microscopes", "state", "last used")
     database = _database(data_dir)
     now = system_clock()
     with database.read() as session:
         for key in api_keys.list_keys(session):
-            seen = ", ".join(each.name for each in key.microscopes) or "all"
-            table.add_row(
-                key.prefix, key.name, ", ".join(key.scopes), seen, _state(key, now), _day(key.last_used_at)
-            )
+            visible = ", ".join(each.name for each in key.microscopes) or "all"
+            last_used = _format_time(key.last_used_at)
+            table.add_row(key.prefix, key.name, ", ".join(key.scopes), visible, _state(key, now), last_used)
     database.dispose()
     Console().print(table)
 
 
 @keys.command()
 def revoke(
-    key: Annotated[str, typer.Argument(help="Prefix, id or name.")], data_dir: DataDirOption = None
+    key: Annotated[str, typer.Argument(help="Prefix, id or name of the key.")],
+    data_dir: DataDirOption = None,
 ) -> None:
-    """Make a key invalid, for good."""
+    """Revoke a key permanently."""
     database = _database(data_dir)
     with database.write() as session:
         revoked = api_keys.revoke_key(session, key, system_clock())
-        said = f"key {revoked.prefix} of {revoked.name} is revoked"
+        message = f"key {revoked.prefix} of {revoked.name} is revoked"
     database.dispose()
-    Console().print(said, highlight=False, markup=False, soft_wrap=True)
+    Console().print(message, highlight=False, markup=False, soft_wrap=True)
 
 
 def require_keys(settings: Settings) -> None:
-    """Refuse to serve more than this machine while anybody may ask anything."""
+    """Raise InvalidRequestError if the server would listen beyond loopback without any API key."""
     if settings.listens_on_loopback or _has_keys(settings):
         return
     raise InvalidRequestError(
-        f"host {settings.host}: this server has no API keys, and without any it listens on loopback only "
-        "(127.0.0.1, ::1); make one first: clearscope keys create NAME --scope admin"
+        f"host {settings.host}: a server without API keys listens on loopback only (127.0.0.1, ::1); "
+        "create a key first: clearscope keys create NAME --scope admin"
     )
 
 
@@ -116,7 +121,7 @@ def _database(data_dir: Path | None) -> Database:
 
 
 def _open(settings: Settings) -> Database:
-    """Open the database; one that several servers share is migrated by `clearscope migrate` only."""
+    """Open the database; a database shared by several servers is migrated only by `clearscope migrate`."""
     database = Database.of(settings)
     if settings.broker_url:
         require_current_schema(database)
@@ -127,11 +132,11 @@ def _open(settings: Settings) -> Database:
 
 def _state(key: ApiKey, now: datetime) -> str:
     if key.revoked_at is not None:
-        return f"revoked {_day(key.revoked_at)}"
+        return f"revoked {_format_time(key.revoked_at)}"
     if key.expires_at is None:
         return "valid"
-    return f"{'expired' if key.expires_at <= now else 'valid until'} {_day(key.expires_at)}"
+    return f"{'expired' if key.expires_at <= now else 'valid until'} {_format_time(key.expires_at)}"
 
 
-def _day(moment: datetime | None) -> str:
+def _format_time(moment: datetime | None) -> str:
     return "never" if moment is None else f"{moment:%Y-%m-%d %H:%M}"

@@ -1,4 +1,4 @@
-"""The clearscope command."""
+"""Entry point of the `clearscope` command."""
 
 import sys
 
@@ -19,7 +19,7 @@ from models_store.errors import ClearScopeError
 
 cli = typer.Typer(
     name="clearscope",
-    help="Take the noise out of microscope images.",
+    help="Denoise microscope images.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -36,7 +36,7 @@ cli.add_typer(reproduce_commands)
 
 
 def main() -> None:
-    """Run the command; an error that the user can act on is one line."""
+    """Run the command; print a ClearScopeError as one line and exit with status 1."""
     try:
         cli()
     except ClearScopeError as error:

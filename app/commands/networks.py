@@ -1,4 +1,4 @@
-"""`clearscope train` and `clearscope predict`: networks as files, without a server."""
+"""`clearscope train` and `clearscope predict`: train and apply network files without a server."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,8 +6,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from app.commands.extras import needing
-from app.commands.options import DeviceOption, PresetOption, SeedOption, StructuredMaskOption, mask_of
+from app.commands.extras import require_extra
+from app.commands.options import (
+    DeviceOption,
+    PresetOption,
+    SeedOption,
+    StructuredMaskOption,
+    parse_structured_mask,
+)
 from app.commands.progress import stage_bars
 from models_store.contracts.vocabulary import DEFAULT_PRESET, Method, Output, OutputDtype
 from models_store.errors import InvalidRequestError
@@ -16,42 +22,47 @@ network_commands = typer.Typer()
 
 NoiseModelOption = Annotated[
     Path | None,
-    typer.Option(exists=True, dir_okay=False, help="Of PN2V, or to distil: a published .npz or .npy."),
+    typer.Option(
+        exists=True,
+        dir_okay=False,
+        help="Noise model file in the published .npz or .npy format; needed for PN2V and distillation.",
+    ),
 ]
 
 
 @network_commands.command()
-def train(  # one parameter for each of the command's
+def train(  # one parameter per command-line option
     noisy: Annotated[
-        list[Path], typer.Argument(exists=True, dir_okay=False, help="TIFF files, planes or stacks.")
+        list[Path], typer.Argument(exists=True, dir_okay=False, help="TIFF files, single planes or stacks.")
     ],
     method: Annotated[
         Method,
         typer.Option(
-            help="PN2V needs a noise model, CARE ground truth, distilled a noise model and a teacher."
+            help="Training method. PN2V needs a noise model; CARE needs ground truth; "
+            "distilled needs a noise model and a teacher."
         ),
     ],
-    output: Annotated[Path, typer.Option(dir_okay=False, help="Where the network is written (safetensors).")],
+    output: Annotated[Path, typer.Option(dir_okay=False, help="Output file for the network (safetensors).")],
     ground_truth: Annotated[
         list[Path] | None,
-        typer.Option(exists=True, dir_okay=False, help="Of CARE: a clean file for each noisy one."),
+        typer.Option(exists=True, dir_okay=False, help="CARE only: one clean file per noisy file."),
     ] = None,
     noise_model: NoiseModelOption = None,
     start: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="A network whose weights to start from.")
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Network to initialise the weights from.")
     ] = None,
     teacher: Annotated[
         Path | None,
-        typer.Option(exists=True, dir_okay=False, help="To distil: the PN2V network to learn from."),
+        typer.Option(exists=True, dir_okay=False, help="Distillation only: PN2V network to learn from."),
     ] = None,
     preset: PresetOption = DEFAULT_PRESET,
     structured_mask: StructuredMaskOption = (0, 0),
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
 ) -> None:
-    """Train a network on this machine: N2V, PN2V, CARE, or one distilled from PN2V."""
-    with needing("worker"):
-        # Other commands work without an engine.
+    """Train an N2V, PN2V, CARE or distilled network on this machine."""
+    with require_extra("worker"):
+        # Imported here: other commands work without the engine.
         from worker.attempt.device import choose_device  # noqa: PLC0415
         from worker.offline.networks import TrainingFiles, TrainingOptions, train_on_files  # noqa: PLC0415
     files = TrainingFiles(noisy, ground_truth or [], noise_model, start, teacher)
@@ -59,7 +70,7 @@ def train(  # one parameter for each of the command's
         method=method,
         device=choose_device(device),
         preset=preset,
-        structured_mask=mask_of(structured_mask),
+        structured_mask=parse_structured_mask(structured_mask),
         seed=seed,
     )
     with stage_bars(Console(stderr=True)) as show:
@@ -70,28 +81,31 @@ def train(  # one parameter for each of the command's
 
 
 @network_commands.command()
-def predict(  # one parameter for each of the command's
-    source: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A TIFF file.")],
-    target: Annotated[Path, typer.Argument(dir_okay=False, help="Where the denoised image is written.")],
+def predict(  # one parameter per command-line option
+    source: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="TIFF file to denoise.")],
+    target: Annotated[Path, typer.Argument(dir_okay=False, help="Output file for the denoised image.")],
     network: Annotated[
-        Path, typer.Option(exists=True, dir_okay=False, help="Trained here or downloaded from a server.")
+        Path,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="Network file, from `clearscope train` or downloaded from a server.",
+        ),
     ],
     noise_model: NoiseModelOption = None,
     estimate: Annotated[
         Output,
-        typer.Option(
-            help="Of PN2V: prior_mean, mmse, or denoised for the better one, as far as can be told."
-        ),
+        typer.Option(help="PN2V only: prior_mean, mmse, or denoised for the one of lower estimated risk."),
     ] = Output.DENOISED,
     dtype: Annotated[OutputDtype, typer.Option(help="Pixel type of the result.")] = OutputDtype.FLOAT32,
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
 ) -> None:
-    """Denoise a file with a trained network, without a server."""
+    """Denoise a file with a trained network on this machine, without a server."""
     if estimate is Output.POSTERIOR_STD:
-        raise InvalidRequestError("posterior_std is no estimate of the image; name another one")
-    with needing("worker"):
-        # Other commands work without an engine.
+        raise InvalidRequestError("posterior_std is not an estimate of the image; choose another output")
+    with require_extra("worker"):
+        # Imported here: other commands work without the engine.
         from worker.attempt.device import choose_device  # noqa: PLC0415
         from worker.offline.networks import PredictionOptions, predict_file  # noqa: PLC0415
         from worker.processes.compile_cache import keep_compiled_programs  # noqa: PLC0415
@@ -105,6 +119,6 @@ def predict(  # one parameter for each of the command's
         seed=seed,
     )
     with stage_bars(Console(stderr=True)) as show:
-        said = predict_file(source, target, options, show)
-    typer.echo(f"{'estimate':<14}{said}")
+        chosen = predict_file(source, target, options, show)
+    typer.echo(f"{'estimate':<14}{chosen}")
     typer.echo(f"{'written':<14}{target}")

@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Command-line options shared by several commands."""
 
 from typing import Annotated
 
@@ -9,26 +9,31 @@ from models_store.contracts.vocabulary import NoiseModelKind, Preset
 
 DEFAULT_SERVER = "http://127.0.0.1:8000"
 
-ServerOption = Annotated[str, typer.Option(envvar="CLEARSCOPE_SERVER", help="Address of the server.")]
+ServerOption = Annotated[str, typer.Option(envvar="CLEARSCOPE_SERVER", help="URL of the server.")]
 KeyOption = Annotated[
-    str | None, typer.Option(envvar="CLEARSCOPE_API_KEY", show_envvar=True, help="API key of the server.")
+    str | None, typer.Option(envvar="CLEARSCOPE_API_KEY", show_envvar=True, help="API key for the server.")
 ]
-PresetOption = Annotated[Preset, typer.Option(help="Training budget.")]
-NoiseModelKindOption = Annotated[NoiseModelKind, typer.Option(help="What is bootstrapped.")]
-SeedOption = Annotated[int, typer.Option(min=0, help="The same seed gives the same result.")]
+PresetOption = Annotated[Preset, typer.Option(help="Training preset.")]
+NoiseModelKindOption = Annotated[NoiseModelKind, typer.Option(help="Kind of noise model to bootstrap.")]
+SeedOption = Annotated[int, typer.Option(min=0, help="Random seed; equal seeds give equal results.")]
 StructuredMaskOption = Annotated[
     tuple[int, int],
     typer.Option(
         min=0,
         max=MAX_MASK_PX,
         metavar="Y X",
-        help="Neighbours on each side, along y and along x, that are hidden too: for correlated noise.",
+        help="Pixels also masked on each side of the blind spot along Y and X, for correlated noise.",
     ),
 ]
-DeviceOption = Annotated[str, typer.Option(help="cpu, cuda:N; cuda or auto: the freest GPU.")]
+DeviceOption = Annotated[
+    str,
+    typer.Option(
+        help="cpu, cuda:N, cuda (the GPU with the most free memory), or auto (like cuda, else cpu)."
+    ),
+]
 
 
-def mask_of(pixels: tuple[int, int]) -> StructuredMask | None:
-    """Give the mask that the option stands for; None where it hides no neighbours."""
+def parse_structured_mask(pixels: tuple[int, int]) -> StructuredMask | None:
+    """Return the structured mask of the option (Y, X); None for (0, 0)."""
     y_px, x_px = pixels
     return StructuredMask(y_px=y_px, x_px=x_px) if y_px or x_px else None

@@ -1,4 +1,4 @@
-"""Progress bars, one for each stage of a job."""
+"""Progress bars, one per stage of a job."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,12 +19,12 @@ STAGE_TITLES = {
 }
 
 ShowStage = Callable[[str, float, str], None]
-"""Takes a stage, the fraction of it that is done, and a line of what is being done."""
+"""Callback that takes a stage, its completed fraction (0 to 1) and a status line."""
 
 
 @contextmanager
 def stage_bars(console: Console) -> Iterator[ShowStage]:
-    """Show a bar for each stage from when it is first heard of; in a log file, a line every tenth of it."""
+    """Yield a callback that shows a progress bar per stage; off a terminal, it prints a line every 10 %."""
     if not console.is_terminal:
         yield _lines(console)
         return
@@ -64,7 +64,7 @@ def _lines(console: Console) -> ShowStage:
 
 
 def show_job(show: ShowStage) -> Callable[[dict[str, Any]], None]:
-    """Give a callback that shows a job document."""
+    """Return a callback that shows the stages of a job document."""
 
     def on_progress(job: dict[str, Any]) -> None:
         for stage in job["stages"] or [job]:

@@ -1,4 +1,4 @@
-"""`clearscope reproduce`: the paper's tables and figures, measured."""
+"""`clearscope reproduce`: measure the paper's tables and figures."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.markdown import Markdown
 
-from app.commands.extras import needing
+from app.commands.extras import require_extra
 from app.commands.options import DeviceOption, PresetOption, SeedOption
 from app.commands.progress import stage_bars
 from models_store.contracts.vocabulary import Preset
@@ -17,7 +17,7 @@ reproduce_commands = typer.Typer()
 
 
 class Part(StrEnum):
-    """Of the paper."""
+    """Table or figure of the paper to reproduce."""
 
     TABLE1 = "table1"
     TABLE2 = "table2"
@@ -27,36 +27,36 @@ class Part(StrEnum):
 
 
 @reproduce_commands.command(name="reproduce")
-def reproduce_paper(  # one parameter for each of the command's
+def reproduce_paper(  # one parameter per command-line option
     part: Annotated[Part, typer.Argument(help="Table or figure of the paper.")],
     data: Annotated[
         str,
         typer.Option(
-            help="`simulated`; or a folder with the paper's unpacked downloads, with noisy, ground_truth and "
-            "calibration, or with folders of that kind."
+            help="`simulated`, or a folder: the paper's unpacked downloads, one dataset (noisy, ground_truth "
+            "and calibration), or several such folders."
         ),
     ],
     preset: PresetOption = Preset.FAST,
-    repeats: Annotated[int, typer.Option(min=1, help="How often all is trained, each time anew.")] = 1,
+    repeats: Annotated[int, typer.Option(min=1, help="Number of independent training runs.")] = 1,
     seed: SeedOption = 0,
     dataset: Annotated[
-        list[str] | None, typer.Option(help="Take the dataset of this name; may be given more than once.")
+        list[str] | None, typer.Option(help="Use only the dataset of this name; may be repeated.")
     ] = None,
     measured: Annotated[
         Path | None,
         typer.Option(
             envvar="CLEARSCOPE_TEST_DATA",
             file_okay=False,
-            help="Folder with camera maps (scmos_maps) and clean images (miro) for simulations.",
+            help="Folder of camera maps (scmos_maps) and clean images (miro) for simulations.",
         ),
     ] = None,
     output: Annotated[
-        Path, typer.Option(help="Folder for tables and pictures; what is there is not computed again.")
+        Path, typer.Option(help="Folder for tables and figures; existing results are reused.")
     ] = Path("reproduction"),
     device: DeviceOption = "auto",
 ) -> None:
-    """Measure a table or figure of Prakash et al. 2020, with all six methods, on any data."""
-    with needing("worker"):  # other commands work without an engine
+    """Measure a table or figure of Prakash et al. 2020 with all six methods on any dataset."""
+    with require_extra("worker"):  # imported here: other commands work without the engine
         from worker.attempt.device import choose_device  # noqa: PLC0415
         from worker.engine.training.presets import PRESETS  # noqa: PLC0415
         from worker.processes.compile_cache import keep_compiled_programs  # noqa: PLC0415

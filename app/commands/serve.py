@@ -1,4 +1,4 @@
-"""`clearscope serve`: the API on a port, by one process or several."""
+"""`clearscope serve`: serve the API from one process or several."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.commands.extras import needing
+from app.commands.extras import require_extra
 from app.commands.keys import require_keys
 from app.serving.gc_tuning import freeze_startup_objects
 from models_store.settings import Settings
@@ -18,10 +18,9 @@ if TYPE_CHECKING:
 serve_command = typer.Typer()
 
 
-# So long may a request that is under way keep a stopped server alive.
+# Time a stopping server waits for requests in progress.
 GRACEFUL_SHUTDOWN_S = 5
-
-
+# Longer than the keep-alive of common proxies: otherwise a proxy could send into a closing connection.
 KEEP_ALIVE_S = 75
 
 
@@ -29,14 +28,15 @@ KEEP_ALIVE_S = 75
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on.")] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Where images, models and results are kept.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder for images, models and results.")] = None,
     processes: Annotated[
-        int | None, typer.Option(min=1, help="How many processes answer; several need CLEARSCOPE_BROKER_URL.")
+        int | None,
+        typer.Option(min=1, help="Number of server processes; more than one requires CLEARSCOPE_BROKER_URL."),
     ] = None,
 ) -> None:
-    """Serve the API, with a worker inside: SQLite, a local folder, nothing else.
+    """Serve the API with an embedded worker, a SQLite database and a local data folder.
 
-    Where CLEARSCOPE_BROKER_URL names a Redis, workers are elsewhere (`clearscope worker`).
+    If CLEARSCOPE_BROKER_URL is set, jobs run in separate workers instead (`clearscope worker`).
     """
     settings = Settings.load(host=host, port=port, data_dir=data_dir, server_processes=processes)
     require_keys(settings)
@@ -44,15 +44,14 @@ def serve(
     options: dict[str, Any] = {
         "host": settings.host,
         "port": settings.port,
-        # Ours say the same in the format that was asked for, and leave out the query.
+        # Our request log replaces uvicorn's: it follows the configured format and omits the query string.
         "log_config": None,
         "access_log": False,
         "timeout_graceful_shutdown": GRACEFUL_SHUTDOWN_S,
-        # Longer than a proxy keeps an idle connection: it would send into one that is being closed here.
         "timeout_keep_alive": KEEP_ALIVE_S,
     }
-    with needing("embedded"):
-        import uvicorn  # noqa: PLC0415  # the command line works where no server is installed
+    with require_extra("embedded"):
+        import uvicorn  # noqa: PLC0415  # the command line works without the server's dependencies
 
         if settings.server_processes > 1:
             from app.serving.processes import serve_in_processes  # noqa: PLC0415  # the same
@@ -72,6 +71,6 @@ def _make_app(settings: Settings) -> "FastAPI":
     from app.serving.embedded import create_embedded_app  # noqa: PLC0415  # see serve
 
     if find_spec("torch") is None:
-        # Now, not when the first job imports it.
+        # Fail at startup, not when the first job imports it.
         raise ModuleNotFoundError("torch is missing", name="torch")
     return create_embedded_app(settings)

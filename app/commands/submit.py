@@ -1,4 +1,4 @@
-"""`clearscope submit`: uploads images to a server and posts a job."""
+"""`clearscope submit`: upload images to a server and post a job."""
 
 from pathlib import Path
 from typing import Annotated
@@ -27,23 +27,25 @@ def submit(
     images: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="TIFF files.")],
     server: ServerOption = DEFAULT_SERVER,
     key: KeyOption = None,
-    microscope: Annotated[str | None, typer.Option(help="Whose images these are; made if new.")] = None,
+    microscope: Annotated[str | None, typer.Option(help="Microscope of the images; created if new.")] = None,
     profile: Annotated[str | None, typer.Option(help="Acquisition profile of the microscope.")] = None,
     preset: PresetOption = DEFAULT_PRESET,
     reuse: Annotated[
-        Reuse, typer.Option(help="What the server may reuse of this microscope.")
+        Reuse, typer.Option(help="Models of this microscope that the server may reuse.")
     ] = Reuse.CALIBRATION,
     noise_model_kind: Annotated[
         NoiseModelKind | None,
-        typer.Option(help="What is bootstrapped or reused; left out: what is active, or a gmm."),
+        typer.Option(
+            help="Kind of noise model to bootstrap or reuse. Default: that of the active one, or gmm."
+        ),
     ] = None,
     structured_mask: StructuredMaskOption = (0, 0),
     dtype: Annotated[OutputDtype, typer.Option(help="Pixel type of the result.")] = OutputDtype.FLOAT32,
     seed: SeedOption = 0,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the result and download it.")] = False,
-    output: Annotated[Path, typer.Option(file_okay=False, help="Where results are downloaded to.")] = Path(),
+    output: Annotated[Path, typer.Option(file_okay=False, help="Folder for downloaded results.")] = Path(),
 ) -> None:
-    """Upload images to a server and have them denoised together, as one job."""
+    """Upload images to a server and denoise them together in one job."""
     console = Console()
     with Client(server, key=key) as client:
         if microscope is not None:

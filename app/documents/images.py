@@ -1,4 +1,4 @@
-"""The image document."""
+"""Image documents of the API."""
 
 from datetime import datetime
 from typing import Self

@@ -1,4 +1,4 @@
-"""The documents that the API answers with."""
+"""Job documents of the API: jobs, their results and events."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -51,7 +51,7 @@ class JobError(BaseModel):
 
 
 class JobResult(BaseModel):
-    """What a succeeded job made: `values` says what, `artifacts` are files to download."""
+    """Result of a succeeded job: `values` are figures and ids, `artifacts` are files to download."""
 
     values: dict[str, Any]
     artifacts: list[ArtifactDocument]
@@ -76,7 +76,7 @@ class JobDocument(BaseModel):
 
     @classmethod
     def of(cls, row: Job, rows: Sequence[StageRow], artifacts: list[Artifact]) -> Self:
-        """Describe a job with its stages, given in their order, and what they made."""
+        """Build the document of a job from its row, its stages in order, and its artifacts."""
         stages = stage_documents(rows)
         current = next((stage for stage in stages if not stage.state.ended), row)
         result = JobResult(values=row.result, artifacts=[ArtifactDocument.of(item) for item in artifacts])
@@ -100,7 +100,7 @@ class JobDocument(BaseModel):
 
 
 def overall_progress(job: Job, stages: Sequence[StageRow]) -> float:
-    """Return a job's own progress, or that of its stages by their weights."""
+    """Return a job's progress; that of an unfinished composite is the weighted mean of its stages."""
     if not stages or job.state is JobState.SUCCEEDED:
         return job.progress
     return weighted_progress(stages)

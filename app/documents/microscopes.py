@@ -1,4 +1,4 @@
-"""Documents of microscopes and acquisition profiles."""
+"""Microscope and acquisition profile documents of the API."""
 
 from datetime import datetime
 from typing import Self
@@ -43,7 +43,7 @@ class ProfileDocument(BaseModel):
 
 
 class Origin(BaseModel):
-    """The microscope and acquisition profile that something belongs to."""
+    """Microscope and acquisition profile of an image, network or noise model."""
 
     microscope: str
     profile: str

@@ -1,4 +1,4 @@
-"""The network document."""
+"""Network documents of the API."""
 
 from datetime import datetime
 from typing import Any, Self

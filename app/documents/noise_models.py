@@ -1,4 +1,4 @@
-"""The noise model document."""
+"""Noise model documents of the API."""
 
 from datetime import datetime
 from typing import Any, Self

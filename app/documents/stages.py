@@ -1,4 +1,4 @@
-"""The stages of a job, as users see them: what is divided among workers is one stage."""
+"""Stage documents of the API; a stage that is split among workers is shown as one."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,14 +12,14 @@ from models_store.repositories.jobs.stages import PART_KIND, StageRow
 
 
 class Parts(BaseModel):
-    """Into how many parts a stage is divided, and how many of them are computed."""
+    """Number of parts of a split stage, and how many of them are done."""
 
     done: int
     total: int
 
 
 class StageDocument(BaseModel):
-    """A stage of a job: a job of its own, that workers take, or several of them."""
+    """One stage of a job; workers run it as one job, or as several if it is split."""
 
     id: str
     stage: str
@@ -34,9 +34,9 @@ class StageDocument(BaseModel):
 
     @classmethod
     def of(cls, rows: Sequence[StageRow]) -> Self:
-        """Describe the rows of one stage; the last one is what the others lead up to."""
+        """Build the document of one stage from its rows; the last row is the one that completes it."""
         state = _state([row.state for row in rows])
-        began = [row.started_at for row in rows if row.started_at]
+        started = [row.started_at for row in rows if row.started_at]
         ended = [row.ended_at for row in rows if row.ended_at]
         parts = _parts(rows)
         return cls(
@@ -48,13 +48,13 @@ class StageDocument(BaseModel):
             status=_status(rows, parts),
             attempt=max(row.attempt for row in rows),
             parts=parts,
-            started_at=min(began, default=None),
+            started_at=min(started, default=None),
             ended_at=max(ended) if ended and state.ended else None,
         )
 
 
 def stage_documents(rows: Sequence[StageRow]) -> list[StageDocument]:
-    """Describe a job's stages, given in their order."""
+    """Return one document per stage; the rows are in the order of the stages."""
     return [StageDocument.of(list(of_stage)) for _, of_stage in groupby(rows, key=lambda row: row.stage)]
 
 
@@ -71,7 +71,7 @@ def _parts(rows: Sequence[StageRow]) -> Parts | None:
 
 
 def _state(states: Sequence[JobState]) -> JobState:
-    """Return the state of the whole: begun but not ended counts as running."""
+    """Return the combined state; a partly finished stage counts as running."""
     if len(set(states)) == 1:
         return states[0]
     decisive = (JobState.FAILED, JobState.CANCELLED)
@@ -83,4 +83,4 @@ def _status(rows: Sequence[StageRow], parts: Parts | None) -> str:
     if parts is None or current.kind != PART_KIND or current.state.ended:
         return current.status
     running = sum(row.jobs for row in rows if row.state is JobState.RUNNING)
-    return f"{parts.done} of {parts.total} parts done, {running} in the works"
+    return f"{parts.done} of {parts.total} parts done, {running} running"

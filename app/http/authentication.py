@@ -1,4 +1,4 @@
-"""Finds out who is asking: API keys as bearer tokens."""
+"""Authentication by API keys, sent as bearer tokens."""
 
 import logging
 import time
@@ -32,18 +32,18 @@ logger = logging.getLogger(__name__)
 
 OPEN_PATHS = frozenset({"/", "/docs", "/openapi.json", "/healthz", "/readyz"})
 DOCS_ASSETS_PATH = "/docs/assets"
-"""What anybody may ask; everything else needs a key as soon as there is one."""
+"""Public paths, the second with all below it; others require a key once the server has one."""
 
-MEMORY_S = 2.0
-"""So long a key's row is remembered: a revoked key works for as long."""
+CACHE_TTL_S = 2.0
+"""Time for which a key's row is cached; a revoked key stays valid at most that long."""
 
 REFUSALS_PER_MINUTE = 60
-"""So many keys that are not valid may be shown from one address; then none that is unknown is looked up."""
+"""Rate limit of invalid keys per address; beyond it, unknown keys are refused without a database query."""
 
 
 @dataclass
 class KeyRing:
-    """Finds the key that a request shows; remembers rows shortly, so that most requests read none."""
+    """API key lookup with a short-lived cache, so that most requests need no database query."""
 
     database: Database
     settings: Settings
@@ -51,12 +51,15 @@ class KeyRing:
     limits: RateLimits
     _rows: dict[str, tuple[float, ApiKey]] = field(default_factory=dict)
     _prefixes: frozenset[str] = frozenset()
-    """Of all keys there were when one was last looked up."""
+    """Prefixes of all keys, as of the last lookup."""
     _without_keys_until_s: float = 0.0
     _has_keys: bool = False
 
     async def caller(self, headers: Headers, address: str) -> Caller:
-        """Tell who is asking. Raises UnauthenticatedError, and TooManyRequestsError to who guesses keys."""
+        """Return the caller of a request.
+
+        Raises UnauthenticatedError, and TooManyRequestsError for an address that guesses keys.
+        """
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if not scheme:
             if await self._any_key():
@@ -64,17 +67,17 @@ class KeyRing:
             return EVERYONE
         if scheme.lower() != "bearer":
             raise UnauthenticatedError(f"send the API key as Authorization: Bearer cs_..., not as {scheme!r}")
-        return await self._known(token.strip(), address)
+        return await self._authenticate(token.strip(), address)
 
-    async def _known(self, token: str, address: str) -> Caller:
+    async def _authenticate(self, token: str, address: str) -> Caller:
         prefix = api_keys.prefix_of(token)
         loaded_s, key = self._rows.get(prefix, (0.0, None))
-        if key is None or time.monotonic() - loaded_s > MEMORY_S:
+        if key is None or time.monotonic() - loaded_s > CACHE_TTL_S:
             if prefix not in self._prefixes:
-                await self._require_no_guessing(address)
+                await self._require_guesses_left(address)
             key = await run_in_threadpool(self._load, prefix)
         if key is None or not api_keys.fits(key, token):
-            await self.limits.spend(_guesses(address), REFUSALS_PER_MINUTE)
+            await self.limits.consume(_guess_counter(address), REFUSALS_PER_MINUTE)
             raise UnauthenticatedError("there is no such API key")
         now = self.clock()
         if key.revoked_at is not None:
@@ -86,11 +89,11 @@ class KeyRing:
             await run_in_threadpool(self._record_use, key)
         return _caller(key, self.settings)
 
-    async def _require_no_guessing(self, address: str) -> None:
-        allowance = await self.limits.left(_guesses(address), REFUSALS_PER_MINUTE)
+    async def _require_guesses_left(self, address: str) -> None:
+        allowance = await self.limits.peek(_guess_counter(address), REFUSALS_PER_MINUTE)
         if allowance is not None and not allowance.granted:
             raise TooManyRequestsError(
-                f"one address may show {REFUSALS_PER_MINUTE} unknown API keys a minute; try again in "
+                f"an address may send {REFUSALS_PER_MINUTE} unknown API keys per minute; retry in "
                 f"{allowance.reset_s} s",
                 allowance.reset_s,
             )
@@ -118,16 +121,16 @@ class KeyRing:
         return await run_in_threadpool(self.any_key)
 
     def any_key(self) -> bool:
-        """Tell whether a key was ever made; a yes is remembered for good, a no shortly."""
+        """Return whether any key was ever created; caches True for good and False for `CACHE_TTL_S`."""
         if not self._has_keys and time.monotonic() > self._without_keys_until_s:
             with self.database.read() as session:
                 self._has_keys = api_keys.any_key(session)
-            self._without_keys_until_s = time.monotonic() + MEMORY_S
+            self._without_keys_until_s = time.monotonic() + CACHE_TTL_S
         return self._has_keys
 
 
 class Authentication:
-    """ASGI middleware: finds the caller before a byte of the body is read, and counts the request."""
+    """ASGI middleware: authenticate and rate-limit each request before its body is read."""
 
     def __init__(self, app: ASGIApp, keys: KeyRing, limits: RateLimits) -> None:
         self._app = app
@@ -145,19 +148,22 @@ class Authentication:
             return
         try:
             caller = state["caller"] = await self._keys.caller(Headers(scope=scope), _address_of(scope))
-        except ClearScopeError as refusal:
-            await problems.answer(refusal)(scope, receive, send)
+        except ClearScopeError as error:
+            await problems.error_response(error)(scope, receive, send)
             return
         if caller.viewer.key_id is None or caller.requests_per_minute is None:
             await self._app(scope, receive, send)
             return
-        allowance = await self._limits.spend(caller.viewer.key_id, caller.requests_per_minute)
-        app = self._app if allowance is None or allowance.granted else problems.answer(allowance.refusal())
-        await app(scope, receive, send if allowance is None else allowance.shown(send))
+        allowance = await self._limits.consume(caller.viewer.key_id, caller.requests_per_minute)
+        if allowance is None:
+            await self._app(scope, receive, send)
+            return
+        app = self._app if allowance.granted else problems.error_response(allowance.error())
+        await app(scope, receive, allowance.adding_headers(send))
 
 
 def _address_of(scope: AsgiScope) -> str:
-    """Name the network that a request comes from: one user of IPv6 has all addresses of a /64."""
+    """Return the client's IPv4 address or IPv6 /64 network: one IPv6 user has all addresses of a /64."""
     client = scope.get("client")
     try:
         address = ip_address(client[0] if client else "")
@@ -166,7 +172,7 @@ def _address_of(scope: AsgiScope) -> str:
     return str(ip_network((address, 64), strict=False) if address.version == 6 else address)  # noqa: PLR2004  # IPv6
 
 
-def _guesses(address: str) -> str:
+def _guess_counter(address: str) -> str:
     return f"refused-keys:{address}"
 
 

@@ -1,4 +1,4 @@
-"""Callers, and the scopes that a route requires of them."""
+"""Callers, and the scopes that routes require."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -15,13 +15,13 @@ SCHEME = HTTPBearer(
     auto_error=False,
     scheme_name="API key",
     bearerFormat="cs_<prefix>_<secret>",
-    description="Made by `clearscope keys create`. A server without keys listens on loopback only.",
+    description="Created by `clearscope keys create`. A server without keys listens on loopback only.",
 )
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Who sent a request, and what they may do."""
+    """Sender of a request, with their visibility, scopes and limits."""
 
     viewer: Viewer = ANYBODY
     scopes: frozenset[Scope] = frozenset()
@@ -32,46 +32,47 @@ class Caller:
         return scope in self.scopes or Scope.ADMIN in self.scopes
 
     def require(self, scope: Scope) -> None:
-        """Raise ForbiddenError, which names the scope that is missing."""
+        """Raise ForbiddenError, naming the missing scope, unless the caller has it."""
         if not self.may(scope):
-            has = ", ".join(sorted(self.scopes)) or "none"
-            raise ForbiddenError(f"this needs an API key with the scope {scope}; this one's scopes: {has}")
+            scopes = ", ".join(sorted(self.scopes)) or "none"
+            raise ForbiddenError(
+                f"this needs an API key with the scope {scope}; the scopes of this key: {scopes}"
+            )
 
     def require_own(self, owner_id: str | None) -> None:
-        """Raise ForbiddenError unless the caller's key made a thing, or may change what others made."""
+        """Raise ForbiddenError unless the caller's key owns the resource or has the scope `calibrate`."""
         if owner_id is None or owner_id != self.viewer.key_id:
             self.require(Scope.CALIBRATE)
 
 
 EVERYONE = Caller(scopes=frozenset(Scope))
-"""The caller of a server that has no keys."""
-
+"""Caller of a server without keys."""
 
 NOBODY = Caller()
-
+"""Caller of a public path."""
 
 KINDS_THAT_CALIBRATE = frozenset({"bootstrap_noise_model", "fit_noise_model"})
-"""Kinds of job that make a noise model for others, when posted by themselves."""
+"""Job kinds that, posted on their own, change a noise model shared with others."""
 
 
 def caller_of(request: Request) -> Caller:
-    found: Caller = request.state.caller
-    return found
+    caller: Caller = request.state.caller
+    return caller
 
 
 async def _authorize(
     request: Request,
-    needed: SecurityScopes,
+    required: SecurityScopes,
     _: Annotated[HTTPAuthorizationCredentials | None, Security(SCHEME)],
 ) -> None:
-    for scope in needed.scopes:
+    for scope in required.scopes:
         caller_of(request).require(Scope(scope))
 
 
 def requires(scope: Scope) -> Any:  # noqa: ANN401  # FastAPI's dependencies have no public type
-    """Make a dependency of a route that needs this scope."""
+    """Return a route dependency that requires this scope."""
     return Security(_authorize, scopes=[scope.value])
 
 
 READ, SUBMIT, CALIBRATE, ADMIN = ([requires(scope)] for scope in Scope)
-"""Dependencies of routes: what a key must allow. `admin` allows everything."""
+"""Route dependencies, one per scope; the scope `admin` includes all others."""

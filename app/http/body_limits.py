@@ -1,4 +1,4 @@
-"""Limit on the length of request bodies that are not files."""
+"""Size limit for request bodies other than file uploads."""
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -8,22 +8,22 @@ from models_store.errors import BodyTooLargeError
 
 
 class BodyLimit:
-    """ASGI middleware: ends requests whose body is longer than any that is no file, also while it streams."""
+    """ASGI middleware: refuse bodies over a size limit, by Content-Length or while streaming."""
 
-    def __init__(self, app: ASGIApp, limit_bytes: int, files: frozenset[str]) -> None:
-        """`files`: the paths that take files, and count their bytes themselves."""
+    def __init__(self, app: ASGIApp, limit_bytes: int, file_paths: frozenset[str]) -> None:
+        """`file_paths`: paths of file uploads, which are exempt and enforce their own limits."""
         self._app = app
         self._limit_bytes = limit_bytes
-        self._files = files
+        self._file_paths = file_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in self._files:
+        if scope["type"] != "http" or scope["path"] in self._file_paths:
             await self._app(scope, receive, send)
             return
-        refusal = BodyTooLargeError(f"the body of this request may have {self._limit_bytes} bytes at most")
+        error = BodyTooLargeError(f"the body of this request may have {self._limit_bytes} bytes at most")
         declared = Headers(scope=scope).get("content-length", "0")
         if declared.isdigit() and int(declared) > self._limit_bytes:
-            await problems.answer(refusal)(scope, receive, send)
+            await problems.error_response(error)(scope, receive, send)
             return
         received_bytes = 0
 
@@ -32,7 +32,7 @@ class BodyLimit:
             message = await receive()
             received_bytes += len(message.get("body", b""))
             if received_bytes > self._limit_bytes:
-                raise problems.RefusalError(refusal)
+                raise problems.RefusalError(error)
             return message
 
         await self._app(scope, receive_counted, send)

@@ -1,4 +1,4 @@
-"""The Range header (RFC 9110, section 14)."""
+"""Range header parsing (RFC 9110, section 14)."""
 
 import re
 
@@ -6,16 +6,17 @@ SINGLE_RANGE = re.compile(r"bytes=\s*([0-9]{0,18})\s*-\s*([0-9]{0,18})\s*", re.I
 
 
 class UnsatisfiableRangeError(Exception):
-    """The range begins behind the last byte."""
+    """The requested range starts beyond the last byte."""
 
 
 def requested_bytes(header: str | None, size_bytes: int) -> range | None:
-    """Give the bytes that a Range header asks for; None for all of them.
+    """Return the byte range that a Range header requests; None for the whole file.
 
-    Several ranges, other units and what is malformed may be answered with the whole, and are.
+    Multiple ranges, other units and malformed headers count as a request for the whole file, which the RFC
+    permits. Raises UnsatisfiableRangeError.
     """
-    found = SINGLE_RANGE.fullmatch(header or "")
-    first, last = found.groups() if found else ("", "")
+    match = SINGLE_RANGE.fullmatch(header or "")
+    first, last = match.groups() if match else ("", "")
     if not first and not last:
         return None
     if not first:

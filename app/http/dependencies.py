@@ -1,4 +1,4 @@
-"""What a route may ask for."""
+"""FastAPI dependencies of the routes."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -20,16 +20,16 @@ from models_store.settings import Settings
 
 
 class Dispatcher(Protocol):
-    """Wakes workers. A lost notice is harmless: the database is the truth."""
+    """Notifies workers of queued jobs. A lost notice is harmless: the database is authoritative."""
 
     def notify(self, job_ids: Sequence[str]) -> None:
-        """Say that these jobs are queued."""
+        """Announce that these jobs are queued."""
         ...
 
 
 @dataclass(frozen=True)
 class Services:
-    """Everything that the composition root made."""
+    """Components created by the composition root."""
 
     settings: Settings
     database: Database
@@ -38,57 +38,54 @@ class Services:
     clock: Clock
     dispatcher: Dispatcher
     inspections: CapacityLimiter
-    """Of uploaded files that are inspected at the same time: each takes a core, and is timed."""
-    look_ups: CapacityLimiter
-    """Of names that are looked up at the same time, each in a thread that may wait for long."""
+    """Limits concurrent inspections of uploads: each occupies a core and has a timeout."""
+    dns_lookups: CapacityLimiter
+    """Limits concurrent DNS lookups, each of which may block a thread for long."""
     readiness: ReadinessCheck
     registry: CollectorRegistry
-    """What this process tells Prometheus."""
+    """Prometheus metrics of this process."""
 
 
-def services(request: Request) -> Services:
-    found: Services = request.app.state.services
-    return found
+# Dependencies that never block are `async`: FastAPI runs plain functions in threads, which costs more than
+# they do.
+async def _request_services(request: Request) -> Services:
+    """Return the services, with the database restricted to what the caller may see."""
+    services: Services = request.app.state.services
+    return replace(services, database=services.database.seen_by(caller_of(request).viewer))
 
 
-# What never waits is `async`: FastAPI would hand plain functions to threads, which takes longer than they do.
-async def _provided(request: Request) -> Services:
-    """Give everything, with the database as the caller sees it."""
-    found = services(request)
-    return replace(found, database=found.database.seen_by(caller_of(request).viewer))
-
-
-async def _who_asks(request: Request) -> Caller:
+async def _current_caller(request: Request) -> Caller:
     return caller_of(request)
 
 
-Provided = Annotated[Services, Depends(_provided)]
-WhoAsks = Annotated[Caller, Depends(_who_asks)]
+RequestServices = Annotated[Services, Depends(_request_services)]
+CurrentCaller = Annotated[Caller, Depends(_current_caller)]
 
 
-def _reading(provided: Provided) -> Iterator[Session]:
-    with provided.database.read() as session:
+def _read_session(services: RequestServices) -> Iterator[Session]:
+    with services.database.read() as session:
         yield session
 
 
-def _writing(provided: Provided) -> Iterator[Session]:
-    with provided.database.write() as session:
+def _write_session(services: RequestServices) -> Iterator[Session]:
+    with services.database.write() as session:
         yield session
 
 
 async def _page(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[
-        str | None, Query(pattern=CURSOR_PATTERN, description="From the Link header of the previous page.")
+        str | None,
+        Query(pattern=CURSOR_PATTERN, description="Cursor from the Link header of the previous page."),
     ] = None,
 ) -> PageRequest:
     return PageRequest(limit, cursor)
 
 
-# A session's scope is the function: it commits before the answer is sent, so that a client who acts on the
-# answer at once finds what it says.
-Reading = Annotated[Session, Depends(_reading, scope="function")]
-Writing = Annotated[Session, Depends(_writing, scope="function")]
+# Function scope: a session commits before the response is sent, so that a client that acts on the response
+# at once finds the committed rows.
+ReadSession = Annotated[Session, Depends(_read_session, scope="function")]
+WriteSession = Annotated[Session, Depends(_write_session, scope="function")]
 PageQuery = Annotated[PageRequest, Depends(_page)]
 IdempotencyHeader = Annotated[
     str | None,
@@ -96,6 +93,6 @@ IdempotencyHeader = Annotated[
         alias="Idempotency-Key",
         min_length=1,
         max_length=255,
-        description="Send the same key again after a lost answer: the same request is carried out once.",
+        description="Makes retries idempotent: requests with the same key are executed once.",
     ),
 ]

@@ -1,4 +1,4 @@
-"""Blobs as HTTP downloads: Range, ETag, conditional requests."""
+"""Blob downloads over HTTP: Range, ETag and conditional requests."""
 
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -18,21 +18,26 @@ _FILE = {"schema": {"type": "string", "format": "binary"}}
 
 @dataclass(frozen=True)
 class Conditions:
-    """What a request says of the bytes that it wants, and of those it has."""
+    """Range and conditional headers of a download request."""
 
-    range: Annotated[str | None, Header(description="One range of bytes: `bytes=0-99`.")] = None
-    if_range: Annotated[str | None, Header(description="The ETag of what a Range is to complete.")] = None
-    if_none_match: Annotated[str | None, Header(description="ETags of what is there already.")] = None
+    range: Annotated[str | None, Header(description="A single byte range, such as `bytes=0-99`.")] = None
+    if_range: Annotated[
+        str | None, Header(description="ETag of the partial file that the Range completes.")
+    ] = None
+    if_none_match: Annotated[str | None, Header(description="ETags of files the client already has.")] = None
 
 
 Conditional = Annotated[Conditions, Depends()]
 
-FILE_RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The file.", "content": {"application/octet-stream": _FILE}},
-    206: {"description": "The range that was asked for.", "content": {"application/octet-stream": _FILE}},
-    304: {"description": "The client has the file: If-None-Match names its ETag, or is *."},
-}
-"""What `download` answers with."""
+
+def file_responses(*media_types: str) -> dict[int | str, dict[str, Any]]:
+    """Return what OpenAPI says of a route that answers with `download`."""
+    content = dict.fromkeys(media_types or ("application/octet-stream",), _FILE)
+    return {
+        200: {"description": "The file.", "content": content},
+        206: {"description": "The requested range.", "content": content},
+        304: {"description": "The client has the file: If-None-Match names its ETag, or is *."},
+    }
 
 
 def download(
@@ -43,7 +48,7 @@ def download(
     conditions: Conditions,
     media_type: str = "application/octet-stream",
 ) -> Response:
-    """Send a blob. Its digest is its ETag: a client that has it gets 304, one that has a part the rest."""
+    """Return a response with a blob or a range of it; 304 if the client has it. The ETag is its digest."""
     etag = f'"{blob.sha256}"'
     headers = {
         "ETag": etag,
@@ -54,18 +59,18 @@ def download(
     if known & {etag, "*"}:
         return Response(status_code=304, headers=headers)
     headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(filename, safe='')}"
-    continues = conditions.if_range in {None, etag}
+    range_applies = conditions.if_range in {None, etag}
     try:
-        part = requested_bytes(conditions.range, blob.size_bytes) if continues else None
+        part = requested_bytes(conditions.range, blob.size_bytes) if range_applies else None
     except UnsatisfiableRangeError:
         return _unsatisfiable(blob.size_bytes)
-    wanted = part or range(blob.size_bytes)
-    headers["Content-Length"] = str(len(wanted))
+    sent = part or range(blob.size_bytes)
+    headers["Content-Length"] = str(len(sent))
     if part is not None:
         headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{blob.size_bytes}"
-    pieces = services.blobs.stream(blob.key, wanted.start, wanted.stop) if wanted else iter(())
+    chunks = services.blobs.stream(blob.key, sent.start, sent.stop) if sent else iter(())
     return StreamingResponse(
-        pieces, status_code=200 if part is None else 206, media_type=media_type, headers=headers
+        chunks, status_code=200 if part is None else 206, media_type=media_type, headers=headers
     )
 
 
@@ -73,7 +78,7 @@ def _unsatisfiable(size_bytes: int) -> Response:
     response = problem_response(
         HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
         "range-not-satisfiable",
-        f"Range: the file has {size_bytes} bytes; ask for some of these",
+        f"Range: the file has only {size_bytes} bytes; request a range within them",
     )
     response.headers["Content-Range"] = f"bytes */{size_bytes}"
     return response

@@ -1,4 +1,4 @@
-"""Ends connections whose request is answered, but goes on and on."""
+"""Lingering close: stop reading a request body whose response has already been sent."""
 
 import asyncio
 from contextlib import suppress
@@ -6,15 +6,15 @@ from contextlib import suppress
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# A client that is cut off while it sends may miss the answer, so it is listened to for a while.
+# A client that is cut off while sending may miss the response, so the server keeps reading for a while.
 LINGER_BYTES = 16 * 1024**2
 LINGER_S = 5.0
-# The server itself reads as much to its end.
+# Bodies up to this size are read to their end by the ASGI server itself.
 _SHORT_BYTES = 64 * 1024
 
 
-class UnreadBodies:
-    """ASGI middleware: a body that no route has read to its end is not received to its end."""
+class LingeringClose:
+    """ASGI middleware: close the connection after the response if the body was not read to its end."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -26,7 +26,7 @@ class UnreadBodies:
         unread = True
         closing = False
 
-        async def receive_noted() -> Message:
+        async def receive_tracked() -> Message:
             nonlocal unread
             message = await receive()
             unread = unread and message.get("more_body", False)
@@ -37,7 +37,7 @@ class UnreadBodies:
             with suppress(TimeoutError):
                 async with asyncio.timeout(LINGER_S):
                     while unread and remaining_bytes > 0:
-                        remaining_bytes -= len((await receive_noted()).get("body", b""))
+                        remaining_bytes -= len((await receive_tracked()).get("body", b""))
 
         async def send_and_close(message: Message) -> None:
             nonlocal closing
@@ -51,7 +51,7 @@ class UnreadBodies:
             await linger()
             await send({"type": "http.response.body", "body": b""})
 
-        await self._app(scope, receive_noted, send_and_close)
+        await self._app(scope, receive_tracked, send_and_close)
 
 
 def _may_be_long(headers: Headers) -> bool:

@@ -1,4 +1,4 @@
-"""What stands between the network and the routes: the order of the middleware."""
+"""Middleware stack of the server, in order."""
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
@@ -7,7 +7,7 @@ from fastapi.middleware.trustedhost import TrustedHostMiddleware
 from app.http.authentication import Authentication, KeyRing
 from app.http.body_limits import BodyLimit
 from app.http.docs_page import install_docs
-from app.http.lingering_close import UnreadBodies
+from app.http.lingering_close import LingeringClose
 from app.http.openapi import install_openapi
 from app.http.rate_limits import RateLimits
 from app.http.security_headers import SecurityHeaders
@@ -17,14 +17,14 @@ from models_store.settings import Settings
 
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
 FILE_PATHS = frozenset({"/v1/images", "/v1/noise-models/import"})
-"""Routes that take a file as it is, and limit its size themselves."""
+"""Routes with a file as the raw body; they enforce their own size limits."""
 
 
-def protect(app: FastAPI, settings: Settings, database: Database, clock: Clock) -> None:
-    """Put every guard in front of the app; the one added last is met first."""
+def install_middleware(app: FastAPI, settings: Settings, database: Database, clock: Clock) -> None:
+    """Install middleware and documentation routes; the middleware added last runs first."""
     limits = RateLimits(settings.broker_url)
     keys = KeyRing(database, settings, clock, limits)
-    app.add_middleware(BodyLimit, limit_bytes=settings.body_limit_bytes, files=FILE_PATHS)
+    app.add_middleware(BodyLimit, limit_bytes=settings.body_limit_bytes, file_paths=FILE_PATHS)
     app.add_middleware(Authentication, keys=keys, limits=limits)
     if settings.cors_origins:
         app.add_middleware(
@@ -36,18 +36,18 @@ def protect(app: FastAPI, settings: Settings, database: Database, clock: Clock) 
                 *("ETag", "Link", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID")
             ],
         )
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=names_of(settings), www_redirect=False)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=allowed_hosts(settings), www_redirect=False)
     app.add_middleware(SecurityHeaders, hsts_max_age_s=settings.hsts_max_age_s)
-    app.add_middleware(UnreadBodies)
+    app.add_middleware(LingeringClose)
     install_openapi(app, keys)
     install_docs(app)
 
 
-def names_of(settings: Settings) -> list[str]:
-    """Tell by which names requests may call the server.
+def allowed_hosts(settings: Settings) -> list[str]:
+    """Return the allowed values of the Host header.
 
-    A page of another site must not reach a server that knows no keys, under a name of its own. Beyond
-    loopback there are keys, which such a page does not have.
+    On loopback they are restricted, because DNS rebinding would let a foreign web page reach a server
+    without keys. Beyond loopback the server has keys, which such a page lacks.
     """
     if settings.allowed_hosts:
         return [*settings.allowed_hosts, *LOOPBACK_NAMES]

@@ -1,4 +1,4 @@
-"""The OpenAPI document, which says whether a key is needed."""
+"""OpenAPI document, including whether an API key is required."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,9 +13,9 @@ OPENAPI_PATH = "/openapi.json"
 
 
 def install_openapi(app: FastAPI, keys: KeyRing) -> None:
-    """Answer with the document; while the server has no keys, it says that a key may be left out."""
+    """Serve the OpenAPI document; it marks the API key as optional while the server has no keys."""
 
-    # Not `async`, for it may read the database.
+    # Not `async`: it may query the database.
     @app.get(OPENAPI_PATH, include_in_schema=False)
     def openapi() -> JSONResponse:
         document = app.openapi()

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem+json."""
+"""Error responses as problem+json (RFC 9457)."""
 
 import logging
 from http import HTTPStatus
@@ -21,7 +21,7 @@ REQUEST_ID_HEADER = "X-Request-ID"
 
 
 class Problem(BaseModel):
-    """What went wrong: `type` is stable, `detail` says what is wrong and what would be right."""
+    """Problem document: `type` is a stable code, `detail` says what is wrong and what would be right."""
 
     type: str
     title: str
@@ -29,11 +29,11 @@ class Problem(BaseModel):
     detail: str
     errors: list[dict[str, Any]] | None = None
     request_id: str | None = None
-    """Names the request in the server's log."""
+    """Id of the request in the server's log."""
 
 
 class RefusalError(HTTPException):
-    """A domain error where FastAPI lets nothing but an HTTPException pass: while it reads a body."""
+    """Domain error wrapped as HTTPException, the only kind FastAPI passes on while it reads a body."""
 
     def __init__(self, error: errors.ClearScopeError) -> None:
         super().__init__(error.status, error.detail)
@@ -55,7 +55,7 @@ def problem_response(
 
 
 def install(app: FastAPI) -> None:
-    """Answer every error as a problem."""
+    """Install handlers that turn every error into a problem response."""
     app.add_exception_handler(errors.ClearScopeError, _domain_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
@@ -63,8 +63,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected_error)
 
 
-def answer(error: errors.ClearScopeError) -> JSONResponse:
-    """Answer a domain error."""
+def error_response(error: errors.ClearScopeError) -> JSONResponse:
+    """Return the problem response of a domain error."""
     response = problem_response(error.status, error.code, error.detail)
     if error.retry_after_s is not None:
         response.headers["Retry-After"] = str(error.retry_after_s)
@@ -78,11 +78,11 @@ async def _domain_error(request: Request, error: Exception) -> JSONResponse:
         raise error
     if isinstance(error, errors.OutageError):
         logger.warning("%s %s: %s", request.method, request.url.path, error.__cause__ or error.detail)
-    return answer(error)
+    return error_response(error)
 
 
 async def _system_error(request: Request, error: Exception) -> JSONResponse:
-    """Answer a full disk as such; temporary files are written in many places."""
+    """Report a full disk as StorageFullError; handled here because many places write temporary files."""
     if isinstance(error, OSError) and is_full(error):
         return await _domain_error(request, errors.StorageFullError(FULL_DETAIL))
     return await _unexpected_error(request, error)
@@ -91,18 +91,18 @@ async def _system_error(request: Request, error: Exception) -> JSONResponse:
 async def _validation_error(_: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, RequestValidationError):
         raise error
-    found = [
+    field_errors = [
         {"where": ".".join(str(part) for part in item["loc"]), "what": item["msg"]} for item in error.errors()
     ]
-    detail = "; ".join(f"{item['where']}: {item['what']}" for item in found)
-    return problem_response(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", detail, found)
+    detail = "; ".join(f"{item['where']}: {item['what']}" for item in field_errors)
+    return problem_response(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", detail, field_errors)
 
 
 async def _http_error(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, HTTPException):
         raise error
     if isinstance(error, RefusalError):
-        return answer(error.error)
+        return error_response(error.error)
     status = HTTPStatus(error.status_code)
     response = problem_response(status, status.phrase.lower().replace(" ", "-"), str(error.detail))
     response.headers.update(error.headers or {})
@@ -112,19 +112,19 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
 
 
 def _documented_methods(request: Request) -> list[str]:
-    """Give all methods of a resource: they are spread over several routes, each of which knows its own."""
-    # A route's path lacks the prefix of the router that it was included in.
+    """Return all methods of the requested path; a single route knows only its own."""
+    # A route's path lacks the prefix of its parent router.
     path: str = getattr(request.scope.get("route"), "path", "")
     documented: dict[str, dict[str, Any]] = request.app.openapi()["paths"] if path else {}
     return sorted(method.upper() for each in documented if each.endswith(path) for method in documented[each])
 
 
 async def _unexpected_error(request: Request, error: Exception) -> JSONResponse:
-    # This is answered outside of the middleware that knows the request's id.
+    # This handler runs outside the middleware that sets the request id in the logging context.
     request_id = request.state.request_id
     with logging_context(request_id=request_id):
         logger.error("unexpected error in %s %s", request.method, request.url.path, exc_info=error)
-        detail = "an unexpected error; the server's log says more"
+        detail = "unexpected error; see the server's log"
         response = problem_response(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", detail)
     response.headers[REQUEST_ID_HEADER] = request_id
     return response

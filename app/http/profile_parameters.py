@@ -1,4 +1,4 @@
-"""The `microscope` and `profile` parameters of a request."""
+"""Query parameters `microscope` and `profile`."""
 
 from datetime import datetime
 from typing import Annotated
@@ -13,14 +13,14 @@ from models_store.repositories import microscopes
 MicroscopeQuery = Annotated[str | None, Query(description="Id or name of a microscope.")]
 ProfileQuery = Annotated[
     str | None,
-    Query(description="Id of an acquisition profile; or its name, if its microscope is named too."),
+    Query(description="Id of an acquisition profile; or its name, if `microscope` is given too."),
 ]
 
 
 def named_profile(
     session: Session, microscope: str | None, profile: str | None, now: datetime
 ) -> Profile | None:
-    """Find the profile that a request names; a microscope alone means its default profile."""
+    """Return the profile that a request names; for a microscope alone, its default profile."""
     require_named_microscope(session, microscope or profile)
     if microscope is None:
         return microscopes.get_profile(session, profile) if profile is not None else None
@@ -31,7 +31,7 @@ def named_profile(
 
 
 def matching_profiles(session: Session, microscope: str | None, profile: str | None) -> list[str] | None:
-    """Give the ids of the profiles that a list is narrowed to; None: it is not narrowed."""
+    """Return the ids of the profiles to filter a list by; None for no filter."""
     if microscope is None:
         return [microscopes.get_profile(session, profile).id] if profile is not None else None
     owner = microscopes.find_microscope(session, microscope)

@@ -1,4 +1,4 @@
-"""How many requests a key may send, and how long a request's body may be."""
+"""Rate limits per minute, with a sliding window."""
 
 import math
 import time
@@ -15,61 +15,63 @@ from starlette.types import Message, Send
 from models_store.errors import TooManyRequestsError
 
 WINDOW_S = 60
-Ask = Callable[[RateLimitItem, str], Awaitable[bool]]
+Check = Callable[[RateLimitItem, str], Awaitable[bool]]
 
-# Counting must not cost more than what it counts: without an answer, requests pass uncounted for a while.
+# Rate limiting must not slow requests down: when Redis does not respond, requests pass unlimited for a while.
 _STORAGE_TIMEOUT_S = 0.5
 _STORAGE_PAUSE_S = 10.0
 
 
 @dataclass(frozen=True)
 class Allowance:
-    """What is left of a key's requests, as the RateLimit header fields (IETF draft 10) say it."""
+    """Remaining requests of a key, as in the RateLimit header fields (IETF draft 10)."""
 
     granted: bool
     quota: int
     remaining: int
     reset_s: int
 
-    def refusal(self) -> TooManyRequestsError:
+    def error(self) -> TooManyRequestsError:
         return TooManyRequestsError(
-            f"this API key may send {self.quota} requests a minute; try again in {self.reset_s} s",
+            f"this API key may send {self.quota} requests per minute; retry in {self.reset_s} s",
             self.reset_s,
         )
 
-    def shown(self, send: Send) -> Send:
-        async def send_with_allowance(message: Message) -> None:
+    def adding_headers(self, send: Send) -> Send:
+        """Wrap an ASGI `send` so that the response carries the RateLimit headers."""
+
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers["RateLimit-Policy"] = f'"default";q={self.quota};w={WINDOW_S}'
                 headers["RateLimit"] = f'"default";r={self.remaining};t={self.reset_s}'
             await send(message)
 
-        return send_with_allowance
+        return send_with_headers
 
 
 class RateLimits:
-    """Counts requests: in Redis for all servers together, or in this server's memory."""
+    """Rate limiter, with counters shared in Redis or kept in this process's memory."""
 
     def __init__(self, redis_url: str = "") -> None:
         self._window = SlidingWindowCounterRateLimiter(_storage(redis_url))
         self._paused_until_s = 0.0
 
-    async def spend(self, who: str, per_minute: int) -> Allowance | None:
-        """Count a request; None: it could not be counted, and may pass."""
-        return await self._ask(self._window.hit, who, per_minute)
+    async def consume(self, counter: str, per_minute: int) -> Allowance | None:
+        """Count a request; None if Redis did not respond and the request may pass."""
+        return await self._check(self._window.hit, counter, per_minute)
 
-    async def left(self, who: str, per_minute: int) -> Allowance | None:
-        """Tell whether one request more would be granted; None: nobody knows."""
-        return await self._ask(self._window.test, who, per_minute)
+    async def peek(self, counter: str, per_minute: int) -> Allowance | None:
+        """Return whether another request would be granted, without counting it; None if unknown."""
+        return await self._check(self._window.test, counter, per_minute)
 
-    async def _ask(self, ask: Ask, who: str, per_minute: int) -> Allowance | None:
+    async def _check(self, check: Check, counter: str, per_minute: int) -> Allowance | None:
         if time.monotonic() < self._paused_until_s:
             return None
         limit = RateLimitItemPerMinute(per_minute)
         try:
-            granted = await ask(limit, who)
-            state = await self._window.get_window_stats(limit, who)
+            granted = await check(limit, counter)
+            state = await self._window.get_window_stats(limit, counter)
         except StorageError:
             self._paused_until_s = time.monotonic() + _STORAGE_PAUSE_S
             return None

@@ -1,4 +1,4 @@
-"""Whether the server can work: asked of database, blobs and workers, and remembered for a moment."""
+"""Readiness check of database, blobs and workers, cached for a moment."""
 
 import threading
 import time
@@ -18,8 +18,8 @@ from models_store.repositories.jobs.leases import store_time
 from models_store.repositories.jobs.statistics import workers_seen_since
 from models_store.settings import Settings
 
-MEMORY_S = 2.0
-"""Anybody may ask, as often as they like; database and blobs are asked no more often than this."""
+CACHE_TTL_S = 2.0
+"""Minimum interval between checks: the endpoint is public and not rate-limited."""
 
 State = Literal["ok", "failing"]
 
@@ -28,38 +28,38 @@ class Readiness(BaseModel):
     status: State
     checks: dict[str, State]
     problems: list[str]
-    """What fails, in words."""
+    """Description of each failure."""
 
 
 @dataclass
 class ReadinessCheck:
-    """Asks everything that the server needs."""
+    """Cached check of everything the server depends on."""
 
     settings: Settings
     database: Database
     blobs: Blobs
     clock: Clock
-    _asking: threading.Lock = field(default_factory=threading.Lock)
+    _checking: threading.Lock = field(default_factory=threading.Lock)
     _last: Readiness | None = None
     _checked_s: float = 0.0
 
     def current(self) -> Readiness:
-        """Give an answer that is at most `MEMORY_S` old, or older while somebody else asks."""
-        if self._last is not None and time.monotonic() - self._checked_s < MEMORY_S:
+        """Return a result at most `CACHE_TTL_S` old, or an older one while another thread checks."""
+        if self._last is not None and time.monotonic() - self._checked_s < CACHE_TTL_S:
             return self._last
-        if not self._asking.acquire(blocking=self._last is None) and self._last is not None:
+        if not self._checking.acquire(blocking=self._last is None) and self._last is not None:
             return self._last
         try:
-            if self._last is None or time.monotonic() - self._checked_s >= MEMORY_S:
+            if self._last is None or time.monotonic() - self._checked_s >= CACHE_TTL_S:
                 self._last, self._checked_s = self._check(), time.monotonic()
             return self._last
         finally:
-            self._asking.release()
+            self._checking.release()
 
     def _check(self) -> Readiness:
         problems = {"database": self._database_problems(), "blobs": self._blob_problems()}
         if problems["database"]:
-            problems |= {"worker": ["what workers there are is not known"], "device": []}
+            problems |= {"worker": ["the state of the workers is unknown"], "device": []}
         else:
             workers = self._workers()
             problems |= {"worker": _unserved_queues(workers), "device": _failing_devices(workers)}
@@ -90,7 +90,7 @@ class ReadinessCheck:
 
 def _unserved_queues(workers: Sequence[Worker]) -> list[str]:
     served = {queue for worker in workers for queue in worker.queues}
-    return [f"no worker for queue {queue} was seen lately" for queue in Queue if queue not in served]
+    return [f"no worker for queue {queue} was seen recently" for queue in Queue if queue not in served]
 
 
 def _failing_devices(workers: Sequence[Worker]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Header fields that keep browsers from doing what nobody asked for."""
+"""HTTP security headers."""
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -7,7 +7,7 @@ CLOSED_POLICY = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; fo
 
 
 class SecurityHeaders:
-    """ASGI middleware: what every answer says, unless its route says otherwise."""
+    """ASGI middleware: add security headers to every response, unless its route sets them."""
 
     def __init__(self, app: ASGIApp, hsts_max_age_s: int) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""What operators see of the server: requests in log, metrics and traces."""
+"""Installation of request logging, metrics and traces."""
 
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
@@ -14,20 +14,20 @@ from app.observability.request_metrics import HttpMetrics
 from app.observability.store_metrics import StoreCollector
 from models_store.telemetry.traces import Tracing
 
-# Asked every few seconds by machines: their spans would hide the others.
+# Polled every few seconds: their spans would drown out all others.
 UNTRACED = "healthz,readyz,metrics"
 QUERY_ATTRIBUTES = ("http.url", "http.target")
 
 
-def observe(app: FastAPI, services: Services, tracing: Tracing) -> None:
-    """Watch every request. To be called last: what is added later lies outside and is not seen."""
-    # When each series began, as a series of its own: twice as many for nothing.
-    disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's
+def install_observability(app: FastAPI, services: Services, tracing: Tracing) -> None:
+    """Log, count and trace every request. Call last: middleware added later would not be covered."""
+    # The `_created` series would double the number of series without benefit.
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # untyped library
     requests = services.registry
     if services.settings.server_processes > 1:
-        # The processes count in common files: whichever is asked tells of all.
+        # The processes share metric files, so that each can report the total of all.
         requests = CollectorRegistry()
-        MultiProcessCollector(services.registry)  # type: ignore[no-untyped-call]  # the library's
+        MultiProcessCollector(services.registry)  # type: ignore[no-untyped-call]  # untyped library
     else:
         ProcessCollector(registry=services.registry)
     silence = services.settings.worker_silence
@@ -42,12 +42,12 @@ def observe(app: FastAPI, services: Services, tracing: Tracing) -> None:
             tracer_provider=tracing.provider,
             excluded_urls=UNTRACED,
             exclude_spans=["receive", "send"],
-            server_request_hook=_forget_query,
+            server_request_hook=_drop_query,
         )
 
 
-def _forget_query(span: Span, scope: Scope) -> None:
-    """Leave out what may hold a secret."""
+def _drop_query(span: Span, scope: Scope) -> None:
+    """Remove the query from the span's URL attributes: it may contain a secret."""
     path = scope["raw_path"].decode("ascii", "replace")
     for name in QUERY_ATTRIBUTES:
         span.set_attribute(name, path)

@@ -1,4 +1,4 @@
-"""Gives each request an id, and tells log and metrics how it went."""
+"""Request ids, the access log, and request metrics."""
 
 import logging
 import re
@@ -16,17 +16,17 @@ from models_store.telemetry.logs import logging_context
 
 logger = logging.getLogger(__name__)
 
-# What others give may land in files and terminals.
-_SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-# Asked every few seconds by machines.
+# Restrictive, because ids from clients are written to files and terminals.
+_VALID_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+# Polled every few seconds.
 _QUIET_ROUTES = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
 class RequestLog:
-    """ASGI middleware: the request id, the access log, the metrics."""
+    """ASGI middleware: assign a request id, write the access log and record metrics."""
 
     def __init__(self, app: ASGIApp, metrics: HttpMetrics, templates: Mapping[object, str]) -> None:
-        """`templates`: the path that each endpoint has."""
+        """`templates`: path template by endpoint."""
         self._app = app
         self._metrics = metrics
         self._templates = templates
@@ -36,9 +36,9 @@ class RequestLog:
             await self._app(scope, receive, send)
             return
         request_id = _request_id(Headers(scope=scope))
-        # Also where an error is answered outside of the context below.
+        # Also needed by error handlers that run outside the logging context below.
         scope.setdefault("state", {})["request_id"] = request_id
-        # As it was sent: decoded, it might hold line breaks.
+        # The raw path: decoded, it could contain line breaks.
         exchange = Exchange(scope["method"], scope["raw_path"].decode("ascii", "replace"))
 
         async def receive_counted() -> Message:
@@ -52,10 +52,10 @@ class RequestLog:
                 MutableHeaders(scope=message)[REQUEST_ID_HEADER] = request_id
             exchange.sent_bytes += len(message.get("body", b""))
             await send(message)
-            # What is done in the background afterwards, nobody waits for.
-            exchange.seconds = time.perf_counter() - begun_s
+            # Updated with each message, so that background tasks after the last one do not count.
+            exchange.seconds = time.perf_counter() - started_s
 
-        begun_s = time.perf_counter()
+        started_s = time.perf_counter()
         self._metrics.begin()
         with logging_context(request_id=request_id):
             try:
@@ -69,12 +69,13 @@ class RequestLog:
 
 
 def _request_id(headers: Headers) -> str:
-    given = headers.get(REQUEST_ID_HEADER, "")
-    return given if _SANE_ID.fullmatch(given) else uuid.uuid4().hex
+    """Return the client's request id if it is valid, else a new one."""
+    from_client = headers.get(REQUEST_ID_HEADER, "")
+    return from_client if _VALID_REQUEST_ID.fullmatch(from_client) else uuid.uuid4().hex
 
 
 def _log(exchange: Exchange) -> None:
-    """Log the path without its query, which may hold a secret."""
+    """Write an access log entry; without the query, which may contain a secret."""
     quiet = exchange.route in _QUIET_ROUTES and exchange.status < 500  # noqa: PLR2004  # server errors
     duration_ms = round(exchange.seconds * 1000, 1)
     logger.log(

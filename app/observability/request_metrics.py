@@ -1,10 +1,10 @@
-"""What the server tells Prometheus of its requests."""
+"""Prometheus metrics of HTTP requests."""
 
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-# From a status report to an upload of many gigabytes.
+# From a status query to an upload of many gigabytes.
 DURATION_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 OTHER = "other"
@@ -12,37 +12,34 @@ OTHER = "other"
 
 @dataclass
 class Exchange:
-    """A request and its response, as they were."""
+    """Figures of one request and its response."""
 
     method: str
     path: str
     route: str = OTHER
-    """The template of the path: a label must not have as many values as there are ids.
-
-    `other` is what has no route, or was refused before one was looked for.
-    """
+    """Path template, to keep the label's cardinality low; `other` if the request matched no route."""
     status: int = 500
     seconds: float = 0.0
     received_bytes: int = 0
     sent_bytes: int = 0
     key_id: str | None = None
-    """Whose request it was."""
+    """API key of the caller; None if the request has none."""
 
 
 class HttpMetrics:
-    """Counts exchanges."""
+    """Histograms and counters of all exchanges."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._seconds = Histogram(
             "clearscope_http_request_duration_seconds",
-            "Requests, and the time from their first byte to the last of the response.",
+            "Request duration, up to the last byte of the response.",
             ("method", "route", "status"),
             buckets=DURATION_BUCKETS_S,
             registry=registry,
         )
-        self._under_way = Gauge(
+        self._in_progress = Gauge(
             "clearscope_http_requests_in_progress",
-            "Requests that are under way.",
+            "Requests in progress.",
             multiprocess_mode="livesum",
             registry=registry,
         )
@@ -60,10 +57,10 @@ class HttpMetrics:
         )
 
     def begin(self) -> None:
-        self._under_way.inc()
+        self._in_progress.inc()
 
     def end(self, exchange: Exchange) -> None:
-        self._under_way.dec()
+        self._in_progress.dec()
         method = exchange.method if exchange.method in METHODS else OTHER
         self._seconds.labels(method, exchange.route, str(exchange.status)).observe(exchange.seconds)
         self._received.labels(exchange.route).inc(exchange.received_bytes)

@@ -1,4 +1,4 @@
-"""What the server tells Prometheus of all processes: read from the database when it is asked."""
+"""Prometheus metrics of jobs and workers, read from the database at scrape time."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -22,15 +22,15 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class StoreCollector(Collector):
-    """Jobs, queues and workers. A database that does not answer is a figure too."""
+    """Collector of job, queue and worker metrics; also reports whether the database is up."""
 
     database: Database
     clock: Clock
     worker_silence: timedelta
-    """A worker that has said nothing for so long counts as gone."""
+    """Time without a heartbeat after which a worker counts as lost."""
 
     def describe(self) -> Iterator[Metric]:
-        """Give no names: registering must not need a database."""
+        """Return no metrics, so that registering needs no database."""
         return iter(())
 
     def collect(self) -> Iterator[Metric]:
@@ -47,15 +47,19 @@ class StoreCollector(Collector):
                     *_retention(count_expired(session)),
                 ]
         except OutageError as error:
-            logger.warning("the database gave no figures: %s", error)
+            logger.warning("metrics could not be read from the database: %s", error)
             metrics = []
         reached = bool(metrics)
-        yield GaugeMetricFamily("clearscope_database_up", "1: the database answered.", value=float(reached))
+        yield GaugeMetricFamily(
+            "clearscope_database_up", "1 if the database responded.", value=float(reached)
+        )
         yield from metrics
 
 
 def _jobs(counts: dict[tuple[str, JobState], int]) -> Metric:
-    metric = GaugeMetricFamily("clearscope_jobs", "Jobs and stages of jobs.", labels=("kind", "state"))
+    metric = GaugeMetricFamily(
+        "clearscope_jobs", "Jobs and stages of jobs by state.", labels=("kind", "state")
+    )
     for labels, count in sorted(counts.items()):
         metric.add_metric(labels, count)
     return metric
@@ -63,24 +67,24 @@ def _jobs(counts: dict[tuple[str, JobState], int]) -> Metric:
 
 def _waiting(waiting: Mapping[Queue, statistics.Waiting], now: datetime) -> Iterator[Metric]:
     depth = GaugeMetricFamily(
-        "clearscope_queue_ready_jobs", "Jobs that a worker could take now.", labels=("queue",)
+        "clearscope_queue_ready_jobs", "Jobs ready to be claimed by a worker.", labels=("queue",)
     )
     age = GaugeMetricFamily(
         "clearscope_queue_oldest_ready_job_age_seconds",
-        "How long the job has been ready that has waited longest; 0: none waits.",
+        "Age of the oldest ready job; 0 if the queue is empty.",
         labels=("queue",),
     )
     for queue in Queue:
-        found = waiting.get(queue)
-        depth.add_metric((queue,), found.jobs if found else 0)
-        # Two machines' clocks may differ.
-        age.add_metric((queue,), max((now - found.since).total_seconds(), 0) if found else 0)
+        ready = waiting.get(queue)
+        depth.add_metric((queue,), ready.jobs if ready else 0)
+        # Not negative, although the clocks of two machines may differ.
+        age.add_metric((queue,), max((now - ready.since).total_seconds(), 0) if ready else 0)
     yield from (depth, age)
 
 
 def _running(running: Mapping[Queue, int]) -> Metric:
     metric = GaugeMetricFamily(
-        "clearscope_queue_running_jobs", "Jobs that workers compute now.", labels=("queue",)
+        "clearscope_queue_running_jobs", "Jobs being run by workers.", labels=("queue",)
     )
     for queue in Queue:
         metric.add_metric((queue,), running.get(queue, 0))
@@ -88,16 +92,16 @@ def _running(running: Mapping[Queue, int]) -> Metric:
 
 
 def _workers(seen: list[Worker]) -> Iterator[Metric]:
-    count = GaugeMetricFamily("clearscope_workers", "Workers that gave a sign of life.", labels=("queue",))
+    count = GaugeMetricFamily("clearscope_workers", "Workers with a recent heartbeat.", labels=("queue",))
     for queue in Queue:
         count.add_metric((queue,), sum(queue in worker.queues for worker in seen))
     healthy = GaugeMetricFamily(
         "clearscope_worker_device_healthy",
-        "1: the last check of the worker's device succeeded.",
+        "1 if the last check of the worker's device succeeded.",
         labels=("worker", "device"),
     )
     memory = GaugeMetricFamily(
-        "clearscope_worker_gpu_memory_bytes", "Memory of the worker's GPU.", labels=("worker",)
+        "clearscope_worker_gpu_memory_bytes", "Used memory of the worker's GPU.", labels=("worker",)
     )
     for worker in seen:
         healthy.add_metric((worker.name, worker.device), float(worker.device_error is None))
@@ -109,18 +113,18 @@ def _workers(seen: list[Worker]) -> Iterator[Metric]:
 def _last_sweep(swept_at: datetime | None) -> Metric:
     return GaugeMetricFamily(
         "clearscope_last_sweep_timestamp_seconds",
-        "When jobs of lost workers were last looked for; 0: never.",
+        "Time of the last sweep for jobs of lost workers; 0 if there was none.",
         value=swept_at.timestamp() if swept_at else 0,
     )
 
 
 def _retention(expired: Mapping[str, tuple[int, int]]) -> Iterator[Metric]:
     rows = CounterMetricFamily(
-        "clearscope_retention_deleted", "What was deleted because it was kept long enough.", labels=("what",)
+        "clearscope_retention_deleted", "Items deleted after their retention period.", labels=("what",)
     )
     size = CounterMetricFamily(
         "clearscope_retention_deleted_bytes",
-        "Sizes of the files deleted with it.",
+        "Bytes of the files deleted with them.",
         labels=("what",),
     )
     for what, (deleted, deleted_bytes) in expired.items():
@@ -131,5 +135,5 @@ def _retention(expired: Mapping[str, tuple[int, int]]) -> Iterator[Metric]:
 
 def _webhooks(pending: int) -> Metric:
     return GaugeMetricFamily(
-        "clearscope_webhooks_pending", "Ended jobs whose webhook has not been taken yet.", value=pending
+        "clearscope_webhooks_pending", "Finished jobs whose webhook is not delivered yet.", value=pending
     )

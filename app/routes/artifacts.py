@@ -1,22 +1,29 @@
-"""Files that jobs made."""
+"""Routes of artifacts: files produced by jobs."""
 
 from fastapi import APIRouter, Response
 
 from app.http.authorization import READ
-from app.http.dependencies import Provided, Reading
-from app.http.downloads import FILE_RESPONSES, Conditional, download
+from app.http.dependencies import ReadSession, RequestServices
+from app.http.downloads import Conditional, download, file_responses
 from models_store.blobs.blobs import StoredBlob
 from models_store.repositories.jobs.rows import get_artifact
 
 router = APIRouter(prefix="/artifacts", tags=["artifacts"])
 
 
-@router.get("/{artifact_id}/content", dependencies=READ, response_class=Response, responses=FILE_RESPONSES)
-def get_content(artifact_id: str, session: Reading, provided: Provided, conditions: Conditional) -> Response:
-    """Download a file that a job made; Range requests and conditional requests are honoured."""
+@router.get(
+    "/{artifact_id}/content",
+    dependencies=READ,
+    response_class=Response,
+    responses=file_responses("image/tiff", "application/json", "text/markdown"),
+)
+def get_content(
+    artifact_id: str, session: ReadSession, services: RequestServices, conditions: Conditional
+) -> Response:
+    """Download a file produced by a job; supports Range and conditional requests."""
     artifact = get_artifact(session, artifact_id)
     return download(
-        provided,
+        services,
         StoredBlob(artifact.blob_key, artifact.sha256, artifact.size_bytes),
         media_type=artifact.media_type,
         filename=artifact.name,

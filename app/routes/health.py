@@ -1,11 +1,11 @@
-"""The server's health: it is alive, and it can work."""
+"""Health routes: liveness and readiness."""
 
 from typing import Literal
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
-from app.http.dependencies import Provided
+from app.http.dependencies import RequestServices
 from app.http.readiness import Readiness
 
 router = APIRouter(tags=["health"])
@@ -17,13 +17,13 @@ class Alive(BaseModel):
 
 @router.get("/healthz")
 def healthz() -> Alive:
-    """Answer: the server is alive."""
+    """Liveness probe."""
     return Alive()
 
 
 @router.get("/readyz", responses={503: {"model": Readiness}})
-def readyz(provided: Provided, response: Response) -> Readiness:
-    """Check the database and the blobs, that each queue has a worker, and that workers' devices compute."""
-    readiness = provided.readiness.current()
+def readyz(services: RequestServices, response: Response) -> Readiness:
+    """Readiness probe: check the database, the blob store, a worker per queue, and the workers' devices."""
+    readiness = services.readiness.current()
     response.status_code = 200 if readiness.status == "ok" else 503
     return readiness

@@ -1,4 +1,4 @@
-"""Images: streaming upload, lists, content, previews."""
+"""Routes of images: streaming upload, lists, content, previews."""
 
 from typing import Annotated
 
@@ -7,8 +7,15 @@ from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
 from app import uploads
 from app.documents.images import ImageDocument
 from app.http.authorization import READ, SUBMIT
-from app.http.dependencies import IdempotencyHeader, PageQuery, Provided, Reading, WhoAsks, Writing
-from app.http.downloads import FILE_RESPONSES, Conditional, download
+from app.http.dependencies import (
+    CurrentCaller,
+    IdempotencyHeader,
+    PageQuery,
+    ReadSession,
+    RequestServices,
+    WriteSession,
+)
+from app.http.downloads import Conditional, download, file_responses
 from app.http.paging import link_next_page
 from app.http.profile_parameters import MicroscopeQuery, ProfileQuery, matching_profiles
 from app.uploads import IDEMPOTENCY_RESOURCE, Upload
@@ -31,7 +38,7 @@ Filename = Annotated[
     openapi_extra={
         "requestBody": {
             "required": True,
-            "description": "The bytes of a TIFF file; its Content-Type is not looked at.",
+            "description": "The bytes of a TIFF file; the Content-Type is ignored.",
             "content": {"image/tiff": {"schema": {"type": "string", "format": "binary"}}},
         }
     },
@@ -39,25 +46,25 @@ Filename = Annotated[
 async def upload_image(
     request: Request,
     response: Response,
-    provided: Provided,
-    caller: WhoAsks,
+    services: RequestServices,
+    caller: CurrentCaller,
     filename: Filename,
     microscope: MicroscopeQuery = None,
     profile: ProfileQuery = None,
     role: ImageRole = ImageRole.DATA,
     idempotency_key: IdempotencyHeader = None,
 ) -> ImageDocument:
-    """Upload a TIFF file (OME, ImageJ and Micro-Manager files too) as the raw body of the request."""
+    """Upload a TIFF file (including OME, ImageJ and Micro-Manager files) as the raw request body."""
     upload = Upload(filename, microscope, profile, role, idempotency_key, caller)
     declared_bytes = int(request.headers.get("content-length") or 0)
-    document = await uploads.upload_image(provided, upload, request.stream(), declared_bytes)
+    document = await uploads.upload_image(services, upload, request.stream(), declared_bytes)
     response.headers["Location"] = f"/v1/images/{document.id}"
     return document
 
 
 @router.get("", dependencies=READ)
-def list_images(  # one parameter for each of the API's
-    session: Reading,
+def list_images(  # one parameter per API parameter
+    session: ReadSession,
     page: PageQuery,
     request: Request,
     response: Response,
@@ -73,32 +80,36 @@ def list_images(  # one parameter for each of the API's
 
 
 @router.get("/{image_id}", dependencies=READ)
-def get_image(image_id: str, session: Reading) -> ImageDocument:
-    """Get an image's document."""
+def get_image(image_id: str, session: ReadSession) -> ImageDocument:
+    """Get an image document."""
     return ImageDocument.of(images.get_image(session, image_id))
 
 
-@router.get("/{image_id}/content", dependencies=READ, response_class=Response, responses=FILE_RESPONSES)
-def get_content(image_id: str, session: Reading, provided: Provided, conditions: Conditional) -> Response:
-    """Download the file as it was uploaded."""
+@router.get("/{image_id}/content", dependencies=READ, response_class=Response, responses=file_responses())
+def get_content(
+    image_id: str, session: ReadSession, services: RequestServices, conditions: Conditional
+) -> Response:
+    """Download the uploaded file unchanged."""
     image = images.get_image(session, image_id)
     blob = StoredBlob(image.blob_key, image.sha256, image.size_bytes)
-    return download(provided, blob, filename=image.filename, conditions=conditions)
+    return download(services, blob, filename=image.filename, conditions=conditions)
 
 
 @router.get("/{image_id}/preview.png", dependencies=READ, response_class=Response)
-def get_preview(image_id: str, session: Reading, provided: Provided) -> Response:
-    """Download a small 8-bit picture of the image's middle plane."""
-    content = provided.blobs.get(images.get_image(session, image_id).preview_key)
+def get_preview(image_id: str, session: ReadSession, services: RequestServices) -> Response:
+    """Download a small 8-bit PNG of the image's middle plane."""
+    content = services.blobs.get(images.get_image(session, image_id).preview_key)
     return Response(content, media_type="image/png", headers={"Cache-Control": "private, max-age=86400"})
 
 
 @router.delete("/{image_id}", dependencies=SUBMIT, status_code=204)
-def delete_image(image_id: str, session: Writing, provided: Provided, background: BackgroundTasks) -> None:
-    """Delete an image, unless a job that has not ended reads it."""
+def delete_image(
+    image_id: str, session: WriteSession, services: RequestServices, background: BackgroundTasks
+) -> None:
+    """Delete an image, unless an unfinished job uses it."""
     image = images.get_image(session, image_id)
     images.delete_image(session, image)
     namespace = idempotency.idempotency_namespace(IDEMPOTENCY_RESOURCE, image.owner_id)
     idempotency.forget_answer(session, namespace, image_id)
-    # Once the row is gone for good: until the commit, the deletion may still fail.
-    background.add_task(provided.blobs.discard, [image.blob_key, image.preview_key])
+    # In the background, hence after the commit: until then the deletion may still fail.
+    background.add_task(services.blobs.discard, [image.blob_key, image.preview_key])

@@ -1,4 +1,4 @@
-"""Jobs: post, look, cancel, retry."""
+"""Routes of jobs: post, list, cancel, retry, delete."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -12,13 +12,13 @@ from sqlalchemy.orm import Session
 from app.documents.jobs import EventDocument, JobDocument
 from app.http.authorization import KINDS_THAT_CALIBRATE, READ, SUBMIT, Caller
 from app.http.dependencies import (
+    CurrentCaller,
     IdempotencyHeader,
     PageQuery,
-    Provided,
-    Reading,
+    ReadSession,
+    RequestServices,
     Services,
-    WhoAsks,
-    Writing,
+    WriteSession,
 )
 from app.http.paging import link_next_page
 from models_store.clock_and_ids import new_id
@@ -38,7 +38,7 @@ from models_store.repositories.usage import require_room_for_job
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 IDEMPOTENCY_RESOURCE = "jobs"
-LOOK_UP_S = 5.0
+DNS_TIMEOUT_S = 5.0
 
 IMAGE_ID = "img_0123456789abcdef0123456789abcdef"
 GROUND_TRUTH_ID = "img_fedcba9876543210fedcba9876543210"
@@ -48,15 +48,15 @@ Spec = Annotated[
     Body(
         openapi_examples={
             "denoise": {
-                "summary": "Denoise one image with nothing but itself",
+                "summary": "Denoise one image using only the image itself",
                 "value": {"kind": "denoise", "image_ids": [IMAGE_ID], "preset": "balanced"},
             },
             "reuse": {
-                "summary": "Denoise with the noise model that the microscope has already",
+                "summary": "Denoise with the existing noise model of the microscope",
                 "value": {"kind": "denoise", "image_ids": [IMAGE_ID], "reuse": "noise_model"},
             },
             "calibrate": {
-                "summary": "Fit the noise model of a microscope to a calibration",
+                "summary": "Fit the noise model of a microscope to calibration frames",
                 "value": {"kind": "fit_noise_model", "image_ids": [IMAGE_ID]},
             },
             "train": {
@@ -73,7 +73,7 @@ Spec = Annotated[
                 },
             },
             "evaluate": {
-                "summary": "Score the results of a job, and the noisy image, against ground truth",
+                "summary": "Score a job's results and the noisy image against ground truth",
                 "value": {
                     "kind": "evaluate",
                     "ground_truth_ids": [GROUND_TRUTH_ID],
@@ -88,46 +88,46 @@ Spec = Annotated[
 ]
 
 
-async def _permitted(spec: Spec, caller: WhoAsks, provided: Provided) -> JobSpec:
-    """Check what needs no transaction, and might hold one up: names are resolved."""
-    _require_kind(caller, spec.kind)
+async def _checked_spec(spec: Spec, caller: CurrentCaller, services: RequestServices) -> JobSpec:
+    """Check scope and webhook before a transaction opens: resolving a host name could block it."""
+    _require_scope_for_kind(caller, spec.kind)
     if spec.webhook_url is not None:
-        if not provided.settings.webhook_secret.get_secret_value():
+        if not services.settings.webhook_secret.get_secret_value():
             raise InvalidRequestError(
-                "webhook_url: this server has no CLEARSCOPE_WEBHOOK_SECRET to sign with"
+                "webhook_url: webhooks are disabled; set CLEARSCOPE_WEBHOOK_SECRET on the server to sign them"
             )
-        await _require_allowed(spec.webhook_url, provided)
+        await _require_allowed_destination(spec.webhook_url, services)
     return spec
 
 
-async def _require_allowed(url: str, provided: Services) -> None:
-    """Look up where a webhook leads; no thread that answers requests waits for a name server."""
+async def _require_allowed_destination(url: str, services: Services) -> None:
+    """Resolve a webhook's host and check its addresses, without blocking a thread of the request pool."""
     try:
-        with fail_after(LOOK_UP_S):
+        with fail_after(DNS_TIMEOUT_S):
             await to_thread.run_sync(
                 resolve,
                 url,
-                provided.settings.webhook_allowed_networks,
-                limiter=provided.look_ups,
+                services.settings.webhook_allowed_networks,
+                limiter=services.dns_lookups,
                 abandon_on_cancel=True,
             )
     except TimeoutError as error:
         raise UnavailableError(
-            f"webhook_url: its host could not be looked up within {LOOK_UP_S:g} s; try again later"
+            f"webhook_url: its host could not be resolved within {DNS_TIMEOUT_S:g} s; try again later"
         ) from error
 
 
-def _require_kind(caller: Caller, kind: str) -> None:
-    """Raise ForbiddenError unless the caller may have jobs of this kind carried out."""
+def _require_scope_for_kind(caller: Caller, kind: str) -> None:
+    """Raise ForbiddenError unless the caller may run jobs of this kind."""
     if kind in KINDS_THAT_CALIBRATE:
         caller.require(Scope.CALIBRATE)
 
 
-PostedSpec = Annotated[JobSpec, Depends(_permitted)]
+PostedSpec = Annotated[JobSpec, Depends(_checked_spec)]
 
 
 class Preflight(BaseModel):
-    """What a job would do."""
+    """Plan of a job that has not been posted."""
 
     plan: list[PlanStep]
 
@@ -135,130 +135,137 @@ class Preflight(BaseModel):
 @router.post("", dependencies=SUBMIT, status_code=202, response_model=JobDocument)
 def create_job(
     spec: PostedSpec,
-    session: Writing,
-    provided: Provided,
-    caller: WhoAsks,
+    session: WriteSession,
+    services: RequestServices,
+    caller: CurrentCaller,
     background: BackgroundTasks,
     idempotency_key: IdempotencyHeader = None,
 ) -> Response:
-    """Post a job. It is queued; its document says how it goes."""
-    said = job_spec.dump_json(spec) + (spec.webhook_url or "").encode()
-    body_sha256 = hashlib.sha256(said).hexdigest()
-    now, new_job_id = provided.clock(), new_id("job")
-    scope = idempotency.idempotency_namespace(IDEMPOTENCY_RESOURCE, caller.viewer.key_id)
-    job_id = idempotency.claim_answer(session, scope, idempotency_key, body_sha256, new_job_id, now)
+    """Post a job. It is queued; poll its document for the progress."""
+    body = job_spec.dump_json(spec) + (spec.webhook_url or "").encode()
+    body_sha256 = hashlib.sha256(body).hexdigest()
+    now, new_job_id = services.clock(), new_id("job")
+    namespace = idempotency.idempotency_namespace(IDEMPOTENCY_RESOURCE, caller.viewer.key_id)
+    job_id = idempotency.claim_answer(session, namespace, idempotency_key, body_sha256, new_job_id, now)
     if job_id == new_job_id:
         if caller.quota:
             require_room_for_job(session, caller.quota)
-        job = submit(session, spec, now, part_pixels=provided.settings.part_pixels, job_id=job_id)
+        job = submit(session, spec, now, part_pixels=services.settings.part_pixels, job_id=job_id)
     else:
         job = jobs.get_job(session, job_id)
-    background.add_task(provided.dispatcher.notify, _family(job))
-    return _answer(_document(session, job), 202, {"Location": f"/v1/jobs/{job_id}"})
+    background.add_task(services.dispatcher.notify, _job_and_stage_ids(job))
+    return _json_response(_document(session, job), 202, {"Location": f"/v1/jobs/{job_id}"})
 
 
 @router.post("/preflight", dependencies=SUBMIT)
-def preflight(spec: PostedSpec, session: Reading, provided: Provided) -> Preflight:
-    """Check a job and show its plan without posting it."""
-    plan, _ = check_and_plan(session, spec, provided.settings.part_pixels)
+def preflight(spec: PostedSpec, session: ReadSession, services: RequestServices) -> Preflight:
+    """Validate a job and return its plan without posting it."""
+    plan, _ = check_and_plan(session, spec, services.settings.part_pixels)
     return Preflight(plan=plan.steps)
 
 
 @router.get("", dependencies=READ)
 def list_jobs(
-    session: Reading,
+    session: ReadSession,
     page: PageQuery,
     request: Request,
     response: Response,
     state: JobState | None = None,
     kind: str | None = None,
 ) -> list[JobDocument]:
-    """List jobs, newest first; their stages are found in their documents."""
+    """List jobs, newest first, each with its stages."""
     found = jobs.list_jobs(session, page, state=state, kind=kind)
     link_next_page(found.next_cursor, request, response)
     return _documents(session, found.rows)
 
 
 @router.get("/{job_id}", dependencies=READ, response_model=JobDocument)
-def get_job(job_id: str, provided: Provided) -> Response:
-    """Get a job: state, progress, plan, stages, and what it made."""
-    # Asked more often than all else together, so it goes the shortest way: a session of its own, in the same
-    # thread.
-    with provided.database.read() as session:
-        return _answer(_document(session, jobs.get_job(session, job_id)))
+def get_job(job_id: str, services: RequestServices) -> Response:
+    """Get a job: state, progress, plan, stages and result."""
+    # The most frequent request by far, so it skips the session dependency and its extra thread switch.
+    with services.database.read() as session:
+        return _json_response(_document(session, jobs.get_job(session, job_id)))
 
 
 @router.get("/{job_id}/events", dependencies=READ)
 def list_events(
     job_id: str,
-    session: Reading,
+    session: ReadSession,
     after: Annotated[
         int,
-        Query(ge=0, le=LARGEST_EXACT_INTEGER, description="Number of the last event that is known already."),
+        Query(ge=0, le=LARGEST_EXACT_INTEGER, description="Number of the last event already received."),
     ] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
 ) -> list[EventDocument]:
-    """List what happened to a job and its stages, oldest first."""
+    """List the events of a job and its stages, oldest first."""
     jobs.get_job(session, job_id)
     return [EventDocument.of(row) for row in jobs.list_events(session, job_id, after, limit)]
 
 
 @router.post("/{job_id}/cancel", dependencies=SUBMIT)
-def cancel_job(job_id: str, session: Writing, provided: Provided) -> JobDocument:
-    """Cancel a job with all its stages; a worker that computes one of them stops within 2 s."""
-    job = lifecycle.cancel(session, job_id, provided.clock())
+def cancel_job(job_id: str, session: WriteSession, services: RequestServices) -> JobDocument:
+    """Cancel a job and all its stages; workers stop running stages within 2 s."""
+    job = lifecycle.cancel(session, job_id, services.clock())
     return _document(session, job)
 
 
 @router.delete("/{job_id}", dependencies=SUBMIT, status_code=204)
 def delete_job(
-    job_id: str, session: Writing, provided: Provided, caller: WhoAsks, background: BackgroundTasks
+    job_id: str,
+    session: WriteSession,
+    services: RequestServices,
+    caller: CurrentCaller,
+    background: BackgroundTasks,
 ) -> None:
-    """Delete a job that has ended, with its results and events; networks and noise models stay.
+    """Delete a finished job with its results and events; its networks and noise models are kept.
 
-    A key with `submit` deletes its own jobs, one with `calibrate` any job. Refused if a stored job was given
-    the result of this one.
+    Keys with `submit` may delete their own jobs, keys with `calibrate` any job. Refused while another stored
+    job depends on this job's result.
     """
     job = jobs.get_job(session, job_id)
     caller.require_own(job.owner_id)
     namespace = idempotency.idempotency_namespace(IDEMPOTENCY_RESOURCE, job.owner_id)
     blob_keys = deletion.delete_job(session, job_id)
     idempotency.forget_answer(session, namespace, job_id)
-    # Once the rows are gone for good: until the commit, the deletion may still fail.
-    background.add_task(provided.blobs.discard, blob_keys)
+    # In the background, hence after the commit: until then the deletion may still fail.
+    background.add_task(services.blobs.discard, blob_keys)
 
 
 @router.post("/{job_id}/retry", dependencies=SUBMIT, status_code=202)
 def retry_job(
-    job_id: str, session: Writing, provided: Provided, caller: WhoAsks, background: BackgroundTasks
+    job_id: str,
+    session: WriteSession,
+    services: RequestServices,
+    caller: CurrentCaller,
+    background: BackgroundTasks,
 ) -> JobDocument:
-    """Queue a failed or cancelled job again; what it has computed already stays."""
-    _require_kind(caller, jobs.get_job(session, job_id).kind)
+    """Queue a failed or cancelled job again; finished stages are kept."""
+    _require_scope_for_kind(caller, jobs.get_job(session, job_id).kind)
     if caller.quota:
         require_room_for_job(session, caller.quota)
-    job = lifecycle.retry(session, job_id, provided.clock())
-    background.add_task(provided.dispatcher.notify, _family(job))
+    job = lifecycle.retry(session, job_id, services.clock())
+    background.add_task(services.dispatcher.notify, _job_and_stage_ids(job))
     return _document(session, job)
 
 
-def _answer(
+def _json_response(
     document: JobDocument, status_code: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """Send a document as it is: FastAPI would check it against itself."""
+    """Return a document as JSON directly: FastAPI would validate it a second time."""
     return Response(document.model_dump_json(), status_code, headers, media_type="application/json")
 
 
 def _document(session: Session, job: Job) -> JobDocument:
-    made = jobs.list_artifacts(session, [job.id]) if job.state is JobState.SUCCEEDED else {}
+    artifacts = jobs.list_artifacts(session, [job.id]) if job.state is JobState.SUCCEEDED else {}
     stages = [stage_row(stage) for stage in job.stages]
-    return JobDocument.of(job, stages, made.get(job.id, []))
+    return JobDocument.of(job, stages, artifacts.get(job.id, []))
 
 
 def _documents(session: Session, rows: Sequence[Job]) -> list[JobDocument]:
-    made = jobs.list_artifacts(session, [row.id for row in rows if row.state is JobState.SUCCEEDED])
+    artifacts = jobs.list_artifacts(session, [row.id for row in rows if row.state is JobState.SUCCEEDED])
     stages = list_stages(session, [row.id for row in rows])
-    return [JobDocument.of(row, stages.get(row.id, []), made.get(row.id, [])) for row in rows]
+    return [JobDocument.of(row, stages.get(row.id, []), artifacts.get(row.id, [])) for row in rows]
 
 
-def _family(job: Job) -> list[str]:
+def _job_and_stage_ids(job: Job) -> list[str]:
     return [job.id, *(stage.id for stage in job.stages)]

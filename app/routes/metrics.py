@@ -1,10 +1,10 @@
-"""Figures for Prometheus."""
+"""Route of Prometheus metrics."""
 
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from app.http.authorization import READ
-from app.http.dependencies import Provided
+from app.http.dependencies import RequestServices
 
 router = APIRouter(tags=["health"])
 
@@ -12,6 +12,6 @@ router = APIRouter(tags=["health"])
 @router.get(
     "/metrics", dependencies=READ, response_class=Response, responses={200: {"content": {"text/plain": {}}}}
 )
-def get_metrics(provided: Provided) -> Response:
-    """Give all figures in Prometheus' text format: this server's requests, and everybody's jobs."""
-    return Response(generate_latest(provided.registry), media_type=CONTENT_TYPE_LATEST)
+def get_metrics(services: RequestServices) -> Response:
+    """Get the metrics of this server's requests and of all jobs, in the Prometheus text format."""
+    return Response(generate_latest(services.registry), media_type=CONTENT_TYPE_LATEST)

@@ -1,4 +1,4 @@
-"""Microscopes and their acquisition profiles."""
+"""Routes of microscopes and their acquisition profiles."""
 
 from typing import Annotated
 
@@ -7,14 +7,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.documents.microscopes import MicroscopeDocument, ProfileDocument
 from app.http.authorization import ADMIN, CALIBRATE, READ
-from app.http.dependencies import PageQuery, Provided, Reading, Writing
+from app.http.dependencies import PageQuery, ReadSession, RequestServices, WriteSession
 from app.http.paging import link_next_page
 from models_store.contracts.numbers import JSON_NUMBER
 from models_store.repositories import microscopes
 
 router = APIRouter(prefix="/microscopes", tags=["microscopes"])
 
-# A name may stand in a URL's path, so it has no slash.
+# No slash: names are used in URL paths.
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\s/]([^/]*[^\s/])?$")]
 
 
@@ -29,7 +29,7 @@ class NewMicroscope(BaseModel):
 
 
 class NewProfile(BaseModel):
-    """Everything that decides the noise of an image; what is not known stays out."""
+    """Acquisition settings that determine the noise of an image; leave out what is unknown."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -50,11 +50,11 @@ class NewProfile(BaseModel):
 
 @router.post("", dependencies=ADMIN, status_code=201)
 def create_microscope(
-    new: NewMicroscope, session: Writing, provided: Provided, response: Response
+    new: NewMicroscope, session: WriteSession, services: RequestServices, response: Response
 ) -> MicroscopeDocument:
     """Register a microscope."""
     row = microscopes.create_microscope(
-        session, name=new.name, description=new.description, now=provided.clock()
+        session, name=new.name, description=new.description, now=services.clock()
     )
     response.headers["Location"] = f"/v1/microscopes/{row.id}"
     return MicroscopeDocument.of(row)
@@ -62,7 +62,7 @@ def create_microscope(
 
 @router.get("", dependencies=READ)
 def list_microscopes(
-    session: Reading, page: PageQuery, request: Request, response: Response
+    session: ReadSession, page: PageQuery, request: Request, response: Response
 ) -> list[MicroscopeDocument]:
     """List microscopes, newest first."""
     found = microscopes.list_microscopes(session, page)
@@ -71,20 +71,20 @@ def list_microscopes(
 
 
 @router.get("/{microscope}", dependencies=READ)
-def get_microscope(microscope: str, session: Reading) -> MicroscopeDocument:
+def get_microscope(microscope: str, session: ReadSession) -> MicroscopeDocument:
     """Get a microscope by its id or its name."""
     return MicroscopeDocument.of(microscopes.find_microscope(session, microscope))
 
 
 @router.post("/{microscope}/profiles", dependencies=CALIBRATE, status_code=201)
 def create_profile(
-    microscope: str, new: NewProfile, session: Writing, provided: Provided, response: Response
+    microscope: str, new: NewProfile, session: WriteSession, services: RequestServices, response: Response
 ) -> ProfileDocument:
     """Register an acquisition profile of a microscope."""
     owner = microscopes.find_microscope(session, microscope)
     acquisition = new.model_dump(exclude={"name"})
     row = microscopes.create_profile(
-        session, owner, name=new.name, acquisition=acquisition, now=provided.clock()
+        session, owner, name=new.name, acquisition=acquisition, now=services.clock()
     )
     response.headers["Location"] = f"/v1/microscopes/{owner.id}/profiles/{row.id}"
     return ProfileDocument.of(row)
@@ -92,7 +92,7 @@ def create_profile(
 
 @router.get("/{microscope}/profiles", dependencies=READ)
 def list_profiles(
-    microscope: str, session: Reading, page: PageQuery, request: Request, response: Response
+    microscope: str, session: ReadSession, page: PageQuery, request: Request, response: Response
 ) -> list[ProfileDocument]:
     """List the acquisition profiles of a microscope, newest first."""
     found = microscopes.list_profiles(session, microscopes.find_microscope(session, microscope), page)
@@ -101,7 +101,7 @@ def list_profiles(
 
 
 @router.get("/{microscope}/profiles/{profile}", dependencies=READ)
-def get_profile(microscope: str, profile: str, session: Reading) -> ProfileDocument:
+def get_profile(microscope: str, profile: str, session: ReadSession) -> ProfileDocument:
     """Get an acquisition profile by its id or its name."""
     owner = microscopes.find_microscope(session, microscope)
     return ProfileDocument.of(microscopes.find_profile(session, owner, profile))

@@ -1,4 +1,4 @@
-"""Noise models: lists, import and export of the published format, activation."""
+"""Routes of noise models: lists, import and export of the published format, activation."""
 
 import re
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ from pydantic import AfterValidator, AwareDatetime, BeforeValidator
 
 from app.documents.noise_models import NoiseModelDocument
 from app.http.authorization import CALIBRATE, READ, SUBMIT
-from app.http.dependencies import PageQuery, Provided, Reading, WhoAsks, Writing
+from app.http.dependencies import CurrentCaller, PageQuery, ReadSession, RequestServices, WriteSession
 from app.http.paging import link_next_page
 from app.http.profile_parameters import MicroscopeQuery, ProfileQuery, matching_profiles, named_profile
 from models_store.contracts.vocabulary import NoiseModelOrigin
@@ -22,7 +22,7 @@ from models_store.repositories.usage import require_room_left
 
 
 def _as_written(text: object) -> object:
-    """Refuse bare numbers, which may be seconds or milliseconds since 1970."""
+    """Refuse bare numbers: they could be seconds or milliseconds since 1970."""
     if not (isinstance(text, str) and re.match(r"\d{4}-\d\d-\d\d", text)):
         raise ValueError("must be a date and time like 2026-01-31T12:00:00Z")
     return text
@@ -32,7 +32,7 @@ def _in_utc(moment: datetime) -> datetime:
     try:
         return moment.astimezone(UTC)
     except OverflowError as error:
-        raise ValueError("a time so far away has no equivalent in UTC") from error
+        raise ValueError("must be a time that can be converted to UTC") from error
 
 
 Moment = Annotated[AwareDatetime, BeforeValidator(_as_written), AfterValidator(_in_utc)]
@@ -45,8 +45,8 @@ FILE_BODY = {
     "requestBody": {
         "required": True,
         "description": (
-            "The bytes of an .npz file with trained_weight, min_signal, max_signal, min_sigma (a Gaussian "
-            "mixture), or of an .npy file (3, B, B) with probabilities, lower and upper edges (a histogram)."
+            "The bytes of an .npz file with trained_weight, min_signal, max_signal and min_sigma (Gaussian "
+            "mixture), or of an .npy file (3, B, B) with probabilities, lower and upper edges (histogram)."
         ),
         "content": {"application/zip": _BYTES, "application/octet-stream": _BYTES},
     }
@@ -54,15 +54,15 @@ FILE_BODY = {
 
 
 @router.get("", dependencies=READ)
-def list_noise_models(  # one parameter for each of the API's
-    session: Reading,
+def list_noise_models(  # one parameter per API parameter
+    session: ReadSession,
     page: PageQuery,
     request: Request,
     response: Response,
     microscope: MicroscopeQuery = None,
     profile: ProfileQuery = None,
     active_at: Annotated[
-        Moment | None, Query(description="Only the versions that were active at this time.")
+        Moment | None, Query(description="Return only the versions that were active at this time.")
     ] = None,
 ) -> list[NoiseModelDocument]:
     """List noise models, newest first."""
@@ -79,22 +79,22 @@ def list_noise_models(  # one parameter for each of the API's
 async def import_noise_model(
     request: Request,
     response: Response,
-    provided: Provided,
-    caller: WhoAsks,
+    services: RequestServices,
+    caller: CurrentCaller,
     microscope: MicroscopeQuery = None,
     profile: ProfileQuery = None,
 ) -> NoiseModelDocument:
-    """Import a noise model in the published format; it becomes the active one of its profile."""
+    """Import a noise model in the published format and activate it for its profile."""
     content = await _receive(request)
 
     def register() -> NoiseModelDocument:
         parameters = read_published(content)
-        now = provided.clock()
-        with provided.database.write() as session:
-            found = named_profile(session, microscope, profile, now)
+        now = services.clock()
+        with services.database.write() as session:
+            owner = named_profile(session, microscope, profile, now)
             row = noise_models.create_noise_model(
                 session,
-                profile_id=found.id if found else None,
+                profile_id=owner.id if owner else None,
                 origin=NoiseModelOrigin.IMPORT,
                 parameters=parameters,
                 fit_quality={},
@@ -111,17 +111,17 @@ async def import_noise_model(
 
 
 @router.get("/{noise_model_id}", dependencies=READ)
-def get_noise_model(noise_model_id: str, session: Reading) -> NoiseModelDocument:
-    """Get a noise model: parameters, valid signal range, and how well it fits."""
+def get_noise_model(noise_model_id: str, session: ReadSession) -> NoiseModelDocument:
+    """Get a noise model: parameters, valid signal range and goodness of fit."""
     return NoiseModelDocument.of(noise_models.get_noise_model(session, noise_model_id))
 
 
 @router.delete("/{noise_model_id}", dependencies=SUBMIT, status_code=204)
-def delete_noise_model(noise_model_id: str, session: Writing, caller: WhoAsks) -> None:
+def delete_noise_model(noise_model_id: str, session: WriteSession, caller: CurrentCaller) -> None:
     """Delete a noise model, unless a stored network or job refers to it.
 
-    Refused too while it is the active one of a profile that has others: activate one of those first. A key
-    with `submit` deletes what its own jobs made, one with `calibrate` any noise model.
+    An active noise model is also refused while its profile has others: activate one of those first. Keys with
+    `submit` may delete noise models of their own jobs, keys with `calibrate` any noise model.
     """
     noise_model = noise_models.get_noise_model(session, noise_model_id)
     caller.require_own(noise_model.owner_id)
@@ -129,7 +129,7 @@ def delete_noise_model(noise_model_id: str, session: Writing, caller: WhoAsks) -
 
 
 @router.get("/{noise_model_id}/export", dependencies=READ, response_class=Response)
-def export_noise_model(noise_model_id: str, session: Reading) -> Response:
+def export_noise_model(noise_model_id: str, session: ReadSession) -> Response:
     """Download a noise model in the published format: a mixture as .npz, a histogram as .npy."""
     row = noise_models.get_noise_model(session, noise_model_id)
     file = write_published(noise_models.parameters_of(row))
@@ -138,8 +138,8 @@ def export_noise_model(noise_model_id: str, session: Reading) -> Response:
 
 
 @router.get("/{noise_model_id}/plot.png", dependencies=READ, response_class=Response)
-def plot_noise_model(noise_model_id: str, session: Reading) -> Response:
-    """Download a picture of a noise model: for each signal, how likely observations are about it."""
+def plot_noise_model(noise_model_id: str, session: ReadSession) -> Response:
+    """Download a plot of a noise model: the likelihood of observations for each signal."""
     content = noise_model_png(
         noise_models.parameters_of(noise_models.get_noise_model(session, noise_model_id))
     )
@@ -147,10 +147,12 @@ def plot_noise_model(noise_model_id: str, session: Reading) -> Response:
 
 
 @router.post("/{noise_model_id}/activate", dependencies=CALIBRATE)
-def activate_noise_model(noise_model_id: str, session: Writing, provided: Provided) -> NoiseModelDocument:
-    """Make a version the active one of its profile."""
+def activate_noise_model(
+    noise_model_id: str, session: WriteSession, services: RequestServices
+) -> NoiseModelDocument:
+    """Activate a version for its profile."""
     row = noise_models.get_noise_model(session, noise_model_id)
-    noise_models.activate(session, row, provided.clock())
+    noise_models.activate(session, row, services.clock())
     return NoiseModelDocument.of(row)
 
 
@@ -160,6 +162,6 @@ async def _receive(request: Request) -> bytes:
         content += chunk
         if len(content) > MAX_FILE_BYTES:
             raise NoiseModelInvalidError(
-                f"the file has more than {MAX_FILE_BYTES} bytes: it is no noise model"
+                f"the file has more than {MAX_FILE_BYTES} bytes, so it is not a noise model"
             )
     return bytes(content)

@@ -1,4 +1,4 @@
-"""The server of a facility: it computes nothing, it tells workers elsewhere through a broker."""
+"""Server of a facility; separate workers run its jobs, notified through a broker."""
 
 from fastapi import FastAPI
 
@@ -15,9 +15,10 @@ from models_store.telemetry.traces import set_up_tracing
 
 
 def create_brokered_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
-    """Make one of any number of servers over one database. SchemaMismatchError unless that was migrated.
+    """Create one of any number of servers that share a database.
 
-    None of them migrates it: while a new version is rolled out, the old one may still be using it.
+    Raises SchemaMismatchError if the database is not migrated. Servers do not migrate it themselves: during
+    a rolling upgrade, the old version may still be using it.
     """
     database = Database.of(settings)
     require_current_schema(database)

@@ -1,4 +1,4 @@
-"""A worker inside the server, for one machine."""
+"""Single-machine server with an embedded worker."""
 
 import logging
 import os
@@ -34,22 +34,22 @@ logger = logging.getLogger(__name__)
 
 QUEUES = tuple(Queue)
 IDLE_WAIT_S = 1.0
-AFTER_FAILURE_S = 5.0
+RETRY_DELAY_S = 5.0
 
 
 @dataclass
 class Wake:
-    """The dispatcher of a worker in the same process: it looks for the oldest job itself."""
+    """Dispatcher that wakes the worker of the same process, which finds the oldest ready job itself."""
 
     event: threading.Event = field(default_factory=threading.Event)
 
-    def notify(self, job_ids: Sequence[str]) -> None:  # noqa: ARG002  # one event says it all
+    def notify(self, job_ids: Sequence[str]) -> None:  # noqa: ARG002  # the worker needs no ids
         self.event.set()
 
 
 @dataclass(frozen=True)
 class EmbeddedWorker:
-    """Runs one job at a time in a thread of the server, each in a child process, and sweeps in others."""
+    """Worker in a thread of the server; runs one job at a time in a child process. Also runs the sweeper."""
 
     runner: Runner
     sweeper: Sweeper
@@ -57,7 +57,7 @@ class EmbeddedWorker:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Work while the block runs; at its end, hand the current job back."""
+        """Run jobs while the block is active; at its end, return the current job to its queue."""
         worker = threading.Thread(target=self._work, name="worker")
         worker.start()
         stopping, interval_s = self.runner.stopping, self.sweeper.settings.sweep_interval_s
@@ -78,16 +78,16 @@ class EmbeddedWorker:
             try:
                 worked = self.runner.run_next(QUEUES)
             except Exception:
-                # Whatever it was: without its worker the server would accept jobs and run none.
-                logger.exception("the worker goes on in %g s", AFTER_FAILURE_S)
-                self.runner.stopping.wait(AFTER_FAILURE_S)
+                # Any error: if this thread ended, the server would accept jobs but run none.
+                logger.exception("the worker failed; it retries in %g s", RETRY_DELAY_S)
+                self.runner.stopping.wait(RETRY_DELAY_S)
                 continue
             if not worked:
                 self.wake.event.wait(IDLE_WAIT_S)
 
 
 def create_embedded_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
-    """Make a server that needs nothing but this machine: it migrates its database and computes itself."""
+    """Create a self-contained server; it migrates its own database and runs the jobs itself."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     database = Database.of(settings)
     migrate(database)
@@ -127,7 +127,7 @@ def _name(pid: int) -> str:
 
 
 def _recover_from_predecessors(job_store: JobStore) -> None:
-    """Take up at once what a server of this machine left that is no more: its lease would cost time."""
+    """Recover jobs of dead servers on this machine at once, without waiting for lease expiry."""
     here = _name(os.getpid()).rpartition(":")[0]
     with job_store.database.write() as session:
         for name in workers_with_jobs(session):

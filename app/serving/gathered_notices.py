@@ -1,4 +1,4 @@
-"""Notices of jobs that are posted at the same time, sent together."""
+"""Batched notices of queued jobs."""
 
 import logging
 import threading
@@ -12,42 +12,46 @@ logger = logging.getLogger(__name__)
 
 
 class GatheredNotices:
-    """A dispatcher that keeps no request waiting: one look at the database serves all posted meanwhile."""
+    """Dispatcher that sends notices in a background thread, batching those that arrive meanwhile.
+
+    Requests do not wait for the broker, and one database query serves a whole batch.
+    """
 
     def __init__(self, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
-        self._untold: SimpleQueue[Sequence[str] | None] = SimpleQueue()
+        self._pending: SimpleQueue[Sequence[str] | None] = SimpleQueue()
 
     def notify(self, job_ids: Sequence[str]) -> None:
-        self._untold.put(job_ids)
+        self._pending.put(job_ids)
 
     @contextmanager
     def sending(self) -> Iterator[None]:
-        """Send while the block runs, and at its end what is left."""
+        """Send notices while the block is active; flush the pending ones at its end."""
         thread = threading.Thread(target=self._send, name="notices")
         thread.start()
         try:
             yield
         finally:
-            self._untold.put(None)
+            self._pending.put(None)
             thread.join()
 
     def _send(self) -> None:
-        while (job_ids := self._untold.get()) is not None:
-            gathered = list(job_ids)
-            while more := self._at_hand():
-                gathered += more
+        while (job_ids := self._pending.get()) is not None:
+            batch = list(job_ids)
+            while more := self._next_pending():
+                batch += more
             try:
-                self._dispatcher.notify(gathered)
+                self._dispatcher.notify(batch)
             except Exception:
-                # The sweeper sends them; if this thread ended, it would have to send all that follow too.
-                logger.exception("notices of %d jobs are left to the sweeper", len(gathered))
+                # The sweeper resends them; this thread must go on, or the sweeper would send all later ones.
+                logger.exception("notices of %d jobs failed; the sweeper will resend them", len(batch))
 
-    def _at_hand(self) -> Sequence[str]:
+    def _next_pending(self) -> Sequence[str]:
+        """Return the next notice without waiting; empty if there is none."""
         try:
-            more = self._untold.get_nowait()
+            more = self._pending.get_nowait()
         except Empty:
             return ()
         if more is None:
-            self._untold.put(None)
+            self._pending.put(None)
         return more or ()

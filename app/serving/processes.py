@@ -1,4 +1,4 @@
-"""Several server processes on one port: a Python process answers with one core, however many there are."""
+"""Multi-process server: several processes on one port, since one Python process uses one core."""
 
 import os
 from tempfile import TemporaryDirectory
@@ -13,18 +13,18 @@ from models_store.errors import InvalidRequestError
 from models_store.settings import Settings
 from models_store.telemetry.logs import set_up_logging
 
-# A process that computes hard may be slow to say that it lives; the server ends no sooner if one has died.
+# Generous: a busy process may respond late. If a process dies during a check, shutdown may take as long.
 HEALTH_CHECK_S = 15
 
 
 def serve_in_processes(settings: Settings, **options: Any) -> None:  # noqa: ANN401  # uvicorn's options
-    """Serve with `settings.server_processes` processes, and start one again that dies."""
+    """Serve with `settings.server_processes` processes; restart those that die."""
     if not settings.broker_url:
         raise InvalidRequestError(
-            "several server processes need workers elsewhere: name a Redis in CLEARSCOPE_BROKER_URL"
+            "several server processes require separate workers: set CLEARSCOPE_BROKER_URL to a Redis URL"
         )
     with TemporaryDirectory(prefix="clearscope-metrics-") as folder:
-        # They count in files of this folder, so that each can tell of all. Read when the library is imported.
+        # The processes share metric files in this folder; the client library reads it when imported.
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         os.environ["CLEARSCOPE_SERVER_PROCESSES"] = str(settings.server_processes)
         os.environ["CLEARSCOPE_DATA_DIR"] = str(settings.data_dir)
@@ -39,7 +39,7 @@ def serve_in_processes(settings: Settings, **options: Any) -> None:  # noqa: ANN
 
 
 def make_app() -> FastAPI:
-    """Make the server of one of the processes, by the settings in its environment."""
+    """Create the server of one process, with settings from its environment."""
     settings = Settings.load()
     set_up_logging(settings)
     app = create_brokered_app(settings)

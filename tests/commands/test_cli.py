@@ -37,7 +37,7 @@ def test_submit_says_what_to_do_when_no_server_answers(noisy_tiff: Path) -> None
     command = [CLEARSCOPE, "submit", str(noisy_tiff), "--server", "http://127.0.0.1:9"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr.startswith("Error: no answer from http://127.0.0.1:9")
+    assert done.stderr.startswith("Error: no response from http://127.0.0.1:9")
     assert "clearscope serve" in done.stderr
     assert done.stderr.count("\n") == 1
 

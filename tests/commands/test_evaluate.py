@@ -76,8 +76,8 @@ def test_runs_over_several_fields_give_standard_errors(folder: Path) -> None:
         (["run_0_0.tif", "missing.tif"], "missing.tif"),
         (["run_0_0.tif", "text.tif"], "text.tif"),
         (["run_0_0.tif", "narrow.tif"], "30 x 32"),
-        (["run_0_0.tif", "run_0_0.tif"], "is named twice"),
-        (["A|B=run_0_0.tif", "A|B=run_0_1.tif"], "'A|B' cannot name a row"),
+        (["run_0_0.tif", "run_0_0.tif"], "is listed twice"),
+        (["A|B=run_0_0.tif", "A|B=run_0_1.tif"], "'A|B' is not a valid row name"),
     ],
 )
 def test_what_cannot_be_compared_is_named(

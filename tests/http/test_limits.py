@@ -56,7 +56,7 @@ def test_requests_are_counted_for_all_servers_together(
         assert [each.get("/v1/jobs").status_code for each in (api, elsewhere) * 2] == [200] * 4
         for each in (api, elsewhere):
             refused = each.get("/v1/jobs")
-            assert "5 requests a minute" in problem(refused, 429, "too-many-requests")
+            assert "5 requests per minute" in problem(refused, 429, "too-many-requests")
             assert 1 <= int(refused.headers["retry-after"]) <= 120
             assert refused.headers["ratelimit"].startswith('"default";r=0;t=')
         assert api.get("/healthz").status_code == 200

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmarks.store import acts, explain, fill, statements
+from benchmarks.store import explain, fill, operations, statements
 from models_store.database.engines import Database
 from models_store.database.schema import migrate
 from tests.support.databases import database_url, opened
@@ -24,10 +24,10 @@ def filled(
         yield database, fill(database, 12_000)
 
 
-@pytest.mark.parametrize("what", acts(1))
+@pytest.mark.parametrize("what", operations(1))
 def test_no_list_and_no_worker_reads_the_whole_table(filled: tuple[Database, int], what: str) -> None:
     database, posted = filled
-    plans = [explain(database, *statement) for statement in statements(database, acts(posted)[what])]
+    plans = [explain(database, *statement) for statement in statements(database, operations(posted)[what])]
     assert plans
     for plan in plans:
         assert not WHOLE_TABLE.search(plan), plan

@@ -8,7 +8,7 @@ import pytest
 from scipy import ndimage
 
 from benchmarks import camera_maps, machine_limits, quality, reference, time_to_quality, work
-from benchmarks.classical import NoiseLine, Result, bm3ds, closest
+from benchmarks.classical import NoiseLine, Result, best_result, bm3d_results
 from benchmarks.fields import ScoredField
 from worker.engine.scores.metrics import affine_invariant_psnr
 from worker.engine.simulation import Scmos, simulate_specimen
@@ -68,8 +68,8 @@ def test_the_inverse_transform_has_no_bias() -> None:
 def test_bm3d_beats_the_noisy_image(field: ScoredField) -> None:
     observation_yx = field.observation_yx.astype(np.float64)
     raw_db = affine_invariant_psnr(observation_yx, field.reference_yx)
-    filtered = bm3ds(observation_yx, field.reference_yx, strengths=(1.0,))
-    assert closest(filtered, field.reference_yx).psnr_db > raw_db + 3
+    filtered = bm3d_results(observation_yx, field.reference_yx, strengths=(1.0,))
+    assert best_result(filtered, field.reference_yx).psnr_db > raw_db + 3
 
 
 def test_the_quality_table_holds_every_method_with_its_seconds(field: ScoredField) -> None:
@@ -92,7 +92,7 @@ def test_a_mean_with_bm3d_is_better_by_what_their_errors_do_not_share(field: Sco
 
     def averaged_gain_db(bm3d_error_yx: np.ndarray) -> float:
         found = quality.DenoisedField(
-            "simulated", "tiny", {quality.DELIVERED: quality.Made(truth_yx + own_yx, 0)}, "mmse"
+            "simulated", "tiny", {quality.DELIVERED: quality.Estimate(truth_yx + own_yx, 0)}, "mmse"
         )
         score = quality.score(found, truth_yx, {quality.BM3D: [Result(truth_yx + bm3d_error_yx, 0)]})
         return score.averaged_db - score.methods[quality.DELIVERED].psnr_db
