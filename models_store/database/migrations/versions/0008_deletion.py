@@ -1,4 +1,4 @@
-"""Who owns networks and noise models, which jobs refer to them, recipes with digests, retention."""
+"""Owners and references of networks and noise models, recipes with digests, retention."""
 
 from collections.abc import Iterator, Sequence
 
