@@ -207,7 +207,7 @@ def test_a_distilled_network_learns_from_the_teacher_under_the_noise_that_the_pr
 
 @pytest.mark.parametrize(
     ("training", "word"),
-    [({"preset": Preset.PAPER}, "paper"), ({"structured_mask": StructuredMask(x_px=1)}, "correlates")],
+    [({"preset": Preset.PAPER}, "paper"), ({"structured_mask": StructuredMask(x_px=1)}, "correlated")],
 )
 @pytest.mark.parametrize("reuse", [Reuse.NONE, Reuse.NETWORK])
 def test_where_distillation_is_of_no_use_it_is_left_out(
