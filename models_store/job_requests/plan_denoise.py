@@ -209,8 +209,8 @@ class _Planner:
             return f"bootstrapped: {known.profile} has no noise model yet"
         if self._active_noise_model() is not None:
             return (
-                f"bootstrapped: nobody has calibrated {known.profile}, and the job reuses no noise model "
-                "that was bootstrapped from other images"
+                f"bootstrapped: {known.profile} has no calibrated noise model, and the job reuses none that "
+                "was bootstrapped from other images"
             )
         return (
             f"bootstrapped: the active noise model of {known.profile} is of kind {known.noise_model_kind}, "

@@ -147,7 +147,7 @@ def test_what_somebody_calibrated_is_taken_unless_the_job_says_otherwise(origin:
 
 
 def test_a_plan_says_that_a_bootstrapped_noise_model_was_not_asked_for() -> None:
-    assert "nobody has calibrated Scope / default" in plan(EVERYTHING, Reuse.CALIBRATION).steps[1].why
+    assert "Scope / default has no calibrated noise model" in plan(EVERYTHING, Reuse.CALIBRATION).steps[1].why
 
 
 def test_a_network_is_not_applied_with_a_noise_model_of_another_kind() -> None:

@@ -32,7 +32,7 @@ def forget_part_planes(session: Session, *, now: datetime, kept: timedelta) -> l
     parts = session.scalars(select(Job).where(*of_these)).all()
     for row in parts:
         if row.parent_id is not None and states[row.parent_id] is not JobState.SUCCEEDED:
-            row.state, row.progress, row.status = JobState.CANCELLED, 0.0, "nobody retried the job in time"
+            row.state, row.progress, row.status = JobState.CANCELLED, 0.0, "the job was not retried in time"
             record_event(session, row.id, "forgotten", now)
     forgotten = delete(PartPlanes).where(PartPlanes.job_id.in_([row.id for row in parts]))
     return list(session.scalars(forgotten.returning(PartPlanes.blob_key)))
