@@ -1,1 +1,1 @@
-"""All that is remembered: settings, errors, contracts, tables, blobs and image files."""
+"""Persistent state and shared contracts: settings, errors, tables, blobs and image files."""

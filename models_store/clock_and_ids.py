@@ -12,5 +12,5 @@ def system_clock() -> datetime:
 
 
 def new_id(prefix: str) -> str:
-    """An unguessable id that says what it names: `job_1f0c...`."""
+    """Return an unguessable id whose prefix names its kind: `job_1f0c...`."""
     return f"{prefix}_{uuid.uuid4().hex}"

@@ -1,16 +1,16 @@
-"""Domain errors. Each class has a stable code, and the HTTP status that it is answered with."""
+"""Domain errors; each class has a stable code and an HTTP status."""
 
 from http import HTTPStatus
 from typing import ClassVar
 
 
 class ClearScopeError(Exception):
-    """Something that the caller can understand and act on: what is wrong and what would be right."""
+    """An error that the caller can act on: it says what is wrong and what would be right."""
 
     code: ClassVar[str] = "internal"
     status: ClassVar[HTTPStatus] = HTTPStatus.INTERNAL_SERVER_ERROR
     retry_after_s: int | None = None
-    """When the same request may succeed."""
+    """Time after which the same request may succeed."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
@@ -50,7 +50,7 @@ class InvalidRequestError(ClearScopeError):
 
 
 class FieldError(InvalidRequestError):
-    """A field of a request that does not go with the others; commands name the option instead."""
+    """A request field that conflicts with the others; commands name the option instead."""
 
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field}: {problem}")
@@ -59,7 +59,7 @@ class FieldError(InvalidRequestError):
 
 
 class OutageError(ClearScopeError):
-    """The request is sound; what it needs from database, blobs or disk fails now and may work again later."""
+    """The request is valid, but database, blob store or disk fails at present; a retry may succeed."""
 
     code = "unavailable"
     status = HTTPStatus.SERVICE_UNAVAILABLE
@@ -67,7 +67,7 @@ class OutageError(ClearScopeError):
 
 
 class UnavailableError(OutageError):
-    """Database or blob store gave no answer; whether the last write took place is not known."""
+    """Database or blob store did not answer; the last write may or may not have taken place."""
 
     code = "unavailable"
 
@@ -91,7 +91,7 @@ class ImageCorruptError(ImageError):
 
 
 class ImageUnsupportedError(ImageError):
-    """A sound file of a kind that cannot be denoised (RGB, complex, unknown compression...)."""
+    """A valid file of a kind that cannot be denoised (RGB, complex, unknown compression...)."""
 
     code = "image-unsupported"
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
@@ -109,7 +109,7 @@ class ImageTooLargeError(ClearScopeError):
 
 
 class ReaderFailedError(ClearScopeError):
-    """The reader of image files met something that it should have foreseen."""
+    """The image reader failed through a bug of its own, not through the file."""
 
     code = "reader-failed"
 
@@ -120,26 +120,26 @@ class NoiseModelInvalidError(ClearScopeError):
 
 
 class LeaseLostError(ClearScopeError):
-    """Another worker has taken over this job; nothing of this attempt may be written."""
+    """Another worker has taken over this job; this attempt must not write anything."""
 
     code = "lease-lost"
 
 
 class JobFailedError(ClearScopeError):
-    """A job cannot succeed with its input, however often it is tried."""
+    """A job cannot succeed with its input; retrying does not help."""
 
     code = "job-failed"
 
 
 class UnauthenticatedError(ClearScopeError):
-    """No API key, or one that is not valid (any more)."""
+    """The API key is missing, invalid, expired or revoked."""
 
     code = "unauthenticated"
     status = HTTPStatus.UNAUTHORIZED
 
 
 class ForbiddenError(ClearScopeError):
-    """The API key does not allow it."""
+    """The API key lacks the permission."""
 
     code = "forbidden"
     status = HTTPStatus.FORBIDDEN
@@ -151,7 +151,7 @@ class BodyTooLargeError(ClearScopeError):
 
 
 class StorageQuotaError(ClearScopeError):
-    """What the API key owns takes all the bytes that it may store."""
+    """The API key's storage quota is used up."""
 
     code = "storage-quota-exceeded"
     status = HTTPStatus.FORBIDDEN
@@ -171,25 +171,25 @@ class TooManyActiveJobsError(TooManyRequestsError):
 
 
 class AddressForbiddenError(InvalidRequestError):
-    """An address given by a user that the server must not call."""
+    """A user-supplied address that the server must not call."""
 
     code = "address-forbidden"
     status = HTTPStatus.FORBIDDEN
 
 
 class JobTimeoutError(JobFailedError):
-    """An attempt took longer than one may."""
+    """An attempt exceeded the time limit."""
 
     code = "job-timeout"
 
 
 class DeviceUnavailableError(ClearScopeError):
-    """This machine cannot compute where it was told to; another one might."""
+    """The configured device does not work on this machine; another machine may have one that does."""
 
     code = "device-unavailable"
 
 
 class SchemaMismatchError(ClearScopeError):
-    """The database's schema is not the one that this version works with."""
+    """The database schema is not the one that this version requires."""
 
     code = "schema-mismatch"

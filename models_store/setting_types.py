@@ -1,4 +1,4 @@
-"""Types of settings that are more than a word or a number."""
+"""Types of settings that need parsing: lists, networks, secrets."""
 
 import base64
 import binascii
@@ -8,30 +8,30 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
-LEAST_SECRET_BYTES = 24
-MARK = "whsec_"
+MIN_SECRET_BYTES = 24
+WHSEC_PREFIX = "whsec_"
 
 
 def _split(value: object) -> object:
-    """Take a list as an environment variable holds it: words between commas."""
+    """Split the comma-separated list of an environment variable."""
     return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
 
 
 def _require_long(value: SecretStr) -> SecretStr:
-    if value.get_secret_value() and len(secret_bytes(value)) < LEAST_SECRET_BYTES:
-        raise ValueError(f"must hold at least {LEAST_SECRET_BYTES} bytes: openssl rand -base64 32")
+    if value.get_secret_value() and len(secret_bytes(value)) < MIN_SECRET_BYTES:
+        raise ValueError(f"must hold at least {MIN_SECRET_BYTES} bytes: openssl rand -base64 32")
     return value
 
 
 def secret_bytes(value: SecretStr) -> bytes:
-    """Decode a secret as Standard Webhooks writes it: base64, perhaps behind `whsec_`."""
+    """Decode a secret in the format of Standard Webhooks: base64 with an optional prefix `whsec_`."""
     try:
-        return base64.b64decode(value.get_secret_value().removeprefix(MARK), validate=True)
+        return base64.b64decode(value.get_secret_value().removeprefix(WHSEC_PREFIX), validate=True)
     except binascii.Error as error:
-        raise ValueError("must be base64, as `openssl rand -base64 32` makes it") from error
+        raise ValueError("must be base64, such as the output of `openssl rand -base64 32`") from error
 
 
-Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Origins = Annotated[
     tuple[Annotated[str, Field(pattern=r"^https?://[^/*\s]+$")], ...], NoDecode, BeforeValidator(_split)
 ]

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Atomic file writes: a file appears complete or not at all."""
 
 import os
 import secrets
@@ -9,8 +9,10 @@ from pathlib import Path
 
 @contextmanager
 def appearing_whole(path: Path) -> Iterator[Path]:
-    """Yield a path to write to; what is written appears at `path` when the block ends without an error."""
-    unfinished = path.with_name(f".{secrets.token_hex(8)}.part")  # a longer name might be too long
+    """Yield a temporary path; its content is moved to `path` when the block ends without an error."""
+    unfinished = path.with_name(
+        f".{secrets.token_hex(8)}.part"
+    )  # `path.name` plus a suffix might be too long
     try:
         yield unfinished
         with unfinished.open("rb+") as file:

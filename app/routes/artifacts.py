@@ -10,6 +10,8 @@ from models_store.repositories.jobs.rows import get_artifact
 
 router = APIRouter(prefix="/artifacts", tags=["artifacts"])
 
+_RESPONSES = file_responses("image/tiff", "application/json", "text/markdown")
+
 
 @router.get(
     "/{artifact_id}/content",

@@ -1,4 +1,4 @@
-"""Bytes by key, in a local folder or an S3 bucket: a thin use of obstore."""
+"""Blob store in a local folder or an S3 bucket; a thin layer over obstore."""
 
 import asyncio
 import hashlib
@@ -22,16 +22,16 @@ from models_store.errors import NotFoundError, OutageError, UnavailableError
 from models_store.settings import Settings
 
 if TYPE_CHECKING:
-    from obstore import BytesStream, GetOptions  # it has them for type checkers only
+    from obstore import BytesStream, GetOptions  # only in its type stubs
 
 CHUNK_BYTES = 1024**2
-# S3 takes at most 10,000 parts, so the largest blob has 80 GiB.
+# S3 accepts at most 10,000 parts, which limits a blob to 80 GiB.
 PART_BYTES = 8 * CHUNK_BYTES
-# Of one upload are in memory: these and one more.
+# Concurrent part uploads; an upload holds these and one more part in memory.
 PARTS_AT_ONCE = 3
-# As many as S3 lists, and deletes, in one request.
+# S3's limit for listing and deleting in one request.
 PAGE_KEYS = 1000
-# How obstore names a local file while it is written.
+# Suffix of obstore's temporary files.
 UNFINISHED = re.compile(r"#\d+$")
 
 
@@ -50,7 +50,7 @@ class BlobEntry:
 
 @dataclass(frozen=True)
 class BlobStoreLimits:
-    """What is borne of a remote store before a request to it has failed."""
+    """Timeout and retries of requests to a remote store."""
 
     timeout_s: float = 10.0
     retries: int = 4
@@ -65,8 +65,8 @@ class BlobWriter(Protocol):
     async def write(self, buffer: bytes, /) -> int: ...
 
 
-class _Translating:
-    """A writer whose failures are outages."""
+class _OutageReportingWriter:
+    """A writer that raises failures as OutageError."""
 
     def __init__(self, writer: BlobWriter) -> None:
         self._writer = writer
@@ -77,13 +77,13 @@ class _Translating:
 
 
 class Blobs:
-    """One store of blobs. A blob appears whole or not at all, and is never changed afterwards.
+    """A blob store. Writes are atomic, and blobs are immutable.
 
-    Raises NotFoundError for a key that is not there, and an OutageError when the store fails or is full.
+    Raises NotFoundError for an unknown key, and OutageError when the store fails or is full.
     """
 
     def __init__(self, url: str, limits: BlobStoreLimits | None = None) -> None:
-        """`url`: file:///folder, s3://bucket/prefix, or another that obstore knows."""
+        """`url`: file:///folder, s3://bucket/prefix, or any other that obstore supports."""
         with blob_outages():
             self._store = _open(url, limits or BlobStoreLimits())
         self._folder = (
@@ -92,13 +92,13 @@ class Blobs:
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """Open the store that the settings name."""
+        """Open the configured store."""
         return cls(settings.resolved_blob_url, BlobStoreLimits.of(settings))
 
     def put(self, key: str, content: bytes) -> StoredBlob:
         with blob_outages():
             obstore.put(self._store, key, content)
-            self._secure(key)
+            self._fsync(key)
         return StoredBlob(key, hashlib.sha256(content).hexdigest(), len(content))
 
     def put_file(self, key: str, path: Path) -> StoredBlob:
@@ -106,11 +106,11 @@ class Blobs:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         with blob_outages():
             obstore.put(self._store, key, path, chunk_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE)
-            self._secure(key)
+            self._fsync(key)
         return StoredBlob(key, sha256, path.stat().st_size)
 
     def take_file(self, key: str, path: Path) -> StoredBlob:
-        """Store a file that is of no further use where it lies: moved, if it is on the disk of the store."""
+        """Store a file and remove the original; on the store's own disk it is moved instead of copied."""
         if self._folder is None or self._folder.stat().st_dev != path.stat().st_dev:
             stored = self.put_file(key, path)
             path.unlink()
@@ -122,77 +122,80 @@ class Blobs:
             target = self._folder / key
             target.parent.mkdir(parents=True, exist_ok=True)
             path.replace(target)
-            self._secure(key)
+            self._fsync(key)
         return StoredBlob(key, sha256, size_bytes)
 
     def link_file(self, key: str, path: Path) -> None:
-        """Let a key stand for a file that lies elsewhere on this machine; for stores in a local folder."""
+        """Store a symbolic link to a local file; only for stores in a local folder."""
         if self._folder is None:
-            raise NotImplementedError("a remote store holds no links")
+            raise NotImplementedError("a remote store cannot hold links; use put_file")
         target = self._folder / key
         target.parent.mkdir(parents=True, exist_ok=True)
         target.symlink_to(path.absolute())
 
     @asynccontextmanager
     async def writer(self, key: str) -> AsyncIterator[BlobWriter]:
-        """Write a blob piece by piece; it appears when the block ends without an error."""
+        """Yield a writer of a blob, which appears when the block ends without an error."""
         opened = obstore.open_writer_async(
             self._store, key, buffer_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE
         )
         file = await opened.__aenter__()
         try:
-            yield _Translating(file)
+            yield _OutageReportingWriter(file)
         except BaseException:
             with suppress(OutageError), blob_outages():
                 await opened.__aexit__(*sys.exc_info())
             raise
         with blob_outages():
             await opened.__aexit__(None, None, None)
-            await asyncio.to_thread(self._secure, key)
+            await asyncio.to_thread(self._fsync, key)
 
     def get(self, key: str) -> bytes:
-        with _missing(key), blob_outages():
+        with _key_errors(key), blob_outages():
             return obstore.get(self._store, key).bytes().to_bytes()
 
     def stream(self, key: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-        """Read a blob, or its bytes from start to before stop, piece by piece.
+        """Iterate over the chunks of a blob, or of its byte range from `start` to before `stop`.
 
-        What is missing or fails is noticed at once, before the first piece is asked for.
+        The request is sent, and its errors are raised, before this function returns.
         """
         options: GetOptions = {"range": {"offset": start} if stop is None else (start, stop)}
-        with _missing(key), blob_outages():
+        with _key_errors(key), blob_outages():
             found = obstore.get(self._store, key, options=options if start or stop else None)
-        return _pieces(found.stream(min_chunk_size=CHUNK_BYTES))
+        return _chunks(found.stream(min_chunk_size=CHUNK_BYTES))
 
     def size_bytes(self, key: str) -> int:
-        with _missing(key), blob_outages():
+        with _key_errors(key), blob_outages():
             return int(obstore.head(self._store, key)["size"])
 
     def delete(self, keys: Iterable[str]) -> None:
-        """Delete blobs; one that is already gone is no error."""
+        """Delete blobs; unknown keys are ignored."""
         remaining = iter(keys)
-        while some := list(islice(remaining, PAGE_KEYS)):
+        while batch := list(islice(remaining, PAGE_KEYS)):
             with blob_outages():
-                self._delete(some)
+                self._delete(batch)
 
     def discard(self, keys: Iterable[str]) -> None:
-        """Delete what nobody refers to, if the store can be reached; what stays, the sweeper finds."""
+        """Delete unreferenced blobs; during an outage they are left to the sweeper."""
         with suppress(OutageError):
             self.delete(keys)
 
     def keys(self, prefix: str, *, older_than: datetime | None = None) -> list[str]:
-        """List the keys under a folder, all of them or those not written since a time."""
+        """List the keys under a folder: all, or those last written before `older_than`."""
         entries = (entry for page in self.pages(prefix) for entry in page)
         return sorted(entry.key for entry in entries if older_than is None or entry.written_at < older_than)
 
     def pages(self, prefix: str) -> Iterator[list[BlobEntry]]:
-        """List a folder a page at a time, in no order: memory does not grow with the number of blobs."""
+        """Iterate over a folder page by page, unordered, in constant memory."""
         with blob_outages():
             for page in obstore.list(self._store, prefix, chunk_size=PAGE_KEYS):
                 yield [BlobEntry(entry["path"], entry["last_modified"]) for entry in page]
 
     def delete_unfinished(self, older_than: datetime) -> int:
-        """Delete the parts of local blobs whose writer died, and count them; a bucket's rules do it on S3."""
+        """Delete temporary files of interrupted local writes and return their number.
+
+        On S3 the bucket's lifecycle rules abort incomplete uploads.
+        """
         if self._folder is None:
             return 0
         deleted = 0
@@ -208,7 +211,7 @@ class Blobs:
 
     @contextmanager
     def as_file(self, key: str) -> Iterator[Path]:
-        """Give the blob as a file to read: itself in a local folder, a temporary copy otherwise."""
+        """Yield the path of a readable file: the blob itself in a local store, else a temporary copy."""
         if path := self.local_path(key):
             yield path
             return
@@ -219,7 +222,7 @@ class Blobs:
             yield path
 
     def local_path(self, key: str) -> Path | None:
-        """Where the blob lies on this machine, or None if the store is remote."""
+        """Return the path of a blob in a local store; None if the store is remote."""
         if self._folder is None:
             return None
         path = self._folder / key
@@ -228,9 +231,9 @@ class Blobs:
         return path
 
     def ping(self) -> None:
-        """Raise an OutageError if the store does not answer, or its folder is gone; nothing is written."""
+        """Raise OutageError if the store does not answer or its folder is not writable; writes nothing."""
         if self._folder is not None and not os.access(self._folder, os.W_OK | os.X_OK):
-            raise UnavailableError(f"the folder of the blobs, {self._folder}, cannot be written to")
+            raise UnavailableError(f"the blob folder {self._folder} is not writable")
         with blob_outages():
             next(iter(obstore.list(self._store, prefix="health/", chunk_size=1)), None)
 
@@ -243,8 +246,8 @@ class Blobs:
             with suppress(FileNotFoundError):
                 obstore.delete(self._store, key)
 
-    def _secure(self, key: str) -> None:
-        """Have the disk keep a new local blob through a power failure, before a row refers to it."""
+    def _fsync(self, key: str) -> None:
+        """Flush a new local blob to disk, so that it survives a power failure before a row refers to it."""
         if self._folder is None:
             return
         path = self._folder / key
@@ -263,10 +266,10 @@ def _open(url: str, limits: BlobStoreLimits) -> ObjectStore:
     return from_url(
         url,
         client_options={
-            # obstore takes this from the environment too, but only where no options are given.
+            # obstore reads this variable itself only if no client options are given.
             "allow_http": os.environ.get("AWS_ALLOW_HTTP", "").lower() in {"1", "true"},
             "connect_timeout": timeout,
-            # Each reading may take this long, the whole of a large blob much longer.
+            # Applies to each read; transferring a large blob takes much longer.
             "read_timeout": timeout,
             "timeout": timedelta(days=1),
         },
@@ -274,14 +277,15 @@ def _open(url: str, limits: BlobStoreLimits) -> ObjectStore:
     )
 
 
-def _pieces(chunks: "BytesStream") -> Iterator[bytes]:
+def _chunks(chunks: "BytesStream") -> Iterator[bytes]:
     with blob_outages():
         for chunk in chunks:
             yield bytes(chunk)
 
 
 @contextmanager
-def _missing(key: str) -> Iterator[None]:
+def _key_errors(key: str) -> Iterator[None]:
+    """Raise FileNotFoundError as NotFoundError."""
     try:
         yield
     except FileNotFoundError as error:

@@ -1,4 +1,4 @@
-"""Failures of the blob store as domain errors."""
+"""Translation of blob store failures into domain errors."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ BLOBS_DETAIL = "the blob store does not answer; send the request again later"
 
 @contextmanager
 def blob_outages() -> Iterator[None]:
-    """Raise an OutageError where the blob store fails; a missing key stays a FileNotFoundError."""
+    """Raise failures of the blob store as OutageError; FileNotFoundError (unknown key) passes through."""
     try:
         yield
     except FileNotFoundError:
@@ -23,7 +23,7 @@ def blob_outages() -> Iterator[None]:
 
 
 def _blob_outage(error: ObstoreError | OSError) -> OutageError:
-    # obstore says in words what the system said as a number.
+    # obstore reports the system's error number only in the message.
     full = any(f"(os error {number})" in str(error) for number in FULL_DISK)
     if full or (isinstance(error, OSError) and is_full(error)):
         return StorageFullError(FULL_DETAIL)

@@ -1,4 +1,4 @@
-"""What an evaluate job is asked to compare."""
+"""Specs of evaluate jobs."""
 
 from typing import Annotated, Literal
 
@@ -15,32 +15,30 @@ from models_store.contracts.spec_parts import (
 from models_store.contracts.vocabulary import Output
 
 NAME_CHARACTER = r"[^\x00-\x1f|]"
-"""Of a candidate's name: what a cell of a table can hold."""
+"""Characters of a candidate's name: those that a table cell can hold."""
 
 
 class ResultsOfJob(MadeByJob):
-    """What a job has made, or will make, of each of its images."""
+    """One output of a job, finished or not, for each of its images."""
 
     output: Literal[Output.DENOISED, Output.PRIOR_MEAN, Output.MMSE] = Output.DENOISED
 
 
 class UploadedResults(Spec):
-    """Images as they were uploaded: noisy ones, or what something else made of them."""
+    """Uploaded images: the noisy ones, or results of another program."""
 
     image_ids: Annotated[list[Id], Field(min_length=1, max_length=MAX_IMAGES_PER_JOB)]
 
 
 class Candidate(Spec):
-    """Results of one method; several runs of it show how much they differ."""
+    """Results of one method; several runs show their spread."""
 
-    name: str = Field(
-        pattern=rf"^{NAME_CHARACTER}{{1,100}}$", description="What its row of the table is called."
-    )
+    name: str = Field(pattern=rf"^{NAME_CHARACTER}{{1,100}}$", description="Name of its row in the table.")
     runs: Annotated[tuple[ResultsOfJob | UploadedResults, ...], Field(min_length=1, max_length=20)]
 
 
 class EvaluateSpec(PostedSpec):
-    """Scores of results against ground truth, side by side; each run has an image for each one of it."""
+    """Scores of several methods against ground truth; each run has one image per ground truth image."""
 
     kind: Literal["evaluate"] = "evaluate"
     ground_truth_ids: GroundTruthIds

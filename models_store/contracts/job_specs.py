@@ -1,7 +1,7 @@
-"""What a job is asked to do: a union on `kind`.
+"""Job specs: a union discriminated by `kind`.
 
-Users post a `JobSpec`. A prediction of many planes is divided into stages of further kinds, which only the
-planner makes.
+Users post a `JobSpec`. A prediction of many planes is split into stages of further kinds, which only the
+planner creates.
 """
 
 from collections.abc import Iterator
@@ -36,21 +36,24 @@ from models_store.contracts.vocabulary import (
 
 
 class DenoiseSpec(TrainingSpec, PostedSpec):
-    """Denoised images from noisy ones, and nothing else: the whole path."""
+    """Denoised images from noisy ones alone: the whole pipeline."""
 
     kind: Literal["denoise"] = "denoise"
     image_ids: ImageIds
     reuse: Reuse = Field(
         default=Reuse.CALIBRATION,
-        description="What may be taken from the registry of the images' microscope and profile: nothing, a "
-        "noise model that was calibrated or imported, also one that a job bootstrapped, also a network.",
+        description="Models of the images' microscope and profile that may be reused, each value adding to "
+        "the one before: none; a noise model that was calibrated or imported; also a bootstrapped one; also "
+        "a network.",
     )
-    noise_model: Id | None = Field(default=None, description="Use this one instead of a bootstrapped one.")
+    noise_model: Id | None = Field(
+        default=None, description="Noise model to use instead of a bootstrapped or active one."
+    )
     noise_model_kind: NoiseModelKind | None = Field(
         default=None,
         description=(
-            "Of the noise model that is bootstrapped or reused. Left out: whichever is active where one is "
-            "reused, a gmm where one is bootstrapped."
+            "Kind of the noise model that is bootstrapped or reused. Default: the active model's kind if one "
+            "is reused, gmm if one is bootstrapped."
         ),
     )
     outputs: Outputs = (Output.DENOISED, Output.POSTERIOR_STD)
@@ -62,7 +65,8 @@ _DISTILLING = {"enum": [preset.value for preset in Preset if preset.distils]}
 _HIDES_NOTHING = {"anyOf": [{"type": "null"}, {"properties": {"y_px": {"const": 0}, "x_px": {"const": 0}}}]}
 
 
-def _require_what_the_method_needs(schema: dict[str, Any]) -> None:
+def _add_method_rules(schema: dict[str, Any]) -> None:
+    """Describe in the JSON schema which fields each method requires and forbids."""
     require_kind(schema)
     schema["allOf"] = [
         {
@@ -106,16 +110,19 @@ NEEDED_BY: dict[str, tuple[Method, ...]] = {
     "ground_truth_ids": (Method.CARE,),
     "teacher": (Method.DISTILLED,),
 }
-"""What a training needs besides noisy images, by method; the others take none of it."""
+"""Fields that a training requires besides noisy images, with the methods that require them.
+
+The other methods refuse these fields.
+"""
 
 
 class TrainSpec(TrainingSpec, PostedSpec):
     """A network for these images: N2V, PN2V with a noise model, CARE with ground truth, or a distilled one.
 
-    A distilled network learns to find a PN2V network's estimates again under noise drawn at each step.
+    A distilled network learns to reproduce a PN2V network's estimates under noise sampled anew at each step.
     """
 
-    model_config = ConfigDict(json_schema_extra=_require_what_the_method_needs)
+    model_config = ConfigDict(json_schema_extra=_add_method_rules)
 
     kind: Literal["train"] = "train"
     image_ids: ImageIds
@@ -123,26 +130,29 @@ class TrainSpec(TrainingSpec, PostedSpec):
     noise_model: Reference | None = None
     ground_truth_ids: GroundTruthIds | None = None
     teacher: Reference | None = Field(
-        default=None, description="Of a distilled network: the PN2V network whose estimates it learns."
+        default=None, description="Distilled networks only: the PN2V network whose estimates it learns."
     )
     refit_noise_model: bool = Field(
         default=False,
         strict=True,
-        description="Of a distilled network: fit the noise model again, to the teacher's predictions.",
+        description="Distilled networks only: refit the noise model to the teacher's predictions.",
     )
-    start: Reference | None = Field(default=None, description="Weights to start the training from.")
+    start: Reference | None = Field(
+        default=None, description="Network whose weights initialise the training."
+    )
     teaches: bool = Field(
         default=False,
         strict=True,
         description=(
-            "Of N2V and PN2V: a distilled network will learn from it, so that fewer of the preset's steps do."
+            "N2V and PN2V only: a distilled network will learn from this one, so that fewer steps than the "
+            "preset's suffice."
         ),
     )
     seed: Seed = 0
 
 
 class BootstrapNoiseModelSpec(PostedSpec):
-    """A noise model from noisy images and a network that gives the pseudo ground truth."""
+    """A noise model from noisy images and a network whose predictions serve as pseudo ground truth."""
 
     kind: Literal["bootstrap_noise_model"] = "bootstrap_noise_model"
     image_ids: ImageIds
@@ -152,9 +162,9 @@ class BootstrapNoiseModelSpec(PostedSpec):
 
 
 class FitNoiseModelSpec(PostedSpec):
-    """A noise model from calibrations: frames of static scenes, whose mean stands in for the signal.
+    """A noise model from calibration images: frames of static scenes, whose mean estimates the signal.
 
-    The images have the role `calibration`. Each stack is a scene; images of a single plane are together the
+    The images have the role `calibration`. Each stack is a scene; all single-plane images together are the
     frames of one more. The noise model becomes the active one of the images' microscope and profile.
     """
 
@@ -162,24 +172,27 @@ class FitNoiseModelSpec(PostedSpec):
     image_ids: ImageIds
     data_image_ids: ImageIds | None = Field(
         default=None,
-        description="Images that will be denoised (role `data`): they give a histogram its range, and the "
-        "calibration has to cover their signals.",
+        description="Images that will be denoised (role `data`): they set the range of a histogram, and the "
+        "calibration must cover their signals.",
     )
     noise_model_kind: NoiseModelKind = NoiseModelKind.GMM
     seed: Seed = 0
 
 
 class CheckNoiseModelSpec(PostedSpec):
-    """Does a noise model describe these images? Nothing is changed by it.
+    """A check of how well a noise model describes images; read-only.
 
-    Images of the role `calibration` are their own signal, as in `fit_noise_model`; others need a network.
+    Images of the role `calibration` estimate the signal themselves, as in `fit_noise_model`; others need a
+    network.
     """
 
     kind: Literal["check_noise_model"] = "check_noise_model"
     image_ids: ImageIds
     noise_model: Reference
     network: Reference | None = Field(
-        default=None, description="Gives the signal of images of the role `data`; N2V, or PN2V's prior mean."
+        default=None,
+        description="N2V or PN2V network whose prediction (PN2V: prior mean) is the signal of images of the "
+        "role `data`.",
     )
 
 
@@ -188,10 +201,10 @@ class _WithNetworks(Spec):
     network: Reference
     noise_model: Reference | None = None
     compare_with: Reference | None = Field(
-        default=None, description="An N2V network; the better of the two results is delivered."
+        default=None, description="N2V network to compare with; the better result is delivered."
     )
     distilled: Reference | None = Field(
-        default=None, description="A network distilled from `network`; its result competes too."
+        default=None, description="Network distilled from `network`; its result is compared too."
     )
 
 
@@ -200,7 +213,7 @@ class PredictSpec(_WithNetworks, PostedSpec):
 
     kind: Literal["predict"] = "predict"
     refit_noise_model: bool = Field(
-        default=False, strict=True, description="Fit the noise model again, to this network's predictions."
+        default=False, strict=True, description="Refit the noise model to this network's predictions."
     )
     outputs: Outputs = (Output.DENOISED, Output.POSTERIOR_STD)
     output_dtype: OutputDtype = OutputDtype.FLOAT32
@@ -208,7 +221,7 @@ class PredictSpec(_WithNetworks, PostedSpec):
 
 
 class RefitNoiseModelSpec(Spec):
-    """The noise model that was bootstrapped, fitted again to a better network's predictions."""
+    """A bootstrapped noise model, refitted to a better network's predictions."""
 
     kind: Literal["refit_noise_model"] = "refit_noise_model"
     image_ids: ImageIds
@@ -218,7 +231,7 @@ class RefitNoiseModelSpec(Spec):
 
 
 class ChooseEstimateSpec(_WithNetworks):
-    """What a divided prediction decides once, from all images: noise model and estimate."""
+    """The choices that a split prediction makes once, from all images: noise model and estimate."""
 
     kind: Literal["choose_estimate"] = "choose_estimate"
     refit_noise_model: bool
@@ -226,7 +239,7 @@ class ChooseEstimateSpec(_WithNetworks):
 
 
 class PredictPartSpec(_WithNetworks):
-    """Some of a prediction's planes: consecutive ones, from `first_plane` of the first image on."""
+    """Consecutive planes of a prediction, starting at `first_plane` of the first image."""
 
     kind: Literal["predict_part"] = "predict_part"
     first_plane: Annotated[int, Field(ge=0)]
@@ -236,7 +249,7 @@ class PredictPartSpec(_WithNetworks):
 
 
 class AssembleSpec(Spec):
-    """The files of a divided prediction, from its parts in their order."""
+    """The result files of a split prediction, assembled from its parts in order."""
 
     kind: Literal["assemble"] = "assemble"
     image_ids: ImageIds
@@ -258,7 +271,7 @@ stored_spec: TypeAdapter[StoredSpec] = TypeAdapter(StoredSpec)
 
 
 def dependencies(spec: StoredSpec) -> set[str]:
-    """Ids of the jobs whose results this one needs."""
+    """Return the ids of the jobs whose results a job needs."""
     return {reference.job for reference in _references(spec)}
 
 
@@ -274,7 +287,7 @@ def _references(value: object) -> Iterator[MadeByJob]:
 
 
 def images_read(spec: StoredSpec) -> list[str]:
-    """Ids of the images that a job reads, each once."""
+    """Return the ids of the images that a job reads, without duplicates."""
     match spec:
         case EvaluateSpec():
             runs = [run for candidate in spec.candidates for run in candidate.runs]
@@ -290,12 +303,12 @@ def images_read(spec: StoredSpec) -> list[str]:
 
 
 def networks_named(spec: StoredSpec) -> set[str]:
-    """Ids of the networks that a job names itself, not by the job that makes them."""
+    """Return the ids of the networks that a spec names directly, not through the job that makes them."""
     return _named(spec, "network", "start", "teacher", "compare_with", "distilled")
 
 
 def noise_models_named(spec: StoredSpec) -> set[str]:
-    """Ids of the noise models that a job names itself."""
+    """Return the ids of the noise models that a spec names directly."""
     return _named(spec, "noise_model")
 
 
@@ -305,6 +318,6 @@ def _named(spec: StoredSpec, *fields: str) -> set[str]:
 
 
 def queue_of(spec: StoredSpec) -> Queue:
-    """Training and prediction want a GPU; what computes little leaves it to others."""
+    """Return the queue of a job: GPU for training and prediction, CPU for jobs that compute little."""
     fits = BootstrapNoiseModelSpec | CalibrationSpec
     return Queue.CPU if isinstance(spec, DenoiseSpec | fits | AssembleSpec | EvaluateSpec) else Queue.GPU

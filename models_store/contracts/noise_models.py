@@ -1,4 +1,4 @@
-"""A noise model's parameters, as they are stored and exchanged."""
+"""Noise model parameters as they are stored and exchanged."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -10,7 +10,7 @@ from models_store.contracts.packed_probabilities import pack, unpack
 MAX_COMPONENTS = 32
 MAX_COEFFICIENTS = 16
 MAX_BINS = 1024
-# Of a row of probabilities: float32 sums to 1 so exactly; what sums to less than this was never seen.
+# Rounding of a float32 row that sums to 1; a row with a smaller sum belongs to a signal that was never seen.
 ROW_SUM_TOLERANCE = 1e-3
 
 Coefficients = Annotated[list[FiniteFloat], Field(min_length=1, max_length=MAX_COEFFICIENTS)]
@@ -23,7 +23,7 @@ class _Parameters(BaseModel):
     signal_max_adu: FiniteFloat
 
     @model_validator(mode="after")
-    def _has_a_range(self) -> Self:
+    def _require_range(self) -> Self:
         if self.signal_min_adu >= self.signal_max_adu:
             raise ValueError("signal_min_adu must be below signal_max_adu")
         return self
@@ -43,11 +43,11 @@ class GmmParameters(_Parameters):
     extrapolate: bool = False
 
     def plain(self) -> dict[str, Any]:
-        """Give the parameters as the engine takes them."""
+        """Return the parameters in the form that the engine takes."""
         return self.model_dump()
 
     @model_validator(mode="after")
-    def _is_consistent(self) -> Self:
+    def _require_consistent_weights(self) -> Self:
         if len(self.weights) % 3:
             raise ValueError(f"weights must have 3K rows, not {len(self.weights)}")
         if len({len(row) for row in self.weights}) != 1:
@@ -56,11 +56,11 @@ class GmmParameters(_Parameters):
 
 
 class HistogramOutline(_Parameters):
-    """A histogram noise model but for its numbers: what documents show of it.
+    """A histogram noise model without its probabilities, as documents show it.
 
-    Observations and signals are in the same `bins`, evenly from `signal_min_adu` to `signal_max_adu`.
-    `published_interpolation`: between the lower edges of the bins, as the published code does, not between
-    their centres. `unseen_probability` is added to each bin.
+    Observations and signals share the same `bins`, evenly spaced from `signal_min_adu` to `signal_max_adu`.
+    `published_interpolation`: interpolate between the lower edges of the bins, as the published code does,
+    instead of between their centres. `unseen_probability` is added to each bin.
     """
 
     kind: Literal["histogram"] = "histogram"
@@ -70,16 +70,16 @@ class HistogramOutline(_Parameters):
 
 
 class HistogramParameters(HistogramOutline):
-    """A histogram noise model: probabilities of observations (columns) for signals (rows), both in bins.
+    """A histogram noise model: probabilities of observations (columns) given signals (rows), both in bins.
 
-    `probabilities` are packed, or given as an array. A row sums to 1, or to nothing where a signal was not
+    `probabilities` may be passed packed or as an array. A row sums to 1, or to 0 for a signal that was not
     seen.
     """
 
     probabilities: Annotated[str, Field(repr=False)]
 
     def plain(self) -> dict[str, Any]:
-        """Give the parameters as the engine takes them."""
+        """Return the parameters in the form that the engine takes."""
         return self.model_dump() | {"probabilities": unpack(self.probabilities, self.bins)}
 
     @field_validator("probabilities", mode="before")
@@ -88,16 +88,16 @@ class HistogramParameters(HistogramOutline):
         return pack(given) if isinstance(given, list | np.ndarray) else given
 
     @model_validator(mode="after")
-    def _are_probabilities(self) -> Self:
+    def _require_probabilities(self) -> Self:
         probabilities = unpack(self.probabilities, self.bins)
         if not ((probabilities >= 0) & (probabilities <= 1)).all():
-            raise ValueError("probabilities have to be numbers in 0 .. 1")
+            raise ValueError("probabilities must be numbers between 0 and 1")
         sums = probabilities.sum(axis=1, dtype=np.float64)
         seen = sums > ROW_SUM_TOLERANCE
         if not seen.any():
-            raise ValueError("no row holds any probabilities")
+            raise ValueError("every row is empty; at least one must hold probabilities")
         if (abs(sums[seen] - 1) > ROW_SUM_TOLERANCE).any():
-            raise ValueError("the probabilities of a row have to sum to 1, or to nothing")
+            raise ValueError("the probabilities of a row must sum to 1, or to 0 if its signal was not seen")
         return self
 
 

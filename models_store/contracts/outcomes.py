@@ -1,4 +1,4 @@
-"""What a finished job hands in: registered in one transaction, or not at all."""
+"""Outcome of a finished job; registered in one transaction."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ class MadeNetwork(_Made):
     blob: MadeBlob
     description: dict[str, Any]
     noise_model_id: str | None = None
-    """The noise model it was trained with; None: the one that the same job made, if any."""
+    """Noise model that the network was trained with; None: the one that the same job made, if any."""
 
 
 class MadeArtifact(_Made):
@@ -40,7 +40,7 @@ class MadeArtifact(_Made):
     media_type: str
     blob: MadeBlob
     image_id: str | None = None
-    """The image that it is a result of; None: of the job as a whole."""
+    """Image that this is a result of; None: it belongs to the job as a whole."""
     output: Output | None = None
 
 
@@ -58,5 +58,5 @@ class Outcome(_Made):
     artifacts: tuple[MadeArtifact, ...] = ()
     planes: tuple[MadePlanes, ...] = ()
     surveys: dict[str, Survey] = {}
-    """Of images that nobody had surveyed before, by image id."""
+    """Surveys of images that had none, by image id."""
     result: dict[str, Any] = {}

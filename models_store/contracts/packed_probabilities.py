@@ -1,4 +1,4 @@
-"""A square of probabilities as one line of text: base64 of zlib of float32, row by row."""
+"""Text encoding of a square matrix of probabilities: base64 of zlib of float32, row-major."""
 
 import base64
 import binascii
@@ -14,21 +14,21 @@ _FLOAT = np.dtype("<f4")
 
 def pack(probabilities: NDArray[np.floating] | Sequence[Sequence[float]]) -> str:
     with np.errstate(over="ignore"):
-        # What is too large becomes infinite, and that is no probability either.
+        # Values beyond float32 become infinite, which validation rejects.
         content = np.ascontiguousarray(probabilities, dtype=_FLOAT).tobytes()
     return base64.b64encode(zlib.compress(content)).decode()
 
 
 def unpack(text: str, bins: int) -> NDArray[np.float32]:
-    """Inverse of `pack`: (bins, bins); ValueError for a text that does not hold exactly these."""
+    """Return the packed matrix (bins, bins); ValueError if the text does not hold one of this size."""
     shape = (bins, bins)
     expected = math.prod(shape) * _FLOAT.itemsize
     decoder = zlib.decompressobj()
     try:
-        # Not more than what is expected is ever expanded.
+        # The limit guards against decompression bombs.
         content = decoder.decompress(base64.b64decode(text, validate=True), expected + 1)
     except (binascii.Error, zlib.error) as error:
-        raise ValueError(f"no packed probabilities: {error}") from error
+        raise ValueError(f"the packed probabilities cannot be decoded: {error}") from error
     if len(content) != expected:
         raise ValueError(f"the packed probabilities are not {bins} x {bins}")
     return np.frombuffer(content, dtype=_FLOAT).reshape(shape)

@@ -1,4 +1,4 @@
-"""A job's plan: the steps that users see, and the stages that workers carry out."""
+"""Job plans: the steps that users see and the stages that workers execute."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -21,9 +21,9 @@ class PlanStep(BaseModel):
     action: Literal["compute", "reuse", "skip"]
     why: str
     id: str | None = None
-    """The noise model or network that is reused."""
+    """Noise model or network that is reused."""
     parts: int = 1
-    """Into how many parts it is divided, which different workers may compute at the same time."""
+    """Number of parts, which workers may compute in parallel."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class PlannedStage:
     stage: StageName
     spec: StageSpec
     weight: float
-    """Its share of the whole job's time."""
+    """Share of the whole job's time."""
 
 
 @dataclass(frozen=True)

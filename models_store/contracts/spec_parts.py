@@ -1,4 +1,4 @@
-"""What the specs of several kinds of job have in common."""
+"""Fields and base classes shared by several job specs."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, TypeVar
@@ -10,13 +10,13 @@ from models_store.contracts.vocabulary import DEFAULT_PRESET, Output, Preset
 
 MAX_IMAGES_PER_JOB = 1000
 MAX_URL_CHARACTERS = 2000
-# structN2V hides up to five neighbours; much more, and nothing near is left to predict from.
+# structN2V hides up to five neighbours; with many more, no nearby pixels are left to predict from.
 MAX_MASK_PX = 8
 
 Item = TypeVar("Item")
 
 
-def _each_once(items: Sequence[Item]) -> Sequence[Item]:
+def _require_unique(items: Sequence[Item]) -> Sequence[Item]:
     if len(set(items)) != len(items):
         raise ValueError("each may be named only once")
     return items
@@ -31,20 +31,24 @@ ImageIds = Annotated[
         description="Ids of uploaded images.",
         json_schema_extra={"uniqueItems": True},
     ),
-    AfterValidator(_each_once),
+    AfterValidator(_require_unique),
 ]
 GroundTruthIds = Annotated[
     list[Id],
     Field(
         min_length=1,
         max_length=MAX_IMAGES_PER_JOB,
-        description="Ids of clean images (role `ground_truth`): the first belongs to the first image, and so "
-        "on. One of a single plane belongs to every plane of its image; one may be named for several images.",
+        description="Ids of clean images (role `ground_truth`), in the order of the images. One of a single "
+        "plane applies to every plane of its image; one id may be given for several images.",
     ),
 ]
 Seed = Annotated[
     int,
-    Field(ge=0, le=LARGEST_EXACT_INTEGER, description="Same seed, same device: same result."),
+    Field(
+        ge=0,
+        le=LARGEST_EXACT_INTEGER,
+        description="Random seed; results are deterministic for a given seed and device.",
+    ),
     JSON_NUMBER,
 ]
 
@@ -54,15 +58,15 @@ Outputs = Annotated[
     Field(
         min_length=1,
         max_length=len(Output),
-        description="Which files are made of each image.",
+        description="Result files to write for each image.",
         json_schema_extra={"uniqueItems": True},
     ),
-    AfterValidator(_each_once),
+    AfterValidator(_require_unique),
 ]
 
 
 def require_kind(schema: dict[str, Any]) -> None:
-    """Say that `kind` is required: its default is for those who make specs by their class."""
+    """Mark `kind` as required in the JSON schema; its default serves Python code only."""
     if "kind" in schema["properties"]:
         schema["required"] = ["kind", *schema.get("required", [])]
 
@@ -72,7 +76,7 @@ class Spec(BaseModel):
 
 
 class MadeByJob(Spec):
-    """Stands for the network or noise model that another job makes; this job waits for it."""
+    """Reference to the network or noise model that another job makes; this job waits for it."""
 
     job: Id
 
@@ -81,7 +85,7 @@ Reference = Id | MadeByJob
 
 
 class TrainingBudget(Spec):
-    """Departures from the preset, for those who know why."""
+    """Overrides of the preset, for experts."""
 
     steps: Annotated[int, Field(ge=1, le=100_000), JSON_NUMBER] | None = None
     features: Annotated[int, Field(ge=4, le=128, multiple_of=4), JSON_NUMBER] | None = None
@@ -89,7 +93,7 @@ class TrainingBudget(Spec):
 
 
 class StructuredMask(Spec):
-    """How many neighbours on each side of a masked pixel are hidden too, along either axis (structN2V)."""
+    """Number of neighbours on each side of a masked pixel that are hidden too, per axis (structN2V)."""
 
     y_px: Annotated[int, Field(ge=0, le=MAX_MASK_PX), JSON_NUMBER] = 0
     x_px: Annotated[int, Field(ge=0, le=MAX_MASK_PX), JSON_NUMBER] = 0
@@ -101,8 +105,8 @@ class TrainingSpec(Spec):
     structured_mask: StructuredMask | None = Field(
         default=None,
         description=(
-            "For noise that correlates between neighbouring pixels: how many of them on each side a network "
-            "must not see."
+            "For noise that is correlated between neighbouring pixels: how many neighbours on each side are "
+            "hidden from the network."
         ),
     )
 
@@ -112,9 +116,9 @@ class TrainingSpec(Spec):
 
     @property
     def recipe(self) -> str:
-        """Preset with its digest, and departures: networks of one recipe can stand in for each other."""
-        departures = self.budget.model_dump(exclude_none=True).items()
-        words = [f"{self.preset}@{self.preset.digest}", *(f"{name}={value}" for name, value in departures)]
+        """Preset with its digest and overrides; networks of the same recipe are interchangeable."""
+        overrides = self.budget.model_dump(exclude_none=True).items()
+        words = [f"{self.preset}@{self.preset.digest}", *(f"{name}={value}" for name, value in overrides)]
         mask = self.structured_mask
         if mask is not None and self.hides_neighbours:
             words.append(f"mask={mask.y_px}x{mask.x_px}")
@@ -126,7 +130,7 @@ class PostedSpec(Spec):
         default=None,
         pattern=r"^https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?([/?#][!-\[\]-~]*)?$",
         max_length=MAX_URL_CHARACTERS,
-        # It may hold a secret, so the job's document does not show it.
+        # The URL may hold a secret, so job documents do not show it.
         exclude=True,
-        description="Told by a signed POST when the job has ended.",
+        description="URL that receives a signed POST when the job has ended.",
     )

@@ -1,4 +1,4 @@
-"""The words that tables, API and workers share."""
+"""Enumerations shared by tables, API and workers."""
 
 from enum import StrEnum
 
@@ -31,14 +31,14 @@ class NoiseModelOrigin(StrEnum):
 
 
 class NoiseModelKind(StrEnum):
-    """What a noise model's distributions are: mixtures of Gaussians, or what was counted."""
+    """Family of a noise model's distributions: Gaussian mixtures or histograms."""
 
     GMM = "gmm"
     HISTOGRAM = "histogram"
 
 
 class Method(StrEnum):
-    """How a network was trained."""
+    """Training method of a network."""
 
     N2V = "n2v"
     PN2V = "pn2v"
@@ -47,12 +47,12 @@ class Method(StrEnum):
 
     @property
     def is_blind_spot(self) -> bool:
-        """Whether a prediction excludes its own pixel, so that residuals are noise."""
+        """True if a prediction does not depend on its own pixel, so that residuals estimate the noise."""
         return self in {Method.N2V, Method.PN2V}
 
 
 class Preset(StrEnum):
-    """Training budgets; worker.engine.training.presets says what each one means."""
+    """Training budgets; defined in worker.engine.training.presets."""
 
     FAST = "fast"
     BALANCED = "balanced"
@@ -60,17 +60,17 @@ class Preset(StrEnum):
 
     @property
     def digest(self) -> str:
-        """Names the numbers of the preset that decide a network; a release that changes them changes it."""
+        """Digest of the preset's hyperparameters; it changes with a release that changes them."""
         return _DIGESTS[self]
 
     @property
     def distils(self) -> bool:
-        """Whether jobs with it distil a network from PN2V: the published recipe does not."""
+        """True if jobs with this preset distil a network from PN2V; the published recipe does not."""
         return self is not Preset.PAPER
 
     @property
     def warm_starts(self) -> bool:
-        """Whether PN2V networks start from the weights of the N2V network."""
+        """True if PN2V networks are initialised with the weights of the N2V network."""
         return self is not Preset.PAPER
 
 
@@ -79,9 +79,9 @@ DEFAULT_PRESET = Preset.BALANCED
 
 
 class Reuse(StrEnum):
-    """What a job may take from the registry instead of computing it again; each more than those before it.
+    """Models that a job may reuse instead of computing them; each value includes those before it.
 
-    `calibration`: a noise model that somebody calibrated or imported for this microscope and profile.
+    `calibration`: a noise model that was calibrated or imported for this microscope and profile.
     """
 
     NONE = "none"
@@ -91,7 +91,7 @@ class Reuse(StrEnum):
 
 
 class Output(StrEnum):
-    """What is written of each image: the best estimate, either of PN2V's two, its uncertainty."""
+    """Outputs for each image: the best estimate, either of PN2V's two estimates, its uncertainty."""
 
     DENOISED = "denoised"
     PRIOR_MEAN = "prior_mean"
@@ -105,14 +105,14 @@ class OutputDtype(StrEnum):
 
 
 class Queue(StrEnum):
-    """Which workers take a job: those with a GPU, or any."""
+    """Queue of a job: for workers with a GPU, or for any worker."""
 
     GPU = "gpu"
     CPU = "cpu"
 
 
 class Scope(StrEnum):
-    """What an API key may do."""
+    """Permissions of an API key."""
 
     READ = "read"
     SUBMIT = "submit"

@@ -1,4 +1,4 @@
-"""Databases: engines and transactions."""
+"""Database engines and transactions."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +28,7 @@ class Database:
     def __init__(self, url: str, *, pool_size: int = 10, timeout_s: float | None = 5.0) -> None:
         """Connect lazily; no statement is sent before the first transaction.
 
-        `timeout_s`: how long to wait for a connection or a lock; for an answer twice that. None: any time.
+        `timeout_s`: timeout of connections and locks; statements may take twice as long. None: no timeout.
         """
         self.url = url
         address = make_url(url)
@@ -41,14 +41,14 @@ class Database:
         self._streaming_engine = self.engine.execution_options(read_only=True)
         self._reading_engine = self._streaming_engine
         if address.get_backend_name() != "sqlite":
-            # At READ COMMITTED a transaction shows a reader what single statements do; its begin and its end
-            # would be two more questions to the server.
+            # At READ COMMITTED a transaction sees no more than its single statements do; BEGIN and COMMIT
+            # would cost two more round trips.
             self._reading_engine = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._viewer: Viewer | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """Connect as the settings say."""
+        """Return the configured database."""
         return cls(
             settings.resolved_database_url,
             pool_size=settings.database_pool_size,
@@ -56,26 +56,26 @@ class Database:
         )
 
     def seen_by(self, viewer: Viewer) -> Self:
-        """Give the same database as this viewer sees it."""
-        narrowed = copy(self)
-        narrowed._viewer = viewer  # noqa: SLF001  # because it is one of us
-        return narrowed
+        """Return the same database, restricted to what a viewer may see."""
+        restricted = copy(self)
+        restricted._viewer = viewer  # noqa: SLF001  # an instance of the same class
+        return restricted
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """Yield a session whose changes are thrown away."""
+        """Yield a session for reading; changes are discarded."""
         with database_outages(), self._session(self._reading_engine) as session:
             yield session
 
     @contextmanager
     def stream(self) -> Iterator[Session]:
-        """Yield a session to read many rows from, page by page: in a transaction, as a cursor needs it."""
+        """Yield a session with a transaction, which a server-side cursor requires, to stream many rows."""
         with database_outages(), self._session(self._streaming_engine) as session:
             yield session
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """Yield a session that is committed at the end, or rolled back on any error."""
+        """Yield a session that is committed at the end of the block, or rolled back on an error."""
         with database_outages(), self._session(self.engine) as session, session.begin():
             yield session
 
@@ -101,15 +101,15 @@ def _sqlite_engine(url: URL) -> Engine:
     def configure(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
         cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode=WAL")
-        # What was answered must outlast a power failure; NORMAL would lose the last commits.
+        # Acknowledged commits must survive a power failure; NORMAL could lose the last ones.
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.close()
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        # A transaction that reads first and writes later would fail at once, without waiting, when another
-        # one wrote in between: a writer takes the lock from the start.
+        # A transaction that upgrades from reading to writing fails at once, ignoring the busy timeout, if
+        # another one wrote in between. So a writer takes the lock at the start.
         read_only = connection.get_execution_options().get("read_only", False)
         connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 

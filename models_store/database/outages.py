@@ -1,4 +1,4 @@
-"""Failures of database, blob store and disk as domain errors: whoever meets one comes again later."""
+"""Translation of database failures into domain errors, most of which a retry may resolve."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -13,8 +13,8 @@ from models_store.full_disk import FULL_DETAIL
 # PostgreSQL's disk_full.
 FULL_DATABASE = "53100"
 DATABASE_DETAIL = "the database does not answer; send the request again later"
-VALUE_DETAIL = "a value that no database can hold: text has no NUL characters, and numbers have their bounds"
-# What SQLite reports of its surroundings; its other errors are ours.
+VALUE_DETAIL = "the database cannot store a value: text must not contain NUL, and numbers must be in range"
+# SQLite errors caused by its environment; all others are bugs.
 SQLITE_OUTAGES = frozenset(
     {
         sqlite3.SQLITE_BUSY,
@@ -30,7 +30,10 @@ SQLITE_OUTAGES = frozenset(
 
 @contextmanager
 def database_outages() -> Iterator[None]:
-    """Raise an OutageError where the database fails, not the statement; InvalidRequestError for a value."""
+    """Raise OutageError if the database fails, InvalidRequestError if it cannot store a value.
+
+    Errors of statements pass through.
+    """
     try:
         yield
     except DataError as error:
@@ -46,7 +49,7 @@ def _database_outage(error: DBAPIError | PoolTimeoutError) -> OutageError | None
     if isinstance(error, PoolTimeoutError):
         return UnavailableError(DATABASE_DETAIL)
     if isinstance(error.orig, sqlite3.Error):
-        # The lowest byte is the error, the others say more of it.
+        # The lowest byte is the primary result code.
         code = getattr(error.orig, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
         if code == sqlite3.SQLITE_FULL:
             return StorageFullError(FULL_DETAIL)

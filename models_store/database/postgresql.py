@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL that never wait for ever."""
+"""PostgreSQL connections with timeouts on every wait."""
 
 import math
 import time
@@ -14,33 +14,33 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 Answer = TypeVar("Answer")
 
-# libpq takes less for this.
+# libpq rounds shorter timeouts up to this.
 MIN_CONNECT_S = 2
-LOOK_FOR_INTERRUPTS_S = 0.1
-ASK_AFTER_S = 1.0
+INTERRUPT_POLL_S = 0.1
+PING_AFTER_IDLE_S = 1.0
 
 
 class TimedConnection(psycopg.Connection):
-    """Gives up a server that takes a statement and answers nothing; libpq itself would wait for ever."""
+    """A connection with a client-side timeout: libpq waits for ever for a server that stops answering."""
 
     answer_s: float | None = None
 
     def wait(
-        self, gen: PQGen[Answer], interval: float = LOOK_FOR_INTERRUPTS_S, timeout: float | None = None
+        self, gen: PQGen[Answer], interval: float = INTERRUPT_POLL_S, timeout: float | None = None
     ) -> Answer:
         try:
             return super().wait(gen, interval, timeout or self.answer_s)
         except psycopg.OperationalError:
             if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
-                # Its answer may still come, and would be taken for that of the next statement.
+                # A late answer would be taken for that of the next statement.
                 self.pgconn.finish()
             raise
 
 
 def postgresql_engine(url: URL, pool_size: int, timeout_s: float) -> Engine:
-    """Make an engine that waits `timeout_s` for a connection or a lock, and twice that for an answer.
+    """Create an engine that waits `timeout_s` for a connection or a lock, and twice that for an answer.
 
-    The server itself ends what takes longer, so that what nobody waits for holds no locks.
+    The server enforces the limits too, so that abandoned statements hold no locks.
     """
     limits_ms = {
         "lock_timeout": timeout_s * 1000,
@@ -58,29 +58,29 @@ def postgresql_engine(url: URL, pool_size: int, timeout_s: float) -> Engine:
         pool_timeout=timeout_s,
     )
 
-    # Asked each time (pool_pre_ping), the server would spend more on being asked than on answering.
+    # A ping at every checkout (pool_pre_ping) would cost more than most queries; idle connections get one.
     @event.listens_for(engine, "checkin")
-    def note(_: DBAPIConnection | None, entry: ConnectionPoolEntry) -> None:
+    def record_idle_start(_: DBAPIConnection | None, entry: ConnectionPoolEntry) -> None:
         entry.info["idle_since_s"] = time.monotonic()
 
     @event.listens_for(engine, "checkout")
-    def ask_after_a_pause(
+    def ping_if_idle(
         connection: DBAPIConnection, entry: ConnectionPoolEntry, _: PoolProxiedConnection
     ) -> None:
         idle_s = time.monotonic() - entry.info.get("idle_since_s", time.monotonic())
-        if idle_s < ASK_AFTER_S:
+        if idle_s < PING_AFTER_IDLE_S:
             return
         try:
             engine.dialect.do_ping(connection)
         except psycopg.OperationalError as error:
-            raise InvalidatePoolError("the server has gone since this connection was used") from error
+            raise InvalidatePoolError("the server has closed this connection while it was idle") from error
 
     @event.listens_for(engine, "do_connect")
     def connect(
         _: Dialect, __: ConnectionPoolEntry, arguments: tuple[Any, ...], options: dict[str, Any]
     ) -> TimedConnection:
         connection = TimedConnection.connect(*arguments, **options)
-        # A little more than the server's own limit, whose error says more.
+        # Slightly above the server's own limit, whose error is more informative.
         connection.answer_s = 2.2 * timeout_s
         return connection
 

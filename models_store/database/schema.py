@@ -1,4 +1,4 @@
-"""The schema of a database: its migrations, and whether it is the one that this version works with."""
+"""Database schema: migrations and the version check."""
 
 from pathlib import Path
 
@@ -13,13 +13,13 @@ from models_store.errors import SchemaMismatchError
 
 
 def migrate(database: Database) -> None:
-    """Bring the schema to the newest revision."""
+    """Upgrade the schema to the newest revision."""
     with database_outages():
         command.upgrade(alembic_config(database.url), "head")
 
 
 def require_current_schema(database: Database) -> None:
-    """Raise SchemaMismatchError unless the schema is the one that this version works with."""
+    """Raise SchemaMismatchError unless the schema is the one that this version requires."""
     with database_outages(), database.engine.connect() as connection:
         found = MigrationContext.configure(connection).get_current_revision()
     script = ScriptDirectory.from_config(alembic_config(database.url))
@@ -28,9 +28,9 @@ def require_current_schema(database: Database) -> None:
         return
     known = {revision.revision for revision in script.walk_revisions()}
     if found is None or found in known:
-        remedy = "run `clearscope migrate`, then start this again"
+        remedy = "run `clearscope migrate`, then start this process again"
     else:
-        remedy = "a newer version of ClearScope made it; install that one here too"
+        remedy = "it was created by a newer version of ClearScope; install that version here too"
     raise SchemaMismatchError(f"the database's schema is {found or 'empty'}, not {needed}: {remedy}")
 
 

@@ -1,4 +1,4 @@
-"""What all tables share: types of columns, naming of constraints, identity of rows."""
+"""Base classes of all tables: column types, names of constraints, ids of rows."""
 
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -19,7 +19,7 @@ from models_store.contracts.vocabulary import (
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A moment in UTC; SQLite forgets time zones, so it is put back on reading."""
+    """A time in UTC; SQLite does not store time zones, so reading restores it."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -33,16 +33,16 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-def words(vocabulary: type[StrEnum]) -> Enum:
-    """Store the values of an enumeration as text: a new word needs no migration."""
-    values = [word.value for word in vocabulary]
+def text_enum(enumeration: type[StrEnum]) -> Enum:
+    """Return a column type that stores an enumeration as text, so that a new member needs no migration."""
+    values = [member.value for member in enumeration]
     return Enum(
-        vocabulary, native_enum=False, length=16, create_constraint=False, values_callable=lambda _: values
+        enumeration, native_enum=False, length=16, create_constraint=False, values_callable=lambda _: values
     )
 
 
 ID = String(40)
-# SQLite counts rows by itself only in a column declared INTEGER.
+# SQLite autoincrements only columns declared INTEGER.
 ROW_NUMBER = BigInteger().with_variant(Integer, "sqlite")
 
 
@@ -60,18 +60,18 @@ class Base(DeclarativeBase):
         datetime: UtcDateTime,
         dict[str, Any]: JSON,
         list[Any]: JSON,
-        JobState: words(JobState),
-        ImageRole: words(ImageRole),
-        Method: words(Method),
-        Preset: words(Preset),
-        Queue: words(Queue),
-        Output: words(Output),
-        NoiseModelOrigin: words(NoiseModelOrigin),
+        JobState: text_enum(JobState),
+        ImageRole: text_enum(ImageRole),
+        Method: text_enum(Method),
+        Preset: text_enum(Preset),
+        Queue: text_enum(Queue),
+        Output: text_enum(Output),
+        NoiseModelOrigin: text_enum(NoiseModelOrigin),
     }
 
 
 class Listed(Base):
-    """A row with an id, that is listed newest first."""
+    """A row with an id and a creation time; lists show the newest first."""
 
     __abstract__ = True
 

@@ -1,4 +1,4 @@
-"""The tables. Alembic's migrations are generated from these classes and checked against them."""
+"""Database tables. Alembic migrations are generated from these classes and checked against them."""
 
 from datetime import datetime
 from typing import Any
@@ -28,7 +28,7 @@ from models_store.database.table_base import ID, ROW_NUMBER, Base, Listed
 
 
 class ApiKey(Listed):
-    """Who may do what. The secret itself is shown once and kept nowhere."""
+    """An API key and its permissions. The secret is shown once and never stored, only its digest."""
 
     __tablename__ = "api_key"
 
@@ -47,7 +47,7 @@ class ApiKey(Listed):
 
 
 class ApiKeyMicroscope(Base):
-    """A key with such rows sees these microscopes only."""
+    """Restriction of an API key to microscopes; a key without such rows sees all of them."""
 
     __tablename__ = "api_key_microscope"
 
@@ -63,7 +63,7 @@ class Microscope(Listed):
 
 
 class Profile(Listed):
-    """An acquisition profile: everything that decides the noise of a microscope's images."""
+    """An acquisition profile: all settings that determine the noise of a microscope's images."""
 
     __tablename__ = "profile"
     __table_args__ = (UniqueConstraint("microscope_id", "name"),)
@@ -93,7 +93,7 @@ class Image(Listed):
     header: Mapped[dict[str, Any]]
     role: Mapped[ImageRole]
     survey: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
-    """None: uploaded before there were surveys, or there was no time for one."""
+    """None: uploaded before surveys existed, or the survey timed out."""
     profile_id: Mapped[str | None] = mapped_column(ForeignKey("profile.id"), index=True)
     owner_id: Mapped[str | None] = mapped_column(ForeignKey("api_key.id"), index=True)
 
@@ -101,7 +101,7 @@ class Image(Listed):
 
 
 class NoiseModelRow(Listed):
-    """Immutable. A profile's versions count from 1; without a profile it is anonymous, known by its id."""
+    """An immutable noise model. Versions count from 1 per profile; one without a profile is anonymous."""
 
     __tablename__ = "noise_model"
     __table_args__ = (UniqueConstraint("profile_id", "version"), Index(None, "created_at", "id"))
@@ -112,21 +112,21 @@ class NoiseModelRow(Listed):
     origin: Mapped[NoiseModelOrigin]
     parameters: Mapped[dict[str, Any]]
     probabilities: Mapped[str | None] = mapped_column(Text, deferred=True)
-    """Of a histogram: megabytes, which lists and plans do not read."""
+    """Packed probabilities of a histogram. Deferred: megabytes that lists and plans do not need."""
     signal_min_adu: Mapped[float]
     signal_max_adu: Mapped[float]
     fit_quality: Mapped[dict[str, Any]]
     size_bytes: Mapped[int] = mapped_column(BigInteger)
-    """Of the parameters as they are stored."""
+    """Stored size of the parameters."""
     job_id: Mapped[str | None] = mapped_column(ID, index=True)
-    """The job that made it, which may be deleted by now."""
+    """Job that made the noise model; it may have been deleted."""
     owner_id: Mapped[str | None] = mapped_column(ForeignKey("api_key.id"), index=True)
 
     profile: Mapped[Profile | None] = relationship(lazy="joined")
 
 
 class NoiseModelActivation(Base):
-    """Append-only: the noise model that is active at a time is the one last activated before it."""
+    """Append-only history of activations; the latest one up to a time determines the active noise model."""
 
     __tablename__ = "noise_model_activation"
     __table_args__ = (Index(None, "profile_id", "activated_at"),)
@@ -154,34 +154,34 @@ class Network(Listed):
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     description: Mapped[dict[str, Any]]
     job_id: Mapped[str | None] = mapped_column(ID, index=True)
-    """The job that made it, which may be deleted by now."""
+    """Job that made the network; it may have been deleted."""
     owner_id: Mapped[str | None] = mapped_column(ForeignKey("api_key.id"), index=True)
 
     profile: Mapped[Profile | None] = relationship(lazy="joined")
 
 
-def _of_stages(name: str) -> Index:
-    """Make an index of stages alone: SQLite would take one of all jobs for lists of what has no parent."""
+def _stage_index(name: str) -> Index:
+    """Return a partial index of stages; SQLite would use a full one for lists of posted jobs."""
     stages = text("parent_id IS NOT NULL")
     return Index(name, "parent_id", "position", postgresql_where=stages, sqlite_where=stages)
 
 
-def _listed(name: str, *columns: str) -> Index:
-    """Make an index of the jobs that users posted, newest first; many more are stages of these."""
+def _posted_index(name: str, *columns: str) -> Index:
+    """Return a partial index of posted jobs by creation time; it omits their far more numerous stages."""
     posted = text("parent_id IS NULL")
     return Index(name, *columns, "created_at", "id", postgresql_where=posted, sqlite_where=posted)
 
 
 class Job(Listed):
-    """A job, or a stage of one (`parent_id`). `attempt` fences what an earlier owner may still write."""
+    """A job, or a stage of one (`parent_id`). `attempt` is the fencing token of its owner."""
 
     __tablename__ = "job"
     __table_args__ = (
         Index("ix_job_ready", "state", "queue", "composite", "created_at", "position"),
-        _of_stages("ix_job_stages"),
-        _listed("ix_job_listed"),
-        _listed("ix_job_listed_by_state", "state"),
-        _listed("ix_job_listed_by_kind", "kind"),
+        _stage_index("ix_job_stages"),
+        _posted_index("ix_job_listed"),
+        _posted_index("ix_job_listed_by_state", "state"),
+        _posted_index("ix_job_listed_by_kind", "kind"),
         Index(None, "state", "lease_until"),
         Index(None, "owner_id", "state"),
     )
@@ -191,7 +191,7 @@ class Job(Listed):
     state: Mapped[JobState]
     queue: Mapped[Queue]
     composite: Mapped[bool]
-    """Carried out by its stages; no worker takes the job itself."""
+    """True if only the job's stages are executed; no worker takes the job itself."""
     parent_id: Mapped[str | None] = mapped_column(ForeignKey("job.id"))
     position: Mapped[int]
     stage: Mapped[str] = mapped_column(String(64))
@@ -204,11 +204,11 @@ class Job(Listed):
     attempt: Mapped[int]
     crashes: Mapped[int]
     crash_progress: Mapped[float]
-    """The furthest that an attempt came before it crashed: beyond it, crashes count anew."""
+    """Maximum progress of the crashed attempts; a crash beyond it resets the count."""
     notified_at: Mapped[datetime | None]
-    """When workers were last told of it."""
+    """Time of the last notice to workers."""
     trace: Mapped[dict[str, Any]]
-    """The trace context of the request that posted it (W3C headers)."""
+    """Trace context of the request that posted the job (W3C headers)."""
     worker: Mapped[str | None] = mapped_column(String(200))
     lease_until: Mapped[datetime | None]
     result: Mapped[dict[str, Any]]
@@ -227,7 +227,7 @@ class JobDependency(Base):
 
 
 class JobImage(Base):
-    """The images that a job reads; an image cannot be deleted while such a job has not ended."""
+    """An image that a job reads; it cannot be deleted before the job has ended."""
 
     __tablename__ = "job_image"
 
@@ -238,7 +238,7 @@ class JobImage(Base):
 
 
 class JobNetwork(Base):
-    """The networks that a job, not a stage, uses or has made: they stay as long as it is stored."""
+    """A network that a job (not a stage) uses or has made; it is kept as long as the job."""
 
     __tablename__ = "job_network"
 
@@ -249,7 +249,7 @@ class JobNetwork(Base):
 
 
 class JobNoiseModel(Base):
-    """The noise models that a job, not a stage, uses or has made: they stay as long as it is stored."""
+    """A noise model that a job (not a stage) uses or has made; it is kept as long as the job."""
 
     __tablename__ = "job_noise_model"
 
@@ -260,7 +260,7 @@ class JobNoiseModel(Base):
 
 
 class Webhook(Base):
-    """Whom to tell that a job has ended; kept until told."""
+    """A subscription to the end of a job, with the state of its delivery."""
 
     __tablename__ = "webhook"
 
@@ -268,13 +268,13 @@ class Webhook(Base):
     url: Mapped[str] = mapped_column(String(2000))
     attempts: Mapped[int]
     next_attempt_at: Mapped[datetime | None] = mapped_column(index=True)
-    """None: the job has not ended, or all is said."""
+    """None: the job has not ended, or no further attempt is due."""
     delivered_at: Mapped[datetime | None]
     error: Mapped[str | None] = mapped_column(String(500))
 
 
 class JobEvent(Base):
-    """What happened to a job; append-only."""
+    """An event in the life of a job; append-only."""
 
     __tablename__ = "job_event"
     __table_args__ = (Index(None, "job_id", "number"),)
@@ -293,7 +293,7 @@ class Artifact(Listed):
     name: Mapped[str] = mapped_column(String(255))
     media_type: Mapped[str] = mapped_column(String(100))
     image_id: Mapped[str | None] = mapped_column(ID)
-    """The image that it is a result of, which may be deleted by now."""
+    """Image that the artifact is a result of; it may have been deleted."""
     output: Mapped[Output | None]
     blob_key: Mapped[str] = mapped_column(String(255), index=True)
     sha256: Mapped[str] = mapped_column(String(64))
@@ -301,7 +301,7 @@ class Artifact(Listed):
 
 
 class PartPlanes(Base):
-    """Denoised planes of one image, made by a part of a prediction; kept until they are assembled."""
+    """Planes of one image computed by a part of a prediction; kept until they are assembled."""
 
     __tablename__ = "part_planes"
 
@@ -314,7 +314,7 @@ class PartPlanes(Base):
 
 
 class IdempotencyKey(Base):
-    """A POST that was answered: the same key with the same body gets the same resource."""
+    """An answered POST: repeating it with the same key and body returns the same resource."""
 
     __tablename__ = "idempotency_key"
 
@@ -326,7 +326,7 @@ class IdempotencyKey(Base):
 
 
 class Worker(Base):
-    """Workers that gave a sign of life."""
+    """A worker and its last sign of life."""
 
     __tablename__ = "worker"
 
@@ -335,23 +335,23 @@ class Worker(Base):
     queues: Mapped[list[Any]]
     device: Mapped[str] = mapped_column(String(64))
     device_error: Mapped[str | None] = mapped_column(String(500))
-    """What the last check of the device said; None: it computes."""
+    """Error of the last device check; None: the device works."""
     gpu_memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class Retention(Base):
-    """What the sweeper has deleted because it was kept long enough."""
+    """Totals of what the sweeper has deleted after the retention period."""
 
     __tablename__ = "retention"
 
     what: Mapped[str] = mapped_column(String(32), primary_key=True)
-    """jobs, networks, or job_events."""
+    """Kind: jobs, networks or job_events."""
     deleted: Mapped[int] = mapped_column(BigInteger)
     deleted_bytes: Mapped[int] = mapped_column(BigInteger)
 
 
 class Sweep(Base):
-    """When the sweeper last ran: after a gap, leases get time to be renewed before they count as lost."""
+    """Time of the last sweep; after a gap, leases are extended before they may expire."""
 
     __tablename__ = "sweep"
 

@@ -1,4 +1,4 @@
-"""Whether the pixels of an image carry information; looks at a few planes of a stack."""
+"""Check that an image's pixels carry information, on a few planes of a stack."""
 
 import numpy as np
 
@@ -7,15 +7,15 @@ from models_store.image_files.header import MIN_SIDE_PX
 from models_store.image_files.planes import PlaneSource
 
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
-_FEWEST_FINITE = MIN_SIDE_PX**2
+_MIN_FINITE_PX = MIN_SIDE_PX**2
 
 
 def check_content(planes: PlaneSource, *, budget_bytes: int = 2**28) -> None:
-    """Decode the first, middle and last plane, as far as the budget goes (the first in any case).
+    """Decode and check the first, middle and last plane, as far as the budget allows (at least the first).
 
-    Pixels that are not finite are allowed, as at the borders of registered stacks, if others remain. Raises
-    ImageContentError if those are too few, all equal, or beyond float32; ImageCorruptError if a plane is
-    broken.
+    Pixels that are not finite are ignored; registered stacks have them at the borders. Raises
+    ImageContentError if the finite ones are too few, all equal, or beyond float32; ImageCorruptError if a
+    plane is broken.
     """
     count = len(planes)
     affordable = max(1, budget_bytes * count // max(1, planes.header.decoded_bytes))
@@ -26,11 +26,11 @@ def check_content(planes: PlaneSource, *, budget_bytes: int = 2**28) -> None:
         if values.size:
             finite += values.size
             lowest, highest = min(lowest, float(values.min())), max(highest, float(values.max()))
-    if finite < _FEWEST_FINITE:
+    if finite < _MIN_FINITE_PX:
         raise ImageContentError(
-            f"Only {finite} pixels are finite numbers; at least {_FEWEST_FINITE} are needed."
+            f"only {finite} pixels are finite numbers; at least {_MIN_FINITE_PX} are needed"
         )
     if lowest == highest:
-        raise ImageContentError(f"All pixels have the same value ({lowest:g}); there is nothing to denoise.")
+        raise ImageContentError(f"all pixels have the same value ({lowest:g}); there is nothing to denoise")
     if max(abs(lowest), abs(highest)) > _FLOAT32_MAX:
-        raise ImageContentError("Pixel values exceed the range of 32 bit floats; rescale the image.")
+        raise ImageContentError("pixel values exceed the range of 32-bit floats; rescale the image")

@@ -1,11 +1,11 @@
-"""What is known of an image file from its header, and how large a file may claim to be."""
+"""Header of an image file, and limits on the size that it may claim."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import BaseModel
 
-# Networks pool by four and masks look at 5x5 neighbourhoods: below 16 pixels there is nothing to learn from.
+# Networks pool by four and masks use 5x5 neighbourhoods: fewer than 16 pixels are not enough to learn from.
 MIN_SIDE_PX = 16
 
 FileKind = Literal["ome", "imagej", "ndtiff", "micromanager", "tiff"]
@@ -20,10 +20,10 @@ class PixelSize(BaseModel, frozen=True):
 
 
 class ImageHeader(BaseModel, frozen=True):
-    """An image of one or more planes: `shape` and `axes` end in (Y, X); planes count in row-major order.
+    """An image of one or more planes; `shape` and `axes` end in (Y, X), planes are in row-major order.
 
     Axes are T (time), Z, C (channel), P or R (position), I (pages of unknown meaning); axes of length one are
-    dropped. `dtype` is a numpy name: what the pixels are decoded to (uint16 for 12 packed bits).
+    dropped. `dtype` is the numpy name of the type of decoded pixels (uint16 for 12 packed bits).
     """
 
     axes: str
@@ -40,7 +40,7 @@ class ImageHeader(BaseModel, frozen=True):
 
 @dataclass(frozen=True)
 class ImageLimits:
-    """The largest image that is accepted."""
+    """Maximum size of an accepted image."""
 
     plane_px: int = 2**28
     planes: int = 1_000_000

@@ -1,4 +1,4 @@
-"""What every reader of an image file offers: a header, and planes one at a time."""
+"""Interface of image file readers: a header, and planes one at a time."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from models_store.image_files.header import ImageHeader
 
 @dataclass(frozen=True)
 class ResultFormat:
-    """Options of tifffile's TiffWriter and of its `write`, for a result that opens like its source."""
+    """Options of tifffile's TiffWriter and its `write`, for a result that opens like its source."""
 
     writer: dict[str, Any]
     page: dict[str, Any]
@@ -21,8 +21,8 @@ class ResultFormat:
 class PlaneSource(Protocol):
     """A sequence of (Y, X) arrays in the file's own dtype, in native byte order.
 
-    Each access reads from the file; nothing is kept. For one thread at a time. Accesses raise
-    ImageCorruptError if a plane is broken.
+    Each access reads from the file, without a cache, and raises ImageCorruptError if the plane is broken. Not
+    thread-safe.
     """
 
     @property
@@ -35,5 +35,5 @@ class PlaneSource(Protocol):
     def __iter__(self) -> Iterator[NDArray[Any]]: ...
 
     def result_format(self, dtype: np.dtype[Any]) -> ResultFormat:
-        """Choose the kind of TIFF, and the metadata, of a result with pixels of `dtype`."""
+        """Return the TIFF flavour and metadata of a result with pixels of `dtype`."""
         ...

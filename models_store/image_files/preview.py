@@ -1,4 +1,4 @@
-"""A small picture of a plane, for people to recognise it by."""
+"""Preview image of a plane."""
 
 import io
 from typing import Any
@@ -7,16 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-_MOST_PX = 512
+_MAX_PX = 512
 _PERCENTILES = (0.5, 99.5)
 
 
 def preview_png(plane_yx: NDArray[Any]) -> bytes:
-    """Return an 8 bit PNG of at most 512 x 512 pixels, stretched from the 0.5 to the 99.5 percentile.
+    """Return an 8-bit PNG of at most 512 x 512 pixels, stretched from the 0.5th to the 99.5th percentile.
 
-    A larger plane (Y, X) is averaged in blocks, which makes noise look weaker; a constant one is black.
+    A larger plane (Y, X) is averaged in blocks, which reduces visible noise; a constant one is black.
     """
-    step = -(-max(plane_yx.shape) // _MOST_PX)
+    step = -(-max(plane_yx.shape) // _MAX_PX)
     small_yx = _block_means(plane_yx, step)
     finite = small_yx[np.isfinite(small_yx)]
     low, high = np.percentile(finite, _PERCENTILES) if finite.size else (0.0, 0.0)
@@ -28,7 +28,7 @@ def preview_png(plane_yx: NDArray[Any]) -> bytes:
 
 
 def _block_means(plane_yx: NDArray[Any], step: int) -> NDArray[np.float64]:
-    """Average blocks of step x step pixels; at the lower and right border they are smaller."""
+    """Return the means of blocks of step x step pixels; blocks at the lower and right border are smaller."""
     starts = [np.arange(0, length, step) for length in plane_yx.shape]
     sums_yx = np.add.reduceat(
         np.add.reduceat(plane_yx.astype(np.float64), starts[0], axis=0), starts[1], axis=1

@@ -1,4 +1,4 @@
-"""What an evaluate job compares: checked when it is posted, found when it is carried out."""
+"""Rules for evaluate jobs: candidates must match the ground truth."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from models_store.contracts.vocabulary import ImageRole, Output
 from models_store.database.tables import Image, Job, Profile
 from models_store.errors import InvalidRequestError
 from models_store.image_files.header import ImageHeader
-from models_store.job_requests.pair_rules import called, require_role, require_same_planes
+from models_store.job_requests.pair_rules import describe_image, require_role, require_same_planes
 from models_store.repositories.images import get_images
 from models_store.repositories.jobs.lifecycle import require_obtainable
 from models_store.repositories.jobs.rows import get_job
@@ -19,14 +19,14 @@ KINDS_WITH_RESULTS = ("denoise", "predict")
 
 
 def require_comparable(session: Session, spec: EvaluateSpec) -> Profile | None:
-    """Raise unless every run has an image for each one of the ground truth, of its size.
+    """Raise InvalidRequestError unless each run has an image per ground truth image, of the same size.
 
-    Gives the profile that the job belongs to; none if it compares images of several microscopes.
+    Returns the profile that the job belongs to; None if it compares images of several microscopes.
     """
     names = [candidate.name for candidate in spec.candidates]
     if len(set(names)) < len(names):
         raise InvalidRequestError(
-            "candidates: two have the same name; give each its own, or make them runs of one candidate"
+            "candidates: two have the same name; rename one of them, or make them runs of one candidate"
         )
     ground_truth = get_images(session, spec.ground_truth_ids)
     require_role(ground_truth, ImageRole.GROUND_TRUTH, "ground_truth_ids")
@@ -48,13 +48,13 @@ def require_comparable(session: Session, spec: EvaluateSpec) -> Profile | None:
 def _require_results(job: Job, output: Output) -> None:
     if job.kind not in KINDS_WITH_RESULTS:
         raise InvalidRequestError(
-            f"candidates: job {job.id} is of kind {job.kind} and denoises no images; "
+            f"candidates: job {job.id} is of kind {job.kind}, which denoises no images; "
             f"name one of kind {' or '.join(KINDS_WITH_RESULTS)}"
         )
     outputs = job.spec["outputs"]
     if output not in outputs:
         raise InvalidRequestError(
-            f"candidates: job {job.id} makes no {output} but {', '.join(outputs)}; compare one of these"
+            f"candidates: job {job.id} makes no {output}, only {', '.join(outputs)}; compare one of these"
         )
     require_obtainable(job)
 
@@ -63,14 +63,14 @@ def _require_pairs(name: str, images: Sequence[Image], ground_truth: Sequence[Im
     _require_count(f"a run of {name}", images, ground_truth)
     for image, truth in zip(images, ground_truth, strict=True):
         headers = ImageHeader.model_validate(image.header), ImageHeader.model_validate(truth.header)
-        require_same_planes(called(image), headers[0], called(truth), headers[1])
+        require_same_planes(describe_image(image), headers[0], describe_image(truth), headers[1])
 
 
 def _require_count(what: str, images: Sequence[object], ground_truth: Sequence[Image]) -> None:
     if len(images) != len(ground_truth):
         raise InvalidRequestError(
             f"candidates: {what} has {len(images)} images and there is ground truth for {len(ground_truth)}; "
-            f"they are compared in their order, each with its own"
+            "they are compared pairwise in order, so the numbers must be equal"
         )
 
 

@@ -1,4 +1,4 @@
-"""Plan a denoise job from what the registry holds: pure functions."""
+"""Planning of denoise jobs from the models in the registry; pure functions."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,23 +21,23 @@ from models_store.survey.correlation import NeighbourCorrelation
 
 @dataclass(frozen=True)
 class KnownModels:
-    """What the registry holds for the images' microscope and profile; networks are of the job's recipe."""
+    """Models in the registry for the images' microscope and profile; networks match the job's recipe."""
 
     profile: str | None
-    """How the profile is called in messages; None: the images have none."""
+    """Name of the profile in messages; None: the images have no profile."""
     noise_model_id: str | None = None
-    """The active one."""
+    """The active noise model."""
     noise_model_kind: NoiseModelKind | None = None
     noise_model_origin: NoiseModelOrigin = NoiseModelOrigin.BOOTSTRAP
     n2v_network_id: str | None = None
     pn2v_network_id: str | None = None
     pn2v_noise_model_id: str | None = None
-    """The noise model that the PN2V network was trained with."""
+    """Noise model that the PN2V network was trained with."""
     distilled_network_id: str | None = None
 
 
 DELIBERATE_ORIGINS = {NoiseModelOrigin.CALIBRATION: "calibrated", NoiseModelOrigin.IMPORT: "imported"}
-"""Origins of noise models that somebody made for a microscope on purpose: used by default."""
+"""Origins of noise models that were created deliberately; these are reused by default."""
 
 WEIGHTS: dict[StageName, float] = {
     "n2v": 0.14,
@@ -46,7 +46,7 @@ WEIGHTS: dict[StageName, float] = {
     "distil": 0.65,
     "predict": 0.08,
 }
-"""Share of each stage in the time of a job."""
+"""Share of each stage in a job's time."""
 REFIT_WEIGHT = 0.02
 
 
@@ -58,10 +58,10 @@ def plan_denoise(
     *,
     correlation: NeighbourCorrelation | None = None,
 ) -> Plan:
-    """Plan the stages of a denoise job, and say for each step whether it is computed or taken, and why.
+    """Plan the stages of a denoise job; each step states its action (compute, reuse, skip) and the reason.
 
-    `correlation`: of the images' noise; None if it has not been measured. Then the stage that distils a
-    network decides whether it does.
+    `correlation`: noise correlation of the images; None if it has not been measured, which leaves the
+    decision to distil to the stage itself.
     """
     planner = _Planner(spec, known, extent, new_job_id, why_nothing_is_distilled(spec, correlation))
     if spec.reuse is Reuse.NETWORK and known.pn2v_network_id and spec.noise_model is None:
@@ -73,30 +73,30 @@ def plan_denoise(
 
 @dataclass
 class _Planner:
-    """Collects stages and steps, in their order."""
+    """Builder of a plan; collects stages and steps in order."""
 
     spec: DenoiseSpec
     known: KnownModels
     extent: PredictionExtent
     new_job_id: Callable[[], str]
     not_distilled: str | None
-    """Why no network is distilled, if none is."""
+    """Reason why no network is distilled; None if one is."""
     stages: list[PlannedStage] = field(default_factory=list)
     steps: list[PlanStep] = field(default_factory=list)
 
     def reuse_networks(self, network_id: str) -> None:
         known, recipe = self.known, self.spec.recipe
         noise_model_id = self._active_noise_model() or known.pn2v_noise_model_id
-        why_n2v = "its result is compared with PN2V's" if known.n2v_network_id else "nothing needs it"
+        why_n2v = "its result is compared with PN2V's" if known.n2v_network_id else "no stage needs it"
         why_noise_model = (
             f"the active noise model of {known.profile}"
             if noise_model_id == known.noise_model_id
             else "the network was trained with it"
         )
         why_pn2v = f"the newest PN2V network of {known.profile} with the recipe {recipe}"
-        self._note("n2v", why_n2v, known.n2v_network_id)
-        self._note("noise_model", why_noise_model, noise_model_id)
-        self._note("pn2v", why_pn2v, network_id)
+        self._add_reused("n2v", why_n2v, known.n2v_network_id)
+        self._add_reused("noise_model", why_noise_model, noise_model_id)
+        self._add_reused("pn2v", why_pn2v, network_id)
         distilled = self._reuse_distilled()
         self._predict(network_id, noise_model_id, compare_with=known.n2v_network_id, distilled=distilled)
 
@@ -107,7 +107,7 @@ class _Planner:
         start = n2v if self.spec.preset.warm_starts else None
         pn2v = self._stage("pn2v", self._train(Method.PN2V, noise_model=noise_model, start=start))
         if bootstrapped:
-            # PN2V's predictions are a better pseudo ground truth than N2V's.
+            # PN2V's predictions are better pseudo ground truth than N2V's.
             noise_model = self._refit(pn2v, noise_model)
         distilled = self._distil(pn2v, noise_model)
         self._predict(pn2v, noise_model, compare_with=n2v, distilled=distilled)
@@ -116,18 +116,18 @@ class _Planner:
         known, spec = self.known, self.spec
         if spec.reuse in {Reuse.NOISE_MODEL, Reuse.NETWORK} and known.n2v_network_id is not None:
             why = f"the newest N2V network of {known.profile} with the recipe {spec.recipe}"
-            self._note("n2v", why, known.n2v_network_id)
+            self._add_reused("n2v", why, known.n2v_network_id)
             return known.n2v_network_id
-        why = "PN2V starts from it" if spec.preset.warm_starts else "its result is compared with PN2V's"
+        why = "it initialises PN2V" if spec.preset.warm_starts else "its result is compared with PN2V's"
         self.steps.append(PlanStep(stage="n2v", action="compute", why=why))
         return self._stage("n2v", self._train(Method.N2V))
 
     def _noise_model(self, n2v: Reference) -> tuple[Reference, bool]:
-        """Take a noise model, or bootstrap one; give it, and whether it is bootstrapped."""
-        taken = self._taken_noise_model()
-        if taken is not None:
-            noise_model_id, why = taken
-            self._note("noise_model", why, noise_model_id)
+        """Reuse a noise model or bootstrap one; return it, and True if it is bootstrapped."""
+        reusable = self._reusable_noise_model()
+        if reusable is not None:
+            noise_model_id, why = reusable
+            self._add_reused("noise_model", why, noise_model_id)
             return noise_model_id, False
         self.steps.append(PlanStep(stage="noise_model", action="compute", why=self._why_bootstrapped()))
         spec = BootstrapNoiseModelSpec(
@@ -139,7 +139,7 @@ class _Planner:
         return self._stage("noise_model", spec), True
 
     def _refit(self, pn2v: Reference, noise_model: Reference) -> Reference:
-        """Fit a bootstrapped noise model again, as a part of the next stage."""
+        """Add a stage that refits a bootstrapped noise model; it counts as a part of the next step."""
         spec = RefitNoiseModelSpec(
             image_ids=self.spec.image_ids, network=pn2v, noise_model=noise_model, seed=self.spec.seed
         )
@@ -149,16 +149,16 @@ class _Planner:
         if self.not_distilled is not None:
             self.steps.append(PlanStep(stage="distil", action="skip", why=self.not_distilled))
             return None
-        why = "it learns PN2V's estimate under fresh noise, and its own competes with PN2V's"
+        why = "it learns PN2V's estimates under fresh noise, and its result is compared with PN2V's"
         self.steps.append(PlanStep(stage="distil", action="compute", why=why))
         return self._stage("distil", self._train(Method.DISTILLED, noise_model=noise_model, teacher=pn2v))
 
     def _reuse_distilled(self) -> str | None:
         known = self.known
         network_id = known.distilled_network_id if self.not_distilled is None else None
-        called = f"distilled network of {known.profile} with the recipe {self.spec.recipe}"
-        missing = self.not_distilled or f"the registry has no {called}"
-        self._note("distil", f"the newest {called}" if network_id else missing, network_id)
+        wanted = f"distilled network of {known.profile} with the recipe {self.spec.recipe}"
+        missing = self.not_distilled or f"the registry has no {wanted}"
+        self._add_reused("distil", f"the newest {wanted}" if network_id else missing, network_id)
         return network_id
 
     def _predict(
@@ -183,8 +183,8 @@ class _Planner:
         self.stages += prediction.stages
         self.steps += prediction.steps
 
-    def _taken_noise_model(self) -> tuple[str, str] | None:
-        """Give the noise model that the job takes, and why; None where it bootstraps one."""
+    def _reusable_noise_model(self) -> tuple[str, str] | None:
+        """Return the noise model that the job uses, and the reason; None if it bootstraps one."""
         if self.spec.noise_model is not None:
             return self.spec.noise_model, "named in the job"
         active, origin = self._active_noise_model(), self.known.noise_model_origin
@@ -195,22 +195,22 @@ class _Planner:
         return active, f"the {DELIBERATE_ORIGINS.get(origin, 'active')} noise model of {self.known.profile}"
 
     def _active_noise_model(self) -> str | None:
-        """Give the active noise model, if it is of the kind that the job asks for."""
+        """Return the active noise model if it is of the kind that the job asks for."""
         fits = self.spec.noise_model_kind in {None, self.known.noise_model_kind}
         return self.known.noise_model_id if fits else None
 
     def _why_bootstrapped(self) -> str:
         known = self.known
         if self.spec.reuse is Reuse.NONE:
-            return "bootstrapped from the images themselves: the job reuses nothing"
+            return "bootstrapped from the images: the job reuses nothing"
         if known.profile is None:
             return "bootstrapped: the images belong to no microscope, so there is nothing to reuse"
         if known.noise_model_id is None:
             return f"bootstrapped: {known.profile} has no noise model yet"
         if self._active_noise_model() is not None:
             return (
-                f"bootstrapped: nobody has calibrated {known.profile}, and the job reuses no noise model "
-                "that was bootstrapped from other images"
+                f"bootstrapped: {known.profile} has no calibrated noise model, and the job reuses none that "
+                "was bootstrapped from other images"
             )
         return (
             f"bootstrapped: the active noise model of {known.profile} is of kind {known.noise_model_kind}, "
@@ -245,12 +245,12 @@ class _Planner:
         )
 
     def _stage(self, name: StageName, spec: StageSpec, weight: float | None = None) -> MadeByJob:
-        """Add a stage, and give a reference to what it will make."""
+        """Add a stage and return a reference to its result."""
         planned = PlannedStage(self.new_job_id(), name, spec, WEIGHTS[name] if weight is None else weight)
         self.stages.append(planned)
         return MadeByJob(job=planned.job_id)
 
-    def _note(self, name: StageName, why: str, reused_id: str | None) -> None:
-        """Add a step that reuses something, or is left out."""
+    def _add_reused(self, name: StageName, why: str, reused_id: str | None) -> None:
+        """Add a step that reuses a model, or is skipped if `reused_id` is None."""
         action = "reuse" if reused_id else "skip"
         self.steps.append(PlanStep(stage=name, action=action, why=why, id=reused_id))

@@ -1,4 +1,4 @@
-"""How a prediction is carried out: by one worker, or in parts by any number of them. Pure functions."""
+"""Planning of predictions: one stage, or parts for several workers; pure functions."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from models_store.contracts.plans import Plan, PlannedStage, PlanStep
 from models_store.contracts.spec_parts import MadeByJob
 from models_store.job_requests.plane_ranges import ImageExtent, PlaneRange, divide
 
-# Shares of a divided prediction's time.
+# Shares of a split prediction's time.
 CHOICE_SHARE = 0.25
 PARTS_SHARE = 0.65
 ASSEMBLY_SHARE = 0.1
@@ -21,7 +21,7 @@ ASSEMBLY_SHARE = 0.1
 
 @dataclass(frozen=True)
 class PredictionExtent:
-    """How much a job's prediction has to compute, and how much of it one worker takes at a time."""
+    """Size of a prediction, and the maximum size of a part."""
 
     images: Sequence[ImageExtent]
     part_pixels: int
@@ -38,7 +38,7 @@ class PredictionExtent:
 def plan_prediction(
     spec: PredictSpec, extent: PredictionExtent, new_job_id: Callable[[], str], *, weight: float = 1.0
 ) -> Plan:
-    """Plan a prediction: one stage, or a choice of the estimate, parts, and a stage that assembles them."""
+    """Plan a prediction: one stage, or a choice of the estimate, parts, and their assembly."""
     ranges = divide(extent.images, extent.part_pixels)
     step = PlanStep(stage="predict", action="compute", why=_why(extent, len(ranges)), parts=len(ranges))
     if len(ranges) == 1:
@@ -92,13 +92,13 @@ def _assembly(spec: PredictSpec, parts: Sequence[PlannedStage]) -> AssembleSpec:
 
 
 def _why(extent: PredictionExtent, parts: int) -> str:
-    size = f"{extent.planes} planes of together {extent.pixels / 1e6:.4g} megapixels"
+    size = f"{extent.planes} planes with a total of {extent.pixels / 1e6:.4g} megapixels"
     limit = f"{extent.part_pixels / 1e6:.4g} megapixels"
     if parts > 1:
         return (
-            f"the result of this job: {size} are divided into {parts} parts, for one worker takes about "
+            f"the result of this job: {size} are divided into {parts} parts, as one worker processes about "
             f"{limit} at a time"
         )
     if extent.planes == 1:
         return "the result of this job: a single plane is not divided"
-    return f"the result of this job: {size} are not divided, for one worker takes up to {limit} at a time"
+    return f"the result of this job: {size} are not divided, as one worker processes up to {limit} at a time"

@@ -1,17 +1,17 @@
-"""How the planes of a job's images are divided among workers: a pure function."""
+"""Division of the planes of a job's images into ranges for workers; pure functions."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
-MOST_RANGES = 100
-"""Each costs a worker the start of a process and a load of the networks, and the store a few rows."""
+MAX_RANGES = 100
+"""Each range costs a process start, loading the networks, and a few database rows."""
 
 
 @dataclass(frozen=True)
 class ImageExtent:
-    """How much there is to compute of an image."""
+    """Size of an image."""
 
     image_id: str
     planes: int
@@ -20,7 +20,7 @@ class ImageExtent:
 
 @dataclass(frozen=True)
 class PlaneRange:
-    """Consecutive planes of consecutive images, from `first_plane` of the first image on."""
+    """Consecutive planes of consecutive images, starting at `first_plane` of the first image."""
 
     image_ids: list[str]
     first_plane: int
@@ -28,9 +28,9 @@ class PlaneRange:
 
 
 def divide(images: Sequence[ImageExtent], part_pixels: int) -> list[PlaneRange]:
-    """Cut images between planes into ranges of about equal size, of at most about `part_pixels` pixels.
+    """Split images between planes into ranges of about equal size, of at most about `part_pixels` pixels.
 
-    Larger ones where a plane is larger than that, or where there would be more than MOST_RANGES.
+    Ranges are larger if a single plane is, or if there would be more than MAX_RANGES.
     """
     planes_before = [0, *accumulate(image.planes for image in images)]
     pixels_before = [0, *accumulate(image.planes * image.plane_px for image in images)]
@@ -47,11 +47,11 @@ def divide(images: Sequence[ImageExtent], part_pixels: int) -> list[PlaneRange]:
             [image.image_id for image in touched], first - planes_before[first_image], stop - first
         )
 
-    count = min(_evened(-(-total_px // part_pixels)), MOST_RANGES)
+    count = min(_round_up_to_even(-(-total_px // part_pixels)), MAX_RANGES)
     cuts = {plane_at(total_px * number // count) for number in range(count)} | {planes_before[-1]}
     return [planes_between(first, stop) for first, stop in pairwise(sorted(cuts))]
 
 
-def _evened(count: int) -> int:
-    # Two workers, the usual number beyond one, are to have equal shares.
+def _round_up_to_even(count: int) -> int:
+    # Gives two workers, the usual number beyond one, equal shares.
     return count if count == 1 else count + count % 2

@@ -1,4 +1,4 @@
-"""Posting a job: checks it against what is stored, plans it, and inserts it."""
+"""Submission of jobs: validation against the database, planning and insertion."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -52,11 +52,11 @@ MAKERS = {
     "network": ("train", "denoise"),
     "noise_model": ("fit_noise_model", "bootstrap_noise_model", "denoise"),
 }
-"""Which kinds of job make what another one may refer to."""
+"""Kinds of jobs whose result can be referred to as a network or noise model."""
 
 
 def submit(session: Session, spec: JobSpec, now: datetime, *, part_pixels: int, job_id: str) -> Job:
-    """Insert a job; nothing is inserted if it names anything that is not there."""
+    """Check, plan and insert a job. Raises NotFoundError if it refers to anything that does not exist."""
     hold_images(session, images_read(spec))
     hold_needed(session, dependencies(spec))
     plan, profile = check_and_plan(session, spec, part_pixels)
@@ -74,21 +74,24 @@ def submit(session: Session, spec: JobSpec, now: datetime, *, part_pixels: int, 
 
 
 def _hold_models(session: Session, specs: Sequence[StoredSpec]) -> None:
-    """Keep what is named or reused from being deleted before the job is stored."""
+    """Lock named and reused models against deletion until the job is stored."""
     hold_networks(session, set().union(*map(networks_named, specs)))
     hold_noise_models(session, set().union(*map(noise_models_named, specs)))
 
 
 def check_and_plan(session: Session, spec: JobSpec, part_pixels: int) -> tuple[Plan, Profile | None]:
-    """Plan a job; raise if it cannot be carried out as it stands. Gives its images' common profile too."""
+    """Check and plan a job; return its plan and the common profile of its images.
+
+    Raises NotFoundError, InvalidRequestError or ConflictError if the job cannot be executed.
+    """
     if isinstance(spec, EvaluateSpec):
         return Plan(stages=[], steps=[]), require_comparable(session, spec)
     images = get_images(session, spec.image_ids)
-    alike = list(images)
+    same_profile = list(images)
     if isinstance(spec, FitNoiseModelSpec):
         require_calibration(images)
-        alike += _data_images(session, spec)
-    profile = _common_profile(alike)
+        same_profile += _data_images(session, spec)
+    profile = _common_profile(same_profile)
     _check(session, spec)
     if isinstance(spec, CheckNoiseModelSpec):
         _check_sources(session, spec, images)
@@ -119,7 +122,7 @@ def _check(session: Session, spec: JobSpec) -> None:
 def _plan(
     session: Session, spec: JobSpec, images: list[Image], profile: Profile | None, part_pixels: int
 ) -> Plan:
-    """A job that is carried out as it is has no stages."""
+    """Return the plan of a job; one without stages is executed as a whole."""
     if not isinstance(spec, DenoiseSpec | PredictSpec):
         return Plan(stages=[], steps=[])
     extent = PredictionExtent([_extent(image) for image in images], part_pixels)
@@ -134,7 +137,7 @@ def _new_job_id() -> str:
 
 
 def _noise_correlation(images: list[Image]) -> NeighbourCorrelation | None:
-    """Give what the images' surveys say together; None if one of them has no survey yet."""
+    """Return the noise correlation of all images together; None if one of them has no survey yet."""
     surveys = [Survey.model_validate(image.survey) for image in images if image.survey is not None]
     return Survey.of(surveys).noise_correlation if len(surveys) == len(images) else None
 
@@ -144,10 +147,10 @@ def _extent(image: Image) -> ImageExtent:
     return ImageExtent(image.id, header.planes, header.height_px * header.width_px)
 
 
-def _check_kind(noise_model: NoiseModelRow, asked: NoiseModelKind) -> None:
-    if noise_model.kind != asked:
+def _check_kind(noise_model: NoiseModelRow, expected: NoiseModelKind) -> None:
+    if noise_model.kind != expected:
         raise InvalidRequestError(
-            f"noise_model_kind: {noise_model.id} is of kind {noise_model.kind}, not {asked}; name another "
+            f"noise_model_kind: {noise_model.id} is of kind {noise_model.kind}, not {expected}; name another "
             "noise model, or leave the kind out"
         )
 
@@ -168,12 +171,12 @@ def _data_images(session: Session, spec: FitNoiseModelSpec) -> list[Image]:
 
 
 def _check_sources(session: Session, spec: CheckNoiseModelSpec, images: list[Image]) -> None:
-    """Check where the signal is to come from: the frames of a calibration, or a network."""
+    """Check the source of the signal: the frames of calibration images, or a network."""
     if spec.network is None:
         if not any(image.role is ImageRole.CALIBRATION for image in images):
             raise InvalidRequestError(
-                "image_ids: none was uploaded with role=calibration; name a calibration, or name a network, "
-                "which tells the signal of these images"
+                "image_ids: none was uploaded with role=calibration; name calibration images, or name a "
+                "network to predict the signal of these images"
             )
         require_calibration(images)
         return
@@ -191,7 +194,7 @@ def _check_reference(
     job = get_job(session, reference.job)
     if job.kind not in MAKERS[kind]:
         raise InvalidRequestError(
-            f"job {job.id} is of kind {job.kind} and makes no {kind.replace('_', ' ')}; "
+            f"job {job.id} is of kind {job.kind}, which makes no {kind.replace('_', ' ')}; "
             f"name one of kind {' or '.join(MAKERS[kind])}"
         )
     require_obtainable(job)
@@ -199,7 +202,7 @@ def _check_reference(
 
 def _method_of(session: Session, reference: Reference) -> Method:
     if isinstance(reference, MadeByJob):
-        # A job that denoises names no method: the network that stands for it is PN2V's.
+        # A denoise job has no method; its network is the PN2V network.
         return Method(get_job(session, reference.job).spec.get("method", Method.PN2V))
     return get_network(session, reference).method
 
@@ -207,10 +210,10 @@ def _method_of(session: Session, reference: Reference) -> Method:
 def _common_profile(images: list[Image]) -> Profile | None:
     profiles = {image.profile_id: image.profile for image in images}
     if len(profiles) > 1:
-        names = sorted(_call(profile) or "none" for profile in profiles.values())
+        names = sorted(_profile_name(profile) or "none" for profile in profiles.values())
         raise InvalidRequestError(
-            f"image_ids: the images of one job share noise model and network, so they must come from one "
-            f"acquisition profile, not from {', '.join(names)}; post a job for each"
+            "image_ids: the images of one job share noise model and network, so they must come from one "
+            f"acquisition profile, not from {', '.join(names)}; post one job per profile"
         )
     return next(iter(profiles.values()))
 
@@ -227,7 +230,7 @@ def _known_models(session: Session, spec: DenoiseSpec, profile: Profile | None) 
         session, profile.id, Method.DISTILLED, spec.recipe, noise_model_kind=spec.noise_model_kind
     )
     return KnownModels(
-        profile=_call(profile),
+        profile=_profile_name(profile),
         noise_model_id=noise_model.id if noise_model else None,
         noise_model_kind=NoiseModelKind(noise_model.kind) if noise_model else None,
         noise_model_origin=noise_model.origin if noise_model else NoiseModelOrigin.BOOTSTRAP,
@@ -238,5 +241,5 @@ def _known_models(session: Session, spec: DenoiseSpec, profile: Profile | None) 
     )
 
 
-def _call(profile: Profile | None) -> str | None:
+def _profile_name(profile: Profile | None) -> str | None:
     return f"{profile.microscope.name} / {profile.name}" if profile else None

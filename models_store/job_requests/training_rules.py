@@ -1,4 +1,4 @@
-"""What each method of training needs and refuses: one set of rules for jobs and commands."""
+"""Rules for training: fields that each method requires or refuses, for jobs and commands alike."""
 
 from models_store.contracts.job_specs import NEEDED_BY, TrainSpec
 from models_store.contracts.vocabulary import Method, Preset
@@ -18,18 +18,19 @@ _REFUSE = {
 
 
 def require_what_the_method_needs(spec: TrainSpec) -> None:
-    """Raise FieldError for a field that the method lacks, or has no use for."""
-    name = call_method(spec.method)
+    """Raise FieldError for a field that the method requires and lacks, or does not use."""
+    name = _method_name(spec.method)
     for field, methods in NEEDED_BY.items():
         present = getattr(spec, field) is not None
         if present is not (spec.method in methods):
             raise FieldError(field, f"{name} {(_REFUSE if present else _NEED)[field]}")
     if spec.structured_mask is not None and not spec.method.is_blind_spot:
         raise FieldError(
-            "structured_mask", f"{name} learns from all pixels and hides none; leave it out, or train n2v"
+            "structured_mask",
+            f"{name} learns from all pixels and hides none; leave it out, or train with method n2v",
         )
     if spec.teaches:
-        _require_teacher_to_be(spec)
+        _require_future_teacher(spec)
     if spec.method is Method.DISTILLED:
         _require_distillable(spec)
     elif spec.refit_noise_model:
@@ -37,25 +38,25 @@ def require_what_the_method_needs(spec: TrainSpec) -> None:
 
 
 def require_blind_spot(method: Method, field: str) -> None:
-    """Raise FieldError for a network that sees the pixel it predicts: its residuals are not noise."""
+    """Raise FieldError unless networks of the method are blind-spot; residuals of others are not noise."""
     if not method.is_blind_spot:
         name = method.upper() if method is Method.CARE else method
         raise FieldError(field, f"a {name} network cannot tell noise from signal; name an N2V network")
 
 
-def require_method(method: Method, field: str, wanted: Method) -> None:
-    if method is not wanted:
-        raise FieldError(field, f"the network's method is {method}; name one of method {wanted}")
+def require_method(method: Method, field: str, expected: Method) -> None:
+    if method is not expected:
+        raise FieldError(field, f"the network's method is {method}; name one of method {expected}")
 
 
-def call_method(method: Method) -> str:
+def _method_name(method: Method) -> str:
     return "a distilled network" if method is Method.DISTILLED else method.upper()
 
 
-def _require_teacher_to_be(spec: TrainSpec) -> None:
+def _require_future_teacher(spec: TrainSpec) -> None:
     if not spec.method.is_blind_spot:
         raise FieldError(
-            "teaches", f"no distilled network learns from {call_method(spec.method)}; leave it out"
+            "teaches", f"no distilled network learns from {_method_name(spec.method)}; leave it out"
         )
     if (reason := why_nothing_is_distilled(spec)) is not None:
         raise FieldError("teaches", f"{reason}; leave it out")
@@ -66,4 +67,6 @@ def _require_distillable(spec: TrainSpec) -> None:
         distilling = " or ".join(preset for preset in Preset if preset.distils)
         raise FieldError("preset", f"{spec.preset} distils no network; take {distilling}")
     if spec.start is not None:
-        raise FieldError("start", "a distilled network starts from nothing or from its teacher; leave it out")
+        raise FieldError(
+            "start", "a distilled network starts from random weights or from its teacher; leave it out"
+        )

@@ -1,4 +1,4 @@
-"""The `.npy` noise models of the published PN2V code: histograms."""
+"""Histogram noise models in the `.npy` format of the published PN2V code."""
 
 import io
 
@@ -14,19 +14,20 @@ from models_store.noise_model_files.numpy_arrays import read_array
 MAX_FILE_BYTES = 3 * MAX_BINS**2 * 8 + 4096
 _LAYERS = 3
 
-# What the published code has in every bin; it adds nothing to what it looks up.
+# Floor that the published code puts into every bin; it adds nothing at look-up.
 _PUBLISHED_UNSEEN_PROBABILITY = 1e-30
 
 
 def read_histogram(content: bytes) -> HistogramParameters:
-    """Read (3, B, B): probabilities, lower edges, upper edges.
+    """Read an array (3, B, B): probabilities, lower edges, upper edges.
 
-    A second array in the file, which the published code never looks at, says what is different in models of
-    ours; without it the meaning is that of the published code. Raises NoiseModelInvalidError.
+    A second array, which the published code ignores, holds the parameters in which our models differ; a file
+    without it has the published semantics. Raises NoiseModelInvalidError.
     """
     if len(content) > MAX_FILE_BYTES:
         raise NoiseModelInvalidError(
-            f"a histogram of at most {MAX_BINS} bins has {MAX_FILE_BYTES} bytes or less, not {len(content)}"
+            f"the file has {len(content)} bytes; a histogram may have at most {MAX_BINS} bins, which take at "
+            f"most {MAX_FILE_BYTES} bytes"
         )
     layers, ours = read_array(content, "the file")
     if layers.ndim != _LAYERS or layers.shape[0] != _LAYERS or layers.shape[1] != layers.shape[2]:
@@ -49,7 +50,7 @@ def read_histogram(content: bytes) -> HistogramParameters:
         )
     except ValidationError as error:
         reasons = "; ".join(str(each["msg"]) for each in error.errors())
-        raise NoiseModelInvalidError(f"no histogram noise model: {reasons}") from error
+        raise NoiseModelInvalidError(f"the file is not a histogram noise model: {reasons}") from error
 
 
 def write_histogram(parameters: HistogramParameters) -> bytes:
@@ -66,11 +67,11 @@ def write_histogram(parameters: HistogramParameters) -> bytes:
 def _interpretation(content: bytes) -> tuple[bool, float]:
     if not content:
         return True, _PUBLISHED_UNSEEN_PROBABILITY
-    numbers, _ = read_array(content, "what follows the histogram")
+    numbers, _ = read_array(content, "the second array")
     if numbers.shape != (2,):
         raise NoiseModelInvalidError(
-            f"what follows the histogram has shape {numbers.shape}, expected (2,): is the interpolation the "
-            "published one, and the probability of the unseen"
+            f"the second array has shape {numbers.shape}, expected (2,): published interpolation (0 or 1) "
+            "and probability of unseen observations"
         )
     return bool(numbers[0]), float(numbers[1])
 
@@ -84,5 +85,5 @@ def _require_even_edges(lower: NDArray[np.float64], upper: NDArray[np.float64]) 
         )
     if not (0 < width < np.inf and even):
         raise NoiseModelInvalidError(
-            "the second and third layer have to be lower and upper edges of even bins, rising from row to row"
+            "the second and third layer must be lower and upper edges of even bins, rising from row to row"
         )

@@ -1,4 +1,4 @@
-"""The `.npz` noise models of the published PN2V code: Gaussian mixtures."""
+"""Gaussian mixture noise models in the `.npz` format of the published PN2V code."""
 
 import io
 import lzma
@@ -17,7 +17,7 @@ from models_store.noise_model_files.numpy_arrays import read_array
 
 MAX_FILE_BYTES = 1 << 20
 
-# What reading a broken archive has been seen to raise.
+# Errors observed when reading broken archives.
 BROKEN_ARCHIVE_ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
@@ -30,11 +30,11 @@ BROKEN_ARCHIVE_ERRORS = (
     RuntimeError,
 )
 
-# The published likelihood adds this density and extrapolates its polynomials; a file that says nothing else
-# means a model that behaves so.
+# The published likelihood adds this density and extrapolates its polynomials: the defaults of a file that
+# holds neither member below.
 _PUBLISHED_OUTLIER_DENSITY_PER_ADU = 1e-10
 
-# Members of ours that the published code never looks at: a model that comes back is the one that went out.
+# Additional members, ignored by the published code, that make export and import lossless.
 _OUTLIER_DENSITY = "outlier_density_per_adu"
 _EXTRAPOLATE = "extrapolate"
 
@@ -42,8 +42,8 @@ _EXTRAPOLATE = "extrapolate"
 def read_mixture(content: bytes) -> GmmParameters:
     """Read an `.npz` file.
 
-    Raises NoiseModelInvalidError for anything that is not one: no archive, an array missing, too large, of
-    a wrong shape or not finite.
+    Raises NoiseModelInvalidError if it is not an archive, or an array is missing, too large, of a wrong shape
+    or not finite.
     """
     if len(content) > MAX_FILE_BYTES:
         raise NoiseModelInvalidError(
@@ -57,7 +57,7 @@ def read_mixture(content: bytes) -> GmmParameters:
                 if info.filename.removesuffix(".npy") in _MEMBERS
             }
     except BROKEN_ARCHIVE_ERRORS as error:
-        raise NoiseModelInvalidError(f"not an .npz archive that can be read: {error}") from error
+        raise NoiseModelInvalidError(f"the file is not an .npz archive: {error}") from error
     weights = arrays.get("trained_weight")
     if weights is None:
         raise NoiseModelInvalidError("the file has no array 'trained_weight'")
@@ -66,11 +66,11 @@ def read_mixture(content: bytes) -> GmmParameters:
     outlier_density_per_adu = _number(arrays, _OUTLIER_DENSITY, _PUBLISHED_OUTLIER_DENSITY_PER_ADU)
     _validate_weights(weights)
     if not -math.inf < signal_min_adu < signal_max_adu < math.inf:
-        raise NoiseModelInvalidError("'min_signal' has to lie below 'max_signal', both finite")
+        raise NoiseModelInvalidError("'min_signal' must be below 'max_signal', and both must be finite")
     if not 0 < variance_floor_adu2 < math.inf:
-        raise NoiseModelInvalidError("'min_sigma' (a variance, ADU^2) has to be positive and finite")
+        raise NoiseModelInvalidError("'min_sigma' (a variance, ADU^2) must be positive and finite")
     if not 0 <= outlier_density_per_adu < 1:
-        raise NoiseModelInvalidError("'outlier_density_per_adu' has to be at least 0 and below 1")
+        raise NoiseModelInvalidError("'outlier_density_per_adu' must be at least 0 and below 1")
     return GmmParameters(
         weights=weights.tolist(),
         signal_min_adu=signal_min_adu,
@@ -102,12 +102,13 @@ _MEMBERS = {"trained_weight", "min_signal", "max_signal", "min_sigma", _OUTLIER_
 def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[np.float64]:
     if info.file_size > MAX_FILE_BYTES:
         raise NoiseModelInvalidError(
-            f"{info.filename} claims {info.file_size} bytes, too many for a noise model"
+            f"{info.filename} claims {info.file_size} bytes, too many for a noise model; at most "
+            f"{MAX_FILE_BYTES} are accepted"
         )
     with archive.open(info) as member:
         array, rest = read_array(member.read(MAX_FILE_BYTES), info.filename)
     if rest:
-        raise NoiseModelInvalidError(f"{info.filename} holds more than one array")
+        raise NoiseModelInvalidError(f"{info.filename} holds more than one array, expected one")
     return array
 
 

@@ -1,4 +1,4 @@
-"""Arrays of numbers in NumPy's file format; nothing is unpickled, or allocated on the word of a header."""
+"""Numeric arrays in NumPy's file format; never unpickles, nor allocates memory a header merely claims."""
 
 import io
 import math
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from models_store.errors import NoiseModelInvalidError
 
-# A header is a literal of Python; this is what evaluating one, and believing it, has been seen to raise.
+# A header is a Python literal; these errors were observed when evaluating and using broken ones.
 _BROKEN_HEADER_ERRORS = (
     ValueError,
     TypeError,
@@ -22,9 +22,9 @@ _BROKEN_HEADER_ERRORS = (
 
 
 def read_array(content: bytes, name: str) -> tuple[NDArray[np.float64], bytes]:
-    """Read an array as floats, and give the bytes that follow it.
+    """Return an array as float64, and the bytes that follow it.
 
-    Raises NoiseModelInvalidError, which names the file, if it is none.
+    Raises NoiseModelInvalidError, with `name`, if there is no complete numeric array.
     """
     stream = io.BytesIO(content)
     try:
@@ -36,7 +36,7 @@ def read_array(content: bytes, name: str) -> tuple[NDArray[np.float64], bytes]:
         values = stream.read()
         size = math.prod(shape) * dtype.itemsize
         if dtype.kind not in "fiub" or min(shape, default=0) < 0 or size > len(values):
-            raise NoiseModelInvalidError(f"{name} is no complete array of numbers")
+            raise NoiseModelInvalidError(f"{name} is not a complete array of numbers")
         with np.errstate(over="ignore"):
             flat = np.frombuffer(values[:size], dtype=dtype).astype(np.float64)
         return flat.reshape(shape, order="F" if fortran_order else "C"), values[size:]

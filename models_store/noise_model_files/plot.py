@@ -1,4 +1,4 @@
-"""A picture of a noise model: how far observations lie from the signal, for each signal."""
+"""Plot of a noise model: distribution of observation minus signal, for each signal."""
 
 import io
 
@@ -14,22 +14,22 @@ FloatArray = NDArray[np.float64]
 _SIDE_PX = 400
 _LEFT_PX, _TOP_PX, _RIGHT_PX, _BOTTOM_PX = 70, 30, 20, 40
 _WHITE, _BLACK = 255, 0
-# Of the observations this share lies beyond either end of the picture, at the noisiest signal.
-_BEYOND = 0.002
+# Share of observations beyond either end of the plot, at the noisiest signal.
+_TAIL_SHARE = 0.002
 
 
 def noise_model_png(parameters: GmmParameters | HistogramParameters) -> bytes:
-    """Draw signals along x, observation minus signal along y (ADU), likelier ones darker, as an 8-bit PNG.
+    """Return an 8-bit PNG with the signal along x and observation minus signal along y (ADU).
 
-    Each signal's most likely observation is black.
+    Likelier observations are darker; the likeliest one of each signal is black.
     """
     signal = np.linspace(parameters.signal_min_adu, parameters.signal_max_adu, _SIDE_PX)
     with np.errstate(all="ignore"):
-        # Polynomials of a file that somebody made may go anywhere.
+        # Polynomials of an imported file may overflow.
         density, reach_adu = (
-            _counted(parameters, signal)
+            _histogram_density(parameters, signal)
             if isinstance(parameters, HistogramParameters)
-            else _mixed(parameters, signal)
+            else _mixture_density(parameters, signal)
         )
         relative = np.nan_to_num(density / density.max(axis=0))
     picture = Image.new("L", (_LEFT_PX + _SIDE_PX + _RIGHT_PX, _TOP_PX + _SIDE_PX + _BOTTOM_PX), _WHITE)
@@ -42,8 +42,8 @@ def noise_model_png(parameters: GmmParameters | HistogramParameters) -> bytes:
     return content.getvalue()
 
 
-def _mixed(parameters: GmmParameters, signal: FloatArray) -> tuple[FloatArray, float]:
-    """Density (deviation, signal), and up to which deviation: the formulas of Prakash et al. 2020."""
+def _mixture_density(parameters: GmmParameters, signal: FloatArray) -> tuple[FloatArray, float]:
+    """Return the density (deviation, signal) and the maximum deviation; formulas of Prakash et al. 2020."""
     unit = (signal - parameters.signal_min_adu) / (parameters.signal_max_adu - parameters.signal_min_adu)
     means, log_variances, logits = np.split(np.array(parameters.weights), 3)
     powers = np.vander(unit, means.shape[1], increasing=True).T
@@ -57,14 +57,14 @@ def _mixed(parameters: GmmParameters, signal: FloatArray) -> tuple[FloatArray, f
     return (weight / std * np.exp(-0.5 * ((deviation - mean) / std) ** 2)).sum(axis=1), reach_adu
 
 
-def _counted(parameters: HistogramParameters, signal: FloatArray) -> tuple[FloatArray, float]:
-    """Density of the bin that each deviation falls into, and up to which deviation."""
+def _histogram_density(parameters: HistogramParameters, signal: FloatArray) -> tuple[FloatArray, float]:
+    """Return the probability (deviation, signal) of each deviation's bin, and the maximum deviation."""
     bins = parameters.bins
     width = (parameters.signal_max_adu - parameters.signal_min_adu) / bins
     probabilities = unpack(parameters.probabilities, bins).astype(np.float64)
     below = probabilities.cumsum(axis=1)
-    low, high = (below > _BEYOND).argmax(axis=1), (below >= 1 - _BEYOND).argmax(axis=1)
-    seen = below[:, -1] > 0.5  # noqa: PLR2004  # the others hold next to nothing: they stay white
+    low, high = (below > _TAIL_SHARE).argmax(axis=1), (below >= 1 - _TAIL_SHARE).argmax(axis=1)
+    seen = below[:, -1] > 0.5  # noqa: PLR2004  # rows sum to 1 or 0; unseen signals stay white
     probabilities[~seen] = 0.0
     row = np.arange(bins)
     reach_adu = width * (1 + float(np.maximum(row - low, high - row)[seen].max()))

@@ -1,4 +1,4 @@
-"""Files of the published PN2V code, `.npz` and `.npy`, to and from noise models; nothing is unpickled."""
+"""Import and export of noise models in the published PN2V formats, `.npz` and `.npy`, without pickle."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ _NPY_MAGIC = b"\x93NUMPY"
 
 @dataclass(frozen=True)
 class PublishedFile:
-    """The bytes of a file and what they are."""
+    """Content and type of a noise model file."""
 
     content: bytes
     suffix: str
@@ -23,7 +23,7 @@ class PublishedFile:
 
 
 def read_published(content: bytes) -> GmmParameters | HistogramParameters:
-    """Read a file of either kind; NoiseModelInvalidError for anything else."""
+    """Read a noise model file of either format. Raises NoiseModelInvalidError for any other file."""
     if content.startswith(_NPY_MAGIC):
         return read_histogram(content)
     return read_mixture(content)

@@ -1,6 +1,6 @@
-"""Notices to workers, through Celery on Redis. The database is the truth; a notice has workers look at it.
+"""Notices to workers, through Celery on Redis. The database is the source of truth.
 
-A notice is a job's id. A lost one is sent again by the sweeper, a repeated one finds nothing to claim.
+A notice is the id of a ready job. The sweeper resends a lost one; a duplicate finds nothing to claim.
 """
 
 import logging
@@ -33,70 +33,70 @@ logger = logging.getLogger(__name__)
 
 RUN_JOB = "clearscope.run_job"
 
-# A broker that does not answer must not hold up those who submit: the sweeper sends what they could not.
+# An unreachable broker must not delay requests: the sweeper sends the notices that they could not.
 CONNECT_TIMEOUT_S = 2.0
 ANSWER_TIMEOUT_S = 3.0
-SILENCE_AFTER_FAILURE_S = 10.0
+BACKOFF_AFTER_FAILURE_S = 10.0
 BROKER_FAILURES = (OperationalError, RedisError, OSError)
-# How many notices a sweep sends at most of each sort.
+# Maximum number of notices, unsent and lost each, that one sweep sends per queue.
 BATCH = 1000
 
 
 def make_celery(settings: Settings) -> Celery:
-    """Make the Celery app that senders and workers share."""
+    """Create the Celery app that senders and workers share."""
     app = Celery("clearscope", broker=settings.broker_url, set_as_current=False)
     app.conf.update(broker_settings(settings))
     return app
 
 
 def broker_settings(settings: Settings) -> dict[str, Any]:
-    """Every choice about delivery, with its reason."""
+    """Return the Celery configuration, with the reason for each choice."""
     return {
-        # What a queue holds is data: it must not be able to run code in a worker.
+        # JSON instead of pickle: a message must not be able to run code in a worker.
         "task_serializer": "json",
         "accept_content": ["json"],
-        # Results live in the database. Redis holds nothing that could be missed.
+        # Results live in the database. Redis holds nothing whose loss matters.
         "task_ignore_result": True,
         "result_backend": None,
         "task_queues": [BrokerQueue(queue) for queue in Queue],
-        # No queue but those: a misspelt name is an error, not a queue that nobody reads.
+        # With only these queues, a misspelt name is an error instead of a queue without workers.
         "task_create_missing_queues": False,
         "task_default_queue": Queue.CPU,
-        # A worker that dies between taking a notice and claiming its job gives the notice back. From then on
-        # the lease says who owns the job, and the sweeper finds it again long before the broker does.
+        # The notice of a worker that dies before it claims the job is redelivered. Once the job is claimed,
+        # its lease decides: the sweeper recovers it long before the broker would redeliver the notice.
         "task_acks_late": True,
-        # A busy worker reserves nothing that an idle one could take: `disable_prefetch` counts what it has
-        # taken. A prefetch count (0: none) counts what is not acknowledged instead, and so stops a worker for
-        # good that could not acknowledge because Redis was away.
+        # A busy worker must not reserve notices that an idle one could take. `disable_prefetch` counts the
+        # tasks that are running. A prefetch count (0: none) would count unacknowledged messages instead and
+        # block a worker for good that could not acknowledge because Redis was down.
         "worker_prefetch_multiplier": 0,
         "worker_disable_prefetch": True,
-        # Redis delivers again what is not acknowledged within the visibility timeout, whatever its worker
-        # does. So a long job is announced once more; the claim finds it running, and nothing happens.
+        # Redis redelivers whatever is not acknowledged within the visibility timeout. The notice of a long
+        # job is therefore repeated; its claim finds the job running and does nothing.
         "broker_transport_options": {
             "visibility_timeout": settings.visibility_timeout_s,
-            # Workers look for such notices this often (each of them; by default, every 100 s).
+            # Interval at which each worker looks for expired notices (default: 100 s).
             "unacked_restore_interval": min(10, settings.visibility_timeout_s),
             "unacked_restore_throttle": 1,
             "socket_connect_timeout": CONNECT_TIMEOUT_S,
-            # Notices on a connection that died without a word are given up, not waited for.
+            # Detects connections that died silently.
             "socket_timeout": ANSWER_TIMEOUT_S,
             "socket_keepalive": True,
-            # For senders: one more try at a broken connection, then the sweeper's turn.
+            # Senders retry a broken connection once; after that the sweeper takes over.
             "max_retries": 1,
             "interval_start": 0,
             "interval_step": 0,
         },
         "task_publish_retry": False,
-        # Workers outlive their broker, whenever it comes back.
+        # Workers reconnect however long the broker is down.
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
-        # A broken connection must not end a job: the database knows who owns it.
+        # A broken connection must not end a job: its owner is recorded in the database.
         "worker_cancel_long_running_tasks_on_connection_loss": False,
-        # Celery's time limits do nothing in a pool of threads, and to kill a process of a pool would leave
-        # the job's child behind: the runner ends the child itself after `job_time_limit_s`.
+        # Celery's time limits have no effect in a thread pool, and killing a pool process would orphan the
+        # job's child process: the runner ends the child itself after `job_time_limit_s`.
         "task_time_limit": None,
         "task_soft_time_limit": None,
-        # Workers tell the database that they live; nobody commands them through Redis.
+        # Workers report to the database that they are alive; nothing controls them through Redis.
         "worker_enable_remote_control": False,
         "worker_send_task_events": False,
         "worker_hijack_root_logger": False,
@@ -106,16 +106,16 @@ def broker_settings(settings: Settings) -> dict[str, Any]:
 
 @dataclass
 class Notices:
-    """Tells workers of jobs that they could take. Also the server's dispatcher."""
+    """Sender of notices to workers; also the server's dispatcher."""
 
     celery: Celery
     database: Database
     clock: Clock
     now_s: Callable[[], float] = time.monotonic
-    _silent_until_s: float = field(default=float("-inf"), init=False)
+    _backoff_until_s: float = field(default=float("-inf"), init=False)
 
     def notify(self, job_ids: Sequence[str]) -> None:
-        """Send a notice of each of these jobs that is ready; whatever is not sent, the sweeper sends."""
+        """Send a notice for each of these jobs that is ready; the sweeper sends those that fail."""
         with self.database.read() as session:
             ready = ready_among(session, job_ids)
         if sent := self._send(ready):
@@ -123,11 +123,11 @@ class Notices:
                 mark_notified(session, sent, store_time(session, self.clock))
 
     def resend_lost(self, after: timedelta) -> None:
-        """Send the notices of ready jobs that no worker was told of, or whose notice seems to be lost."""
+        """Send notices for ready jobs without one, and resend those that seem to be lost."""
         for queue in Queue:
             with self.database.read() as session:
-                untold = without_notice(session, queue, since=None, limit=BATCH)
-            self.notify(untold)
+                unnotified = without_notice(session, queue, since=None, limit=BATCH)
+            self.notify(unnotified)
             self._resend(queue, after)
 
     def _resend(self, queue: Queue, after: timedelta) -> None:
@@ -135,7 +135,7 @@ class Notices:
             since = store_time(session, self.clock) - after
             stale = without_notice(session, queue, since=since, limit=BATCH)
             ready = count_ready(session, queue) if stale else 0
-        # While workers are busy, notices wait in the broker for long. Sending them again would fill it.
+        # While workers are busy, notices stay in the broker for long; resending them would fill it up.
         if stale and (waiting := self.waiting(queue)) is not None and waiting < ready:
             self.notify(stale[: ready - waiting])
 
@@ -143,28 +143,28 @@ class Notices:
         """Count the notices that no worker has taken yet; None if the broker does not answer."""
         try:
             with self.celery.connection_for_read() as connection:
-                return _length(connection, queue)
+                return _message_count(connection, queue)
         except BROKER_FAILURES as error:
             logger.warning("the broker does not answer: %s", error)
             return None
 
     def _send(self, ready: Sequence[ReadyJob]) -> list[str]:
         sent: list[str] = []
-        if self.now_s() < self._silent_until_s:
+        if self.now_s() < self._backoff_until_s:
             return sent
         try:
             for job in ready:
-                # The job's id is the message's too: the logs of both sides name it.
+                # The job's id is also the message's id, so that the logs of both sides show it.
                 self.celery.send_task(
                     RUN_JOB, args=[job.job_id], task_id=job.job_id, queue=job.queue, retry=False
                 )
                 sent.append(job.job_id)
         except BROKER_FAILURES as error:
-            self._silent_until_s = self.now_s() + SILENCE_AFTER_FAILURE_S
-            logger.warning("the broker does not answer, the sweeper will send what it missed: %s", error)
+            self._backoff_until_s = self.now_s() + BACKOFF_AFTER_FAILURE_S
+            logger.warning("the broker does not answer; the sweeper will send the missing notices: %s", error)
         return sent
 
 
-def _length(connection: Connection, queue: Queue) -> int:
+def _message_count(connection: Connection, queue: Queue) -> int:
     count: int = BrokerQueue(queue).bind(connection.default_channel).queue_declare().message_count
     return count

@@ -1,4 +1,4 @@
-"""API keys: `cs_<prefix>_<secret>`. The prefix finds the row; of the secret, only its digest is kept."""
+"""API keys: `cs_<prefix>_<secret>`. The prefix identifies the row; only a digest of the secret is stored."""
 
 import hashlib
 import hmac
@@ -22,12 +22,12 @@ _SECRET_BYTES = 32
 _TOKEN = re.compile(r"cs_([0-9a-f]{12})_([0-9a-f]{64})")
 
 LAST_USE_RESOLUTION = timedelta(minutes=1)
-"""Finer, every request would write."""
+"""With a finer resolution, every request would write."""
 
 
 @dataclass(frozen=True)
 class KeyLimits:
-    """What a key may use up; None: as the server's settings say."""
+    """Limits of a key; None: the default of the server's settings."""
 
     requests_per_minute: int | None = None
     stored_bytes: int | None = None
@@ -44,10 +44,10 @@ def create_key(
     limits: KeyLimits = KeyLimits(),
     now: datetime,
 ) -> tuple[ApiKey, str]:
-    """Make a key, and give the whole of it, which cannot be had again. Microscopes by id or name."""
+    """Create a key and return its row and token; the token cannot be recovered. Microscopes by id or name."""
     prefix, secret = secrets.token_hex(_PREFIX_BYTES), secrets.token_hex(_SECRET_BYTES)
     if session.scalar(select(ApiKey.id).where(ApiKey.name == name, ApiKey.revoked_at.is_(None)).limit(1)):
-        raise ConflictError(f"there is a key named {name!r}; revoke it first, or choose another name")
+        raise ConflictError(f"a key named {name!r} exists already; revoke it first, or choose another name")
     key = ApiKey(
         id=new_id("key"),
         name=name,
@@ -67,10 +67,10 @@ def create_key(
 
 
 def prefix_of(token: str) -> str:
-    """Give the part of a key that finds it. Raises UnauthenticatedError for what is no key."""
+    """Return the prefix of a key. Raises UnauthenticatedError for a malformed one."""
     match = _TOKEN.fullmatch(token)
     if match is None:
-        raise UnauthenticatedError("this is no API key: one looks like cs_<12 digits>_<64 digits>")
+        raise UnauthenticatedError("this is not an API key: one looks like cs_<12 digits>_<64 digits>")
     return match[1]
 
 
@@ -85,13 +85,13 @@ def all_prefixes(session: Session) -> frozenset[str]:
 
 
 def fits(key: ApiKey, token: str) -> bool:
-    """Tell whether this is the key's secret, in a time that says nothing of how nearly it is."""
+    """Return whether a token holds the key's secret, compared in constant time."""
     match = _TOKEN.fullmatch(token)
     return match is not None and hmac.compare_digest(_digest(match[2]), key.secret_sha256)
 
 
 def any_key(session: Session) -> bool:
-    """Tell whether a key was ever made: revoking the last one does not open the server."""
+    """Return whether a key was ever created; revoking the last one does not open the server."""
     return bool(session.scalar(select(exists(select(ApiKey.id)))))
 
 
@@ -105,7 +105,7 @@ def revoke_key(session: Session, key: str, now: datetime) -> ApiKey:
     named = or_(ApiKey.prefix == key, ApiKey.id == key, ApiKey.name == key)
     found = session.scalar(select(ApiKey).where(named, ApiKey.revoked_at.is_(None)))
     if found is None:
-        raise NotFoundError(f"there is no key {key!r} that is not revoked; see `clearscope keys list`")
+        raise NotFoundError(f"there is no active key {key!r}; see `clearscope keys list`")
     found.revoked_at = now
     session.flush()
     return found
@@ -117,5 +117,5 @@ def record_use(session: Session, key_id: str, now: datetime) -> None:
 
 
 def _digest(secret: str) -> str:
-    """Hash a secret; it has 256 random bits, so a fast hash without salt keeps it."""
+    """Hash a secret; as it has 256 random bits, a fast hash without salt is safe."""
     return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Answers to POSTs that may be sent again."""
+"""Idempotency-Keys: answers to POSTs that may be retried."""
 
 from datetime import datetime
 
@@ -11,12 +11,15 @@ from models_store.errors import IdempotencyMismatchError
 
 
 def idempotency_namespace(resource: str, owner_id: str | None) -> str:
-    """Name what a key is unique within: one kind of resource of one API key."""
+    """Return the namespace in which a key is unique: one kind of resource of one API key."""
     return f"{resource}:{owner_id}" if owner_id else resource
 
 
 def find_answer(session: Session, scope: str, key: str | None, body_sha256: str) -> str | None:
-    """Give the id of the resource that this key made, if it was sent before with the same body."""
+    """Return the id of the resource that an earlier request with this key and body created, or None.
+
+    Raises IdempotencyMismatchError if the key was sent with another body.
+    """
     known = session.get(IdempotencyKey, (scope, key)) if key is not None else None
     if known is None:
         return None
@@ -30,10 +33,10 @@ def find_answer(session: Session, scope: str, key: str | None, body_sha256: str)
 def claim_answer(
     session: Session, scope: str, key: str | None, body_sha256: str, resource_id: str, now: datetime
 ) -> str:
-    """Give the id that this request is to be answered with: `resource_id`, unless it was sent before.
+    """Return the id to answer a request with: `resource_id`, or that of an earlier identical request.
 
-    To be asked before the resource is made: when the same request arrives twice at once, the second one waits
-    here until the first has made it, or has failed.
+    Must be called before the resource is created: of two concurrent identical requests, the second blocks
+    here until the first has committed or rolled back.
     """
     if key is None:
         return resource_id
@@ -54,12 +57,12 @@ def claim_answer(
 
 
 def forget_answer(session: Session, scope: str, resource_id: str) -> None:
-    """Let a key be used anew whose resource is deleted."""
+    """Release the key of a deleted resource for reuse."""
     session.execute(
         delete(IdempotencyKey).where(IdempotencyKey.scope == scope, IdempotencyKey.resource_id == resource_id)
     )
 
 
 def forget_before(session: Session, moment: datetime) -> None:
-    """Forget the keys of requests that nobody sends again any more."""
+    """Delete expired keys."""
     session.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at < moment))

@@ -18,7 +18,7 @@ from models_store.survey.survey import Survey
 
 @dataclass(frozen=True)
 class UploadedImage:
-    """A file that arrived whole and was found to be an image."""
+    """A completely received file that passed inspection."""
 
     image_id: str
     filename: str
@@ -59,7 +59,7 @@ def get_image(session: Session, image_id: str) -> Image:
 
 
 def get_images(session: Session, image_ids: Sequence[str]) -> list[Image]:
-    """Get images in the order of their ids; names all that are missing."""
+    """Return images in the order of their ids. Raises NotFoundError that names all missing ones."""
     found = {image.id: image for image in session.scalars(select(Image).where(Image.id.in_(image_ids)))}
     if missing := [image_id for image_id in image_ids if image_id not in found]:
         raise NotFoundError(f"there is no image {', '.join(missing)}; upload with POST /v1/images")
@@ -67,7 +67,7 @@ def get_images(session: Session, image_ids: Sequence[str]) -> list[Image]:
 
 
 def hold_images(session: Session, image_ids: Sequence[str]) -> None:
-    """Keep these images from being deleted until this transaction ends."""
+    """Lock images against deletion until the transaction ends."""
     query = select(Image.id).where(Image.id.in_(image_ids)).order_by(Image.id)
     session.execute(query.with_for_update(read=True, key_share=True))
 
@@ -84,7 +84,7 @@ def list_images(
 
 
 def record_surveys(session: Session, surveys: Mapping[str, Survey]) -> None:
-    """Keep surveys that a job has made, of images that have none; an image may be deleted meanwhile."""
+    """Store surveys made by a job for images without one; images deleted meanwhile are skipped."""
     for image_id, survey in surveys.items():
         session.execute(
             update(Image)
@@ -96,9 +96,9 @@ def record_surveys(session: Session, surveys: Mapping[str, Survey]) -> None:
 
 def delete_image(session: Session, image: Image) -> None:
     """Delete the row. Raises ConflictError while a job that has not ended reads the image."""
-    # A job that is being posted holds the image: once it is posted, it is found.
+    # A job that is being posted holds a lock on the image (`hold_images`): wait for it, to see the job.
     if session.scalar(select(Image.id).where(Image.id == image.id).with_for_update()) is None:
-        raise NotFoundError(f"there is no image {image.id!r} any more")
+        raise NotFoundError(f"image {image.id!r} has been deleted")
     reading = (
         select(Job.id)
         .join(JobImage, JobImage.job_id == Job.id)

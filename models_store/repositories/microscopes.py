@@ -25,7 +25,7 @@ def create_microscope(session: Session, *, name: str, description: str, now: dat
 
 
 def find_microscope(session: Session, key: str) -> Microscope:
-    """Find a microscope by its id or its name."""
+    """Return a microscope by its id or name."""
     found = session.scalar(select(Microscope).where((Microscope.id == key) | (Microscope.name == key)))
     if found is None:
         raise NotFoundError(f"there is no microscope {key!r}; create it with POST /v1/microscopes")
@@ -53,13 +53,14 @@ def get_profile(session: Session, profile_id: str) -> Profile:
     found = session.get(Profile, profile_id)
     if found is None:
         raise NotFoundError(
-            f"there is no profile with the id {profile_id!r}; to name one, name its microscope too"
+            f"there is no profile with the id {profile_id!r}; to refer to a profile by name, "
+            "name its microscope too"
         )
     return found
 
 
 def find_profile(session: Session, microscope: Microscope, key: str) -> Profile:
-    """Find a profile of this microscope by its id or its name."""
+    """Return a profile of this microscope by its id or name."""
     found = session.scalar(
         select(Profile).where(
             Profile.microscope_id == microscope.id, (Profile.id == key) | (Profile.name == key)
@@ -79,21 +80,21 @@ def list_profiles(session: Session, microscope: Microscope, request: PageRequest
 
 
 def get_profiles(session: Session, profile_ids: Sequence[str]) -> list[Profile]:
-    """Get profiles in the order of their ids."""
+    """Return profiles in the order of their ids; unknown ids are skipped."""
     found = {row.id: row for row in session.scalars(select(Profile).where(Profile.id.in_(profile_ids)))}
     return [found[profile_id] for profile_id in profile_ids if profile_id in found]
 
 
 def profile_ids(session: Session, microscope: Microscope) -> list[str]:
-    """Give the ids of all profiles of a microscope."""
+    """Return the ids of all profiles of a microscope."""
     return list(session.scalars(select(Profile.id).where(Profile.microscope_id == microscope.id)))
 
 
 def default_profile(session: Session, microscope: Microscope, now: datetime) -> Profile:
-    """Give the profile of images whose profile nobody named; made when first needed."""
+    """Return the profile of images uploaded without one; created on first use."""
     with suppress(NotFoundError):
         return find_profile(session, microscope, DEFAULT_PROFILE)
-    # Two images that arrive at once may both be the first.
+    # Two concurrent uploads may both be the first.
     with suppress(ConflictError), session.begin_nested():
         return create_profile(session, microscope, name=DEFAULT_PROFILE, acquisition={}, now=now)
     return find_profile(session, microscope, DEFAULT_PROFILE)

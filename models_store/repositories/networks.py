@@ -52,20 +52,17 @@ def get_network(session: Session, network_id: str) -> Network:
 
 
 def hold_networks(session: Session, network_ids: Collection[str]) -> None:
-    """Keep these networks from being deleted until this transaction ends.
-
-    Raises NotFoundError for one that is gone.
-    """
+    """Lock networks against deletion until the transaction ends. Raises NotFoundError for missing ones."""
     query = select(Network.id).where(Network.id.in_(network_ids)).order_by(Network.id)
     held = set(session.scalars(query.with_for_update(read=True, key_share=True)))
     if missing := sorted(set(network_ids) - held):
-        raise NotFoundError(f"there is no network {', '.join(missing)} any more")
+        raise NotFoundError(f"network {', '.join(missing)} has been deleted")
 
 
 def delete_network(session: Session, network: Network) -> str:
-    """Delete the row; give its blob's key. Raises ConflictError while a stored job refers to the network."""
+    """Delete the row and return its blob key. Raises ConflictError while a stored job refers to it."""
     if session.scalar(select(Network.id).where(Network.id == network.id).with_for_update()) is None:
-        raise NotFoundError(f"there is no network {network.id!r} any more")
+        raise NotFoundError(f"network {network.id!r} has been deleted")
     referring = select(JobNetwork.job_id).where(JobNetwork.network_id == network.id).limit(1)
     if job_id := session.scalar(referring, execution_options=SEES_ALL):
         raise ConflictError(f"job {job_id} refers to this network; delete that job first")
@@ -93,7 +90,7 @@ def newest_network(
     *,
     noise_model_kind: NoiseModelKind | None = None,
 ) -> Network | None:
-    """Find the newest network, if wanted of those trained with a noise model of this kind."""
+    """Return the newest matching network; `noise_model_kind`: kind of the noise model it was trained with."""
     query = select(Network).where(
         Network.profile_id == profile_id, Network.method == method, Network.recipe == recipe
     )

@@ -1,4 +1,4 @@
-"""Noise models: immutable versions per acquisition profile, one of them active, with history."""
+"""Noise models: immutable versions per acquisition profile, and the history of the active one."""
 
 import json
 from collections.abc import Collection, Sequence
@@ -34,7 +34,7 @@ def create_noise_model(
     made_by: Job | None,
     now: datetime,
 ) -> NoiseModelRow:
-    """Add the next version and activate it; a bootstrapped one never replaces a better founded one."""
+    """Add the next version and activate it, unless it is bootstrapped and the active one is better."""
     plain = parameters.model_dump(mode="json", exclude={"probabilities"})
     probabilities = getattr(parameters, "probabilities", None)
     noise_model = NoiseModelRow(
@@ -57,7 +57,7 @@ def create_noise_model(
     session.flush()
     if profile_id is not None:
         active = active_noise_model(session, profile_id)
-        if origin != NoiseModelOrigin.BOOTSTRAP or _may_follow(active, fit_quality):
+        if origin != NoiseModelOrigin.BOOTSTRAP or _may_replace(active, fit_quality):
             activate(session, noise_model, now)
     return noise_model
 
@@ -70,28 +70,28 @@ def get_noise_model(session: Session, noise_model_id: str) -> NoiseModelRow:
 
 
 def hold_noise_models(session: Session, noise_model_ids: Collection[str]) -> None:
-    """Keep these noise models from being deleted until this transaction ends.
+    """Lock noise models against deletion until the transaction ends.
 
-    Raises NotFoundError for one that is gone.
+    Raises NotFoundError for a missing one.
     """
     query = select(NoiseModelRow.id).where(NoiseModelRow.id.in_(noise_model_ids)).order_by(NoiseModelRow.id)
     held = set(session.scalars(query.with_for_update(read=True, key_share=True)))
     if missing := sorted(set(noise_model_ids) - held):
-        raise NotFoundError(f"there is no noise model {', '.join(missing)} any more")
+        raise NotFoundError(f"noise model {', '.join(missing)} has been deleted")
 
 
 def delete_noise_model(session: Session, noise_model: NoiseModelRow) -> None:
-    """Delete a noise model, and that it was ever active.
+    """Delete a noise model and its activations.
 
-    Raises ConflictError while a stored job or network refers to it, or it is active and not its profile's
-    only version.
+    Raises ConflictError while a stored job or network refers to it, or if it is active and its profile has
+    other versions.
     """
     if noise_model.profile_id is not None:
-        # Nobody activates it meanwhile.
+        # Blocks concurrent activations.
         session.execute(select(Profile.id).where(Profile.id == noise_model.profile_id).with_for_update())
     locked = select(NoiseModelRow.id).where(NoiseModelRow.id == noise_model.id).with_for_update()
     if session.scalar(locked) is None:
-        raise NotFoundError(f"there is no noise model {noise_model.id!r} any more")
+        raise NotFoundError(f"noise model {noise_model.id!r} has been deleted")
     _require_unused(session, noise_model)
     session.execute(delete(NoiseModelActivation).where(NoiseModelActivation.noise_model_id == noise_model.id))
     session.delete(noise_model)
@@ -120,7 +120,7 @@ def _require_unused(session: Session, noise_model: NoiseModelRow) -> None:
 
 
 def parameters_of(noise_model: NoiseModelRow) -> NoiseModelParameters:
-    """Everything that the model is, also what lists leave out: needs the session that found it."""
+    """Return all parameters of a noise model. Loads deferred columns: requires the session of the row."""
     bulk = {} if noise_model.probabilities is None else {"probabilities": noise_model.probabilities}
     return noise_model_parameters.validate_python(noise_model.parameters | bulk)
 
@@ -136,8 +136,10 @@ def list_noise_models(
 
 def activate(session: Session, noise_model: NoiseModelRow, now: datetime) -> None:
     if noise_model.profile_id is None:
-        raise ConflictError("an anonymous noise model cannot be active: it has no acquisition profile")
-    # Whoever comes last counts, also if its clock is behind, or it had to wait here.
+        raise ConflictError(
+            "an anonymous noise model cannot be activated; only one with an acquisition profile can"
+        )
+    # The last activation to commit wins, even if its clock is behind or it had to wait for this lock.
     session.execute(
         select(Profile.id).where(Profile.id == noise_model.profile_id).with_for_update(key_share=True)
     )
@@ -157,7 +159,7 @@ def activate(session: Session, noise_model: NoiseModelRow, now: datetime) -> Non
 
 
 def active_noise_model(session: Session, profile_id: str, at: datetime | None = None) -> NoiseModelRow | None:
-    """Give the model that is active now, or was at a time."""
+    """Return the noise model that is active now, or was at a time; None if there is none."""
     query = (
         select(NoiseModelRow)
         .join(NoiseModelActivation, NoiseModelActivation.noise_model_id == NoiseModelRow.id)
@@ -173,7 +175,7 @@ def active_noise_model(session: Session, profile_id: str, at: datetime | None = 
 def list_active_noise_models(
     session: Session, request: PageRequest, *, profile_ids: Sequence[str] | None, at: datetime
 ) -> Page[NoiseModelRow]:
-    """List the models that were active at a time, one for each profile that had any."""
+    """List the noise models that were active at a time, at most one per profile."""
     activation = NoiseModelActivation
     latest_first = (activation.activated_at.desc(), activation.number.desc())
     rank = func.row_number().over(partition_by=activation.profile_id, order_by=latest_first).label("rank")
@@ -188,8 +190,8 @@ def list_active_noise_models(
     return fetch_page(session, query, NoiseModelRow, request)
 
 
-def _may_follow(active: NoiseModelRow | None, fit_quality: dict[str, Any]) -> bool:
-    """Tell whether a bootstrapped model may take the place of the active one."""
+def _may_replace(active: NoiseModelRow | None, fit_quality: dict[str, Any]) -> bool:
+    """Return whether a bootstrapped noise model may replace the active one."""
     if active is None:
         return True
     return active.origin == NoiseModelOrigin.BOOTSTRAP and fit_quality.get("verdict") != "poor"
@@ -198,7 +200,7 @@ def _may_follow(active: NoiseModelRow | None, fit_quality: dict[str, Any]) -> bo
 def _next_version(session: Session, profile_id: str | None) -> int:
     if profile_id is None:
         return 1
-    # Two jobs of one profile may end together: the second waits here for the first one's version.
+    # Serialises jobs of one profile that end concurrently, so that their versions differ.
     session.execute(select(Profile.id).where(Profile.id == profile_id).with_for_update())
     newest = session.scalar(
         select(func.max(NoiseModelRow.version)).where(NoiseModelRow.profile_id == profile_id)

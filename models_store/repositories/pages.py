@@ -1,4 +1,4 @@
-"""Pages of a list, newest first, with an opaque cursor."""
+"""Keyset pagination, newest first, with an opaque cursor."""
 
 import re
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from models_store.errors import InvalidRequestError
 
 Row = TypeVar("Row", bound=Listed)
 
-# Of the last row shown: microseconds since 1970 when it was made, and its id.
+# Creation time (microseconds since 1970) and id of the last row on the page.
 CURSOR_PATTERN = r"^[0-9]{1,16}\.[A-Za-z0-9_]{1,40}$"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -32,7 +32,7 @@ class PageRequest:
 
 
 def fetch_page(session: Session, query: Select[Row], table: type[Row], request: PageRequest) -> Page[Row]:
-    """Run `query` for the rows after the cursor; one row more tells whether another page follows."""
+    """Fetch the rows after the cursor, and one more to see whether another page follows."""
     if request.cursor is not None:
         query = query.where(tuple_(table.created_at, table.id) < _decode(request.cursor))
     query = query.order_by(table.created_at.desc(), table.id.desc()).limit(request.limit + 1)

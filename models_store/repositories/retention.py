@@ -1,4 +1,4 @@
-"""What may be deleted because it was kept long enough, and how much was."""
+"""Deletion of rows after their retention period, and its totals."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +23,7 @@ JOBS, NETWORKS, JOB_EVENTS = KINDS = ("jobs", "networks", "job_events")
 
 @dataclass(frozen=True)
 class Expired:
-    """What one transaction deleted, and the blobs that go with it."""
+    """Rows that one transaction deleted, and the keys of their blobs."""
 
     deleted: int
     deleted_bytes: int = 0
@@ -31,7 +31,7 @@ class Expired:
 
 
 def expire_jobs(session: Session, ended_before: datetime, limit: int) -> Expired:
-    """Delete jobs that ended so long ago, with their results, unless a stored job was given one of these."""
+    """Delete jobs that ended before a time, with their results, unless another stored job depends on them."""
     given, needing = aliased(Job), aliased(Job)
     needed = (
         select(JobDependency.job_id)
@@ -64,7 +64,7 @@ def expire_jobs(session: Session, ended_before: datetime, limit: int) -> Expired
 
 
 def expire_networks(session: Session, unused_since: datetime, limit: int) -> Expired:
-    """Delete networks that no job has made or used since a moment, nor uses now."""
+    """Delete networks that no job uses or has used or made since a time."""
     user = aliased(Job)
     used = (
         select(JobNetwork.job_id)
@@ -89,7 +89,7 @@ def expire_networks(session: Session, unused_since: datetime, limit: int) -> Exp
 
 
 def expire_events(session: Session, ended_before: datetime, limit: int) -> Expired:
-    """Delete events of jobs that ended so long ago."""
+    """Delete events of jobs that ended before a time."""
     job = aliased(Job)
     old = (
         select(JobEvent.number)
@@ -103,7 +103,7 @@ def expire_events(session: Session, ended_before: datetime, limit: int) -> Expir
 
 
 def count_expired(session: Session) -> dict[str, tuple[int, int]]:
-    """Tell how many of each kind have been deleted so far, and how many bytes of blobs."""
+    """Return for each kind the number of rows and bytes of blobs deleted so far."""
     rows = {row.what: (row.deleted, row.deleted_bytes) for row in session.scalars(select(Retention))}
     return {what: rows.get(what, (0, 0)) for what in KINDS}
 

@@ -1,4 +1,4 @@
-"""What an API key uses up: bytes stored, jobs that have not ended."""
+"""Quotas of API keys: stored bytes and active jobs."""
 
 from dataclasses import dataclass
 
@@ -10,13 +10,13 @@ from models_store.database.tables import ApiKey, Artifact, Image, Job, Network, 
 from models_store.database.visibility import SEES_ALL
 from models_store.errors import StorageQuotaError, TooManyActiveJobsError
 
-# A guess: jobs take minutes.
+# An estimate: jobs take minutes.
 _JOB_RETRY_S = 30
 
 
 @dataclass(frozen=True)
 class Quota:
-    """What one key may use up."""
+    """Quota of one API key."""
 
     key_id: str
     stored_bytes: int
@@ -24,7 +24,7 @@ class Quota:
 
 
 def remaining_bytes(session: Session, quota: Quota) -> int:
-    """Tell how much this key may still store. Raises StorageQuotaError when nothing is left."""
+    """Return the number of bytes that a key may still store. Raises StorageQuotaError if none are left."""
     remaining = quota.stored_bytes - stored_bytes(session, quota.key_id)
     if remaining <= 0:
         raise storage_exceeded(quota)
@@ -33,27 +33,30 @@ def remaining_bytes(session: Session, quota: Quota) -> int:
 
 def storage_exceeded(quota: Quota) -> StorageQuotaError:
     return StorageQuotaError(
-        f"this API key may store {quota.stored_bytes} bytes, and they are used up; delete images, jobs with "
-        "their results, networks or noise models of yours, or ask for more"
+        f"this API key's storage quota of {quota.stored_bytes} bytes is used up; delete images, jobs with "
+        "their results, networks or noise models, or ask the administrator for a higher quota"
     )
 
 
 def require_room_for(session: Session, quota: Quota, size_bytes: int) -> None:
-    """Raise StorageQuotaError unless so much more may be stored; holds until the transaction ends."""
+    """Raise StorageQuotaError unless `size_bytes` more may be stored; valid until the transaction ends."""
     _lock(session, quota)
     if size_bytes > remaining_bytes(session, quota):
         raise storage_exceeded(quota)
 
 
 def require_room_left(session: Session, quota: Quota) -> None:
-    """Raise StorageQuotaError if what has just been stored is too much; holds until the transaction ends."""
+    """Raise StorageQuotaError if the quota is exceeded already; valid until the transaction ends."""
     _lock(session, quota)
     if stored_bytes(session, quota.key_id) > quota.stored_bytes:
         raise storage_exceeded(quota)
 
 
 def require_room_for_job(session: Session, quota: Quota) -> None:
-    """Raise unless one job more may be posted; holds until the transaction ends."""
+    """Raise StorageQuotaError or TooManyActiveJobsError unless another job may be posted.
+
+    Valid until the transaction ends.
+    """
     _lock(session, quota)
     remaining_bytes(session, quota)
     active = session.scalar(
@@ -67,14 +70,14 @@ def require_room_for_job(session: Session, quota: Quota) -> None:
     )
     if active is not None and active >= quota.active_jobs:
         raise TooManyActiveJobsError(
-            f"{active} jobs of this API key have not ended, and it may have {quota.active_jobs}; "
+            f"this API key has {active} active jobs, and its limit is {quota.active_jobs}; "
             "wait for one to end, or cancel one",
             _JOB_RETRY_S,
         )
 
 
 def stored_bytes(session: Session, key_id: str) -> int:
-    """Add up a key's images, and the files, networks and noise models that its jobs made."""
+    """Return the total size of a key's images, result files, networks and noise models."""
     own = [
         select(func.sum(table.size_bytes)).where(table.owner_id == key_id)
         for table in (Image, Network, NoiseModelRow)
@@ -89,5 +92,5 @@ def stored_bytes(session: Session, key_id: str) -> int:
 
 
 def _lock(session: Session, quota: Quota) -> None:
-    """Let requests of one key that add something wait for each other: together they might exceed it."""
+    """Serialise requests of one key that store something: together they might exceed the quota."""
     session.execute(select(ApiKey.id).where(ApiKey.id == quota.key_id).with_for_update(key_share=True))

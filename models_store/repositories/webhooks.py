@@ -1,4 +1,4 @@
-"""Whom to tell that a job has ended."""
+"""Webhook subscriptions and delivery attempts."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,14 +10,14 @@ from models_store.contracts.vocabulary import ENDED_STATES, JobState
 from models_store.database.tables import Job, JobEvent, Webhook
 from models_store.database.visibility import SEES_ALL
 
-MOST_ATTEMPTS = 8
-LONGEST_WAIT = timedelta(hours=6)
-_MOST_ERROR_CHARACTERS = 500
+MAX_ATTEMPTS = 8
+MAX_DELAY = timedelta(hours=6)
+_MAX_ERROR_CHARACTERS = 500
 
 
 @dataclass(frozen=True)
 class Notice:
-    """One attempt to tell of one end of a job."""
+    """One attempt to deliver the notice that a job has ended."""
 
     job_id: str
     kind: str
@@ -28,7 +28,7 @@ class Notice:
 
     @property
     def id(self) -> str:
-        """The same at each attempt, so that a receiver can tell a repetition from another end."""
+        """Message id; the same for all attempts, so that a receiver can recognise duplicates."""
         return f"{self.job_id}-{int(self.ended_at.timestamp() * 1000)}"
 
 
@@ -38,7 +38,7 @@ def register(session: Session, job_id: str, url: str) -> None:
 
 
 def schedule_on_end(session: Session, job_id: str, event: str, now: datetime) -> None:
-    """Make a job's webhook due when the job ends, and not yet when it is tried again."""
+    """Schedule a job's webhook when the job ends, and reset it when the job is retried."""
     if event in ENDED_STATES or event == "retried":
         due_at = now if event in ENDED_STATES else None
         _set(
@@ -52,7 +52,7 @@ def schedule_on_end(session: Session, job_id: str, event: str, now: datetime) ->
 
 
 def take_due(session: Session, now: datetime, *, first_wait: timedelta, limit: int) -> list[Notice]:
-    """Begin an attempt at each webhook that is due; the next one is set, should this one come to nothing."""
+    """Start an attempt for each webhook that is due, and schedule the next one in case it fails."""
     query = (
         select(Webhook, Job)
         .join(Job, Job.id == Webhook.job_id)
@@ -64,8 +64,8 @@ def take_due(session: Session, now: datetime, *, first_wait: timedelta, limit: i
     notices = []
     for webhook, job in session.execute(query):
         webhook.attempts += 1
-        wait = min(first_wait * 4 ** (webhook.attempts - 1), LONGEST_WAIT)
-        webhook.next_attempt_at = now + wait if webhook.attempts < MOST_ATTEMPTS else None
+        wait = min(first_wait * 4 ** (webhook.attempts - 1), MAX_DELAY)
+        webhook.next_attempt_at = now + wait if webhook.attempts < MAX_ATTEMPTS else None
         notices.append(
             Notice(job.id, job.kind, job.state, job.ended_at or now, webhook.url, webhook.attempts)
         )
@@ -79,20 +79,20 @@ def record_delivered(session: Session, notice: Notice, now: datetime) -> None:
 
 
 def record_undelivered(session: Session, notice: Notice, error: str, now: datetime) -> None:
-    _record(session, notice, error=error[:_MOST_ERROR_CHARACTERS])
-    if notice.attempt >= MOST_ATTEMPTS:
-        _record_event(session, notice, "webhook_given_up", now, error=error[:_MOST_ERROR_CHARACTERS])
+    _record(session, notice, error=error[:_MAX_ERROR_CHARACTERS])
+    if notice.attempt >= MAX_ATTEMPTS:
+        _record_event(session, notice, "webhook_given_up", now, error=error[:_MAX_ERROR_CHARACTERS])
 
 
 def _record(session: Session, notice: Notice, **values: object) -> None:
-    """Write what became of an attempt, unless the job has been tried again meanwhile."""
+    """Record the outcome of an attempt, unless a retry of the job has reset it meanwhile."""
     _set(session, (Webhook.job_id == notice.job_id) & (Webhook.attempts == notice.attempt), **values)
 
 
 def _set(session: Session, which: ColumnElement[bool], **values: object) -> None:
     session.execute(
         update(Webhook).where(which).values(**values),
-        # The job of another microscope may end with this one, unseen by whoever ended this one.
+        # A job's end may cancel dependent jobs that the viewer cannot see.
         execution_options={**SEES_ALL, "synchronize_session": False},
     )
 

@@ -1,6 +1,6 @@
-"""What a sample of an image's pixels says of its detector and its noise, before anything is computed.
+"""Statistics of a sample of an image's pixels that characterise its detector and noise.
 
-survey.py       the survey of an image, and of several together
-values.py       the values that the detector gives: range, step, saturation
-correlation.py  whether the noise of neighbouring pixels is independent
+survey.py       survey of an image or of several images
+values.py       pixel values of the detector: range, step, saturation
+correlation.py  noise correlation of neighbouring pixels
 """

@@ -1,4 +1,4 @@
-"""Correlation of the noise of neighbouring pixels, measured in the noisy image alone."""
+"""Noise correlation of neighbouring pixels, estimated from the noisy image alone."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,20 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-HARMFUL = 0.1
-"""From such a correlation on, a network learns a visible part of the noise from the neighbours."""
+MAX_CORRELATION = 0.1
+"""Correlation at which a network predicts a visible part of the noise from the neighbours."""
 
-_DIFFERENCES = 3
-# Third differences correlate among themselves along their axis, so that they tell as much as fewer values.
-_PER_INDEPENDENT_VALUE = 1 + 2 * (0.75**2 + 0.3**2 + 0.05**2)
-_SURE = 3.0  # standard errors
+_DIFFERENCE_ORDER = 3
+# Third differences are correlated along their own axis, which divides the effective sample size by this.
+_VALUES_PER_INDEPENDENT_VALUE = 1 + 2 * (0.75**2 + 0.3**2 + 0.05**2)
+_SIGNIFICANCE = 3.0  # standard errors
 _BLOCK_PX = 16
 _WINDOW_PX = 1024
-"""Side of the window of a plane that is looked at, in its middle."""
+"""Side of the sampled window in the middle of a plane."""
 
 
 class AxisSums(BaseModel, frozen=True):
-    """Sums over third differences: products of neighbours along an axis, squares, and how many there are."""
+    """Sums over third differences: products of neighbours along an axis, squares, and their number."""
 
     product: float = 0.0
     energy: float = 0.0
@@ -40,9 +40,9 @@ class AxisSums(BaseModel, frozen=True):
 
 @dataclass(frozen=True)
 class NeighbourCorrelation:
-    """Correlation of the noise of pixels that touch along an axis; 0 is what the methods assume.
+    """Noise correlation of adjacent pixels along each axis; the methods assume 0.
 
-    `error`: the standard error of both, which is large for small images.
+    `error`: standard error of both, which is large for small images.
     """
 
     y: float
@@ -53,25 +53,25 @@ class NeighbourCorrelation:
     def of(cls, along_y: AxisSums, along_x: AxisSums) -> "NeighbourCorrelation":
         y, x = (each.product / each.energy if each.energy > 0 else 0.0 for each in (along_y, along_x))
         count = max(min(along_y.count, along_x.count), 1)
-        return cls(y, x, float(np.sqrt(_PER_INDEPENDENT_VALUE / count)))
+        return cls(y, x, float(np.sqrt(_VALUES_PER_INDEPENDENT_VALUE / count)))
 
     def warning(self, *, blind_y_px: int = 0, blind_x_px: int = 0) -> str | None:
-        """Warn whoever trains with this structured mask, where the noise correlates and the mask shows it."""
-        seen = [("y", self.y)] * (not blind_y_px) + [("x", self.x)] * (not blind_x_px)
-        axis, value = max(seen, key=lambda pair: abs(pair[1]), default=("", 0.0))
-        if abs(value) < max(HARMFUL, _SURE * self.error):
+        """Return a warning if the noise is correlated along an axis that a structured mask does not hide."""
+        visible = [("y", self.y)] * (not blind_y_px) + [("x", self.x)] * (not blind_x_px)
+        axis, value = max(visible, key=lambda pair: abs(pair[1]), default=("", 0.0))
+        if abs(value) < max(MAX_CORRELATION, _SIGNIFICANCE * self.error):
             return None
         return (
-            f"the noise of neighbouring pixels correlates along {axis} ({value:+.2f}): results keep a part "
-            f"of it; train with a structured mask along {axis} (structN2V)"
+            f"the noise of neighbouring pixels is correlated along {axis} ({value:+.2f}), so results retain "
+            f"part of it; train with a structured mask along {axis} (structN2V)"
         )
 
 
 def axis_sums(plane_yx: NDArray[Any]) -> tuple[AxisSums, AxisSums]:
-    """Sum over the middle of a plane (Y, X), along y and along x.
+    """Return the sums over the middle of a plane (Y, X), along y and along x.
 
-    Third differences across an axis hardly hold any signal; as they correlate along the axis, so does the
-    noise. Blocks with the lower half of their energy are taken: edges lie in the others.
+    Third differences across an axis contain hardly any signal, and their correlation along the axis equals
+    that of the noise. Only the half of the blocks with the lower energy is used, to avoid edges.
     """
     window = _middle(plane_yx).astype(np.float64)
     return _sums(window), _sums(window.T)
@@ -83,8 +83,8 @@ def _middle(plane_yx: NDArray[Any]) -> NDArray[Any]:
 
 
 def _sums(plane: NDArray[np.float64]) -> AxisSums:
-    """Sum along the first axis, over the blocks with little energy."""
-    differences = np.diff(plane, n=_DIFFERENCES, axis=1)
+    """Return the sums along the first axis, over the blocks with low energy."""
+    differences = np.diff(plane, n=_DIFFERENCE_ORDER, axis=1)
     first, second = differences[:-1], differences[1:]
     product, energy = _blocks(first * second), _blocks((first**2 + second**2) / 2)
     usable = np.isfinite(energy) & (energy > 0)
@@ -98,7 +98,7 @@ def _sums(plane: NDArray[np.float64]) -> AxisSums:
 
 
 def _blocks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sums over square blocks; of an image smaller than a block, over all of it."""
+    """Return the sums over square blocks; an image smaller than a block is one block."""
     rows, columns = (range(0, max(size - _BLOCK_PX + 1, 1), _BLOCK_PX) for size in values.shape)
     height, width = min(_BLOCK_PX, values.shape[0]), min(_BLOCK_PX, values.shape[1])
     cut = values[: len(rows) * height, : len(columns) * width]

@@ -1,4 +1,4 @@
-"""The survey of an image: made once, from a sample of its pixels, and kept with it."""
+"""Survey of an image: computed once from a sample of its pixels and stored with it."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
@@ -11,7 +11,7 @@ from models_store.survey.correlation import AxisSums, NeighbourCorrelation, axis
 from models_store.survey.values import Values, values_of
 
 SAMPLE_PX = 1 << 22
-"""Pixels that are looked at, in planes that are evenly spaced over the image."""
+"""Number of sampled pixels, in planes evenly spaced over the image."""
 
 
 class Planes(Protocol):
@@ -23,7 +23,7 @@ class Planes(Protocol):
 
 
 class Survey(BaseModel, frozen=True):
-    """What a sample of an image's pixels says; surveys of several images can be put together."""
+    """Statistics of a sample of an image's pixels; surveys of several images can be merged."""
 
     values: Values | None
     """None: no pixel is finite."""
@@ -32,7 +32,7 @@ class Survey(BaseModel, frozen=True):
 
     @classmethod
     def of(cls, surveys: Iterable["Survey"]) -> "Survey":
-        """Put the surveys of several images together."""
+        """Merge the surveys of several images."""
         several = list(surveys)
         return cls(
             values=Values.of(each.values for each in several if each.values is not None),
@@ -50,15 +50,15 @@ class Survey(BaseModel, frozen=True):
 
 
 def survey_planes(planes: Planes) -> Survey:
-    """Survey an image, of one plane at least; one plane is in memory at a time."""
+    """Survey an image of at least one plane; holds one plane in memory at a time."""
     surveys = []
-    for index in _sampled(planes):
+    for index in _sample_indices(planes):
         plane_yx = np.asarray(planes[index])
         along_y, along_x = axis_sums(plane_yx)
         surveys.append(Survey(values=values_of(plane_yx), along_y=along_y, along_x=along_x))
     return Survey.of(surveys)
 
 
-def _sampled(planes: Planes) -> Sequence[int]:
+def _sample_indices(planes: Planes) -> Sequence[int]:
     count = min(len(planes), max(1, SAMPLE_PX // max(np.asarray(planes[0]).size, 1)))
     return [round(position) for position in np.linspace(0, len(planes) - 1, count)]

@@ -1,4 +1,4 @@
-"""The values that a detector gives: their range, the step between them, and where it saturates."""
+"""Pixel values of a detector: range, step and saturation."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,18 +8,18 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 _TOP_VALUES = 9
-_PILE_UP = 4
-_LEAST_PILE_UP = 15
+_PILE_UP_FACTOR = 4
+_MIN_PILE_UP = 15
 _TOP_SHARE = 1 / 4096
-_MOST_BINS = 1 << 20
-_EXACT = 2**52
+_MAX_BINS = 1 << 20
+_MAX_EXACT_INTEGER = 2**52
 
 
 class Values(BaseModel, frozen=True):
     """The finite values of some pixels, in ADU.
 
-    `step_adu`: distance between neighbouring values, 0 where they are not integers. `highest`: the highest
-    values, falling, and how many pixels have each.
+    `step_adu`: distance between neighbouring values, 0 if they are not integers. `highest`: pairs of a value
+    and its number of pixels, for the highest values in descending order.
     """
 
     min_adu: float
@@ -29,7 +29,7 @@ class Values(BaseModel, frozen=True):
 
     @classmethod
     def of(cls, parts: Iterable["Values"]) -> "Values | None":
-        """Put the values of several planes or images together; None of none."""
+        """Merge the values of several planes or images; return None if there are none."""
         several = list(parts)
         if not several:
             return None
@@ -45,25 +45,25 @@ class Values(BaseModel, frozen=True):
 
     @property
     def saturation_adu(self) -> float | None:
-        """Where the detector saturates, recognised by pixels that pile up there; None if none do.
+        """Saturation level of the detector, detected by a pile-up of pixels; None without one.
 
-        The pixel type does not tell: a 12-bit camera saturates at 4095 of uint16, and planes may come as
+        The pixel type does not reveal it: a 12-bit camera saturates at 4095 in uint16, and planes may be
         float32.
         """
         if len(self.highest) < _TOP_VALUES:
             return None
         (top, pile), *below = self.highest
         usual = sum(count for _, count in below) / len(below)
-        return top if pile > max(_LEAST_PILE_UP, _PILE_UP * usual) else None
+        return top if pile > max(_MIN_PILE_UP, _PILE_UP_FACTOR * usual) else None
 
 
 def values_of(plane_yx: NDArray[Any]) -> Values | None:
-    """Summarise the finite pixels of a plane; None if there are none."""
+    """Summarise the finite pixels of a plane; return None if there are none."""
     pixels = plane_yx[np.isfinite(plane_yx)] if plane_yx.dtype.kind == "f" else plane_yx.reshape(-1)
     if not pixels.size:
         return None
     lowest, highest = pixels.min(), pixels.max()
-    values, counts = _counted(pixels, lowest, highest)
+    values, counts = _count_values(pixels, lowest, highest)
     top = zip(values[::-1][:_TOP_VALUES], counts[::-1][:_TOP_VALUES], strict=True)
     return Values(
         min_adu=float(lowest),
@@ -73,9 +73,9 @@ def values_of(plane_yx: NDArray[Any]) -> Values | None:
     )
 
 
-def _counted(pixels: NDArray[Any], lowest: Any, highest: Any) -> tuple[NDArray[Any], NDArray[Any]]:  # noqa: ANN401  # numpy scalars
-    """Count how often values occur, rising: all of integers, the highest ones of others."""
-    if pixels.dtype.kind in "iub" and int(highest) - int(lowest) < _MOST_BINS:
+def _count_values(pixels: NDArray[Any], lowest: Any, highest: Any) -> tuple[NDArray[Any], NDArray[Any]]:  # noqa: ANN401  # numpy scalars
+    """Return values in ascending order and their counts: all if they are integers, else the highest ones."""
+    if pixels.dtype.kind in "iub" and int(highest) - int(lowest) < _MAX_BINS:
         counts = np.bincount(pixels.astype(np.int64) - int(lowest))
         occupied = np.flatnonzero(counts)
         return occupied + int(lowest), counts[occupied]
@@ -88,9 +88,9 @@ def _counted(pixels: NDArray[Any], lowest: Any, highest: Any) -> tuple[NDArray[A
 
 
 def _step(pixels: NDArray[Any], values: NDArray[Any]) -> float:
-    """Distance between neighbouring values: 1 for plain counts, 0 if they are not integers."""
+    """Return the distance between neighbouring values: 1 for plain counts, 0 if they are not integers."""
     if pixels.dtype.kind == "f":
-        if np.abs(pixels).max() > _EXACT or (pixels != np.rint(pixels)).any():
+        if np.abs(pixels).max() > _MAX_EXACT_INTEGER or (pixels != np.rint(pixels)).any():
             return 0.0
         values = np.unique(pixels)
     return float(np.gcd.reduce(np.diff(values.astype(np.int64)))) if values.size > 1 else 1.0

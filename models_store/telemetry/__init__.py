@@ -1,1 +1,1 @@
-"""What operators see of every process: logs and traces."""
+"""Telemetry of every process: logs and traces."""

@@ -1,4 +1,4 @@
-"""Logs: one line per event, as text or as JSON, with what the event belongs to (request, job, attempt)."""
+"""Logs: one line per event, as text or JSON, with its context (request, job, attempt)."""
 
 import logging
 import re
@@ -17,30 +17,30 @@ from models_store.settings import LogFormat, Settings
 
 logger = logging.getLogger(__name__)
 
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
-_context: ContextVar[Mapping[str, Any]] = ContextVar("log_context", default=_NOTHING)
+_NO_FIELDS: Mapping[str, Any] = MappingProxyType({})
+_context: ContextVar[Mapping[str, Any]] = ContextVar("log_context", default=_NO_FIELDS)
 
 # Their own handlers would write lines of another format.
 _LOGGERS_WITH_HANDLERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "celery", "alembic")
-_TALKATIVE_LOGGERS = (
-    # Their events name whole URLs, and a query may hold a secret.
+_VERBOSE_LOGGERS = (
+    # They log whole URLs, whose query may hold a secret.
     *("httpx", "httpcore", "urllib3", "botocore"),
-    # What these tell, our own lines tell better.
+    # Our own log lines cover the same events.
     *("alembic.runtime.plugins", "celery.worker.strategy", "celery.app.trace"),
 )
 
-_TELLING_NAME = r"[^=&\s\"']*(?:key|token|secret|signature|password)[^=&\s\"']*"
+_SENSITIVE_NAME = r"[^=&\s\"']*(?:key|token|secret|signature|password)[^=&\s\"']*"
 _SECRETS = (
     (re.compile(r"(://)[^/\s:@\"']*:[^/\s@\"']+@"), r"\1***@"),
     (re.compile(r"\b(authorization\W+(?:basic\s+)?|bearer\s+)[\w.~+/=-]{8,}", re.IGNORECASE), r"\1***"),
     (re.compile(r"\b(cs_[0-9a-f]+_|whsec_)[\w+/=]+"), r"\1***"),
-    (re.compile(rf"([?&]{_TELLING_NAME}=)[^&\s\"']+", re.IGNORECASE), r"\1***"),
+    (re.compile(rf"([?&]{_SENSITIVE_NAME}=)[^&\s\"']+", re.IGNORECASE), r"\1***"),
 )
 
 
 @contextmanager
 def logging_context(**fields: Any) -> Iterator[None]:  # noqa: ANN401  # any JSON value
-    """Add these fields to every line that is logged within the block, in this thread or task."""
+    """Add fields to every line logged within the block, in this thread or task."""
     token = _context.set({**_context.get(), **fields})
     try:
         yield
@@ -49,19 +49,19 @@ def logging_context(**fields: Any) -> Iterator[None]:  # noqa: ANN401  # any JSO
 
 
 def current_field(name: str) -> Any:  # noqa: ANN401  # any JSON value
-    """Give a field of the context, or None."""
+    """Return a field of the logging context, or None."""
     return _context.get().get(name)
 
 
 def redact(text: str) -> str:
-    """Take out API keys, passwords of URLs, secrets of queries, credentials of Authorization headers."""
+    """Mask API keys, passwords in URLs, secrets in query strings and Authorization headers."""
     for pattern, replacement in _SECRETS:
         text = pattern.sub(replacement, text)
     return text
 
 
 def set_up_logging(settings: Settings) -> None:
-    """Send everything that this process logs to stderr, in one format."""
+    """Send all log lines of this process to stderr, in one format."""
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(_add_context)
     handler.setFormatter(_JsonLines() if settings.log_format is LogFormat.JSON else _TextLines())
@@ -71,12 +71,12 @@ def set_up_logging(settings: Settings) -> None:
     for name in _LOGGERS_WITH_HANDLERS:
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [], True
-    logging.getLogger("uvicorn.error").addFilter(_is_first_word)
-    for name in _TALKATIVE_LOGGERS:
+    logging.getLogger("uvicorn.error").addFilter(_is_not_duplicate)
+    for name in _VERBOSE_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.captureWarnings(capture=True)
     sys.excepthook = _log_uncaught
-    threading.excepthook = _log_end_of_thread
+    threading.excepthook = _log_uncaught_in_thread
 
 
 def _log_uncaught(kind: type[BaseException], error: BaseException, trace_back: TracebackType | None) -> None:
@@ -86,13 +86,13 @@ def _log_uncaught(kind: type[BaseException], error: BaseException, trace_back: T
         sys.__excepthook__(kind, error, trace_back)
 
 
-def _log_end_of_thread(ending: threading.ExceptHookArgs) -> None:
-    name = ending.thread.name if ending.thread else "unknown"
-    logger.critical("the thread %s ends with an error", name, exc_info=ending.exc_value)
+def _log_uncaught_in_thread(uncaught: threading.ExceptHookArgs) -> None:
+    name = uncaught.thread.name if uncaught.thread else "unknown"
+    logger.critical("the thread %s ends with an error", name, exc_info=uncaught.exc_value)
 
 
-def _is_first_word(record: logging.LogRecord) -> bool:
-    """Leave out what uvicorn says of an error that the server has logged with its request already."""
+def _is_not_duplicate(record: logging.LogRecord) -> bool:
+    """Drop uvicorn's record of an error that the server has already logged with its request."""
     return not record.getMessage().startswith("Exception in ASGI application")
 
 
@@ -110,7 +110,7 @@ class _TextLines(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # logging's name
-        context: Mapping[str, Any] = getattr(record, "context", _NOTHING)
+        context: Mapping[str, Any] = getattr(record, "context", _NO_FIELDS)
         line = super().formatMessage(record)
         return " ".join([line, *(f"{name}={value}" for name, value in context.items())])
 
@@ -130,8 +130,8 @@ class _JsonLines(JsonFormatter):
         self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]
     ) -> None:
         super().add_fields(log_data, record, message_dict)
-        log_data.update(log_data.pop("context", _NOTHING))
-        # Uvicorn's: the message once more, for terminals.
+        log_data.update(log_data.pop("context", _NO_FIELDS))
+        # Uvicorn's copy of the message for terminals.
         log_data.pop("color_message", None)
         if record.exc_info and record.exc_info[1] is not None:
             error = record.exc_info[1]

@@ -1,4 +1,4 @@
-"""Traces: from the request that posts a job to the process that computes it, if a collector is named."""
+"""Traces from the request that posts a job to the process that computes it; optional."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from models_store.settings import Settings
 
-# Whoever waits for spans to be sent (a child before it ends) waits no longer than this for a dead collector.
+# Limits the wait for an unreachable collector, for example when a job process exits.
 EXPORT_TIMEOUT_S = 2.0
 STANDARD_ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
@@ -22,7 +22,7 @@ _W3C = TraceContextTextMapPropagator()
 
 
 def current_trace() -> dict[str, str]:
-    """Give the context of the span that is being recorded, as W3C headers; empty without one."""
+    """Return the context of the current span as W3C headers; empty without a span."""
     headers: dict[str, str] = {}
     _W3C.inject(headers)
     return headers
@@ -30,7 +30,7 @@ def current_trace() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Tracing:
-    """Records spans, or does nothing."""
+    """A recorder of spans, or a no-op."""
 
     provider: TracerProvider = field(default_factory=NoOpTracerProvider)
 
@@ -42,7 +42,7 @@ class Tracing:
     def span(
         self, name: str, *, parent: Mapping[str, str] | None = None, **attributes: str | int
     ) -> Iterator[Span]:
-        """Record a block. `parent`: W3C headers; without them, the span that is being recorded."""
+        """Record a block as a span. `parent`: W3C headers; default: the current span."""
         context = _W3C.extract(parent) if parent else None
         tracer = self.provider.get_tracer("clearscope")
         named = {f"clearscope.{key}": value for key, value in attributes.items()}
@@ -50,13 +50,13 @@ class Tracing:
             yield span
 
     def close(self) -> None:
-        """Send what was recorded; a collector that does not answer is given up soon."""
+        """Export the remaining spans; give up on an unreachable collector after a short timeout."""
         if isinstance(self.provider, RecordingTracerProvider):
             self.provider.shutdown()
 
 
 def set_up_tracing(settings: Settings, service: str) -> Tracing:
-    """Record for `service` if a collector is configured, by our setting or by OpenTelemetry's variables."""
+    """Record spans of `service` if a collector is configured, by setting or OpenTelemetry variables."""
     if not settings.otlp_endpoint and not any(os.environ.get(name) for name in STANDARD_ENDPOINTS):
         return Tracing()
     endpoint = f"{settings.otlp_endpoint.rstrip('/')}/v1/traces" if settings.otlp_endpoint else None

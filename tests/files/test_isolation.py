@@ -20,7 +20,7 @@ from models_store.image_files.header import DEFAULT_LIMITS
 from models_store.image_files.isolation import reading, wire
 from models_store.image_files.isolation.client import Isolation, Reader, ReadingLimits
 from models_store.image_files.isolation.launch import ReadingService
-from models_store.image_files.isolation.lockdown import lock_down, seccomp_complaint
+from models_store.image_files.isolation.lockdown import lock_down, seccomp_problem
 from models_store.image_files.tiff.reader import open_planes
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has seccomp")
@@ -94,7 +94,7 @@ FORBIDDEN = (
 @on_linux
 @pytest.mark.parametrize("act", FORBIDDEN, ids=lambda act: act.__name__.strip("_"))
 def test_what_reading_does_not_take_is_forbidden(act: Callable[[], Any]) -> None:
-    assert seccomp_complaint() is None
+    assert seccomp_problem() is None
     child = os.fork()
     if child == 0:
         os._exit(_attempt(act))
@@ -145,7 +145,7 @@ def test_a_reading_process_that_dies_costs_its_file_and_nothing_else(stack_tiff:
                 others = other.open(stack_tiff)
                 process.send_signal(signal.SIGSEGV)
                 process.wait(30)
-                with pytest.raises(ImageCorruptError, match="makes its reader fail"):
+                with pytest.raises(ImageCorruptError, match="its reader crashes"):
                     planes[1]
                 with pytest.raises(ImageCorruptError):
                     reader.open(stack_tiff)
@@ -204,7 +204,7 @@ def test_a_defect_of_the_reader_is_not_told_as_the_files(
     reader = Reader(here, ReadingLimits())
     opened = reader.open(stack_tiff)
     del files[0]._planes[:]
-    with pytest.raises(ReaderFailedError, match="no fault of its own"):
+    with pytest.raises(ReaderFailedError, match="bug in the reader"):
         opened[0]
     assert "IndexError" in caplog.text
     here.close()

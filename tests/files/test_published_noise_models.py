@@ -107,7 +107,7 @@ def test_a_header_that_claims_more_than_the_file_holds_is_refused() -> None:
     )
     with zipfile.ZipFile(buffer, "w") as hostile:
         hostile.writestr("trained_weight.npy", header.getvalue())
-    with pytest.raises(NoiseModelInvalidError, match="no complete array"):
+    with pytest.raises(NoiseModelInvalidError, match="not a complete array"):
         read_published(buffer.getvalue())
 
 
@@ -129,7 +129,7 @@ def test_a_hostile_header_is_refused(header: str) -> None:
     with zipfile.ZipFile(in_archive, "w") as hostile:
         hostile.writestr("trained_weight.npy", array)
     for content in (array, in_archive.getvalue()):
-        with pytest.raises(NoiseModelInvalidError, match=r"is not a NumPy array|is no complete array"):
+        with pytest.raises(NoiseModelInvalidError, match=r"is not a NumPy array|is not a complete array"):
             read_published(content)
 
 

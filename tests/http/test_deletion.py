@@ -95,7 +95,7 @@ def test_a_job_is_kept_while_it_is_computed_or_needed(api: httpx.Client, noisy_t
 
     trained = run(api, **train, budget=TINY)["id"]
     predicted = run(api, kind="predict", image_ids=[image_id], network={"job": trained})["id"]
-    refused(api, f"/v1/jobs/{trained}", f"job {predicted} was given the result of this one")
+    refused(api, f"/v1/jobs/{trained}", f"job {predicted} depends on the result of this one")
     deleted(api, f"/v1/jobs/{predicted}")
     deleted(api, f"/v1/jobs/{trained}")
 

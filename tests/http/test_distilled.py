@@ -97,7 +97,7 @@ def test_a_distilled_network_does_not_compete_where_the_noise_correlates(
     training = post(api, kind="train", method="distilled", image_ids=[correlated_id], **needed)
     job = wait_until(api, training["id"], ended)
     assert job["state"] == "failed"
-    assert "correlates" in job["error"]["detail"]
+    assert "correlated" in job["error"]["detail"]
 
 
 def test_a_teacher_takes_fewer_steps_where_something_can_be_taught(
@@ -136,7 +136,7 @@ def test_a_teacher_takes_fewer_steps_where_something_can_be_taught(
         ),
         (
             {"method": "pn2v", "teacher": None, "teaches": True, "structured_mask": {"x_px": 1}},
-            "teaches: the structured mask is for noise that correlates",
+            "teaches: the structured mask is for correlated noise",
         ),
         ({"ground_truth_ids": ["{image}"]}, "ground_truth_ids: a distilled network"),
         ({"kind": "predict", "network": "{pn2v}", "distilled": "{pn2v}"}, "distilled: the network's method"),

@@ -226,6 +226,6 @@ def test_what_ends_with_a_job_ends_unseen_too(facility: Facility) -> None:
 
 def test_no_table_is_forgotten() -> None:
     """A new table is either hidden by its microscope, or it is said here why it need not be."""
-    narrowed = {option.entity.class_ for option in visibility.visible("key_1", ["mic_1"])}  # type: ignore[attr-defined]  # SQLAlchemy's option
+    narrowed = {option.entity.class_ for option in visibility.visibility_criteria("key_1", ["mic_1"])}  # type: ignore[attr-defined]  # SQLAlchemy's option
     of_no_microscope = {tables.IdempotencyKey, tables.Worker, tables.Sweep, tables.Retention}
     assert {mapper.class_ for mapper in Base.registry.mappers} == narrowed | of_no_microscope

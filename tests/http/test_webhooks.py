@@ -22,7 +22,7 @@ from models_store.clock_and_ids import system_clock
 from models_store.database.engines import Database
 from models_store.database.tables import Webhook
 from models_store.image_files.isolation.client import Isolation
-from models_store.repositories.webhooks import MOST_ATTEMPTS
+from models_store.repositories.webhooks import MAX_ATTEMPTS
 from models_store.settings import Settings
 from tests.support.answers import problem
 from tests.support.application import Application, MakeApplication
@@ -309,15 +309,15 @@ def test_deliveries_are_repeated_with_growing_waits_and_then_given_up(
     def clock() -> datetime:
         return now
 
-    for _ in range(MOST_ATTEMPTS):
+    for _ in range(MAX_ATTEMPTS):
         deliver_due(database, settings, clock)
         deliver_due(database, settings, clock)
         due_at = webhook(database, job_id).next_attempt_at
         if due_at is not None:
             waits.append((due_at - now) / timedelta(seconds=settings.webhook_retry_s))
             now = due_at
-    assert len(receiver.deliveries) == MOST_ATTEMPTS
-    assert [round(wait) for wait in waits] == [4**attempt for attempt in range(MOST_ATTEMPTS - 1)]
+    assert len(receiver.deliveries) == MAX_ATTEMPTS
+    assert [round(wait) for wait in waits] == [4**attempt for attempt in range(MAX_ATTEMPTS - 1)]
     row = webhook(database, job_id)
     assert (row.next_attempt_at, row.delivered_at, row.error) == (None, None, "it answered 503")
     assert api.get(f"/v1/jobs/{job_id}/events").json()[-1]["kind"] == "webhook_given_up"

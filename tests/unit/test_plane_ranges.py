@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models_store.job_requests.plane_ranges import MOST_RANGES, ImageExtent, PlaneRange, divide
+from models_store.job_requests.plane_ranges import MAX_RANGES, ImageExtent, PlaneRange, divide
 
 IMAGES = st.lists(
     st.tuples(st.integers(1, 300), st.integers(1, 5000)).map(lambda drawn: ImageExtent("", *drawn)),
@@ -38,7 +38,7 @@ def test_every_plane_is_in_exactly_one_part_and_in_order(
 ) -> None:
     images = named(extents)
     ranges = divide(images, part_pixels)
-    assert 1 <= len(ranges) <= MOST_RANGES
+    assert 1 <= len(ranges) <= MAX_RANGES
     assert covered(images, ranges) == [
         (image.image_id, plane) for image in images for plane in range(image.planes)
     ]
@@ -52,7 +52,7 @@ def test_parts_are_about_equal_and_not_larger_than_wanted(
     pixels = {image.image_id: image.plane_px for image in images}
     largest = max(pixels.values())
     total = sum(image.planes * image.plane_px for image in images)
-    fair = max(part_pixels, total / MOST_RANGES)
+    fair = max(part_pixels, total / MAX_RANGES)
     for part in divide(images, part_pixels):
         met = covered(images, [part])
         assert sum(pixels[image_id] for image_id, _ in met) <= fair + largest

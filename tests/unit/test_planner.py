@@ -147,7 +147,7 @@ def test_what_somebody_calibrated_is_taken_unless_the_job_says_otherwise(origin:
 
 
 def test_a_plan_says_that_a_bootstrapped_noise_model_was_not_asked_for() -> None:
-    assert "nobody has calibrated Scope / default" in plan(EVERYTHING, Reuse.CALIBRATION).steps[1].why
+    assert "Scope / default has no calibrated noise model" in plan(EVERYTHING, Reuse.CALIBRATION).steps[1].why
 
 
 def test_a_network_is_not_applied_with_a_noise_model_of_another_kind() -> None:
@@ -207,7 +207,7 @@ def test_a_distilled_network_learns_from_the_teacher_under_the_noise_that_the_pr
 
 @pytest.mark.parametrize(
     ("training", "word"),
-    [({"preset": Preset.PAPER}, "paper"), ({"structured_mask": StructuredMask(x_px=1)}, "correlates")],
+    [({"preset": Preset.PAPER}, "paper"), ({"structured_mask": StructuredMask(x_px=1)}, "correlated")],
 )
 @pytest.mark.parametrize("reuse", [Reuse.NONE, Reuse.NETWORK])
 def test_where_distillation_is_of_no_use_it_is_left_out(

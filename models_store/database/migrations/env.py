@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the revisions on the database that `models_store.database.engines` names."""
+"""Alembic's entry point: runs the revisions on the configured database."""
 
 from typing import Literal
 
@@ -14,7 +14,7 @@ MIGRATION_LOCK = 0xC1EA
 
 
 def render_item(kind: str, item: object, _: AutogenContext) -> str | Literal[False]:
-    """Write revisions that stand alone: no type of ours in them."""
+    """Render types so that revisions are self-contained, without our own types."""
     if kind == "type" and isinstance(item, UtcDateTime):
         return "sa.DateTime(timezone=True)"
     if kind == "type" and isinstance(item, Enum):
@@ -23,12 +23,12 @@ def render_item(kind: str, item: object, _: AutogenContext) -> str | Literal[Fal
 
 
 def run() -> None:
-    # A large table takes its time to change.
+    # No timeout: altering a large table takes long.
     database = Database(context.config.attributes["url"], timeout_s=None)
     try:
         with database.engine.connect() as connection:
             if connection.dialect.name == "sqlite":
-                # A table is changed by making it anew: dropping the old must not delete what refers to it.
+                # SQLite alters a table by recreating it; dropping the old one must not cascade.
                 connection.connection.cursor().execute("PRAGMA foreign_keys=OFF")
             context.configure(
                 connection=connection,
@@ -38,7 +38,7 @@ def run() -> None:
             )
             with context.begin_transaction():
                 if connection.dialect.name == "postgresql":
-                    # Of several that migrate at once, one does it, and the others find it done.
+                    # Of several concurrent migrations, one does the work; the others find it done.
                     connection.execute(
                         text("SELECT pg_advisory_xact_lock(:number)"), {"number": MIGRATION_LOCK}
                     )

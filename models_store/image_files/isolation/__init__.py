@@ -1,8 +1,9 @@
-"""Strangers' image files are read in processes that hold no secret and can reach nothing.
+"""Sandbox for untrusted image files: reading processes without secrets, network or file system access.
 
-client.py    connects to a reading process, hands it open files, asks for headers and planes
-server.py    the process that forks a reading process for each connection
-reading.py   what a reading process does
-lockdown.py  what it gives up before it reads the first byte of a file
-wire.py      the messages between them; nothing is pickled
+client.py    client of a reading process: passes open files, requests headers and planes
+launch.py    starts the fork server and restarts it if it dies
+server.py    fork server; forks a reading process for each connection
+reading.py   request loop of a reading process
+lockdown.py  resource limits and seccomp filter, applied before the first byte of a file is read
+wire.py      messages between client and reading process, without pickle
 """

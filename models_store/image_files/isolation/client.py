@@ -1,4 +1,4 @@
-"""Reads image files in reading processes, which may crash, hang or run out of memory for us."""
+"""Client of reading processes, which isolate the caller from crashes, hangs and memory exhaustion."""
 
 import logging
 import math
@@ -27,9 +27,9 @@ from models_store.survey.survey import Survey
 
 logger = logging.getLogger(__name__)
 
-_REFUSALS = {
-    refusal.code: refusal
-    for refusal in (
+_IMAGE_ERRORS = {
+    error.code: error
+    for error in (
         ImageCorruptError,
         errors.ImageUnsupportedError,
         errors.ImageContentError,
@@ -45,37 +45,37 @@ _PAGE_OPTIONS = {"description", "metadata", "resolution", "resolutionunit", "tru
 
 @dataclass(frozen=True)
 class ReadingLimits:
-    """What a reading process may use: address space, and time for each answer."""
+    """Limits of a reading process: address space, and time for each answer."""
 
     memory_bytes: int = 2**34
     answer_s: float = 300.0
 
 
 class ImageReader(Protocol):
-    """Opens image files."""
+    """A reader of image files."""
 
     def open(self, path: Path, limits: ImageLimits = DEFAULT_LIMITS) -> PlaneSource:
-        """Open an image file and read its header; raises as `inspect_image`."""
+        """Open an image file and read its header; raises the errors of `inspect_image`."""
         ...
 
 
 @dataclass(frozen=True)
 class Isolation:
-    """Where reading processes are to be had; may be passed on to other processes."""
+    """Access to reading processes through the address of their server; can be passed to other processes."""
 
     address: str
 
     @contextmanager
     def reader(self, limits: ReadingLimits = ReadingLimits()) -> Iterator["Reader"]:
-        """Yield a reading process of our own; when the block ends, so does the process.
+        """Yield an exclusive reading process, which ends with the block.
 
-        Raises UnavailableError if none can be had.
+        Raises UnavailableError if the server cannot be reached.
         """
-        with self._begun(limits) as connection:
+        with self._connect(limits) as connection:
             yield Reader(connection, limits)
 
-    def _begun(self, limits: ReadingLimits) -> socket.socket:
-        """Connect to a reading process that has begun; a server that is being started is waited for."""
+    def _connect(self, limits: ReadingLimits) -> socket.socket:
+        """Connect to a new reading process that is ready; wait for a server that is still starting."""
         deadline_s = time.monotonic() + _START_LIMIT_S
         while True:
             connection = socket.socket(socket.AF_UNIX)
@@ -87,7 +87,7 @@ class Isolation:
                 connection.close()
                 if time.monotonic() > deadline_s:
                     raise UnavailableError(
-                        "no process that reads image files can be had; try again later"
+                        "the server of reading processes does not answer; try again later"
                     ) from error
                 time.sleep(_RETRY_S)
             else:
@@ -95,27 +95,27 @@ class Isolation:
 
 
 class Reader:
-    """A reading process. What its files do to it is told as ImageCorruptError."""
+    """A reading process. If a file makes it crash or hang, ImageCorruptError is raised."""
 
     def __init__(self, connection: socket.socket, limits: ReadingLimits) -> None:
         self._connection = connection
         self._limits = limits
-        self._asking = threading.Lock()
-        self._copying = threading.Lock()
+        self._request_lock = threading.Lock()
+        self._plane_lock = threading.Lock()
         self._shared: mmap.mmap | None = None
 
     def open(self, path: Path, limits: ImageLimits = DEFAULT_LIMITS) -> "IsolatedPlanes":
-        """Open an image file and read its header; raises as `inspect_image`."""
-        return self._hand_over(path, {"do": "open", "limits": asdict(limits)})[0]
+        """Open an image file and read its header; raises the errors of `inspect_image`."""
+        return self._send_file(path, {"do": "open", "limits": asdict(limits)})[0]
 
     def inspect(self, path: Path, limits: ImageLimits = DEFAULT_LIMITS) -> tuple["IsolatedPlanes", bytes]:
-        """Open an image file, check some of its pixels, and draw a small PNG of its middle plane.
+        """Open an image file, check some of its pixels, and return it with a PNG preview of its middle plane.
 
-        Raises as `inspect_image`, and ImageContentError for pixels without information.
+        Raises the errors of `inspect_image` and `check_content`.
         """
-        return self._hand_over(path, {"do": "inspect", "limits": asdict(limits)}, _MAX_PREVIEW_BYTES)
+        return self._send_file(path, {"do": "inspect", "limits": asdict(limits)}, _MAX_PREVIEW_BYTES)
 
-    def _hand_over(
+    def _send_file(
         self, path: Path, request: dict[str, Any], max_payload_bytes: int = 0
     ) -> tuple["IsolatedPlanes", bytes]:
         descriptor = os.open(path, os.O_RDONLY)
@@ -136,8 +136,8 @@ class Reader:
         max_payload_bytes: int = 0,
         descriptor: int | None = None,
     ) -> tuple[dict[str, Any], bytearray]:
-        """Send a request and wait for the answer; `what` names in errors what was read."""
-        with self._asking:
+        """Send a request and wait for the answer; `what` describes the requested data in errors."""
+        with self._request_lock:
             try:
                 self._connection.settimeout(self._limits.answer_s)
                 wire.send(self._connection, request, descriptor=descriptor)
@@ -147,19 +147,19 @@ class Reader:
             except TimeoutError as error:
                 self._connection.close()
                 raise ImageCorruptError(
-                    f"The file could not be read within {self._limits.answer_s:g} seconds ({what})."
+                    f"the file could not be read within {self._limits.answer_s:g} seconds ({what})"
                 ) from error
             except (wire.BrokenMessageError, OSError) as error:
                 self._connection.close()
-                raise ImageCorruptError(f"The file makes its reader fail at {what}; it is broken.") from error
+                raise ImageCorruptError(f"the file is broken: its reader crashes at {what}") from error
         if "code" in message:
-            raise _refusal(message)
+            raise _error_from(message)
         return message, payload
 
     def plane(self, file: int, index: int, dtype: np.dtype[Any], shape_yx: tuple[int, int]) -> NDArray[Any]:
-        """Read a plane, by way of memory that both processes share."""
+        """Read a plane through shared memory."""
         pixels = math.prod(shape_yx)
-        with self._copying:
+        with self._plane_lock:
             shared = self._shared_memory(pixels * dtype.itemsize)
             self.ask({"do": "plane", "file": file, "index": index}, f"plane {index}")
             return np.frombuffer(shared, dtype, pixels).reshape(shape_yx).copy()
@@ -167,7 +167,7 @@ class Reader:
     def _shared_memory(self, size_bytes: int) -> mmap.mmap:
         if self._shared is None or len(self._shared) < size_bytes:
             with _new_memory(size_bytes) as descriptor:
-                self.ask({"do": "share", "bytes": size_bytes}, "its pixels", descriptor=descriptor)
+                self.ask({"do": "share", "bytes": size_bytes}, "the pixels", descriptor=descriptor)
                 self._shared = mmap.mmap(descriptor, size_bytes)
         return self._shared
 
@@ -194,14 +194,14 @@ class IsolatedPlanes:
 
     def survey(self) -> Survey:
         """Survey the image; see `survey_planes`."""
-        return Survey.model_validate(self._ask("survey", "its pixels")["survey"])
+        return Survey.model_validate(self._ask("survey", "the pixels")["survey"])
 
     def result_format(self, dtype: np.dtype[Any]) -> ResultFormat:
-        """Choose the kind of TIFF, and the metadata, of a result with pixels of `dtype`."""
+        """Return the TIFF flavour and metadata of a result with pixels of `dtype`."""
         message = self._ask("result_format", "the metadata", dtype=dtype.str)
         writer, page = wire.decode(message["writer"]), wire.decode(message["page"])
         if not (set(writer) <= _WRITER_OPTIONS and set(page) <= _PAGE_OPTIONS):
-            raise ImageCorruptError("The file makes its reader fail at the metadata; it is broken.")
+            raise ImageCorruptError("the file is broken: its reader returned invalid metadata")
         return ResultFormat(writer, page)
 
     def _ask(self, action: str, what: str, **arguments: int | str) -> dict[str, Any]:
@@ -210,7 +210,7 @@ class IsolatedPlanes:
 
 @contextmanager
 def _new_memory(size_bytes: int) -> Iterator[int]:
-    """Yield the descriptor of memory that another process can map; it lives on in what maps it."""
+    """Yield a descriptor of anonymous memory for other processes to map; the mappings outlive the block."""
     if sys.platform == "linux":
         descriptor = os.memfd_create("plane")
     else:
@@ -223,9 +223,9 @@ def _new_memory(size_bytes: int) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _refusal(message: dict[str, Any]) -> errors.ClearScopeError:
+def _error_from(message: dict[str, Any]) -> errors.ClearScopeError:
     code, detail = str(message["code"]), str(message["detail"])
-    if code in _REFUSALS:
-        return _REFUSALS[code](detail)
+    if code in _IMAGE_ERRORS:
+        return _IMAGE_ERRORS[code](detail)
     logger.error("reading an image file failed unexpectedly:\n%s", detail)
-    return ReaderFailedError("this file cannot be read, by no fault of its own; the server's log says more")
+    return ReaderFailedError("this file cannot be read because of a bug in the reader; see the server's log")

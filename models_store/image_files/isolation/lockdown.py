@@ -1,12 +1,12 @@
-"""What a reading process gives up: memory beyond a limit, and all system calls but those of reading."""
+"""Lockdown of a reading process: a memory limit and a seccomp allowlist of system calls."""
 
 import errno
 import os
 import sys
 from pathlib import Path
 
-# Enough to compute, to read and map what is open already, and to answer; no way to open, connect or start
-# anything.
+# Enough to compute, to read and map files that are already open, and to answer; opening files, connecting and
+# starting processes is forbidden.
 _ALLOWED = (
     *("read", "readv", "pread64", "preadv", "lseek", "_llseek", "fstat", "fstat64", "newfstatat", "statx"),
     *("write", "writev", "recvfrom", "recvmsg", "sendto", "sendmsg", "poll", "ppoll", "select", "pselect6"),
@@ -21,8 +21,8 @@ _NICENESS = 10
 _LINUX = sys.platform == "linux"
 
 
-def seccomp_complaint() -> str | None:
-    """Tell why this machine cannot shut a reading process in; None if it can."""
+def seccomp_problem() -> str | None:
+    """Return the reason why seccomp is not available on this machine; None if it is."""
     if not _LINUX:
         return f"{sys.platform} has no seccomp"
     try:
@@ -33,16 +33,16 @@ def seccomp_complaint() -> str | None:
 
 
 def lock_down(memory_bytes: int) -> None:
-    """Give up everything that reading does not take; what is forbidden fails with PermissionError.
+    """Drop all privileges that reading does not need; forbidden calls fail with PermissionError.
 
-    Allows `memory_bytes` more address space than is in use now. Where there is no seccomp, only memory and
-    the files to be written are limited.
+    Allows `memory_bytes` of address space beyond the current use. Without seccomp, only memory and the size
+    of written files are limited.
     """
-    os.nice(_NICENESS)  # whoever waits for status reports comes first
+    os.nice(_NICENESS)  # requests for job status take precedence
     if not _LINUX:
         return
     _limit_resources(memory_bytes)
-    if seccomp_complaint() is None:
+    if seccomp_problem() is None:
         _filter_system_calls()
 
 
@@ -60,13 +60,13 @@ def _limit_resources(memory_bytes: int) -> None:
 
 
 def _filter_system_calls() -> None:
-    import pyseccomp  # noqa: PLC0415  # see seccomp_complaint
+    import pyseccomp  # noqa: PLC0415  # see seccomp_problem
 
     calls = pyseccomp.SyscallFilter(pyseccomp.ERRNO(errno.EPERM))
     for name in _ALLOWED:
         number = pyseccomp.resolve_syscall(pyseccomp.Arch.NATIVE, name)
-        if number >= 0:  # others are of another architecture, or newer than the library
+        if number >= 0:  # negative: a call of another architecture, or newer than the library
             calls.add_rule(pyseccomp.ALLOW, number)
-    # A decoder that aborts signals itself, and may signal nobody else.
+    # abort() sends a signal to the own process; signals to others are forbidden.
     calls.add_rule(pyseccomp.ALLOW, "tgkill", pyseccomp.Arg(0, pyseccomp.EQ, os.getpid()))
     calls.load()

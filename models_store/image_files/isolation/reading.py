@@ -1,4 +1,4 @@
-"""What a reading process does: it opens the files it is handed, and answers what is asked of them."""
+"""Request loop of a reading process: opens files passed by the client and answers requests about them."""
 
 import logging
 import mmap
@@ -28,7 +28,7 @@ READER_FAILED = "reader-failed"
 
 
 def serve(connection: socket.socket) -> None:
-    """Answer requests, the first of which says how much memory may be used, until the client has enough."""
+    """Answer requests until the client disconnects; the first request sets the memory limit."""
     prepare()
     begin, _ = wire.receive_request(connection)
     lock_down(begin["memory_bytes"])
@@ -44,19 +44,19 @@ def serve(connection: socket.socket) -> None:
 
 
 def prepare() -> None:
-    # A broken file is answered by a refusal; what the reader mutters about it on the way helps nobody.
+    # A broken file is reported as an error; warnings and log lines about it are noise.
     warnings.simplefilter("ignore")
     logging.disable()
 
 
 class Files:
-    """The files that this process has been handed, by number."""
+    """Files received from the client, by number."""
 
     def __init__(self, stack: ExitStack) -> None:
         self._stack = stack
         self._planes: list[PlaneSource] = []
         self.shared: mmap.mmap | bytes = b""
-        """Memory that the client reads decoded planes from."""
+        """Shared memory through which the client receives decoded planes."""
 
     def open(self, descriptor: int, limits: ImageLimits) -> int:
         self._stack.callback(os.close, descriptor)
@@ -68,16 +68,16 @@ class Files:
 
 
 def answer(files: Files, request: dict[str, Any], descriptors: list[int]) -> Answer:
-    """Carry out a request; whatever fails is an answer too."""
+    """Execute a request; errors are returned as answers too."""
     try:
         return _ACTIONS[request["do"]](files, request, descriptors)
-    except ClearScopeError as refusal:
-        return {"code": refusal.code, "detail": refusal.detail}, b""
+    except ClearScopeError as error:
+        return {"code": error.code, "detail": error.detail}, b""
     except MemoryError:
-        detail = "Reading a plane of this image takes more memory than is allowed; crop or tile it."
+        detail = "reading a plane of this image takes more memory than is allowed; crop or tile it"
         return {"code": ImageTooLargeError.code, "detail": detail}, b""
-    except Exception:  # noqa: BLE001  # it is passed on
-        # Not foreseen, so the reader is wrong, not the file: the client logs where.
+    except Exception:  # noqa: BLE001  # reported to the client
+        # An unexpected error is a bug of the reader, not of the file; the client logs the traceback.
         return {"code": READER_FAILED, "detail": traceback.format_exc(limit=-8)}, b""
 
 
@@ -88,7 +88,7 @@ def _open(files: Files, request: dict[str, Any], descriptors: list[int]) -> Answ
 
 
 def _inspect(files: Files, request: dict[str, Any], descriptors: list[int]) -> Answer:
-    """Open a file, look at some of its pixels, and draw a picture of its middle plane."""
+    """Open a file, check some of its pixels, and return a preview of its middle plane."""
     opened, _ = _open(files, request, descriptors)
     planes = files[opened["file"]]
     check_content(planes)
@@ -96,7 +96,7 @@ def _inspect(files: Files, request: dict[str, Any], descriptors: list[int]) -> A
 
 
 def _share(files: Files, request: dict[str, Any], descriptors: list[int]) -> Answer:
-    """Take the memory that planes are decoded into."""
+    """Map the shared memory that planes are copied to."""
     (descriptor,) = descriptors
     files.shared = mmap.mmap(descriptor, request["bytes"])
     os.close(descriptor)

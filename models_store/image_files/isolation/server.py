@@ -1,7 +1,7 @@
-"""The process that forks a reading process for each connection: it has loaded all that reading takes.
+"""Fork server with preloaded libraries; forks a reading process for each connection.
 
-Run as `python -m models_store.image_files.isolation.server SOCKET`. It never reads a stranger's file itself.
-It ends when its standard input does; a reading process ends when its client hangs up.
+Run as `python -m models_store.image_files.isolation.server SOCKET`. It never reads an untrusted file itself.
+It exits when its standard input is closed; a reading process exits when its client disconnects.
 """
 
 import gc
@@ -22,7 +22,7 @@ import tifffile
 
 from models_store.image_files.header import DEFAULT_LIMITS
 from models_store.image_files.isolation import reading, wire
-from models_store.image_files.isolation.lockdown import seccomp_complaint
+from models_store.image_files.isolation.lockdown import seccomp_problem
 from models_store.image_files.tiff.codecs import load_codecs
 
 _BACKLOG = 128
@@ -33,9 +33,9 @@ _STDIN = 0
 def main() -> None:
     allow_open_files()
     load_codecs()
-    seccomp_complaint()  # loads the library
+    seccomp_problem()  # loads the library
     read_samples()
-    gc.freeze()  # what is loaded by now stays shared with the forks
+    gc.freeze()  # keeps the pages of loaded objects shared with the forks
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(sys.argv[1])
         listener.listen(_BACKLOG)
@@ -43,14 +43,14 @@ def main() -> None:
 
 
 def allow_open_files() -> None:
-    """Let each reading process hold the files of a job with a thousand images: usual is 1024 in all."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    allowed = _OPEN_FILES if most == resource.RLIM_INFINITY else min(most, _OPEN_FILES)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, most))
+    """Raise the limit of open files (usually 1024) for jobs with a thousand images."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def read_samples() -> None:
-    """Read a file of each kind once, so that whatever is loaded when it is first needed is loaded now."""
+    """Read a file of each kind once, to trigger all lazy imports before forking."""
     planes = np.arange(2 * 16 * 16, dtype=np.uint16).reshape(2, 16, 16)
     kinds = ({"imagej": True}, {"ome": True}, {"metadata": {"axes": "ZYX"}}, {"metadata": None})
     for options in kinds:
@@ -72,19 +72,19 @@ def read_samples() -> None:
 
 
 class ReadingServer:
-    """Forks reading processes, and ends those whose clients have hung up."""
+    """Fork server; kills reading processes whose clients have disconnected."""
 
     def __init__(self, listener: socket.socket) -> None:
         self._listener = listener
         self._connections: dict[int, socket.socket] = {}
-        """By the id of the process that serves it; kept open to notice when its client hangs up."""
+        """Connections by the id of their reading process; kept open here to detect disconnects."""
 
     def run(self) -> None:
         awake, wake = os.pipe()
         os.set_blocking(awake, False)
         os.set_blocking(wake, False)
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started this process ends it
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process stops this one
         signal.set_wakeup_fd(wake)
         poll = select.poll()
         for descriptor in (_STDIN, self._listener.fileno(), awake):
@@ -95,7 +95,7 @@ class ReadingServer:
                 break
             if awake in ready:
                 os.read(awake, 4096)
-                self._bury(poll)
+                self._reap(poll)
             for process_id, connection in self._connections.items():
                 if connection.fileno() in ready:
                     os.kill(process_id, signal.SIGKILL)
@@ -108,13 +108,13 @@ class ReadingServer:
         connection, _ = self._listener.accept()
         process_id = os.fork()
         if process_id == 0:
-            _become_a_reading_process(connection)
+            _run_reading_process(connection)
         self._connections[process_id] = connection
-        # No events: that the client has hung up is always told.
+        # No events requested: POLLHUP is always reported.
         poll.register(connection, 0)
 
-    def _bury(self, poll: select.poll) -> None:
-        """Hang up on the clients of reading processes that have ended."""
+    def _reap(self, poll: select.poll) -> None:
+        """Reap ended reading processes and close the connections to their clients."""
         while self._connections:
             process_id, _ = os.waitpid(-1, os.WNOHANG)
             if process_id == 0:
@@ -124,23 +124,23 @@ class ReadingServer:
             connection.close()
 
 
-def _become_a_reading_process(connection: socket.socket) -> None:
-    """Keep the connection and nothing else that is open here; never return."""
+def _run_reading_process(connection: socket.socket) -> None:
+    """Close all descriptors but the connection, serve it, and exit; never returns."""
     status = 1
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        nowhere = os.open(os.devnull, os.O_RDWR)
+        null = os.open(os.devnull, os.O_RDWR)
         for descriptor in range(3):
-            os.dup2(nowhere, descriptor)
-        only = 3
-        os.dup2(connection.detach(), only)
-        os.closerange(only + 1, _OPEN_FILES)
-        with socket.socket(fileno=only) as alone:
-            reading.serve(alone)
+            os.dup2(null, descriptor)
+        kept = 3
+        os.dup2(connection.detach(), kept)
+        os.closerange(kept + 1, _OPEN_FILES)
+        with socket.socket(fileno=kept) as client:
+            reading.serve(client)
         status = 0
     except (wire.BrokenMessageError, OSError):
-        pass  # its client has gone
+        pass  # the client has disconnected
     finally:
         os._exit(status)
 

@@ -1,4 +1,4 @@
-"""Messages between a client and a reading process: JSON, and bytes behind it. Nothing is unpickled."""
+"""Messages between a client and a reading process: JSON with an optional binary payload, no pickle."""
 
 import base64
 import json
@@ -11,11 +11,11 @@ import numpy as np
 
 _LENGTHS = struct.Struct(">QQ")
 MAX_JSON_BYTES = 2**28
-_LEAST_TIMEOUT_S = 1e-3  # 0 would mean not to wait at all
+_MIN_TIMEOUT_S = 1e-3  # 0 would make the socket non-blocking
 
 
 class BrokenMessageError(Exception):
-    """The other side has ended, or sends what is no message."""
+    """The peer has disconnected or sent an invalid message."""
 
 
 def send(
@@ -25,7 +25,7 @@ def send(
     *,
     descriptor: int | None = None,
 ) -> None:
-    """Send a message, with an open file where a `descriptor` is given."""
+    """Send a message, optionally with the descriptor of an open file."""
     encoded = json.dumps(message).encode()
     head = _LENGTHS.pack(len(encoded), len(payload))
     if descriptor is None:
@@ -46,10 +46,10 @@ def receive(
         content = bytearray(count)
         view, done = memoryview(content), 0
         while done < count:
-            connection.settimeout(max(deadline_s - time.monotonic(), _LEAST_TIMEOUT_S))
+            connection.settimeout(max(deadline_s - time.monotonic(), _MIN_TIMEOUT_S))
             received = connection.recv_into(view[done:])
             if received == 0:
-                raise BrokenMessageError("the other side has ended")
+                raise BrokenMessageError("the peer has disconnected")
             done += received
         return content
 
@@ -66,16 +66,16 @@ def receive(
 
 
 def receive_request(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
-    """Receive a request, which has no payload, and the files that came with it.
+    """Receive a request, which has no payload, and the descriptors of its files.
 
-    Raises BrokenMessageError when the client has hung up.
+    Raises BrokenMessageError if the client has disconnected.
     """
     content, descriptors = b"", []
     length = _LENGTHS.size
     while len(content) < length:
         part, received, _, _ = socket.recv_fds(connection, length - len(content), 1)
         if not part:
-            raise BrokenMessageError("the client has hung up")
+            raise BrokenMessageError("the client has disconnected")
         content += part
         descriptors += received
         if len(content) == _LENGTHS.size == length:
@@ -85,7 +85,7 @@ def receive_request(connection: socket.socket) -> tuple[dict[str, Any], list[int
 
 
 def encode(value: object) -> Any:  # noqa: ANN401  # JSON
-    """Write metadata as JSON that `decode` reads back: tuples, bytes and arrays stay what they are."""
+    """Encode metadata as JSON that `decode` restores, including tuples, bytes and arrays."""
     match value:
         case dict():
             return {"dict": [[str(name), encode(item)] for name, item in value.items()]}
@@ -108,8 +108,8 @@ def _encode_leaf(value: object) -> Any:  # noqa: ANN401  # JSON
         return value
     for plain in (str, int, float):
         if isinstance(value, plain):
-            return plain(value)  # an enumeration too
-    raise TypeError(f"metadata of type {type(value).__name__} cannot be passed on")
+            return plain(value)  # enumeration members too
+    raise TypeError(f"metadata of type {type(value).__name__} cannot be encoded")
 
 
 def decode(value: object) -> Any:  # noqa: ANN401  # see encode
@@ -125,5 +125,5 @@ def decode(value: object) -> Any:  # noqa: ANN401  # see encode
         case {"array": str(content), "dtype": str(dtype), "shape": list(shape)}:
             return np.frombuffer(base64.b64decode(content), np.dtype(dtype)).reshape(shape)
         case dict() | list():
-            raise BrokenMessageError("a message holds no metadata")
+            raise BrokenMessageError("the encoded metadata of a message is invalid")
     return value

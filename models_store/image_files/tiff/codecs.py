@@ -1,4 +1,4 @@
-"""Loads ahead of time what decoding a TIFF may need: a process that is shut in cannot load it later."""
+"""Preloading of TIFF codecs, which a sandboxed process cannot load itself."""
 
 import codecs
 import contextlib
@@ -14,9 +14,9 @@ _ENCODINGS = ("utf-8", "latin-1", "ascii", "utf-16", "utf-16-le", "utf-16-be", "
 
 
 def load_codecs() -> None:
-    """Load every decoder, and everything else that tifffile imports when it is first needed."""
-    _look_up(TIFF.DECOMPRESSORS, COMPRESSION)
-    _look_up(TIFF.UNPREDICTORS, PREDICTOR)
+    """Load all decoders and everything else that tifffile imports lazily."""
+    _load(TIFF.DECOMPRESSORS, COMPRESSION)
+    _load(TIFF.UNPREDICTORS, PREDICTOR)
     for name in _FUNCTIONS:
         getattr(imagecodecs, name)
     for name in _MODULES:
@@ -25,7 +25,7 @@ def load_codecs() -> None:
         codecs.lookup(name)
 
 
-def _look_up(decoders: Mapping[int, object], numbers: Iterable[int]) -> None:
+def _load(decoders: Mapping[int, object], numbers: Iterable[int]) -> None:
     for number in numbers:
-        with contextlib.suppress(KeyError):  # tifffile knows more kinds than it can decode
+        with contextlib.suppress(KeyError):  # tifffile cannot decode all the formats that it lists
             decoders[number]

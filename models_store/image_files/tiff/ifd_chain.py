@@ -1,4 +1,4 @@
-"""The chain of image file directories (IFDs) that makes up a TIFF, checked before anything else is read."""
+"""Check of a TIFF's chain of image file directories (IFDs), done before anything else is read."""
 
 import os
 import struct
@@ -11,7 +11,7 @@ from models_store.errors import ImageCorruptError, ImageTooLargeError, ImageUnsu
 _MAX_TAGS_PER_PAGE = 4096
 _CLASSIC, _BIG = 42, 43  # the version field
 
-# What people upload instead of a TIFF, by its first bytes.
+# Other formats that users upload, by their first bytes.
 _OTHER_FORMATS = {
     b"\x89PNG": "a PNG",
     b"\xff\xd8\xff": "a JPEG",
@@ -25,7 +25,7 @@ _OTHER_FORMATS = {
 
 @dataclass(frozen=True)
 class _Layout:
-    """Sizes of classic TIFF or BigTIFF fields, as struct formats."""
+    """Field formats and sizes of classic TIFF or BigTIFF."""
 
     tag_count: struct.Struct
     offset: struct.Struct
@@ -33,10 +33,10 @@ class _Layout:
 
 
 def check_ifd_chain(path: Path | int, *, max_pages: int) -> int:
-    """Follow the chain of pages of a file, given by its path or descriptor, and return their number.
+    """Follow the chain of pages of a file, given by path or descriptor, and return their number.
 
-    Raises ImageCorruptError where the chain is missing, loops or leaves the file, ImageUnsupportedError if
-    the file is no TIFF but a known other format, ImageTooLargeError at more than `max_pages`.
+    Raises ImageCorruptError if the chain is missing, loops or leaves the file, ImageUnsupportedError if the
+    file has another known format, ImageTooLargeError if there are more than `max_pages`.
     """
     with open(path, "rb", closefd=isinstance(path, Path)) as file:  # a descriptor has no path
         size_bytes = file.seek(0, os.SEEK_END)
@@ -46,20 +46,20 @@ def check_ifd_chain(path: Path | int, *, max_pages: int) -> int:
         while offset != 0:
             page = len(seen)
             if page == max_pages:
-                raise ImageTooLargeError(f"The file has more than {max_pages} pages; split it.")
+                raise ImageTooLargeError(f"the file has more than {max_pages} pages; split it")
             if offset in seen:
                 raise ImageCorruptError(
-                    f"The chain of pages runs in a circle: page {page} leads back to an earlier one."
+                    f"the chain of pages has a loop: page {page} is an earlier page again"
                 )
             if offset >= size_bytes:
                 raise ImageCorruptError(
-                    f"Page {page} should be at byte {offset}, but the file ends at byte {size_bytes}; "
-                    "was it cut off while it was copied?"
+                    f"page {page} should be at byte {offset}, but the file ends at byte {size_bytes}; "
+                    "it may have been truncated while it was copied"
                 )
             seen.add(offset)
             offset = _next_offset(file, layout, offset, page)
     if not seen:
-        raise ImageCorruptError("The TIFF file has no pages.")
+        raise ImageCorruptError("the TIFF file has no pages")
     return len(seen)
 
 
@@ -67,16 +67,16 @@ def _read_file_header(file: BinaryIO) -> tuple[_Layout, int]:
     """Return the layout and the offset of the first page."""
     head = file.read(16).ljust(16, b"\0")
     if not head.strip(b"\0"):
-        raise ImageCorruptError("The file is empty.")
+        raise ImageCorruptError("the file is empty")
     for magic, name in _OTHER_FORMATS.items():
         if head.startswith(magic):
             raise ImageUnsupportedError(
-                f"This is {name}; export it as TIFF (grey values, uncompressed or lossless)."
+                f"this is {name}; export it as TIFF (grey values, uncompressed or lossless)"
             )
     order = {b"II": "<", b"MM": ">"}.get(head[:2])
     version = struct.unpack(f"{order}H", head[2:4])[0] if order else None
     if version not in {_CLASSIC, _BIG}:
-        raise ImageCorruptError("This is not a TIFF file: it does not begin as one.")
+        raise ImageCorruptError("this is not a TIFF file: it does not begin with a TIFF signature")
     big = version == _BIG
     layout = _Layout(
         tag_count=struct.Struct(f"{order}{'Q' if big else 'H'}"),
@@ -91,9 +91,9 @@ def _next_offset(file: BinaryIO, layout: _Layout, offset: int, page: int) -> int
     count_field = file.read(layout.tag_count.size)
     tags = layout.tag_count.unpack(count_field)[0] if len(count_field) == layout.tag_count.size else 0
     if not 0 < tags <= _MAX_TAGS_PER_PAGE:
-        raise ImageCorruptError(f"The description of page {page} is broken: it claims {tags} tags.")
+        raise ImageCorruptError(f"the directory of page {page} is broken: it claims {tags} tags")
     file.seek(tags * layout.tag_bytes, 1)
     offset_field = file.read(layout.offset.size)
     if len(offset_field) < layout.offset.size:
-        raise ImageCorruptError(f"The file ends within the description of page {page}.")
+        raise ImageCorruptError(f"the file ends within the directory of page {page}")
     return int(layout.offset.unpack(offset_field)[0])

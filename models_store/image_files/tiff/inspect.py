@@ -1,4 +1,4 @@
-"""What an image file claims to be, checked against what it can hold. No pixel is decoded here."""
+"""Inspection of TIFF headers: claims are checked against the file's size; no pixel is decoded."""
 
 import math
 from pathlib import Path
@@ -11,17 +11,17 @@ from models_store.image_files.tiff.grey import require_grey
 from models_store.image_files.tiff.ifd_chain import check_ifd_chain
 from models_store.image_files.tiff.page_axes import ndtiff_page_axes, page_metadata
 from models_store.image_files.tiff.physical import read_physical
-from models_store.image_files.tiff.tiff_file import image_series, open_tiff, telling_broken_files
+from models_store.image_files.tiff.tiff_file import image_series, open_tiff, raising_image_corrupt
 
-# Noise does not compress: a thousandfold is far beyond any measured image. Small claims are harmless.
-_MOST_COMPRESSION = 1_000
+# Noise hardly compresses: a ratio of a thousand is far beyond any measured image. Small claims are harmless.
+_MAX_COMPRESSION_RATIO = 1_000
 _HARMLESS_BYTES = 2**26
 
 
 def inspect_image(file: Path | int, limits: ImageLimits = DEFAULT_LIMITS) -> ImageHeader:
-    """Read the header of a TIFF file, given by its path or as an open file descriptor.
+    """Read the header of a TIFF file, given by path or descriptor.
 
-    A hostile file may keep this busy or make it use much memory; `isolation` bounds both.
+    A hostile file may consume much time or memory; `isolation` limits both.
 
     Raises ImageCorruptError, ImageUnsupportedError, ImageContentError (too small) or ImageTooLargeError.
     """
@@ -31,8 +31,8 @@ def inspect_image(file: Path | int, limits: ImageLimits = DEFAULT_LIMITS) -> Ima
 
 
 def read_header(tiff: TiffFile, limits: ImageLimits = DEFAULT_LIMITS) -> ImageHeader:
-    """Describe an open TIFF whose chain of pages is sound; raises as `inspect_image`."""
-    with telling_broken_files("The TIFF file's header is broken"):
+    """Return the header of an open TIFF whose IFD chain was checked; raises the errors of `inspect_image`."""
+    with raising_image_corrupt("the TIFF file's header is broken"):
         require_grey(tiff.pages.first)
         _require_size(tiff, limits)
         series = image_series(tiff)
@@ -45,18 +45,18 @@ def read_header(tiff: TiffFile, limits: ImageLimits = DEFAULT_LIMITS) -> ImageHe
 def _require_size(tiff: TiffFile, limits: ImageLimits) -> None:
     height_px, width_px = tiff.pages.first.imagelength, tiff.pages.first.imagewidth
     if not (isinstance(height_px, int) and isinstance(width_px, int)):
-        raise ImageCorruptError("The TIFF file's header is broken: a side of the image is no whole number.")
+        raise ImageCorruptError("the TIFF file's header is broken: the width or height is not an integer")
     if min(height_px, width_px) == 0:
-        raise ImageContentError(f"The image has no pixels: it is {width_px} x {height_px}.")
+        raise ImageContentError(f"the image has no pixels: it is {width_px} x {height_px}")
     if min(height_px, width_px) < MIN_SIDE_PX:
         raise ImageContentError(
-            f"The image is {width_px} x {height_px} pixels; at least {MIN_SIDE_PX} x {MIN_SIDE_PX} are "
-            "needed to tell signal from noise."
+            f"the image is {width_px} x {height_px} pixels; at least {MIN_SIDE_PX} x {MIN_SIDE_PX} are "
+            "needed to tell signal from noise"
         )
     if height_px * width_px > limits.plane_px:
         raise ImageTooLargeError(
-            f"A plane of {width_px} x {height_px} pixels exceeds the limit of {limits.plane_px} pixels; "
-            "crop or tile it."
+            f"a plane of {width_px} x {height_px} pixels exceeds the limit of {limits.plane_px} pixels; "
+            "crop or tile it"
         )
 
 
@@ -66,9 +66,9 @@ def _describe(tiff: TiffFile, series: TiffPageSeries) -> ImageHeader:
     *leading, height_px, width_px = series.shape
     axes = series.axes.replace("Q", "I")
     names = physical.channel_names
-    spanned = ndtiff_page_axes(tiff) if kind == "ndtiff" else None
-    if spanned is not None and math.prod(spanned.shape) == math.prod(leading):
-        axes, leading, names = spanned.axes + "YX", [*spanned.shape], spanned.channel_names or names
+    page_axes = ndtiff_page_axes(tiff) if kind == "ndtiff" else None
+    if page_axes is not None and math.prod(page_axes.shape) == math.prod(leading):
+        axes, leading, names = page_axes.axes + "YX", [*page_axes.shape], page_axes.channel_names or names
     planes = math.prod(leading)
     channels = leading[axes.index("C")] if "C" in axes else 1
     return ImageHeader(
@@ -95,25 +95,27 @@ def _file_kind(tiff: TiffFile, series: TiffPageSeries) -> FileKind:
 
 
 def _require_bytes(tiff: TiffFile, series: TiffPageSeries, header: ImageHeader, limits: ImageLimits) -> None:
-    """Check that the file is large enough for what it claims to hold."""
+    """Raise ImageTooLargeError or ImageCorruptError if the claimed size exceeds the limits or the file."""
     page = series.keyframe
     if page.axes != "YX" or series.axes[-2:] != "YX" or page.shape != (header.height_px, header.width_px):
-        raise ImageCorruptError(f"The file's axes {series.axes} do not fit its pages of {page.shape} pixels.")
+        raise ImageCorruptError(
+            f"the file's axes {series.axes} do not match its pages of {page.shape} pixels"
+        )
     if header.planes > limits.planes or header.decoded_bytes > limits.decoded_bytes:
         raise ImageTooLargeError(
-            f"The image has {header.planes} planes of together {header.decoded_bytes} bytes; at most "
-            f"{limits.planes} planes and {limits.decoded_bytes} bytes are accepted. Split it."
+            f"the image has {header.planes} planes with a total of {header.decoded_bytes} bytes; at most "
+            f"{limits.planes} planes and {limits.decoded_bytes} bytes are accepted, so split it"
         )
     size_bytes = tiff.filehandle.size
     if page.compression == COMPRESSION.NONE:
         stored_bytes = header.planes * header.height_px * math.ceil(header.width_px * page.bitspersample / 8)
         if stored_bytes > size_bytes:
             raise ImageCorruptError(
-                f"The header claims {stored_bytes} bytes of pixels, but the file has only {size_bytes}; "
-                "was it cut off while it was copied?"
+                f"the header claims {stored_bytes} bytes of pixels, but the file has only {size_bytes}; "
+                "it may have been truncated while it was copied"
             )
-    elif header.decoded_bytes > max(_HARMLESS_BYTES, size_bytes * _MOST_COMPRESSION):
+    elif header.decoded_bytes > max(_HARMLESS_BYTES, size_bytes * _MAX_COMPRESSION_RATIO):
         raise ImageCorruptError(
-            f"The header claims {header.decoded_bytes} bytes of pixels, more than a file of {size_bytes} "
-            "bytes can hold."
+            f"the header claims {header.decoded_bytes} bytes of pixels, more than a file of {size_bytes} "
+            "bytes can hold"
         )

@@ -1,4 +1,4 @@
-"""OME-XML for a result: what the source said, with the type and place of the pixels made true again."""
+"""OME-XML of a result: that of the source with updated pixel type and plane locations."""
 
 import math
 import re
@@ -19,7 +19,7 @@ _PIXEL_TYPES = {
     "float64": "double",
 }
 _COUNT = re.compile("[0-9]{1,9}")
-_PLACES = ("TiffData", "BinData", "MetadataOnly")
+_LOCATIONS = ("TiffData", "BinData", "MetadataOnly")
 
 
 def ome_can_hold(axes: str, dtype: DTypeLike) -> bool:
@@ -27,10 +27,10 @@ def ome_can_hold(axes: str, dtype: DTypeLike) -> bool:
 
 
 def rewrite_ome(xml: str, *, planes: int, dtype: DTypeLike) -> bytes | None:
-    """Return OME-XML for a file that holds `planes` pages of `dtype` in the order of the source.
+    """Return OME-XML for a file with `planes` pages of `dtype` in the order of the source.
 
-    Everything but the pixel type and the page places stays: instrument, objective, channels, plane positions,
-    annotations. None if the XML is not about one image of so many planes.
+    Everything but the pixel type and the page locations is kept: instrument, objective, channels, plane
+    positions, annotations. Returns None if the XML does not describe one image with this number of planes.
     """
     try:
         root = ET.fromstring(xml)  # noqa: S314  # because expat bounds entity expansion and reads no other files
@@ -47,13 +47,13 @@ def rewrite_ome(xml: str, *, planes: int, dtype: DTypeLike) -> bytes | None:
     pixels.set("Type", _PIXEL_TYPES[np.dtype(dtype).name])
     for stale in ("SignificantBits", "BigEndian"):
         pixels.attrib.pop(stale, None)
-    root.attrib.pop("UUID", None)  # it named the source
+    root.attrib.pop("UUID", None)  # it identifies the source
     for child in list(pixels):
-        if child.tag.rpartition("}")[2] in _PLACES:
+        if child.tag.rpartition("}")[2] in _LOCATIONS:
             pixels.remove(child)
     channels = len(pixels.findall("{*}Channel"))
-    place = ET.Element(f"{{{namespace}}}TiffData", {"IFD": "0", "PlaneCount": str(planes)})
-    pixels.insert(channels, place)  # the schema wants it between the channels and the planes
+    location = ET.Element(f"{{{namespace}}}TiffData", {"IFD": "0", "PlaneCount": str(planes)})
+    pixels.insert(channels, location)  # the schema requires it between the channels and the planes
     ET.register_namespace("", namespace)
     content: bytes = ET.tostring(root, encoding="us-ascii", xml_declaration=True)
     return content

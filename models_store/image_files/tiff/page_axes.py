@@ -1,4 +1,4 @@
-"""Axes of a stack whose pages carry their own coordinates (Micro-Manager's NDTiff without its index file)."""
+"""Axes of a stack whose pages hold their coordinates (Micro-Manager's NDTiff without its index file)."""
 
 import json
 import math
@@ -12,12 +12,12 @@ from tifffile import TiffFile, TiffPage
 
 _MICRO_MANAGER_TAG = 51123
 _LETTERS = {"time": "T", "z": "Z", "channel": "C", "position": "P"}
-_MOST_PAGES = 10_000  # beyond this, reading the coordinates of each page takes too long for an upload
+_MAX_PAGES = 10_000  # reading the coordinates of more pages takes too long for an upload
 
 
 @dataclass(frozen=True)
 class PageAxes:
-    """Leading axes of a stack, slowest first, as the pages follow each other in the file."""
+    """Leading axes of a stack, slowest first, in the order of the pages in the file."""
 
     axes: str
     shape: tuple[int, ...]
@@ -25,7 +25,7 @@ class PageAxes:
 
 
 def page_metadata(page: TiffPage) -> dict[str, Any]:
-    """Return what Micro-Manager wrote about one page; empty if nothing or unreadable."""
+    """Return Micro-Manager's metadata of a page; empty if missing or unreadable."""
     tag = page.tags.get(_MICRO_MANAGER_TAG)
     content = tag.value if tag is not None else {}
     if isinstance(content, (str, bytes)):
@@ -37,8 +37,8 @@ def page_metadata(page: TiffPage) -> dict[str, Any]:
 
 
 def ndtiff_page_axes(tiff: TiffFile) -> PageAxes | None:
-    """Return the axes that the pages' own coordinates span; None unless the pages fill them in order."""
-    if len(tiff.pages) > _MOST_PAGES:
+    """Return the axes spanned by the coordinates of the pages; None unless the pages fill them in order."""
+    if len(tiff.pages) > _MAX_PAGES:
         return None
     tiff.pages.useframes = False
     coordinates = []

@@ -1,4 +1,4 @@
-"""Pixel size and channel names, from wherever the kind of file keeps them."""
+"""Pixel size and channel names, read from the metadata of each kind of file."""
 
 import math
 from dataclasses import dataclass
@@ -21,14 +21,14 @@ _COARSEST_UM = 100.0
 
 @dataclass(frozen=True)
 class Physical:
-    """What a file says about the world that its pixels show."""
+    """Physical metadata of a file."""
 
     pixel_size_um: PixelSize | None = None
     channel_names: tuple[str, ...] = ()
 
 
 def read_physical(tiff: TiffFile, kind: FileKind) -> Physical:
-    """Return pixel size and channel names; what is missing or unreadable is left out."""
+    """Return pixel size and channel names; missing or unreadable ones are omitted."""
     page = tiff.pages.first
     if kind == "ome":
         return _from_ome(tiff.ome_metadata or "")
@@ -77,7 +77,7 @@ def _from_micro_manager(metadata: dict[str, Any], page: TiffPage) -> Physical:
 
 
 def _from_resolution(page: TiffPage) -> PixelSize | None:
-    """Return the size by the resolution tags, unless they are about printing (inches, or coarse steps)."""
+    """Return the size from the resolution tags, unless they describe printing (inches, or coarse steps)."""
     tag = page.tags.get("ResolutionUnit")
     if tag is None or tag.value != _CENTIMETRE:
         return None

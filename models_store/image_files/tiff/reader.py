@@ -1,4 +1,4 @@
-"""The planes of an image file, one at a time."""
+"""Reader of TIFF files, one plane at a time."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from models_store.image_files.planes import ResultFormat
 from models_store.image_files.tiff.ifd_chain import check_ifd_chain
 from models_store.image_files.tiff.inspect import read_header
 from models_store.image_files.tiff.result_format import result_format
-from models_store.image_files.tiff.tiff_file import image_series, open_tiff, telling_broken_files
+from models_store.image_files.tiff.tiff_file import image_series, open_tiff, raising_image_corrupt
 
 
 class TiffPlanes:
@@ -25,33 +25,36 @@ class TiffPlanes:
         self.header = header
         self._tiff = tiff
         self._series = series
-        # Set where all pixels lie in one run, as in ImageJ's stacks over 4 GB, which describe only one plane.
-        self._run_offset = series.dataoffset
+        # Set if all pixels are contiguous, as in ImageJ's stacks over 4 GB, which describe only one plane.
+        self._contiguous_offset = series.dataoffset
 
     def __len__(self) -> int:
         return self.header.planes
 
     def __getitem__(self, index: int) -> NDArray[Any]:
-        """Decode one plane; ImageCorruptError if its bytes are missing or broken."""
+        """Decode one plane. Raises ImageCorruptError if its bytes are missing or broken."""
         plane = range(len(self))[index]
-        with telling_broken_files(f"Plane {plane} cannot be decoded"):
-            plane_yx = self._decode_page(plane) if self._run_offset is None else self._read_run(plane)
-        if plane_yx.shape != (self.header.height_px, self.header.width_px):
-            raise ImageCorruptError(f"Plane {plane} decodes to the shape {plane_yx.shape}, not the image's.")
+        with raising_image_corrupt(f"plane {plane} cannot be decoded"):
+            plane_yx = (
+                self._decode_page(plane) if self._contiguous_offset is None else self._read_contiguous(plane)
+            )
+        shape = (self.header.height_px, self.header.width_px)
+        if plane_yx.shape != shape:
+            raise ImageCorruptError(f"plane {plane} decodes to the shape {plane_yx.shape}, expected {shape}")
         return plane_yx
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
         return (self[plane] for plane in range(len(self)))
 
     def result_format(self, dtype: np.dtype[Any]) -> ResultFormat:
-        """Choose the kind of TIFF, and the metadata, of a result with pixels of `dtype`."""
+        """Return the TIFF flavour and metadata of a result with pixels of `dtype`."""
         return result_format(self._tiff, self.header, dtype)
 
-    def _read_run(self, plane: int) -> NDArray[Any]:
+    def _read_contiguous(self, plane: int) -> NDArray[Any]:
         header = self.header
         stored = self._series.dtype.newbyteorder(self._tiff.byteorder)
         plane_bytes = header.height_px * header.width_px * stored.itemsize
-        self._tiff.filehandle.seek((self._run_offset or 0) + plane * plane_bytes)
+        self._tiff.filehandle.seek((self._contiguous_offset or 0) + plane * plane_bytes)
         content = self._tiff.filehandle.read(plane_bytes)
         if len(content) < plane_bytes:
             raise _incomplete(plane)
@@ -62,33 +65,32 @@ class TiffPlanes:
         page = self._series[plane]
         if page is None:
             raise ImageUnsupportedError(
-                f"Plane {plane} is not in this file; join the files of the series first."
+                f"plane {plane} is not in this file; join the files of the series first"
             )
         size_bytes = self._tiff.filehandle.size
         if len(page.dataoffsets) != len(page.databytecounts):
             raise _incomplete(plane)
         for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
             if not (isinstance(offset, int) and isinstance(count, int)):
-                raise ImageCorruptError(f"Plane {plane} is broken: where its pixels lie is no number.")
+                raise ImageCorruptError(
+                    f"plane {plane} is broken: the offset of its pixels is not an integer"
+                )
             if offset <= 0 or count <= 0 or offset + count > size_bytes:
                 raise _incomplete(plane)
-        # Threads would be of no use to a plane at a time, and are forbidden where strangers' files are read.
+        # Threads do not speed up single planes, and the sandbox forbids them.
         return page.asarray(maxworkers=1)
 
 
 def _incomplete(plane: int) -> ImageCorruptError:
-    return ImageCorruptError(f"Plane {plane} is incomplete: some pixels are not in the file.")
+    return ImageCorruptError(f"plane {plane} is incomplete: some pixels are not in the file")
 
 
 @contextmanager
 def open_planes(file: Path | int, limits: ImageLimits = DEFAULT_LIMITS) -> Iterator[TiffPlanes]:
-    """Open an image file, given by its path or descriptor, for reading plane by plane.
-
-    Raises as `inspect_image`.
-    """
+    """Open an image file, given by path or descriptor; raises the errors of `inspect_image`."""
     check_ifd_chain(file, max_pages=limits.planes)
     with open_tiff(file) as tiff:
         header = read_header(tiff, limits)
-        with telling_broken_files("The pixels of the TIFF file cannot be found"):
+        with raising_image_corrupt("the pixels of the TIFF file cannot be located"):
             planes = TiffPlanes(tiff, image_series(tiff), header)
         yield planes

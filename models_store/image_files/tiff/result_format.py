@@ -1,4 +1,4 @@
-"""Which kind of TIFF a result becomes, and with which metadata, so that nothing its source said is lost."""
+"""Choice of a result's TIFF flavour and metadata, preserving the metadata of its source."""
 
 import math
 from typing import Any
@@ -11,7 +11,7 @@ from models_store.image_files.planes import ResultFormat
 from models_store.image_files.tiff.ome import ome_can_hold, rewrite_ome
 from models_store.image_files.tiff.tag_values import rational_of
 
-# Classic TIFF has 32 bit offsets; leave room for the descriptions of the pages.
+# Classic TIFF has 32-bit offsets; the margin leaves room for the page directories.
 _CLASSIC_BYTES = 2**32 - 2**25
 _IMAGEJ_AXES = "TZCYX"
 _IMAGEJ_UNICODE = {"Info", "Labels", "Properties"}  # kept outside the description, which is ASCII
@@ -20,7 +20,7 @@ _PER_CENTIMETRE = 1e4
 
 
 def result_format(tiff: TiffFile, header: ImageHeader, dtype: np.dtype[Any]) -> ResultFormat:
-    """Choose ImageJ for ImageJ files, OME for others with named axes, else a TIFF as plain as the source."""
+    """Return a result's format: ImageJ for ImageJ files, OME for others with named axes, else plain TIFF."""
     result_bytes = math.prod(header.shape) * dtype.itemsize
     big = {"bigtiff": result_bytes > _CLASSIC_BYTES}
     if header.file_kind == "imagej" and _imagej_can_hold(header, dtype):
@@ -42,7 +42,7 @@ def _imagej_can_hold(header: ImageHeader, dtype: np.dtype[Any]) -> bool:
 
 
 def _imagej(tiff: TiffFile, header: ImageHeader, *, truncate: bool) -> ResultFormat:
-    """Pass ImageJ's metadata on; a stack over 4 GB describes its first plane only, as ImageJ itself does."""
+    """Keep ImageJ's metadata; a stack over 4 GB describes only its first plane, as in ImageJ itself."""
     metadata = {
         key: value if key in _IMAGEJ_UNICODE else _ascii(value)
         for key, value in (tiff.imagej_metadata or {}).items()
@@ -53,7 +53,7 @@ def _imagej(tiff: TiffFile, header: ImageHeader, *, truncate: bool) -> ResultFor
 
 
 def _ascii(value: object) -> object:
-    """Escape what ImageJ's description cannot hold, the way ImageJ does it."""
+    """Escape non-ASCII characters as ImageJ does in its description."""
     if not isinstance(value, str):
         return value
     return "".join(char if char.isascii() else f"\\u{ord(char):04x}" for char in value)
@@ -72,7 +72,7 @@ def _ome_metadata(header: ImageHeader) -> dict[str, Any]:
 
 
 def _plain_metadata(tiff: TiffFile, header: ImageHeader) -> dict[str, Any]:
-    """Keep the source's description; several leading axes, or named ones, need tifffile's own description."""
+    """Keep the source's description, unless several or named leading axes require tifffile's own."""
     shaped = dict((tiff.shaped_metadata or ({},))[0])
     described = bool(shaped) or header.axes not in {"YX", "IYX"}
     for own in ("shape", "axes", "truncated"):
@@ -85,7 +85,7 @@ def _plain_metadata(tiff: TiffFile, header: ImageHeader) -> dict[str, Any]:
 
 
 def _resolution(tiff: TiffFile, header: ImageHeader) -> dict[str, Any]:
-    """Return the resolution tags of the source; lacking those, the pixel size in pixels per centimetre."""
+    """Return the source's resolution tags, or else the resolution (pixels per cm) from its pixel size."""
     page = tiff.pages.first
     x, y = rational_of(page, "XResolution"), rational_of(page, "YResolution")
     unit = page.tags.get("ResolutionUnit")

@@ -1,10 +1,10 @@
-"""Values of a page's tags, where they are of the kind that the tag should have."""
+"""Type-checked values of TIFF tags."""
 
 from tifffile import TiffPage
 
 
 def rational_of(page: TiffPage, name: str) -> tuple[int, int] | None:
-    """Return numerator and denominator of a tag; None if it is missing, or is not one positive rational."""
+    """Return numerator and denominator of a tag; None if it is missing or not one positive rational."""
     tag = page.tags.get(name)
     value = tag.value if tag is not None else None
     if not isinstance(value, tuple) or len(value) != 2:  # noqa: PLR2004  # a rational has two numbers

@@ -1,4 +1,4 @@
-"""A TIFF opened for reading, by itself: sibling files that its metadata may name are never opened."""
+"""Opening of TIFF files; sibling files that the metadata may name are never opened."""
 
 import io
 import struct
@@ -12,7 +12,7 @@ from tifffile import TiffFile, TiffFileError, TiffPageSeries
 
 from models_store.errors import ImageContentError, ImageCorruptError, ImageUnsupportedError
 
-# What parsing or decoding a broken file has been seen to raise; imagecodecs' errors are RuntimeErrors.
+# Errors observed when parsing or decoding broken files; imagecodecs' errors are RuntimeErrors.
 _BROKEN_FILE_ERRORS = (
     TiffFileError,
     ValueError,
@@ -28,14 +28,14 @@ _BROKEN_FILE_ERRORS = (
 
 
 @contextmanager
-def telling_broken_files(complaint: str) -> Iterator[None]:
-    """Raise ImageCorruptError for what tifffile or a codec raises; our own errors stay what they are."""
+def raising_image_corrupt(message: str) -> Iterator[None]:
+    """Raise errors of tifffile and its codecs as ImageCorruptError; errors raised by us pass through."""
     try:
         yield
     except _BROKEN_FILE_ERRORS as error:
         if _raised_by_this_package(error):
             raise
-        raise ImageCorruptError(f"{complaint}: {error}") from error
+        raise ImageCorruptError(f"{message}: {error}") from error
 
 
 def _raised_by_this_package(error: Exception) -> bool:
@@ -44,8 +44,8 @@ def _raised_by_this_package(error: Exception) -> bool:
     return str(frame.f_globals.get("__name__", "")).partition(".")[0] == __name__.partition(".")[0]
 
 
-class _LoneFile(io.FileIO):
-    """Hides which file it is, so that metadata cannot lead the reader to the file's neighbours."""
+class _AnonymousFile(io.FileIO):
+    """A file without a name, so that metadata cannot lead the reader to sibling files."""
 
     def __init__(self, file: Path | int, *, closefd: bool) -> None:
         super().__init__(file, closefd=closefd)
@@ -58,14 +58,14 @@ class _LoneFile(io.FileIO):
 
 @contextmanager
 def open_tiff(file: Path | int) -> Iterator[TiffFile]:
-    """Open a file, given by its path or descriptor; ImageCorruptError if its first page cannot be read.
+    """Open a file, given by path or descriptor; a descriptor stays open.
 
-    A descriptor stays open.
+    Raises ImageCorruptError if the first page cannot be read.
     """
-    with io.BufferedReader(_LoneFile(file, closefd=isinstance(file, Path))) as stream:
-        with telling_broken_files("The TIFF file cannot be read"):
+    with io.BufferedReader(_AnonymousFile(file, closefd=isinstance(file, Path))) as stream:
+        with raising_image_corrupt("the TIFF file cannot be read"):
             tiff = TiffFile(stream, _multifile=False)
-            # An NDTiff's index lies beside it and is not looked for: its pages are read as a plain stack.
+            # Without its index, which is a sibling file, an NDTiff is read as a plain stack of pages.
             tiff.is_ndtiff = False
             _ = tiff.pages.first
         with tiff:
@@ -73,18 +73,18 @@ def open_tiff(file: Path | int) -> Iterator[TiffFile]:
 
 
 def image_series(tiff: TiffFile) -> TiffPageSeries:
-    """Return the one image of the file; thumbnails and reduced copies do not count as others.
+    """Return the only image of the file, not counting thumbnails and reduced copies.
 
     Raises ImageUnsupportedError if there are several, ImageContentError if there is none, ImageCorruptError
-    if their description is broken.
+    if the metadata is broken.
     """
-    with telling_broken_files("The pages of the TIFF file cannot be made sense of"):
+    with raising_image_corrupt("the pages of the TIFF file cannot be interpreted"):
         images = [series for series in tiff.series if not series.keyframe.is_reduced and series.size > 0]
     if not images:
-        raise ImageContentError("The image has no pixels: its width or height is zero.")
+        raise ImageContentError("the image has no pixels: its width or height is zero")
     if len(images) > 1:
         shapes = ", ".join("x".join(map(str, series.shape)) for series in images[:4])
         raise ImageUnsupportedError(
-            f"The file holds {len(images)} separate images ({shapes}); save each as its own file."
+            f"the file holds {len(images)} separate images ({shapes}); save each as a separate file"
         )
     return images[0]

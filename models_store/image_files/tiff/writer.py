@@ -1,4 +1,4 @@
-"""Writing a result so that it opens like its source: same axes, pixel size, channels and other metadata."""
+"""Writer of results with the axes, pixel size, channels and other metadata of their source."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
@@ -20,20 +20,20 @@ OutputType = Literal["float32", "same"]
 def write_planes(
     path: Path, planes: Iterable[NDArray[Any]], *, like: PlaneSource, dtype: OutputType = "float32"
 ) -> None:
-    """Write planes as they come, one in memory at a time; the file appears at `path` when it is complete.
+    """Write planes to a file as they arrive, one in memory at a time; the write is atomic.
 
-    planes: as many (Y, X) arrays as `like` has, in its order. "same" rounds and clips to the dtype of `like`.
-    Raises ValueError for planes of another number or shape.
+    `planes`: as many (Y, X) arrays as `like` has, in the same order. `dtype` "same" rounds and clips to the
+    dtype of `like`. Raises ValueError if the number or shape of the planes differs.
     """
     header = like.header
     stored = np.dtype(np.float32 if dtype == "float32" else header.dtype)
     form = like.result_format(stored)
     page = form.page
-    if bears_uuid := bool(form.writer.get("ome")):
+    if has_uuid := bool(form.writer.get("ome")):
         page = {**page, "metadata": {**page["metadata"], "UUID": str(_NO_UUID)}}
     pixels = hashlib.sha256()
     stream = _converted(planes, stored, like)
-    if bears_uuid:
+    if has_uuid:
         stream = _hashed(stream, pixels.update)
     with appearing_whole(path) as unfinished:
         with TiffWriter(unfinished, **form.writer) as tiff:
@@ -45,13 +45,13 @@ def write_planes(
                 software="ClearScope",
                 **page,
             )
-        next(stream, None)  # the writer stops at the last plane that it expects: there must be no more
-        if bears_uuid:
-            _enter_uuid(unfinished, pixels.digest())
+        next(stream, None)  # the writer stops at the last expected plane; raises if there are more
+        if has_uuid:
+            _set_uuid(unfinished, pixels.digest())
 
 
-def _enter_uuid(path: Path, pixels_sha256: bytes) -> None:
-    """Give an OME file a UUID that follows from what it holds, so that the same result is the same file."""
+def _set_uuid(path: Path, pixels_sha256: bytes) -> None:
+    """Set the UUID of an OME file to a digest of its content, so that equal results are identical files."""
     with TiffFile(path) as tiff:
         description = tiff.pages.first.tags["ImageDescription"]
         offset, length = description.valueoffset, description.count
@@ -69,7 +69,7 @@ def _converted(
     shape = (like.header.height_px, like.header.width_px)
     for plane_yx, _ in zip(planes, range(len(like)), strict=True):
         if plane_yx.shape != shape:
-            raise ValueError(f"A plane of the result has the shape {plane_yx.shape}; the image has {shape}.")
+            raise ValueError(f"a plane of the result has the shape {plane_yx.shape}; the image has {shape}")
         yield as_dtype(plane_yx, dtype)
 
 
@@ -80,7 +80,7 @@ def _hashed(planes: Iterator[NDArray[Any]], update: Callable[[memoryview], None]
 
 
 def as_dtype(plane_yx: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Convert values; to integers they are rounded and clipped."""
+    """Return a plane converted to `dtype`; for integers, values are rounded and clipped."""
     if dtype.kind == "f" or plane_yx.dtype == dtype:
         return plane_yx.astype(dtype)
     lowest, highest = (0.0, 1.0) if dtype.kind == "b" else _range(dtype)

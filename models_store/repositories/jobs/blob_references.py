@@ -1,4 +1,4 @@
-"""Which rows refer to which blobs."""
+"""References from rows to blobs."""
 
 from collections.abc import Collection, Iterator
 from datetime import datetime
@@ -20,18 +20,18 @@ PAGE_ROWS = 1000
 
 
 def referenced(session: Session, keys: Collection[str]) -> set[str]:
-    """Choose the keys that a row refers to."""
+    """Return those of the keys that a row refers to."""
     return set(session.scalars(union_all(*(select(column).where(column.in_(keys)) for column in REFERENCES))))
 
 
 def at_work(session: Session, job_ids: Collection[str]) -> set[str]:
-    """Choose the jobs that have not ended: what they write is not registered yet."""
+    """Return those of the jobs that have not ended; their blobs are not registered yet."""
     query = select(Job.id).where(Job.id.in_(job_ids), Job.state.not_in(ENDED_STATES))
     return set(session.scalars(query))
 
 
 def may_be_retried(session: Session, job_ids: Collection[str], ended_since: datetime) -> set[str]:
-    """Choose the jobs that failed or were cancelled lately: a retry goes on from their checkpoints."""
+    """Return those of the jobs that recently failed or were cancelled; a retry resumes their checkpoints."""
     query = select(Job.id).where(
         Job.id.in_(job_ids),
         Job.state.in_([JobState.FAILED, JobState.CANCELLED]),
@@ -41,7 +41,7 @@ def may_be_retried(session: Session, job_ids: Collection[str], ended_since: date
 
 
 def all_references(session: Session, created_before: datetime) -> Iterator[str]:
-    """Go through the keys of all blobs that rows created before a moment refer to."""
+    """Iterate over the keys of all blobs that rows created before a time refer to."""
     for column, table in (
         (column, column.class_) for column in REFERENCES if column.class_ is not PartPlanes
     ):

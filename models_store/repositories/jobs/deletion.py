@@ -1,4 +1,4 @@
-"""Deleting jobs, and all that belongs to them alone: stages, events, results, planes, webhooks."""
+"""Deletion of jobs with their stages, events, results, planes and webhooks."""
 
 from collections.abc import Sequence
 
@@ -25,14 +25,14 @@ _OTHERS = (JobEvent, JobImage, JobNetwork, JobNoiseModel, Webhook)
 
 
 def delete_job(session: Session, job_id: str) -> list[str]:
-    """Delete a job that has ended; give the keys of its blobs. Networks and noise models stay.
+    """Delete an ended job and return the keys of its blobs; networks and noise models are kept.
 
-    Raises NotFoundError, JobNotEndedError, and ConflictError for a stage, or while a stored job was given the
-    result.
+    Raises NotFoundError, JobNotEndedError, and ConflictError for a stage or while another stored job depends
+    on the result.
     """
     job = lock_family(session, job_id)
     if job.parent_id is not None:
-        raise ConflictError(f"this is a stage of job {job.parent_id}; delete that one")
+        raise ConflictError(f"this is a stage of job {job.parent_id}; delete that job instead")
     if not job.state.ended:
         raise JobNotEndedError(f"job {job_id} is still {job.state}; cancel it first")
     family = [job.id, *(stage.id for stage in job.stages)]
@@ -47,7 +47,7 @@ def _require_unneeded(session: Session, family: Sequence[str]) -> None:
         .limit(1)
     )
     if job_id := session.scalar(needing, execution_options=SEES_ALL):
-        raise ConflictError(f"job {job_id} was given the result of this one; delete that job first")
+        raise ConflictError(f"job {job_id} depends on the result of this one; delete that job first")
 
 
 def _delete_family(session: Session, family: Sequence[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Leases as a whole: whose clock judges them, who holds them, and what becomes of them unwatched."""
+"""Lease clock, lease holders, and the grace period after the sweeper was down."""
 
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -17,30 +17,30 @@ NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def store_time(session: Session, clock: Clock) -> datetime:
-    """Give the time by the database's clock, which all machines share; SQLite has only this machine's."""
+    """Return the time of the database server, which all machines share; with SQLite, the local time."""
     if session.get_bind().dialect.name == "sqlite":
         return clock()
-    # Not now(), which is when the transaction began.
+    # Not now(), which is the start of the transaction.
     moment: datetime = session.scalars(select(func.clock_timestamp())).one()
     return moment
 
 
 def note_sweep(session: Session, *, now: datetime, lease: timedelta) -> None:
-    """Note that leases are watched; after a gap, give each the time to be renewed.
+    """Record a sweep; after a gap, extend all leases by the full term.
 
-    While nobody watches, the database may have been away for all workers; they are not to blame. A gap of
-    half a lease is one: workers renew more often, so a shorter one ends no lease.
+    During the gap the database may have been unreachable for workers too. Half a lease counts as a gap:
+    workers renew more often than that, so a shorter one lets no lease expire.
     """
     row = _lock_sweep(session, SWEEP_ROW)
     if abs(now - row.swept_at) > lease / 2:
-        _let_end(session, now + lease)
+        _set_expiry(session, now + lease)
     row.swept_at = now
-    # Given by a clock that has been set back since: it would keep a dead worker's job for hours.
-    _let_end(session, now + lease, Job.lease_until > now + 2 * lease)
+    # Leases granted before the clock was set back would keep a dead worker's job for hours.
+    _set_expiry(session, now + lease, Job.lease_until > now + 2 * lease)
 
 
 def begin_housekeeping(session: Session, *, now: datetime, interval: timedelta) -> bool:
-    """Note that the caller keeps house now; False if somebody did so less than this long ago."""
+    """Claim the next round of housekeeping; return False if the last one began within `interval`."""
     row = _lock_sweep(session, HOUSEKEEPING_ROW)
     if abs(now - row.swept_at) < interval:
         return False
@@ -49,7 +49,7 @@ def begin_housekeeping(session: Session, *, now: datetime, interval: timedelta) 
 
 
 def _lock_sweep(session: Session, number: int) -> Sweep:
-    # Of several sweepers that are the first at once, one makes the row.
+    # Of several sweepers that find no row, only one can insert it.
     if session.get(Sweep, number) is None:
         with suppress(IntegrityError), session.begin_nested():
             session.add(Sweep(number=number, swept_at=NEVER))
@@ -57,12 +57,12 @@ def _lock_sweep(session: Session, number: int) -> Sweep:
 
 
 def workers_with_jobs(session: Session) -> set[str]:
-    """Name the workers that hold leases."""
+    """Return the names of workers that hold leases."""
     held = select(Job.worker).where(Job.state == JobState.RUNNING, Job.lease_until.is_not(None))
     return {worker for worker in session.scalars(held) if worker is not None}
 
 
-def _let_end(session: Session, moment: datetime, *which: ColumnElement[bool]) -> None:
+def _set_expiry(session: Session, moment: datetime, *which: ColumnElement[bool]) -> None:
     session.execute(
         update(Job)
         .where(Job.state == JobState.RUNNING, Job.lease_until.is_not(None), *which)

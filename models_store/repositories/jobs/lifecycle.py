@@ -1,6 +1,7 @@
-"""What moves a job on: claim, renew, finish, fail, hand back, cancel, retry, recover.
+"""State transitions of jobs: claim, renew, finish, fail, hand back, cancel, retry, recover.
 
-Every change by a worker is one UPDATE fenced by the attempt: whoever lost the job changes nothing.
+Every change by a worker is one UPDATE fenced by the attempt, so that a worker that has lost the job changes
+nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,17 +25,17 @@ from models_store.repositories.jobs.locks import hold_needed, lock_dependents, l
 from models_store.repositories.jobs.results import register_results
 from models_store.repositories.jobs.rows import get_job, record_event
 
-# An attempt that crashed has come further than those before it if it is ahead by this much of the job: a job
-# that dies at the same place again and again may get a step further each time.
-FURTHER = 0.01
+# Progress by which an attempt must exceed the earlier ones to reset the crash count: a job that always
+# crashes at the same place may get slightly further each time.
+MIN_ADVANCE = 0.01
 
 DISTILLED_ID = "distilled_network_id"
-"""Of a job's result: `network_id` is the PN2V network, which its predictions cannot do without."""
+"""Key of the distilled network in a job's result; `network_id` is the PN2V network."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A worker's ownership of a job: holds as long as no other attempt has begun."""
+    """A worker's ownership of a job, valid until another attempt begins."""
 
     job_id: str
     attempt: int
@@ -42,12 +43,12 @@ class Claim:
     stage: str = field(default="", compare=False)
     worker: str = field(default="", compare=False)
     trace: Mapping[str, str] = field(default_factory=dict, compare=False)
-    """W3C headers: where the spans of this attempt belong."""
+    """Trace context of the attempt's parent span (W3C headers)."""
 
 
 def next_ready(session: Session, queues: Sequence[Queue]) -> str | None:
-    """Find the oldest queued job whose dependencies have all succeeded."""
-    # An index finds the oldest of one queue; of two together, all that wait would have to be sorted.
+    """Return the id of the oldest ready job in these queues, or None."""
+    # The index yields the oldest job of one queue; one query for several would sort all waiting jobs.
     oldest = [
         session.execute(
             select(Job.created_at, Job.position, Job.id)
@@ -62,7 +63,7 @@ def next_ready(session: Session, queues: Sequence[Queue]) -> str | None:
 
 
 def claim(session: Session, job_id: str, *, worker: str, now: datetime, lease: timedelta) -> Claim | None:
-    """Take a ready job; None if another worker has it, or it is not ready."""
+    """Claim a ready job; return None if another worker has it or it is not ready."""
     lock_parent(session, job_id)
     attempt = session.scalar(
         update(Job)
@@ -96,14 +97,14 @@ def claim(session: Session, job_id: str, *, worker: str, now: datetime, lease: t
 def renew(
     session: Session, claim: Claim, *, now: datetime, lease: timedelta, progress: float, status: str
 ) -> None:
-    """Extend the lease and report progress. Raises LeaseLostError when the job was cancelled or taken."""
-    # In this order of arguments, NaN becomes 0 too.
+    """Renew the lease and report progress. Raises LeaseLostError if the job was cancelled or taken over."""
+    # In this order of arguments, NaN becomes 0.
     within_bounds = min(max(0.0, progress), 1.0)
     _update_owned(session, claim, lease_until=now + lease, progress=within_bounds, status=status)
 
 
 def warn(session: Session, claim: Claim, text: str, now: datetime) -> None:
-    """Enter a warning among the job's events while it is computed; once, whichever stage or attempt gives it.
+    """Record a warning as an event of the running job, once for all stages and attempts.
 
     Raises LeaseLostError.
     """
@@ -118,7 +119,7 @@ def warn(session: Session, claim: Claim, text: str, now: datetime) -> None:
 
 
 def finish(session: Session, claim: Claim, outcome: Outcome, now: datetime) -> None:
-    """Register everything that a job made, and end it. Raises LeaseLostError."""
+    """End a job successfully and register its outcome. Raises LeaseLostError."""
     lock_parent(session, claim.job_id)
     _update_owned(
         session,
@@ -138,7 +139,7 @@ def finish(session: Session, claim: Claim, outcome: Outcome, now: datetime) -> N
 
 
 def fail(session: Session, claim: Claim, error: dict[str, Any], now: datetime) -> None:
-    """End a job that cannot succeed, and all that waits for it. Raises LeaseLostError."""
+    """End a job as failed and cancel its dependents. Raises LeaseLostError."""
     lock_parent(session, claim.job_id)
     _update_owned(session, claim, state=JobState.FAILED, lease_until=None, ended_at=now, error=error)
     job = get_job(session, claim.job_id)
@@ -150,18 +151,18 @@ def fail(session: Session, claim: Claim, error: dict[str, Any], now: datetime) -
 def hand_back(
     session: Session, claim: Claim, *, reason: str, crashed: bool, max_crashes: int, now: datetime
 ) -> None:
-    """Queue a job again: the next attempt goes on from its checkpoint. Raises LeaseLostError.
+    """Requeue a job; the next attempt resumes from its checkpoint. Raises LeaseLostError.
 
-    A crash counts; after `max_crashes` of them the job fails. An attempt that came further than all those
-    that crashed before it is progress: crashes count anew.
+    After `max_crashes` crashes the job fails. An attempt that crashed further on than all earlier ones resets
+    the count.
     """
     lock_parent(session, claim.job_id)
-    further = Job.progress >= Job.crash_progress + FURTHER
+    advanced = Job.progress >= Job.crash_progress + MIN_ADVANCE
     crash = {
-        "crashes": case((further, 1), else_=Job.crashes + 1),
-        "crash_progress": case((further, Job.progress), else_=Job.crash_progress),
+        "crashes": case((advanced, 1), else_=Job.crashes + 1),
+        "crash_progress": case((advanced, Job.progress), else_=Job.crash_progress),
     }
-    # Notices of earlier attempts are used up.
+    # The notice of the earlier attempt has been consumed.
     _update_owned(session, claim, notified_at=None, **(crash if crashed else {}))
     job = get_job(session, claim.job_id)
     session.refresh(job)
@@ -180,17 +181,17 @@ def hand_back(
 
 
 def recover_expired(session: Session, *, now: datetime, max_crashes: int) -> list[str]:
-    """Queue jobs again whose worker gave no sign of life until its lease ended."""
+    """Requeue jobs whose lease has expired; return their ids."""
     return _recover(session, Job.lease_until < now, max_crashes=max_crashes, now=now)
 
 
 def recover_of_worker(session: Session, worker: str, *, now: datetime, max_crashes: int) -> list[str]:
-    """Queue jobs again whose worker is known to be gone, before their leases end."""
+    """Requeue the jobs of a worker that is known to be gone, before their leases expire."""
     return _recover(session, Job.worker == worker, max_crashes=max_crashes, now=now)
 
 
 def has_result_of(session: Session, claim: Claim) -> bool:
-    """Tell whether a job's result was made by this attempt: an answer that was lost may have been a yes."""
+    """Return whether this attempt has finished the job: its commit may have succeeded unacknowledged."""
     return (
         session.scalar(
             select(Job.id).where(
@@ -214,7 +215,7 @@ def _recover(session: Session, lost: ColumnElement[bool], *, max_crashes: int, n
     recovered = []
     for job_id, attempt, worker in expired:
         reason = f"worker {worker} gave no sign of life"
-        # The job may have moved on since it was read: then there is nothing to recover.
+        # The job may have changed since it was read; then there is nothing to recover.
         with suppress(LeaseLostError):
             hand_back(
                 session, Claim(job_id, attempt), reason=reason, crashed=True, max_crashes=max_crashes, now=now
@@ -224,22 +225,22 @@ def _recover(session: Session, lost: ColumnElement[bool], *, max_crashes: int, n
 
 
 def cancel(session: Session, job_id: str, now: datetime) -> Job:
-    """Cancel a job with all its stages. A worker that computes one of them notices within its heartbeat."""
+    """Cancel a job with all its stages; workers that compute them notice at their next heartbeat."""
     job = lock_family(session, job_id)
     if job.parent_id is not None:
-        raise ConflictError(f"this is a stage of job {job.parent_id}; cancel that one")
+        raise ConflictError(f"this is a stage of job {job.parent_id}; cancel that job instead")
     if job.state.ended:
-        raise JobEndedError(f"job {job_id} has ended already: it {job.state}")
+        raise JobEndedError(f"job {job_id} has already ended; its state is {job.state}")
     lock_dependents(session, job_id)
     _end(session, [job, *job.stages], JobState.CANCELLED, None, now)
     return job
 
 
 def retry(session: Session, job_id: str, now: datetime) -> Job:
-    """Queue a failed or cancelled job again; stages that succeeded stay as they are."""
+    """Requeue a failed or cancelled job; stages that succeeded are not repeated."""
     job = get_job(session, job_id)
     if job.parent_id is not None:
-        raise ConflictError(f"this is a stage of job {job.parent_id}; retry that one")
+        raise ConflictError(f"this is a stage of job {job.parent_id}; retry that job instead")
     spec = job_spec.validate_python(job.spec)
     hold_images(session, images_read(spec))
     hold_needed(session, dependencies(spec))
@@ -264,16 +265,17 @@ def retry(session: Session, job_id: str, now: datetime) -> Job:
 
 
 def require_obtainable(job: Job) -> None:
-    """Raise ConflictError if this job's result will never come."""
+    """Raise ConflictError if a job has failed or was cancelled, so that its result is not available."""
     if job.state in {JobState.FAILED, JobState.CANCELLED}:
         raise ConflictError(
-            f"job {job.id}, whose result this one needs, {job.state}; retry that one first, or name another"
+            f"this job needs the result of job {job.id}, whose state is {job.state}; "
+            "retry that job first, or name another"
         )
 
 
 @cache
 def is_ready() -> ColumnElement[bool]:
-    """Say of a job that a worker may take it: it is queued, and what it needs has succeeded."""
+    """Return the condition that a worker may take a job: it is queued and its dependencies have succeeded."""
     dependency = aliased(Job)
     waits = exists(
         select(JobDependency.job_id)
@@ -301,19 +303,19 @@ def _settle_parent(session: Session, job: Job, now: datetime) -> None:
     parent = get_job(session, job.parent_id)
     if all(stage.state is JobState.SUCCEEDED for stage in parent.stages):
         parent.state, parent.progress, parent.status, parent.ended_at = JobState.SUCCEEDED, 1.0, "done", now
-        parent.result = _results_of(parent.stages)
+        parent.result = _merged_results(parent.stages)
         record_event(session, parent.id, "succeeded", now)
 
 
-def _results_of(stages: Sequence[Job]) -> dict[str, Any]:
-    """Put the results of stages together: the later one counts, but every warning does, once."""
-    together = {
+def _merged_results(stages: Sequence[Job]) -> dict[str, Any]:
+    """Merge the results of stages: later values override earlier ones; warnings accumulate, once each."""
+    merged = {
         DISTILLED_ID if (stage.stage, key) == ("distil", "network_id") else key: value
         for stage in stages
         for key, value in stage.result.items()
     }
     warnings = [warning for stage in stages for warning in stage.result.get("warnings", [])]
-    return together | ({"warnings": list(dict.fromkeys(warnings))} if warnings else {})
+    return merged | ({"warnings": list(dict.fromkeys(warnings))} if warnings else {})
 
 
 def _after_failure(session: Session, job: Job, error: dict[str, Any], now: datetime) -> None:
@@ -338,12 +340,15 @@ def _end(
 
 
 def _end_dependents(session: Session, job: Job, now: datetime) -> None:
-    """End the jobs that wait for a result which will not come."""
+    """Cancel the jobs that wait for the result of a job that did not succeed."""
     waiting = (
         select(Job)
         .join(JobDependency, JobDependency.job_id == Job.id)
         .where(JobDependency.depends_on_id == job.id)
     )
     found = session.scalars(waiting, execution_options={**SEES_ALL, "populate_existing": True})
-    error = {"code": "dependency-failed", "detail": f"job {job.id}, whose result this one needs, {job.state}"}
+    error = {
+        "code": "dependency-failed",
+        "detail": f"this job needs the result of job {job.id}, whose state is {job.state}",
+    }
     _end(session, list(found), JobState.CANCELLED, error, now)

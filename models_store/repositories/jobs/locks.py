@@ -1,7 +1,7 @@
-"""Whoever changes jobs locks their rows first, all in one order: nobody waits for each other in a circle.
+"""Row locks on jobs, always acquired in one order to avoid deadlocks.
 
-The order is: an older job before a younger one, for a job can only need what was there before it; a job
-before its stages. SQLite has no row locks, and needs none: there, one transaction writes at a time.
+Older jobs are locked before younger ones, since a job can depend only on older ones, and a job before its
+stages. SQLite has no row locks and needs none: only one transaction writes at a time.
 """
 
 from collections.abc import Collection
@@ -17,22 +17,22 @@ AGE = (Job.created_at, Job.parent_id.is_not(None), Job.id)
 
 
 def lock_family(session: Session, job_id: str) -> Job:
-    """Get a job and its stages so that nobody else changes them until this transaction ends."""
+    """Lock a job and its stages against changes until the transaction ends, and return the job."""
     _lock(session, Job.id == job_id)
     _lock(session, Job.parent_id == job_id)
-    # What was read before may have changed since.
+    # Rows read earlier may be stale.
     session.expire_all()
     return get_job(session, job_id)
 
 
 def lock_parent(session: Session, job_id: str) -> None:
-    """Let the stages of a job change one after the other: the last to end settles it."""
+    """Lock a stage's parent, to serialise its stages: the last one to end also ends the parent."""
     stage = aliased(Job)
     _lock(session, Job.id == select(stage.parent_id).where(stage.id == job_id).scalar_subquery())
 
 
 def lock_dependents(session: Session, job_id: str) -> None:
-    """Let nobody else change what waits for this job or for one of its stages, directly or not."""
+    """Lock all jobs that depend on this job or one of its stages, directly or indirectly."""
     family = select(Job.id).where((Job.id == job_id) | (Job.parent_id == job_id))
     waiting = (
         select(JobDependency.job_id)
@@ -48,9 +48,9 @@ def lock_dependents(session: Session, job_id: str) -> None:
 
 
 def hold_needed(session: Session, job_ids: Collection[str]) -> None:
-    """Keep these jobs from ending until this transaction does.
+    """Lock jobs against ending before the transaction does.
 
-    A job that ends looks for those that wait for it; one that is only being posted would not be found.
+    An ending job searches for its dependents and would miss one that is still being posted.
     """
     if job_ids:
         query = select(Job.id).where(Job.id.in_(job_ids)).order_by(*AGE).with_for_update(read=True)
@@ -58,6 +58,6 @@ def hold_needed(session: Session, job_ids: Collection[str]) -> None:
 
 
 def _lock(session: Session, which: ColumnElement[bool]) -> None:
-    # Rows that refer to a job, its events say, may be added meanwhile.
+    # FOR NO KEY UPDATE still permits inserts of rows that refer to the job, such as its events.
     query = select(Job.id).where(which).order_by(*AGE).with_for_update(key_share=True)
     session.execute(query, execution_options=SEES_ALL)

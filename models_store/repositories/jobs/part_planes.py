@@ -1,4 +1,4 @@
-"""Planes that parts of predictions made, until they are assembled or nobody will ask for them any more."""
+"""Planes computed by parts of predictions, kept until they are assembled or expire."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -19,20 +19,20 @@ def list_part_planes(session: Session, job_ids: Sequence[str]) -> list[PartPlane
 
 
 def forget_part_planes(session: Session, *, now: datetime, kept: timedelta) -> list[str]:
-    """Forget planes that are assembled, or whose job ended so long ago; give their blobs' keys.
+    """Delete planes that are assembled, or whose job ended longer than `kept` ago; return their blob keys.
 
-    A retry computes the forgotten parts again.
+    A retry recomputes the deleted parts.
     """
     part = aliased(Job)
     holders = select(part.parent_id).join(PartPlanes, PartPlanes.job_id == part.id).distinct()
-    # Who retries such a job at this moment is let through: its planes stay.
+    # Jobs that are just being retried are locked: skip them, and keep their planes.
     done = select(Job.id, Job.state).where(Job.id.in_(holders), _is_over(now - kept))
     states = dict(session.execute(done.with_for_update(skip_locked=True)).all())
     of_these = Job.parent_id.in_(states), Job.id.in_(select(PartPlanes.job_id))
     parts = session.scalars(select(Job).where(*of_these)).all()
     for row in parts:
         if row.parent_id is not None and states[row.parent_id] is not JobState.SUCCEEDED:
-            row.state, row.progress, row.status = JobState.CANCELLED, 0.0, "nobody retried the job in time"
+            row.state, row.progress, row.status = JobState.CANCELLED, 0.0, "the job was not retried in time"
             record_event(session, row.id, "forgotten", now)
     forgotten = delete(PartPlanes).where(PartPlanes.job_id.in_([row.id for row in parts]))
     return list(session.scalars(forgotten.returning(PartPlanes.blob_key)))

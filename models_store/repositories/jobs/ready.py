@@ -1,4 +1,4 @@
-"""Queued jobs that a worker could take: who must be told of which."""
+"""Ready jobs and the notices about them."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ class ReadyJob:
 
 
 def ready_among(session: Session, job_ids: Collection[str]) -> list[ReadyJob]:
-    """Choose those that a worker could take now."""
+    """Return those of the jobs that are ready."""
     query = select(Job.id, Job.queue).where(Job.id.in_(job_ids), is_ready()).order_by(Job.created_at)
     return [ReadyJob(*row) for row in session.execute(query)]
 
 
 def dependents(session: Session, job_id: str) -> list[str]:
-    """Name the jobs that wait for this one, or for a job that it is a stage of."""
+    """Return the ids of jobs that wait for this one or for its parent."""
     family = select(Job.id, Job.parent_id).where(Job.id == job_id).cte("family", recursive=True)
     parent = aliased(Job)
     family = family.union_all(
@@ -49,9 +49,9 @@ def count_ready(session: Session, queue: Queue) -> int:
 
 
 def without_notice(session: Session, queue: Queue, *, since: datetime | None, limit: int) -> list[str]:
-    """Name the oldest ready jobs of which no worker was told, or none since a time."""
-    silent: ColumnElement[bool] = Job.notified_at.is_(None)
+    """Return the ids of the oldest ready jobs without a notice, or without one after `since`."""
+    unnotified: ColumnElement[bool] = Job.notified_at.is_(None)
     if since is not None:
-        silent |= Job.notified_at < since
-    query = select(Job.id).where(Job.queue == queue, is_ready(), silent).order_by(Job.created_at).limit(limit)
-    return list(session.scalars(query))
+        unnotified |= Job.notified_at < since
+    ready = select(Job.id).where(Job.queue == queue, is_ready(), unnotified)
+    return list(session.scalars(ready.order_by(Job.created_at).limit(limit)))

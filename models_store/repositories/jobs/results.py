@@ -1,4 +1,4 @@
-"""What a job made, as rows: noise model, network, artifacts, planes."""
+"""Rows of job results: noise model, network, artifacts, planes."""
 
 from datetime import datetime
 
@@ -16,7 +16,7 @@ from models_store.repositories.noise_models import create_noise_model
 
 
 def register_results(session: Session, job: Job, outcome: Outcome, now: datetime) -> dict[str, str]:
-    """Insert the rows and give the ids of noise model and network."""
+    """Insert the rows of an outcome; return the ids of its noise model and network."""
     ids = {}
     if made := outcome.noise_model:
         noise_model = create_noise_model(
@@ -71,7 +71,10 @@ def register_results(session: Session, job: Job, outcome: Outcome, now: datetime
 
 
 def find_results(session: Session, run: ResultsOfJob) -> list[Artifact]:
-    """Find what a job made of each of its images, in their order."""
+    """Return one output of a job for each of its images, in their order.
+
+    Raises JobFailedError if one is missing.
+    """
     job = get_job(session, run.job)
     family = [job.id, *(stage.id for stage in job.stages)]
     rows = session.scalars(select(Artifact).where(Artifact.job_id.in_(family), Artifact.output == run.output))
@@ -79,7 +82,7 @@ def find_results(session: Session, run: ResultsOfJob) -> list[Artifact]:
     image_ids: list[str] = job.spec["image_ids"]
     if missing := [image_id for image_id in image_ids if image_id not in found]:
         raise JobFailedError(
-            f"job {job.id} has no {run.output} of image {missing[0]}: its network gives none, or it was "
-            f"made by an earlier version; compare another output, or post it again"
+            f"job {job.id} has no {run.output} of image {missing[0]}: its network does not produce this "
+            "output, or the job was run by an earlier version; compare another output, or post the job again"
         )
     return [found[image_id] for image_id in image_ids]

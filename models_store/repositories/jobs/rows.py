@@ -1,4 +1,4 @@
-"""Jobs: creating, finding and describing them. What moves them on is in `lifecycle`."""
+"""Job rows: creation and queries. State transitions are in `lifecycle`."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Position:
-    """Where a stage stands in its job."""
+    """Position of a stage within its job."""
 
     parent_id: str
     position: int
@@ -101,7 +101,7 @@ def _job(
 
 
 def _insert(session: Session, jobs: Sequence[tuple[Job, StoredSpec]], now: datetime) -> None:
-    """Insert jobs and what belongs to them, each table at once."""
+    """Insert jobs and their dependent rows, with one statement per table."""
     session.add_all(job for job, _ in jobs)
     session.flush()
     for job, _ in jobs:
@@ -123,7 +123,10 @@ def _insert(session: Session, jobs: Sequence[tuple[Job, StoredSpec]], now: datet
 def _references(
     jobs: Sequence[tuple[Job, StoredSpec]], column: str, named: Callable[[StoredSpec], set[str]]
 ) -> list[dict[str, Any]]:
-    """Say which networks or noise models posted jobs name, in their own specs or in those of their stages."""
+    """Return the rows that link posted jobs to the networks or noise models in their and their stages' specs.
+
+    `named`: function that returns the ids in a spec.
+    """
     pairs = {(job.parent_id or job.id, name) for job, spec in jobs for name in named(spec)}
     return [{"job_id": job_id, column: name} for job_id, name in sorted(pairs)]
 
@@ -131,7 +134,7 @@ def _references(
 def create_composite_job(
     session: Session, *, job_id: str, spec: StoredSpec, plan: Plan, profile_id: str | None, now: datetime
 ) -> Job:
-    """Create a job and its stages; no worker takes the job itself, its state follows its stages."""
+    """Create a job that is executed through its stages alone; its state follows theirs."""
     job = _job(job_id, spec, profile_id, now, steps=plan.steps, composite=True)
     stages = [
         (
@@ -151,7 +154,7 @@ def create_composite_job(
 
 
 def get_job(session: Session, job_id: str) -> Job:
-    """Get a job with its stages, in one query: nothing is asked for as often."""
+    """Return a job with its stages; one statement, as this is the most frequent query."""
     family = select(Job).where((Job.id == job_id) | (Job.parent_id == job_id)).order_by(Job.position)
     rows = session.scalars(family).all()
     job = next((row for row in rows if row.id == job_id), None)
@@ -164,7 +167,7 @@ def get_job(session: Session, job_id: str) -> Job:
 def list_jobs(
     session: Session, request: PageRequest, *, state: JobState | None = None, kind: str | None = None
 ) -> Page[Job]:
-    """List jobs that users posted; for their stages, see `stages`."""
+    """List posted jobs without their stages; for these, see `stages`."""
     query = select(Job).where(Job.parent_id.is_(None)).options(raiseload(Job.stages))
     if state is not None:
         query = query.where(Job.state == state)
@@ -174,7 +177,7 @@ def list_jobs(
 
 
 def list_events(session: Session, job_id: str, after: int, limit: int) -> list[JobEvent]:
-    """List what happened to a job and its stages, oldest first."""
+    """List the events of a job and its stages, oldest first."""
     family = select(Job.id).where((Job.id == job_id) | (Job.parent_id == job_id))
     query = (
         select(JobEvent)
@@ -186,7 +189,7 @@ def list_events(session: Session, job_id: str, after: int, limit: int) -> list[J
 
 
 def list_artifacts(session: Session, job_ids: Sequence[str]) -> Mapping[str, list[Artifact]]:
-    """List what jobs and their stages made, by the id of the job that was posted."""
+    """Return the artifacts of jobs and their stages, by the id of the posted job."""
     eldest = func.coalesce(Job.parent_id, Job.id)
     query = (
         select(eldest, Artifact)
@@ -208,5 +211,6 @@ def get_artifact(session: Session, artifact_id: str) -> Artifact:
 
 
 def record_event(session: Session, job_id: str, kind: str, now: datetime, **detail: Any) -> None:  # noqa: ANN401  # any JSON value
+    """Add an event, and schedule the job's webhook if the event ends the job."""
     session.add(JobEvent(job_id=job_id, at=now, kind=kind, detail=detail))
     webhooks.schedule_on_end(session, job_id, kind, now)

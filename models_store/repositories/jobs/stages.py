@@ -1,4 +1,4 @@
-"""The stages of jobs as users see them: without specs, the parts of a prediction counted by state."""
+"""Stages of jobs as users see them: without specs, parts of a prediction aggregated by state."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ PART_KIND = "predict_part"
 
 
 class StageRow(NamedTuple):
-    """A stage, or all parts of a divided one that are in the same state."""
+    """A stage, or all parts of a split stage that are in the same state."""
 
     parent_id: str
     position: int
@@ -40,24 +40,23 @@ def stage_row(job: Job) -> StageRow:
 
 
 def list_stages(session: Session, job_ids: Sequence[str]) -> Mapping[str, list[StageRow]]:
-    """List the stages of several jobs, in their order, by the id of the job."""
-    rows = [
-        StageRow._make(row) for query in (_single(job_ids), _parts(job_ids)) for row in session.execute(query)
-    ]
+    """Return the stages of several jobs, in their order, by the id of the job."""
+    queries = (_unsplit_stages(job_ids), _aggregated_parts(job_ids))
+    rows = [StageRow._make(row) for query in queries for row in session.execute(query)]
     found: dict[str, list[StageRow]] = defaultdict(list)
     for row in sorted(rows, key=lambda row: row.position):
         found[row.parent_id].append(row)
     return found
 
 
-def _single(job_ids: Sequence[str]) -> Executable:
+def _unsplit_stages(job_ids: Sequence[str]) -> Executable:
     columns = [getattr(Job, name) for name in _COLUMNS]
     return select(*columns, Job.weight * Job.progress, literal(1)).where(
         Job.parent_id.in_(job_ids), Job.kind != PART_KIND
     )
 
 
-def _parts(job_ids: Sequence[str]) -> Executable:
+def _aggregated_parts(job_ids: Sequence[str]) -> Executable:
     return (
         select(
             Job.parent_id,

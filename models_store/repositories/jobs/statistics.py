@@ -1,4 +1,4 @@
-"""Figures of the whole installation, for its operators."""
+"""Statistics of the whole installation, for its operators."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from models_store.repositories.jobs.lifecycle import is_ready
 
 @dataclass(frozen=True)
 class Waiting:
-    """The ready jobs of a queue: how many, and since when the one has waited that has waited longest."""
+    """Number of ready jobs in a queue, and the time since which the oldest has been ready."""
 
     jobs: int
     since: datetime
@@ -28,7 +28,7 @@ def count_jobs(session: Session) -> dict[tuple[str, JobState], int]:
 
 
 def waiting_jobs(session: Session) -> Mapping[Queue, Waiting]:
-    """Find what a worker could take now; a queue without such jobs is left out."""
+    """Return the ready jobs by queue; queues without any are omitted."""
     dependency = select(Job.id, Job.ended_at).subquery()
     last_event = select(func.max(JobEvent.at)).where(JobEvent.job_id == Job.id).scalar_subquery()
     last_needed = (
@@ -37,7 +37,7 @@ def waiting_jobs(session: Session) -> Mapping[Queue, Waiting]:
         .where(JobDependency.job_id == Job.id)
         .scalar_subquery()
     )
-    # A job is ready from when it was queued, for the first time or again, and its last dependency had ended.
+    # A job becomes ready when it is queued or requeued, or when its last dependency ends, whichever is later.
     ready_at = case((last_needed > last_event, last_needed), else_=last_event)
     ready = select(Job.queue, ready_at.label("ready_at")).where(is_ready()).subquery()
     query = select(ready.c.queue, func.count(), func.min(ready.c.ready_at)).group_by(ready.c.queue)
@@ -45,13 +45,13 @@ def waiting_jobs(session: Session) -> Mapping[Queue, Waiting]:
 
 
 def running_jobs(session: Session) -> Mapping[Queue, int]:
-    """Count what workers compute now; a queue without such jobs is left out."""
+    """Return the number of running jobs by queue; queues without any are omitted."""
     query = (
         select(Job.queue, func.count())
         .where(Job.state == JobState.RUNNING, Job.composite.is_(False))
         .group_by(Job.queue)
     )
-    return {queue: count for queue, count in session.execute(query)}  # noqa: C416  # a Row is no pair to mypy
+    return {queue: count for queue, count in session.execute(query)}  # noqa: C416  # to mypy, a Row is not a pair
 
 
 def workers_seen_since(session: Session, since: datetime) -> list[Worker]:
@@ -59,10 +59,10 @@ def workers_seen_since(session: Session, since: datetime) -> list[Worker]:
 
 
 def last_sweep(session: Session) -> datetime | None:
-    """Find when lost jobs were last looked for."""
+    """Return the time of the last sweep."""
     return session.scalar(select(Sweep.swept_at).where(Sweep.number == SWEEP_ROW))
 
 
 def count_pending_webhooks(session: Session) -> int:
-    """Count the webhooks that somebody has not taken yet."""
+    """Return the number of webhooks that are not delivered yet."""
     return session.scalar(select(func.count()).where(Webhook.next_attempt_at.is_not(None))) or 0

@@ -1,4 +1,4 @@
-"""Workers that gave a sign of life."""
+"""Registry of live workers."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -33,10 +33,10 @@ def record_sign_of_life(
 
 
 def forget(session: Session, name: str) -> None:
-    """Remove a worker that has ended in order."""
+    """Remove a worker that has shut down cleanly."""
     session.execute(delete(Worker).where(Worker.name == name))
 
 
 def forget_silent(session: Session, before: datetime) -> None:
-    """Remove workers that have not been seen for long."""
+    """Remove workers last seen before a time."""
     session.execute(delete(Worker).where(Worker.seen_at < before))

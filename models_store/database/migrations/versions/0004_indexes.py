@@ -1,4 +1,4 @@
-"""Indexes for lists, for workers that look for jobs, and for the keys of blobs."""
+"""Indexes for lists, for claims of ready jobs, and for blob keys."""
 
 from collections.abc import Sequence
 

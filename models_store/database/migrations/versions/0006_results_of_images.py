@@ -1,4 +1,4 @@
-"""Which image an artifact is a result of, and which of its outputs."""
+"""Image and output of an artifact."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Who owns networks and noise models, which jobs refer to them, recipes with digests, retention."""
+"""Owners and references of networks and noise models, recipes with digests, retention."""
 
 from collections.abc import Iterator, Sequence
 
@@ -94,7 +94,7 @@ def _fill(connection: Connection) -> None:
 def _insert_references(
     connection: Connection, kind: str, table: sa.TableClause, fields: Sequence[str]
 ) -> None:
-    """Enter which jobs name a thing in their specs, or in those of their stages, or have made it."""
+    """Insert references of jobs to the models named in their or their stages' specs, or made by them."""
     stored = set(connection.scalars(sa.select(table.c.id)))
     eldest = sa.func.coalesce(_JOB.c.parent_id, _JOB.c.id)
     made = sa.select(eldest, table.c.id).join(_JOB, _JOB.c.id == table.c.job_id)
