@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from models_store.contracts.numbers import LARGEST_EXACT_INTEGER
 from models_store.contracts.spec_parts import MAX_MASK_PX, StructuredMask
 from models_store.contracts.vocabulary import NoiseModelKind, Preset
 
@@ -15,7 +16,9 @@ KeyOption = Annotated[
 ]
 PresetOption = Annotated[Preset, typer.Option(help="Training budget.")]
 NoiseModelKindOption = Annotated[NoiseModelKind, typer.Option(help="What is bootstrapped.")]
-SeedOption = Annotated[int, typer.Option(min=0, help="The same seed gives the same result.")]
+SeedOption = Annotated[
+    int, typer.Option(min=0, max=LARGEST_EXACT_INTEGER, help="The same seed gives the same result.")
+]
 StructuredMaskOption = Annotated[
     tuple[int, int],
     typer.Option(
