@@ -9,12 +9,13 @@ import torch
 
 from models_store.contracts.job_specs import FitNoiseModelSpec
 from models_store.contracts.outcomes import MadeNoiseModel
+from models_store.contracts.progress import ShowStage
 from models_store.errors import InvalidRequestError, JobFailedError
 from models_store.job_requests.calibration_rules import require_scenes
 from models_store.noise_model_files.published import SUFFIXES, write_published
 from models_store.whole_files import write_whole
 from worker.offline.files import checked, naming_file, require_writable
-from worker.offline.run import ShowStage, offline_run
+from worker.offline.run import offline_run
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import torch
 from models_store.clock_and_ids import new_id
 from models_store.contracts.job_specs import DenoiseSpec, PredictSpec
 from models_store.contracts.plans import Plan
+from models_store.contracts.progress import ShowStage
 from models_store.contracts.spec_parts import StructuredMask
 from models_store.contracts.vocabulary import (
     DEFAULT_PRESET,
@@ -34,7 +35,7 @@ from worker.engine.training.presets import PRESETS, TrainingPreset
 from worker.jobs.inputs import load_network, load_noise_model
 from worker.offline.files import read_noise_model_file, require_writable
 from worker.offline.report import DenoisedPlane, NoiseEvidence, write_report
-from worker.offline.run import OfflineRun, ShowStage, offline_run
+from worker.offline.run import OfflineRun, offline_run
 
 
 @dataclass(frozen=True)

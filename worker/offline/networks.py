@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from models_store.contracts.job_specs import PredictSpec, TrainSpec
+from models_store.contracts.progress import ShowStage
 from models_store.contracts.spec_parts import StructuredMask
 from models_store.contracts.vocabulary import DEFAULT_PRESET, Method, Output, OutputDtype, Preset
 from models_store.errors import FieldError, InvalidRequestError
@@ -18,7 +19,7 @@ from worker.engine.errors import EngineError
 from worker.engine.networks.network import Network
 from worker.engine.training.presets import PRESETS, TrainingPreset
 from worker.offline.files import checked, naming_file, read_content, read_noise_model_file, require_writable
-from worker.offline.run import OfflineRun, ShowStage, offline_run
+from worker.offline.run import OfflineRun, offline_run
 
 _OPTIONS = {"ground_truth_ids": "--ground-truth"}
 """Options that are not called as their field is."""

@@ -15,6 +15,7 @@ from models_store.contracts.job_specs import StoredSpec
 from models_store.contracts.noise_models import NoiseModelParameters
 from models_store.contracts.outcomes import MadeBlob, Outcome
 from models_store.contracts.plans import Plan
+from models_store.contracts.progress import ShowStage
 from models_store.contracts.vocabulary import NoiseModelOrigin
 from models_store.errors import JobFailedError
 from models_store.image_files.header import ImageHeader
@@ -29,9 +30,6 @@ from worker.engine.errors import EngineError
 from worker.engine.training.presets import PRESETS, TrainingPreset
 from worker.jobs.handlers import carry_out
 from worker.offline.memory_registry import MemoryRegistry
-
-ShowStage = Callable[[str, float, str], None]
-"""Takes a stage, the fraction of it that is done, and a line of what is being done."""
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,14 @@ from typing import Any, Literal
 
 import torch
 
+from models_store.contracts.progress import ShowStage
 from models_store.errors import InvalidRequestError, JobFailedError
 from worker.engine.errors import EngineError
 from worker.engine.training.presets import TrainingPreset
 from worker.reproduction.ablations import measure_figure3, measure_table2, measure_table3
 from worker.reproduction.datasets import Dataset
 from worker.reproduction.layouts import chosen_datasets, find_datasets
-from worker.reproduction.methods import Budget, Experiment, ShowStage
+from worker.reproduction.methods import Budget, Experiment
 from worker.reproduction.panels import draw_ablations, draw_noise_models, noise_model_pairs
 from worker.reproduction.result_tables import Table, write_tables
 from worker.reproduction.table1 import measure_table1
