@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, insert, or_, select
-from sqlalchemy.orm import Session, noload
+from sqlalchemy.orm import Session, raiseload
 from sqlalchemy.orm.attributes import set_committed_value
 
 from models_store.contracts.job_specs import (
@@ -165,7 +165,7 @@ def list_jobs(
     session: Session, request: PageRequest, *, state: JobState | None = None, kind: str | None = None
 ) -> Page[Job]:
     """List jobs that users posted; for their stages, see `stages`."""
-    query = select(Job).where(Job.parent_id.is_(None)).options(noload(Job.stages))
+    query = select(Job).where(Job.parent_id.is_(None)).options(raiseload(Job.stages))
     if state is not None:
         query = query.where(Job.state == state)
     if kind is not None:
