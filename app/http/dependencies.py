@@ -1,8 +1,8 @@
 """What a route may ask for."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Annotated, Protocol
+from typing import Annotated
 
 from anyio import CapacityLimiter
 from fastapi import Depends, Header, Query, Request
@@ -15,16 +15,9 @@ from models_store.blobs.blobs import Blobs
 from models_store.clock_and_ids import Clock
 from models_store.database.engines import Database
 from models_store.image_files.isolation.client import Isolation
+from models_store.outbound.notifier import Notifier
 from models_store.repositories.pages import CURSOR_PATTERN, PageRequest
 from models_store.settings import Settings
-
-
-class Dispatcher(Protocol):
-    """Wakes workers. A lost notice is harmless: the database is the truth."""
-
-    def notify(self, job_ids: Sequence[str]) -> None:
-        """Say that these jobs are queued."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -36,7 +29,7 @@ class Services:
     blobs: Blobs
     isolation: Isolation
     clock: Clock
-    dispatcher: Dispatcher
+    dispatcher: Notifier
     inspections: CapacityLimiter
     """Of uploaded files that are inspected at the same time: each takes a core, and is timed."""
     look_ups: CapacityLimiter

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 
-from app.http.dependencies import Dispatcher
+from models_store.outbound.notifier import Notifier
 
 logger = logging.getLogger(__name__)
 
@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 class GatheredNotices:
     """A dispatcher that keeps no request waiting: one look at the database serves all posted meanwhile."""
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
+    def __init__(self, dispatcher: Notifier) -> None:
         self._dispatcher = dispatcher
         self._untold: SimpleQueue[Sequence[str] | None] = SimpleQueue()
 

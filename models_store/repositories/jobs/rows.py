@@ -30,7 +30,6 @@ from models_store.database.tables import (
     JobNoiseModel,
 )
 from models_store.errors import NotFoundError
-from models_store.repositories import webhooks
 from models_store.repositories.pages import Page, PageRequest, fetch_page
 from models_store.telemetry.traces import current_trace
 
@@ -209,4 +208,3 @@ def get_artifact(session: Session, artifact_id: str) -> Artifact:
 
 def record_event(session: Session, job_id: str, kind: str, now: datetime, **detail: Any) -> None:  # noqa: ANN401  # any JSON value
     session.add(JobEvent(job_id=job_id, at=now, kind=kind, detail=detail))
-    webhooks.schedule_on_end(session, job_id, kind, now)
