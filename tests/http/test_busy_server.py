@@ -121,6 +121,25 @@ def test_the_description_is_there_while_the_database_is_away(
     application.close()
 
 
+def test_the_description_is_made_in_no_event_loop(tmp_path: Path, isolation: Isolation) -> None:
+    application = Application(tmp_path / "data", isolation)
+    makers: list[str] = []
+    make = application.asgi.openapi
+
+    def making() -> dict[str, Any]:
+        makers.append(threading.current_thread().name)
+        return make()
+
+    application.asgi.openapi = making  # type: ignore[method-assign]  # FastAPI's way to change the document
+    with application.client() as api:
+        refused = api.put("/v1/jobs")
+        assert api.get("/openapi.json").status_code == 200
+    assert refused.headers["allow"] == "GET, POST"
+    assert len(makers) == 2
+    assert all("AnyIO worker" in name for name in makers), makers
+    application.close()
+
+
 def _away(_: Database) -> Any:
     raise UnavailableError("away")
 
