@@ -218,6 +218,11 @@ class Blobs:
                 file.writelines(self.stream(key))
             yield path
 
+    @property
+    def is_local(self) -> bool:
+        """Whether the blobs lie in a folder of this machine."""
+        return self._folder is not None
+
     def local_path(self, key: str) -> Path | None:
         """Where the blob lies on this machine, or None if the store is remote."""
         if self._folder is None:
