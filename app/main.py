@@ -11,7 +11,7 @@ from fastapi.responses import RedirectResponse
 from prometheus_client import CollectorRegistry
 
 from app.http import problems
-from app.http.dependencies import Dispatcher, Services
+from app.http.dependencies import Services
 from app.http.middleware import install_middleware
 from app.http.readiness import ReadinessCheck
 from app.observability.install import install_observability
@@ -20,6 +20,7 @@ from models_store.blobs.blobs import Blobs
 from models_store.clock_and_ids import Clock, system_clock
 from models_store.database.engines import Database
 from models_store.image_files.isolation.client import Isolation
+from models_store.outbound.notifier import Notifier
 from models_store.settings import Settings
 from models_store.telemetry.traces import Tracing
 
@@ -38,7 +39,7 @@ def create_app(  # noqa: PLR0913  # the composition root receives every componen
     database: Database,
     blobs: Blobs,
     isolation: Isolation,
-    dispatcher: Dispatcher,
+    dispatcher: Notifier,
     clock: Clock = system_clock,
     alongside: Sequence[AbstractContextManager[object]] = (),
     registry: CollectorRegistry | None = None,

@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from rich.table import Table
 
-from benchmarks.all_stages import run_all_stages
 from benchmarks.classical import Filtered, Result, best_result, bm3d_results, gaussian_blurs
 from benchmarks.fields import ScoredField
+from tests.support.all_stages import run_all_stages
 from worker.engine.prediction.inference import predict_plane
 from worker.engine.scores.metrics import affine_invariant_psnr
 from worker.engine.stages.denoise import denoise_plane

@@ -17,6 +17,7 @@ from demo.sample import Sample, simulate
 from demo.server import ServerProcess
 from models_store.errors import ClearScopeError, InvalidRequestError
 from models_store.image_files.tiff.reader import open_planes
+from models_store.whole_files import appearing_whole, require_writable_folder
 from worker.engine.noise.models.gmm import GaussianMixtureNoiseModel
 from worker.engine.scores.metrics import psnr
 from worker.offline.report import DenoisedPlane, NoiseEvidence, draw_report
@@ -41,11 +42,13 @@ def run(image: Path | None, console: Console) -> None:
     """Denoise an image, or a simulated one if None, through the whole service."""
     if image is not None and not image.is_file():
         raise InvalidRequestError(f"{image} is not a file; give the path of a TIFF file")
+    require_writable_folder(OUTPUT)
     OUTPUT.mkdir(exist_ok=True)
     sample = None
     if image is None:
         sample, image = simulate(SEED), OUTPUT / "sample.tif"
-        tifffile.imwrite(image, sample.observation_yx)
+        with appearing_whole(image) as unfinished:
+            tifffile.imwrite(unfinished, sample.observation_yx)
         console.print(f"simulated {image}: filaments, nuclei and spots imaged by an sCMOS camera")
     with tempfile.TemporaryDirectory(prefix="clearscope-demo-") as folder:
         server = ServerProcess(Path(folder) / "data")

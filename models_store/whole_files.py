@@ -2,9 +2,12 @@
 
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from models_store.errors import InvalidRequestError
 
 
 @contextmanager
@@ -25,3 +28,28 @@ def appearing_whole(path: Path) -> Iterator[Path]:
 def write_whole(path: Path, content: bytes) -> None:
     with appearing_whole(path) as unfinished:
         unfinished.write_bytes(content)
+
+
+@contextmanager
+def reporting_write_errors(path: Path) -> Iterator[None]:
+    """Raise InvalidRequestError, which names the file and the reason, if it cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise InvalidRequestError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def require_writable_folder(folder: Path) -> None:
+    """Raise InvalidRequestError unless files can be created in a folder, or where it is to be made.
+
+    Call it before long work whose results are written there; it leaves nothing behind.
+    """
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not existing.is_dir():
+        raise InvalidRequestError(f"{folder} cannot be a folder of results: {existing} is a file")
+    try:
+        # Permissions do not tell it all: the file system may be read-only, full, or of another kind.
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        raise InvalidRequestError(f"no file can be written in {existing}: {error.strerror}") from error

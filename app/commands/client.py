@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from models_store.errors import ClearScopeError, JobFailedError
-from models_store.whole_files import appearing_whole
+from models_store.whole_files import appearing_whole, reporting_write_errors
 
 UPLOAD_CHUNK_BYTES = 1024**2
 ENDED_WITHOUT_RESULT = {"failed", "cancelled"}
@@ -120,7 +120,11 @@ class Client:
                 if response.is_error:
                     response.read()
                     raise _refusal(response)
-                with appearing_whole(target) as unfinished, unfinished.open("wb") as file:
+                with (
+                    reporting_write_errors(target),
+                    appearing_whole(target) as unfinished,
+                    unfinished.open("wb") as file,
+                ):
                     file.writelines(response.iter_bytes())
         except httpx.TransportError as error:
             raise self._unreachable(error) from error

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from models_store.contracts.numbers import LARGEST_EXACT_INTEGER
 from models_store.contracts.spec_parts import MAX_MASK_PX, StructuredMask
 from models_store.contracts.vocabulary import NoiseModelKind, Preset
 
@@ -15,7 +16,9 @@ KeyOption = Annotated[
 ]
 PresetOption = Annotated[Preset, typer.Option(help="Training preset.")]
 NoiseModelKindOption = Annotated[NoiseModelKind, typer.Option(help="Kind of noise model to bootstrap.")]
-SeedOption = Annotated[int, typer.Option(min=0, help="Random seed; equal seeds give equal results.")]
+SeedOption = Annotated[
+    int, typer.Option(min=0, max=LARGEST_EXACT_INTEGER, help="Random seed; equal seeds give equal results.")
+]
 StructuredMaskOption = Annotated[
     tuple[int, int],
     typer.Option(

@@ -7,6 +7,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from models_store.contracts.progress import ShowStage
+
 STAGE_TITLES = {
     "n2v": "N2V network",
     "care": "CARE network",
@@ -17,9 +19,6 @@ STAGE_TITLES = {
     "predict": "Prediction",
     "evaluate": "Scores",
 }
-
-ShowStage = Callable[[str, float, str], None]
-"""Callback that takes a stage, its completed fraction (0 to 1) and a status line."""
 
 
 @contextmanager

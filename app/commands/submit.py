@@ -18,6 +18,7 @@ from app.commands.options import (
 )
 from app.commands.progress import show_job, stage_bars
 from models_store.contracts.vocabulary import DEFAULT_PRESET, NoiseModelKind, OutputDtype, Reuse
+from models_store.whole_files import reporting_write_errors, require_writable_folder
 
 submit_command = typer.Typer()
 
@@ -47,6 +48,8 @@ def submit(
 ) -> None:
     """Upload images to a server and denoise them together in one job."""
     console = Console()
+    if wait:
+        require_writable_folder(output)
     with Client(server, key=key) as client:
         if microscope is not None:
             client.ensure_microscope(microscope)
@@ -72,7 +75,8 @@ def _await_result(client: Client, job: Document, output: Path, console: Console)
         job = client.wait(job["id"], show_job(show))
     for warning in job["result"]["values"].get("warnings", []):
         console.print(f"[yellow]warning[/] {escape(warning)}", highlight=False, soft_wrap=True)
-    output.mkdir(parents=True, exist_ok=True)
+    with reporting_write_errors(output):
+        output.mkdir(parents=True, exist_ok=True)
     for artifact in job["result"]["artifacts"]:
         client.download(artifact["href"], output / artifact["name"])
         console.print(str(output / artifact["name"]), highlight=False, markup=False, soft_wrap=True)

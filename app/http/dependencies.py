@@ -1,8 +1,8 @@
 """FastAPI dependencies of the routes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Annotated, Protocol
+from typing import Annotated
 
 from anyio import CapacityLimiter
 from fastapi import Depends, Header, Query, Request
@@ -15,16 +15,9 @@ from models_store.blobs.blobs import Blobs
 from models_store.clock_and_ids import Clock
 from models_store.database.engines import Database
 from models_store.image_files.isolation.client import Isolation
+from models_store.outbound.notifier import Notifier
 from models_store.repositories.pages import CURSOR_PATTERN, PageRequest
 from models_store.settings import Settings
-
-
-class Dispatcher(Protocol):
-    """Notifies workers of queued jobs. A lost notice is harmless: the database is authoritative."""
-
-    def notify(self, job_ids: Sequence[str]) -> None:
-        """Announce that these jobs are queued."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -36,7 +29,7 @@ class Services:
     blobs: Blobs
     isolation: Isolation
     clock: Clock
-    dispatcher: Dispatcher
+    dispatcher: Notifier
     inspections: CapacityLimiter
     """Limits concurrent inspections of uploads: each occupies a core and has a timeout."""
     dns_lookups: CapacityLimiter

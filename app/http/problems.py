@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
@@ -106,8 +107,11 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
     status = HTTPStatus(error.status_code)
     response = problem_response(status, status.phrase.lower().replace(" ", "-"), str(error.detail))
     response.headers.update(error.headers or {})
-    if status is HTTPStatus.METHOD_NOT_ALLOWED and (methods := _documented_methods(request)):
-        response.headers["Allow"] = ", ".join(methods)
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:
+        # The first call makes the OpenAPI document, which takes up to a second.
+        methods = await run_in_threadpool(_documented_methods, request)
+        if methods:
+            response.headers["Allow"] = ", ".join(methods)
     return response
 
 

@@ -22,6 +22,7 @@ from models_store.repositories.jobs.leases import workers_with_jobs
 from models_store.repositories.jobs.lifecycle import recover_of_worker
 from models_store.settings import Settings
 from models_store.telemetry.traces import set_up_tracing
+from models_store.whole_files import require_writable_folder
 from worker.processes.attempt_metrics import WorkerMetrics
 from worker.processes.device_watch import DeviceWatch
 from worker.processes.job_store import JobStore
@@ -88,6 +89,7 @@ class EmbeddedWorker:
 
 def create_embedded_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
     """Create a self-contained server; it migrates its own database and runs the jobs itself."""
+    require_writable_folder(settings.data_dir)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     database = Database.of(settings)
     migrate(database)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 
-from app.http.dependencies import Dispatcher
+from models_store.outbound.notifier import Notifier
 
 logger = logging.getLogger(__name__)
 
@@ -17,7 +17,7 @@ class GatheredNotices:
     Requests do not wait for the broker, and one database query serves a whole batch.
     """
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
+    def __init__(self, dispatcher: Notifier) -> None:
         self._dispatcher = dispatcher
         self._pending: SimpleQueue[Sequence[str] | None] = SimpleQueue()
 

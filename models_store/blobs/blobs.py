@@ -221,6 +221,11 @@ class Blobs:
                 file.writelines(self.stream(key))
             yield path
 
+    @property
+    def is_local(self) -> bool:
+        """Whether the blobs lie in a folder of this machine."""
+        return self._folder is not None
+
     def local_path(self, key: str) -> Path | None:
         """Return the path of a blob in a local store; None if the store is remote."""
         if self._folder is None:

@@ -5,11 +5,9 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, TypeAdapter, field_validator, model_validator
 
+from models_store.contracts.noise_model_limits import MAX_BINS, MAX_COEFFICIENTS, MAX_COMPONENTS
 from models_store.contracts.packed_probabilities import pack, unpack
 
-MAX_COMPONENTS = 32
-MAX_COEFFICIENTS = 16
-MAX_BINS = 1024
 # Rounding of a float32 row that sums to 1; a row with a smaller sum belongs to a signal that was never seen.
 ROW_SUM_TOLERANCE = 1e-3
 

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from models_store.contracts.noise_models import MAX_BINS, HistogramParameters
+from models_store.contracts.noise_model_limits import MAX_BINS
+from models_store.contracts.noise_models import HistogramParameters
 from models_store.contracts.packed_probabilities import pack, unpack
 from models_store.errors import NoiseModelInvalidError
 from models_store.noise_model_files.numpy_arrays import read_array

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from models_store.contracts.noise_models import MAX_COEFFICIENTS, MAX_COMPONENTS, GmmParameters
+from models_store.contracts.noise_model_limits import MAX_COEFFICIENTS, MAX_COMPONENTS
+from models_store.contracts.noise_models import GmmParameters
 from models_store.errors import NoiseModelInvalidError
 from models_store.noise_model_files.numpy_arrays import read_array
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
-from models_store.contracts.vocabulary import ENDED_STATES, JobState
+from models_store.contracts.vocabulary import JobState
 from models_store.database.tables import Job, JobEvent, Webhook
 from models_store.database.visibility import SEES_ALL
 
@@ -37,18 +37,16 @@ def register(session: Session, job_id: str, url: str) -> None:
     session.flush()
 
 
-def schedule_on_end(session: Session, job_id: str, event: str, now: datetime) -> None:
-    """Schedule a job's webhook when the job ends, and reset it when the job is retried."""
-    if event in ENDED_STATES or event == "retried":
-        due_at = now if event in ENDED_STATES else None
-        _set(
-            session,
-            Webhook.job_id == job_id,
-            next_attempt_at=due_at,
-            attempts=0,
-            delivered_at=None,
-            error=None,
-        )
+def schedule(session: Session, job_id: str, due_at: datetime | None) -> None:
+    """Schedule a job's webhook at a time, or unschedule it with None, when the job is retried."""
+    _set(
+        session,
+        Webhook.job_id == job_id,
+        next_attempt_at=due_at,
+        attempts=0,
+        delivered_at=None,
+        error=None,
+    )
 
 
 def take_due(session: Session, now: datetime, *, first_wait: timedelta, limit: int) -> list[Notice]:

@@ -12,6 +12,11 @@ from tests.support.commands import clearscope
 from tests.support.server_process import CLEARSCOPE, ServerProcess
 
 
+def test_a_seed_that_jobs_refuse_is_refused_at_once(noisy_tiff: Path, tmp_path: Path) -> None:
+    output = clearscope("denoise", noisy_tiff, tmp_path / "out.tif", "--seed", str(2**53), code=2)
+    assert f"less than or equal to {2**53 - 1}" in output
+
+
 def test_submit_registers_the_image_under_its_microscope(
     api: httpx.Client, server: ServerProcess, noisy_tiff: Path
 ) -> None:

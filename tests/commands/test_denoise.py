@@ -1,10 +1,13 @@
 """Denoising a file without a server."""
 
 import json
+import os
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -27,6 +30,7 @@ from worker.engine.training.presets import PRESETS
 from worker.offline.denoise import DenoiseOptions, DenoiseSummary, denoise_file
 from worker.offline.report import DenoisedPlane, LinearNoise, NoiseEvidence, draw_report
 
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="there is no /proc")
 OPTIONS = DenoiseOptions(torch.device("cpu"), presets={DEFAULT_PRESET: QUICK})
 
 
@@ -170,6 +174,31 @@ def _report_is_a_file(stack: Path, folder: Path) -> tuple[Path, DenoiseOptions]:
     return folder / "result.tif", replace(OPTIONS, report_folder=stack)
 
 
+def _no_files_there(stack: Path, folder: Path) -> tuple[Path, DenoiseOptions]:
+    del stack, folder
+    return Path("/proc/result.tif"), OPTIONS
+
+
+def _no_report_there(stack: Path, folder: Path) -> tuple[Path, DenoiseOptions]:
+    del stack
+    return folder / "result.tif", replace(OPTIONS, report_folder=Path("/proc/report"))
+
+
+def _a_device(stack: Path, folder: Path) -> tuple[Path, DenoiseOptions]:
+    del stack, folder
+    return Path("/dev/null"), OPTIONS
+
+
+def _too_long_a_name(stack: Path, folder: Path) -> tuple[Path, DenoiseOptions]:
+    del stack
+    return folder / f"{'x' * 300}.tif", OPTIONS
+
+
+def _one_file_for_two_results(stack: Path, folder: Path) -> tuple[Path, DenoiseOptions]:
+    del stack
+    return folder / "result.npz", replace(OPTIONS, save_noise_model=folder / "result.npz")
+
+
 def _missing_noise_model(stack: Path, folder: Path) -> tuple[Path, DenoiseOptions]:
     del stack
     return folder / "result.tif", replace(OPTIONS, noise_model=folder / "missing.npz")
@@ -182,7 +211,12 @@ def _missing_noise_model(stack: Path, folder: Path) -> tuple[Path, DenoiseOption
         (_over_the_source, "is read by this command"),
         (_no_noise_model_folder, "no folder"),
         (_noise_model_over_the_source, "is read by this command"),
-        (_report_is_a_file, "it is a file"),
+        (_report_is_a_file, "is a file"),
+        pytest.param(_no_files_there, "no file can be written in /proc", marks=on_linux),
+        pytest.param(_no_report_there, "no file can be written in /proc", marks=on_linux),
+        (_a_device, "it is no regular file"),
+        (_too_long_a_name, "cannot be written: File name too long"),
+        (_one_file_for_two_results, "name two files"),
         (_missing_noise_model, "cannot be read"),
     ],
 )
@@ -197,6 +231,27 @@ def test_paths_are_checked_before_anything_is_computed(
     with pytest.raises(InvalidRequestError, match=reason):
         denoise_file(stack, target, options, _nothing_may_be_told)
     assert stack.read_bytes() == content
+
+
+def test_a_result_without_room_is_refused_before_anything_is_computed(
+    stack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result_bytes = 3 * 96 * 96 * 4
+    monkeypatch.setattr("shutil.disk_usage", lambda _: Mock(free=result_bytes - 1))
+    with pytest.raises(InvalidRequestError, match="has 0 MiB left"):
+        denoise_file(stack, tmp_path / "result.tif", OPTIONS, _nothing_may_be_told)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_command_that_is_terminated_leaves_no_file(stack: Path, tmp_path: Path) -> None:
+    def terminate(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit):
+        denoise_file(stack, tmp_path / "result.tif", OPTIONS, terminate)
+    assert not list(tmp_path.iterdir())
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def _nothing_may_be_told(stage: str, fraction: float, status: str) -> None:
@@ -243,9 +298,6 @@ def test_the_truth_is_drawn_where_it_is_known(tmp_path: Path) -> None:
         with Image.open(tmp_path / "r.png") as picture:
             widths.append(picture.width)
     assert widths[0] < widths[1] < widths[2]
-
-
-on_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads peak memory from /proc")
 
 
 def denoise_in_tiny(source: Path, target: Path) -> None:

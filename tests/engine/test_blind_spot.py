@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.all_stages import run_all_stages
+from tests.support.all_stages import run_all_stages
 from tests.support.tiny_training import MemoryCheckpoints, StoppedError, specimen
 from worker.engine.errors import NetworkInvalidError
 from worker.engine.networks.blind_spot import BlindSpotNet, BlindSpotShape

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.all_stages import run_all_stages
 from models_store.contracts.spec_parts import TrainingBudget
 from models_store.contracts.vocabulary import DEFAULT_PRESET
 from tests.support import tiny_training
+from tests.support.all_stages import run_all_stages
 from tests.support.tiny_training import CPU, NOISE, exposure, specimen
 from worker.engine.devices.execution import GPU
 from worker.engine.errors import NetworkInvalidError

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from models_store.contracts.noise_model_limits import MAX_BINS
 from worker.engine.errors import NoiseFitError, NoiseModelInvalidError
 from worker.engine.noise.models.histogram import HistogramCounts, HistogramNoiseModel
 
@@ -115,6 +116,11 @@ def test_the_brightest_value_has_a_bin() -> None:
     extremes = np.array([100.0, 612.0])
     counts.add(extremes, extremes)
     assert counts.pairs == 2
+
+
+def test_a_histogram_has_no_more_bins_than_can_be_stored() -> None:
+    with pytest.raises(NoiseModelInvalidError, match=f"{MAX_BINS + 1} bins, expected 2 to {MAX_BINS}"):
+        HistogramNoiseModel(torch.eye(MAX_BINS + 1), 0.0, 100.0)
 
 
 def test_saturated_and_undefined_pixels_are_not_counted() -> None:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.all_stages import AllStages, run_all_stages
 from models_store.contracts.noise_models import noise_model_parameters
 from models_store.survey.survey import survey_planes
+from tests.support.all_stages import AllStages, run_all_stages
 from worker.engine.errors import NetworkInvalidError
 from worker.engine.networks.network import Network
 from worker.engine.noise.measuring.facts import ImageFacts

@@ -126,6 +126,24 @@ def test_the_description_is_there_while_the_database_is_away(
         assert api.get("/openapi.json").status_code == 200
 
 
+def test_the_description_is_made_in_no_event_loop(make_application: MakeApplication) -> None:
+    application = make_application()
+    makers: list[str] = []
+    make = application.asgi.openapi
+
+    def making() -> dict[str, Any]:
+        makers.append(threading.current_thread().name)
+        return make()
+
+    application.asgi.openapi = making  # type: ignore[method-assign]  # FastAPI's way to change the document
+    with application.client() as api:
+        refused = api.put("/v1/jobs")
+        assert api.get("/openapi.json").status_code == 200
+    assert refused.headers["allow"] == "GET, POST"
+    assert len(makers) == 2
+    assert all("AnyIO worker" in name for name in makers), makers
+
+
 def _away(_: Database) -> Any:
     raise UnavailableError("away")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
 from models_store.contracts.job_specs import AssembleSpec, PredictPartSpec, PredictSpec
 from models_store.contracts.outcomes import MadeBlob, MadePlanes, Outcome
@@ -57,6 +58,7 @@ def assemble_two_parts(source: Path, target: Path) -> None:
         assert len(results) == len(planes)
         for index in range(len(planes)):
             np.testing.assert_array_equal(results[index], planes[index])
+        assert blobs.read_bytes == len(planes) * planes[0].astype(np.float32).nbytes
     database.dispose()
 
 
@@ -85,6 +87,13 @@ def _store_part(
     put = blobs.put_file(f"{job_id}/planes", folder / "part")
     blob = MadeBlob(key=put.key, sha256=put.sha256, size_bytes=put.size_bytes)
     return MadePlanes(image_id="img_1", output=Output.DENOISED, blob=blob)
+
+
+def test_a_divided_prediction_is_put_together_and_each_plane_read_once(tmp_path: Path) -> None:
+    source = tmp_path / "stack.tif"
+    stack = np.random.default_rng(0).uniform(1, 2, (4, 32, 40)).astype(np.float32)
+    tifffile.imwrite(source, stack, photometric="minisblack")
+    assemble_two_parts(source, tmp_path / "target.tif")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads peak memory from /proc")

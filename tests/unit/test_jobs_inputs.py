@@ -46,3 +46,4 @@ def test_a_job_may_have_more_images_than_the_process_may_usually_open(
             planes = all_planes(images)
             assert len(planes) == IMAGES
             assert planes[IMAGES - 1].sum() == sum(range(256))
+            assert blobs.read_bytes == 256 * 2  # what was read, not what was opened

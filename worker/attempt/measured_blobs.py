@@ -62,8 +62,9 @@ class MeasuredBlobs(Blobs):
             yield path
 
     def count_read(self, count: int) -> None:
-        """Count bytes that were read of a blob's file."""
-        self.read_bytes += count
+        """Count bytes that were read of a blob's file; those of a remote one counted when it was fetched."""
+        if self.is_local:
+            self.read_bytes += count
 
     def _counted(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         for piece in pieces:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from models_store.blobs.blobs import Blobs
 from models_store.contracts.job_specs import AssembleSpec
 from models_store.contracts.outcomes import Outcome
 from models_store.contracts.vocabulary import Output
 from models_store.errors import JobFailedError
 from worker.attempt.context import JobContext
+from worker.attempt.measured_blobs import MeasuredBlobs
 from worker.attempt.registry import KnownPlanes
 from worker.jobs.inputs import OpenImage, open_images
 from worker.jobs.result_files import OutputPlanes, store_results
@@ -57,11 +57,14 @@ def _by_output(rows: Sequence[KnownPlanes]) -> Mapping[Output, Mapping[str, list
     return made
 
 
-def _planes(blobs: Blobs, pieces: Sequence[KnownPlanes], shape_yx: tuple[int, int]) -> Iterator[np.ndarray]:
+def _planes(
+    blobs: MeasuredBlobs, pieces: Sequence[KnownPlanes], shape_yx: tuple[int, int]
+) -> Iterator[np.ndarray]:
     for piece in pieces:
         digest = hashlib.sha256()
         with blobs.as_file(piece.blob_key) as path, path.open("rb") as file:
             for plane_yx in iterate_raw_planes(file, shape_yx):
+                blobs.count_read(plane_yx.nbytes)
                 digest.update(plane_yx.data)
                 yield plane_yx
         if digest.hexdigest() != piece.sha256:

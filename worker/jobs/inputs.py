@@ -52,11 +52,9 @@ def open_images(context: JobContext, image_ids: Sequence[str]) -> Iterator[list[
 
 @contextmanager
 def open_blob(context: JobContext, blob_key: str) -> Iterator[PlaneSource]:
-    """Open an image file among the blobs, and count what is read of a local one; others count as fetched."""
+    """Open an image file among the blobs, and count what is read of it."""
     with context.blobs.as_file(blob_key) as path:
-        planes = context.reader.open(path)
-        local = context.blobs.local_path(blob_key) is not None
-        yield MeasuredPlanes(planes, context.blobs.count_read) if local else planes
+        yield MeasuredPlanes(context.reader.open(path), context.blobs.count_read)
 
 
 def _allow_open_files(count: int) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from models_store.contracts.job_specs import TrainSpec
 from models_store.contracts.outcomes import MadeNetwork, Outcome
 from models_store.contracts.vocabulary import NoiseModelOrigin
+from models_store.job_requests.distillation_rule import why_nothing_is_distilled
 from models_store.survey.correlation import NeighbourCorrelation
 from models_store.survey.survey import Survey
 from worker.attempt.context import JobContext, Report
@@ -69,8 +70,8 @@ def train(spec: TrainSpec, context: JobContext) -> Outcome:
 def _preset(spec: TrainSpec, correlation: NeighbourCorrelation | None, context: JobContext) -> TrainingPreset:
     """Give the preset with the job's departures; with fewer steps for a network that will only teach."""
     preset = preset_with(context.presets[spec.preset], spec.budget, spec.structured_mask)
-    will_be_distilled = spec.teaches and correlation is not None and correlation.warning() is None
-    return preset.of_teachers() if will_be_distilled else preset
+    teaches = spec.teaches and why_nothing_is_distilled(spec, correlation) is None
+    return preset.of_teachers() if teaches else preset
 
 
 def _calibration_warnings(spec: TrainSpec, images: list[OpenImage], context: JobContext) -> list[str]:

@@ -9,12 +9,13 @@ import torch
 
 from models_store.contracts.job_specs import FitNoiseModelSpec
 from models_store.contracts.outcomes import MadeNoiseModel
+from models_store.contracts.progress import ShowStage
 from models_store.errors import InvalidRequestError, JobFailedError
 from models_store.job_requests.calibration_rules import require_scenes
 from models_store.noise_model_files.published import SUFFIXES, write_published
-from models_store.whole_files import write_whole
+from models_store.whole_files import reporting_write_errors, write_whole
 from worker.offline.files import checked, naming_file, require_writable
-from worker.offline.run import ShowStage, offline_run
+from worker.offline.run import offline_run
 
 
 @dataclass(frozen=True)
@@ -85,5 +86,6 @@ def fit_noise_model_to_files(
         made = run.carry_out(spec, "noise_model").noise_model
     if made is None:
         raise JobFailedError("no noise model was made")
-    write_whole(target, write_published(made.parameters).content)
+    with reporting_write_errors(target):
+        write_whole(target, write_published(made.parameters).content)
     return CalibrationSummary(made, target)

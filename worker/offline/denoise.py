@@ -10,6 +10,7 @@ import torch
 from models_store.clock_and_ids import new_id
 from models_store.contracts.job_specs import DenoiseSpec, PredictSpec
 from models_store.contracts.plans import Plan
+from models_store.contracts.progress import ShowStage
 from models_store.contracts.spec_parts import StructuredMask
 from models_store.contracts.vocabulary import (
     DEFAULT_PRESET,
@@ -26,15 +27,15 @@ from models_store.job_requests.plan_prediction import PredictionExtent
 from models_store.job_requests.plane_ranges import ImageExtent
 from models_store.noise_model_files.published import SUFFIXES, write_published
 from models_store.survey.correlation import NeighbourCorrelation
-from models_store.whole_files import write_whole
+from models_store.whole_files import reporting_write_errors, require_writable_folder, write_whole
 from worker.attempt.registry import KnownNoiseModel
 from worker.engine.noise.fitting.pairs import PairCounts
 from worker.engine.prediction.inference import predict_plane
 from worker.engine.training.presets import PRESETS, TrainingPreset
 from worker.jobs.inputs import load_network, load_noise_model
-from worker.offline.files import read_noise_model_file, require_writable
+from worker.offline.files import read_noise_model_file, require_room, require_writable
 from worker.offline.report import DenoisedPlane, NoiseEvidence, write_report
-from worker.offline.run import OfflineRun, ShowStage, offline_run
+from worker.offline.run import OfflineRun, offline_run
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,7 @@ def denoise_file(
         target.parent, device=options.device, show=on_progress, warn=warn, presets=options.presets
     ) as run:
         image_id, header, survey = run.add_image(source)
+        require_room(target, header, options.dtype)
         spec = DenoiseSpec(
             image_ids=[image_id],
             preset=options.preset,
@@ -199,7 +201,8 @@ def _write_beside(  # what a run has made, and what is wanted of it
 ) -> Iterator[Path]:
     """Write what was asked for besides the result."""
     if options.save_noise_model is not None:
-        write_whole(options.save_noise_model, write_published(noise_model.parameters).content)
+        with reporting_write_errors(options.save_noise_model):
+            write_whole(options.save_noise_model, write_published(noise_model.parameters).content)
         yield options.save_noise_model
     if options.report_folder is not None:
         context = run.context("", None, lambda *_: None)
@@ -230,5 +233,7 @@ def _require_paths(source: Path, target: Path, options: DenoiseOptions) -> None:
         raise InvalidRequestError(f"{source} is no file")
     for path in filter(None, (target, options.save_noise_model)):
         require_writable(path, [source, *filter(None, [options.noise_model])])
-    if options.report_folder is not None and options.report_folder.is_file():
-        raise InvalidRequestError(f"{options.report_folder} cannot be the folder of the report: it is a file")
+    if target == options.save_noise_model:
+        raise InvalidRequestError(f"{target} cannot be both the result and the noise model; name two files")
+    if options.report_folder is not None:
+        require_writable_folder(options.report_folder)

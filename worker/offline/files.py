@@ -1,15 +1,21 @@
 """Files that a command reads and writes; what is wrong with one is said by its name."""
 
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from models_store.contracts.noise_models import GmmParameters, HistogramParameters
+from models_store.contracts.vocabulary import OutputDtype
 from models_store.errors import ImageError, InvalidRequestError
+from models_store.image_files.header import ImageHeader
 from models_store.noise_model_files.published import read_published
+from models_store.settings import MEBIBYTE
+from models_store.whole_files import reporting_write_errors, require_writable_folder
 
 Spec = TypeVar("Spec", bound=BaseModel)
 
@@ -49,7 +55,23 @@ def require_writable(target: Path, sources: Sequence[Path]) -> None:
     """Find out before hours of work that a result could not be written, or would replace its source."""
     if not target.parent.is_dir():
         raise InvalidRequestError(f"{target} cannot be written: there is no folder {target.parent}")
-    if target.is_dir():
-        raise InvalidRequestError(f"{target} cannot be written: it is a folder")
-    if target.exists() and any(source.exists() and target.samefile(source) for source in sources):
+    require_writable_folder(target.parent)
+    with reporting_write_errors(target):
+        exists = target.exists()
+    if exists and not target.is_file():
+        what = "a folder" if target.is_dir() else "no regular file"
+        raise InvalidRequestError(f"{target} cannot be written: it is {what}")
+    if exists and any(source.exists() and target.samefile(source) for source in sources):
         raise InvalidRequestError(f"{target} is read by this command; write the result to another file")
+
+
+def require_room(target: Path, header: ImageHeader, dtype: OutputDtype) -> None:
+    """Find out before hours of work that the disk has no room for a result."""
+    pixel_bytes = np.dtype(header.dtype if dtype is OutputDtype.SAME else np.float32).itemsize
+    needed_bytes = header.planes * header.height_px * header.width_px * pixel_bytes
+    free_bytes = shutil.disk_usage(target.parent).free
+    if free_bytes < needed_bytes:
+        raise InvalidRequestError(
+            f"{target} cannot be written: it takes {needed_bytes / MEBIBYTE:.0f} MiB, and its disk has "
+            f"{free_bytes / MEBIBYTE:.0f} MiB left"
+        )

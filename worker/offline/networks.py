@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from models_store.contracts.job_specs import PredictSpec, TrainSpec
+from models_store.contracts.progress import ShowStage
 from models_store.contracts.spec_parts import StructuredMask
 from models_store.contracts.vocabulary import DEFAULT_PRESET, Method, Output, OutputDtype, Preset
 from models_store.errors import FieldError, InvalidRequestError
@@ -17,8 +18,15 @@ from models_store.job_requests.training_rules import require_method, require_wha
 from worker.engine.errors import EngineError
 from worker.engine.networks.network import Network
 from worker.engine.training.presets import PRESETS, TrainingPreset
-from worker.offline.files import checked, naming_file, read_content, read_noise_model_file, require_writable
-from worker.offline.run import OfflineRun, ShowStage, offline_run
+from worker.offline.files import (
+    checked,
+    naming_file,
+    read_content,
+    read_noise_model_file,
+    require_room,
+    require_writable,
+)
+from worker.offline.run import OfflineRun, offline_run
 
 _OPTIONS = {"ground_truth_ids": "--ground-truth"}
 """Options that are not called as their field is."""
@@ -121,7 +129,8 @@ def predict_file(source: Path, target: Path, options: PredictionOptions, on_prog
             f"model; leave both out"
         )
     with offline_run(target.parent, device=options.device, show=on_progress) as run:
-        image_id, _ = _add_image(run, source)
+        image_id, header = _add_image(run, source)
+        require_room(target, header, options.dtype)
         noise_model = read_noise_model_file(options.noise_model) if options.noise_model else None
         spec = PredictSpec(
             image_ids=[image_id],

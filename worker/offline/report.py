@@ -13,6 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from models_store.whole_files import appearing_whole, reporting_write_errors, write_whole
 from worker.engine.noise.fitting.pairs import PhotonTransferCurve
 from worker.engine.noise.models.kinds import AnyNoiseModel
 
@@ -56,10 +57,12 @@ def write_report(
     folder: Path, plane: DenoisedPlane, noise: NoiseEvidence | None, record: Mapping[str, Any]
 ) -> tuple[Path, Path]:
     """Write report.png and report.json (the record, plain JSON values) and return their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
+    with reporting_write_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     picture, document = folder / "report.png", folder / "report.json"
     draw_report(picture, plane, noise)
-    document.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    with reporting_write_errors(document):
+        write_whole(document, f"{json.dumps(record, indent=2, ensure_ascii=False)}\n".encode())
     return picture, document
 
 
@@ -82,7 +85,8 @@ def draw_report(path: Path, plane: DenoisedPlane, noise: NoiseEvidence | None) -
             axes.set_title(title if row == 0 else f"{title}, detail")
     if noise is not None:
         _draw_noise(figure.add_subplot(grid[:, -1]), noise)
-    figure.savefig(path, dpi=100)
+    with reporting_write_errors(path), appearing_whole(path) as unfinished:
+        figure.savefig(unfinished, dpi=100, format="png")
 
 
 def _middle(plane_yx: NDArray[Any]) -> NDArray[Any]:

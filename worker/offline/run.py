@@ -1,12 +1,16 @@
 """Carries out jobs in this process: the specs, plans and handlers of workers, with a registry in memory."""
 
+import signal
+import sys
 import tempfile
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 
 import torch
 
@@ -15,12 +19,14 @@ from models_store.contracts.job_specs import StoredSpec
 from models_store.contracts.noise_models import NoiseModelParameters
 from models_store.contracts.outcomes import MadeBlob, Outcome
 from models_store.contracts.plans import Plan
+from models_store.contracts.progress import ShowStage
 from models_store.contracts.vocabulary import NoiseModelOrigin
 from models_store.errors import JobFailedError
 from models_store.image_files.header import ImageHeader
 from models_store.image_files.isolation.client import Reader
 from models_store.image_files.isolation.launch import ReadingService
 from models_store.survey.survey import Survey
+from models_store.whole_files import reporting_write_errors
 from worker.attempt.context import JobContext
 from worker.attempt.measured_blobs import MeasuredBlobs
 from worker.attempt.progress import part_of
@@ -29,9 +35,6 @@ from worker.engine.errors import EngineError
 from worker.engine.training.presets import PRESETS, TrainingPreset
 from worker.jobs.handlers import carry_out
 from worker.offline.memory_registry import MemoryRegistry
-
-ShowStage = Callable[[str, float, str], None]
-"""Takes a stage, the fraction of it that is done, and a line of what is being done."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,8 @@ class OfflineRun:
         path = self.blobs.local_path(blob.key)
         if path is None:
             raise JobFailedError(f"{blob.key} is not on this machine")
-        path.replace(target)
+        with reporting_write_errors(target):
+            path.replace(target)
 
     def _carry_out(
         self, job_id: str, spec: StoredSpec, stage: str | None, shown_as: str, within: tuple[float, float]
@@ -156,7 +160,10 @@ def offline_run(
     """Prepare a run whose files lie in `folder` while it lasts: beside its results, which are moved there."""
     before = tempfile.tempdir
     service = ReadingService()
-    with tempfile.TemporaryDirectory(prefix=".clearscope-", dir=folder, ignore_cleanup_errors=True) as name:
+    with (
+        _exiting_on_sigterm(),
+        tempfile.TemporaryDirectory(prefix=".clearscope-", dir=folder, ignore_cleanup_errors=True) as name,
+    ):
         tempfile.tempdir = name
         try:
             with service.running() as isolation, isolation.reader() as reader:
@@ -164,3 +171,20 @@ def offline_run(
                 yield OfflineRun(blobs, reader, device, show, warn, presets)
         finally:
             tempfile.tempdir = before
+
+
+@contextmanager
+def _exiting_on_sigterm() -> Iterator[None]:
+    """Have SIGTERM raise SystemExit, so that no files are left behind; batch systems end jobs by it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _exit)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _exit(signal_number: int, _frame: FrameType | None) -> None:
+    sys.exit(128 + signal_number)

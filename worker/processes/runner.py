@@ -6,12 +6,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
-from typing import Protocol
 
 from models_store.blobs.blobs import Blobs
 from models_store.contracts.vocabulary import Queue
 from models_store.errors import JobTimeoutError, LeaseLostError, OutageError
 from models_store.image_files.isolation.client import Isolation
+from models_store.outbound.notifier import Notifier
 from models_store.repositories.jobs.lifecycle import Claim
 from models_store.settings import Settings
 from models_store.telemetry.traces import Tracing
@@ -37,12 +37,6 @@ logger = logging.getLogger(__name__)
 
 # After an outage: what did not answer a child would not answer the next one either.
 PAUSE_S = 5.0
-
-
-class Notifier(Protocol):
-    """Tells workers of jobs that they could take."""
-
-    def notify(self, job_ids: Sequence[str]) -> None: ...
 
 
 @dataclass(frozen=True)

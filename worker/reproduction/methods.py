@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from models_store.contracts.progress import ShowStage
 from models_store.survey.survey import survey_planes
 from worker.engine.networks.network import Network, TrainingMethod
 from worker.engine.noise.fitting.fit import fit_gmm
@@ -39,9 +40,6 @@ PRIOR_MEAN, MMSE = "prior mean", "MMSE"
 RAW, BEST_BLUR, N2V_START = "raw", "best Gaussian blur", "N2V, where PN2V starts"
 
 BLUR_SIGMAS_PX = np.arange(0.5, 6.0, 0.1)
-
-ShowStage = Callable[[str, float, str], None]
-"""Takes a title, the fraction of it that is done, and a line of what is being done."""
 
 
 class PaperMethod(StrEnum):

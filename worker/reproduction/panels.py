@@ -12,6 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from models_store.whole_files import appearing_whole, reporting_write_errors
 from worker.engine.errors import NoiseFitError
 from worker.engine.noise.models.histogram import HistogramNoiseModel
 from worker.engine.noise.models.kinds import AnyNoiseModel
@@ -86,7 +87,8 @@ def draw_noise_models(path: Path, pairs: Sequence[NoiseModelPair], name: str) ->
                 continue
             _draw_density(axes[column], model, axis, signals)
         _draw_slices(axes[2], pair, reference, axis, signals)
-    figure.savefig(path, dpi=100)
+    with reporting_write_errors(path), appearing_whole(path) as unfinished:
+        figure.savefig(unfinished, dpi=100, format="png")
     return path
 
 
@@ -148,5 +150,6 @@ def draw_ablations(path: Path, tables: Sequence[Table]) -> Path:
         axes.set_title(table.title, fontsize=9)
         axes.set_ylabel("PSNR (dB)")
         axes.legend()
-    figure.savefig(path, dpi=100)
+    with reporting_write_errors(path), appearing_whole(path) as unfinished:
+        figure.savefig(unfinished, dpi=100, format="png")
     return path

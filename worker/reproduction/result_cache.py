@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from models_store.whole_files import write_whole
+from models_store.whole_files import reporting_write_errors, write_whole
 from worker.engine.scores.metrics import Scores
 
 
@@ -61,8 +61,9 @@ class ResultCache:
 
     @staticmethod
     def _write(path: Path, content: bytes) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, content)
+        with reporting_write_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, content)
 
     def _path(self, name: str, suffix: str) -> Path:
         identity = json.dumps({**self.circumstances, "name": name}, sort_keys=True)

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from models_store.whole_files import reporting_write_errors, write_whole
 from worker.engine.scores.metrics import Scores, Summary
 from worker.reproduction.result_cache import MethodResult
 
@@ -159,9 +160,10 @@ def write_tables(folder: Path, stem: str, tables: Sequence[Table]) -> tuple[Path
     """Write `stem.md` and `stem.json` and return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     text, record = folder / f"{stem}.md", folder / f"{stem}.json"
-    text.write_text("\n".join(table.markdown() for table in tables), encoding="utf-8")
     content = [table.record() for table in tables]
-    record.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    with reporting_write_errors(folder):
+        write_whole(text, "\n".join(table.markdown() for table in tables).encode())
+        write_whole(record, f"{json.dumps(content, indent=2, ensure_ascii=False)}\n".encode())
     return text, record
 
 

@@ -8,13 +8,15 @@ from typing import Any, Literal
 
 import torch
 
-from models_store.errors import InvalidRequestError, JobFailedError
+from models_store.contracts.progress import ShowStage
+from models_store.errors import JobFailedError
+from models_store.whole_files import require_writable_folder
 from worker.engine.errors import EngineError
 from worker.engine.training.presets import TrainingPreset
 from worker.reproduction.ablations import measure_figure3, measure_table2, measure_table3
 from worker.reproduction.datasets import Dataset
 from worker.reproduction.layouts import chosen_datasets, find_datasets
-from worker.reproduction.methods import Budget, Experiment, ShowStage
+from worker.reproduction.methods import Budget, Experiment
 from worker.reproduction.panels import draw_ablations, draw_noise_models, noise_model_pairs
 from worker.reproduction.result_tables import Table, write_tables
 from worker.reproduction.table1 import measure_table1
@@ -51,8 +53,7 @@ def reproduce(request: Request, show: ShowStage) -> tuple[list[Table], list[Path
     Raises InvalidRequestError for data or folders that do not do, and JobFailedError where the pixels defeat
     the engine. `show` may raise to stop; what was finished is not computed again.
     """
-    if request.output.is_file():
-        raise InvalidRequestError(f"{request.output} cannot be the folder of the results: it is a file")
+    require_writable_folder(request.output)
     found = find_datasets(request.data, measured=request.measured, seed=request.seed)
     datasets = chosen_datasets(found, list(request.names))
 

@@ -20,6 +20,7 @@ from models_store.contracts.vocabulary import JobState, Queue
 from models_store.database.tables import Job, JobDependency, JobEvent
 from models_store.database.visibility import SEES_ALL
 from models_store.errors import ConflictError, JobEndedError, JobNotEndedError, LeaseLostError
+from models_store.repositories import webhooks
 from models_store.repositories.images import get_images, hold_images, record_surveys
 from models_store.repositories.jobs.locks import hold_needed, lock_dependents, lock_family, lock_parent
 from models_store.repositories.jobs.results import register_results
@@ -133,7 +134,7 @@ def finish(session: Session, claim: Claim, outcome: Outcome, now: datetime) -> N
     job = get_job(session, claim.job_id)
     job.result = {**outcome.result, **register_results(session, job, outcome, now)}
     record_surveys(session, outcome.surveys)
-    record_event(session, job.id, "succeeded", now)
+    _record_end(session, job.id, JobState.SUCCEEDED, now)
     session.flush()
     _settle_parent(session, job, now)
 
@@ -260,6 +261,7 @@ def retry(session: Session, job_id: str, now: datetime) -> Job:
         again.worker, again.lease_until, again.notified_at = None, None, None
         again.status = "waiting for a worker"
         record_event(session, again.id, "retried", now)
+        webhooks.schedule(session, again.id, None)
     session.flush()
     return job
 
@@ -304,7 +306,13 @@ def _settle_parent(session: Session, job: Job, now: datetime) -> None:
     if all(stage.state is JobState.SUCCEEDED for stage in parent.stages):
         parent.state, parent.progress, parent.status, parent.ended_at = JobState.SUCCEEDED, 1.0, "done", now
         parent.result = _merged_results(parent.stages)
-        record_event(session, parent.id, "succeeded", now)
+        _record_end(session, parent.id, JobState.SUCCEEDED, now)
+
+
+def _record_end(session: Session, job_id: str, state: JobState, now: datetime, **detail: Any) -> None:  # noqa: ANN401  # any JSON value
+    """Record that a job has ended, and schedule its webhook."""
+    record_event(session, job_id, state.value, now, **detail)
+    webhooks.schedule(session, job_id, now)
 
 
 def _merged_results(stages: Sequence[Job]) -> dict[str, Any]:
@@ -319,7 +327,7 @@ def _merged_results(stages: Sequence[Job]) -> dict[str, Any]:
 
 
 def _after_failure(session: Session, job: Job, error: dict[str, Any], now: datetime) -> None:
-    record_event(session, job.id, "failed", now, **error)
+    _record_end(session, job.id, JobState.FAILED, now, **error)
     if job.parent_id is not None:
         parent = get_job(session, job.parent_id)
         _end(session, parent.stages, JobState.CANCELLED, None, now)
@@ -333,7 +341,7 @@ def _end(
     ending = [job for job in jobs if not job.state.ended]
     for job in ending:
         job.state, job.error, job.ended_at, job.lease_until, job.status = state, error, now, None, str(state)
-        record_event(session, job.id, str(state), now, **(error or {}))
+        _record_end(session, job.id, state, now, **(error or {}))
     session.flush()
     for job in ending:
         _end_dependents(session, job, now)

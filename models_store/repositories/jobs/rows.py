@@ -30,7 +30,6 @@ from models_store.database.tables import (
     JobNoiseModel,
 )
 from models_store.errors import NotFoundError
-from models_store.repositories import webhooks
 from models_store.repositories.pages import Page, PageRequest, fetch_page
 from models_store.telemetry.traces import current_trace
 
@@ -211,6 +210,4 @@ def get_artifact(session: Session, artifact_id: str) -> Artifact:
 
 
 def record_event(session: Session, job_id: str, kind: str, now: datetime, **detail: Any) -> None:  # noqa: ANN401  # any JSON value
-    """Add an event, and schedule the job's webhook if the event ends the job."""
     session.add(JobEvent(job_id=job_id, at=now, kind=kind, detail=detail))
-    webhooks.schedule_on_end(session, job_id, kind, now)

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from models_store.contracts.noise_model_limits import MAX_COEFFICIENTS
 from worker.engine.noise.fitting.binning import FloatArray
 from worker.engine.noise.fitting.pairs import Cells
-from worker.engine.noise.models.gmm import MAX_COEFFICIENTS
 
 _GREATEST_LOG_VARIANCE = 100.0
 """No camera's, and small enough to be a number: the search for the best weights may try any."""

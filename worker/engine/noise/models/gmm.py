@@ -8,11 +8,10 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from models_store.contracts.noise_model_limits import MAX_COEFFICIENTS, MAX_COMPONENTS
 from worker.engine.errors import NoiseModelInvalidError
 
 _LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
-MAX_COMPONENTS = 32
-MAX_COEFFICIENTS = 16
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models_store.contracts.noise_model_limits import MAX_BINS
 from worker.engine.errors import NoiseFitError, NoiseModelInvalidError
 
-MAX_BINS = 4096
 # So many pixels tell the variance of a signal to about 14 %.
 _LEAST_PAIRS = 100
 # A row sums to 1, or to next to nothing.

@@ -1,6 +1,6 @@
 """Run all stages of a `denoise` job in this process, on planes in memory."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from models_store.clock_and_ids import new_id
 from models_store.contracts.job_specs import DenoiseSpec, PredictSpec
 from models_store.contracts.noise_models import NoiseModelParameters
+from models_store.contracts.progress import ShowStage
 from models_store.contracts.vocabulary import Output, Preset, Reuse
 from models_store.errors import JobFailedError
 from models_store.job_requests.plan_denoise import KnownModels, plan_denoise
@@ -44,7 +45,7 @@ def run_all_stages(
     *,
     device: torch.device,
     noise_model: NoiseModelParameters | None = None,
-    show: Callable[[str, float, str], None] = lambda *_: None,
+    show: ShowStage = lambda *_: None,
 ) -> AllStages:
     """Train everything needed to denoise planes (Y, X); write each plane as an image file to `folder`."""
     name = Preset(preset.name)
