@@ -112,12 +112,20 @@ class TrainingSpec(Spec):
 
     @property
     def recipe(self) -> str:
-        """Preset with its digest, and departures: networks of one recipe can stand in for each other."""
+        return self.recipe_of(teaches=False)
+
+    def recipe_of(self, *, teaches: bool) -> str:
+        """Name preset, digest and departures: networks of one recipe can stand in for each other.
+
+        `teaches`: a distilled network learns from it, so that fewer of the preset's steps do.
+        """
         departures = self.budget.model_dump(exclude_none=True).items()
         words = [f"{self.preset}@{self.preset.digest}", *(f"{name}={value}" for name, value in departures)]
         mask = self.structured_mask
         if mask is not None and self.hides_neighbours:
             words.append(f"mask={mask.y_px}x{mask.x_px}")
+        if teaches and self.budget.steps is None:
+            words.append("teaches")
         return " ".join(words)
 
 

@@ -89,13 +89,13 @@ def newest_network(
     session: Session,
     profile_id: str,
     method: Method,
-    recipe: str,
+    recipes: Collection[str],
     *,
     noise_model_kind: NoiseModelKind | None = None,
 ) -> Network | None:
     """Find the newest network, if wanted of those trained with a noise model of this kind."""
     query = select(Network).where(
-        Network.profile_id == profile_id, Network.method == method, Network.recipe == recipe
+        Network.profile_id == profile_id, Network.method == method, Network.recipe.in_(recipes)
     )
     if noise_model_kind is not None:
         query = query.join(NoiseModelRow).where(NoiseModelRow.kind == noise_model_kind)
