@@ -150,6 +150,10 @@ class TrainSpec(TrainingSpec, PostedSpec):
     )
     seed: Seed = 0
 
+    @property
+    def recipe(self) -> str:
+        return self.recipe_of(teaches=self.teaches)
+
 
 class BootstrapNoiseModelSpec(PostedSpec):
     """A noise model from noisy images and a network whose predictions serve as pseudo ground truth."""

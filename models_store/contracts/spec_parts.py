@@ -116,12 +116,20 @@ class TrainingSpec(Spec):
 
     @property
     def recipe(self) -> str:
-        """Preset with its digest and overrides; networks of the same recipe are interchangeable."""
+        return self.recipe_of(teaches=False)
+
+    def recipe_of(self, *, teaches: bool) -> str:
+        """Return preset, digest and overrides; networks of the same recipe are interchangeable.
+
+        `teaches`: the network is a teacher of a distilled one, which takes fewer steps than the preset has.
+        """
         overrides = self.budget.model_dump(exclude_none=True).items()
         words = [f"{self.preset}@{self.preset.digest}", *(f"{name}={value}" for name, value in overrides)]
         mask = self.structured_mask
         if mask is not None and self.hides_neighbours:
             words.append(f"mask={mask.y_px}x{mask.x_px}")
+        if teaches and self.budget.steps is None:
+            words.append("teaches")
         return " ".join(words)
 
 

@@ -28,6 +28,7 @@ from models_store.database.tables import Image, Job, NoiseModelRow, Profile
 from models_store.errors import InvalidRequestError
 from models_store.image_files.header import ImageHeader
 from models_store.job_requests.calibration_rules import require_calibration
+from models_store.job_requests.distillation_rule import why_nothing_is_distilled
 from models_store.job_requests.evaluation_rules import require_comparable
 from models_store.job_requests.pair_rules import require_role, require_training_pairs
 from models_store.job_requests.plan_denoise import KnownModels, plan_denoise
@@ -128,8 +129,9 @@ def _plan(
     extent = PredictionExtent([_extent(image) for image in images], part_pixels)
     if isinstance(spec, PredictSpec):
         return plan_prediction(spec, extent, _new_job_id)
-    known = _known_models(session, spec, profile)
-    return plan_denoise(spec, known, extent, _new_job_id, correlation=_noise_correlation(images))
+    correlation = _noise_correlation(images)
+    known = _known_models(session, spec, profile, correlation)
+    return plan_denoise(spec, known, extent, _new_job_id, correlation=correlation)
 
 
 def _new_job_id() -> str:
@@ -218,16 +220,23 @@ def _common_profile(images: list[Image]) -> Profile | None:
     return next(iter(profiles.values()))
 
 
-def _known_models(session: Session, spec: DenoiseSpec, profile: Profile | None) -> KnownModels:
+def _known_models(
+    session: Session,
+    spec: DenoiseSpec,
+    profile: Profile | None,
+    correlation: NeighbourCorrelation | None,
+) -> KnownModels:
     if profile is None:
         return KnownModels(profile=None)
     noise_model = active_noise_model(session, profile.id)
-    n2v = newest_network(session, profile.id, Method.N2V, spec.recipe)
-    pn2v = newest_network(
-        session, profile.id, Method.PN2V, spec.recipe, noise_model_kind=spec.noise_model_kind
-    )
+    recipes = {spec.recipe}
+    if why_nothing_is_distilled(spec, correlation) is None:
+        # Where a distilled network does better, one that learned in fewer steps will do.
+        recipes.add(spec.recipe_of(teaches=True))
+    n2v = newest_network(session, profile.id, Method.N2V, recipes)
+    pn2v = newest_network(session, profile.id, Method.PN2V, recipes, noise_model_kind=spec.noise_model_kind)
     distilled = newest_network(
-        session, profile.id, Method.DISTILLED, spec.recipe, noise_model_kind=spec.noise_model_kind
+        session, profile.id, Method.DISTILLED, {spec.recipe}, noise_model_kind=spec.noise_model_kind
     )
     return KnownModels(
         profile=_profile_name(profile),

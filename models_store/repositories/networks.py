@@ -86,13 +86,13 @@ def newest_network(
     session: Session,
     profile_id: str,
     method: Method,
-    recipe: str,
+    recipes: Collection[str],
     *,
     noise_model_kind: NoiseModelKind | None = None,
 ) -> Network | None:
     """Return the newest matching network; `noise_model_kind`: kind of the noise model it was trained with."""
     query = select(Network).where(
-        Network.profile_id == profile_id, Network.method == method, Network.recipe == recipe
+        Network.profile_id == profile_id, Network.method == method, Network.recipe.in_(recipes)
     )
     if noise_model_kind is not None:
         query = query.join(NoiseModelRow).where(NoiseModelRow.kind == noise_model_kind)
