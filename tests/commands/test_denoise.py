@@ -179,9 +179,9 @@ def _missing_noise_model(stack: Path, folder: Path) -> tuple[Path, DenoiseOption
     ("arrange", "reason"),
     [
         (_no_target_folder, "no folder"),
-        (_over_the_source, "is read by this command"),
+        (_over_the_source, "is an input of this command"),
         (_no_noise_model_folder, "no folder"),
-        (_noise_model_over_the_source, "is read by this command"),
+        (_noise_model_over_the_source, "is an input of this command"),
         (_report_is_a_file, "it is a file"),
         (_missing_noise_model, "cannot be read"),
     ],

@@ -92,8 +92,8 @@ def prepare(
     )
     if facts.correlated and distilled is not None:
         choice = replace(choice, reason=choice.reason + _DOES_NOT_COMPETE)
-    made = made_noise_model(refitted, NoiseModelOrigin.BOOTSTRAP) if refitted else None
-    return Prepared(Denoiser(n2v, network, noise_model, choice, distilled), made)
+    refitted_model = made_noise_model(refitted, NoiseModelOrigin.BOOTSTRAP) if refitted else None
+    return Prepared(Denoiser(n2v, network, noise_model, choice, distilled), refitted_model)
 
 
 def outcome_of(prepared: Prepared) -> Outcome:

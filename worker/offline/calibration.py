@@ -64,8 +64,8 @@ def fit_noise_model_to_files(
     """
     kind = next((kind for kind, suffix in SUFFIXES.items() if target.suffix == suffix), None)
     if kind is None:
-        known = ", ".join(f"{suffix} for a {kind}" for kind, suffix in SUFFIXES.items())
-        raise InvalidRequestError(f"{target}: a noise model is written as {known}")
+        suffixes = ", ".join(f"{suffix} for a {kind}" for kind, suffix in SUFFIXES.items())
+        raise InvalidRequestError(f"{target}: a noise model is written as {suffixes}")
     require_writable(target, [*frames, *images])
     with offline_run(target.parent, device=torch.device("cpu"), show=on_progress) as run:
         headers, ids = {}, {}

@@ -64,7 +64,7 @@ class DenoiseSummary:
     reason: str
     estimated_mse_adu2: Mapping[str, float]
     noise_model: dict[str, Any]
-    """Its parameters, without the probabilities of a histogram, which are too large for the report."""
+    """Its parameters; a histogram's probabilities are omitted, because they are saved in a separate file."""
     noise_model_origin: str
     seconds: Mapping[str, float]
     noise_correlation: NeighbourCorrelation

@@ -12,7 +12,7 @@ from worker.upkeep.orphans import clear_orphans
 from worker.upkeep.retention import delete_expired
 
 
-def keep_house_if_due(database: Database, blobs: Blobs, settings: Settings, clock: Clock) -> None:
+def run_housekeeping_if_due(database: Database, blobs: Blobs, settings: Settings, clock: Clock) -> None:
     """Run housekeeping, unless a process did so within the interval."""
     with database.write() as session:
         now = clock()

@@ -14,7 +14,7 @@ from models_store.repositories.jobs.leases import note_sweep, store_time
 from models_store.repositories.jobs.part_planes import forget_part_planes
 from models_store.repositories.jobs.workers import forget_silent
 from models_store.settings import Settings
-from worker.upkeep.housekeeping import keep_house_if_due
+from worker.upkeep.housekeeping import run_housekeeping_if_due
 from worker.upkeep.webhooks import deliver_due
 
 logger = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ class Sweeper:
     @property
     def rounds(self) -> tuple[Callable[[], None], ...]:
         """The periodic tasks, each run in its own thread; each may raise an OutageError."""
-        return (self.watch, self.deliver, self.clear_away)
+        return (self.watch, self.deliver, self.clean_up)
 
     def watch(self) -> None:
         """Recover jobs and notices. Must be quick: if sweeps stop for too long, all leases are extended."""
@@ -48,10 +48,10 @@ class Sweeper:
         """Deliver the webhooks of jobs that have ended."""
         deliver_due(self.database, self.settings, self.clock)
 
-    def clear_away(self) -> None:
+    def clean_up(self) -> None:
         """Delete data that is no longer needed; may be slow."""
         self._delete_planes_of_parts()
-        keep_house_if_due(self.database, self.blobs, self.settings, self.clock)
+        run_housekeeping_if_due(self.database, self.blobs, self.settings, self.clock)
 
     def _delete_planes_of_parts(self) -> None:
         """Delete planes of prediction parts once they are assembled, or the job was not retried in time."""

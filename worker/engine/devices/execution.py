@@ -21,14 +21,14 @@ class Execution:
     tile_px: int
     """Side of the tiles in prediction."""
     block_samples: int
-    least_block_px: int
-    most_block_px: int
+    min_block_px: int
+    max_block_px: int
     """Likelihoods are computed in blocks of pixels with about `block_samples` samples."""
 
     def block_px(self, samples: int) -> int:
         """Return the pixels per block, a power of two to limit the number of compiled programs."""
         pixels = 1 << (max(self.block_samples // samples, 1).bit_length() - 1)
-        return min(max(pixels, self.least_block_px), self.most_block_px)
+        return min(max(pixels, self.min_block_px), self.max_block_px)
 
 
 HOST = Execution(
@@ -37,8 +37,8 @@ HOST = Execution(
     steps_per_checkpoint=1,
     tile_px=512,
     block_samples=0,
-    least_block_px=BLOCK_PX,
-    most_block_px=BLOCK_PX,
+    min_block_px=BLOCK_PX,
+    max_block_px=BLOCK_PX,
 )
 GPU = Execution(
     whole_steps=True,
@@ -49,8 +49,8 @@ GPU = Execution(
     tile_px=1024,
     # 64 MB per intermediate tensor: enough to saturate a GPU, and small enough for a small one.
     block_samples=1 << 24,
-    least_block_px=BLOCK_PX,
-    most_block_px=1 << 18,
+    min_block_px=BLOCK_PX,
+    max_block_px=1 << 18,
 )
 
 

@@ -32,7 +32,7 @@ class OutOfMemoryError(EngineError):
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Return whether an error means out of memory; for the CPU and CUDA libraries only the text tells."""
+    """Return whether an error means out of memory; some allocators report that in the message only."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and any(text in str(error) for text in _ALLOCATOR_MESSAGES)
@@ -55,7 +55,7 @@ class AdaptiveBatch:
 
     unit: str
     size: int
-    least: int
+    minimum: int
     device: torch.device
 
     def run(self, compute: Callable[[int], _Result]) -> _Result:
@@ -71,9 +71,9 @@ class AdaptiveBatch:
                     raise
                 message = _first_line(error)
             # Outside the except block, where the exception no longer keeps the attempt's tensors alive.
-            if self.size <= self.least:
+            if self.size <= self.minimum:
                 raise _failure(self.device, f"{self.size} {self.unit} at a time", message)
-            self.size = max(self.size // 2, self.least)
+            self.size = max(self.size // 2, self.minimum)
             _free_cached_memory(self.device)
             logger.warning(
                 "out of memory on %s; going on with %d %s at a time: %s",

@@ -46,7 +46,7 @@ def deserialise(content: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except ValueError as error:
         raise CheckpointInvalidError("a safetensors file without a description of its content") from error
     if not isinstance(description, dict):
-        raise CheckpointInvalidError("the description of a safetensors file has to be a JSON object")
+        raise CheckpointInvalidError("the description of a safetensors file must be a JSON object")
     return tensors, description
 
 

@@ -150,7 +150,7 @@ def _restore_model(shape: NetworkShape, weights: dict[str, Tensor]) -> Model:
     except RuntimeError as error:
         raise NetworkInvalidError(f"weights do not fit the described network: {error}") from error
     if not all(bool(values.isfinite().all()) for values in weights.values()):
-        raise NetworkInvalidError("weights have to be finite")
+        raise NetworkInvalidError("weights must be finite")
     return model.requires_grad_(requires_grad=False).eval()
 
 

@@ -37,9 +37,9 @@ def spread_indices(length: int, count: int) -> list[int]:
     return [round(position) for position in np.linspace(0, length - 1, min(length, count))]
 
 
-def evenly_spaced(planes: PlaneSequence, most_pixels: int = MAX_PIXELS) -> list[int]:
-    """Return the indices of evenly spaced planes with at most `most_pixels` pixels in total, at least one."""
-    return spread_indices(len(planes), max(1, most_pixels // max(np.asarray(planes[0]).size, 1)))
+def evenly_spaced(planes: PlaneSequence, max_pixels: int = MAX_PIXELS) -> list[int]:
+    """Return the indices of evenly spaced planes with at most `max_pixels` pixels in total, at least one."""
+    return spread_indices(len(planes), max(1, max_pixels // max(np.asarray(planes[0]).size, 1)))
 
 
 def middle_window(plane_yx: NDArray[Any], side_px: int) -> NDArray[Any]:

@@ -83,7 +83,7 @@ def _average(
 ) -> Tensor:
     """Return posterior moments (3, H, W) of one plane, averaged over symmetries of the square."""
     pixels = symmetries * image.numel()
-    moments, block_px = _pixel_moments(network, noise_model, pixels=pixels, most_px=tile_px**2)
+    moments, block_px = _pixel_moments(network, noise_model, pixels=pixels, max_px=tile_px**2)
     total = image.new_zeros((3, *image.shape))
     predict = partial(_predict, network, moments=moments, tile_px=tile_px, block_px=block_px)
     total += predict(image, observed, turns=range(min(symmetries, QUARTER_TURNS)))
@@ -125,12 +125,12 @@ def _predict(
 
 
 def _pixel_moments(
-    network: Network, noise_model: NoiseModel | None, *, pixels: int, most_px: int
+    network: Network, noise_model: NoiseModel | None, *, pixels: int, max_px: int
 ) -> tuple[MomentsOfBlock, int]:
-    """Return the function that computes the moments of a block, and the block size, at most `most_px`."""
+    """Return the function that computes the moments of a block, and the block size, at most `max_px`."""
     weight, bias = network.output_layer_adu()
     samples = samples_per_pixel(bias, network.prior)
-    block_px = min(execution_on(weight.device).block_px(samples), most_px)
+    block_px = min(execution_on(weight.device).block_px(samples), max_px)
     if noise_model is not None:
         moments = moments_of_block(
             weight, bias, noise_model, prior=network.prior, pixels=pixels, block_px=block_px

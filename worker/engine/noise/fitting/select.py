@@ -52,34 +52,34 @@ def select_gmm(
     Narrow components may raise the likelihood and degrade the estimates, so overconfident fits
     (`check.overconfidence`) are rejected, unless all are.
     """
-    rest, held_out = counts.unsaturated().split(_HELD_OUT, generator)
-    tried = []
+    training, held_out = counts.unsaturated().split(_HELD_OUT, generator)
+    fits = []
     for components, coefficients in candidates:
         fitted = fit_gmm(
-            rest,
+            training,
             components,
             coefficients,
             variance_floor_adu2,
             generator=generator,
             starts=2 if components > 1 else 1,
         )
-        tried.append(
+        fits.append(
             FitCandidate(
                 components=components,
                 coefficients=coefficients,
                 held_out_nll=mean_nll(fitted.model, held_out),
                 fitted=fitted,
-                check=check_noise_model(fitted.model, rest),
+                check=check_noise_model(fitted.model, training),
             )
         )
-    sound = [one for one in tried if one.check.overconfidence <= MAX_OVERCONFIDENCE]
-    least = min(tried, key=lambda one: one.check.overconfidence)
-    best = min(one.held_out_nll for one in sound) if sound else least.held_out_nll
-    chosen = next((one for one in sound if one.held_out_nll <= best + _TOLERANCE_NLL), least)
+    sound = [fit for fit in fits if fit.check.overconfidence <= MAX_OVERCONFIDENCE]
+    least_overconfident = min(fits, key=lambda fit: fit.check.overconfidence)
+    best = min(fit.held_out_nll for fit in sound) if sound else least_overconfident.held_out_nll
+    chosen = next((fit for fit in sound if fit.held_out_nll <= best + _TOLERANCE_NLL), least_overconfident)
     fitted = replace(
         chosen.fitted, pairs=counts.pairs, saturated=counts.saturated, not_finite=counts.not_finite
     )
-    return SelectedNoiseModel(fitted, chosen.check, tuple(tried), _reason(chosen, tried))
+    return SelectedNoiseModel(fitted, chosen.check, tuple(fits), _reason(chosen, fits))
 
 
 def count_histogram(
@@ -95,10 +95,10 @@ def count_histogram(
     return SelectedNoiseModel(fitted, check_noise_model(model, counts), (), reason)
 
 
-def _reason(chosen: FitCandidate, tried: Sequence[FitCandidate]) -> str:
+def _reason(chosen: FitCandidate, fits: Sequence[FitCandidate]) -> str:
     scores = ", ".join(
-        f"K={one.components} n={one.coefficients}: {one.held_out_nll:.4f}"
-        + (" (overconfident)" if one.check.overconfidence > MAX_OVERCONFIDENCE else "")
-        for one in tried
+        f"K={fit.components} n={fit.coefficients}: {fit.held_out_nll:.4f}"
+        + (" (overconfident)" if fit.check.overconfidence > MAX_OVERCONFIDENCE else "")
+        for fit in fits
     )
     return f"K={chosen.components} n={chosen.coefficients} by held-out nats per pixel ({scores})"
