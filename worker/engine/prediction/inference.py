@@ -56,11 +56,13 @@ def predict_plane(
     )
     with torch.no_grad(), raising_out_of_memory(device, "the plane and the network"):
         observation = torch.tensor(np.asarray(plane_yx, dtype=np.float32), device=device)
-        observed = observation if likelihood_yx is None else torch.tensor(likelihood_yx, device=device)
+        likelihood_input = (
+            observation if likelihood_yx is None else torch.tensor(likelihood_yx, device=device)
+        )
         to_device(network.model, device)
         if noise_model is not None:
             noise_model = noise_model.to(device, torch.float32)
-        average = partial(_average, network, noise_model, observation, observed)
+        average = partial(_average, network, noise_model, observation, likelihood_input)
         mmse, prior_mean, variance = tile.run(partial(average, symmetries or network.symmetries)).cpu()
     if noise_model is None:
         return Estimate(prior_mean.numpy())
@@ -76,27 +78,29 @@ def _tile_on(device: torch.device) -> AdaptiveBatch:
 def _average(
     network: Network,
     noise_model: NoiseModel | None,
-    image: Tensor,
-    observed: Tensor,
+    network_input: Tensor,
+    likelihood_input: Tensor,
     symmetries: int,
     tile_px: int,
 ) -> Tensor:
     """Return posterior moments (3, H, W) of one plane, averaged over symmetries of the square."""
-    pixels = symmetries * image.numel()
+    pixels = symmetries * network_input.numel()
     moments, block_px = _pixel_moments(network, noise_model, pixels=pixels, max_px=tile_px**2)
-    total = image.new_zeros((3, *image.shape))
+    total = network_input.new_zeros((3, *network_input.shape))
     predict = partial(_predict, network, moments=moments, tile_px=tile_px, block_px=block_px)
-    total += predict(image, observed, turns=range(min(symmetries, QUARTER_TURNS)))
+    total += predict(network_input, likelihood_input, turns=range(min(symmetries, QUARTER_TURNS)))
     if symmetries > QUARTER_TURNS:
-        mirrored = predict(image.flip(1), observed.flip(1), turns=range(symmetries - QUARTER_TURNS))
+        mirrored = predict(
+            network_input.flip(1), likelihood_input.flip(1), turns=range(symmetries - QUARTER_TURNS)
+        )
         total += mirrored.flip(2)
     return total / symmetries
 
 
 def _predict(
     network: Network,
-    observation: Tensor,
-    observed: Tensor,
+    network_input: Tensor,
+    likelihood_input: Tensor,
     *,
     turns: Sequence[int],
     moments: MomentsOfBlock,
@@ -105,13 +109,13 @@ def _predict(
 ) -> Tensor:
     """Return posterior moments (3, H, W) of one plane, summed over quarter turns of the network's input."""
     shape = network.model.shape
-    usable = observation.isfinite()
-    image = network.normalise(torch.where(usable, observation, network.mean_adu))
+    usable = network_input.isfinite()
+    image = network.normalise(torch.where(usable, network_input, network.mean_adu))
     image = pad_to_stride(image, shape.stride_px)
-    height, width = observation.shape
-    result = observation.new_zeros((3, height, width))
+    height, width = network_input.shape
+    result = network_input.new_zeros((3, height, width))
     for tile in tiles((height, width), tile_px=tile_px, overlap_px=shape.reach_px, stride_px=shape.stride_px):
-        core = observed[tile.core]
+        core = likelihood_input[tile.core]
         for features in network.model.turned_features(image[tile.outer][None, None], tile.inner, turns):
             per_pixel = features[0].permute(1, 2, 0).reshape(-1, shape.head_features)
             blocks = zip(
