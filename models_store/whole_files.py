@@ -52,4 +52,4 @@ def require_writable_folder(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=existing):
             pass
     except OSError as error:
-        raise InvalidRequestError(f"no file can be written in {existing}: {error.strerror}") from error
+        raise InvalidRequestError(f"cannot write files in {existing}: {error.strerror}") from error

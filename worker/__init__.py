@@ -1,1 +1,1 @@
-"""The compute face: claims jobs, runs the engine, registers the results."""
+"""The worker: claims jobs, runs the engine, stores the results."""

@@ -105,7 +105,7 @@ def test_every_method_trains_and_denoises(folder: Path) -> None:
                 *("train", "noisy.tif", "--method=distilled", "--noise-model=camera.npz"),
                 *("--teacher=text.safetensors", "--output=net"),
             ],
-            "is no network",
+            "is not a network",
         ),
         (
             ["train", "noisy.tif", "--method=n2v", "--ground-truth=clean.tif", "--output=net"],
@@ -120,23 +120,23 @@ def test_every_method_trains_and_denoises(folder: Path) -> None:
             "--structured-mask: ",
         ),
         (["train", "noisy.tif", "--method=n2v", "--output=none/net"], "no folder"),
-        (["train", "noisy.tif", "--method=n2v", "--output=noisy.tif"], "is read by this command"),
+        (["train", "noisy.tif", "--method=n2v", "--output=noisy.tif"], "is an input of this command"),
         (
             [
                 *("train", "noisy.tif", "--method=pn2v", "--noise-model=camera.npz"),
                 "--output=camera.npz",
             ],
-            "is read by this command",
+            "is an input of this command",
         ),
         (
             [
                 *("train", "noisy.tif", "--method=n2v", "--start=text.safetensors"),
                 "--output=text.safetensors",
             ],
-            "is read by this command",
+            "is an input of this command",
         ),
         (["train", "text.safetensors", "--method=n2v", "--output=net"], "text.safetensors"),
-        (["predict", "noisy.tif", "out.tif", "--network=text.safetensors"], "is no network"),
+        (["predict", "noisy.tif", "out.tif", "--network=text.safetensors"], "is not a network"),
     ],
 )
 def test_what_does_not_go_together_is_said(

@@ -118,7 +118,7 @@ def test_parameters_survive_json() -> None:
         ({"kind": "histogram"}, "expected 'gmm'"),
         ({"weights": [[1.0, 2.0]]}, "expected \\(3K, n\\)"),
         ({"weights": [[1.0], [float("nan")], [0.0]]}, "finite"),
-        ({"weights": "many"}, "wrong kind"),
+        ({"weights": "many"}, "wrong type"),
         ({"weights": [[0.0] * 99] * 3}, "at most"),
         ({"signal_max_adu": 100.0}, "not empty"),
         ({"variance_floor_adu2": 0.0}, "positive"),

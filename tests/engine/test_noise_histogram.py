@@ -146,7 +146,7 @@ def test_the_parameters_make_the_same_model_again(model: HistogramNoiseModel) ->
         ({"probabilities": [[0.5, float("nan")], [0.5, 0.5]]}, r"in 0 \.\. 1"),
         ({"signal_max_adu": 0.0}, "finite and not empty"),
         ({"kind": "gmm"}, "expected 'histogram'"),
-        ({"probabilities": "many"}, "wrong kind"),
+        ({"probabilities": "many"}, "wrong type"),
     ],
 )
 def test_impossible_parameters_are_refused(wrong: dict[str, object], complaint: str) -> None:

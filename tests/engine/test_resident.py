@@ -252,7 +252,7 @@ def test_a_gpu_is_given_more_at_once() -> None:
     for samples in (35, 100, 800, 1 << 30):
         block_px = GPU.block_px(samples)
         assert block_px & (block_px - 1) == 0
-        assert block_px * samples <= GPU.block_samples or block_px == GPU.least_block_px
+        assert block_px * samples <= GPU.block_samples or block_px == GPU.min_block_px
         assert HOST.block_px(samples) == BLOCK_PX <= block_px
 
 

@@ -152,7 +152,7 @@ def test_a_job_longer_than_the_visibility_timeout_runs_once(
     several = [workers.worker(), workers.worker()]
     job_id = post_training(api, image_id, LONG)
     wait_until(api, job_id, is_computing)
-    nothing = f"{job_id}: nothing to claim"
+    nothing = f"{job_id}: not claimed"
     wait_for(lambda: nothing in "".join(each.said for each in several), "Redis delivers the notice again")
     assert claims(api, job_id) == [1]
     api.post(f"/v1/jobs/{job_id}/cancel")
@@ -168,7 +168,7 @@ def test_the_same_notice_five_times_at_once_is_one_attempt(
         celery.send_task(RUN_JOB, args=[job_id], queue="gpu", task_id=job_id)
     several = [workers.worker("gpu") for _ in range(2)]
     wait_for_success(api, job_id)
-    nothing = f"{job_id}: nothing to claim"
+    nothing = f"{job_id}: not claimed"
     wait_for(lambda: sum(each.said.count(nothing) for each in several) >= 4, "all five are taken")
     assert claims(api, job_id) == [1]
 

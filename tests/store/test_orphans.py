@@ -20,7 +20,7 @@ from models_store.repositories.idempotency import claim_answer, find_answer
 from models_store.repositories.jobs.rows import create_job
 from models_store.settings import Settings
 from tests.support.databases import database_url, image, opened
-from worker.upkeep.housekeeping import keep_house_if_due
+from worker.upkeep.housekeeping import run_housekeeping_if_due
 from worker.upkeep.orphans import clear_orphans
 
 SETTINGS = Settings(orphan_after_s=3600, checkpoints_kept_s=7200)
@@ -159,10 +159,10 @@ def test_orphans_are_looked_for_once_in_an_interval(database: Database, blobs: B
         claim_answer(session, "jobs", "key", "body", "job_1", later())
     for minutes, left in ((10, False), (20, True), (80, False)):
         blobs.put("images/img_unknown/content", b"1")
-        keep_house_if_due(database, blobs, settings, partial(later, minutes=minutes))
+        run_housekeeping_if_due(database, blobs, settings, partial(later, minutes=minutes))
         assert (blobs.keys("images/img_unknown") != []) is left
     with database.read() as session:
         assert find_answer(session, "jobs", "key", "body") == "job_1"
-    keep_house_if_due(database, blobs, settings, lambda: later(hours=5))
+    run_housekeeping_if_due(database, blobs, settings, lambda: later(hours=5))
     with database.read() as session:
         assert find_answer(session, "jobs", "key", "body") is None

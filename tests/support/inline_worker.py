@@ -11,7 +11,7 @@ from typing import Any
 from models_store.image_files.isolation.client import Isolation
 from models_store.repositories.jobs.lifecycle import Claim
 from models_store.settings import Settings
-from worker.processes.child import compute_and_tell
+from worker.processes.child import compute_and_report
 from worker.processes.children import Child
 
 
@@ -33,7 +33,7 @@ class Computation:
         try:
             # An OSError: the other end of the pipe is closed. A SystemExit: the child process would end.
             with contextlib.suppress(OSError, SystemExit):
-                compute_and_tell(*self._arguments)
+                compute_and_report(*self._arguments)
         finally:
             self.exitcode = 0
             self._ended.close()

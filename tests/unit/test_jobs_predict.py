@@ -53,7 +53,7 @@ def test_a_part_stores_its_planes_alone(
     told: list[float] = []
     blobs = MeasuredBlobs((tmp_path / "blobs").as_uri())
     replacements: dict[str, Any] = {
-        "chosen": lambda *_: None,
+        "prepare_chosen": lambda *_: None,
         "plane_denoiser": lambda *_: SHIFTED,
         "open_images": lambda *_: nullcontext([image]),
     }

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import numpy as np
 
-from worker.planes.raw_planes import WaitingPlanes
+from worker.planes.raw_planes import SpooledPlanes
 
 
 def test_planes_come_back_in_order_and_as_often_as_asked(tmp_path: Path) -> None:
     planes = np.random.default_rng(0).normal(size=(5, 3, 4)).astype(np.float32)
-    with WaitingPlanes(tmp_path / "waiting") as waiting:
+    with SpooledPlanes(tmp_path / "spooled") as spooled:
         for plane_yx in planes:
-            waiting.append(plane_yx)
+            spooled.append(plane_yx)
         for _ in range(2):
-            np.testing.assert_array_equal(list(waiting), planes)
+            np.testing.assert_array_equal(list(spooled), planes)

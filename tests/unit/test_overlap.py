@@ -39,18 +39,18 @@ class Source:
 
 
 def _threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("ahead")]
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("prefetch")]
 
 
-@pytest.mark.parametrize("ahead", [1, 3])
-def test_the_next_items_are_made_while_one_is_used(ahead: int) -> None:
+@pytest.mark.parametrize("depth", [1, 3])
+def test_the_next_items_are_made_while_one_is_used(depth: int) -> None:
     source = Source(10)
-    with prefetch(iter(source), ahead=ahead) as items:
+    with prefetch(iter(source), depth=depth) as items:
         for used, item in enumerate(items):
             assert item == used
-            for event in source.events[used : used + ahead + 1]:
+            for event in source.events[used : used + depth + 1]:
                 assert event.wait(PATIENCE_S), "nothing is made while an item is used"
-            assert source.made <= used + 1 + ahead
+            assert source.made <= used + 1 + depth
     assert source.made == 10
     assert source.closed
     assert threading.current_thread().name not in source.threads

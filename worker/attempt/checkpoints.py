@@ -1,4 +1,4 @@
-"""A job's checkpoints among the blobs: each attempt writes its own, and reads the newest."""
+"""Checkpoints of a job in the blob store: each attempt writes its own and reads the newest."""
 
 from dataclasses import dataclass
 
@@ -6,13 +6,13 @@ from models_store.blobs.blobs import Blobs
 
 
 def attempt_prefix(job_id: str, attempt: int) -> str:
-    """Give the blob keys' prefix of what this attempt makes; no other attempt writes there."""
+    """Return the blob key prefix of this attempt; no other attempt writes there."""
     return f"jobs/{job_id}/attempts/{attempt}"
 
 
 @dataclass(frozen=True)
 class BlobCheckpoints:
-    """The engine's CheckpointStore of one attempt."""
+    """CheckpointStore of one attempt, backed by the blob store."""
 
     blobs: Blobs
     job_id: str

@@ -1,4 +1,4 @@
-"""What a job's handler is given."""
+"""The context passed to a job handler."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,18 +23,18 @@ from worker.attempt.registry import DatabaseRegistry, KnownImage, Registry
 from worker.engine.training.presets import PRESETS, TrainingPreset
 
 Report = Callable[[float, str], None]
-"""Takes the fraction done (0..1) and a line of what is being done."""
+"""Takes the fraction done (0..1) and a one-line status."""
 Warn = Callable[[str], None]
 """Takes a warning for the submitter; `Outcome.result["warnings"]` keeps it."""
 
 
 @dataclass(frozen=True)
 class JobContext:
-    """One attempt at a job: where to look things up, where to write, whom to tell."""
+    """One attempt at a job: registry, blob store, image reader, device and callbacks."""
 
     job_id: str
     stage: str | None
-    """The stage of another job that this one is; None: it is a job of its own."""
+    """Stage name if the job is a stage of another job, else None."""
     attempt: int
     registry: Registry
     blobs: MeasuredBlobs
@@ -43,10 +43,10 @@ class JobContext:
     report: Report
     warn: Warn
     checkpoints: BlobCheckpoints | None = None
-    """None: an attempt that is broken off begins anew."""
+    """None if an interrupted attempt starts over."""
     presets: Mapping[str, TrainingPreset] = field(default_factory=lambda: PRESETS)
     new_surveys: dict[str, Survey] = field(default_factory=dict)
-    """Made in this attempt, of images that nobody had surveyed before, by image id."""
+    """Surveys made during this attempt, by image id."""
 
     def key(self, name: str) -> str:
         return f"{attempt_prefix(self.job_id, self.attempt)}/{name}"
@@ -56,19 +56,19 @@ class JobContext:
         return MadeBlob(key=stored.key, sha256=stored.sha256, size_bytes=stored.size_bytes)
 
     def store_file(self, name: str, path: Path) -> MadeBlob:
-        """Store a file that is of no further use where it lies."""
+        """Move a file into the blob store."""
         stored = self.blobs.take_file(self.key(name), path)
         return MadeBlob(key=stored.key, sha256=stored.sha256, size_bytes=stored.size_bytes)
 
     def survey(self, images: Sequence[tuple[KnownImage, PlaneSource]]) -> Survey:
-        """Give the survey of these images together; those that have none are surveyed now, once."""
+        """Return the joint survey of these images; those without a survey are surveyed now, once."""
         for image, planes in images:
             if image.survey is None and image.image_id not in self.new_surveys:
                 self.new_surveys[image.image_id] = survey_planes(planes)
         return Survey.of(image.survey or self.new_surveys[image.image_id] for image, _ in images)
 
     def used(self) -> Used:
-        """Say what the attempt has used so far."""
+        """Return the resources used by the attempt so far."""
         peak_bytes = torch.cuda.max_memory_allocated(self.device) if self.device.type == "cuda" else None
         return Used(self.blobs.read_bytes, self.blobs.written_bytes, peak_bytes)
 
@@ -77,7 +77,7 @@ class JobContext:
 def open_context(
     settings: Settings, claim: Claim, isolation: Isolation, report: Report, warn: Warn, tracing: Tracing
 ) -> Iterator[JobContext]:
-    """Connect to everything that an attempt needs."""
+    """Open the connections that an attempt needs, and close them at the end of the block."""
     database = Database.of(settings)
     blobs = MeasuredBlobs.of(settings, tracing)
     try:

@@ -1,4 +1,4 @@
-"""Blobs that count what an attempt reads and writes, and record each access in the trace."""
+"""Blob store that counts the bytes an attempt reads and writes, and traces each access."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,7 +11,7 @@ from models_store.telemetry.traces import Tracing
 
 
 class MeasuredBlobs(Blobs):
-    """Blobs, measured. A local file counts as read by whoever reads its pixels, not here."""
+    """Blob store with byte counters and trace spans; reads of a local file are counted by its reader."""
 
     def __init__(
         self, url: str, limits: BlobStoreLimits | None = None, tracing: Tracing | None = None
@@ -23,7 +23,7 @@ class MeasuredBlobs(Blobs):
 
     @classmethod
     def of(cls, settings: Settings, tracing: Tracing | None = None) -> Self:
-        """Open the store that the settings name."""
+        """Open the store named by the settings."""
         return cls(settings.resolved_blob_url, BlobStoreLimits.of(settings), tracing)
 
     def put(self, key: str, content: bytes) -> StoredBlob:
@@ -51,22 +51,22 @@ class MeasuredBlobs(Blobs):
         return content
 
     def stream(self, key: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-        return self._counted(super().stream(key, start, stop))
+        return self._count_chunks(super().stream(key, start, stop))
 
     @contextmanager
     def as_file(self, key: str) -> Iterator[Path]:
         with ExitStack() as stack:
-            # Only the fetching is recorded, not all that is done with the file.
+            # The span covers the download only, not the use of the file.
             with self._tracing.span("read blob", key=key):
                 path = stack.enter_context(super().as_file(key))
             yield path
 
     def count_read(self, count: int) -> None:
-        """Count bytes that were read of a blob's file; those of a remote one counted when it was fetched."""
+        """Count bytes read from a blob's local file; remote blobs are counted when they are fetched."""
         if self.is_local:
             self.read_bytes += count
 
-    def _counted(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
-        for piece in pieces:
-            self.read_bytes += len(piece)
-            yield piece
+    def _count_chunks(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            self.read_bytes += len(chunk)
+            yield chunk

@@ -1,4 +1,4 @@
-"""What the child process that computes tells the runner that watches it."""
+"""Messages from the child process of an attempt to the runner that supervises it."""
 
 from dataclasses import dataclass
 
@@ -13,14 +13,14 @@ class Progressed:
 
 @dataclass(frozen=True)
 class Warned:
-    """Something that who posted the job should know before it ends."""
+    """A warning for the submitter, delivered while the job is running."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Used:
-    """What the attempt has used so far."""
+    """Resources used by the attempt so far."""
 
     read_bytes: int = 0
     written_bytes: int = 0
@@ -34,7 +34,7 @@ class Finished:
 
 @dataclass(frozen=True)
 class Refused:
-    """The job cannot succeed with its input, however often it is tried."""
+    """A permanent failure: the job cannot succeed with its input, so it is not retried."""
 
     code: str
     detail: str
@@ -42,14 +42,14 @@ class Refused:
 
 @dataclass(frozen=True)
 class Crashed:
-    """Something unexpected ended the attempt; another one may succeed."""
+    """An unexpected failure of the attempt; a retry may succeed."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class Interrupted:
-    """Database or blobs did not answer: the job is not to blame."""
+    """An outage of the database or the blob store; it does not count as a crash of the job."""
 
     reason: str
 

@@ -1,4 +1,4 @@
-"""What handlers look up: images, networks, noise models, and what other jobs have made."""
+"""Registry for handlers: images, networks, noise models, and results of other jobs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class KnownImage:
     filename: str
     blob_key: str
     survey: Survey | None = None
-    """None: nobody has surveyed it yet."""
+    """None if the image has not been surveyed yet."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class KnownNetwork:
     network_id: str
     blob_key: str
     noise_model_id: str | None
-    """The noise model that it was trained with."""
+    """The noise model the network was trained with."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class KnownNoiseModel:
 
 @dataclass(frozen=True)
 class KnownPlanes:
-    """Planes that a part of a prediction has made."""
+    """Planes written by one part of a divided prediction."""
 
     job_id: str
     image_id: str
@@ -61,7 +61,7 @@ class KnownFile:
 
 
 class Registry(Protocol):
-    """Where handlers look things up. Raises NotFoundError for what is not there."""
+    """Look-ups for handlers; each raises NotFoundError for an unknown id."""
 
     def images(self, image_ids: Sequence[str]) -> list[KnownImage]: ...
 
@@ -72,21 +72,21 @@ class Registry(Protocol):
     def spec(self, job_id: str) -> StoredSpec: ...
 
     def result(self, job_id: str) -> Mapping[str, Any]:
-        """What a job that has succeeded says in its result: ids, figures, reasons."""
+        """Return the result document of a job that has succeeded: ids, figures, reasons."""
         ...
 
     def part_planes(self, job_ids: Sequence[str]) -> list[KnownPlanes]:
-        """The planes of these parts, in the order of the parts."""
+        """Return the planes of these parts, in the order of the parts."""
         ...
 
     def results_of_images(self, run: ResultsOfJob) -> list[KnownFile]:
-        """What a job has made of each of its images, in their order."""
+        """Return a job's result file for each of its images, in the order of the images."""
         ...
 
 
 @dataclass(frozen=True)
 class DatabaseRegistry:
-    """The registry of a server and its workers; each look-up is a transaction of its own."""
+    """Registry backed by the database; each look-up is a separate transaction."""
 
     database: Database
 

@@ -1,1 +1,1 @@
-"""The numerics: torch and numpy only, no knowledge of jobs, HTTP or SQL."""
+"""The numerical engine: torch and numpy only, independent of jobs, HTTP and SQL."""

@@ -1,10 +1,10 @@
-"""What can go wrong in the numerics. Each class has a stable code; the jobs pass code and detail on."""
+"""Errors of the engine, each class with a stable code; jobs report code and detail."""
 
 from typing import ClassVar
 
 
 class EngineError(Exception):
-    """Input that the engine cannot work with: what is wrong and what would be right."""
+    """Input that the engine cannot process; the detail says what is wrong and what is expected."""
 
     code: ClassVar[str] = "engine"
 
@@ -14,7 +14,7 @@ class EngineError(Exception):
 
 
 class NoiseModelInvalidError(EngineError):
-    """Parameters that describe no noise model."""
+    """Invalid parameters of a noise model."""
 
     code = "noise-model-invalid"
 
@@ -26,24 +26,24 @@ class NoiseFitError(EngineError):
 
 
 class ImageUnsuitableError(EngineError):
-    """Pixels without information: constant, not finite, none at all."""
+    """Images without information: constant, not finite or empty."""
 
     code = "image-content"
 
 
 class CalibrationUnsuitableError(EngineError):
-    """Frames that are no calibration: not static, saturated, or of other intensities than the images."""
+    """Frames unsuitable for calibration: not static, saturated, or of other intensities than the images."""
 
     code = "calibration-unsuitable"
 
 
 class NetworkInvalidError(EngineError):
-    """Bytes that are not a network of this engine, or one that does not fit its use."""
+    """Invalid network file, or a network unsuitable for its use."""
 
     code = "network-invalid"
 
 
 class CheckpointInvalidError(EngineError):
-    """Bytes that are not a checkpoint, or the checkpoint of another run."""
+    """Invalid checkpoint, or the checkpoint of another run."""
 
     code = "checkpoint-invalid"

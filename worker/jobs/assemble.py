@@ -1,4 +1,4 @@
-"""Writing the files of a prediction from the planes that its parts have made, as a job."""
+"""Job handler: assemble the result files of a divided prediction from the planes of its parts."""
 
 import hashlib
 from collections import defaultdict
@@ -21,13 +21,13 @@ from worker.planes.raw_planes import iterate_raw_planes
 
 
 def assemble(spec: AssembleSpec, context: JobContext) -> Outcome:
-    """Write the files that an undivided prediction would have written; one plane is in memory at a time."""
-    made = _by_output(context.registry.part_planes([part.job for part in spec.parts]))
+    """Write the same files as an undivided prediction, with one plane in memory at a time."""
+    pieces = _by_output(context.registry.part_planes([part.job for part in spec.parts]))
     with open_images(context, spec.image_ids) as images:
-        count = len(made) * sum(len(image.reader) for image in images)
+        count = len(pieces) * sum(len(image.reader) for image in images)
         done = 0
 
-        def reported(planes: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        def with_progress(planes: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
             nonlocal done
             for plane_yx in planes:
                 yield plane_yx
@@ -39,22 +39,22 @@ def assemble(spec: AssembleSpec, context: JobContext) -> Outcome:
             shape_yx = (header.height_px, header.width_px)
             return nullcontext(
                 {
-                    output: reported(_planes(context.blobs, pieces[image.image_id], shape_yx))
-                    for output, pieces in made.items()
+                    output: with_progress(_planes(context.blobs, by_image[image.image_id], shape_yx))
+                    for output, by_image in pieces.items()
                 }
             )
 
         return Outcome(
-            artifacts=tuple(store_results(context, images, list(made), spec.output_dtype, planes_of))
+            artifacts=tuple(store_results(context, images, list(pieces), spec.output_dtype, planes_of))
         )
 
 
 def _by_output(rows: Sequence[KnownPlanes]) -> Mapping[Output, Mapping[str, list[KnownPlanes]]]:
-    """Sort the pieces by output and image id; they come in the order of their planes."""
-    made: dict[Output, dict[str, list[KnownPlanes]]] = {}
+    """Group the pieces by output and image id, preserving the order of planes."""
+    pieces: dict[Output, dict[str, list[KnownPlanes]]] = {}
     for row in rows:
-        made.setdefault(row.output, defaultdict(list))[row.image_id].append(row)
-    return made
+        pieces.setdefault(row.output, defaultdict(list))[row.image_id].append(row)
+    return pieces
 
 
 def _planes(
@@ -68,4 +68,6 @@ def _planes(
                 digest.update(plane_yx.data)
                 yield plane_yx
         if digest.hexdigest() != piece.sha256:
-            raise JobFailedError(f"the planes of job {piece.job_id} changed in the store; post the job again")
+            raise JobFailedError(
+                f"the planes of job {piece.job_id} changed in the store (checksum); post the job again"
+            )

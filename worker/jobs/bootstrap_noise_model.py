@@ -1,4 +1,4 @@
-"""Fit a noise model to noisy images and their denoised versions, as a job."""
+"""Job handlers: bootstrap a noise model from noisy images and their denoised versions, and refit it."""
 
 from models_store.contracts.job_specs import BootstrapNoiseModelSpec, RefitNoiseModelSpec
 from models_store.contracts.outcomes import Outcome
@@ -14,7 +14,7 @@ from worker.judging.image_facts import facts_of
 
 
 def bootstrap_noise_model(spec: BootstrapNoiseModelSpec, context: JobContext) -> Outcome:
-    """Fit the noise model; the network's predictions stand in for the signal."""
+    """Fit a noise model with the network's predictions as pseudo ground truth."""
     _, network = load_network(context, spec.network)
     with open_images(context, spec.image_ids) as images:
         selected = bootstrap.bootstrap_noise_model(
@@ -30,7 +30,7 @@ def bootstrap_noise_model(spec: BootstrapNoiseModelSpec, context: JobContext) ->
 
 
 def refit_noise_model(spec: RefitNoiseModelSpec, context: JobContext) -> Outcome:
-    """Fit a bootstrapped noise model again, to a better network's predictions; keep it where that fails."""
+    """Refit a bootstrapped noise model to a better network's predictions; keep the old one if that fails."""
     known, noise_model = load_noise_model(context, spec.noise_model)
     _, network = load_network(context, spec.network)
     with open_images(context, spec.image_ids) as images:

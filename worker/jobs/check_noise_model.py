@@ -1,4 +1,4 @@
-"""How well a noise model describes some images, as a job."""
+"""Job handler: check how well a noise model describes some images."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -28,7 +28,7 @@ from worker.judging.image_facts import facts_of
 
 
 def check_noise_model(spec: CheckNoiseModelSpec, context: JobContext) -> Outcome:
-    """Compare what the noise model predicts with the observations; the result says how they differ."""
+    """Compare the distributions predicted by the noise model with the observations."""
     known, model = load_noise_model(context, spec.noise_model)
     with open_images(context, spec.image_ids) as images:
         counts, scenes = _count(spec, context, images)
@@ -56,7 +56,7 @@ def check_noise_model(spec: CheckNoiseModelSpec, context: JobContext) -> Outcome
 def _count(
     spec: CheckNoiseModelSpec, context: JobContext, images: list[OpenImage]
 ) -> tuple[PairCounts, Mapping[str, CalibrationCheck]]:
-    """Count pairs of observation and signal, and say what is doubtful of a calibration."""
+    """Count pairs of observation and signal; for a calibration, also check its scenes."""
     report = planes_done(part_of(context.report, 0, COMPARING_PIXELS), "compared plane")
     facts = facts_of(survey_of(context, images))
     if spec.network is None:

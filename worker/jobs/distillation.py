@@ -1,4 +1,4 @@
-"""What a job that distils a network prepares: the noise model, and the teacher's estimates."""
+"""Preparation of a distillation job: the noise model and the teacher's estimates."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,9 +27,9 @@ STAGE = "distil"
 
 @dataclass(frozen=True)
 class TrainingInputs:
-    """What a network learns from and starts from, and how its progress is reported.
+    """Planes, noise model and initial network of a training, and its progress callback.
 
-    The planes of a distilled one are estimates.
+    For a distilled network, the planes are the teacher's estimates.
     """
 
     planes: PlaneSequence
@@ -46,14 +46,14 @@ def prepare_distillation(
     preset: TrainingPreset,
     context: JobContext,
 ) -> TrainingInputs:
-    """Refit the noise model if the job asks for it; an estimate is made when it is asked for."""
+    """Refit the noise model if the spec says so; the teacher's estimates are computed lazily, per plane."""
     _, pn2v = load_network(context, teacher)
     noise_model = inputs.noise_model
     if noise_model is None:
         raise JobFailedError("noise_model: a distilled network needs one")
-    begun = 0.0
+    refit_end = 0.0
     if spec.refit_noise_model:
-        begun = REFITTING * PREPARING_DISTILLATION
+        refit_end = REFITTING * PREPARING_DISTILLATION
         refitted = refit_noise_model(
             inputs.planes,
             pn2v,
@@ -61,13 +61,13 @@ def prepare_distillation(
             facts=facts,
             seed=spec.seed,
             device=context.device,
-            on_plane=planes_done(part_of(inputs.report, 0, begun), "noise model fitted again to plane"),
+            on_plane=planes_done(part_of(inputs.report, 0, refit_end), "noise model refitted to plane"),
         )
         noise_model = refitted.fitted.model if refitted else noise_model
     estimates = EstimatedPlanes(inputs.planes, pn2v, noise_model, context.device)
-    preparing = part_of(inputs.report, begun, PREPARING_DISTILLATION)
+    preparing = part_of(inputs.report, refit_end, PREPARING_DISTILLATION)
     return TrainingInputs(
-        planes=_Counted(estimates, planes_done(preparing, "estimated plane")),
+        planes=_ReportingPlanes(estimates, planes_done(preparing, "estimated plane")),
         noise_model=noise_model,
         start=first_weights(pn2v, preset),
         report=part_of(inputs.report, PREPARING_DISTILLATION, 1),
@@ -75,17 +75,15 @@ def prepare_distillation(
 
 
 def skips_distillation(spec: TrainSpec, correlation: NeighbourCorrelation, context: JobContext) -> bool:
-    """Tell whether a stage has nothing to distil. Raises JobFailedError if a job was posted for it alone."""
+    """Return whether the stage has nothing to distil; raise JobFailedError if it is a stand-alone job."""
     reason = why_nothing_is_distilled(spec, correlation)
     if reason is not None and context.stage != STAGE:
-        raise JobFailedError(
-            f"{reason}: nothing can be distilled from that; denoise with the PN2V network itself"
-        )
+        raise JobFailedError(f"{reason}: distillation is not possible; denoise with the PN2V network itself")
     return reason is not None
 
 
-class _Counted:
-    """Planes that report how many of them have been asked for."""
+class _ReportingPlanes:
+    """PlaneSequence that reports how many planes have been read."""
 
     def __init__(self, planes: PlaneSequence, on_plane: Callable[[int, int], None]) -> None:
         self._planes = planes

@@ -1,4 +1,4 @@
-"""How a job denoises a plane: prepared once, applied to every plane."""
+"""The denoiser of a prediction job: prepared once, applied to every plane."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -32,23 +32,23 @@ from worker.judging.image_facts import facts_of
 WithNetworks = PredictSpec | ChooseEstimateSpec | PredictPartSpec
 
 _DOES_NOT_COMPETE = (
-    "; the distilled network's estimate does not compete: the noise of neighbouring pixels correlates, and "
-    "that which it was taught with did not"
+    "; the distilled network's estimate does not compete: the noise of neighbouring pixels correlates, but "
+    "the network was trained with independent noise"
 )
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """What denoises the planes of a job: a network alone, or PN2V with the estimate that was chosen."""
+    """The denoiser of a job's planes: a single network, or PN2V with the chosen estimate."""
 
     denoiser: Denoiser | Network
     refitted: MadeNoiseModel | None = None
-    """The noise model as fitted again, if the job asked for it."""
+    """The refitted noise model, if the spec asked for a refit."""
 
 
 @dataclass(frozen=True)
 class PlaneDenoiser:
-    """Makes outputs (Y, X) of a plane (Y, X), all float32 ADU."""
+    """Computes the outputs (Y, X) of a plane (Y, X), all float32 ADU."""
 
     outputs: tuple[Output, ...]
     denoise: Callable[[np.ndarray], Mapping[Output, np.ndarray]]
@@ -57,15 +57,15 @@ class PlaneDenoiser:
 def prepare(
     spec: PredictSpec | ChooseEstimateSpec, context: JobContext, images: list[OpenImage], report: Report
 ) -> Prepared:
-    """Refit the noise model if the job asks for it, and choose the estimate; only PN2V has several."""
+    """Refit the noise model if the spec asks for it, and choose the estimate; only PN2V has several."""
     network_id, network = load_network(context, spec.network)
     if network.method != "pn2v":
         return Prepared(network)
     noise_model = _noise_model(spec.noise_model, network_id, context)
     facts = facts_of(survey_of(context, images))
-    refitted, begun = None, 0.0
+    refitted, refit_end = None, 0.0
     if spec.refit_noise_model:
-        begun = REFITTING
+        refit_end = REFITTING
         refitted = refit_noise_model(
             all_planes(images),
             network,
@@ -73,7 +73,7 @@ def prepare(
             facts=facts,
             seed=spec.seed,
             device=context.device,
-            on_plane=planes_done(part_of(report, 0, begun), "noise model fitted again to plane"),
+            on_plane=planes_done(part_of(report, 0, refit_end), "noise model refitted to plane"),
         )
     if refitted is not None:
         noise_model = refitted.fitted.model
@@ -83,21 +83,21 @@ def prepare(
         all_planes(images),
         n2v=n2v,
         pn2v=network,
-        # It has learned from independent noise, and would be judged as if this noise were independent.
+        # It was trained with independent noise, and the risk estimate assumes independent noise too.
         distilled=None if facts.correlated else distilled,
         noise_model=noise_model,
         seed=spec.seed,
         device=context.device,
-        on_plane=planes_done(part_of(report, begun, 1), "estimates compared on plane"),
+        on_plane=planes_done(part_of(report, refit_end, 1), "estimates compared on plane"),
     )
     if facts.correlated and distilled is not None:
         choice = replace(choice, reason=choice.reason + _DOES_NOT_COMPETE)
-    made = made_noise_model(refitted, NoiseModelOrigin.BOOTSTRAP) if refitted else None
-    return Prepared(Denoiser(n2v, network, noise_model, choice, distilled), made)
+    refitted_model = made_noise_model(refitted, NoiseModelOrigin.BOOTSTRAP) if refitted else None
+    return Prepared(Denoiser(n2v, network, noise_model, choice, distilled), refitted_model)
 
 
 def outcome_of(prepared: Prepared) -> Outcome:
-    """Put what was decided into the store's terms."""
+    """Return the chosen estimate and the refitted noise model as a job outcome."""
     denoiser = prepared.denoiser
     if isinstance(denoiser, Network):
         method = denoiser.method
@@ -111,8 +111,8 @@ def outcome_of(prepared: Prepared) -> Outcome:
     return Outcome(noise_model=prepared.refitted, result=result)
 
 
-def chosen(spec: PredictPartSpec, context: JobContext) -> Prepared:
-    """Take up what another stage has decided."""
+def prepare_chosen(spec: PredictPartSpec, context: JobContext) -> Prepared:
+    """Prepare the denoiser with the estimate that another stage has chosen."""
     network_id, network = load_network(context, spec.network)
     if network.method != "pn2v":
         return Prepared(network)
@@ -131,7 +131,7 @@ def chosen(spec: PredictPartSpec, context: JobContext) -> Prepared:
 
 
 def plane_denoiser(prepared: Prepared, outputs: tuple[Output, ...], context: JobContext) -> PlaneDenoiser:
-    """Make the wanted outputs; all networks but PN2V's have one."""
+    """Return the denoiser of the requested outputs; networks other than PN2V have only one output."""
     denoiser = prepared.denoiser
     if isinstance(denoiser, Network):
         return PlaneDenoiser((Output.DENOISED,), _denoise_alone(denoiser, context))
@@ -167,8 +167,10 @@ def _n2v(spec: WithNetworks, context: JobContext) -> Network | None:
 
 
 def _noise_model(reference: Reference | None, network_id: str, context: JobContext) -> AnyNoiseModel:
-    """Give the noise model that the job names, or the one that its network was trained with."""
+    """Return the noise model named by the job, or else the one its network was trained with."""
     named = reference or context.registry.network(network_id).noise_model_id
     if named is None:
-        raise InvalidRequestError(f"noise_model: network {network_id} names none, so the job must")
+        raise InvalidRequestError(
+            f"noise_model: network {network_id} was trained without one, so the job must name it"
+        )
     return load_noise_model(context, named)[1]

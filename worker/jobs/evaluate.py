@@ -1,4 +1,4 @@
-"""Scoring results against ground truth, as a job."""
+"""Job handler: score results against ground truth."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ from worker.judging.scoring import score_planes
 
 
 def evaluate(spec: EvaluateSpec, context: JobContext) -> Outcome:
-    """Score every plane of every run; of the results, one image is open at a time."""
+    """Score every plane of every run, with one result image open at a time."""
     with open_images(context, spec.ground_truth_ids) as truths:
         images = sum(len(candidate.runs) for candidate in spec.candidates) * len(truths)
         done = 0

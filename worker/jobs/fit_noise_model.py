@@ -1,4 +1,4 @@
-"""Fitting a noise model to calibrations, as a job."""
+"""Job handler: fit a noise model to calibration frames."""
 
 from models_store.contracts.job_specs import FitNoiseModelSpec
 from models_store.contracts.outcomes import Outcome
@@ -13,7 +13,7 @@ from worker.judging.image_facts import facts_of
 
 
 def fit_noise_model(spec: FitNoiseModelSpec, context: JobContext) -> Outcome:
-    """Check the frames, fit the noise model, and compare it with the images that it is for."""
+    """Check the frames, fit the noise model, and compare its range with that of the images to denoise."""
     with (
         open_images(context, spec.image_ids) as frames,
         open_images(context, spec.data_image_ids or ()) as images,

@@ -44,14 +44,14 @@ HANDLERS: Mapping[type[BaseModel], Callable[[Any, JobContext], Outcome]] = {
 
 
 def run_handler(context: JobContext) -> Outcome:
-    """Carry out the context's job."""
+    """Run the handler of the context's job."""
     return carry_out(context.registry.spec(context.job_id), context)
 
 
 def carry_out(spec: BaseModel, context: JobContext) -> Outcome:
-    """Carry out what a spec asks for."""
+    """Run the handler of a spec; raise JobFailedError for composite jobs."""
     handler = HANDLERS.get(type(spec))
     if handler is None:
-        raise JobFailedError(f"jobs like {type(spec).__name__} are composite: only their stages are executed")
+        raise JobFailedError(f"{type(spec).__name__} jobs are composite: only their stages are executed")
     outcome = handler(spec, context)
     return outcome.model_copy(update={"surveys": context.new_surveys})

@@ -1,4 +1,4 @@
-"""What handlers read: images, networks and noise models, in the engine's terms."""
+"""Inputs of job handlers: images, networks and noise models, as the engine's types."""
 
 import resource
 from collections.abc import Iterator, Sequence
@@ -18,12 +18,12 @@ from worker.judging.calibration_scenes import SIGNAL_RANGE
 from worker.planes.float_planes import FloatPlanes, GroundTruthPlanes, MeasuredPlanes
 
 OTHER_FILES = 256
-"""More than a job's process has open besides its images."""
+"""Upper bound of the files that a job process has open besides its images."""
 
 
 @dataclass(frozen=True)
 class OpenImage:
-    """An image of the job, open for reading plane by plane."""
+    """An image of the job, opened for reading plane by plane."""
 
     known: KnownImage
     reader: PlaneSource
@@ -39,7 +39,7 @@ class OpenImage:
 
 @contextmanager
 def open_images(context: JobContext, image_ids: Sequence[str]) -> Iterator[list[OpenImage]]:
-    """Open images, in the order of their ids; what is remote, or named twice, is fetched once."""
+    """Open images in the order of their ids; a remote or repeated image is downloaded once."""
     known = context.registry.images(list(dict.fromkeys(image_ids)))
     _allow_open_files(len(known) + OTHER_FILES)
     with ExitStack() as stack:
@@ -52,17 +52,17 @@ def open_images(context: JobContext, image_ids: Sequence[str]) -> Iterator[list[
 
 @contextmanager
 def open_blob(context: JobContext, blob_key: str) -> Iterator[PlaneSource]:
-    """Open an image file among the blobs, and count what is read of it."""
+    """Open an image blob; bytes of a local file are counted as read, of a remote one as downloaded."""
     with context.blobs.as_file(blob_key) as path:
         yield MeasuredPlanes(context.reader.open(path), context.blobs.count_read)
 
 
 def _allow_open_files(count: int) -> None:
-    """Raise this process's limit as far as the system lets it: usual is 1024, a job may have 1000 images."""
-    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = count if most == resource.RLIM_INFINITY else min(count, most)
-    if allowed != resource.RLIM_INFINITY and allowed < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+    """Raise this process's soft limit of open files; 1024 is usual, and a job may have 1000 images."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def all_planes(images: Sequence[OpenImage]) -> FloatPlanes:
@@ -74,18 +74,18 @@ def ground_truth_planes(truths: Sequence[OpenImage], images: Sequence[OpenImage]
 
 
 def survey_of(context: JobContext, images: Sequence[OpenImage]) -> Survey:
-    """Give the survey of these images together, made at upload or now."""
+    """Return the joint survey of these images, made at upload or now."""
     return context.survey([(image.known, image.reader) for image in images])
 
 
 def load_network(context: JobContext, reference: Reference) -> tuple[str, Network]:
-    """Give a network with its id."""
+    """Return a network's id and the network."""
     known = context.registry.network(_resolve(context, reference, "network_id"))
     return known.network_id, Network.from_bytes(context.blobs.get(known.blob_key))
 
 
 def load_network_if_made(context: JobContext, reference: Reference | None) -> Network | None:
-    """Give a network; None where none is asked for, or the stage that would make it has made none."""
+    """Return a network, or None if no network is referenced or the referenced stage made none."""
     if reference is None or (
         isinstance(reference, MadeByJob) and not context.registry.result(reference.job).get("network_id")
     ):
@@ -94,13 +94,13 @@ def load_network_if_made(context: JobContext, reference: Reference | None) -> Ne
 
 
 def load_noise_model(context: JobContext, reference: Reference) -> tuple[KnownNoiseModel, AnyNoiseModel]:
-    """Give a noise model, of whichever kind, with what is known of it."""
+    """Return a noise model's registry entry and the noise model."""
     known = context.registry.noise_model(_resolve(context, reference, "noise_model_id"))
     return known, noise_model_from_parameters(known.parameters.plain())
 
 
 def calibrated_range_adu(known: KnownNoiseModel) -> tuple[float, float]:
-    """Give the signals that a noise model was fitted to: a histogram's own range is that of the images."""
+    """Return the range of signals a noise model was fitted to; a histogram's own range is the images'."""
     parameters = known.parameters
     fallback = (parameters.signal_min_adu, parameters.signal_max_adu)
     low_adu, high_adu = known.fit_quality.get(SIGNAL_RANGE) or fallback
@@ -110,7 +110,7 @@ def calibrated_range_adu(known: KnownNoiseModel) -> tuple[float, float]:
 def preset_with(
     preset: TrainingPreset, budget: TrainingBudget, mask: StructuredMask | None = None
 ) -> TrainingPreset:
-    """Give a preset with a job's departures from it."""
+    """Return the preset with the job's overrides applied."""
     mask = mask or StructuredMask()
     return replace(
         preset,
@@ -121,16 +121,16 @@ def preset_with(
         n2v_steps=budget.steps or preset.n2v_steps,
         pn2v_steps=budget.steps or preset.pn2v_steps,
         teacher_share=1.0 if budget.steps else preset.teacher_share,
-        # A preset that distils nothing does not begin to when it is given other steps.
+        # A preset without distillation stays without it when the number of steps is overridden.
         distillation_steps=preset.distillation_steps and (budget.steps or preset.distillation_steps),
         distillation_px=None if budget.steps else preset.distillation_px,
     )
 
 
-def _resolve(context: JobContext, reference: Reference, made: str) -> str:
+def _resolve(context: JobContext, reference: Reference, id_field: str) -> str:
     if not isinstance(reference, MadeByJob):
         return reference
-    found: str | None = context.registry.result(reference.job).get(made)
+    found: str | None = context.registry.result(reference.job).get(id_field)
     if found is None:
-        raise JobFailedError(f"job {reference.job} made no {made.removesuffix('_id').replace('_', ' ')}")
+        raise JobFailedError(f"job {reference.job} made no {id_field.removesuffix('_id').replace('_', ' ')}")
     return found

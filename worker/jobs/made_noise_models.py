@@ -1,4 +1,4 @@
-"""What the engine has fitted, in the store's terms."""
+"""Conversion of the engine's noise models to the store's contract."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ def made_noise_model(
     origin: NoiseModelOrigin,
     findings: Mapping[str, Any] | None = None,
 ) -> MadeNoiseModel:
-    """Give the noise model with what speaks for it; `findings` are of what it was fitted to."""
+    """Return the noise model with its fit quality; `findings` describe the frames it was fitted to."""
     fitted, check = selected.fitted, selected.check
     return MadeNoiseModel(
         origin=origin,

@@ -1,4 +1,4 @@
-"""Denoise images with trained networks, as a job: whole, or decided once for all parts."""
+"""Job handlers: denoise images with trained networks, and choose the estimate of a divided prediction."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -14,19 +14,19 @@ from worker.jobs.estimates import PlaneDenoiser, outcome_of, plane_denoiser, pre
 from worker.jobs.inputs import OpenImage, open_images
 from worker.jobs.result_files import OutputPlanes, store_results
 from worker.planes.prefetch import prefetch
-from worker.planes.raw_planes import WaitingPlanes
+from worker.planes.raw_planes import SpooledPlanes
 
 
 def predict(spec: PredictSpec, context: JobContext) -> Outcome:
-    """Denoise every plane of the job's images; memory does not grow with their number.
+    """Denoise every plane of the job's images in constant memory.
 
-    While one is denoised, the next is read and the one before is written.
+    Reading, denoising and writing overlap: while a plane is denoised, the next is read and the last written.
     """
     preparing = part_of(context.report, 0, PREPARING_PREDICTION)
     denoising = part_of(context.report, PREPARING_PREDICTION, 1)
     with open_images(context, spec.image_ids) as images:
         prepared = prepare(spec, context, images, preparing)
-        made = plane_denoiser(prepared, spec.outputs, context)
+        denoiser = plane_denoiser(prepared, spec.outputs, context)
         planes = sum(len(image.reader) for image in images)
         done = 0
 
@@ -36,34 +36,34 @@ def predict(spec: PredictSpec, context: JobContext) -> Outcome:
             denoising(done / planes, f"plane {done} of {planes} denoised")
 
         def planes_of(image: OpenImage, folder: Path) -> AbstractContextManager[OutputPlanes]:
-            return _denoised_planes(image, made, folder, on_plane)
+            return _denoised_planes(image, denoiser, folder, on_plane)
 
-        artifacts = tuple(store_results(context, images, made.outputs, spec.output_dtype, planes_of))
+        artifacts = tuple(store_results(context, images, denoiser.outputs, spec.output_dtype, planes_of))
     return outcome_of(prepared).model_copy(update={"artifacts": artifacts})
 
 
 def choose_estimate(spec: ChooseEstimateSpec, context: JobContext) -> Outcome:
-    """Decide noise model and estimate from all images, for the parts of a divided prediction."""
+    """Choose noise model and estimate from all images, for the parts of a divided prediction."""
     with open_images(context, spec.image_ids) as images:
         return outcome_of(prepare(spec, context, images, context.report))
 
 
 @contextmanager
 def _denoised_planes(
-    image: OpenImage, made: PlaneDenoiser, folder: Path, on_plane: Callable[[], None]
+    image: OpenImage, denoiser: PlaneDenoiser, folder: Path, on_plane: Callable[[], None]
 ) -> Iterator[OutputPlanes]:
-    """Denoise while the first output is read; the others wait on disk, for a TIFF is written by planes."""
-    first, *others = made.outputs
+    """Denoise while the first output is consumed; the other outputs are spooled to disk meanwhile."""
+    first, *others = denoiser.outputs
     with ExitStack() as stack:
-        waiting = {output: stack.enter_context(WaitingPlanes(folder / f"{output}.f32")) for output in others}
+        spooled = {output: stack.enter_context(SpooledPlanes(folder / f"{output}.f32")) for output in others}
 
         def first_output(observed: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
             for plane_yx in observed:
-                denoised = made.denoise(plane_yx.astype(np.float32))
-                for output, planes in waiting.items():
+                denoised = denoiser.denoise(plane_yx.astype(np.float32))
+                for output, planes in spooled.items():
                     planes.append(denoised[output])
                 yield denoised[first]
                 on_plane()
 
         observed = stack.enter_context(prefetch(image.reader))
-        yield {first: stack.enter_context(prefetch(first_output(observed))), **waiting}
+        yield {first: stack.enter_context(prefetch(first_output(observed))), **spooled}

@@ -1,4 +1,4 @@
-"""Denoising some of a prediction's planes, as a job: another one assembles the files."""
+"""Job handler: denoise a range of planes of a divided prediction; another job assembles the files."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -11,7 +11,7 @@ from models_store.contracts.job_specs import PredictPartSpec
 from models_store.contracts.outcomes import MadePlanes, Outcome
 from models_store.contracts.vocabulary import Output
 from worker.attempt.context import JobContext
-from worker.jobs.estimates import PlaneDenoiser, chosen, plane_denoiser
+from worker.jobs.estimates import PlaneDenoiser, plane_denoiser, prepare_chosen
 from worker.jobs.inputs import OpenImage, all_planes, open_images
 from worker.planes.prefetch import prefetch
 from worker.planes.raw_planes import write_plane
@@ -20,11 +20,11 @@ OutputsOfPlane = Mapping[Output, np.ndarray]
 
 
 def predict_part(spec: PredictPartSpec, context: JobContext) -> Outcome:
-    """Denoise the part's planes and store them as they are; a few are in memory at a time."""
-    made = plane_denoiser(chosen(spec, context), spec.outputs, context)
+    """Denoise the part's planes and store them as raw pixels, with a few planes in memory at a time."""
+    denoiser = plane_denoiser(prepare_chosen(spec, context), spec.outputs, context)
     done = 0
 
-    def reported(planes: Iterable[OutputsOfPlane]) -> Iterator[OutputsOfPlane]:
+    def with_progress(planes: Iterable[OutputsOfPlane]) -> Iterator[OutputsOfPlane]:
         nonlocal done
         for plane in planes:
             yield plane
@@ -34,7 +34,7 @@ def predict_part(spec: PredictPartSpec, context: JobContext) -> Outcome:
     planes: list[MadePlanes] = []
     with open_images(context, spec.image_ids) as images:
         for image, indices in _indices_of(images, spec):
-            planes += _store_planes(context, image, indices, made, reported)
+            planes += _store_planes(context, image, indices, denoiser, with_progress)
     return Outcome(planes=tuple(planes))
 
 
@@ -50,17 +50,17 @@ def _store_planes(
     context: JobContext,
     image: OpenImage,
     indices: range,
-    made: PlaneDenoiser,
-    reported: Callable[[Iterable[OutputsOfPlane]], Iterator[OutputsOfPlane]],
+    denoiser: PlaneDenoiser,
+    with_progress: Callable[[Iterable[OutputsOfPlane]], Iterator[OutputsOfPlane]],
 ) -> Iterator[MadePlanes]:
     with TemporaryDirectory(prefix="clearscope-") as folder:
-        paths = {output: Path(folder) / output for output in made.outputs}
+        paths = {output: Path(folder) / output for output in denoiser.outputs}
         planes = all_planes([image])
         with ExitStack() as stack:
             files = {output: stack.enter_context(path.open("wb")) for output, path in paths.items()}
             observed = stack.enter_context(prefetch(planes[index] for index in indices))
-            results = stack.enter_context(prefetch(map(made.denoise, observed)))
-            for denoised in reported(results):
+            results = stack.enter_context(prefetch(map(denoiser.denoise, observed)))
+            for denoised in with_progress(results):
                 for output, file in files.items():
                     write_plane(file, denoised[output])
         for output, path in paths.items():

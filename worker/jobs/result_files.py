@@ -1,4 +1,4 @@
-"""The files of a prediction: each image's outputs, in the form of the image."""
+"""Result files of a prediction: each image's outputs, in the format of the image."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -16,7 +16,7 @@ from worker.jobs.inputs import OpenImage
 from worker.jobs.result_names import result_names
 
 OutputPlanes = Mapping[Output, Iterable[np.ndarray]]
-"""Planes (Y, X) of each output of an image; they are read one output after the other, in this order."""
+"""Planes (Y, X) of each output of an image; outputs are consumed one after the other, in this order."""
 
 
 def store_results(
@@ -26,7 +26,7 @@ def store_results(
     dtype: OutputDtype,
     planes_of: Callable[[OpenImage, Path], AbstractContextManager[OutputPlanes]],
 ) -> Iterator[MadeArtifact]:
-    """Write and store the files of one image after the other; `planes_of` may use the folder meanwhile."""
+    """Write and store the files of each image in turn; `planes_of` gets a temporary folder to use."""
     for image, names in zip(images, result_names(images, outputs), strict=True):
         with TemporaryDirectory(prefix="clearscope-") as name:
             folder = Path(name)

@@ -1,4 +1,4 @@
-"""What result files are called."""
+"""Names of result files."""
 
 import itertools
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from models_store.contracts.vocabulary import Output
 from worker.jobs.inputs import OpenImage
 
-# File systems allow names of 255 bytes, and something is appended.
+# File systems allow names of 255 bytes; the rest is for the suffixes appended.
 MAX_STEM_BYTES = 200
 SUFFIXES = (".ome.tiff", ".ome.tif", ".tiff", ".tif")
 
@@ -14,7 +14,7 @@ SUFFIXES = (".ome.tiff", ".ome.tif", ".tiff", ".tif")
 def result_names(images: Sequence[OpenImage], outputs: Sequence[Output]) -> list[dict[Output, str]]:
     """Name each image's outputs after its file: `cells.ome.tif` gives `cells_denoised.ome.tif`.
 
-    Names that would be the same, also where case does not count, are told apart by a number.
+    Duplicate names, compared case-insensitively, are made unique by a number.
     """
     taken: set[str] = set()
     names = []

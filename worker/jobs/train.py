@@ -1,4 +1,4 @@
-"""Train a network, as a job."""
+"""Job handler: train a network."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -33,10 +33,10 @@ from worker.judging.noise_warnings import correlation_warnings, coverage_warning
 
 
 def train(spec: TrainSpec, context: JobContext) -> Outcome:
-    """Train on the job's images; an attempt continues from the checkpoint of the one before."""
+    """Train on the job's images, resuming from the checkpoint of an earlier attempt."""
     with open_images(context, [*spec.image_ids, *(spec.ground_truth_ids or ())]) as opened:
         images, clean = opened[: len(spec.image_ids)], opened[len(spec.image_ids) :]
-        # CARE's targets hold nothing of the neighbours' noise.
+        # CARE's targets are clean, so correlated noise does not matter.
         survey = None if clean else survey_of(context, images)
         correlation = survey.noise_correlation if survey else None
         preset = _preset(spec, correlation, context)
@@ -68,14 +68,14 @@ def train(spec: TrainSpec, context: JobContext) -> Outcome:
 
 
 def _preset(spec: TrainSpec, correlation: NeighbourCorrelation | None, context: JobContext) -> TrainingPreset:
-    """Give the preset with the job's departures; with fewer steps for a network that will only teach."""
+    """Return the preset with the job's overrides, and fewer steps for a network that is only a teacher."""
     preset = preset_with(context.presets[spec.preset], spec.budget, spec.structured_mask)
     teaches = spec.teaches and why_nothing_is_distilled(spec, correlation) is None
     return preset.of_teachers() if teaches else preset
 
 
 def _calibration_warnings(spec: TrainSpec, images: list[OpenImage], context: JobContext) -> list[str]:
-    """Warn of images that a calibrated noise model does not cover."""
+    """Return warnings if a calibrated noise model does not cover the images."""
     if spec.noise_model is None:
         return []
     known, noise_model = load_noise_model(context, spec.noise_model)
@@ -117,13 +117,13 @@ def _train(
     except CheckpointInvalidError:
         if context.checkpoints is None:
             raise
-        # Written by another version: the steps are lost, the job is not.
+        # The checkpoint is from another version: discard it and train from the start.
         context.checkpoints.clear()
         return run()
 
 
 def report_steps(report: Report) -> Callable[[TrainingStep], None]:
-    """Report every step; the validation loss is known at some of them."""
+    """Return a callback that reports every step with the latest validation loss."""
     validation = ""
 
     def on_step(step: TrainingStep) -> None:

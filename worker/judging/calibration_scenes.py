@@ -1,4 +1,4 @@
-"""The files of a calibration as scenes: a stack is one, and single frames together are one."""
+"""Calibration files grouped into scenes: each stack is a scene, all single frames together are another."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -11,11 +11,11 @@ from worker.engine.stages.calibrate import Calibration
 SINGLE_FRAMES = "the single frames"
 
 SIGNAL_RANGE = "signal_range_adu"
-"""Under this name the findings hold the lowest and the highest signal that was calibrated."""
+"""Key in the findings of the lowest and highest calibrated signal."""
 
 
 def scenes_of(files: Sequence[tuple[str, PlaneSource]]) -> dict[str, PlaneSequence]:
-    """Give the frames of each scene by the name of its file."""
+    """Return the frames of each scene, by file name."""
     scenes: dict[str, PlaneSequence] = {}
     single: list[PlaneSequence] = []
     for name, reader in files:
@@ -29,7 +29,7 @@ def scenes_of(files: Sequence[tuple[str, PlaneSource]]) -> dict[str, PlaneSequen
 
 
 def findings(calibration: Calibration) -> dict[str, Any]:
-    """What was found in the frames, as plain JSON values."""
+    """Return the findings of a calibration as plain JSON values."""
     return {
         SIGNAL_RANGE: list(calibration.signal_range_adu),
         "scenes": [{"name": name, **asdict(check)} for name, check in calibration.scenes.items()],

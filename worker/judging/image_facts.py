@@ -1,11 +1,11 @@
-"""What a survey says, in the engine's terms."""
+"""Conversion of a survey to the engine's ImageFacts."""
 
 from models_store.survey.survey import Survey
 from worker.engine.noise.measuring.facts import ImageFacts
 
 
 def facts_of(survey: Survey) -> ImageFacts:
-    """Tell the engine what it has to know of images that a noise model is fitted to."""
+    """Return the facts about images that fitting a noise model needs."""
     values = survey.values
     return ImageFacts(
         min_adu=values.min_adu if values else 0.0,

@@ -1,4 +1,4 @@
-"""What to tell of images before a network is trained on them."""
+"""Warnings about images before a network is trained on them."""
 
 from models_store.survey.correlation import NeighbourCorrelation
 from worker.engine.noise.measuring.coverage import coverage
@@ -8,7 +8,7 @@ from worker.engine.training.presets import TrainingPreset
 
 
 def correlation_warnings(found: NeighbourCorrelation, preset: TrainingPreset) -> list[str]:
-    """Warn of noise that correlates where the preset's mask lets a network see it."""
+    """Return warnings about correlated noise that the preset's mask does not hide."""
     warning = found.warning(blind_y_px=preset.blind_y_px, blind_x_px=preset.blind_x_px)
     return [warning] if warning else []
 
@@ -16,6 +16,6 @@ def correlation_warnings(found: NeighbourCorrelation, preset: TrainingPreset) ->
 def coverage_warnings(
     planes: PlaneSequence, model: AnyNoiseModel, calibrated_adu: tuple[float, float]
 ) -> list[str]:
-    """Warn of images that are brighter or darker than what their noise model was calibrated with."""
+    """Return warnings about images brighter or darker than the calibrated range."""
     found = coverage(model, calibrated_adu, planes)
     return [found.warning] if found.warning else []

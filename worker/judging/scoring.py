@@ -1,4 +1,4 @@
-"""Scoring the planes of image files against those of their ground truth."""
+"""Scores of image files against their ground truth, plane by plane."""
 
 from collections.abc import Callable, Iterator
 
@@ -14,7 +14,7 @@ def score_planes(
     truth: PlaneSource,
     on_plane: Callable[[int, int], None],
 ) -> Iterator[Scores]:
-    """Score one plane after the other; ground truth of one plane holds for all.
+    """Yield the scores of each plane; ground truth with a single plane serves for all planes.
 
     Raises InvalidRequestError for images of different sizes and ScoreImpossibleError.
     """

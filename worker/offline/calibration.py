@@ -20,13 +20,13 @@ from worker.offline.run import offline_run
 
 @dataclass(frozen=True)
 class CalibrationSummary:
-    """What was found and made."""
+    """The fitted noise model with its findings, and the file written."""
 
     noise_model: MadeNoiseModel
     written: Path
 
     def lines(self) -> list[tuple[str, str]]:
-        """What a person wants to read, as (title, text)."""
+        """Return the human-readable summary as (title, text) pairs."""
         quality = self.noise_model.fit_quality
         scenes = [
             ("scene", f"{each['name']}: {each['frames']} frames, {_signals(each)}")
@@ -41,7 +41,7 @@ class CalibrationSummary:
         ]
 
     def record(self) -> dict[str, Any]:
-        """Give everything but the noise model's own numbers, as plain JSON values."""
+        """Return everything but the noise model's parameters as JSON values."""
         names = ("selected", "verdict", "check", "signal_range_adu", "scenes", "coverage", "warnings")
         return {**{name: self.noise_model.fit_quality[name] for name in names}, "written": str(self.written)}
 
@@ -58,15 +58,15 @@ def fit_noise_model_to_files(
     seed: int,
     on_progress: ShowStage,
 ) -> CalibrationSummary:
-    """Fit a noise model as a `fit_noise_model` job does: a mixture to an `.npz`, a histogram to an `.npy`.
+    """Fit a noise model like a `fit_noise_model` job: a mixture is written as `.npz`, a histogram as `.npy`.
 
-    `images` will be denoised with it. Raises InvalidRequestError for paths and files that are no calibration,
-    or cannot be read, and JobFailedError where no noise model can come of them.
+    `images` are the images to denoise with it. Raises InvalidRequestError for files that are unreadable or
+    not calibration frames, and JobFailedError if the fit fails.
     """
     kind = next((kind for kind, suffix in SUFFIXES.items() if target.suffix == suffix), None)
     if kind is None:
-        known = ", ".join(f"{suffix} for a {kind}" for kind, suffix in SUFFIXES.items())
-        raise InvalidRequestError(f"{target}: a noise model is written as {known}")
+        suffixes = ", ".join(f"{suffix} for a {kind}" for kind, suffix in SUFFIXES.items())
+        raise InvalidRequestError(f"{target}: a noise model is written as {suffixes}")
     require_writable(target, [*frames, *images])
     with offline_run(target.parent, device=torch.device("cpu"), show=on_progress) as run:
         headers, ids = {}, {}

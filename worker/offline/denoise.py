@@ -40,7 +40,7 @@ from worker.offline.run import OfflineRun, offline_run
 
 @dataclass(frozen=True)
 class DenoiseOptions:
-    """How to denoise, and what to write besides the result."""
+    """Options of denoising, and optional files to write besides the result."""
 
     device: torch.device
     preset: Preset = DEFAULT_PRESET
@@ -48,9 +48,9 @@ class DenoiseOptions:
     seed: int = 0
     dtype: OutputDtype = OutputDtype.FLOAT32
     noise_model: Path | None = None
-    """A published `.npz` or `.npy` to use instead of bootstrapping one."""
+    """Noise model file (.npz/.npy) to use instead of bootstrapping one."""
     noise_model_kind: NoiseModelKind = NoiseModelKind.GMM
-    """What to bootstrap."""
+    """Kind of noise model to bootstrap."""
     save_noise_model: Path | None = None
     report_folder: Path | None = None
     presets: Mapping[str, TrainingPreset] = field(default_factory=lambda: PRESETS)
@@ -58,14 +58,14 @@ class DenoiseOptions:
 
 @dataclass(frozen=True)
 class DenoiseSummary:
-    """What was done: which estimate was delivered and why, with which noise model, in how many seconds."""
+    """Summary of a denoising: the chosen estimate and the reason, the noise model, and the time per stage."""
 
     image: ImageHeader
     estimate: str
     reason: str
     estimated_mse_adu2: Mapping[str, float]
     noise_model: dict[str, Any]
-    """Its parameters, but for the probabilities of a histogram: they go into a file of their own."""
+    """Its parameters; a histogram's probabilities are omitted, because they are saved in a separate file."""
     noise_model_origin: str
     seconds: Mapping[str, float]
     noise_correlation: NeighbourCorrelation
@@ -73,7 +73,7 @@ class DenoiseSummary:
     written: tuple[Path, ...] = ()
 
     def lines(self) -> list[tuple[str, str]]:
-        """What a person wants to read, as (title, text)."""
+        """Return the human-readable summary as (title, text) pairs."""
         signals = " to ".join(f"{self.noise_model[f'signal_{end}_adu']:.4g}" for end in ("min", "max"))
         stages = ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in self.seconds.items())
         return [
@@ -91,7 +91,7 @@ class DenoiseSummary:
         return f"{len(self.noise_model['weights']) // 3} Gaussians"
 
     def record(self) -> dict[str, Any]:
-        """Everything but the paths, as plain JSON values."""
+        """Return everything but the paths as JSON values."""
         return {
             "image": self.image.model_dump(mode="json"),
             "estimate": self.estimate,
@@ -112,11 +112,11 @@ def denoise_file(
     on_progress: ShowStage,
     on_warning: Callable[[str], None] = lambda _text: None,
 ) -> DenoiseSummary:
-    """Denoise an image or stack by the plan of a `denoise` job; memory does not grow with its planes.
+    """Denoise an image or stack by the plan of a `denoise` job, in constant memory.
 
     Raises ImageError for a file that cannot be denoised, InvalidRequestError for paths that cannot be read or
-    written, NoiseModelInvalidError, and JobFailedError where the pixels defeat the engine. `on_progress` may
-    raise to stop.
+    written, NoiseModelInvalidError, and JobFailedError for errors of the engine. `on_progress` may raise to
+    stop.
     """
     _require_paths(source, target, options)
     known = read_noise_model_file(options.noise_model) if options.noise_model else None
@@ -152,7 +152,7 @@ def denoise_file(
         )
         outcome = run.carry_out_plan(plan)
         (artifact,) = outcome.artifacts
-        run.take(artifact.blob, target)
+        run.move_blob(artifact.blob, target)
         noise_model = _noise_model_of(run, plan)
         summary = DenoiseSummary(
             image=header,
@@ -165,12 +165,12 @@ def denoise_file(
             noise_correlation=survey.noise_correlation,
             warnings=tuple(warnings),
         )
-        beside = _write_beside(run, plan, noise_model, source, target, options, summary)
-        return replace(summary, written=(target, *beside))
+        extras = _write_extras(run, plan, noise_model, source, target, options, summary)
+        return replace(summary, written=(target, *extras))
 
 
 def _undivided(image_id: str, header: ImageHeader) -> PredictionExtent:
-    """One process denoises all planes, however many."""
+    """Return the extent of a prediction in a single part."""
     pixels = header.height_px * header.width_px
     return PredictionExtent([ImageExtent(image_id, header.planes, pixels)], header.planes * pixels)
 
@@ -183,14 +183,14 @@ def _prediction(plan: Plan) -> PredictSpec:
 
 
 def _noise_model_of(run: OfflineRun, plan: Plan) -> KnownNoiseModel:
-    """Give the noise model that the prediction used."""
+    """Return the noise model used by the prediction."""
     reference = _prediction(plan).noise_model
     if reference is None:
         raise JobFailedError("the plan names no noise model")
     return load_noise_model(run.context("", None, lambda *_: None), reference)[0]
 
 
-def _write_beside(  # what a run has made, and what is wanted of it
+def _write_extras(  # the results of a run, and the options
     run: OfflineRun,
     plan: Plan,
     noise_model: KnownNoiseModel,
@@ -199,7 +199,7 @@ def _write_beside(  # what a run has made, and what is wanted of it
     options: DenoiseOptions,
     summary: DenoiseSummary,
 ) -> Iterator[Path]:
-    """Write what was asked for besides the result."""
+    """Write the requested noise model and report, and yield their paths."""
     if options.save_noise_model is not None:
         with reporting_write_errors(options.save_noise_model):
             write_whole(options.save_noise_model, write_published(noise_model.parameters).content)
@@ -211,7 +211,7 @@ def _write_beside(  # what a run has made, and what is wanted of it
         middle = len(observed) // 2
         observation_yx = observed[middle]
         pairs = PairCounts()
-        # The prior mean has not seen the pixel it is compared with; a better estimate would hide noise.
+        # The prior mean is independent of the pixel's own noise; a better estimate would hide some of it.
         prior_mean_yx = predict_plane(pn2v, observation_yx, device=options.device).prior_mean_yx
         pairs.add(observation_yx, prior_mean_yx)
         model = load_noise_model(context, noise_model.noise_model_id)[1]
@@ -221,16 +221,16 @@ def _write_beside(  # what a run has made, and what is wanted of it
 
 
 def _require_suffix(options: DenoiseOptions, kind: str) -> None:
-    """Find out before hours of work that the noise model would be in a file that misleads."""
+    """Fail early if the suffix of the noise model file does not match its kind."""
     path, suffix = options.save_noise_model, SUFFIXES[NoiseModelKind(kind)]
     if path is not None and path.suffix != suffix:
         raise InvalidRequestError(f"{path}: a noise model of kind {kind} is written as {suffix}")
 
 
 def _require_paths(source: Path, target: Path, options: DenoiseOptions) -> None:
-    """Find out before hours of work that a file is missing, or a result could not be written."""
+    """Fail early if an input file is missing or an output file could not be written."""
     if not source.is_file():
-        raise InvalidRequestError(f"{source} is no file")
+        raise InvalidRequestError(f"{source} is not a file")
     for path in filter(None, (target, options.save_noise_model)):
         require_writable(path, [source, *filter(None, [options.noise_model])])
     if target == options.save_noise_model:

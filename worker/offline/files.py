@@ -1,4 +1,4 @@
-"""Files that a command reads and writes; what is wrong with one is said by its name."""
+"""Input and output files of commands, with errors that name the file."""
 
 import shutil
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ Spec = TypeVar("Spec", bound=BaseModel)
 
 
 def read_noise_model_file(path: Path) -> GmmParameters | HistogramParameters:
-    """Read a published `.npz` or `.npy`; InvalidRequestError or NoiseModelInvalidError if it is none."""
+    """Read a published `.npz` or `.npy`; raise InvalidRequestError or NoiseModelInvalidError if invalid."""
     return read_published(read_content(path, "noise model"))
 
 
@@ -34,7 +34,7 @@ def read_content(path: Path, what: str) -> bytes:
 
 @contextmanager
 def naming_file(path: Path) -> Iterator[None]:
-    """Name the file in what is wrong with it."""
+    """Convert errors of the block to an InvalidRequestError that names the file."""
     try:
         yield
     except (ImageError, OSError) as error:
@@ -42,7 +42,7 @@ def naming_file(path: Path) -> Iterator[None]:
 
 
 def checked(spec: type[Spec], **fields: Any) -> Spec:  # noqa: ANN401  # pydantic checks them
-    """Make the spec of a job; InvalidRequestError says which of its limits a command exceeds."""
+    """Build the spec of a job; raise InvalidRequestError if a value is invalid."""
     try:
         return spec(**fields)
     except ValidationError as error:
@@ -52,21 +52,21 @@ def checked(spec: type[Spec], **fields: Any) -> Spec:  # noqa: ANN401  # pydanti
 
 
 def require_writable(target: Path, sources: Sequence[Path]) -> None:
-    """Find out before hours of work that a result could not be written, or would replace its source."""
+    """Fail early if a result could not be written, or would overwrite a source."""
     if not target.parent.is_dir():
         raise InvalidRequestError(f"{target} cannot be written: there is no folder {target.parent}")
     require_writable_folder(target.parent)
     with reporting_write_errors(target):
         exists = target.exists()
     if exists and not target.is_file():
-        what = "a folder" if target.is_dir() else "no regular file"
+        what = "a folder" if target.is_dir() else "not a regular file"
         raise InvalidRequestError(f"{target} cannot be written: it is {what}")
     if exists and any(source.exists() and target.samefile(source) for source in sources):
-        raise InvalidRequestError(f"{target} is read by this command; write the result to another file")
+        raise InvalidRequestError(f"{target} is an input of this command; write the result to another file")
 
 
 def require_room(target: Path, header: ImageHeader, dtype: OutputDtype) -> None:
-    """Find out before hours of work that the disk has no room for a result."""
+    """Fail early if the disk has no room for a result."""
     pixel_bytes = np.dtype(header.dtype if dtype is OutputDtype.SAME else np.float32).itemsize
     needed_bytes = header.planes * header.height_px * header.width_px * pixel_bytes
     free_bytes = shutil.disk_usage(target.parent).free

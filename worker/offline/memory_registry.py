@@ -1,4 +1,4 @@
-"""The registry of a command without a server: what the command has read, and what its stages have made."""
+"""In-memory registry of a command: its input files and the results of its stages."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,7 +15,7 @@ Known = TypeVar("Known")
 
 @dataclass
 class MemoryRegistry:
-    """Holds everything in this process. Satisfies `worker.attempt.registry.Registry`."""
+    """In-memory implementation of `worker.attempt.registry.Registry`."""
 
     _images: dict[str, KnownImage] = field(default_factory=dict)
     _networks: dict[str, KnownNetwork] = field(default_factory=dict)
@@ -36,7 +36,7 @@ class MemoryRegistry:
         self._specs[job_id] = spec
 
     def record(self, job_id: str, outcome: Outcome) -> None:
-        """Take in what a job has made, as the database does when a job succeeds."""
+        """Register the results of a job, like the database when a job succeeds."""
         result = dict(outcome.result)
         if outcome.noise_model is not None:
             result["noise_model_id"] = self._register(job_id, outcome.noise_model)
@@ -65,11 +65,11 @@ class MemoryRegistry:
 
     def part_planes(self, job_ids: Sequence[str]) -> list[KnownPlanes]:
         raise NotFoundError(
-            f"a command divides no prediction, so there are no planes of {', '.join(job_ids)}"
+            f"commands do not divide predictions, so there are no planes of {', '.join(job_ids)}"
         )
 
     def results_of_images(self, run: ResultsOfJob) -> list[KnownFile]:
-        raise NotFoundError(f"a command knows no job {run.job}")
+        raise NotFoundError(f"there is no job {run.job!r} in a command")
 
     def _register(self, job_id: str, made: MadeNoiseModel) -> str:
         noise_model_id = f"nm_{job_id}"
@@ -77,7 +77,7 @@ class MemoryRegistry:
         return noise_model_id
 
 
-def _known(things: Mapping[str, Known], thing_id: str, what: str) -> Known:
-    if thing_id not in things:
-        raise NotFoundError(f"there is no {what} {thing_id!r}")
-    return things[thing_id]
+def _known(entries: Mapping[str, Known], entry_id: str, what: str) -> Known:
+    if entry_id not in entries:
+        raise NotFoundError(f"there is no {what} {entry_id!r}")
+    return entries[entry_id]

@@ -1,4 +1,4 @@
-"""Train a network on files, and denoise files with it, in this process, without a server."""
+"""Train a network on files, and denoise files with a network, in this process, without a server."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,27 +29,27 @@ from worker.offline.files import (
 from worker.offline.run import OfflineRun, offline_run
 
 _OPTIONS = {"ground_truth_ids": "--ground-truth"}
-"""Options that are not called as their field is."""
+"""Options whose names differ from those of their fields."""
 
 
 @dataclass(frozen=True)
 class TrainingFiles:
-    """What a network is trained on: noisy images, and what its method needs besides."""
+    """Input files of a training: noisy images, and what the method needs besides."""
 
     noisy: Sequence[Path]
     ground_truth: Sequence[Path] = ()
-    """Of CARE: one for each noisy image."""
+    """One for each noisy image; for CARE."""
     noise_model: Path | None = None
-    """Of PN2V and of distilled networks, as published."""
+    """Noise model file (.npz/.npy); for PN2V and distillation."""
     start: Path | None = None
-    """A network whose weights training starts from."""
+    """Network whose weights training starts from."""
     teacher: Path | None = None
-    """Of a distilled network: the PN2V network whose estimates it learns."""
+    """PN2V network whose estimates are learned; for distillation."""
 
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """How to train."""
+    """Options of training."""
 
     method: Method
     device: torch.device
@@ -61,7 +61,7 @@ class TrainingOptions:
 
 @dataclass(frozen=True)
 class PredictionOptions:
-    """How to denoise with a network; `estimate` is for PN2V: DENOISED is its better one."""
+    """Options of denoising with a network; `estimate` is for PN2V, for which DENOISED chooses the best."""
 
     network: Path
     device: torch.device
@@ -78,10 +78,10 @@ def train_on_files(
     on_progress: ShowStage,
     on_warning: Callable[[str], None],
 ) -> None:
-    """Train a network as a `train` job does, and write it as safetensors; warnings come before.
+    """Train a network like a `train` job and write it as safetensors; warnings are issued before training.
 
-    Raises InvalidRequestError for files that do not go together, or cannot be read, and JobFailedError where
-    the pixels defeat the engine.
+    Raises InvalidRequestError for files that are unreadable or do not match, and JobFailedError for errors of
+    the engine.
     """
     _require_files(files, options)
     others = filter(None, (files.noise_model, files.start, files.teacher))
@@ -108,25 +108,25 @@ def train_on_files(
         )
         outcome = run.carry_out(spec, options.method.value)
         if outcome.network is not None:
-            run.take(outcome.network.blob, target)
+            run.move_blob(outcome.network.blob, target)
 
 
 def predict_file(source: Path, target: Path, options: PredictionOptions, on_progress: ShowStage) -> str:
-    """Denoise an image or stack as a `predict` job does; say which estimate was delivered and why.
+    """Denoise an image or stack like a `predict` job; return the chosen estimate and the reason.
 
-    Raises as `train_on_files`.
+    Raises like `train_on_files`.
     """
     require_writable(target, [source, options.network])
     network = _read_network(options.network)
     is_pn2v = Method(network.method) is Method.PN2V
     if is_pn2v and options.noise_model is None:
         raise InvalidRequestError(
-            f"{options.network} is of method pn2v; name the noise model that it was trained with"
+            f"{options.network} is of method pn2v; name the noise model it was trained with"
         )
     if not is_pn2v and (options.noise_model is not None or options.estimate is not Output.DENOISED):
         raise InvalidRequestError(
             f"{options.network} is of method {network.method}, which has one estimate and uses no noise "
-            f"model; leave both out"
+            f"model; omit both options"
         )
     with offline_run(target.parent, device=options.device, show=on_progress) as run:
         image_id, header = _add_image(run, source)
@@ -142,22 +142,22 @@ def predict_file(source: Path, target: Path, options: PredictionOptions, on_prog
         )
         outcome = run.carry_out(spec, "predict")
         (artifact,) = outcome.artifacts
-        run.take(artifact.blob, target)
+        run.move_blob(artifact.blob, target)
     if options.estimate is not Output.DENOISED:
         return f"{options.estimate}: asked for"
     return f"{outcome.result['estimate']}: {outcome.result['reason']}"
 
 
 def _require_files(files: TrainingFiles, options: TrainingOptions) -> None:
-    """Check the command by the rules of jobs, before anything is read."""
-    stands_for = "file"
+    """Check the command by the rules of jobs before reading any file."""
+    placeholder = "file"
     spec = _spec(
         options,
-        image_ids=[stands_for],
-        ground_truth_ids=[stands_for] if files.ground_truth else None,
-        noise_model=stands_for if files.noise_model else None,
-        start=stands_for if files.start else None,
-        teacher=stands_for if files.teacher else None,
+        image_ids=[placeholder],
+        ground_truth_ids=[placeholder] if files.ground_truth else None,
+        noise_model=placeholder if files.noise_model else None,
+        start=placeholder if files.start else None,
+        teacher=placeholder if files.teacher else None,
     )
     with _naming_options():
         require_what_the_method_needs(spec)
@@ -188,7 +188,7 @@ def _spec(
 
 @contextmanager
 def _naming_options() -> Iterator[None]:
-    """Name the option where a rule names the field of a job."""
+    """Convert errors about a job's field to errors about the command's option."""
     try:
         yield
     except FieldError as error:
@@ -211,7 +211,7 @@ def _read_network(path: Path) -> Network:
     try:
         return Network.from_bytes(read_content(path, "network"))
     except EngineError as error:
-        raise InvalidRequestError(f"{path} is no network: {error.detail}") from error
+        raise InvalidRequestError(f"{path} is not a network: {error.detail}") from error
 
 
 def _require_pairs(
@@ -220,7 +220,9 @@ def _require_pairs(
     clean: Sequence[tuple[str, ImageHeader]],
 ) -> None:
     if len(noisy) != len(clean):
-        raise InvalidRequestError(f"{len(clean)} files of ground truth for {len(noisy)}; name one for each")
+        raise InvalidRequestError(
+            f"{len(clean)} ground truth files for {len(noisy)} noisy files; name one for each"
+        )
     for path, (_, image), truth_path, (_, truth) in zip(
         files.noisy, noisy, files.ground_truth, clean, strict=True
     ):

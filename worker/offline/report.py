@@ -1,4 +1,4 @@
-"""A picture and a record of what denoising did: observation, result, truth and noise model side by side."""
+"""Denoising report: observation, result, ground truth and noise model as a picture, and a JSON record."""
 
 import json
 from collections.abc import Mapping
@@ -17,15 +17,15 @@ from models_store.whole_files import appearing_whole, reporting_write_errors, wr
 from worker.engine.noise.fitting.pairs import PhotonTransferCurve
 from worker.engine.noise.models.kinds import AnyNoiseModel
 
-_DETAIL_FRACTION = 4  # the lower row shows a quarter of the plane in each direction
-_LEAST_DETAIL_PX = 64
+_DETAIL_FRACTION = 4  # the detail shows a quarter of the plane in each direction
+_MIN_DETAIL_PX = 64
 _GREY_PERCENTILES = (0.5, 99.7)
-_LEAST_PIXELS_PER_POINT = 50
+_MIN_PIXELS_PER_POINT = 50
 
 
 @dataclass(frozen=True)
 class LinearNoise:
-    """A camera's noise as a line: variance = gain * (signal - offset) + read noise squared."""
+    """Linear noise variance of a camera: gain * (signal - offset) + read noise squared."""
 
     gain_adu: float
     offset_adu: float
@@ -37,7 +37,7 @@ class LinearNoise:
 
 @dataclass(frozen=True, eq=False)
 class DenoisedPlane:
-    """One plane before and after, (Y, X) in ADU; the truth where it is known, on any scale."""
+    """One plane before and after denoising, (Y, X) in ADU, and the ground truth if known, on any scale."""
 
     observation_yx: NDArray[Any]
     result_yx: NDArray[Any]
@@ -46,7 +46,7 @@ class DenoisedPlane:
 
 @dataclass(frozen=True, eq=False)
 class NoiseEvidence:
-    """A noise model, what it was fitted to, and the truth where it is known."""
+    """A noise model, the curve it was fitted to, and the true noise if known."""
 
     model: AnyNoiseModel
     measured: PhotonTransferCurve | None = None
@@ -56,7 +56,7 @@ class NoiseEvidence:
 def write_report(
     folder: Path, plane: DenoisedPlane, noise: NoiseEvidence | None, record: Mapping[str, Any]
 ) -> tuple[Path, Path]:
-    """Write report.png and report.json (the record, plain JSON values) and return their paths."""
+    """Write report.png and report.json (the record) and return their paths."""
     with reporting_write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     picture, document = folder / "report.png", folder / "report.json"
@@ -67,7 +67,7 @@ def write_report(
 
 
 def draw_report(path: Path, plane: DenoisedPlane, noise: NoiseEvidence | None) -> None:
-    """Draw whole planes above, their middle below, in the grey range of the result; the noise beside."""
+    """Draw planes, a detail of each below, and the noise model beside; grey values scaled to the result."""
     pictures = {"observation": plane.observation_yx, "result": plane.result_yx}
     if plane.truth_yx is not None:
         pictures["truth"] = plane.truth_yx
@@ -90,19 +90,19 @@ def draw_report(path: Path, plane: DenoisedPlane, noise: NoiseEvidence | None) -
 
 
 def _middle(plane_yx: NDArray[Any]) -> NDArray[Any]:
-    sides = [min(length, max(_LEAST_DETAIL_PX, length // _DETAIL_FRACTION)) for length in plane_yx.shape]
+    sides = [min(length, max(_MIN_DETAIL_PX, length // _DETAIL_FRACTION)) for length in plane_yx.shape]
     (top, left) = ((length - side) // 2 for length, side in zip(plane_yx.shape, sides, strict=True))
     return plane_yx[top : top + sides[0], left : left + sides[1]]
 
 
 def _draw_noise(axes: Axes, noise: NoiseEvidence) -> None:
-    """Draw the photon transfer curve: the variance of the observations over the signal."""
+    """Draw the photon transfer curve: variance of the observations over the signal."""
     model = noise.model
     signal_adu = np.linspace(model.signal_min_adu, model.signal_max_adu, 200)
     variance = model.variance_adu2(torch.from_numpy(signal_adu)).numpy()
     axes.plot(signal_adu, variance, color="tab:red", label="noise model", zorder=3)
     if noise.measured is not None:
-        enough = noise.measured.count >= _LEAST_PIXELS_PER_POINT
+        enough = noise.measured.count >= _MIN_PIXELS_PER_POINT
         points = noise.measured.signal_adu[enough], noise.measured.variance_adu2[enough]
         axes.plot(*points, ".", color="0.6", markersize=4, label="measured")
     if noise.true_noise is not None:

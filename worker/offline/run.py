@@ -1,4 +1,4 @@
-"""Carries out jobs in this process: the specs, plans and handlers of workers, with a registry in memory."""
+"""Runs jobs in this process, with the specs, plans and handlers of workers and a registry in memory."""
 
 import signal
 import sys
@@ -39,7 +39,7 @@ from worker.offline.memory_registry import MemoryRegistry
 
 @dataclass(frozen=True)
 class OfflineRun:
-    """What the jobs of one command share."""
+    """State shared by the jobs of one command."""
 
     blobs: MeasuredBlobs
     reader: Reader
@@ -49,13 +49,13 @@ class OfflineRun:
     presets: Mapping[str, TrainingPreset] = field(default_factory=lambda: PRESETS)
     registry: MemoryRegistry = field(default_factory=MemoryRegistry)
     seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
-    """How long each stage has taken."""
+    """Duration of each stage."""
     _warned: set[str] = field(default_factory=set)
 
     def add_image(self, path: Path) -> tuple[str, ImageHeader, Survey]:
-        """Read and survey an image file as an upload would be; give its id.
+        """Inspect and survey an image file like an upload; return its id, header and survey.
 
-        Raises as `inspect_image`, and ImageContentError for pixels without information.
+        Raises like `inspect_image`, and ImageContentError for pixels without information.
         """
         planes, _ = self.reader.inspect(path)
         survey = planes.survey()
@@ -63,7 +63,7 @@ class OfflineRun:
         return image_id, planes.header, survey
 
     def add_file(self, path: Path) -> tuple[str, ImageHeader]:
-        """Read the header of an image file, whatever its pixels; give its id."""
+        """Read the header of an image file without checking its pixels; return its id and header."""
         header = self.reader.open(path).header
         return self._link(path, None), header
 
@@ -94,11 +94,11 @@ class OfflineRun:
         )
 
     def carry_out(self, spec: StoredSpec, stage: str) -> Outcome:
-        """Carry out a job that has no stages; `stage` is shown."""
+        """Run a job without stages; `stage` is its name in the progress."""
         return self._carry_out(new_id("job"), spec, None, stage, (0.0, 1.0))
 
     def carry_out_plan(self, plan: Plan) -> Outcome:
-        """Carry out the stages of a plan, one after the other; give what the last one made."""
+        """Run the stages of a plan in order; return the outcome of the last one."""
         outcome = Outcome()
         weights: dict[str, float] = defaultdict(float)
         for planned in plan.stages:
@@ -113,8 +113,8 @@ class OfflineRun:
             )
         return outcome
 
-    def take(self, blob: MadeBlob, target: Path) -> None:
-        """Move what a job has made to where it is wanted; it appears whole."""
+    def move_blob(self, blob: MadeBlob, target: Path) -> None:
+        """Move a result to its target path, atomically."""
         path = self.blobs.local_path(blob.key)
         if path is None:
             raise JobFailedError(f"{blob.key} is not on this machine")
@@ -124,7 +124,7 @@ class OfflineRun:
     def _carry_out(
         self, job_id: str, spec: StoredSpec, stage: str | None, shown_as: str, within: tuple[float, float]
     ) -> Outcome:
-        begun_s = time.monotonic()
+        started_s = time.monotonic()
         report = part_of(lambda fraction, status: self.show(shown_as, fraction, status), *within)
         self.registry.add_job(job_id, spec)
         try:
@@ -133,7 +133,7 @@ class OfflineRun:
             raise JobFailedError(error.detail) from error
         self.registry.record(job_id, outcome)
         report(1.0, "done")
-        self.seconds[shown_as] += time.monotonic() - begun_s
+        self.seconds[shown_as] += time.monotonic() - started_s
         return outcome
 
     def _link(self, path: Path, survey: Survey | None) -> str:
@@ -157,7 +157,7 @@ def offline_run(
     warn: Callable[[str], None] = lambda _: None,
     presets: Mapping[str, TrainingPreset] = PRESETS,
 ) -> Iterator[OfflineRun]:
-    """Prepare a run whose files lie in `folder` while it lasts: beside its results, which are moved there."""
+    """Open a run with temporary files in `folder`, the file system of its results, which are moved there."""
     before = tempfile.tempdir
     service = ReadingService()
     with (

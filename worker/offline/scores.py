@@ -17,7 +17,7 @@ from worker.offline.files import naming_file
 
 @dataclass(frozen=True)
 class NamedFiles:
-    """Results of one method: for each of its runs one file for each of the ground truth, in its order."""
+    """Result files of one method: for each run, one file per ground truth file, in the same order."""
 
     name: str
     files: Sequence[Path]
@@ -26,12 +26,12 @@ class NamedFiles:
 def score_files(
     candidates: Sequence[NamedFiles], ground_truth: Sequence[Path], on_progress: Callable[[float, str], None]
 ) -> list[Row]:
-    """Score every plane of every file; InvalidRequestError for files that cannot be compared, or read."""
+    """Score every plane of every file; raise InvalidRequestError for unreadable or incomparable files."""
     for candidate in candidates:
         if len(candidate.files) % len(ground_truth):
             raise InvalidRequestError(
                 f"{candidate.name}: {len(candidate.files)} files for {len(ground_truth)} of ground truth; "
-                f"give one for each of them, or as many again for each further run"
+                f"give one for each of them, and as many again for each further run"
             )
     with ReadingService().running() as isolation, isolation.reader() as reader:
         truths = [_open(reader, path) for path in ground_truth]
@@ -50,7 +50,7 @@ def score_files(
 
 
 def _runs(scores: Sequence[Sequence[Scores]], fields: int) -> list[list[Scores]]:
-    """Put the planes of all fields of view of a run together."""
+    """Group scores by run, joining the planes of all fields of view."""
     firsts = range(0, len(scores), fields)
     return [list(chain.from_iterable(scores[first : first + fields])) for first in firsts]
 

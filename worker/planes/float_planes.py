@@ -1,4 +1,4 @@
-"""Image files as the engine takes them."""
+"""PlaneSequence adapters of image files for the engine."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from worker.engine.planes.sequence import JoinedPlanes
 
 
 class FloatPlanes:
-    """All planes of some images, one after the other, as float32 ADU: a PlaneSequence."""
+    """PlaneSequence of all planes of some images, one after the other, as float32 ADU."""
 
     def __init__(self, sources: Sequence[PlaneSource]) -> None:
         self._planes = JoinedPlanes(sources)
@@ -25,7 +25,7 @@ class FloatPlanes:
 
 
 class GroundTruthPlanes:
-    """For every plane of some images that of its ground truth, whose only one holds for all."""
+    """The ground truth plane of every plane of some images; a single truth plane serves a whole image."""
 
     def __init__(self, truths: Sequence[PlaneSource], sources: Sequence[PlaneSource]) -> None:
         self._places = [
@@ -43,7 +43,7 @@ class GroundTruthPlanes:
 
 
 class MeasuredPlanes:
-    """A PlaneSource that tells how many bytes of pixels were read."""
+    """PlaneSource that reports the number of pixel bytes read."""
 
     def __init__(self, source: PlaneSource, on_read: Callable[[int], None]) -> None:
         self._source = source

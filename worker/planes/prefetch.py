@@ -1,4 +1,4 @@
-"""Reading, computing and writing at the same time: each makes the next plane while the last one is used."""
+"""Prefetch iterator: reading, computing and writing of planes overlap."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -12,28 +12,28 @@ _END = object()
 
 
 @contextmanager
-def prefetch(items: Iterable[_Item], *, ahead: int = 1) -> Iterator[Iterator[_Item]]:
-    """Iterate in a thread of its own, up to `ahead` items before they are asked for.
+def prefetch(items: Iterable[_Item], *, depth: int = 1) -> Iterator[Iterator[_Item]]:
+    """Iterate in a background thread, up to `depth` items ahead of the consumer.
 
-    Order and errors stay as they are. Leaving the block, for whatever reason, waits for the item that is in
-    the making, and closes the source.
+    Order and exceptions are preserved. Leaving the block waits for the item being computed, and closes the
+    source.
     """
     source = iter(items)
-    # So that what the thread logs still says to which job it belongs.
+    # Log records of the thread keep the job's logging context.
     context = copy_context()
-    with ThreadPoolExecutor(1, thread_name_prefix="ahead") as thread:
+    with ThreadPoolExecutor(1, thread_name_prefix="prefetch") as thread:
 
-        def make() -> object:
+        def next_item() -> object:
             return context.run(lambda: next(source, _END))
 
-        def taken() -> Iterator[_Item]:
-            coming = deque(thread.submit(make) for _ in range(ahead))
-            while (item := coming.popleft().result()) is not _END:
-                coming.append(thread.submit(make))
+        def prefetched() -> Iterator[_Item]:
+            pending = deque(thread.submit(next_item) for _ in range(depth))
+            while (item := pending.popleft().result()) is not _END:
+                pending.append(thread.submit(next_item))
                 yield cast("_Item", item)
 
         try:
-            yield taken()
+            yield prefetched()
         finally:
             thread.shutdown(cancel_futures=True)
             if (close := getattr(source, "close", None)) is not None:

@@ -1,6 +1,6 @@
-"""Planes on disk as plain pixels: float32, little-endian, one plane after the other.
+"""Planes on disk as raw pixels: float32, little-endian, one plane after the other.
 
-Plain reads and writes: the pages of a memory map would count as this process's memory.
+Plain reads and writes instead of a memory map, whose pages would count as this process's memory.
 """
 
 from collections.abc import Iterator
@@ -18,16 +18,16 @@ def write_plane(file: BinaryIO, plane_yx: np.ndarray) -> None:
 
 
 def iterate_raw_planes(file: BinaryIO, shape_yx: tuple[int, int]) -> Iterator[np.ndarray]:
-    """Read from here to the end; one plane is in memory at a time."""
+    """Yield the planes from the current position to the end, one in memory at a time."""
     plane_bytes = PIXEL.itemsize * shape_yx[0] * shape_yx[1]
     while content := file.read(plane_bytes):
         yield np.frombuffer(content, PIXEL).reshape(shape_yx)
 
 
-class WaitingPlanes:
-    """Planes (Y, X) of one shape, float32, that wait on disk until their file can be written.
+class SpooledPlanes:
+    """Planes (Y, X) of one shape, float32, spooled to disk until their result file can be written.
 
-    Read back in the order they came; one is in memory at a time.
+    Iteration yields them in the order they were appended, one in memory at a time.
     """
 
     def __init__(self, path: Path) -> None:

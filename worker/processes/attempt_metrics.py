@@ -1,4 +1,4 @@
-"""What a worker tells Prometheus of the attempts it makes at jobs."""
+"""Prometheus metrics of a worker's attempts at jobs."""
 
 import time
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from models_store.repositories.jobs.lifecycle import Claim
 from models_store.settings import Settings
 from worker.attempt.messages import Used
 
-# From a preview to a training that takes all night.
+# From a preview to an overnight training.
 DURATION_BUCKETS_S = (0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 43200)
 
 CRASH_CODE = "crashed"
@@ -34,63 +34,63 @@ class AttemptOutcome(StrEnum):
     LOST = "lost"
     """Cancelled, or taken over by another worker."""
     BROKEN_OFF = "broken_off"
-    """Database or blobs failed the worker itself."""
+    """The worker itself met an outage of the database or the blob store."""
 
 
 @dataclass
 class Attempt:
-    """How an attempt goes; told to Prometheus at its end."""
+    """State of an attempt, recorded in the metrics when it ends."""
 
     outcome: AttemptOutcome = AttemptOutcome.BROKEN_OFF
     code: str | None = None
-    """The stable code of what it failed with."""
+    """Stable code of the error the attempt failed with."""
     used: Used = field(default_factory=Used)
     seconds: float = 0.0
 
 
 class WorkerMetrics:
-    """Counts attempts; without a registry, for nobody."""
+    """Metrics of attempts; without a registry they are not exported."""
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self._seconds = Histogram(
             "clearscope_job_attempt_duration_seconds",
-            "Attempts at jobs, and the time from claim to end.",
+            "Duration of attempts at jobs, from claim to end.",
             ("kind", "stage", "outcome"),
             buckets=DURATION_BUCKETS_S,
             registry=registry,
         )
-        self._under_way = Gauge(
-            "clearscope_job_attempts_in_progress", "Attempts that are under way.", registry=registry
+        self._in_progress = Gauge(
+            "clearscope_job_attempts_in_progress", "Attempts in progress.", registry=registry
         )
         self._failures = Counter(
             "clearscope_job_failures", "Attempts that failed or crashed.", ("kind", "code"), registry=registry
         )
         self._read = Counter(
-            "clearscope_job_read_bytes", "Bytes that attempts read of blobs.", ("kind",), registry=registry
+            "clearscope_job_read_bytes", "Bytes of blobs read by attempts.", ("kind",), registry=registry
         )
         self._written = Counter(
             "clearscope_job_written_bytes",
-            "Bytes that attempts wrote to blobs.",
+            "Bytes of blobs written by attempts.",
             ("kind",),
             registry=registry,
         )
         self._gpu_peak = Gauge(
             "clearscope_job_gpu_memory_peak_bytes",
-            "The most GPU memory that the last attempt of this kind held.",
+            "Peak GPU memory of the last attempt of this kind.",
             ("kind",),
             registry=registry,
         )
 
     @contextmanager
-    def measured(self, claim: Claim, attempt: Attempt) -> Iterator[None]:
-        """Measure an attempt; the block says how it goes."""
-        begun_s = time.perf_counter()
-        self._under_way.inc()
+    def measure(self, claim: Claim, attempt: Attempt) -> Iterator[None]:
+        """Record an attempt's metrics when the block ends."""
+        started_s = time.perf_counter()
+        self._in_progress.inc()
         try:
             yield
         finally:
-            self._under_way.dec()
-            attempt.seconds = time.perf_counter() - begun_s
+            self._in_progress.dec()
+            attempt.seconds = time.perf_counter() - started_s
             self._seconds.labels(claim.kind, claim.stage, attempt.outcome).observe(attempt.seconds)
             self._read.labels(claim.kind).inc(attempt.used.read_bytes)
             self._written.labels(claim.kind).inc(attempt.used.written_bytes)
@@ -101,12 +101,12 @@ class WorkerMetrics:
 
 
 @contextmanager
-def metrics_served(registry: CollectorRegistry, settings: Settings) -> Iterator[None]:
-    """Serve a worker's metrics while the block runs, if a port is set. Raises OSError if it is taken."""
+def serve_metrics(registry: CollectorRegistry, settings: Settings) -> Iterator[None]:
+    """Serve a worker's metrics while the block runs, if a port is set. Raises OSError if it is in use."""
     if not settings.metrics_port:
         yield
         return
-    # When each series began, as a series of its own: twice as many for nothing.
+    # `_created` series would double the number of series without any use.
     disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's
     ProcessCollector(registry=registry)
     server, thread = start_http_server(settings.metrics_port, settings.metrics_host, registry)

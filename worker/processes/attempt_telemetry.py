@@ -1,4 +1,4 @@
-"""What operators see of an attempt: its lines in the log, its span, its figures."""
+"""Telemetry of an attempt: log records, trace span and metrics."""
 
 import logging
 from collections.abc import Iterator
@@ -14,13 +14,13 @@ logger = logging.getLogger(__name__)
 
 
 def log_fields(claim: Claim) -> dict[str, str | int]:
-    """Give what each line of an attempt says of it."""
+    """Return the fields of each log record of an attempt."""
     return {"job_id": claim.job_id, "attempt": claim.attempt, "kind": claim.kind, "worker": claim.worker}
 
 
 @contextmanager
-def observed(claim: Claim, metrics: WorkerMetrics, tracing: Tracing) -> Iterator[Attempt]:
-    """Watch an attempt; the block says how it went."""
+def observe_attempt(claim: Claim, metrics: WorkerMetrics, tracing: Tracing) -> Iterator[Attempt]:
+    """Log, trace and measure an attempt; the block sets its outcome."""
     fields = log_fields(claim)
     with (
         logging_context(**fields),
@@ -29,7 +29,7 @@ def observed(claim: Claim, metrics: WorkerMetrics, tracing: Tracing) -> Iterator
         logger.info("the attempt begins")
         attempt = Attempt()
         try:
-            with metrics.measured(claim, attempt):
+            with metrics.measure(claim, attempt):
                 yield attempt
         finally:
             span.set_attribute("clearscope.outcome", attempt.outcome)
@@ -38,10 +38,10 @@ def observed(claim: Claim, metrics: WorkerMetrics, tracing: Tracing) -> Iterator
 
 def _log_end(attempt: Attempt) -> None:
     seconds = round(attempt.seconds, 2)
-    said = {"outcome": attempt.outcome, "code": attempt.code, "seconds": seconds, **asdict(attempt.used)}
-    logger.info("the attempt ends after %g s: %s", seconds, attempt.outcome, extra=said)
+    fields = {"outcome": attempt.outcome, "code": attempt.code, "seconds": seconds, **asdict(attempt.used)}
+    logger.info("the attempt ends after %g s: %s", seconds, attempt.outcome, extra=fields)
 
 
-def for_child(claim: Claim) -> Claim:
-    """Give the claim with the attempt's own span for the spans of its child."""
+def with_current_trace(claim: Claim) -> Claim:
+    """Return the claim with the current span as the parent of the child's spans."""
     return replace(claim, trace=current_trace())

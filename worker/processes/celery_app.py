@@ -1,4 +1,4 @@
-"""A worker that Celery wakes."""
+"""Celery worker: consumes notices of ready jobs."""
 
 import os
 import secrets
@@ -19,7 +19,7 @@ from models_store.image_files.isolation.launch import ReadingService
 from models_store.outbound.notices import Notices, make_celery
 from models_store.settings import Settings
 from models_store.telemetry.traces import set_up_tracing
-from worker.processes.attempt_metrics import WorkerMetrics, metrics_served
+from worker.processes.attempt_metrics import WorkerMetrics, serve_metrics
 from worker.processes.device_watch import DeviceWatch
 from worker.processes.job_processes import job_processes
 from worker.processes.job_store import JobStore
@@ -29,9 +29,9 @@ from worker.processes.tasks import register_run_job
 
 
 def work(settings: Settings, queues: Sequence[Queue], clock: Clock = system_clock) -> int:
-    """Take jobs of these queues, one at a time, until a signal ends it; give the exit code.
+    """Run jobs of these queues, one at a time, until a signal ends the worker; return the exit code.
 
-    Raises SchemaMismatchError and OutageError before it takes any.
+    Raises SchemaMismatchError and OutageError at start-up.
     """
     settings = settings.model_copy(update={"device": _device(settings, queues)})
     database = Database.of(settings)
@@ -41,7 +41,7 @@ def work(settings: Settings, queues: Sequence[Queue], clock: Clock = system_cloc
     tracing = set_up_tracing(settings, "clearscope-worker")
     registry = CollectorRegistry()
     stopping = threading.Event()
-    # Containers may share their host's name, and count their processes from 1.
+    # Unique even among containers that share a host name and number their processes from 1.
     name = f"{'+'.join(queues)}@{socket.gethostname()}:{os.getpid()}-{secrets.token_hex(2)}"
     reading = ReadingService()
     runner = Runner(
@@ -57,20 +57,20 @@ def work(settings: Settings, queues: Sequence[Queue], clock: Clock = system_cloc
     register_run_job(celery, runner)
 
     @setup_logging.connect(weak=False)  # type: ignore[untyped-decorator]  # Celery is not typed
-    def leave_logging(**_: Any) -> None:  # noqa: ANN401  # whatever Celery tells
-        """Keep Celery from setting levels and handlers of its own."""
+    def leave_logging(**_: Any) -> None:  # noqa: ANN401  # signal arguments
+        """Keep Celery from configuring logging itself."""
 
     @worker_shutting_down.connect(weak=False)  # type: ignore[untyped-decorator]  # Celery is not typed
-    def stop(**_: Any) -> None:  # noqa: ANN401  # whatever Celery tells
+    def stop(**_: Any) -> None:  # noqa: ANN401  # signal arguments
         stopping.set()
 
     try:
         with (
-            metrics_served(registry, settings),
+            serve_metrics(registry, settings),
             reading.running(),
             SignsOfLife(runner, queues).given(),
         ):
-            job_processes()  # so that the first job does not wait for what takes long to load
+            job_processes()  # start the fork server before the first job
             return _consume(celery, name, queues)
     finally:
         tracing.close()
@@ -81,11 +81,10 @@ def _consume(celery: Any, name: str, queues: Sequence[Queue]) -> int:  # noqa: A
     worker = celery.Worker(
         hostname=name,
         queues=list(queues),
-        # One thread: the job computes in a child of its own, and a process of Celery's own pool, being a
-        # daemon, could have none.
+        # A thread: jobs compute in child processes, which daemonic processes of Celery's pool cannot have.
         pool="threads",
         concurrency=1,
-        # Workers need to know nothing of each other.
+        # Workers need not know of each other.
         without_gossip=True,
         without_mingle=True,
         without_heartbeat=True,
@@ -96,5 +95,5 @@ def _consume(celery: Any, name: str, queues: Sequence[Queue]) -> int:  # noqa: A
 
 
 def _device(settings: Settings, queues: Sequence[Queue]) -> str:
-    """What needs no GPU must not take its memory from those who do."""
+    """Return `cpu` for a worker without GPU jobs, so that it does not occupy GPU memory."""
     return "cpu" if Queue.GPU not in queues and settings.device == "auto" else settings.device

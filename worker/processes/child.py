@@ -1,8 +1,7 @@
-"""The process that computes one attempt at one job, and ends with it.
+"""The child process that computes one attempt at one job.
 
-It is a process of its own (see `worker.processes.job_processes`), so that the runner can end it at any
-moment and all that it held comes back. It reads the database and writes blobs; the runner alone writes the
-database.
+A separate process (see `worker.processes.job_processes`), so that the runner can kill it at any moment and
+all its memory is freed. It reads the database and writes blobs; only the runner writes to the database.
 """
 
 import logging
@@ -35,32 +34,32 @@ EXIT_UNEXPECTED = 71
 def main(
     settings: Settings, claim: Claim, messages: Connection, temporary_folder: str, isolation: Isolation
 ) -> None:
-    """Compute one attempt. Its outcome is a message; an exit without one counts as a crash."""
-    # Ctrl-C reaches the whole process group; the runner decides what becomes of this process.
+    """Compute one attempt and send its outcome as a message; an exit without one counts as a crash."""
+    # Ctrl-C reaches the whole process group; the runner decides when this process ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     keep_compiled_programs()
     tempfile.tempdir = temporary_folder
     threading.Thread(target=_end_with_parent, name="orphan-watch", daemon=True).start()
     set_up_logging(settings)
     with logging_context(**log_fields(claim)):
-        compute_and_tell(settings, claim, messages, isolation)
+        compute_and_report(settings, claim, messages, isolation)
 
 
-def compute_and_tell(settings: Settings, claim: Claim, messages: Connection, isolation: Isolation) -> None:
-    """Compute one attempt in this process; what becomes of it is the last message."""
+def compute_and_report(settings: Settings, claim: Claim, messages: Connection, isolation: Isolation) -> None:
+    """Compute one attempt in this process and send its outcome as the last message."""
     tracing = set_up_tracing(settings, "clearscope-worker")
     try:
         try:
             with tracing.span(f"compute {claim.kind}", parent=claim.trace):
                 outcome = _compute(settings, claim, messages, isolation, tracing)
         finally:
-            # Before the last word: after it, the runner ends this process.
+            # Before the last message, after which the runner kills this process.
             tracing.close()
         _send(messages, Finished(outcome))
     except UnavailableError as error:
         _send(messages, Interrupted(error.detail))
     except (DeviceUnavailableError, StorageFullError) as error:
-        # Of this machine, or of this moment: another attempt may succeed.
+        # Specific to this machine or moment: a retry may succeed.
         _send(messages, Crashed(error.detail))
     except (ClearScopeError, EngineError) as error:
         _send(messages, Refused(error.code, error.detail))
@@ -75,7 +74,7 @@ def compute_and_tell(settings: Settings, claim: Claim, messages: Connection, iso
 def _compute(
     settings: Settings, claim: Claim, messages: Connection, isolation: Isolation, tracing: Tracing
 ) -> Outcome:
-    # Imported here, so that the process that spawns this one never loads torch.
+    # Imported here, so that the worker process never loads torch.
     from worker.attempt.context import open_context  # noqa: PLC0415
     from worker.jobs.handlers import run_handler  # noqa: PLC0415
 
@@ -97,7 +96,7 @@ def _send(messages: Connection, message: Message) -> None:
 
 
 def _end_with_parent() -> None:
-    """End this process when the runner's has died: nobody waits for the result any more."""
+    """Exit when the runner's process has died, because nobody waits for the result."""
     parent = parent_process()
     if parent is not None:
         wait([parent.sentinel])

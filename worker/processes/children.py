@@ -1,4 +1,4 @@
-"""The processes in which attempts compute: one for each, which may be ended at any moment."""
+"""Child processes of attempts: one per attempt, which may be killed at any moment."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -12,15 +12,15 @@ from models_store.settings import Settings
 from worker.processes import child
 from worker.processes.job_processes import job_processes
 
-# A child that is asked to end has nothing to save: its checkpoints are written already.
+# A terminated child has nothing to save: its checkpoints are already written.
 TERMINATION_GRACE_S = 0.5
 
 
 class Child(Protocol):
-    """What a runner sees of the process that computes for it."""
+    """The interface of a child process that the runner uses."""
 
     @property
-    def sentinel(self) -> Any:  # noqa: ANN401  # whatever multiprocessing can wait for
+    def sentinel(self) -> Any:  # noqa: ANN401  # anything that multiprocessing can wait for
         """Ready when the process has ended."""
         ...
 
@@ -31,16 +31,16 @@ class Child(Protocol):
 
 
 class Children(Protocol):
-    """Makes children."""
+    """Starts child processes."""
 
     def prepare(self) -> None:
-        """Load what takes long, so that it takes no time of a lease."""
+        """Load slow imports in advance, so that they do not use up a lease."""
         ...
 
     def start(
         self, settings: Settings, claim: Claim, isolation: Isolation
     ) -> AbstractContextManager[tuple[Child, Connection]]:
-        """Compute a claim in a child, which sends messages; when the block ends, so does the child.
+        """Start a child that computes a claim and sends messages; kill it at the end of the block.
 
         Raises OSError if it cannot be started.
         """
@@ -48,7 +48,7 @@ class Children(Protocol):
 
 
 class ForkedChildren:
-    """Children that are copies of a clean process; see `job_processes`."""
+    """Children forked from the fork server; see `job_processes`."""
 
     def prepare(self) -> None:
         job_processes()
@@ -58,14 +58,14 @@ class ForkedChildren:
         self, settings: Settings, claim: Claim, isolation: Isolation
     ) -> Iterator[tuple[Child, Connection]]:
         processes = job_processes()
-        messages, childs_end = processes.Pipe(duplex=False)
-        # The child may be ended at any moment, so its temporary files are cleared away from here.
+        messages, child_end = processes.Pipe(duplex=False)
+        # Created here, because a killed child cannot delete its temporary files.
         with TemporaryDirectory(prefix="clearscope-job-", ignore_cleanup_errors=True) as folder:
             process = processes.Process(
-                target=child.main, args=(settings, claim, childs_end, folder, isolation), daemon=True
+                target=child.main, args=(settings, claim, child_end, folder, isolation), daemon=True
             )
             process.start()
-            childs_end.close()
+            child_end.close()
             try:
                 yield process, messages
             finally:

@@ -1,4 +1,4 @@
-"""Where compiled programs are kept: compiling takes longer than a small job."""
+"""Persistent cache of compiled programs; compiling takes longer than a small job."""
 
 import os
 
@@ -6,8 +6,8 @@ from platformdirs import user_cache_path
 
 
 def keep_compiled_programs() -> None:
-    """Let torch keep what it compiles in the user's cache, unless the environment names another folder.
+    """Put torch's compile cache into the user's cache folder, unless the environment names another.
 
-    Its default lies among the temporary files, which go with each job.
+    The default is a temporary folder, which is deleted after each job.
     """
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(user_cache_path("clearscope") / "compiled"))

@@ -1,4 +1,4 @@
-"""Whether the device computes: run as a process of its own, for the worker itself never loads torch."""
+"""Device check, run in a child process because the worker process never loads torch."""
 
 import ctypes
 import json
@@ -14,16 +14,16 @@ SIZE = 64
 
 @dataclass(frozen=True)
 class DeviceState:
-    """What a check found: `error` says why the device does not compute."""
+    """Result of a device check; `error` is the reason why the device is unusable."""
 
     device: str
     error: str | None = None
     memory_bytes: int | None = None
-    """GPU memory that is in use, by whomever."""
+    """GPU memory in use by all processes."""
 
 
 def check_device(name: str) -> DeviceState:
-    """Let a child compute on the device. The CPU needs no check, nor does `auto` without a GPU's driver."""
+    """Run a test computation in a child; skipped for the CPU, and for `auto` without a CUDA driver."""
     if name == "cpu" or (name == "auto" and not _has_cuda_driver()):
         return DeviceState("cpu")
     try:
@@ -35,11 +35,11 @@ def check_device(name: str) -> DeviceState:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return DeviceState(name, error=f"the check of device {name} did not end within {CHECK_LIMIT_S:.0f} s")
+        return DeviceState(name, error=f"the check of device {name} timed out after {CHECK_LIMIT_S:.0f} s")
     if checked.returncode == 0:
         return DeviceState(**json.loads(checked.stdout.splitlines()[-1]))
-    complaint = checked.stderr.strip().splitlines() or [f"the check ended with {checked.returncode}"]
-    return DeviceState(name, error=complaint[-1][:500])
+    lines = checked.stderr.strip().splitlines() or [f"the check ended with exit code {checked.returncode}"]
+    return DeviceState(name, error=lines[-1][:500])
 
 
 def _has_cuda_driver() -> bool:
@@ -58,7 +58,7 @@ def _compute(name: str) -> DeviceState:
     device = choose_device(name)
     ones = torch.ones((SIZE, SIZE), device=device)
     if float((ones @ ones).sum()) != SIZE**3:
-        raise ArithmeticError(f"device {device} computes wrongly")
+        raise ArithmeticError(f"device {device} computes wrong results")
     if device.type != "cuda":
         return DeviceState(str(device))
     free_bytes, total_bytes = torch.cuda.mem_get_info(device)
@@ -67,7 +67,7 @@ def _compute(name: str) -> DeviceState:
     )
 
 
-def _answer(name: str) -> DeviceState:
+def _check_in_child(name: str) -> DeviceState:
     try:
         return _compute(name)
     except ClearScopeError as error:
@@ -75,4 +75,4 @@ def _answer(name: str) -> DeviceState:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asdict(_answer(sys.argv[1]))))  # noqa: T201  # the parent reads it
+    print(json.dumps(asdict(_check_in_child(sys.argv[1]))))  # noqa: T201  # the parent reads it

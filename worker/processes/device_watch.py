@@ -1,4 +1,4 @@
-"""Whether a worker's device can be relied on: a broken GPU would fail every job that comes along."""
+"""Health of a worker's device; with a broken GPU, every job claimed would fail."""
 
 import logging
 import threading
@@ -15,7 +15,7 @@ RECHECK_S = 30.0
 
 @dataclass
 class DeviceWatch:
-    """Remembers what the last check of the device said. Its methods may be called from any thread."""
+    """Caches the result of the last device check. Thread-safe."""
 
     name: str
     check: Callable[[str], DeviceState] = check_device
@@ -29,7 +29,7 @@ class DeviceWatch:
         return self.now_s() - self._checked_s
 
     def state(self) -> DeviceState:
-        """Give the result of the last check, or of a first one."""
+        """Return the result of the last check, or of a first one."""
         with self._checking:
             return self._state or self._check()
 
@@ -38,7 +38,7 @@ class DeviceWatch:
             return self._check()
 
     def wait_until_usable(self, stopping: threading.Event) -> bool:
-        """Check until the device computes; False if the worker is to stop before that."""
+        """Recheck until the device is usable; return False if the worker is stopped before that."""
         while not stopping.is_set():
             if self.state().error is None:
                 return True
@@ -50,7 +50,7 @@ class DeviceWatch:
         before, self._state = self._state, self.check(self.name)
         self._checked_s = self.now_s()
         if self._state.error is not None:
-            logger.error("the device cannot be used, no job is taken: %s", self._state.error)
+            logger.error("the device is unusable, no jobs are claimed: %s", self._state.error)
         elif before is None or before.error is not None:
             logger.info("computing on %s", self._state.device)
         return self._state

@@ -1,27 +1,27 @@
-"""How the processes come about in which jobs compute."""
+"""The forkserver context that starts job processes."""
 
 import multiprocessing
 from functools import cache
 from multiprocessing.context import ForkServerContext
 
-# Everything that a job's process needs to have loaded; it takes seconds, mostly for torch.
-LOADED_ONCE = ["worker.processes.child", "worker.attempt.context", "worker.jobs.handlers"]
+# Imports of a job process; they take seconds, mostly because of torch.
+PRELOADED_MODULES = ["worker.processes.child", "worker.attempt.context", "worker.jobs.handlers"]
 
 
 @cache
 def job_processes() -> ForkServerContext:
-    """Give the context that makes them: copies of a clean process that has loaded everything once.
+    """Return the fork server context; job processes are forks of a clean process with preloaded modules.
 
-    CUDA does not survive a fork, so that process never touches it, and never computes: it only forks. The
-    first call waits until it has loaded: call it before claiming a job, for no lease is renewed meanwhile.
+    CUDA does not survive a fork, so the fork server never initialises it, and never computes. The first call
+    blocks until the modules are loaded: call it before claiming a job, because no lease is renewed meanwhile.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(LOADED_ONCE)
-    first = context.Process(target=_nothing, daemon=True)
+    context.set_forkserver_preload(PRELOADED_MODULES)
+    first = context.Process(target=_no_op, daemon=True)
     first.start()
     first.join()
     return context
 
 
-def _nothing() -> None:
-    """Be copied."""
+def _no_op() -> None:
+    """Do nothing: starting a process waits for the fork server to load."""

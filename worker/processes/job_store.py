@@ -1,4 +1,4 @@
-"""A worker's entries in the database: what it owns, and what became of it. Outages are waited out."""
+"""A worker's job transitions in the database, retried during outages."""
 
 import logging
 import threading
@@ -24,14 +24,14 @@ from worker.attempt.messages import Progressed
 
 logger = logging.getLogger(__name__)
 
-AFTER_OUTAGE_S = 1.0
+RETRY_INTERVAL_S = 1.0
 
-Entered = TypeVar("Entered")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class JobStore:
-    """Enters what a worker does. A LeaseLostError, and nothing else, says that it no longer owns the job."""
+    """Job transitions of one worker. Only LeaseLostError means that the worker no longer owns the job."""
 
     settings: Settings
     database: Database
@@ -39,7 +39,7 @@ class JobStore:
     worker: str
     stopping: threading.Event
     pause: Callable[[float], object] = time.sleep
-    """How to wait, in seconds, until an outage may be over."""
+    """Sleep function used between retries."""
 
     @property
     def lease(self) -> timedelta:
@@ -50,14 +50,14 @@ class JobStore:
             return lifecycle.next_ready(session, queues)
 
     def claim(self, job_id: str) -> Claim | None:
-        return self._enter(
+        return self._transact(
             lambda session, now: lifecycle.claim(
                 session, job_id, worker=self.worker, now=now, lease=self.lease
             )
         )
 
     def renew(self, claim: Claim, progress: Progressed) -> None:
-        """Extend the lease; an OutageError leaves it as it is, for the next heartbeat to try again."""
+        """Extend the lease; not retried on OutageError, because the next heartbeat does so."""
         with self.database.write() as session:
             lifecycle.renew(
                 session,
@@ -69,19 +69,19 @@ class JobStore:
             )
 
     def warn(self, claim: Claim, text: str) -> None:
-        """Enter a warning; an OutageError leaves it out, but not of the result."""
+        """Store a warning; not retried on OutageError, because the result contains it too."""
         with self.database.write() as session:
             lifecycle.warn(session, claim, text, store_time(session, self.clock))
 
     def finish(self, claim: Claim, outcome: Outcome) -> None:
-        self._enter(lambda session, now: lifecycle.finish(session, claim, outcome, now))
+        self._transact(lambda session, now: lifecycle.finish(session, claim, outcome, now))
 
     def fail(self, claim: Claim, code: str, detail: str) -> None:
         error = {"code": code, "detail": detail}
-        self._enter(lambda session, now: lifecycle.fail(session, claim, error, now))
+        self._transact(lambda session, now: lifecycle.fail(session, claim, error, now))
 
     def hand_back(self, claim: Claim, reason: str, *, crashed: bool) -> None:
-        self._enter(
+        self._transact(
             lambda session, now: lifecycle.hand_back(
                 session,
                 claim,
@@ -93,27 +93,27 @@ class JobStore:
         )
 
     def has_result_of(self, claim: Claim) -> bool:
-        return self._enter(lambda session, _: lifecycle.has_result_of(session, claim))
+        return self._transact(lambda session, _: lifecycle.has_result_of(session, claim))
 
     def has_succeeded(self, claim: Claim) -> bool:
-        """Tell whether the job has, by whichever attempt."""
-        return self._enter(lambda session, _: lifecycle.has_succeeded(session, claim.job_id))
+        """Return whether any attempt at the job has succeeded."""
+        return self._transact(lambda session, _: lifecycle.has_succeeded(session, claim.job_id))
 
     def dependents(self, claim: Claim) -> list[str]:
-        return self._enter(lambda session, _: dependents(session, claim.job_id))
+        return self._transact(lambda session, _: dependents(session, claim.job_id))
 
-    def _enter(self, change: Callable[[Session, datetime], Entered]) -> Entered:
-        """Make a change, however long the database is away; a stopped worker gives up after its grace."""
-        gives_up_s = float("inf")
+    def _transact(self, change: Callable[[Session, datetime], Result]) -> Result:
+        """Run a transaction, retrying during an outage; a stopped worker gives up after its grace period."""
+        deadline_s = float("inf")
         while True:
             try:
                 with self.database.write() as session:
                     return change(session, store_time(session, self.clock))
             except OutageError as outage:
                 if self.stopping.is_set():
-                    gives_up_s = min(gives_up_s, time.monotonic() + self.settings.grace_s)
-                if time.monotonic() > gives_up_s:
+                    deadline_s = min(deadline_s, time.monotonic() + self.settings.grace_s)
+                if time.monotonic() > deadline_s:
                     raise
-                logger.warning("%s; trying again in %g s", outage.detail, AFTER_OUTAGE_S)
-                # A stopped worker has no event to wait for any more.
-                self.pause(AFTER_OUTAGE_S)
+                logger.warning("%s; retrying in %g s", outage.detail, RETRY_INTERVAL_S)
+                # Not `stopping.wait`, which returns at once in a stopped worker.
+                self.pause(RETRY_INTERVAL_S)

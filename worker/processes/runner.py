@@ -1,4 +1,4 @@
-"""claim -> compute in a child process -> finish; the same for the embedded worker and for Celery."""
+"""The job runner: claim, compute in a child process, finish; used by the embedded and the Celery worker."""
 
 import logging
 import threading
@@ -28,20 +28,20 @@ from worker.attempt.messages import (
     Warned,
 )
 from worker.processes.attempt_metrics import CRASH_CODE, Attempt, AttemptOutcome, WorkerMetrics
-from worker.processes.attempt_telemetry import for_child, observed
+from worker.processes.attempt_telemetry import observe_attempt, with_current_trace
 from worker.processes.children import TERMINATION_GRACE_S, Child, Children, ForkedChildren
 from worker.processes.device_watch import DeviceWatch
 from worker.processes.job_store import JobStore
 
 logger = logging.getLogger(__name__)
 
-# After an outage: what did not answer a child would not answer the next one either.
+# Backoff after an outage that a child met: the next child would most likely meet it too.
 PAUSE_S = 5.0
 
 
 @dataclass(frozen=True)
 class Runner:
-    """Takes jobs one at a time. Setting the job store's `stopping` hands the current one back."""
+    """Runs jobs one at a time. Setting the job store's `stopping` hands the current job back."""
 
     settings: Settings
     job_store: JobStore
@@ -59,22 +59,22 @@ class Runner:
         return self.job_store.stopping
 
     def run_next(self, queues: Sequence[Queue]) -> bool:
-        """Run the oldest ready job; False if there is none."""
+        """Run the oldest ready job; return False if there is none."""
         job_id = self.job_store.next_ready(queues)
         return job_id is not None and self.run(job_id)
 
     def run(self, job_id: str) -> bool:
-        """Run this job, unless it is not ready, another worker has it, or this one is to stop."""
+        """Run this job and return True, unless it cannot be claimed or this worker is stopping."""
         if not self.device.wait_until_usable(self.stopping):
             return False
         self.children.prepare()
         claim = self.job_store.claim(job_id)
         if claim is None:
-            logger.info("job %s: nothing to claim; it runs, has ended, or waits", job_id)
+            logger.info("job %s: not claimed; it is running, has ended, or is waiting", job_id)
             return False
         self.busy.set()
         try:
-            with observed(claim, self.metrics, self.tracing) as attempt:
+            with observe_attempt(claim, self.metrics, self.tracing) as attempt:
                 self._attempt(claim, attempt)
         finally:
             self.busy.clear()
@@ -84,28 +84,29 @@ class Runner:
         try:
             self._settle(claim, self._compute(claim, attempt), attempt)
         except LeaseLostError:
-            # The answer to `finish` may have been lost, not the lease.
+            # The response to `finish` may have been lost, not the lease.
             if self.job_store.has_result_of(claim):
                 self._after_success(claim, attempt)
                 return
             attempt.outcome = AttemptOutcome.LOST
             logger.info("job %s: attempt %d was cancelled or taken over", claim.job_id, claim.attempt)
-            self._clear_away(claim)
+            self._delete_blobs(claim)
 
     def _compute(self, claim: Claim, attempt: Attempt) -> LastWord | None:
-        """Give the child's last word; None if this worker is stopped before there is one."""
+        """Return the child's last message, or None if this worker is stopped first."""
         try:
-            with self.children.start(self.settings, for_child(claim), self.isolation) as (process, messages):
+            child_claim = with_current_trace(claim)
+            with self.children.start(self.settings, child_claim, self.isolation) as (process, messages):
                 return self._watch(claim, process, messages, attempt)
         except OSError as error:
-            return Crashed(f"its process could not be started: {error}")
+            return Crashed(f"the job's process could not be started: {error}")
 
     def _settle(self, claim: Claim, last: LastWord | None, attempt: Attempt) -> None:
         if isinstance(last, Finished):
             self.job_store.finish(claim, last.outcome)
             self._after_success(claim, attempt)
             return
-        self._clear_away(claim)
+        self._delete_blobs(claim)
         match last:
             case Refused():
                 self.job_store.fail(claim, last.code, last.detail)
@@ -123,10 +124,10 @@ class Runner:
                 attempt.outcome = AttemptOutcome.HANDED_BACK
 
     def _watch(self, claim: Claim, process: Child, messages: Connection, attempt: Attempt) -> LastWord | None:
-        """Renew the lease while the child computes, and give its last word; None if the worker is stopped."""
+        """Renew the lease while the child computes; return its last message, or None if stopped first."""
         progress = Progressed(0.0, "starting")
         heartbeat_s, limit_s = self.settings.heartbeat_s, self.settings.job_time_limit_s
-        begun_s = renewed_s = time.monotonic()
+        started_s = renewed_s = time.monotonic()
         while not self.stopping.is_set():
             wait([messages, process.sentinel], timeout=heartbeat_s)
             try:
@@ -141,13 +142,11 @@ class Runner:
                     else:
                         return message
             except (EOFError, OSError):
-                # Its end of the pipe is closed, perhaps in the middle of a message: it has died.
+                # The child has died: its end of the pipe is closed, perhaps in the middle of a message.
                 process.join(TERMINATION_GRACE_S)
-                return Crashed(f"its process ended with {process.exitcode}")
-            if time.monotonic() - begun_s > limit_s:
-                return Refused(
-                    JobTimeoutError.code, f"an attempt may take {limit_s:g} s; this one took longer"
-                )
+                return Crashed(f"the job's process ended with exit code {process.exitcode}")
+            if time.monotonic() - started_s > limit_s:
+                return Refused(JobTimeoutError.code, f"the attempt exceeded the time limit of {limit_s:g} s")
             if time.monotonic() - renewed_s >= heartbeat_s:
                 renewed_s = time.monotonic()
                 self._renew(claim, progress)
@@ -157,15 +156,15 @@ class Runner:
         try:
             self.job_store.renew(claim, progress)
         except OutageError as outage:
-            # The child goes on without. Whether the lease was lost meanwhile, the next renewal says.
-            logger.warning("job %s: its lease is not renewed: %s", claim.job_id, outage.detail)
+            # The child continues; the next renewal shows whether the lease has been lost meanwhile.
+            logger.warning("job %s: the lease could not be renewed: %s", claim.job_id, outage.detail)
 
     def _warn(self, claim: Claim, text: str) -> None:
         try:
             self.job_store.warn(claim, text)
         except OutageError as outage:
-            # Waiting would leave the child unwatched; what it makes holds its warnings too.
-            logger.warning("job %s: its warning is not entered: %s", claim.job_id, outage.detail)
+            # Not retried, which would leave the child unsupervised; the result contains the warnings too.
+            logger.warning("job %s: a warning could not be stored: %s", claim.job_id, outage.detail)
 
     def _after_success(self, claim: Claim, attempt: Attempt) -> None:
         attempt.outcome = AttemptOutcome.SUCCEEDED
@@ -181,20 +180,20 @@ class Runner:
         try:
             self.notifier.notify(job_ids)
         except OutageError as outage:
-            logger.warning("the sweeper will tell workers what is ready now: %s", outage.detail)
+            logger.warning("workers could not be notified, the sweeper will do it: %s", outage.detail)
 
-    def _clear_away(self, claim: Claim) -> None:
-        """Delete what an attempt without result has written."""
+    def _delete_blobs(self, claim: Claim) -> None:
+        """Delete the blobs of an attempt without result."""
         try:
             self.blobs.delete(self.blobs.keys(attempt_prefix(claim.job_id, claim.attempt)))
         except OutageError as outage:
-            logger.warning("the sweeper will delete what the attempt has written: %s", outage.detail)
+            logger.warning("the attempt's blobs are left for the sweeper to delete: %s", outage.detail)
         if self.job_store.has_succeeded(claim):
-            # By another attempt, which has cleared them away, perhaps before this one wrote its last.
+            # Another attempt succeeded and cleared the checkpoints, perhaps before this one wrote its last.
             self._clear_checkpoints(claim)
 
     def _clear_checkpoints(self, claim: Claim) -> None:
         try:
             BlobCheckpoints(self.blobs, claim.job_id, claim.attempt).clear()
         except OutageError as outage:
-            logger.warning("the sweeper will delete the checkpoints: %s", outage.detail)
+            logger.warning("the checkpoints are left for the sweeper to delete: %s", outage.detail)

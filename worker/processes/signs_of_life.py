@@ -1,4 +1,4 @@
-"""What a worker tells of itself while it lives: that it is there, for which queues, and how its device is."""
+"""Worker heartbeat: records periodically that the worker is alive, its queues and its device."""
 
 import logging
 import threading
@@ -18,18 +18,18 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SignsOfLife:
-    """A thread beside the one that works."""
+    """Background thread that records a worker's heartbeat."""
 
     runner: Runner
     queues: Sequence[Queue]
     works: Callable[[], bool] = lambda: True
-    """Whether the one that works is still there."""
+    """Returns whether the thread that runs jobs is still alive."""
 
     @contextmanager
     def given(self) -> Iterator[None]:
-        """Give signs of life while the block runs; then, be forgotten at once."""
+        """Record heartbeats while the block runs, then remove the worker's row."""
         ended = threading.Event()
-        thread = threading.Thread(target=self._give, args=(ended,), name="signs-of-life", daemon=True)
+        thread = threading.Thread(target=self._run, args=(ended,), name="signs-of-life", daemon=True)
         thread.start()
         try:
             yield
@@ -38,12 +38,12 @@ class SignsOfLife:
             thread.join()
             self._forget()
 
-    def _give(self, ended: threading.Event) -> None:
-        run_periodically(self._give_one, ended, interval_s=self.runner.settings.sign_of_life_s)
+    def _run(self, ended: threading.Event) -> None:
+        run_periodically(self._check_and_record, ended, interval_s=self.runner.settings.sign_of_life_s)
 
-    def _give_one(self) -> None:
+    def _check_and_record(self) -> None:
         device = self.runner.device
-        # While a job computes, its own success or failure says how the device is.
+        # While a job computes, its own success or failure shows the state of the device.
         if device.age_s > self.runner.settings.device_check_s and not self.runner.busy.is_set():
             device.recheck()
         if self.works():
@@ -68,4 +68,4 @@ class SignsOfLife:
             with job_store.database.write() as session:
                 forget(session, job_store.worker)
         except OutageError as outage:
-            logger.warning("this worker is taken for alive a little longer: %s", outage.detail)
+            logger.warning("this worker's row remains until it expires: %s", outage.detail)

@@ -1,4 +1,4 @@
-"""What Celery calls: a task is a job's id and a line or two."""
+"""The Celery task that runs a job by its id."""
 
 from celery import Celery
 from celery.exceptions import Reject
@@ -8,10 +8,10 @@ from worker.processes.runner import Runner
 
 
 def register_run_job(celery: Celery, runner: Runner) -> None:
-    """Let notices of jobs run them here."""
+    """Register the task that runs jobs in this worker."""
 
     @celery.task(name=RUN_JOB)  # type: ignore[untyped-decorator]  # Celery is not typed
     def run_job(job_id: str) -> None:
         if runner.stopping.is_set():
-            raise Reject("this worker is stopping; another one takes the notice", requeue=True)
+            raise Reject("this worker is stopping; the notice is requeued for another one", requeue=True)
         runner.run(job_id)

@@ -1,1 +1,1 @@
-"""The tables and figures of Prakash et al. 2020, measured on any data."""
+"""Reproduction of the tables and figures of Prakash et al. 2020 on any data."""

@@ -1,4 +1,4 @@
-"""Tables 2 and 3 and Figure 3: other mixtures, and calibrations made worse on purpose."""
+"""Tables 2 and 3 and Figure 3: ablations of mixture size and of the calibration."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -17,7 +17,7 @@ HISTOGRAM = "PN2V (histogram)"
 
 
 def measure_table2(dataset: Dataset, repeats: int, experiment: MakeExperiment) -> Table:
-    """Mixtures of K Gaussians and n coefficients, bootstrapped where there is no calibration."""
+    """Measure mixtures of K Gaussians and n coefficients, bootstrapped if there is no calibration."""
     rows: dict[str, dict[str, Cell]] = {}
     for components, coefficients in paper.TABLE_2:
         outcomes = [
@@ -33,7 +33,7 @@ def measure_table2(dataset: Dataset, repeats: int, experiment: MakeExperiment) -
 
 
 def measure_table3(dataset: Dataset, repeats: int, experiment: MakeExperiment) -> Table:
-    """One and three Gaussians, n = 2, from calibrations of the lower part of the signals."""
+    """Measure one and three Gaussians, n = 2, from calibrations of the lower part of the signals."""
     _require_calibration(dataset)
     rows: dict[str, dict[str, Cell]] = {}
     for components, published in paper.TABLE_3.items():
@@ -50,7 +50,7 @@ def measure_table3(dataset: Dataset, repeats: int, experiment: MakeExperiment) -
 
 
 def measure_figure3(dataset: Dataset, repeats: int, experiment: MakeExperiment) -> tuple[Table, Table]:
-    """Histogram and mixture: (a) from the lower part of the signals, (b) from a part of the pixels."""
+    """Measure histogram and mixture (a) from the lower part of the signals, (b) from a part of the pixels."""
     _require_calibration(dataset)
     parts: Mapping[str, Sequence[CalibrationSubset]] = {
         "a: lower part of the calibration's signals": [
@@ -65,7 +65,7 @@ def measure_figure3(dataset: Dataset, repeats: int, experiment: MakeExperiment) 
         rows: dict[str, dict[str, Cell]] = {HISTOGRAM: {}, PaperMethod.PN2V_GMM: {}}
         for subset in subsets:
             column = _percent(min(subset.signal_share, subset.pixel_share))
-            for name, train in ((HISTOGRAM, _histogram), (PaperMethod.PN2V_GMM, _usual_mixture)):
+            for name, train in ((HISTOGRAM, _histogram), (PaperMethod.PN2V_GMM, _default_mixture)):
                 outcomes = [train(experiment(dataset, repeat), subset) for repeat in range(repeats)]
                 rows[name][column] = _cell(dataset, outcomes, None)
         columns = tuple(rows[HISTOGRAM])
@@ -75,7 +75,7 @@ def measure_figure3(dataset: Dataset, repeats: int, experiment: MakeExperiment) 
 
 
 def _losses(rows: Mapping[str, Mapping[str, Cell]], columns: Sequence[str]) -> list[str]:
-    """How far each falls from the whole calibration to its worst part."""
+    """Return a note on the PSNR loss of each row from the whole calibration to its worst part."""
     found = []
     for name, row in rows.items():
         scores = [cell.psnr_db.mean for column in columns if (cell := row[column]).psnr_db]
@@ -86,7 +86,7 @@ def _losses(rows: Mapping[str, Mapping[str, Cell]], columns: Sequence[str]) -> l
     return found
 
 
-def _usual_mixture(experiment: Experiment, subset: CalibrationSubset) -> MethodResult:
+def _default_mixture(experiment: Experiment, subset: CalibrationSubset) -> MethodResult:
     return _mixture(experiment, COMPONENTS, COEFFICIENTS, subset)
 
 
@@ -98,8 +98,8 @@ def _mixture(
             return experiment.bootstrapped_gmm(components, coefficients)
         return experiment.calibrated_gmm(experiment.calibration_subset(subset), components, coefficients)
 
-    usual = (components, coefficients) == (COMPONENTS, COEFFICIENTS) and experiment.dataset.calibration
-    row = PaperMethod.PN2V_GMM if usual else f"{PaperMethod.PN2V_GMM} K={components} n={coefficients}"
+    default = (components, coefficients) == (COMPONENTS, COEFFICIENTS) and experiment.dataset.calibration
+    row = PaperMethod.PN2V_GMM if default else f"{PaperMethod.PN2V_GMM} K={components} n={coefficients}"
     return _train(experiment, row, subset, make)
 
 
@@ -113,7 +113,7 @@ def _histogram(experiment: Experiment, subset: CalibrationSubset) -> MethodResul
 def _train(
     experiment: Experiment, row: str, subset: CalibrationSubset, make: Callable[[], AnyNoiseModel]
 ) -> MethodResult:
-    """The whole calibration has the row of Table 1, so that it is trained once."""
+    """Train PN2V; the whole calibration uses the row name of Table 1, so that its result is cached once."""
     parts = [f"signals {subset.signal_share:g}"] if subset.signal_share < 1 else []
     parts += [f"pixels {subset.pixel_share:g}"] if subset.pixel_share < 1 else []
     name = " ".join((row, *parts))
@@ -131,7 +131,7 @@ def _cell(dataset: Dataset, outcomes: Sequence[MethodResult], paper_db: float | 
 def _require_calibration(dataset: Dataset) -> None:
     if not dataset.calibration:
         raise InvalidRequestError(
-            f"{dataset.name} has no calibration, which this compares parts of: {dataset.without_calibration}"
+            f"{dataset.name} has no calibration, but this ablation needs one: {dataset.without_calibration}"
         )
 
 

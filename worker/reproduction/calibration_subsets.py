@@ -1,4 +1,4 @@
-"""Noise models from a calibration stack, whole or made worse on purpose as in the paper's ablations."""
+"""Noise models from a calibration stack or a subset of it, as in the paper's ablations."""
 
 from dataclasses import dataclass, replace
 
@@ -19,18 +19,18 @@ from worker.judging.image_facts import facts_of
 
 @dataclass(frozen=True)
 class CalibrationSubset:
-    """Which calibration pixels there are."""
+    """Selection of calibration pixels."""
 
     signal_share: float = 1.0
-    """Those with signals up to this share of the range of the data's signals; 1 for all signals."""
+    """Only signals up to this fraction of the range of the data's signals; 1 for all signals."""
     pixel_share: float = 1.0
-    """Of these a random share, in each frame anew."""
+    """Random fraction of those pixels, sampled anew for each frame."""
 
     def mask(
         self, signal_yx: NDArray[np.float64], data_range_adu: tuple[float, float], rng: np.random.Generator
     ) -> NDArray[np.bool_]:
         low, high = data_range_adu
-        # No signal is darker than the darkest of a calibration; the data's darkest pixels are noise.
+        # The data's darkest pixels are noise, so the range starts at the calibration's darkest signal.
         low = max(low, float(signal_yx.min()))
         chosen = np.ones(signal_yx.shape, dtype=np.bool_)
         if self.signal_share < 1:
@@ -42,13 +42,13 @@ class CalibrationSubset:
 
 @dataclass(frozen=True, eq=False)
 class CalibrationPairs:
-    """The same pixel pairs as mixtures are fitted to, and as histograms count them."""
+    """Pixel pairs of a calibration, binned for mixtures and counted for histograms."""
 
     counts: PairCounts
     histogram: HistogramCounts
 
     def gmm(self, components: int, coefficients: int, *, seed: int) -> GaussianMixtureNoiseModel:
-        """A mixture whose polynomials go on beyond the calibrated signals, as the published ones do."""
+        """Fit a mixture that extrapolates beyond the calibrated signals, as the published ones do."""
         generator = torch.Generator().manual_seed(seed)
         fitted = fit_gmm(self.counts, components, coefficients, generator=generator)
         return replace(fitted.model, extrapolate=True)
@@ -57,9 +57,9 @@ class CalibrationPairs:
 def count_calibration(
     frames: PlaneSequence, data: PlaneSequence, subset: CalibrationSubset, *, seed: int
 ) -> CalibrationPairs:
-    """Pairs of (mean frame, frame); the histogram spans the values of the `data` to be denoised.
+    """Count pairs of (mean frame, frame); the histogram spans the values of the `data` to denoise.
 
-    Raises ImageUnsuitableError, and NoiseFitError if the subset leaves nothing.
+    Raises ImageUnsuitableError, and NoiseFitError if the subset is empty.
     """
     rng = np.random.default_rng(seed)
     counts = PairCounts(observation_max_adu=survey_planes(frames).saturation_adu)

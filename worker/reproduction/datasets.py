@@ -1,4 +1,4 @@
-"""What the methods are trained on and scored with, whatever folder or simulation it came from."""
+"""Datasets for training and scoring the methods, independent of their source."""
 
 import hashlib
 from collections.abc import Sequence
@@ -11,18 +11,18 @@ from numpy.typing import NDArray
 
 Region = tuple[slice, slice]
 Places = tuple[tuple[int, Region], ...]
-"""Indices of fields, and a region of each."""
+"""Indices of fields of view, with a region of each."""
 
 WHOLE: Region = (slice(None), slice(None))
 
 
 _SCORED_SHARE_OF_FIELDS = 0.25
-_FEWEST_FIELDS = 4
+_MIN_FIELDS = 4
 
 
 @dataclass(frozen=True, eq=False)
 class FieldOfView:
-    """One place of a specimen: noisy frames (Y, X) of it, and its signal (Y, X), perhaps on another scale."""
+    """Noisy frames (Y, X) of one field of view, and its ground truth (Y, X), possibly on another scale."""
 
     frames: tuple[NDArray[Any], ...]
     truth_yx: NDArray[Any]
@@ -30,7 +30,7 @@ class FieldOfView:
 
 @dataclass(frozen=True, eq=False)
 class ScoredImage:
-    """A noisy image and its truth, (Y, X)."""
+    """A noisy image and its ground truth, (Y, X)."""
 
     noisy_yx: NDArray[np.float32]
     truth_yx: NDArray[np.float64]
@@ -38,33 +38,33 @@ class ScoredImage:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Images of one camera setting, divided as in the published examples.
+    """Images of one camera setting, split as in the published examples.
 
-    N2V and PN2V train on all noisy images, CARE on pairs from places of which no pixel is scored.
+    N2V and PN2V train on all noisy images, CARE on pairs from regions that are not scored.
     """
 
     name: str
     fields: tuple[FieldOfView, ...]
     supervised: Places
-    """What CARE trains on."""
+    """Regions that CARE trains on."""
     scored: Places
-    """What all methods are scored with."""
+    """Regions that all methods are scored on."""
     calibration: Sequence[NDArray[Any]] = ()
     """Frames of a static scene."""
     without_calibration: str = "no calibration was given"
-    """Why there is none."""
+    """Reason why there is no calibration."""
     paper_column: str | None = None
-    """The paper's name of the same specimen, or of one of the same kind."""
+    """Column of the paper for this specimen, or for one of the same kind."""
     other_scale: bool = False
-    """The truth has another intensity scale, so that scores come after an affine fit."""
+    """Whether the ground truth has another intensity scale; scores are then computed after an affine fit."""
     by_default: bool = True
-    """Taken where no dataset is asked for by name."""
+    """Whether the dataset is used if none is requested by name."""
     notes: tuple[str, ...] = ()
-    """What was done with the data, in sentences."""
+    """Description of how the data were prepared, in sentences."""
 
     @cached_property
     def fingerprint(self) -> str:
-        """Changes with any pixel, and with how the data are divided."""
+        """Digest of all pixels and of the split."""
         digest = hashlib.sha256(repr((self.supervised, self.scored)).encode())
         for image in (
             *self.calibration,
@@ -74,11 +74,11 @@ class Dataset:
         return digest.hexdigest()
 
     def noisy_planes(self) -> "ArrayPlanes":
-        """Everything noisy, which unsupervised methods train on."""
+        """Return all noisy planes, the training data of unsupervised methods."""
         return ArrayPlanes([frame for each in self.fields for frame in each.frames])
 
     def pairs(self) -> tuple["ArrayPlanes", "ArrayPlanes"]:
-        """What CARE trains on: noisy planes, and the truth of each on the scale of the noisy one."""
+        """Return the training pairs of CARE: noisy planes, and the truth of each on its scale."""
         noisy, truths = [], []
         for index, region in self.supervised:
             for frame in self.fields[index].frames:
@@ -89,7 +89,7 @@ class Dataset:
         return ArrayPlanes(noisy), ArrayPlanes(truths)
 
     def scored_images(self, limit: int) -> list[ScoredImage]:
-        """At most `limit` of the images, evenly spaced over fields and frames."""
+        """Return at most `limit` images to score, evenly spaced over fields and frames."""
         places = [
             (index, region, frame)
             for index, region in self.scored
@@ -104,7 +104,7 @@ class Dataset:
 
 
 class ArrayPlanes:
-    """Arrays of any type as the engine's PlaneSequence of float32 planes, converted one at a time."""
+    """PlaneSequence of arrays of any type, converted to float32 one at a time."""
 
     def __init__(self, planes: Sequence[NDArray[Any]]) -> None:
         self._planes = planes
@@ -117,13 +117,13 @@ class ArrayPlanes:
 
 
 def divide(shapes_yx: Sequence[tuple[int, ...]]) -> tuple[Places, Places, str]:
-    """Supervised and scored places of fields of these shapes, and how they were chosen.
+    """Return the supervised and the scored regions of fields of these shapes, and a description of the split.
 
-    Of four fields or more the first quarter is scored; of fewer, the upper left quarter of each, as was done
-    with the published Convallaria images.
+    Of four fields or more the first quarter is scored; of fewer, the upper left quarter of each, as with the
+    published Convallaria images.
     """
     number = len(shapes_yx)
-    if number >= _FEWEST_FIELDS:
+    if number >= _MIN_FIELDS:
         scored = max(1, round(_SCORED_SHARE_OF_FIELDS * number))
         places = tuple((index, WHOLE) for index in range(number))
         how = f"scored on {scored} of {number} fields, CARE trained on the others"
@@ -144,7 +144,7 @@ def _quarters(shape_yx: tuple[int, ...]) -> list[Region]:
 
 
 def _on_scale_of(truth: NDArray[np.float64], noisy: NDArray[Any]) -> NDArray[np.float64]:
-    """Least squares fit of a line from the truth to the noisy image, whose noise averages out."""
+    """Scale the truth to the noisy image by an affine least-squares fit."""
     centred = truth - truth.mean()
     scale = float(np.vdot(centred, noisy.astype(np.float64))) / max(float(np.vdot(centred, centred)), 1e-12)
     return np.asarray(scale * centred + float(noisy.mean(dtype=np.float64)))

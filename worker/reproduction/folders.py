@@ -1,4 +1,4 @@
-"""Datasets of a user's own: folders with `noisy`, `ground_truth` and perhaps `calibration`."""
+"""User datasets: folders with `noisy`, `ground_truth` and optionally `calibration`."""
 
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,11 @@ from models_store.errors import InvalidRequestError
 from worker.reproduction.datasets import Dataset, FieldOfView, divide
 from worker.reproduction.tiff_planes import read_planes, tiff_files
 
-_LEAST_CALIBRATION_FRAMES = 2
+_MIN_CALIBRATION_FRAMES = 2
 
 
 def folder_datasets(folder: Path) -> list[Dataset]:
-    """The dataset in this folder, or those in its subfolders; InvalidRequestError if a part is missing."""
+    """Read the datasets in this folder and its subfolders; raise InvalidRequestError if a part is missing."""
     places = [place for place in (folder, *sorted(folder.iterdir())) if tiff_files(place / "noisy")]
     return [_read(place) for place in places]
 
@@ -53,12 +53,13 @@ def _read(folder: Path) -> Dataset:
 def _match(
     folder: Path, noisy: list[list[NDArray[Any]]], truths: list[list[NDArray[Any]]]
 ) -> list[FieldOfView]:
-    """One truth for all images, for each file, or for each image; files in order of their names."""
+    """Match one truth to all images, to each file, or to each image, with files in order of their names."""
     frames, planes = ([plane for file in files for plane in file] for files in (noisy, truths))
     if len(planes) == 1:
         return [FieldOfView(tuple(frames), planes[0])]
     if len(planes) == len(frames):
-        return _joined([FieldOfView((frame,), truth) for frame, truth in zip(frames, planes, strict=True)])
+        pairs = zip(frames, planes, strict=True)
+        return _merge_same_truth([FieldOfView((frame,), truth) for frame, truth in pairs])
     if len(planes) == len(noisy):
         return [FieldOfView(tuple(file), truth) for file, truth in zip(noisy, planes, strict=True)]
     raise InvalidRequestError(
@@ -67,20 +68,20 @@ def _match(
     )
 
 
-def _joined(fields: list[FieldOfView]) -> list[FieldOfView]:
-    """Images whose truth is the same show the same place: it must not be learned from and scored as well."""
-    joined: list[FieldOfView] = []
+def _merge_same_truth(fields: list[FieldOfView]) -> list[FieldOfView]:
+    """Merge images with the same truth into one field of view, so that none is both trained on and scored."""
+    merged: list[FieldOfView] = []
     for each in fields:
-        if joined and np.array_equal(joined[-1].truth_yx, each.truth_yx):
-            joined[-1] = FieldOfView((*joined[-1].frames, *each.frames), each.truth_yx)
+        if merged and np.array_equal(merged[-1].truth_yx, each.truth_yx):
+            merged[-1] = FieldOfView((*merged[-1].frames, *each.frames), each.truth_yx)
         else:
-            joined.append(each)
-    return joined
+            merged.append(each)
+    return merged
 
 
 def _check_calibration(folder: Path, frames: list[NDArray[Any]]) -> None:
     shapes = {frame.shape for frame in frames}
-    if len(frames) in range(1, _LEAST_CALIBRATION_FRAMES) or len(shapes) > 1:
+    if len(frames) in range(1, _MIN_CALIBRATION_FRAMES) or len(shapes) > 1:
         raise InvalidRequestError(
             f"{folder / 'calibration'}: {len(frames)} frames of shapes {sorted(shapes)}; "
             "expected two or more frames of one static scene"

@@ -1,4 +1,4 @@
-"""Which datasets a `--data` option means."""
+"""Resolution of the `--data` option to datasets."""
 
 from pathlib import Path
 
@@ -13,9 +13,9 @@ SIMULATED = "simulated"
 
 
 def find_datasets(data: str, *, measured: Path | None, seed: int) -> list[Dataset]:
-    """Read or simulate; InvalidRequestError says what is missing.
+    """Read or simulate datasets; raise InvalidRequestError if there are none.
 
-    `measured`: a folder with camera maps and clean images for simulations, see `simulated_datasets`.
+    `measured` is a folder with camera maps and clean images for simulations, see `simulated_datasets`.
     """
     if data == SIMULATED:
         return simulated_datasets(measured, seed=seed)
@@ -29,12 +29,12 @@ def find_datasets(data: str, *, measured: Path | None, seed: int) -> list[Datase
         or folder_datasets(folder)
     )
     if not found:
-        raise InvalidRequestError(_nothing_found(folder))
+        raise InvalidRequestError(_expected_layouts(folder))
     return found
 
 
 def chosen_datasets(datasets: list[Dataset], names: list[str]) -> list[Dataset]:
-    """Those of these names, or those taken by default."""
+    """Return the datasets with these names, or the default ones if no names are given."""
     by_name = {dataset.name: dataset for dataset in datasets}
     unknown = [name for name in names if name not in by_name]
     if unknown:
@@ -42,7 +42,7 @@ def chosen_datasets(datasets: list[Dataset], names: list[str]) -> list[Dataset]:
     return [by_name[name] for name in names] or [each for each in datasets if each.by_default] or datasets
 
 
-def _nothing_found(folder: Path) -> str:
+def _expected_layouts(folder: Path) -> str:
     packed = packed_downloads(folder)
     if packed:
         return f"{folder} holds {', '.join(packed)}, which has to be unpacked first"

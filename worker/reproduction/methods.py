@@ -1,4 +1,4 @@
-"""The six methods of the paper on one dataset, at an equal number of training steps."""
+"""The six methods of the paper on one dataset, with equal numbers of training steps."""
 
 import math
 import time
@@ -43,7 +43,7 @@ BLUR_SIGMAS_PX = np.arange(0.5, 6.0, 0.1)
 
 
 class PaperMethod(StrEnum):
-    """Named as in the paper's Table 1."""
+    """Methods, named as in the paper's Table 1."""
 
     CARE = "CARE"
     PN2V = "PN2V"
@@ -59,25 +59,25 @@ class PaperMethod(StrEnum):
 
 @dataclass(frozen=True)
 class Budget:
-    """What every method gets on every dataset."""
+    """Budget of every method on every dataset."""
 
     preset: TrainingPreset
     device: torch.device
     scored_images: int
-    """Of each dataset so many are denoised and scored, at most."""
+    """Maximal number of images denoised and scored per dataset."""
 
     @property
     def supervised_steps(self) -> int:
-        """A PN2V that starts from an N2V network has had that one's steps too."""
+        """Training steps of CARE: those of PN2V, including its N2V start network's if it starts warm."""
         preset = self.preset
         return preset.n2v_steps + preset.pn2v_steps if preset.warm_start else preset.pn2v_steps
 
 
 class Experiment:
-    """One repeat on one dataset: what several methods need is computed once, as in the paper.
+    """One repeat on one dataset; shared networks and noise models are computed once, as in the paper.
 
-    With a preset that starts PN2V warm, every method but CARE is trained on from one and the same N2V
-    network, N2V itself too, so that all have had as many steps.
+    With a preset that starts PN2V warm, all methods except CARE, including N2V, continue training from the
+    same N2V network, so that all have the same number of steps.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class Experiment:
         self._cache = ResultCache(folder, circumstances)
 
     def baselines(self) -> list[MethodResult]:
-        """The noisy images themselves, and the Gaussian blur whose width gives the best score."""
+        """Score the noisy images themselves and the Gaussian blur of the best width."""
         noisy = [each.noisy_yx for each in self._scored]
         blurred = max(
             ([ndimage.gaussian_filter(each, sigma) for each in noisy] for sigma in BLUR_SIGMAS_PX),
@@ -111,7 +111,7 @@ class Experiment:
         return [self._outcome(row, {PRIOR_MEAN: self._scores(images)}) for row, images in rows.items()]
 
     def run(self, method: PaperMethod) -> MethodResult:
-        """Train, denoise and score; an outcome without scores where the method cannot be applied."""
+        """Train, denoise and score; the result has no scores if the method is not applicable."""
         if method.calibrated and not self.dataset.calibration:
             return self._outcome(method, {}, note=self.dataset.without_calibration)
         if method is PaperMethod.CARE:
@@ -121,36 +121,36 @@ class Experiment:
         return self.pn2v(method, lambda: self._noise_model(method))
 
     def pn2v(self, row: str, make_noise_model: Callable[[], AnyNoiseModel]) -> MethodResult:
-        """Train PN2V with a noise model, denoise and score by its MMSE estimate and by its prior mean."""
+        """Train PN2V with a noise model, denoise, and score its MMSE estimate and its prior mean."""
 
         def compute() -> MethodResult:
-            before = self.n2v_start()
-            began_s = time.monotonic()
+            n2v_start = self.n2v_start()
+            started_s = time.monotonic()
             noise_model = make_noise_model()
             warm = self._budget.preset.warm_start
             start = self.n2v_network if warm else None
             network = self._train(row, method="pn2v", noise_model=noise_model, start=start)
             scores = self._predict(network, noise_model)
-            seconds, note = time.monotonic() - began_s, describe(noise_model)
+            seconds, note = time.monotonic() - started_s, describe(noise_model)
             outcome = self._outcome(row, scores, seconds, network, note)
-            return outcome.after(before) if warm else outcome
+            return outcome.after(n2v_start) if warm else outcome
 
         return self._cache.outcome(self._name(row), compute)
 
     @cached_property
     def n2v_network(self) -> Network:
-        """The N2V network that bootstraps are made from and PN2V networks start from."""
+        """The N2V network that noise models are bootstrapped from and PN2V networks start from."""
         self.n2v_start()
-        return Network.from_bytes(self._cache.kept(self._name(N2V_START)))
+        return Network.from_bytes(self._cache.load_network(self._name(N2V_START)))
 
     def n2v_start(self) -> MethodResult:
-        """Train that network and score it as it is."""
+        """Train and score that network."""
 
         def compute() -> MethodResult:
-            began_s = time.monotonic()
+            started_s = time.monotonic()
             network = self._train(N2V_START, method="n2v")
-            self._cache.keep(self._name(N2V_START), network.to_bytes())
-            return self._outcome(N2V_START, self._predict(network), time.monotonic() - began_s, network)
+            self._cache.save_network(self._name(N2V_START), network.to_bytes())
+            return self._outcome(N2V_START, self._predict(network), time.monotonic() - started_s, network)
 
         return self._cache.outcome(self._name(N2V_START), compute)
 
@@ -162,7 +162,7 @@ class Experiment:
         return count_calibration(self.dataset.calibration, self._planes, subset, seed=self._seed)
 
     def bootstrap(self, kind: NoiseModelKind) -> AnyNoiseModel:
-        """A noise model from the N2V network's predictions of the noisy images."""
+        """Bootstrap a noise model from the N2V network's predictions of the noisy images."""
         return bootstrap_noise_model(
             self._planes,
             self.n2v_network,
@@ -174,7 +174,7 @@ class Experiment:
         ).fitted.model
 
     def bootstrapped_gmm(self, components: int, coefficients: int) -> AnyNoiseModel:
-        """A mixture of this size, where `bootstrap` chooses one."""
+        """Bootstrap a mixture of the given size, which `bootstrap` selects by itself."""
         counts = PairCounts(observation_max_adu=self._facts.saturation_adu)
         for index in evenly_spaced(self._planes):
             plane = self._planes[index]
@@ -197,22 +197,24 @@ class Experiment:
         return self.bootstrap("histogram" if method is PaperMethod.BOOT_HIST else "gmm")
 
     def _care(self) -> MethodResult:
-        began_s = time.monotonic()
+        started_s = time.monotonic()
         noisy, truths = self.dataset.pairs()
         preset = replace(self._budget.preset, n2v_steps=self._budget.supervised_steps)
         network = self._train(
             PaperMethod.CARE, planes=noisy, method="care", ground_truth=truths, preset=preset
         )
-        return self._outcome(PaperMethod.CARE, self._predict(network), time.monotonic() - began_s, network)
+        return self._outcome(PaperMethod.CARE, self._predict(network), time.monotonic() - started_s, network)
 
     def _n2v(self) -> MethodResult:
         start, preset = self.n2v_start(), self._budget.preset
         if not preset.warm_start:
             return replace(start, row=PaperMethod.N2V)
-        began_s = time.monotonic()
+        started_s = time.monotonic()
         preset = replace(preset, n2v_steps=preset.pn2v_steps, n2v_learning_rate=preset.pn2v_learning_rate)
         network = self._train(PaperMethod.N2V, method="n2v", start=self.n2v_network, preset=preset)
-        outcome = self._outcome(PaperMethod.N2V, self._predict(network), time.monotonic() - began_s, network)
+        outcome = self._outcome(
+            PaperMethod.N2V, self._predict(network), time.monotonic() - started_s, network
+        )
         return outcome.after(start)
 
     def _train(
@@ -221,7 +223,7 @@ class Experiment:
         *,
         method: TrainingMethod,
         planes: PlaneSequence | None = None,
-        **options: Any,  # noqa: ANN401  # whatever train takes
+        **options: Any,  # noqa: ANN401  # passed on to `train`
     ) -> Network:
         def on_step(step: TrainingStep) -> None:
             self._show(self._name(row), step.step / step.steps, f"step {step.step} of {step.steps}")
@@ -270,7 +272,7 @@ class Experiment:
 
 
 def describe(noise_model: AnyNoiseModel) -> str:
-    """Its kind and size."""
+    """Return the kind and size of a noise model."""
     if isinstance(noise_model, HistogramNoiseModel):
         return f"{noise_model.bins} bins of {noise_model.bin_width_adu:.4g} ADU"
     components, coefficients = noise_model.weights.shape[0] // 3, noise_model.weights.shape[1]

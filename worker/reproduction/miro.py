@@ -1,4 +1,4 @@
-"""The layout of MIRO's test data: one raw frame per exposure, and a clean reference on another scale."""
+"""MIRO's test data: one raw frame per exposure, and a clean reference on another scale."""
 
 import re
 from pathlib import Path
@@ -10,15 +10,15 @@ from worker.reproduction.simulated import read_camera, simulate_calibration
 from worker.reproduction.tiff_planes import read_planes
 
 _RAW = re.compile(r"(?P<channel>ch\d+)_raw_(?P<milliseconds>\d+)ms_u16\.tif")
-_USUAL_MS = 20
+_DEFAULT_MS = 20
 _SPECIMENS = {"ch1": ("nuclei", "mouse nuclei"), "ch3": ("actin", "mouse actin")}
 _MAPS = "the file of the camera's maps, {}, is missing"
 
 
 def miro_datasets(folder: Path, *, camera_maps: Path | None, seed: int) -> list[Dataset]:
-    """One dataset per channel and exposure; those of 20 ms are taken unless others are asked for.
+    """Return one dataset per channel and exposure; those of 20 ms are the default.
 
-    The calibration stack is simulated with the maps of the camera, by default `../scmos_maps/miro.npz`.
+    The calibration stack is simulated with the camera's maps, by default `../scmos_maps/miro.npz`.
     """
     maps = camera_maps or folder.resolve().parent / "scmos_maps" / "miro.npz"
     found = [(path, match) for path in sorted(folder.iterdir()) if (match := _RAW.fullmatch(path.name))]
@@ -52,7 +52,7 @@ def _read(path: Path, channel: str, milliseconds: int, maps: Path, seed: int) ->
         without_calibration=_MAPS.format(maps),
         paper_column=column,
         other_scale=True,
-        by_default=milliseconds == _USUAL_MS,
+        by_default=milliseconds == _DEFAULT_MS,
         notes=(
             f"{path.name}: one frame; its reference has another scale, scores come after an affine fit",
             f"{division}, with the reference fitted to the frame",

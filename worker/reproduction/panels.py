@@ -1,4 +1,4 @@
-"""Figures 3 and 4 as pictures."""
+"""Drawing of Figures 3 and 4."""
 
 import textwrap
 from collections.abc import Sequence
@@ -24,8 +24,8 @@ _GRID = 256
 _SLICE_POSITIONS = (0.15, 0.4, 0.7)
 _SLICE_COLOURS = ("tab:orange", "tab:green", "tab:purple")
 _LINE_LENGTH = 50
-_SHADES = 0.5
-"""Exponent that brings out small probabilities."""
+_GAMMA = 0.5
+"""Exponent of the colour scale, to make small probabilities visible."""
 
 _ABLATIONS = {
     "calibrated": CalibrationSubset(),
@@ -36,7 +36,7 @@ _ABLATIONS = {
 
 @dataclass(frozen=True, eq=False)
 class NoiseModelPair:
-    """The histogram and the mixture made from the same pixels; `missing` says why there are none."""
+    """Histogram and mixture from the same pixels; `missing` is the reason if there are none."""
 
     title: str
     histogram: AnyNoiseModel | None
@@ -45,7 +45,7 @@ class NoiseModelPair:
 
 
 def noise_model_pairs(experiment: Experiment) -> list[NoiseModelPair]:
-    """In the order of Figure 4: calibrated, bootstrapped, from few pixels, from low signals."""
+    """Return the pairs of Figure 4: calibrated, bootstrapped, from few pixels, from low signals."""
     bootstrapped = NoiseModelPair(
         "bootstrapped", experiment.bootstrap("histogram"), experiment.bootstrap("gmm")
     )
@@ -64,7 +64,7 @@ def _from_calibration(experiment: Experiment, title: str, subset: CalibrationSub
 
 
 def draw_noise_models(path: Path, pairs: Sequence[NoiseModelPair], name: str) -> Path:
-    """One row per pair: the histogram, the mixture, and both at some signals beside the first histogram."""
+    """Draw one row per pair: histogram, mixture, and slices of both beside the first histogram's."""
     figure = Figure(figsize=(12, 3.6 * len(pairs)), layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(f"Noise models, {name}")
@@ -81,7 +81,7 @@ def draw_noise_models(path: Path, pairs: Sequence[NoiseModelPair], name: str) ->
                 reason = axes[column].text(
                     0.5, 0.5, textwrap.fill(pair.missing, _LINE_LENGTH), ha="center", va="center", fontsize=8
                 )
-                # A long reason must not push the other panels aside.
+                # A long text must not shrink the other panels.
                 reason.set_in_layout(False)
                 axes[column].set_axis_off()
                 continue
@@ -96,10 +96,10 @@ def _draw_density(
     axes: Axes, model: AnyNoiseModel, axis: NDArray[np.float64], signals: Sequence[float]
 ) -> None:
     density = _density(model, axis[:, None], axis[None, :])
-    # Each signal's own highest density is the brightest: those of dark signals are far higher.
+    # Normalised per signal, because densities of dark signals are far higher.
     density /= density.max(axis=1, keepdims=True)
     extent = (axis[0], axis[-1], axis[0], axis[-1])
-    axes.imshow(density**_SHADES, origin="lower", extent=extent, aspect="auto", cmap="magma")
+    axes.imshow(density**_GAMMA, origin="lower", extent=extent, aspect="auto", cmap="magma")
     for signal, colour in zip(signals, _SLICE_COLOURS, strict=True):
         axes.axhline(signal, color=colour, linewidth=1)
     axes.set_xlabel("observation (ADU)")
@@ -129,14 +129,14 @@ def _draw_slices(
 def _density(
     model: AnyNoiseModel, observation: NDArray[np.float64], signal: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Rows are signals, columns observations, where both are given as grids."""
-    seen, true = np.broadcast_arrays(observation, signal)
-    likelihood = model.log_likelihood(torch.tensor(seen), torch.tensor(true))
+    """Return the density; for grids, rows are signals and columns observations."""
+    observations, signals = np.broadcast_arrays(observation, signal)
+    likelihood = model.log_likelihood(torch.tensor(observations), torch.tensor(signals))
     return np.asarray(likelihood.exp().numpy().T)
 
 
 def draw_ablations(path: Path, tables: Sequence[Table]) -> Path:
-    """PSNR over how much of the calibration is left, one panel per table."""
+    """Draw the PSNR over the fraction of the calibration, one panel per table."""
     figure = Figure(figsize=(6 * len(tables), 4.2), layout="constrained")
     FigureCanvasAgg(figure)
     for axes, table in zip(np.atleast_1d(figure.subplots(1, len(tables))), tables, strict=True):

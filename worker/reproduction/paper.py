@@ -1,7 +1,7 @@
-"""The figures of Prakash et al. 2020: PSNR in dB, means of five repetitions."""
+"""Published results of Prakash et al. 2020: PSNR in dB, means of five repetitions."""
 
 RAW_DB = {"Convallaria": 28.98, "mouse nuclei": 28.10, "mouse actin": 23.71}
-"""Of the noisy images, as printed in the published notebooks."""
+"""PSNR of the noisy images, as printed in the published notebooks."""
 
 TABLE_1 = {
     "CARE": {"Convallaria": 36.71, "mouse nuclei": 36.58, "mouse actin": 34.20},
@@ -22,7 +22,7 @@ SIGNAL_SHARES = (1.0, 0.40, 0.25, 0.15, 0.09)
 """NM1 to NM5: calibrations up to this share of the signals in the images."""
 
 PIXEL_SHARES = (1.0, 0.1, 0.01, 0.001, 0.0001)
-"""For Figure 3 b; the text names 0.1 % alone."""
+"""For Figure 3 b; the text states only 0.1 %."""
 
 ORDER = (
     ("CARE", "PN2V GMM", 0.0),
@@ -31,4 +31,4 @@ ORDER = (
     ("Boot. GMM", "N2V", 0.3),
     ("Boot. GMM", "Boot. Hist.", 0.0),
 )
-"""The first is better than the second by at least so many dB in all columns of Table 1, or very nearly."""
+"""(better, worse, least difference in dB) in all columns of Table 1, at least approximately."""

@@ -1,4 +1,4 @@
-"""The paper's own data: what the archives at Zenodo hold, and how the published examples divide it."""
+"""The paper's data: the Zenodo archives and their split in the published examples."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ _DEEPEST = 3
 
 @dataclass(frozen=True)
 class Download:
-    """One record: frames of a static sample, whose mean is the ground truth, and a calibration stack.
+    """One Zenodo record: frames of a static sample, whose mean is the ground truth, and a calibration stack.
 
     `scored` and `supervised` are the regions of the published notebooks.
     """
@@ -67,12 +67,12 @@ DOWNLOADS = (
 
 
 def downloaded_datasets(folder: Path) -> list[Dataset]:
-    """Those of the paper's datasets whose frames lie in the folder, at most three folders deep."""
+    """Read those of the paper's datasets whose frames are in the folder, at most three levels deep."""
     return [_read(download, found) for download in DOWNLOADS if (found := _find(folder, download.frames))]
 
 
 def packed_downloads(folder: Path) -> list[str]:
-    """Archives that were not unpacked."""
+    """Return the names of archives that have not been unpacked."""
     packed = {
         name for download in DOWNLOADS for name in (download.archive, download.archive.replace(" ", "_"))
     }

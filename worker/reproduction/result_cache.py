@@ -1,4 +1,4 @@
-"""What one training run gave, and where outcomes are kept so that a stopped command goes on."""
+"""Results of training runs, and their cache, so that an interrupted command can resume."""
 
 import hashlib
 import json
@@ -13,21 +13,21 @@ from worker.engine.scores.metrics import Scores
 
 @dataclass(frozen=True)
 class MethodResult:
-    """Scores of each estimate on each scored image, by the name of the row they belong in."""
+    """Scores of each estimate of one table row on each scored image."""
 
     dataset: str
     repeat: int
     row: str
     scores: dict[str, list[Scores]]
     seconds: float = 0.0
-    """Of all that the method needs, also of what several methods share."""
+    """Time for everything the method needs, including work shared with other methods."""
     steps: int = 0
-    """Training steps in all."""
+    """Total training steps."""
     note: str = ""
-    """How the noise model came about, or why there is nothing."""
+    """Description of the noise model, or the reason why there are no scores."""
 
     def after(self, start: "MethodResult") -> "MethodResult":
-        """Count in what the training began with."""
+        """Return the result with time and steps of the start network added."""
         return replace(self, seconds=round(self.seconds + start.seconds, 1), steps=self.steps + start.steps)
 
     @classmethod
@@ -38,14 +38,14 @@ class MethodResult:
 
 @dataclass(frozen=True)
 class ResultCache:
-    """A folder with one file per outcome or network, named by all that it was computed from."""
+    """Folder with one file per result or network, named by a digest of everything that determines it."""
 
     folder: Path
     circumstances: Mapping[str, Any]
-    """Whatever decides all outcomes: preset, seed, data."""
+    """Everything that determines all results: preset, seed, data."""
 
     def outcome(self, name: str, compute: Callable[[], MethodResult]) -> MethodResult:
-        """Read an outcome that was computed before under the same circumstances, or compute and keep it."""
+        """Return the cached result of this name, or compute and cache it."""
         path = self._path(name, "json")
         if path.exists():
             return MethodResult.from_json(json.loads(path.read_text(encoding="utf-8")))
@@ -53,10 +53,10 @@ class ResultCache:
         self._write(path, json.dumps(asdict(outcome), indent=1).encode())
         return outcome
 
-    def keep(self, name: str, content: bytes) -> None:
+    def save_network(self, name: str, content: bytes) -> None:
         self._write(self._path(name, "safetensors"), content)
 
-    def kept(self, name: str) -> bytes:
+    def load_network(self, name: str) -> bytes:
         return self._path(name, "safetensors").read_bytes()
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Measured tables beside the paper's, as Markdown and as JSON."""
+"""Measured tables with the paper's values for comparison, as Markdown and JSON."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from worker.reproduction.result_cache import MethodResult
 
 @dataclass(frozen=True)
 class Cell:
-    """Scores of one row in one column over repeats and images; none where a method cannot be applied."""
+    """Scores of one cell over repeats and images; None where a method is not applicable."""
 
     psnr_db: Summary | None = None
     ssim: Summary | None = None
@@ -60,7 +60,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells by column; `columns` in order."""
+    """Table of cells by row and column; `columns` in display order."""
 
     title: str
     columns: tuple[str, ...]
@@ -69,7 +69,7 @@ class Table:
     circumstances: Mapping[str, Any] | None = None
 
     def markdown(self) -> str:
-        """PSNR and paper's PSNR per column; below, SSIM and what it took."""
+        """Return PSNR with the paper's PSNR per column, then SSIM, then time and training steps."""
         parts = [f"## {self.title}", self._circumstances(), self._psnr(), self._ssim(), self._effort()]
         parts += ["\n".join(f"- {note}" for note in self.notes)] if self.notes else []
         return "\n\n".join(part for part in parts if part) + "\n"
@@ -88,13 +88,13 @@ class Table:
 
     def _circumstances(self) -> str:
         named = self.circumstances or {}
-        told = [f"{name} {value}" for name, value in named.items() if isinstance(value, str | int)]
-        return ", ".join([f"preset {named['preset']['name']}", *told]) if named else ""
+        listed = [f"{name} {value}" for name, value in named.items() if isinstance(value, str | int)]
+        return ", ".join([f"preset {named['preset']['name']}", *listed]) if named else ""
 
     def _psnr(self) -> str:
         with_paper = [column for column in self.columns if any(self._paper(row, column) for row in self.rows)]
         header = [
-            f"PSNR (dB) | {' | '.join(_headed(column, column in with_paper) for column in self.columns)}"
+            f"PSNR (dB) | {' | '.join(_heading(column, column in with_paper) for column in self.columns)}"
         ]
         lines = [
             [
@@ -110,7 +110,7 @@ class Table:
             ]
             for name, row in self.rows.items()
         ]
-        return _lined(header[0].split(" | "), lines)
+        return _markdown_table(header[0].split(" | "), lines)
 
     def _ssim(self) -> str:
         rows = {name: row for name, row in self.rows.items() if any(cell.ssim for cell in row.values())}
@@ -124,7 +124,7 @@ class Table:
             ]
             for name, row in rows.items()
         ]
-        return _lined(["SSIM", *self.columns], lines)
+        return _markdown_table(["SSIM", *self.columns], lines)
 
     def _effort(self) -> str:
         lines = [
@@ -139,7 +139,7 @@ class Table:
             for name, row in self.rows.items()
             if any(cell.steps for cell in row.values())
         ]
-        return _lined(["time, training steps", *self.columns], lines) if lines else ""
+        return _markdown_table(["time, training steps", *self.columns], lines) if lines else ""
 
     def _paper(self, name: str, column: str) -> str:
         value = _cell(self.rows[name], column).paper_db
@@ -147,7 +147,7 @@ class Table:
 
 
 def unscored(rows: Mapping[str, Mapping[str, Cell]], columns: Sequence[str]) -> list[str]:
-    """Say of each empty cell why it is empty."""
+    """Return a note on each empty cell with the reason."""
     return [
         f"{column}: {name} is not applicable, {cell.note}"
         for column in columns
@@ -171,10 +171,10 @@ def _cell(row: Mapping[str, Cell], column: str) -> Cell:
     return row.get(column, Cell())
 
 
-def _headed(column: str, with_paper: bool) -> str:  # noqa: FBT001  # one of two headings
+def _heading(column: str, with_paper: bool) -> str:  # noqa: FBT001  # one of two headings
     return f"{column} | paper" if with_paper else column
 
 
-def _lined(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+def _markdown_table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     rule = ["---"] * len(header)
     return "\n".join("| " + " | ".join(line) + " |" for line in (header, rule, *lines))

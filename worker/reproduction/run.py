@@ -1,4 +1,4 @@
-"""`clearscope reproduce`: one table or figure, from the data to the files."""
+"""`clearscope reproduce`: measure one table or figure and write its files."""
 
 import platform
 from collections.abc import Callable, Sequence
@@ -28,12 +28,12 @@ _SCORED_IMAGES = {"fast": 4, "balanced": 10, "paper": 100}
 
 @dataclass(frozen=True)
 class Request:
-    """What to reproduce, with which data, and where to write it."""
+    """Table or figure to reproduce, its data, budget and output folder."""
 
     part: Part
     data: str
     names: tuple[str, ...]
-    """Datasets to take; by default all for Table 1 and the first for the others."""
+    """Names of datasets to use; by default all for Table 1 and the first for the others."""
     measured: Path | None
     """Camera maps and clean images for simulations."""
     output: Path
@@ -43,15 +43,15 @@ class Request:
 
 
 def budget_of(preset: TrainingPreset, device: torch.device) -> Budget:
-    """As many scored images as the preset's budget suits."""
+    """Return the budget of a preset, with a suitable number of scored images."""
     return Budget(preset, device, _SCORED_IMAGES[preset.name])
 
 
 def reproduce(request: Request, show: ShowStage) -> tuple[list[Table], list[Path]]:
-    """Train and score what is not yet in the output folder, and write tables and pictures there.
+    """Train and score, and write tables and pictures to the output folder; results there are reused.
 
-    Raises InvalidRequestError for data or folders that do not do, and JobFailedError where the pixels defeat
-    the engine. `show` may raise to stop; what was finished is not computed again.
+    Raises InvalidRequestError for unsuitable data or folders, and JobFailedError for errors of the engine.
+    `show` may raise to stop; a later call resumes with the results finished so far.
     """
     require_writable_folder(request.output)
     found = find_datasets(request.data, measured=request.measured, seed=request.seed)

@@ -1,4 +1,4 @@
-"""Simulated data with exact truth: three kinds of specimen like the paper's, under sCMOS cameras."""
+"""Simulated datasets with exact ground truth: three kinds of specimen as in the paper, with sCMOS cameras."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,23 +18,23 @@ _FRAMES = 8
 _CALIBRATION_FRAMES = 100
 _BACKGROUND = 0.02
 _PSF_SIGMA_PX = 1.0
-"""Pixels about as large as the resolution asks for."""
+"""Sampling of about the Nyquist rate."""
 
 _REFERENCE_BINNING = 2
-"""The references' spectra end at half of what their pixels could hold: binned, they lose no detail."""
+"""The references are oversampled by a factor of two: binning loses no detail."""
 
 _OVEREXPOSURE = 1.2
-"""A calibration reaches beyond the brightest signal of the images, as the published ones do."""
+"""Ratio of the brightest calibration signal to the brightest of the images, as in published calibrations."""
 
-_MOST_PHOTONS = 20_000.0
+_MAX_PHOTONS = 20_000.0
 
 RAW_PSNR_DB = 28.98
-"""Of the noisy images: what the published notebooks print for Convallaria."""
+"""PSNR of the noisy images, as printed in the published notebooks for Convallaria."""
 
 
 @dataclass(frozen=True)
 class Specimen:
-    """A kind of specimen that the paper has too."""
+    """A kind of specimen with a counterpart in the paper."""
 
     name: str
     paper_column: str
@@ -42,7 +42,7 @@ class Specimen:
     camera: str
     """Name of the camera's maps."""
     reference: str | None = None
-    """A clean image of such a specimen, which is taken instead of a simulated one where there is a file."""
+    """File name of a clean image that is used instead of a simulation, if available."""
 
 
 SPECIMENS = (
@@ -53,17 +53,17 @@ SPECIMENS = (
 
 
 def simulated_datasets(measured: Path | None, *, seed: int) -> list[Dataset]:
-    """One dataset per kind of specimen.
+    """Return one dataset per kind of specimen.
 
-    `measured` is a folder with `scmos_maps/pku.npz` and `miro.npz` (gain_adu_per_e, variance_adu2, perhaps
-    offset_adu), and with `miro/`, whose references are taken as clean specimens; without it cameras and
-    specimens are simulated.
+    `measured` is a folder with `scmos_maps/pku.npz` and `miro.npz` (gain_adu_per_e, variance_adu2, optionally
+    offset_adu), and with `miro/`, whose references serve as clean specimens; without it cameras and specimens
+    are simulated.
     """
     return [_simulate(specimen, measured, seed + 1000 * index) for index, specimen in enumerate(SPECIMENS)]
 
 
 def simulate_calibration(camera: Scmos, photons: float, rng: np.random.Generator) -> list[NDArray[Any]]:
-    """Frames of an iris that is out of focus: signals of all sizes up to `photons`, and dark corners."""
+    """Return frames of an iris out of focus, with signals up to `photons` and vignetting."""
     shape_yx = camera.gain_adu_per_e.shape
     y, x = (np.linspace(-1, 1, size) for size in shape_yx)
     radius = np.hypot(y[:, None], x)
@@ -73,7 +73,7 @@ def simulate_calibration(camera: Scmos, photons: float, rng: np.random.Generator
 
 
 def read_camera(maps: Path, shape_yx: tuple[int, int]) -> Scmos:
-    """A camera from measured maps; InvalidRequestError if the file is not one of such maps."""
+    """Read a camera from measured maps; raise InvalidRequestError if the file is invalid."""
     try:
         with np.load(maps, allow_pickle=False) as content:
             return Scmos.measured(
@@ -121,7 +121,7 @@ def _simulate(specimen: Specimen, measured: Path | None, seed: int) -> Dataset:
 
 
 def _brightness(specimen: Specimen, measured: Path | None, seed: int) -> tuple[NDArray[np.float64], str]:
-    """Brightness (Y, X) between the background and 1, and what it shows."""
+    """Return the relative brightness (Y, X), background .. 1, and a description of the specimen."""
     if measured is None or specimen.reference is None:
         shape_yx = (_SIDE_PX, _SIDE_PX)
         drawn = simulate_specimen(
@@ -152,9 +152,9 @@ def _binned(image: NDArray[np.float64], factor: int) -> NDArray[np.float64]:
 def _photons_for(
     raw_psnr_db: float, brightness_yx: NDArray[np.float64], camera: Scmos, region: Region
 ) -> float:
-    """Photons at the brightest pixel, by bisection, that give raw images of this PSNR in a region."""
-    low, high = 1.0, _MOST_PHOTONS
-    while high / low > 1.001:  # noqa: PLR2004  # a thousandth is finer than the draw of the noise
+    """Find by bisection the photons at the brightest pixel that yield this PSNR of raw images in a region."""
+    low, high = 1.0, _MAX_PHOTONS
+    while high / low > 1.001:  # noqa: PLR2004  # finer than the random fluctuation of the noise
         middle = (low * high) ** 0.5
         signal_adu = camera.signal_adu(middle * brightness_yx)[region]
         variance_adu2 = float(camera.variance_adu2(middle * brightness_yx)[region].mean())

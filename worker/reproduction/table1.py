@@ -11,11 +11,11 @@ from worker.reproduction.result_cache import MethodResult
 from worker.reproduction.result_tables import Cell, Table, unscored
 
 MakeExperiment = Callable[[Dataset, int], Experiment]
-"""Takes a dataset and which repeat it is."""
+"""Takes a dataset and the index of the repeat."""
 
 
 def measure_table1(datasets: Sequence[Dataset], repeats: int, experiment: MakeExperiment) -> Table:
-    """Train and score everything; a method that cannot be applied has an empty cell with the reason."""
+    """Train and score all methods; one that is not applicable has an empty cell with the reason."""
     columns = {dataset.name: _measure(dataset, repeats, experiment) for dataset in datasets}
     names = list(dict.fromkeys(name for column in columns.values() for name in column))
     rows = {
@@ -27,7 +27,7 @@ def measure_table1(datasets: Sequence[Dataset], repeats: int, experiment: MakeEx
 
 
 def compare_order(name: str, cells: dict[str, Cell]) -> list[str]:
-    """Say of each pair of methods that the paper ranks by how much they differ here."""
+    """Return the measured PSNR difference of each pair of methods ranked by the paper."""
     lines = []
     for better, worse, least_db in paper.ORDER:
         upper, lower = cells[better].psnr_db, cells[worse].psnr_db
@@ -53,7 +53,7 @@ def _measure(dataset: Dataset, repeats: int, experiment: MakeExperiment) -> dict
         cells[name] = Cell.of(group, best, other_scale=dataset.other_scale, paper_db=paper_db)
         if best == MMSE:
             prior_mean = Cell.of(group, PRIOR_MEAN, other_scale=dataset.other_scale)
-            # It took no effort of its own.
+            # Its effort is included in the row of the MMSE estimate.
             cells[f"{name}, prior mean"] = replace(prior_mean, seconds=0.0, steps=0)
     return cells
 

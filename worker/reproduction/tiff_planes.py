@@ -1,4 +1,4 @@
-"""Planes of TIFF files, read at once."""
+"""Reading whole TIFF files into memory."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ TIFF_SUFFIXES = (".tif", ".tiff")
 
 
 def read_planes(path: Path) -> list[NDArray[Any]]:
-    """All planes (Y, X) of a file; InvalidRequestError names the file that cannot be read."""
+    """Read all planes (Y, X) of a file; raise InvalidRequestError if it cannot be read."""
     try:
         with open_planes(path) as planes:
             return list(planes)
@@ -21,7 +21,7 @@ def read_planes(path: Path) -> list[NDArray[Any]]:
 
 
 def tiff_files(place: Path) -> list[Path]:
-    """The TIFF files of a folder by name; of `place.tif`, if that is what there is, the file itself."""
+    """Return the TIFF files of a folder, sorted by name, or else the file `place.tif` or `place.tiff`."""
     if place.is_dir():
         return sorted(path for path in place.iterdir() if path.suffix.lower() in TIFF_SUFFIXES)
     return [path for suffix in TIFF_SUFFIXES if (path := place.with_name(place.name + suffix)).is_file()][:1]

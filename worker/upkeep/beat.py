@@ -1,4 +1,4 @@
-"""The sweeper as a process of its own, where servers and workers are several."""
+"""The sweeper as a separate process, for deployments with several servers and workers."""
 
 import signal
 import threading
@@ -14,7 +14,7 @@ from worker.upkeep.sweeper import Sweeper
 
 
 def beat(settings: Settings, clock: Clock = system_clock) -> None:
-    """Sweep on schedule until a signal ends it. Raises SchemaMismatchError before it begins."""
+    """Sweep periodically until SIGTERM or SIGINT. Raises SchemaMismatchError at start-up."""
     database = Database.of(settings)
     require_current_schema(database)
     notices = Notices(make_celery(settings), database, clock)

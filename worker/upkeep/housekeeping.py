@@ -1,4 +1,4 @@
-"""What is looked for seldom: Idempotency-Keys and other things that were kept long enough, and orphans."""
+"""Infrequent housekeeping: expiry of Idempotency-Keys and other retained data, and orphaned blobs."""
 
 from datetime import timedelta
 
@@ -12,8 +12,8 @@ from worker.upkeep.orphans import clear_orphans
 from worker.upkeep.retention import delete_expired
 
 
-def keep_house_if_due(database: Database, blobs: Blobs, settings: Settings, clock: Clock) -> None:
-    """Keep house, unless any process did so a short while ago."""
+def run_housekeeping_if_due(database: Database, blobs: Blobs, settings: Settings, clock: Clock) -> None:
+    """Run housekeeping, unless a process did so within the interval."""
     with database.write() as session:
         now = clock()
         if not begin_housekeeping(session, now=now, interval=timedelta(seconds=settings.orphan_interval_s)):

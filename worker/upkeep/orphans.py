@@ -1,4 +1,4 @@
-"""Blobs that no row refers to are deleted; rows whose blob is missing are told of."""
+"""Garbage collection of blobs: deletes orphans without a row, and reports rows whose blob is missing."""
 
 import logging
 from collections.abc import Iterator
@@ -17,51 +17,51 @@ logger = logging.getLogger(__name__)
 
 # Where the server and its workers write; `uploads` is where earlier versions received files.
 FOLDERS = ("images", "jobs", "uploads")
-# What is missing in such numbers is not told one by one.
-TOLD_AT_MOST = 20
+# Beyond this number, missing blobs are only counted.
+MAX_LOGGED = 20
 
 
 @dataclass
 class Findings:
-    """What a look at all blobs brought to light."""
+    """Orphaned and missing blobs found by a scan of the blob store."""
 
     orphans: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     known: int = 0
-    """How many blobs have a row."""
+    """Number of blobs with a row."""
 
 
 def clear_orphans(database: Database, blobs: Blobs, settings: Settings, now: datetime) -> Findings:
-    """Delete old blobs without a row, and tell of old rows without a blob.
+    """Delete old blobs without a row, and log old rows without a blob.
 
-    What is younger than `orphan_after_s`, or belongs to a job that has not ended, may be on its way to a row.
+    A blob younger than `orphan_after_s`, or of a job that has not ended, may still get its row.
     """
     old = now - timedelta(seconds=settings.orphan_after_s)
     retried_since = now - timedelta(seconds=settings.checkpoints_kept_s)
     unfinished = blobs.delete_unfinished(old)
     if unfinished:
-        logger.info("%d unfinished blobs deleted: whoever wrote them has died", unfinished)
+        logger.info("deleted %d unfinished blobs of writers that died", unfinished)
     findings = Findings()
     present: set[int] = set()
     for folder in FOLDERS:
         for page in blobs.pages(folder):
-            # A number for each key takes a fraction of its memory; should two collide, one miss is not told.
+            # Hashes take a fraction of the memory of the keys; a collision merely hides one missing blob.
             present.update(hash(entry.key) for entry in page)
             with database.read() as session:
-                _look_at(session, page, old, retried_since, findings)
+                _collect_orphans(session, page, old, retried_since, findings)
     with database.stream() as session:
         suspects = [key for key in blob_references.all_references(session, old) if hash(key) not in present]
-    findings.missing = list(_missing(blobs, suspects))
-    _tell_of_missing(findings.missing)
+    findings.missing = list(_confirm_missing(blobs, suspects))
+    _log_missing(findings.missing)
     _delete_orphans(blobs, findings)
     return findings
 
 
-def _look_at(
+def _collect_orphans(
     session: Session, page: list[BlobEntry], old: datetime, retried_since: datetime, findings: Findings
 ) -> None:
-    """Tell orphans from blobs that are needed."""
-    # In this order: a job that ends in between has registered what it made when that is asked for.
+    """Add the orphans of a page of blobs to the findings."""
+    # Unfinished jobs are read before references: a job that ends in between has registered its blobs by then.
     jobs = {_job_of(entry.key) for entry in page} - {None}
     job_ids = [job_id for job_id in jobs if job_id is not None]
     kept = blob_references.at_work(session, job_ids)
@@ -80,8 +80,8 @@ def _job_of(key: str) -> str | None:
     return rest.partition("/")[0] if folder == "jobs" else None
 
 
-def _missing(blobs: Blobs, keys: list[str]) -> Iterator[str]:
-    """Look again, at each: a blob may have been written while the others were listed."""
+def _confirm_missing(blobs: Blobs, keys: list[str]) -> Iterator[str]:
+    """Check each key again: a blob may have been written during the listing."""
     for key in keys:
         try:
             blobs.size_bytes(key)
@@ -89,23 +89,23 @@ def _missing(blobs: Blobs, keys: list[str]) -> Iterator[str]:
             yield key
 
 
-def _tell_of_missing(keys: list[str]) -> None:
-    for key in keys[:TOLD_AT_MOST]:
+def _log_missing(keys: list[str]) -> None:
+    for key in keys[:MAX_LOGGED]:
         logger.error("blob %s is missing, although a row refers to it; restore it from a backup", key)
-    if len(keys) > TOLD_AT_MOST:
-        logger.error("%d more blobs are missing", len(keys) - TOLD_AT_MOST)
+    if len(keys) > MAX_LOGGED:
+        logger.error("%d more blobs are missing", len(keys) - MAX_LOGGED)
 
 
 def _delete_orphans(blobs: Blobs, findings: Findings) -> None:
     if not findings.orphans:
         return
     if not findings.known:
-        # Another database may know them: an empty one must not clear a full store.
+        # The blobs may belong to another database: an empty one must not empty a full store.
         logger.error(
-            "%d blobs have no row, and no blob has one: is this the right blob store for this database? "
-            "None of them is deleted",
+            "none of the %d blobs has a row, so none is deleted: is this the right blob store for this "
+            "database?",
             len(findings.orphans),
         )
         return
     blobs.delete(findings.orphans)
-    logger.info("%d blobs deleted that no row refers to", len(findings.orphans))
+    logger.info("deleted %d orphaned blobs, which no row refers to", len(findings.orphans))

@@ -1,4 +1,4 @@
-"""What is done again and again beside the work: whatever fails is logged, and the next round comes."""
+"""Periodic background tasks; failures are logged and the task runs again."""
 
 import logging
 import threading
@@ -10,14 +10,14 @@ from models_store.errors import OutageError
 logger = logging.getLogger(__name__)
 
 GRACE_S = 10.0
-"""How long an action is waited for that has begun; it may be broken off at any moment."""
+"""Time to wait for a running action at shutdown; actions are safe to abort at any moment."""
 
 
 @contextmanager
 def in_threads(
     actions: Sequence[Callable[[], None]], stopping: threading.Event, *, interval_s: float
 ) -> Iterator[None]:
-    """Run each action periodically in a thread of its own, until the block ends."""
+    """Run each action periodically in its own thread, until the block ends."""
     threads = [
         threading.Thread(
             target=run_periodically,
@@ -39,15 +39,15 @@ def in_threads(
 
 
 def run_periodically(action: Callable[[], None], stopping: threading.Event, *, interval_s: float) -> None:
-    """Act at once and then at intervals, until it is to stop."""
+    """Run the action immediately and then at intervals, until `stopping` is set."""
     while not stopping.is_set():
         try:
             action()
         except OutageError as outage:
             logger.warning(
-                "%s failed, and is tried again in %g s: %s", action.__name__, interval_s, outage.detail
+                "%s failed and will be retried in %g s: %s", action.__name__, interval_s, outage.detail
             )
         except Exception:
-            # A thread that ended unseen would leave jobs and leases to nobody.
-            logger.exception("%s failed unexpectedly, and is tried again", action.__name__)
+            # If the thread died silently, jobs and leases would be unattended.
+            logger.exception("%s failed unexpectedly and will be retried", action.__name__)
         stopping.wait(interval_s)

@@ -1,4 +1,4 @@
-"""Puts right what no worker is left to put right."""
+"""The sweeper: recovers jobs after lease expiry, resends notices, delivers webhooks, deletes old data."""
 
 import logging
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from models_store.repositories.jobs.leases import note_sweep, store_time
 from models_store.repositories.jobs.part_planes import forget_part_planes
 from models_store.repositories.jobs.workers import forget_silent
 from models_store.settings import Settings
-from worker.upkeep.housekeeping import keep_house_if_due
+from worker.upkeep.housekeeping import run_housekeeping_if_due
 from worker.upkeep.webhooks import deliver_due
 
 logger = logging.getLogger(__name__)
@@ -24,44 +24,44 @@ FORGOTTEN_AFTER = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Sweeper:
-    """Sweeps as often as it is told to; several at once, on several machines, are in nobody's way."""
+    """Maintenance tasks of a deployment; several sweepers may run concurrently on several machines."""
 
     settings: Settings
     database: Database
     blobs: Blobs
     clock: Clock
     notices: Notices | None = None
-    """Without, workers look for jobs themselves."""
+    """None if workers poll for jobs."""
 
     @property
     def rounds(self) -> tuple[Callable[[], None], ...]:
-        """What is done again and again, none of it waiting for another. Each may raise an OutageError."""
-        return (self.watch, self.deliver, self.clear_away)
+        """The periodic tasks, each run in its own thread; each may raise an OutageError."""
+        return (self.watch, self.deliver, self.clean_up)
 
     def watch(self) -> None:
-        """Recover jobs and notices. Quickly: leases that nobody watches are all extended."""
+        """Recover jobs and notices. Must be quick: if sweeps stop for too long, all leases are extended."""
         self._recover_jobs()
         if self.notices is not None:
             self.notices.resend_lost(timedelta(seconds=self.settings.renotify_s))
 
     def deliver(self) -> None:
-        """Tell those who asked of jobs that have ended."""
+        """Deliver the webhooks of jobs that have ended."""
         deliver_due(self.database, self.settings, self.clock)
 
-    def clear_away(self) -> None:
-        """Delete what nobody needs any more, which may take its time."""
+    def clean_up(self) -> None:
+        """Delete data that is no longer needed; may be slow."""
         self._delete_planes_of_parts()
-        keep_house_if_due(self.database, self.blobs, self.settings, self.clock)
+        run_housekeeping_if_due(self.database, self.blobs, self.settings, self.clock)
 
     def _delete_planes_of_parts(self) -> None:
-        """Delete what parts of predictions made, where it is assembled or nobody retried the job in time."""
+        """Delete planes of prediction parts once they are assembled, or the job was not retried in time."""
         kept = timedelta(seconds=self.settings.checkpoints_kept_s)
         with self.database.write() as session:
             keys = forget_part_planes(session, now=store_time(session, self.clock), kept=kept)
         self.blobs.delete(keys)
 
     def _recover_jobs(self) -> None:
-        """Queue the jobs again whose worker gave no sign of life."""
+        """Requeue the jobs whose lease has expired."""
         lease = timedelta(seconds=self.settings.lease_s)
         with self.database.write() as session:
             now = store_time(session, self.clock)
@@ -69,4 +69,4 @@ class Sweeper:
             recovered = lifecycle.recover_expired(session, now=now, max_crashes=self.settings.max_crashes)
             forget_silent(session, now - FORGOTTEN_AFTER)
         for job_id in recovered:
-            logger.warning("job %s: its worker's lease ended; it is queued again", job_id)
+            logger.warning("job %s: the worker's lease expired; the job is requeued", job_id)

@@ -1,4 +1,4 @@
-"""Tells those who asked that a job has ended: signed POSTs, as Standard Webhooks has them."""
+"""Webhook delivery when a job has ended: POST requests signed as in Standard Webhooks."""
 
 import asyncio
 import json
@@ -20,18 +20,18 @@ from models_store.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-MOST_AT_ONCE = 50
+BATCH_SIZE = 50
 TIMEOUT_S = 10.0
-"""Of a whole delivery, from the look-up of the name to the status of the answer."""
+"""Timeout of a whole delivery, from the DNS look-up to the response status."""
 
 
 def deliver_due(database: Database, settings: Settings, clock: Clock) -> None:
-    """Attempt every delivery that is due, all at once. Raises an OutageError of the database only."""
+    """Attempt a batch of due deliveries concurrently; raise OutageError only if the database is down."""
     if not settings.webhook_secret.get_secret_value():
         return
     first_wait = timedelta(seconds=settings.webhook_retry_s)
     with database.write() as session:
-        notices = webhooks.take_due(session, clock(), first_wait=first_wait, limit=MOST_AT_ONCE)
+        notices = webhooks.take_due(session, clock(), first_wait=first_wait, limit=BATCH_SIZE)
     if not notices:
         return
     errors = asyncio.run(_deliver_all(notices, settings, clock()))
@@ -45,7 +45,7 @@ def deliver_due(database: Database, settings: Settings, clock: Clock) -> None:
 
 
 async def _deliver_all(notices: list[Notice], settings: Settings, now: datetime) -> list[str | None]:
-    # Proxies that the environment names would resolve the name themselves; a redirect would lead elsewhere.
+    # A proxy from the environment would resolve the name itself; a redirect would bypass the address check.
     async with httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=TIMEOUT_S) as client:
         return await asyncio.gather(*(_deliver(client, notice, settings, now) for notice in notices))
 
@@ -53,14 +53,14 @@ async def _deliver_all(notices: list[Notice], settings: Settings, now: datetime)
 async def _deliver(
     client: httpx.AsyncClient, notice: Notice, settings: Settings, now: datetime
 ) -> str | None:
-    """Send one event; give what went wrong, if anything did."""
+    """Send one event; return the error, or None on success."""
     try:
         async with asyncio.timeout(TIMEOUT_S):
             destination = await asyncio.to_thread(resolve, notice.url, settings.webhook_allowed_networks)
             body = _event(notice)
             request = client.build_request(
                 "POST",
-                # The address that was checked, and no second look-up that may answer otherwise.
+                # Pin the checked address: a second look-up could return another one (DNS rebinding).
                 httpx.URL(notice.url).copy_with(host=str(destination.address)),
                 content=body,
                 headers={
@@ -72,7 +72,7 @@ async def _deliver(
                 extensions={"sni_hostname": destination.host},
             )
             response = await client.send(request, stream=True)
-            # What it says is nobody's business: it is not even read.
+            # The response body is not read.
             await response.aclose()
     except AddressForbiddenError as refusal:
         return refusal.detail
@@ -84,7 +84,7 @@ async def _deliver(
 
 
 def signature(secret: bytes, notice_id: str, now: datetime, body: str) -> dict[str, str]:
-    """Sign an event: the receiver, who knows the secret, computes the same from id, time and body."""
+    """Return the signature headers, which the receiver verifies with the shared secret."""
     return {
         "webhook-id": notice_id,
         "webhook-timestamp": str(int(now.timestamp())),

@@ -1,34 +1,34 @@
-"""How the same work is done on different devices: in which portions, and where its pixels lie."""
+"""Per-device settings: tile and block sizes, and whether training data stays on the GPU."""
 
 from dataclasses import dataclass
 
 import torch
 
 BLOCK_PX = 8192
-"""Pixels of a block, unless a device wants others: a core's cache holds, nearly, what they need."""
+"""Default pixels per block, whose working set nearly fits into a core's cache."""
 
 
 @dataclass(frozen=True)
 class Execution:
-    """What suits a device; results depend on it by rounding alone, but for what is drawn at random."""
+    """Execution settings of a device; they affect results only by rounding and by random number streams."""
 
     whole_steps: bool
-    """All patches of a training step pass together, whatever the preset says of `patches_at_once`."""
+    """Whether all patches of a training step form one batch, ignoring the preset's `patches_at_once`."""
     resident: bool
-    """Training images lie on the device, which draws the patches and is not waited for at each step."""
+    """Whether training images stay on the device, which samples patches without synchronising every step."""
     steps_per_checkpoint: int
-    """A checkpoint is written at a validation, and not before so many steps since the last."""
+    """Minimal number of steps between checkpoints, which are written at validations."""
     tile_px: int
-    """Planes are predicted in tiles of this side."""
+    """Side of the tiles in prediction."""
     block_samples: int
-    least_block_px: int
-    most_block_px: int
-    """Likelihoods are computed for a block of pixels at a time, for about `block_samples` of samples."""
+    min_block_px: int
+    max_block_px: int
+    """Likelihoods are computed in blocks of pixels with about `block_samples` samples."""
 
     def block_px(self, samples: int) -> int:
-        """Pixels of a block, a power of two: few sizes need few compiled programs."""
+        """Return the pixels per block, a power of two to limit the number of compiled programs."""
         pixels = 1 << (max(self.block_samples // samples, 1).bit_length() - 1)
-        return min(max(pixels, self.least_block_px), self.most_block_px)
+        return min(max(pixels, self.min_block_px), self.max_block_px)
 
 
 HOST = Execution(
@@ -37,20 +37,20 @@ HOST = Execution(
     steps_per_checkpoint=1,
     tile_px=512,
     block_samples=0,
-    least_block_px=BLOCK_PX,
-    most_block_px=BLOCK_PX,
+    min_block_px=BLOCK_PX,
+    max_block_px=BLOCK_PX,
 )
 GPU = Execution(
     whole_steps=True,
     resident=True,
-    # The paper validates every 5 steps, between which a GPU loses next to nothing.
+    # The paper's preset validates every 5 steps, too often for checkpoints.
     steps_per_checkpoint=50,
-    # Wider tiles share less with their neighbours: 10 % of the pixels instead of 20 % are seen twice.
+    # Larger tiles overlap less: 10 % instead of 20 % of the pixels are computed twice.
     tile_px=1024,
-    # 64 MB for each intermediate result: enough to keep a GPU busy, little enough for a small one.
+    # 64 MB per intermediate tensor: enough to saturate a GPU, and small enough for a small one.
     block_samples=1 << 24,
-    least_block_px=BLOCK_PX,
-    most_block_px=1 << 18,
+    min_block_px=BLOCK_PX,
+    max_block_px=1 << 18,
 )
 
 

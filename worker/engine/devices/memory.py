@@ -1,4 +1,4 @@
-"""Running out of memory: less is computed at a time, until it fits or cannot be made smaller."""
+"""Out-of-memory handling: the batch size is halved until the computation fits."""
 
 import gc
 import logging
@@ -13,9 +13,9 @@ from worker.engine.errors import EngineError
 
 logger = logging.getLogger(__name__)
 
-_Made = TypeVar("_Made")
+_Result = TypeVar("_Result")
 
-_SAID_BY_ALLOCATORS = (
+_ALLOCATOR_MESSAGES = (
     "out of memory",
     "can't allocate memory",
     "not enough memory",
@@ -26,21 +26,21 @@ _SAID_BY_ALLOCATORS = (
 
 
 class OutOfMemoryError(EngineError):
-    """The device has too little free memory even for the smallest portions."""
+    """The device has too little free memory even for the smallest batch."""
 
     code = "out-of-memory"
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether an error says so; of those of the CPU's allocator and CUDA's libraries only the text does."""
+    """Return whether an error means out of memory; some allocators report that in the message only."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    return isinstance(error, RuntimeError) and any(said in str(error) for said in _SAID_BY_ALLOCATORS)
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in _ALLOCATOR_MESSAGES)
 
 
 @contextmanager
 def raising_out_of_memory(device: torch.device, what: str) -> Iterator[None]:
-    """Let running out of memory surface as OutOfMemoryError."""
+    """Convert out-of-memory errors of the block to OutOfMemoryError; `what` is what did not fit."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
@@ -51,17 +51,17 @@ def raising_out_of_memory(device: torch.device, what: str) -> Iterator[None]:
 
 @dataclass
 class AdaptiveBatch:
-    """How much of something is computed at a time, and stays so once it had to be made smaller."""
+    """Batch size that is halved when memory runs out, and stays reduced."""
 
     unit: str
     size: int
-    least: int
+    minimum: int
     device: torch.device
 
-    def run(self, compute: Callable[[int], _Made]) -> _Made:
-        """Compute with this size, again with half of it where memory does not suffice, and so on.
+    def run(self, compute: Callable[[int], _Result]) -> _Result:
+        """Call `compute` with the batch size, halving it and retrying while out of memory.
 
-        Raises OutOfMemoryError where the least size is still too large.
+        Raises OutOfMemoryError if the smallest size does not fit.
         """
         while True:
             try:
@@ -69,32 +69,32 @@ class AdaptiveBatch:
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-                complaint = _first_line(error)
-            # Only here is what the attempt held free again: its frames hung on the exception.
-            if self.size <= self.least:
-                raise _failure(self.device, f"{self.size} {self.unit} at a time", complaint)
-            self.size = max(self.size // 2, self.least)
-            _give_back(self.device)
+                message = _first_line(error)
+            # Outside the except block, where the exception no longer keeps the attempt's tensors alive.
+            if self.size <= self.minimum:
+                raise _failure(self.device, f"{self.size} {self.unit} at a time", message)
+            self.size = max(self.size // 2, self.minimum)
+            _free_cached_memory(self.device)
             logger.warning(
                 "out of memory on %s; going on with %d %s at a time: %s",
                 self.device,
                 self.size,
                 self.unit,
-                complaint,
+                message,
             )
 
 
-def _give_back(device: torch.device) -> None:
+def _free_cached_memory(device: torch.device) -> None:
     gc.collect()
     if device.type == "cuda":
-        # Blocks of the sizes that were too large would be of no use to smaller ones.
+        # Cached blocks of the larger sizes are useless for smaller ones.
         torch.cuda.empty_cache()
 
 
-def _failure(device: torch.device, what: str, complaint: str) -> OutOfMemoryError:
+def _failure(device: torch.device, what: str, message: str) -> OutOfMemoryError:
     return OutOfMemoryError(
-        f"{device} has too little free memory for {what}; a device with more of it, one shared with fewer "
-        f"processes, fewer features and samples, or smaller images would help ({complaint})"
+        f"{device} has too little free memory for {what}; use a device with more memory or fewer processes, "
+        f"fewer features and samples, or smaller images ({message})"
     )
 
 

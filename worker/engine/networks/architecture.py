@@ -1,4 +1,4 @@
-"""The networks to choose from: one interface, told apart by their shapes."""
+"""Network architectures behind one interface, distinguished by their shapes."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -17,27 +17,27 @@ _MAX_BLIND_PX = 64
 
 
 def build_model(shape: NetworkShape) -> Model:
-    """Make a network without values."""
+    """Build a network without allocating its weights."""
     return BlindSpotNet(shape) if isinstance(shape, BlindSpotShape) else UNet(shape)
 
 
-def laid_out(model: Model, device: torch.device) -> Model:
-    """Move a network to a device, its weights laid out as its images are: channels last.
+def to_device(model: Model, device: torch.device) -> Model:
+    """Move a network to a device, with its weights in channels-last layout like its images.
 
-    Otherwise each convolution rearranges its weights anew, a quarter of a training step's time on a CPU.
+    Otherwise each convolution reorders its weights, which takes a quarter of a training step on a CPU.
     """
     model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub
     return model
 
 
 def shape_parameters(shape: NetworkShape) -> dict[str, Any]:
-    """Plain values that JSON can hold."""
+    """Return a shape as JSON-serialisable values."""
     architecture: Architecture = "blind-spot" if isinstance(shape, BlindSpotShape) else "unet"
     return {"architecture": architecture} | asdict(shape)
 
 
 def shape_from(parameters: Mapping[str, Any]) -> NetworkShape:
-    """Inverse of `shape_parameters`; TypeError or ValueError if they belong to no network."""
+    """Inverse of `shape_parameters`; raise TypeError or ValueError for an invalid shape."""
     fields = dict(parameters)
     architecture = fields.pop("architecture", "unet")
     if architecture == "blind-spot":

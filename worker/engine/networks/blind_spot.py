@@ -1,4 +1,4 @@
-"""A network whose output at a pixel does not depend on that pixel (Laine et al., NeurIPS 2019)."""
+"""Blind-spot network: the output at a pixel does not depend on that pixel (Laine et al., NeurIPS 2019)."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ _HALF_PLANES = 4
 
 @dataclass(frozen=True)
 class BlindSpotShape:
-    """Size of a blind-spot network: feature maps of each level, levels, values per pixel.
+    """Size of a blind-spot network: feature maps per level, levels, outputs per pixel.
 
-    `blind_px` neighbours on every side are hidden along with a pixel, for noise that correlates.
+    `blind_px` neighbours on every side are hidden along with a pixel, for correlated noise.
     """
 
     features: int
@@ -29,31 +29,31 @@ class BlindSpotShape:
 
     @property
     def blind(self) -> bool:
-        """The output at a pixel does not depend on that pixel."""
+        """Whether the architecture itself excludes the centre pixel."""
         return True
 
     @property
     def prior(self) -> PriorKind:
-        """What the outputs are."""
+        """Kind of prior that the outputs parametrise."""
         return "mixture"
 
     @property
     def head_features(self) -> int:
-        """Feature maps that the last layer sees."""
+        """Number of feature maps that enter the last layer."""
         return 2 * self.features
 
     @property
     def stride_px(self) -> int:
-        """The image grid on which the deepest level samples; tiles have to start on it."""
+        """Stride of the deepest level; tiles have to start on multiples of it."""
         return 1 << (self.depth - 1)
 
     @property
     def reach_px(self) -> int:
-        """How far an output pixel can see, rounded up to the stride.
+        """Receptive field radius of an output pixel, rounded up to the stride.
 
-        Along a row each convolution reaches one pixel of the grid it reads; a level has two on the way down,
-        the first of which reads the finer grid, and two on the way up, but for the deepest. Going down and up
-        again shifts by less than a pixel of the coarser grid.
+        Along a row each convolution reaches one pixel of its input grid; a level has two on the way down, the
+        first of which reads the finer grid, and two on the way up, except for the deepest. Down- and
+        upsampling shifts by less than a pixel of the coarser grid.
         """
         own = [4, *(3 << level for level in range(1, self.depth - 1)), self.stride_px]
         between = sum(3 << level for level in range(self.depth - 1))
@@ -62,17 +62,17 @@ class BlindSpotShape:
 
 
 class BlindSpotNet(nn.Module):
-    """U-Net that sees half planes: of the rows above a pixel, and of those above it in the turned image.
+    """U-Net whose receptive fields are half planes, applied to the four rotations of the image.
 
-    One network looks at the image in its four rotations; 1x1 layers join what it finds. The last of them is
-    `head`, kept apart from `features` as in `UNet`.
+    One set of weights sees the rows above a pixel in each rotation; 1x1 layers combine the four results. The
+    last of them is `head`, separate from `features` as in `UNet`.
     """
 
     def __init__(self, shape: BlindSpotShape) -> None:
         super().__init__()
         self.shape = shape
         width = shape.features
-        # The layers have no values until `initialise` or a saved state gives them, as in `UNet`.
+        # Weights are allocated by `initialise` or by loading a state, as in `UNet`.
         with torch.device("meta"):
             self.down = nn.ModuleList(
                 nn.Sequential(
@@ -94,7 +94,7 @@ class BlindSpotNet(nn.Module):
             self.head = nn.Linear(shape.head_features, shape.outputs)
 
     def initialise(self, generator: torch.Generator) -> "BlindSpotNet":
-        """Give every weight a Kaiming-normal random value and every bias zero."""
+        """Initialise weights from a Kaiming normal distribution and biases with zero."""
         self.to_empty(device="cpu")
         for name, values in self.named_parameters():
             if name.endswith("bias"):
@@ -108,9 +108,9 @@ class BlindSpotNet(nn.Module):
         return self._join(self._half_planes(image), 0)
 
     def turned_features(self, image: Tensor, window: Window, turns: Sequence[int]) -> Iterator[Tensor]:
-        """Features in a window of the image turned by each number of quarter turns, turned back.
+        """Yield the features in a window for each number of quarter turns of the image, rotated back.
 
-        Turning the image only lets its half planes change places.
+        Rotating the image merely permutes its half planes.
         """
         half_planes = [half_plane[:, :, *window] for half_plane in self._half_planes(image)]
         for turn in turns:
@@ -121,9 +121,9 @@ class BlindSpotNet(nn.Module):
         return cast("Tensor", self.join(joined.contiguous(memory_format=torch.channels_last)))
 
     def _half_planes(self, image: Tensor) -> list[Tensor]:
-        """Features of what lies above each pixel in the image turned by 0 .. 3 quarter turns, turned back."""
+        """Return features of the half plane above each pixel for 0 .. 3 quarter turns, rotated back."""
         seen: list[Tensor] = [image] * _HALF_PLANES
-        # Opposite turns have one shape and pass together.
+        # Opposite rotations have the same shape and form one batch.
         for turns in ((0, 2), (1, 3)):
             both = torch.cat([image.rot90(turn, dims=(2, 3)) for turn in turns])
             above = self._above(both.contiguous(memory_format=torch.channels_last)).chunk(2)
@@ -137,7 +137,7 @@ class BlindSpotNet(nn.Module):
         return outputs.permute(0, 3, 1, 2)
 
     def _above(self, image: Tensor) -> Tensor:
-        """Features of what lies strictly above each pixel."""
+        """Return features of the rows strictly above each pixel."""
         level, skips = image, []
         for convolutions in self.down:
             level = convolutions(level)
@@ -150,10 +150,10 @@ class BlindSpotNet(nn.Module):
 
 
 class _UpwardConvolution(nn.Module):
-    """Convolution of a pixel's row and the one above, three columns wide, and a leaky ReLU.
+    """Convolution over a pixel's row and the row above, three columns wide, and a leaky ReLU.
 
-    With a stride it takes the place of pooling: a pair of rows, enlarged again, has not seen what lies below
-    its upper row.
+    With a stride it replaces pooling: a pair of rows, after upsampling, does not depend on anything below its
+    upper row.
     """
 
     def __init__(self, inputs: int, outputs: int, *, stride: int = 1) -> None:

@@ -1,4 +1,4 @@
-"""Tensors and JSON as bytes (safetensors, nothing is unpickled), and where a run keeps its checkpoints."""
+"""Serialisation of tensors with a JSON description (safetensors, no pickle), and the checkpoint store."""
 
 import json
 from collections.abc import Mapping
@@ -15,30 +15,30 @@ _DESCRIPTION_KEY = "description"
 
 
 class CheckpointStore(Protocol):
-    """The latest checkpoint of one run."""
+    """Store of the latest checkpoint of one run."""
 
     def load(self) -> bytes | None:
-        """The bytes saved last, or None."""
+        """Return the last checkpoint saved, or None."""
         ...
 
     def save(self, content: bytes) -> None:
-        """Replace the checkpoint; a reader sees either the old or the new one."""
+        """Replace the checkpoint atomically."""
         ...
 
 
 def serialise(tensors: Mapping[str, Tensor], description: Mapping[str, Any]) -> bytes:
-    """Write tensors and a JSON-able description as one safetensors file."""
+    """Return tensors and a JSON-serialisable description as the bytes of a safetensors file."""
     portable = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     return safetensors.torch.save(portable, {_DESCRIPTION_KEY: json.dumps(description)})
 
 
 def deserialise(content: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Inverse of `serialise`; CheckpointInvalidError if the bytes are anything else."""
+    """Inverse of `serialise`; raise CheckpointInvalidError for other content."""
     try:
         tensors = safetensors.torch.load(content)
     except (SafetensorError, ValueError, KeyError) as error:
         raise CheckpointInvalidError(f"not a safetensors file: {error}") from error
-    # safetensors has checked the header by now, but hands out metadata only for files on disk.
+    # `load` has validated the header, but safetensors exposes metadata only for files on disk.
     header_end = _HEADER_LENGTH_BYTES + int.from_bytes(content[:_HEADER_LENGTH_BYTES], "little")
     metadata = json.loads(content[_HEADER_LENGTH_BYTES:header_end]).get("__metadata__", {})
     try:
@@ -46,10 +46,10 @@ def deserialise(content: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except ValueError as error:
         raise CheckpointInvalidError("a safetensors file without a description of its content") from error
     if not isinstance(description, dict):
-        raise CheckpointInvalidError("the description of a safetensors file has to be a JSON object")
+        raise CheckpointInvalidError("the description of a safetensors file must be a JSON object")
     return tensors, description
 
 
-def within(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """Those whose names begin so, under the rest of their names."""
+def strip_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Return the tensors whose names start with a prefix, by their names without it."""
     return {name.removeprefix(prefix): values for name, values in tensors.items() if name.startswith(prefix)}

@@ -1,4 +1,4 @@
-"""A trained network: weights with all that is needed to apply them and to know where they came from."""
+"""A trained network: weights, normalisation and provenance, with serialisation."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -16,10 +16,10 @@ from worker.engine.networks.prior import PARAMETERS, PriorKind
 TrainingMethod = Literal["n2v", "pn2v", "care", "distilled"]
 
 OUTPUT_SCALE = 10.0
-"""Outputs count this many standard deviations; a part of the published recipe that speeds training up."""
+"""Outputs are scaled by this many standard deviations, as in the published recipe, to speed up training."""
 
 _FIRST_WIDTH = 0.4
-"""Standard deviation of a mixture's Gaussians before training, in those of the image."""
+"""Initial standard deviation of a mixture's Gaussians, relative to that of the image."""
 
 _FORMAT = "clearscope-network-1"
 _MAX_FEATURES, _MAX_DEPTH, _MAX_OUTPUTS = 512, 8, 4096
@@ -27,7 +27,7 @@ _MAX_FEATURES, _MAX_DEPTH, _MAX_OUTPUTS = 512, 8, 4096
 
 @dataclass(frozen=True)
 class LossPoint:
-    """Mean training loss since the point before, and the validation loss, after `step` steps."""
+    """Mean training loss since the previous point, and validation loss, after `step` steps."""
 
     step: int
     loss: float
@@ -36,12 +36,12 @@ class LossPoint:
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """What predicts one signal (`n2v`, `care`, `distilled`) or a prior of it (`pn2v`) per pixel.
+    """Trained network; predicts the signal (`n2v`, `care`, `distilled`) or its prior (`pn2v`) per pixel.
 
-    Images are normalised by `mean_adu` and `std_adu`, the moments of the images it was trained on; a
-    supervised network gives signals on the scale of its ground truth, of moments `signal_mean_adu` and
-    `signal_std_adu`.
-    `symmetries` is the number of symmetries of a square over which its predictions are averaged.
+    Images are normalised by `mean_adu` and `std_adu`, the moments of the training images. A supervised
+    network predicts signals on the scale of its ground truth, with moments `signal_mean_adu` and
+    `signal_std_adu`. `symmetries` is the number of symmetries of the square (test-time augmentation) over
+    which predictions are averaged.
     """
 
     model: Model
@@ -61,25 +61,25 @@ class Network:
 
     @property
     def prior(self) -> PriorKind:
-        """What the outputs of a pixel are: signals, or the parameters of Gaussians."""
+        """Kind of a pixel's outputs: samples of the signal, or the parameters of Gaussians."""
         return self.model.shape.prior
 
     def outputs_adu(self, features: Tensor) -> Tensor:
-        """Outputs (..., S) of pixels with the given features (..., F)."""
+        """Return outputs (..., S) of pixels with features (..., F)."""
         weight, bias = self.output_layer_adu()
         return functional.linear(features, weight, bias)
 
     def output_layer_adu(self) -> tuple[Tensor, Tensor]:
-        """Weight (S, F) and bias (S,) of the last layer with scale and normalisation folded in."""
+        """Return weight (S, F) and bias (S,) of the last layer with scale and normalisation folded in."""
         std_adu = self.std_adu if self.signal_std_adu is None else self.signal_std_adu
         mean_adu = self.mean_adu if self.signal_mean_adu is None else self.signal_mean_adu
         head = self.model.head
         if self.prior == "samples":
             scale = OUTPUT_SCALE * std_adu
             return head.weight * scale, head.bias * scale + mean_adu
-        # Means, logs of standard deviations and logits differ in what an image's scale does to them.
+        # Means, log standard deviations and logits scale differently with the image.
         gaussians = head.out_features // PARAMETERS
-        # Filled where they are needed: copying numbers to a GPU would wait until it has nothing else to do.
+        # Created on the device: copying from the host would synchronise with the GPU.
         scales, offsets = (
             torch.cat([head.bias.new_full((gaussians,), value) for value in values])
             for values in ((std_adu, 1.0, 1.0), (mean_adu, math.log(_FIRST_WIDTH * std_adu), 0.0))
@@ -88,7 +88,7 @@ class Network:
 
     @property
     def description(self) -> dict[str, Any]:
-        """Everything but the weights, as plain JSON values."""
+        """Everything but the weights, as JSON-serialisable values."""
         return {
             "format": _FORMAT,
             "method": self.method,
@@ -105,12 +105,12 @@ class Network:
         }
 
     def to_bytes(self) -> bytes:
-        """Serialise as safetensors, the description as JSON in its metadata."""
+        """Serialise as safetensors with the description as JSON metadata."""
         return serialise(self.model.state_dict(), self.description)
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
-        """Inverse of `to_bytes`; NetworkInvalidError if the bytes are anything else."""
+        """Inverse of `to_bytes`; raise NetworkInvalidError for other content."""
         try:
             weights, description = deserialise(content)
         except CheckpointInvalidError as error:
@@ -132,11 +132,11 @@ class Network:
                 signal_std_adu=_finite_or_none(description.get("signal_std_adu")),
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise NetworkInvalidError(f"incomplete or contradictory description: {error!r}") from error
+            raise NetworkInvalidError(f"incomplete or inconsistent description: {error!r}") from error
 
 
 def _restore_model(shape: NetworkShape, weights: dict[str, Tensor]) -> Model:
-    # Checked before anything of this size is made.
+    # Checked before memory of this size is allocated.
     if not (
         0 < shape.features <= _MAX_FEATURES
         and 0 < shape.depth <= _MAX_DEPTH
@@ -150,7 +150,7 @@ def _restore_model(shape: NetworkShape, weights: dict[str, Tensor]) -> Model:
     except RuntimeError as error:
         raise NetworkInvalidError(f"weights do not fit the described network: {error}") from error
     if not all(bool(values.isfinite().all()) for values in weights.values()):
-        raise NetworkInvalidError("weights have to be finite")
+        raise NetworkInvalidError("weights must be finite")
     return model.requires_grad_(requires_grad=False).eval()
 
 

@@ -1,4 +1,4 @@
-"""What a network says of a pixel's signal before that pixel's observation is looked at."""
+"""Priors of a pixel's signal predicted by a network from the pixel's neighbourhood."""
 
 import math
 from dataclasses import dataclass
@@ -24,9 +24,9 @@ _LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
 
 @dataclass(frozen=True, eq=False)
 class WeightedSamples:
-    """Hypotheses for the signal of M pixels: `signal_adu` (M, S), and log weights that broadcast to it.
+    """Weighted samples of the signal of M pixels: `signal_adu` (M, S), and log weights broadcastable to it.
 
-    The weights of a pixel add up to one.
+    The weights of a pixel sum to one.
     """
 
     signal_adu: Tensor
@@ -34,11 +34,11 @@ class WeightedSamples:
 
     @classmethod
     def equal(cls, signal_adu: Tensor) -> Self:
-        """Samples (M, S) that weigh the same."""
+        """Return samples (M, S) of equal weight."""
         return cls(signal_adu, torch.full_like(signal_adu[:1], -math.log(signal_adu.shape[1])))
 
     def mean_adu(self) -> Tensor:
-        """Expectation (M,)."""
+        """Return the expectation (M,)."""
         return (self.log_weight.exp() * self.signal_adu).sum(dim=1)
 
 
@@ -57,19 +57,19 @@ class GaussianMixture:
         return cls(means, log_stds.exp(), functional.log_softmax(logits, dim=1))
 
     def mean(self) -> Tensor:
-        """Expectation (M,), ADU."""
+        """Return the expectation (M,), ADU."""
         return (self.log_weight.exp() * self.mean_adu).sum(dim=1)
 
     def log_density(self, value_adu: Tensor, *, blur_adu2: float) -> Tensor:
-        """Log density of values (M,), in nats, with every variance increased by `blur_adu2`."""
+        """Return the log density of values (M,), in nats, with every variance increased by `blur_adu2`."""
         variance = self.std_adu.square() + blur_adu2
         terms = variance.log() + (value_adu[:, None] - self.mean_adu).square() / variance
         return torch.logsumexp(self.log_weight - 0.5 * terms, dim=1) - _LOG_SQRT_2PI
 
     def samples(self) -> WeightedSamples:
-        """The Gauss-Hermite nodes of all Gaussians (M, 7K), weighted so that sums are expectations."""
+        """Return the Gauss-Hermite nodes of all Gaussians (M, 7K) with their quadrature weights."""
         nodes, log_weights = (
-            # Whoever copies numbers to a GPU waits until it has nothing else to do, unless told not to.
+            # A blocking copy would synchronise with the GPU.
             torch.tensor(numbers, dtype=self.mean_adu.dtype).to(self.mean_adu.device, non_blocking=True)
             for numbers in (_NODES, _LOG_WEIGHTS)
         )
@@ -79,14 +79,14 @@ class GaussianMixture:
 
 
 def samples_of(outputs_adu: Tensor, kind: PriorKind) -> WeightedSamples:
-    """The prior that a network's outputs (M, outputs) stand for."""
+    """Return the prior parametrised by a network's outputs (M, outputs)."""
     if kind == "mixture":
         return GaussianMixture.of_outputs(outputs_adu).samples()
     return WeightedSamples.equal(outputs_adu)
 
 
 def mean_of(outputs_adu: Tensor, kind: PriorKind) -> Tensor:
-    """Mean of that prior (M,), ADU."""
+    """Return the mean of that prior (M,), ADU."""
     if kind == "mixture":
         return GaussianMixture.of_outputs(outputs_adu).mean()
     return outputs_adu.mean(dim=1)

@@ -1,4 +1,4 @@
-"""The U-Net that every method here shares."""
+"""The U-Net shared by all methods."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ from worker.engine.planes.tiling import Window
 
 @dataclass(frozen=True)
 class UNetShape:
-    """Size of a U-Net: feature maps of the first level (doubled at each deeper), levels, values per pixel."""
+    """Size of a U-Net: feature maps of the first level (doubled per level), levels, outputs per pixel."""
 
     features: int
     depth: int
@@ -23,27 +23,27 @@ class UNetShape:
 
     @property
     def blind(self) -> bool:
-        """The output at a pixel depends on that pixel, wherever it is not masked."""
+        """Whether the architecture itself excludes the centre pixel; a U-Net relies on masking instead."""
         return False
 
     @property
     def prior(self) -> PriorKind:
-        """What the outputs are."""
+        """Kind of prior that the outputs parametrise."""
         return "samples"
 
     @property
     def head_features(self) -> int:
-        """Feature maps that the last layer sees."""
+        """Number of feature maps that enter the last layer."""
         return self.features
 
     @property
     def stride_px(self) -> int:
-        """The image grid on which the deepest level samples; tiles have to start on it."""
+        """Stride of the deepest level; tiles have to start on multiples of it."""
         return 1 << (self.depth - 1)
 
     @property
     def reach_px(self) -> int:
-        """How far an output pixel can see, rounded up to the stride.
+        """Receptive field radius of an output pixel, rounded up to the stride.
 
         Two 3x3 convolutions per level on the way down and up reach 4 px of that level's grid (2 at the
         deepest), and pooling shifts by up to stride - 1 more.
@@ -55,15 +55,15 @@ class UNetShape:
 class UNet(nn.Module):
     """U-Net with 3x3 convolutions, max pooling, 2x2 transposed convolutions and added skip connections.
 
-    The final 1x1 layer is `head`, kept apart from `features`, so that it can be evaluated where it is needed.
+    The final 1x1 layer is `head`, separate from `features`, so that it can be evaluated at some pixels only.
     """
 
     def __init__(self, shape: UNetShape) -> None:
         super().__init__()
         self.shape = shape
         widths = [shape.features << level for level in range(shape.depth)]
-        # The layers have no values until `initialise` or a saved state gives them: construction draws nothing
-        # from the process-wide random generator.
+        # Weights are allocated by `initialise` or by loading a state: construction must not draw from the
+        # process-wide random generator.
         with torch.device("meta"):
             self.down = nn.ModuleList(_two_convolutions(a, b) for a, b in itertools.pairwise([1, *widths]))
             self.enlarge = nn.ModuleList(
@@ -73,7 +73,7 @@ class UNet(nn.Module):
             self.head = nn.Linear(shape.features, shape.outputs)
 
     def initialise(self, generator: torch.Generator) -> "UNet":
-        """Give every weight a Xavier-normal random value and every bias zero."""
+        """Initialise weights from a Xavier normal distribution and biases with zero."""
         self.to_empty(device="cpu")
         for name, values in self.named_parameters():
             if name.endswith("bias"):
@@ -98,7 +98,7 @@ class UNet(nn.Module):
         return level
 
     def turned_features(self, image: Tensor, window: Window, turns: Sequence[int]) -> Iterator[Tensor]:
-        """Features in a window of the image turned by each number of quarter turns, turned back."""
+        """Yield the features in a window for each number of quarter turns of the image, rotated back."""
         for turn in turns:
             features = self.features(image.rot90(turn, dims=(2, 3))).rot90(-turn, dims=(2, 3))
             yield features[:, :, *window]

@@ -1,4 +1,4 @@
-"""Sequences of planes (Y, X), the form in which the engine takes images."""
+"""Sequences of planes (Y, X), the engine's input type for images."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -6,12 +6,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-MOST_PIXELS = 1 << 24
-"""So many pixel pairs determine a noise model; of a larger set of planes, evenly spaced ones are taken."""
+MAX_PIXELS = 1 << 24
+"""Maximal number of pixel pairs used for a noise model; of more planes, an evenly spaced subset is used."""
 
 
 class PlaneSequence(Protocol):
-    """Planes (Y, X) of any real type, in ADU, perhaps streamed from files; never modified."""
+    """Read-only planes (Y, X) of any real type, in ADU, possibly streamed from files."""
 
     def __len__(self) -> int: ...
 
@@ -33,16 +33,16 @@ class JoinedPlanes:
 
 
 def spread_indices(length: int, count: int) -> list[int]:
-    """Spread at most `count` indices evenly over 0 .. length - 1, the first and the last among them."""
+    """Return at most `count` evenly spaced indices of 0 .. length - 1, including the first and the last."""
     return [round(position) for position in np.linspace(0, length - 1, min(length, count))]
 
 
-def evenly_spaced(planes: PlaneSequence, most_pixels: int = MOST_PIXELS) -> list[int]:
-    """Indices of as many planes as hold `most_pixels`, evenly spaced."""
-    return spread_indices(len(planes), max(1, most_pixels // max(np.asarray(planes[0]).size, 1)))
+def evenly_spaced(planes: PlaneSequence, max_pixels: int = MAX_PIXELS) -> list[int]:
+    """Return the indices of evenly spaced planes with at most `max_pixels` pixels in total, at least one."""
+    return spread_indices(len(planes), max(1, max_pixels // max(np.asarray(planes[0]).size, 1)))
 
 
 def middle_window(plane_yx: NDArray[Any], side_px: int) -> NDArray[Any]:
-    """Cut out the middle of a plane, at most `side_px` in each direction."""
+    """Return the central window of a plane, at most `side_px` in each direction."""
     top, left = (max(size - side_px, 0) // 2 for size in plane_yx.shape)
     return plane_yx[top : top + side_px, left : left + side_px]

@@ -1,4 +1,4 @@
-"""Tiles of a plane that, predicted one by one, give what the whole plane would have given."""
+"""Overlapping tiles of a plane; predicting them one by one gives the same result as the whole plane."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ Window = tuple[slice, slice]
 
 @dataclass(frozen=True)
 class Tile:
-    """What to predict (`outer`), which part of that is valid (`inner`) and where it belongs (`core`)."""
+    """Window to predict (`outer`), its valid part (`inner`), and that part's place in the plane (`core`)."""
 
     outer: Window
     inner: Window
@@ -19,10 +19,10 @@ class Tile:
 
 
 def tiles(shape_px: tuple[int, int], *, tile_px: int, overlap_px: int, stride_px: int) -> Iterator[Tile]:
-    """Cover a plane with cores of at most `tile_px`, each seen with `overlap_px` around it.
+    """Cover a plane with cores of at most `tile_px`, each with a margin of `overlap_px`.
 
-    Outer windows start on multiples of `stride_px`, so that pooling meets the same pixels in every tiling,
-    and end on them, in the plane as `pad_to_stride` returns it.
+    Outer windows start and end on multiples of `stride_px` of the plane padded by `pad_to_stride`, so that
+    pooling windows are the same in every tiling.
     """
     rows, columns = (list(_spans(length, tile_px, overlap_px, stride_px)) for length in shape_px)
     for outer_y, inner_y, core_y in rows:
@@ -46,11 +46,11 @@ def _spans(
 
 
 def pad_to_stride(plane: Tensor, stride_px: int) -> Tensor:
-    """Extend (H, W) at its lower and right border to multiples of the stride, mirrored at the last pixel."""
+    """Pad (H, W) at the lower and right border to multiples of the stride, mirrored at the last pixel."""
     for axis in (0, 1):
         length = plane.shape[axis]
         index = torch.arange(_round_up(length, stride_px), device=plane.device)
-        # The triangle wave that runs 0 .. length-1 and back; with a single pixel there is only that pixel.
+        # A triangle wave 0 .. length-1 and back; constant for a single pixel.
         mirrored = (length - 1) - (index % max(2 * length - 2, 1) - (length - 1)).abs()
         plane = plane.index_select(axis, mirrored)
     return plane

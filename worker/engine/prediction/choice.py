@@ -1,4 +1,4 @@
-"""Which estimate of the signal is best, judged without knowing the signal."""
+"""Choice of the best estimate of the signal by unbiased risk estimates; no ground truth needed."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -18,27 +18,27 @@ from worker.engine.prediction.photon_risk import photon_risks
 
 EstimateName = Literal["n2v", "prior_mean", "mmse", "distilled"]
 
-_MOST_PLANES = 4
+_MAX_PLANES = 4
 _WINDOW_PX = 512
-_MOST_SYMMETRIES = 2
+_MAX_SYMMETRIES = 2
 _PROBE_STEP = 0.1
-"""Size of the probing perturbation in standard deviations of the noise."""
+"""Size of the random perturbation, in standard deviations of the noise."""
 
 _OUTLIER_STD = 6.0
 
 _TOLERANCE = 0.005
-"""Differences below this share of the noise variance are beyond what the risk estimate can resolve."""
+"""Risk differences below this fraction of the noise variance are not significant."""
 
 _MAX_SKEWNESS = 0.5
-"""Stein's identity holds for Gaussian noise: with noise more skewed than this, the MMSE estimate is left out,
-which copies most of its own pixel."""
+"""Stein's identity holds for Gaussian noise: if the noise is more skewed, the MMSE estimate, which depends
+most on its own pixel, is excluded."""
 
 _PREFERENCE: tuple[EstimateName, ...] = ("distilled", "prior_mean", "mmse", "n2v")
-"""Of estimates that cannot be told apart, the distilled one comes first, which was the best of most that were
-measured; then the one that a wrong noise model cannot spoil."""
+"""Preference among estimates of equal risk: the distilled one was the best in most measurements; next is the
+one that is robust to a wrong noise model."""
 
 _BLIND_PREFERENCE: tuple[EstimateName, ...] = ("distilled", "mmse", "prior_mean", "n2v")
-"""A blind network's prior has learned how wide it has to be: what also weighs the observation comes first."""
+"""Preference with blind-spot networks, whose prior has a learned width, so that the MMSE is reliable."""
 
 _TITLES: dict[EstimateName, str] = {
     "n2v": "N2V's prediction",
@@ -50,7 +50,7 @@ _TITLES: dict[EstimateName, str] = {
 
 @dataclass(frozen=True)
 class Choice:
-    """The estimate to deliver; `scores` are estimated mean squared errors in ADU^2, lower is better."""
+    """The chosen estimate; `scores` are estimated mean squared errors in ADU^2, lower is better."""
 
     estimate: EstimateName
     scores: dict[str, float]
@@ -68,19 +68,19 @@ def choose_estimate(  # noqa: PLR0913  # because everything that was trained com
     device: torch.device,
     on_plane: Callable[[int, int], None],
 ) -> Choice:
-    """Estimate the mean squared error of each estimate from the noisy images and choose by it.
+    """Estimate the mean squared error of each estimate from the noisy images and choose the best.
 
     Stein's unbiased risk estimate for noise of known, signal-dependent variance v and an estimate f of x:
-    mean[(f - x)^2 - v + 2 v df/dx]. The last term counts how much an estimate copies the noise of its own
-    pixel; its mean comes from the change of f under a random perturbation (Ramani et al. 2008). Where the
-    networks are blind, `photon_risks` takes its place, which holds for skewed noise too. Raises
-    NetworkInvalidError where no pixel is what network and noise model lead to expect.
+    mean[(f - x)^2 - v + 2 v df/dx]. The last term penalises copying the noise of the pixel itself; its mean
+    is computed from the change of f under a random perturbation (Ramani et al. 2008). For blind-spot
+    networks, `photon_risks` is used instead, which holds for skewed noise too. Raises NetworkInvalidError if
+    network and noise model do not match the images.
     """
     candidates: dict[EstimateName, Network | None] = {"distilled": distilled, "n2v": n2v}
     single = {name: network for name, network in candidates.items() if network is not None}
     blind = all(network.model.shape.blind for network in (pn2v, n2v) if network is not None)
     generator = torch.Generator().manual_seed(seed)
-    indices = spread_indices(len(planes), _MOST_PLANES)
+    indices = spread_indices(len(planes), _MAX_PLANES)
     risks: list[_Risks] = []
     for done, index in enumerate(indices, start=1):
         window = middle_window(np.asarray(planes[index], dtype=np.float32), _WINDOW_PX)
@@ -93,8 +93,8 @@ def choose_estimate(  # noqa: PLR0913  # because everything that was trained com
     noise_adu2 = math.fsum(plane.noise_adu2 for plane in risks) / len(risks)
     if noise_adu2 <= 0:
         raise NetworkInvalidError(
-            f"no pixel of the images is within {_OUTLIER_STD:g} standard deviations of the noise from what "
-            "the network predicts: network or noise model were made for images of another exposure or camera"
+            f"no pixel of the images is within {_OUTLIER_STD:g} standard deviations of the noise from the "
+            "network's prediction: network or noise model were made for images of another exposure or camera"
         )
     skewness = math.fsum(plane.skewness for plane in risks) / len(risks)
     judged = blind or abs(skewness) <= _MAX_SKEWNESS
@@ -130,7 +130,7 @@ def _estimate_risks(
     unperturbed = estimates(observation_yx)
     prior_mean = torch.from_numpy(unperturbed["prior_mean"])
     variance_adu2 = noise_model.variance_adu2(prior_mean.double()).numpy()
-    # Hot pixels are not noise of this model, and whoever copies them would look good.
+    # Outliers such as hot pixels are excluded: an estimate that copies them would get a low risk.
     usable = np.square(observation_yx - unperturbed["prior_mean"]) < _OUTLIER_STD**2 * variance_adu2
     pixels = max(int(usable.sum()), 1)
     standardised = ((observation_yx - unperturbed["prior_mean"]) / np.sqrt(variance_adu2))[usable]
@@ -138,12 +138,12 @@ def _estimate_risks(
     skewness = _skewness(standardised.astype(np.float64))
     errors: dict[EstimateName, float] = {}
     if blind:
-        blind_ones = {name: network for name, network in single.items() if name != "distilled"}
-        weighed = partial(estimates, observation_yx, single=blind_ones)
-        errors |= photon_risks(observation_yx, weighed, unperturbed["prior_mean"], noise_model, usable)
+        blind_networks = {name: network for name, network in single.items() if name != "distilled"}
+        reweighed = partial(estimates, observation_yx, single=blind_networks)
+        errors |= photon_risks(observation_yx, reweighed, unperturbed["prior_mean"], noise_model, usable)
     sign = torch.randint(2, observation_yx.shape, generator=generator).numpy() * 2 - 1
     perturbation = _PROBE_STEP * np.sqrt(variance_adu2) * sign
-    # Taken on both sides, the change is free of the estimates' curvature.
+    # Central differences cancel the estimates' curvature.
     above = estimates((observation_yx + perturbation).astype(np.float32))
     below = estimates((observation_yx - perturbation).astype(np.float32))
     for name, estimate in unperturbed.items():
@@ -159,7 +159,7 @@ def _estimate_risks(
 
 def _estimates(
     image_yx: np.ndarray,
-    weighed_yx: np.ndarray | None = None,
+    likelihood_yx: np.ndarray | None = None,
     *,
     single: Mapping[EstimateName, Network],
     pn2v: Network,
@@ -171,14 +171,14 @@ def _estimates(
         image_yx,
         noise_model=noise_model,
         device=device,
-        symmetries=min(pn2v.symmetries, _MOST_SYMMETRIES),
-        weighed_yx=weighed_yx,
+        symmetries=min(pn2v.symmetries, _MAX_SYMMETRIES),
+        likelihood_yx=likelihood_yx,
     )
     images: dict[EstimateName, np.ndarray] = {"prior_mean": estimate.prior_mean_yx}
     if estimate.mmse_yx is not None:
         images["mmse"] = estimate.mmse_yx
     for name, network in single.items():
-        symmetries = min(network.symmetries, _MOST_SYMMETRIES)
+        symmetries = min(network.symmetries, _MAX_SYMMETRIES)
         images[name] = predict_plane(network, image_yx, device=device, symmetries=symmetries).prior_mean_yx
     return images
 
@@ -191,17 +191,19 @@ def _reason(chosen: EstimateName, scores: dict[str, float], noise_adu2: float) -
     ]
     rank = "the lowest" if scores[chosen] == min(scores.values()) else "as good as the lowest"
     return (
-        f"{_TITLES[chosen]} has {rank} mean squared error, as far as the noisy images alone can tell: "
+        f"{_TITLES[chosen]} has {rank} mean squared error, estimated from the noisy images alone: "
         f"{' and '.join(others)} of the noise variance ({noise_adu2:.4g} ADU^2)"
     )
 
 
 def _reservation(skewness: float) -> str:
-    return f"; {_TITLES['mmse']} does not compete: the noise is too skewed ({skewness:.1f}) to judge it"
+    return (
+        f"; {_TITLES['mmse']} does not compete: the noise is too skewed ({skewness:.1f}) to estimate its risk"
+    )
 
 
 def _skewness(values: np.ndarray) -> float:
-    """Third moment about the mean, in standard deviations cubed; 0 for values that do not vary."""
+    """Return the skewness (standardised third central moment); 0 for constant values."""
     centred = values - values.mean() if values.size else values
     spread = float(np.sqrt(np.mean(centred**2))) if values.size else 0.0
     return float(np.mean(centred**3)) / spread**3 if spread > 0 else 0.0

@@ -1,4 +1,4 @@
-"""Prediction of whole planes, tile by tile."""
+"""Tiled prediction of whole planes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from worker.engine.devices.execution import execution_on
 from worker.engine.devices.memory import AdaptiveBatch, raising_out_of_memory
-from worker.engine.networks.architecture import laid_out
+from worker.engine.networks.architecture import to_device
 from worker.engine.networks.network import Network
 from worker.engine.networks.prior import mean_of
 from worker.engine.noise.models.likelihood import NoiseModel
@@ -19,14 +19,14 @@ from worker.engine.planes.symmetries import QUARTER_TURNS
 from worker.engine.planes.tiling import pad_to_stride, tiles
 from worker.engine.prediction.posterior import MomentsOfBlock, moments_of_block, samples_per_pixel
 
-_LEAST_TILE_PX = 64
+_MIN_TILE_PX = 64
 
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """What a network says of one plane: float32 (Y, X) in ADU.
+    """A network's estimates of one plane, float32 (Y, X) in ADU.
 
-    A prediction without a noise model has a prior mean only; that of an N2V network is its denoised image.
+    Without a noise model there is a prior mean only; that of an N2V network is its denoised image.
     """
 
     prior_mean_yx: np.ndarray
@@ -42,25 +42,27 @@ def predict_plane(
     device: torch.device,
     tile_px: int | None = None,
     symmetries: int | None = None,
-    weighed_yx: np.ndarray | None = None,
+    likelihood_yx: np.ndarray | None = None,
 ) -> Estimate:
     """Denoise one plane (Y, X) of any size, ADU; the result does not depend on `tile_px`.
 
-    It is the average over `symmetries` of the square, by default as many as the network's preset asks for.
-    Pixels that are not finite are predicted from their neighbourhood. `weighed_yx` are observations that the
-    likelihood weighs in place of those that the network sees. Raises OutOfMemoryError where even small tiles
-    are too much for the device.
+    Predictions are averaged over `symmetries` of the square, by default the number in the network's preset.
+    Pixels that are not finite are predicted from their neighbourhood. `likelihood_yx` are the observations
+    for the likelihood if they differ from the network's input. Raises OutOfMemoryError if even the smallest
+    tiles do not fit.
     """
     tile = (
-        AdaptiveBatch("px of a tile's side", tile_px, _LEAST_TILE_PX, device) if tile_px else _tile_on(device)
+        AdaptiveBatch("px of a tile's side", tile_px, _MIN_TILE_PX, device) if tile_px else _tile_on(device)
     )
     with torch.no_grad(), raising_out_of_memory(device, "the plane and the network"):
         observation = torch.tensor(np.asarray(plane_yx, dtype=np.float32), device=device)
-        to_weigh = observation if weighed_yx is None else torch.tensor(weighed_yx, device=device)
-        laid_out(network.model, device)
+        likelihood_input = (
+            observation if likelihood_yx is None else torch.tensor(likelihood_yx, device=device)
+        )
+        to_device(network.model, device)
         if noise_model is not None:
             noise_model = noise_model.to(device, torch.float32)
-        average = partial(_average, network, noise_model, observation, to_weigh)
+        average = partial(_average, network, noise_model, observation, likelihood_input)
         mmse, prior_mean, variance = tile.run(partial(average, symmetries or network.symmetries)).cpu()
     if noise_model is None:
         return Estimate(prior_mean.numpy())
@@ -69,75 +71,77 @@ def predict_plane(
 
 @cache
 def _tile_on(device: torch.device) -> AdaptiveBatch:
-    """The tile of this process: smaller for all that follows once the device's memory did not suffice."""
-    return AdaptiveBatch("px of a tile's side", execution_on(device).tile_px, _LEAST_TILE_PX, device)
+    """Return the tile size shared within the process, which shrinks for good after running out of memory."""
+    return AdaptiveBatch("px of a tile's side", execution_on(device).tile_px, _MIN_TILE_PX, device)
 
 
 def _average(
     network: Network,
     noise_model: NoiseModel | None,
-    observation: Tensor,
-    weighed: Tensor,
+    network_input: Tensor,
+    likelihood_input: Tensor,
     symmetries: int,
     tile_px: int,
 ) -> Tensor:
-    """Posterior moments (3, H, W) of one plane, averaged over symmetries of the square."""
-    pixels = symmetries * observation.numel()
-    moments, block_px = _pixel_moments(network, noise_model, pixels=pixels, most_px=tile_px**2)
-    total = observation.new_zeros((3, *observation.shape))
+    """Return posterior moments (3, H, W) of one plane, averaged over symmetries of the square."""
+    pixels = symmetries * network_input.numel()
+    moments, block_px = _pixel_moments(network, noise_model, pixels=pixels, max_px=tile_px**2)
+    total = network_input.new_zeros((3, *network_input.shape))
     predict = partial(_predict, network, moments=moments, tile_px=tile_px, block_px=block_px)
-    total += predict(observation, weighed, turns=range(min(symmetries, QUARTER_TURNS)))
+    total += predict(network_input, likelihood_input, turns=range(min(symmetries, QUARTER_TURNS)))
     if symmetries > QUARTER_TURNS:
-        mirrored = predict(observation.flip(1), weighed.flip(1), turns=range(symmetries - QUARTER_TURNS))
+        mirrored = predict(
+            network_input.flip(1), likelihood_input.flip(1), turns=range(symmetries - QUARTER_TURNS)
+        )
         total += mirrored.flip(2)
     return total / symmetries
 
 
 def _predict(
     network: Network,
-    observation: Tensor,
-    weighed: Tensor,
+    network_input: Tensor,
+    likelihood_input: Tensor,
     *,
     turns: Sequence[int],
     moments: MomentsOfBlock,
     tile_px: int,
     block_px: int,
 ) -> Tensor:
-    """Posterior moments (3, H, W) of one plane, summed over the quarter turns in which it is looked at."""
+    """Return posterior moments (3, H, W) of one plane, summed over quarter turns of the network's input."""
     shape = network.model.shape
-    usable = observation.isfinite()
-    image = network.normalise(torch.where(usable, observation, network.mean_adu))
+    usable = network_input.isfinite()
+    image = network.normalise(torch.where(usable, network_input, network.mean_adu))
     image = pad_to_stride(image, shape.stride_px)
-    height, width = observation.shape
-    result = observation.new_zeros((3, height, width))
+    height, width = network_input.shape
+    result = network_input.new_zeros((3, height, width))
     for tile in tiles((height, width), tile_px=tile_px, overlap_px=shape.reach_px, stride_px=shape.stride_px):
-        seen = weighed[tile.core]
+        core = likelihood_input[tile.core]
         for features in network.model.turned_features(image[tile.outer][None, None], tile.inner, turns):
-            of_pixels = features[0].permute(1, 2, 0).reshape(-1, shape.head_features)
+            per_pixel = features[0].permute(1, 2, 0).reshape(-1, shape.head_features)
             blocks = zip(
-                torch.split(of_pixels, block_px),
-                torch.split(seen.flatten(), block_px),
+                torch.split(per_pixel, block_px),
+                torch.split(core.flatten(), block_px),
                 strict=True,
             )
             tile_moments = torch.cat([moments(*block) for block in blocks], dim=1)
-            result[(slice(None), *tile.core)] += tile_moments.view(3, *seen.shape)
+            result[(slice(None), *tile.core)] += tile_moments.view(3, *core.shape)
     return result
 
 
 def _pixel_moments(
-    network: Network, noise_model: NoiseModel | None, *, pixels: int, most_px: int
+    network: Network, noise_model: NoiseModel | None, *, pixels: int, max_px: int
 ) -> tuple[MomentsOfBlock, int]:
-    """What computes the moments of a block, and of how many pixels, `most_px` at most, a block is."""
+    """Return the function that computes the moments of a block, and the block size, at most `max_px`."""
     weight, bias = network.output_layer_adu()
     samples = samples_per_pixel(bias, network.prior)
-    block_px = min(execution_on(weight.device).block_px(samples), most_px)
+    block_px = min(execution_on(weight.device).block_px(samples), max_px)
     if noise_model is not None:
-        made = moments_of_block(
+        moments = moments_of_block(
             weight, bias, noise_model, prior=network.prior, pixels=pixels, block_px=block_px
         )
-        return made, block_px
+        return moments, block_px
     if network.prior == "samples":
-        # The mean of linear functions is the linear function of their mean: only that need be computed.
+        # The mean over outputs is linear: average the layer's weights instead of its outputs.
         weight, bias = weight.mean(dim=0, keepdim=True), bias.mean(dim=0, keepdim=True)
 
     def prior_mean_only(features: Tensor, observation: Tensor) -> Tensor:

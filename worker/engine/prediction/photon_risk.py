@@ -1,4 +1,4 @@
-"""The error of a blind network's estimates, judged without the truth, be noise as skewed as photons'."""
+"""Unbiased risk estimates for blind-spot networks under Poisson-Gaussian noise; no ground truth needed."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ Name = TypeVar("Name", bound=str)
 
 _SIGNALS = 256
 _PROBE_STEP = 0.1
-"""Size of the probing step in standard deviations of the noise."""
+"""Step of the finite differences, in standard deviations of the noise."""
 
 
 def photon_risks(
@@ -26,30 +26,31 @@ def photon_risks(
     noise_model: NoiseModel,
     usable: NDArray[np.bool_],
 ) -> dict[Name, float]:
-    """Mean squared error (ADU^2) over the `usable` pixels of each estimate.
+    """Return the estimated mean squared error (ADU^2) of each estimate over the `usable` pixels.
 
-    `estimates` gives them for observations to be weighed in the place of `observation_yx`, which the networks
-    see all the same. The error is the mean of f^2 - 2 s f + s^2. For k photons of mean n, E[n f(k)] =
+    `estimates` computes the estimates with other observations in the likelihood; the networks' input remains
+    `observation_yx`. The error is the mean of f^2 - 2 s f + s^2. For k photons of mean n, E[n f(k)] =
     E[k f(k - 1)] (Hudson 1978), and for Gaussian noise r of variance v, E[r f(r)] = v E[f'(r)] (Stein 1981):
-    a second look at all pixels, each of them one photon darker, tells E[s f].
+    E[s f] follows from the estimates with all observations one photon darker.
     """
     noise = _PhotonNoise.of(noise_model, prior_mean_yx[usable].astype(np.float64))
-    lit_adu = observation_yx.astype(np.float64) - noise.dark_adu
-    at_hand = estimates(observation_yx)
+    photons_adu = observation_yx.astype(np.float64) - noise.dark_adu
+    unchanged = estimates(observation_yx)
     above, below = (
         estimates((observation_yx - noise.photon_adu + step_adu).astype(np.float32))
         for step_adu in (noise.step_adu, -noise.step_adu)
     )
     risks: dict[Name, float] = {}
-    for name, estimate in at_hand.items():
-        # What does not depend on the observation is told by the observation itself.
+    for name, estimate in unchanged.items():
+        # The prior mean does not depend on the observation, so E[s m] = E[x m] for it.
         own, own_above, own_below = (
-            image[name].astype(np.float64) - prior_mean_yx for image in (at_hand, above, below)
+            image[name].astype(np.float64) - prior_mean_yx for image in (unchanged, above, below)
         )
         slope = (own_above - own_below) / (2 * noise.step_adu)
-        product = lit_adu * (own_above + own_below) / 2 - noise.read_adu2 * slope + noise.dark_adu * own
+        product = photons_adu * (own_above + own_below) / 2 - noise.read_adu2 * slope + noise.dark_adu * own
         product += observation_yx * prior_mean_yx
-        signal_squared = observation_yx.astype(np.float64) ** 2 - noise.photon_adu * lit_adu - noise.read_adu2
+        observation_squared = observation_yx.astype(np.float64) ** 2
+        signal_squared = observation_squared - noise.photon_adu * photons_adu - noise.read_adu2
         risk = estimate.astype(np.float64) ** 2 - 2 * product + signal_squared
         risks[name] = float(risk[usable].sum()) / max(int(usable.sum()), 1)
     return risks
@@ -57,7 +58,7 @@ def photon_risks(
 
 @dataclass(frozen=True)
 class _PhotonNoise:
-    """Variance of the noise as a straight line: `read_adu2` and `photon_adu` per ADU above `dark_adu`."""
+    """Linear noise variance: `read_adu2` plus `photon_adu` per ADU of signal above `dark_adu`."""
 
     photon_adu: float
     dark_adu: float
@@ -66,13 +67,13 @@ class _PhotonNoise:
 
     @classmethod
     def of(cls, noise_model: NoiseModel, signal_adu: NDArray[np.float64]) -> "_PhotonNoise":
-        """Over the signals that occur; as much of the noise as possible is taken for photons."""
+        """Fit a line over the signals that occur, attributing as much of the noise as possible to photons."""
         signal = np.quantile(signal_adu, (np.arange(_SIGNALS) + 0.5) / _SIGNALS)
         variance = noise_model.variance_adu2(torch.from_numpy(signal)).numpy()
         mean_adu, variance_adu2 = float(signal.mean()), float(variance.mean())
         slope = float(np.polyfit(signal, variance, 1, w=1 / variance)[0]) if np.ptp(signal) > 0 else 0.0
         photon_adu = max(slope, 0.0)
-        # A line that hardly rises is zero far below all signals; what is left over is Gaussian noise.
+        # A line of small slope crosses zero far below all signals; the remainder is Gaussian noise.
         darkest_adu = float(signal[0])
         nearest_adu = 2 * darkest_adu - mean_adu
         if variance_adu2 < photon_adu * (mean_adu - nearest_adu):

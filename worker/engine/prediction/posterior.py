@@ -1,4 +1,4 @@
-"""Posterior moments of many pixels: one fused pass over (pixels x samples) where a compiler is at hand."""
+"""Posterior moments of many pixels: one fused kernel over (pixels x samples) if a compiler is available."""
 
 import logging
 from collections.abc import Callable
@@ -15,13 +15,13 @@ from worker.engine.noise.models.gmm import GaussianMixtureNoiseModel, mixture_lo
 from worker.engine.noise.models.likelihood import Likelihood, NoiseModel
 
 COMPILE_FROM_SAMPLES = 40_000_000
-"""Pixels x samples from which on compiling (seconds) is repaid."""
+"""Number of pixels x samples from which compilation (seconds) pays off."""
 
 _logger = logging.getLogger(__name__)
 
 
 class MomentsOfBlock(Protocol):
-    """Features (P, F) and observations (P,) of one block to the (3, P) of `posterior_moments`."""
+    """Computes `posterior_moments` (3, P) from features (P, F) and observations (P,) of one block."""
 
     def __call__(self, features: Tensor, observation: Tensor) -> Tensor: ...
 
@@ -35,10 +35,10 @@ def moments_of_block(
     pixels: int,
     block_px: int = BLOCK_PX,
 ) -> MomentsOfBlock:
-    """Prepare the computation for one network's last layer, weight (S, F) and bias (S,) in ADU.
+    """Return the function that computes moments for a last layer, weight (S, F) and bias (S,) in ADU.
 
-    Blocks have at most `block_px` pixels: one size needs one compiled program, and bounds the memory.
-    Compiled if the number of samples in all `pixels` repays it and the machine has a compiler, else as it is.
+    Blocks have at most `block_px` pixels, which bounds the memory; a single size needs one compilation only.
+    Compiled if the number of samples of all `pixels` is large enough and a compiler is available.
     """
     if pixels * samples_per_pixel(bias, prior) < COMPILE_FROM_SAMPLES or not isinstance(
         noise_model, GaussianMixtureNoiseModel
@@ -47,7 +47,7 @@ def moments_of_block(
             samples_of(functional.linear(features, weight, bias), prior), observation, noise_model
         )
     program = _compiled_or_eager()
-    # Numbers go in as tensors: constants would make a new program of every noise model.
+    # Parameters are passed as tensors: constants would trigger a recompilation for every noise model.
     scalars = weight.new_tensor(
         [
             noise_model.signal_min_adu,
@@ -67,12 +67,12 @@ def moments_of_block(
 
 
 def samples_per_pixel(bias: Tensor, prior: PriorKind) -> int:
-    """How many signals of a pixel a likelihood is computed for, given the bias of the last layer."""
+    """Return the number of signals per pixel for which likelihoods are computed; `bias` of the last layer."""
     return len(bias) * NODES // PARAMETERS if prior == "mixture" else len(bias)
 
 
 class _FusedGaussianMixture:
-    """`GaussianMixtureNoiseModel` with its numbers in a tensor."""
+    """`GaussianMixtureNoiseModel` with its parameters as tensors."""
 
     def __init__(self, weights: Tensor, scalars: Tensor, *, extrapolate: bool) -> None:
         self._weights = weights
@@ -91,7 +91,7 @@ class _FusedGaussianMixture:
 _Program = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, bool, PriorKind], Tensor]
 
 
-def _fused(  # noqa: PLR0913, PLR0917  # because a compiled program takes its numbers one by one
+def _fused(  # noqa: PLR0913, PLR0917  # because a compiled program takes plain tensors
     features: Tensor,
     observation: Tensor,
     weight: Tensor,
@@ -108,7 +108,7 @@ def _fused(  # noqa: PLR0913, PLR0917  # because a compiled program takes its nu
 
 @cache
 def _compiled_or_eager() -> _Program:
-    """The program of this process: compiled, until compiling turns out to be impossible here."""
+    """Return the program shared within the process: compiled, or eager after a compilation failure."""
     from torch._dynamo.exc import BackendCompilerFailed  # noqa: PLC0415  # it takes a second, and few need it
 
     compiled: _Program = torch.compile(_fused, dynamic=False)
@@ -127,25 +127,25 @@ def _compiled_or_eager() -> _Program:
     return run
 
 
-_LEAST_LOG_WEIGHT = -60.0
+_MIN_LOG_WEIGHT = -60.0
 
 
 def posterior_moments(samples: WeightedSamples, observation: Tensor, noise_model: Likelihood) -> Tensor:
-    """MMSE estimate (ADU), prior mean (ADU) and posterior variance (ADU^2) per pixel: (3, M).
+    """Return MMSE estimate (ADU), prior mean (ADU) and posterior variance (ADU^2) per pixel: (3, M).
 
-    observation (M,). A sample gains weight as it makes the observation likely. Where the observation is not
-    finite the posterior is the prior.
+    observation (M,). Samples are weighted by the likelihood of the observation. Where the observation is not
+    finite, the posterior equals the prior.
     """
-    seen = observation.isfinite()[:, None]
+    finite = observation.isfinite()[:, None]
     observation = observation.nan_to_num(0.0, 0.0, 0.0)[:, None]
     signal = samples.signal_adu
-    log_joint = samples.log_weight + noise_model.log_likelihood(observation, signal) * seen
+    log_joint = samples.log_weight + noise_model.log_likelihood(observation, signal) * finite
     relative = log_joint - log_joint.amax(dim=1, keepdim=True)
-    # Smaller weights than this count for nothing, and denormal numbers would make them slow.
-    weights = relative.clamp_min(_LEAST_LOG_WEIGHT).exp()
+    # Smaller weights are negligible, and denormal numbers are slow.
+    weights = relative.clamp_min(_MIN_LOG_WEIGHT).exp()
     weights = weights / weights.sum(dim=1, keepdim=True)
     prior_mean = samples.mean_adu()
-    # Deviations, because squares of large ADU values would cancel badly in float32.
+    # Computed from deviations: squares of large ADU values would suffer from cancellation in float32.
     mmse = prior_mean + (weights * (signal - prior_mean[:, None])).sum(dim=1)
     variance = (weights * (signal - mmse[:, None]).square()).sum(dim=1)
     return torch.stack([mmse, prior_mean, variance])

@@ -1,4 +1,4 @@
-"""Scores against a reference image."""
+"""Image quality metrics against a reference image."""
 
 import math
 from collections.abc import Sequence
@@ -11,8 +11,8 @@ from skimage.metrics import structural_similarity
 
 from worker.engine.errors import EngineError
 
-LEAST_SSIM_PX = 7
-"""SSIM compares windows of this size."""
+MIN_SSIM_PX = 7
+"""Window size of SSIM."""
 
 
 class ScoreImpossibleError(EngineError):
@@ -23,7 +23,7 @@ class ScoreImpossibleError(EngineError):
 
 @dataclass(frozen=True)
 class Scores:
-    """How close one image is to its reference; `fitted_ssim` is the SSIM after the affine fit."""
+    """Quality metrics of one image; `fitted_ssim` is the SSIM after the affine fit."""
 
     psnr_db: float
     affine_invariant_psnr_db: float
@@ -33,7 +33,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Summary:
-    """Mean of scores with its standard error; a single score has none."""
+    """Mean of scores with its standard error, which is None for a single score."""
 
     mean: float
     standard_error: float | None
@@ -50,7 +50,7 @@ class Summary:
 
 
 def score(image: ArrayLike, reference: ArrayLike) -> Scores:
-    """All scores of an image (Y, X); ScoreImpossibleError where they would mean nothing."""
+    """Return all scores of an image (Y, X); raise ScoreImpossibleError where they are undefined."""
     image64, reference64 = _comparable(image, reference)
     fitted = _fit(image64, reference64)
     return Scores(
@@ -62,7 +62,7 @@ def score(image: ArrayLike, reference: ArrayLike) -> Scores:
 
 
 def psnr(image: ArrayLike, reference: ArrayLike) -> float:
-    """Peak signal-to-noise ratio in dB; the peak is the range of the reference, as in Prakash et al. 2020."""
+    """Return the PSNR in dB; the peak is the range of the reference, as in Prakash et al. 2020."""
     reference64 = np.asarray(reference, dtype=np.float64)
     error = float(np.mean((np.asarray(image, dtype=np.float64) - reference64) ** 2))
     value_range = float(np.ptp(reference64))
@@ -72,13 +72,13 @@ def psnr(image: ArrayLike, reference: ArrayLike) -> float:
 
 
 def affine_invariant_psnr(image: ArrayLike, reference: ArrayLike) -> float:
-    """PSNR of a * image + b, with a and b fitted to the reference by least squares."""
+    """Return the PSNR of a * image + b, with a and b fitted to the reference by least squares."""
     reference64 = np.asarray(reference, dtype=np.float64)
     return psnr(_fit(np.asarray(image, dtype=np.float64), reference64), reference64)
 
 
 def ssim(image: ArrayLike, reference: ArrayLike) -> float:
-    """Structural similarity (Wang et al. 2004) over the range of the reference, of images of 7x7 and more."""
+    """Return the SSIM (Wang et al. 2004) over the range of the reference, for images of 7x7 and more."""
     reference64 = np.asarray(reference, dtype=np.float64)
     similarity = structural_similarity(  # type: ignore[no-untyped-call]  # because scikit-image has no types
         np.asarray(image, dtype=np.float64), reference64, data_range=float(np.ptp(reference64))
@@ -99,13 +99,15 @@ def _comparable(image: ArrayLike, reference: ArrayLike) -> tuple[NDArray[np.floa
     shape, expected = (each.shape for each in images)
     if shape != expected:
         raise ScoreImpossibleError(f"an image of shape {shape} cannot be scored against one of {expected}")
-    if min(expected) < LEAST_SSIM_PX:
+    if min(expected) < MIN_SSIM_PX:
         raise ScoreImpossibleError(
-            f"images of shape {expected} are too small; at least {LEAST_SSIM_PX} x {LEAST_SSIM_PX} pixels"
+            f"images of shape {expected} are too small; expected {MIN_SSIM_PX} x {MIN_SSIM_PX} pixels or more"
         )
     for name, each in zip(("image", "reference"), images, strict=True):
         if not np.isfinite(each).all():
-            raise ScoreImpossibleError(f"the {name} has pixels that are not finite; scores need every pixel")
+            raise ScoreImpossibleError(
+                f"the {name} has pixels that are not finite; expected finite pixels only"
+            )
     if np.ptp(images[1]) == 0:
-        raise ScoreImpossibleError("the reference is constant; without a range there is no peak")
+        raise ScoreImpossibleError("the reference is constant; PSNR needs a reference with a range of values")
     return images

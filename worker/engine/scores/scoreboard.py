@@ -1,4 +1,4 @@
-"""Scores of several methods, side by side: as plain values and as a table."""
+"""Scoreboard of several methods, as JSON values and as a Markdown table."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ MEASURES = {
     "ssim": ("SSIM", 4),
     "fitted_ssim": ("SSIM after the fit", 4),
 }
-"""How each score is called in a table, and with how many decimals it is given."""
+"""Title of each score in a table, and its number of decimals."""
 
 _LEGEND = (
     "Means over planes and runs, ± their standard error: over runs where there are several, else over "
@@ -25,7 +25,7 @@ _LEGEND = (
 
 @dataclass(frozen=True)
 class Row:
-    """Scores of one method: for each of its runs those of all planes, in the order of the ground truth."""
+    """Scores of one method: for each run, the scores of all planes in the order of the ground truth."""
 
     name: str
     runs: Sequence[Sequence[Scores]]
@@ -35,7 +35,7 @@ class Row:
         return Summary.of([fmean(_values(run, measure)) for run in self.runs])
 
     def over_planes(self, measure: str) -> Summary:
-        """Summarise the means of the planes; with runs of different planes, all that there are."""
+        """Summarise the means of the planes; if the runs have different planes, all plane scores."""
         runs = [_values(run, measure) for run in self.runs]
         if len({len(run) for run in runs}) > 1:
             return Summary.of(list(chain.from_iterable(runs)))
@@ -43,7 +43,7 @@ class Row:
 
 
 def document(rows: Sequence[Row], *, each: bool = False) -> list[dict[str, Any]]:
-    """Give plain JSON values; infinite scores, of images that equal their ground truth, are null.
+    """Return JSON values; infinite scores, of images equal to their ground truth, are null.
 
     `each` adds the scores of every plane of every run.
     """
@@ -51,7 +51,7 @@ def document(rows: Sequence[Row], *, each: bool = False) -> list[dict[str, Any]]
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Write a table in Markdown, which reads as plain text too."""
+    """Return a Markdown table, aligned to be readable as plain text too."""
     cells = [["", *(title for title, _ in MEASURES.values()), "planes", "runs"]]
     cells += [[row.name, *_cells(row), str(_planes(row)), str(len(row.runs))] for row in rows]
     widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]

@@ -1,4 +1,4 @@
-"""Specimens and detectors whose signal and noise are known: for the demo, for tests, for benchmarks."""
+"""Simulated specimens and detectors with known signal and noise, for the demo, tests and benchmarks."""
 
 from worker.engine.simulation.detectors import Detector, PhotonCounter, Scmos
 from worker.engine.simulation.specimen import simulate_specimen

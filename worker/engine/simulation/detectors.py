@@ -1,4 +1,4 @@
-"""Detectors with known noise: what they record of a known number of photons."""
+"""Simulated detectors with known noise."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
@@ -13,21 +13,21 @@ class Detector(Protocol):
     """Records images; `photons` is the expected number of detected photons per pixel, (Y, X)."""
 
     def signal_adu(self, photons: FloatImage) -> FloatImage:
-        """Mean of the observations of an unlimited detector."""
+        """Return the mean of the observations without saturation."""
         ...
 
     def variance_adu2(self, photons: FloatImage) -> FloatImage:
-        """Variance of the observations of an unlimited detector, rounding included."""
+        """Return the variance of the observations without saturation, including rounding."""
         ...
 
     def observe(self, photons: FloatImage, rng: np.random.Generator) -> NDArray[Any]:
-        """One noisy frame, in the integer type of the detector."""
+        """Return one noisy frame, in the integer type of the detector."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class Scmos:
-    """A scientific CMOS camera: every pixel has a gain, an offset and a read noise of its own.
+    """A scientific CMOS camera with a gain, an offset and a read noise per pixel.
 
     Observation = gain * Poisson(photons) + offset + Normal(0, read noise), rounded, 0 .. `limit_adu`.
     """
@@ -47,7 +47,7 @@ class Scmos:
         offset_adu: float = 100.0,
         read_noise_adu: float = 3.0,
     ) -> Self:
-        """Maps that spread as in real cameras: gain 1 %, offset 1 ADU, read noise with a tail upwards."""
+        """Return a camera with random maps: gain spread 1 %, offset spread 1 ADU, log-normal read noise."""
         rng = np.random.default_rng(seed)
         return cls(
             gain_adu_per_e=gain_adu_per_e * rng.normal(1.0, 0.01, shape_yx),
@@ -64,21 +64,21 @@ class Scmos:
         variance_adu2: NDArray[Any],
         offset_adu: NDArray[Any] | float = 100.0,
     ) -> Self:
-        """From maps of a real camera, as large as the image or repeated to its size.
+        """Return a camera with measured maps, as large as the image or repeated to its size.
 
-        A gain that no pixel can have (below half or above twice the usual one), and a variance that is not
-        positive, are errors of measurement: they give way to the usual one.
+        Implausible gains (below half or above twice the median) and variances that are not positive are
+        measurement errors, and are replaced by the median.
         """
-        usual_gain, usual_variance = float(np.nanmedian(gain_adu_per_e)), float(np.nanmedian(variance_adu2))
+        median_gain, median_variance = float(np.nanmedian(gain_adu_per_e)), float(np.nanmedian(variance_adu2))
         gain, variance, offset = (
             _repeated(np.broadcast_to(each, gain_adu_per_e.shape), shape_yx)
             for each in (gain_adu_per_e, variance_adu2, offset_adu)
         )
-        possible = (gain > usual_gain / 2) & (gain < usual_gain * 2)
+        plausible = (gain > median_gain / 2) & (gain < median_gain * 2)
         return cls(
-            gain_adu_per_e=np.where(possible, gain, usual_gain),
+            gain_adu_per_e=np.where(plausible, gain, median_gain),
             offset_adu=offset,
-            read_noise_adu=np.sqrt(np.where(variance > 0, variance, usual_variance)),
+            read_noise_adu=np.sqrt(np.where(variance > 0, variance, median_variance)),
         )
 
     def signal_adu(self, photons: FloatImage) -> FloatImage:
@@ -100,7 +100,7 @@ def _repeated(values: NDArray[Any], shape_yx: tuple[int, int]) -> FloatImage:
 
 @dataclass(frozen=True)
 class PhotonCounter:
-    """A photomultiplier read out with 8 bits: few photons, tens of ADU each, clipped at `limit_adu`.
+    """A photomultiplier with 8-bit readout: few photons, tens of ADU each, clipped at `limit_adu`.
 
     A photon gives a pulse of `gain_adu_per_photon` on average, of relative spread `pulse_spread`; pulses
     add up, with Normal(0, `read_noise_adu`) and `offset_adu` on top.

@@ -1,4 +1,4 @@
-"""Fluorescence-like specimens, blurred by the microscope."""
+"""Simulated fluorescence specimens, blurred by a point spread function."""
 
 from typing import Literal
 
@@ -9,7 +9,7 @@ from scipy.spatial import KDTree
 
 FloatImage = NDArray[np.float64]
 
-# One object per so many pixels, and at least one of each: a crop and a large field look alike.
+# Pixels per object, with at least one object of each kind, so that the density does not depend on the size.
 _PIXELS_PER_NUCLEUS = 128**2
 _PIXELS_PER_FILAMENT = 64**2
 _PIXELS_PER_SPOT = 40**2
@@ -27,10 +27,10 @@ def simulate_specimen(
     psf_sigma_px: float = 1.4,
     background: float = 0.02,
 ) -> FloatImage:
-    """Brightness (Y, X) of a specimen, `background` .. 1; times the photons at the brightest it is an image.
+    """Return the relative brightness (Y, X) of a specimen, `background` .. 1, to be scaled by peak photons.
 
-    The point spread function is taken as a Gaussian, good to a few percent in the focal plane of a widefield
-    microscope (Zhang et al. 2007, Applied Optics 46, 1819).
+    The point spread function is approximated by a Gaussian, accurate to a few percent in the focal plane of a
+    widefield microscope (Zhang et al. 2007, Applied Optics 46, 1819).
     """
     rng = np.random.default_rng(seed)
     blurred = ndimage.gaussian_filter(_draw(structures, shape_yx, rng), psf_sigma_px)
@@ -47,19 +47,19 @@ def _draw(structures: Structures, shape_yx: tuple[int, int], rng: np.random.Gene
 
 
 def _haze(shape_yx: tuple[int, int], rng: np.random.Generator) -> FloatImage:
-    """What lies out of focus, about 1."""
+    """Return an out-of-focus background of about 1."""
     haze = ndimage.gaussian_filter(rng.standard_normal(shape_yx), 2.0)
     return np.asarray((1 + 0.5 * haze / max(float(haze.std()), 1e-12)).clip(0))
 
 
 def _uneven(image: FloatImage, rng: np.random.Generator) -> FloatImage:
-    """Staining is uneven down to the resolution: a smooth specimen is easier to learn than real ones."""
+    """Multiply by uneven staining down to the resolution; smooth specimens would be too easy to learn."""
     grain = ndimage.gaussian_filter(rng.standard_normal(image.shape), 0.7)
     return np.asarray(image * np.exp(0.8 * grain / max(float(grain.std()), 1e-12)))
 
 
 def _nuclei(shape_yx: tuple[int, int], rng: np.random.Generator) -> FloatImage:
-    """Ellipses with a soft edge and a mottled inside, as chromatin has."""
+    """Draw ellipses with a soft edge and mottled interior, like chromatin."""
     image = np.zeros(shape_yx)
     y, x = np.indices(shape_yx, dtype=np.float64)
     mottle = ndimage.gaussian_filter(rng.standard_normal(shape_yx), 3.0)
@@ -75,7 +75,7 @@ def _nuclei(shape_yx: tuple[int, int], rng: np.random.Generator) -> FloatImage:
 
 
 def _filaments(shape_yx: tuple[int, int], rng: np.random.Generator) -> FloatImage:
-    """Random walks that turn slowly, one step per half pixel."""
+    """Draw random walks with slowly varying direction, one step per half pixel."""
     image = np.zeros(shape_yx)
     steps = 2 * max(shape_yx)
     for _ in range(_number(shape_yx, _PIXELS_PER_FILAMENT)):
@@ -88,7 +88,7 @@ def _filaments(shape_yx: tuple[int, int], rng: np.random.Generator) -> FloatImag
 
 
 def _cell_walls(shape_yx: tuple[int, int], rng: np.random.Generator) -> FloatImage:
-    """Walls between random cells, of uneven thickness and brightness, as in a section of a plant."""
+    """Draw walls of uneven thickness and brightness between random cells, like a plant section."""
     number = max(2, _number(shape_yx, _PIXELS_PER_PLANT_CELL))
     centres = rng.uniform(0, 1, (number, 2)) * shape_yx
     pixels = np.indices(shape_yx, dtype=np.float64).reshape(2, -1).T
@@ -103,7 +103,7 @@ def _cell_walls(shape_yx: tuple[int, int], rng: np.random.Generator) -> FloatIma
 
 
 def _spots(shape_yx: tuple[int, int], rng: np.random.Generator) -> FloatImage:
-    """Vesicles and other structures smaller than the resolution."""
+    """Draw spots smaller than the resolution, like vesicles."""
     image = np.zeros(shape_yx)
     number = _number(shape_yx, _PIXELS_PER_SPOT)
     places = rng.uniform(0, 1, (2, number))
@@ -112,7 +112,7 @@ def _spots(shape_yx: tuple[int, int], rng: np.random.Generator) -> FloatImage:
 
 
 def _deposit(image: FloatImage, y: FloatImage, x: FloatImage, brightness: float | FloatImage) -> None:
-    """Add points to the pixels that they fall into; those outside of the image are lost."""
+    """Add the brightness of points to their pixels; points outside the image are dropped."""
     row, column = np.floor(y).astype(np.int64), np.floor(x).astype(np.int64)
     inside = (row >= 0) & (row < image.shape[0]) & (column >= 0) & (column < image.shape[1])
     weight = np.broadcast_to(np.asarray(brightness), row.shape)

@@ -1,4 +1,4 @@
-"""A noise model from noisy images alone: their denoised version stands in for the signal."""
+"""Bootstrap stage: a noise model from noisy images alone, with denoised images as pseudo ground truth."""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ from worker.engine.planes.sequence import PlaneSequence, evenly_spaced
 from worker.engine.prediction.inference import predict_plane
 
 UNRELIABLE_FRACTION = 0.005
-"""Share of the darkest and of the brightest signals that is left out: a network is least sure of them."""
+"""Fraction of the darkest and brightest signals that is left out: the network is least reliable there."""
 
 
 def bootstrap_noise_model(
@@ -28,10 +28,10 @@ def bootstrap_noise_model(
     device: torch.device,
     on_plane: Callable[[int, int], None],
 ) -> SelectedNoiseModel[AnyNoiseModel]:
-    """Fit a mixture, or count a histogram, of (observation, pseudo ground truth) pairs (Prakash et al. 2020).
+    """Fit a mixture or histogram to (observation, pseudo ground truth) pairs (Prakash et al. 2020).
 
-    The pseudo ground truth is the network's prediction, of a PN2V network its prior mean: an estimate that
-    weighs in the observation would hide a part of the noise. Calls `on_plane(done, planes)` after each plane.
+    The pseudo ground truth is the network's prediction, for PN2V the prior mean: an estimate that uses the
+    pixel's own observation would hide a part of the noise. Calls `on_plane(done, planes)` after each plane.
     Raises NoiseFitError.
     """
     generator = torch.Generator().manual_seed(seed)
@@ -54,13 +54,13 @@ def count_pseudo_pairs(
     on_plane: Callable[[int, int], None],
     histogram: HistogramCounts | None = None,
 ) -> PairCounts:
-    """Count pairs of observation and pseudo ground truth, where that is reliable; into a histogram, all."""
+    """Count pairs of observation and reliable pseudo ground truth; a given histogram counts all pairs."""
     chosen = evenly_spaced(planes)
     counts = PairCounts(observation_max_adu=facts.saturation_adu)
     for done, index in enumerate(chosen, start=1):
         plane = planes[index]
         signal_yx = predict_plane(network, plane, device=device).prior_mean_yx
-        # Of noise that correlates, high frequencies hold less than their share.
+        # The correction assumes white noise: correlated noise has less power at high frequencies.
         factor_yx = 1.0 if facts.correlated else deviation_factor(plane, signal_yx)
         counts.add(plane, signal_yx, deviation_factor=factor_yx)
         if histogram is not None:

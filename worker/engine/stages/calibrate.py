@@ -1,4 +1,4 @@
-"""A noise model from calibrations: frames of static scenes, whose mean stands in for the signal."""
+"""Calibration stage: a noise model from frames of static scenes, with the mean frame as the signal."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ from worker.engine.noise.models.kinds import AnyNoiseModel, NoiseModelKind
 from worker.engine.planes.sequence import PlaneSequence
 
 UNUSUAL_FRACTION = 0.0005
-"""Share of the darkest and of the brightest signals that is left out: hot pixels would stretch the range."""
+"""Fraction of the darkest and brightest signals that is left out: hot pixels would stretch the range."""
 
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """A noise model, what was found in each scene, by its name, and whether it suits the images, if any.
+    """A calibrated noise model, the check of each scene by name, and its coverage of the images, if any.
 
-    `signal_range_adu`: of the frames' signals that the noise model comes from. A histogram's own is wider.
+    `signal_range_adu` is the range of the frames' signals used; a histogram's own range is wider.
     """
 
     selected: SelectedNoiseModel[AnyNoiseModel]
@@ -34,10 +34,10 @@ class Calibration:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What is doubtful."""
+        """Warnings about scenes, fit and coverage."""
         found = [f"{name}: {each}" for name, check in self.scenes.items() for each in check.warnings]
         if self.selected.check.verdict == "poor":
-            found.append(f"the noise model is checked as {self.selected.check.summary}")
+            found.append(f"the check of the noise model is {self.selected.check.summary}")
         if self.coverage is not None and self.coverage.warning is not None:
             found.append(self.coverage.warning)
         return tuple(found)
@@ -53,10 +53,10 @@ def calibrate_noise_model(
     seed: int,
     on_frame: Callable[[int, int], None],
 ) -> Calibration:
-    """Fit a mixture to, or count a histogram of, the frames (Y, X) of all scenes and their scene's mean.
+    """Fit a mixture or a histogram to pairs of the frames (Y, X) of all scenes and their scene's mean.
 
-    `images` are what will be denoised: they give the range of a histogram, and their signals should be
-    covered. Frames are read one at a time, twice, in the detector's own type, which says where it ends.
+    `images` are the images to denoise: they define the range of a histogram, and their signals should be
+    covered. Frames are read one at a time, twice, in the detector's dtype, which defines its limits.
     `on_frame(done, of)` is called after each. Raises CalibrationUnsuitableError if a scene changes or
     saturates, or most of the images' signals are not covered; ImageUnsuitableError, NoiseFitError.
     """
@@ -78,23 +78,23 @@ def count_calibration(
     on_frame: Callable[[int, int], None],
     histogram: HistogramCounts | None = None,
 ) -> tuple[PairCounts, dict[str, CalibrationCheck]]:
-    """Count the pairs of all frames and their scene's mean, into a histogram too, and check the scenes.
+    """Count the pairs of all frames and their scene's mean, also in the histogram if given; check the scenes.
 
-    Reads, reports and raises as `calibrate_noise_model`.
+    Reads, reports and raises like `calibrate_noise_model`.
     """
     counts = PairCounts(observation_max_adu=facts.saturation_adu)
     done, of = 0, 2 * sum(len(frames) for frames in scenes.values())
 
-    def read_one() -> None:
+    def count_frame() -> None:
         nonlocal done
         done += 1
         on_frame(done, of)
 
     checks = {}
     for name, frames in scenes.items():
-        checks[name] = check = _count_scene(frames, counts, histogram, read_one)
+        checks[name] = check = _count_scene(frames, counts, histogram, count_frame)
         if check.unusable:
-            raise CalibrationUnsuitableError(f"{name} is no calibration: {check.unusable}")
+            raise CalibrationUnsuitableError(f"{name} is unsuitable for calibration: {check.unusable}")
     return counts, checks
 
 
@@ -119,7 +119,7 @@ def _count_scene(
 def _fit(
     counts: PairCounts, histogram: HistogramCounts | None, seed: int
 ) -> tuple[SelectedNoiseModel[AnyNoiseModel], tuple[float, float]]:
-    """Give the noise model and the range of signals (ADU) that it comes from."""
+    """Return the noise model and the range of signals (ADU) it was fitted to."""
     usual = counts.trimmed(UNUSUAL_FRACTION, 1 - UNUSUAL_FRACTION).unsaturated()
     if histogram is None:
         selected = select_gmm(usual, generator=torch.Generator().manual_seed(seed))
@@ -127,10 +127,10 @@ def _fit(
     if not histogram.pairs:
         low_adu, high_adu = usual.signal_range_adu
         raise CalibrationUnsuitableError(
-            f"the calibration's signals, {low_adu:.4g} .. {high_adu:.4g} ADU, lie outside of the images', "
-            f"which begin at {histogram.min_adu:.4g} ADU; calibrate over the whole range of the images"
+            f"the calibration's signals, {low_adu:.4g} .. {high_adu:.4g} ADU, lie outside the images' range, "
+            f"which begins at {histogram.min_adu:.4g} ADU; calibrate over the whole range of the images"
         )
     histogram.trim(UNUSUAL_FRACTION, 1 - UNUSUAL_FRACTION)
-    # Frames may span more than the images: there a histogram says nothing, and at its ends only a part.
+    # Frames may exceed the range of the images, where the histogram has no counts or truncated rows.
     usual = usual.observed_within(histogram.min_adu, histogram.max_adu)
     return count_histogram(histogram, usual), usual.signal_range_adu

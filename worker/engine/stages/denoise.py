@@ -1,4 +1,4 @@
-"""Denoising with trained networks: the estimate is chosen once, then applied to each plane."""
+"""Denoising stage: apply the chosen estimate of trained networks to each plane."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from worker.engine.stages.bootstrap import bootstrap_noise_model
 
 @dataclass(frozen=True, eq=False)
 class Denoiser:
-    """All that denoising a plane takes."""
+    """Networks, noise model and chosen estimate for denoising planes."""
 
     n2v: Network | None
     pn2v: Network
@@ -46,23 +46,23 @@ def refit_noise_model(
     device: torch.device,
     on_plane: Callable[[int, int], None],
 ) -> SelectedNoiseModel[AnyNoiseModel] | None:
-    """Bootstrap once more: PN2V's prior mean is a better pseudo ground truth than N2V's prediction.
+    """Bootstrap again: PN2V's prior mean is a better pseudo ground truth than N2V's prediction.
 
-    None if no noise model can be fitted to it.
+    Return None if the fit fails.
     """
     try:
         return bootstrap_noise_model(
             planes, pn2v, facts=facts, kind=kind, seed=seed, device=device, on_plane=on_plane
         )
     except NoiseFitError:
-        # The first model was fitted to the same pixels; a network that went astray must not cost the result.
+        # The first model was fitted to the same pixels and stays valid if the network is bad.
         return None
 
 
 def denoise_plane(
     plane_yx: np.ndarray, denoiser: Denoiser, *, device: torch.device, tile_px: int | None = None
 ) -> Denoised:
-    """Denoise one plane; memory depends on the plane alone."""
+    """Denoise one plane with the chosen estimate."""
     chosen = denoiser.choice.estimate
     pn2v = predict_plane(
         denoiser.pn2v, plane_yx, noise_model=denoiser.noise_model, device=device, tile_px=tile_px

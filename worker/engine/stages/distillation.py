@@ -1,4 +1,4 @@
-"""What a distilled network is taught, PN2V's estimate under fresh noise, and what it starts from."""
+"""Distillation targets (PN2V's MMSE estimates) and weight initialisation."""
 
 from dataclasses import dataclass, replace
 
@@ -14,7 +14,7 @@ from worker.engine.training.presets import TrainingPreset
 
 @dataclass(frozen=True)
 class EstimatedPlanes:
-    """PN2V's MMSE estimates of planes, float32 (Y, X) in ADU, each made when it is asked for."""
+    """PlaneSequence of PN2V's MMSE estimates, float32 (Y, X) in ADU, computed on access."""
 
     planes: PlaneSequence
     pn2v: Network
@@ -32,6 +32,6 @@ class EstimatedPlanes:
 
 
 def first_weights(pn2v: Network, preset: TrainingPreset) -> Network | None:
-    """The teacher, where its weights fit: those of a blind-spot network are of no use to a U-Net."""
+    """Return the teacher as start network if the preset says so and the shapes match, else None."""
     fits = replace(pn2v.model.shape, outputs=1) == preset.shape("distilled")
     return pn2v if fits and preset.distillation_warm_start else None

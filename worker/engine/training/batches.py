@@ -1,4 +1,4 @@
-"""What a network is trained on at once: patches, and the pixels of them whose values it is to predict."""
+"""Training batches: patches and their target pixels."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -12,32 +12,32 @@ from worker.engine.training.masking import MaskedPatches
 
 @dataclass(frozen=True, eq=False)
 class MaskedBatch:
-    """Patches (B, H, W) whose masked pixels carry the loss, and the (M,) values to be predicted there.
+    """Patches (B, H, W) whose masked pixels carry the loss, and the targets (M,) there.
 
-    Those are the pixels' observations; in supervised training nothing is replaced, all pixels carry loss, and
-    the values are their signals.
+    The targets are the pixels' observations; in supervised training no pixel is replaced, all pixels carry
+    loss, and the targets are their signals.
     """
 
     masked: MaskedPatches
     target_adu: Tensor
     share: float = 1.0
-    """How many of the values to be predicted this one has of the batch that it was cut from."""
+    """Fraction of the whole batch's targets that this part contains."""
 
     @property
     def image(self) -> Tensor:
-        """What the network sees."""
+        """Input of the network (B, H, W)."""
         return self.masked.image
 
-    def seen_as(self, image: Tensor) -> Self:
-        """Show the network other patches (B, H, W) with the same values to be predicted."""
+    def with_image(self, image: Tensor) -> Self:
+        """Return the batch with another input (B, H, W) and the same targets."""
         return replace(self, masked=replace(self.masked, image=image))
 
     def at_targets(self, values: Tensor) -> Tensor:
-        """Gather (B, H, W, ...) where values are to be predicted: (M, ...)."""
+        """Gather values (B, H, W, ...) at the targets: (M, ...)."""
         return self.masked.at_masked(values)
 
     def average(self, losses: Tensor) -> Tensor:
-        """What losses (M,) add to the mean over the batch that this one was cut from."""
+        """Return the contribution of losses (M,) to the mean over the whole batch."""
         return losses.mean() * self.share
 
     def to(self, device: torch.device) -> Self:
@@ -46,7 +46,7 @@ class MaskedBatch:
         return replace(self, masked=MaskedPatches(*pixels), target_adu=self.target_adu.to(device))
 
     def split(self, patches: int) -> Iterator["MaskedBatch"]:
-        """Cut into batches of `patches` patches, leaving out those where nothing is masked."""
+        """Split into batches of `patches` patches, leaving out those without masked pixels."""
         masked = self.masked
         for first in range(0, len(masked.image), patches):
             part = (masked.patch >= first) & (masked.patch < first + patches)
@@ -60,11 +60,11 @@ class MaskedBatch:
 
 @dataclass(frozen=True, eq=False)
 class FixedBatch:
-    """Patches (B, H, W) with always as many targets: what cannot be one of them weighs nothing.
+    """Patches (B, H, W) with a fixed number of targets; invalid targets have zero weight.
 
-    `value_adu` and `weight` are (B, T), and so is `at`, which says where the targets are: y * W + x. Without
-    it they are all pixels. The weights of a batch add up to one. No size depends on what was drawn, so that
-    nobody has to wait until a GPU knows it.
+    `value_adu` and `weight` are (B, T), as are the positions `at` of the targets, y * W + x; without `at` all
+    pixels are targets. The weights of a batch sum to one. Shapes do not depend on random numbers, which
+    avoids synchronising with the GPU.
     """
 
     image: Tensor
@@ -74,15 +74,15 @@ class FixedBatch:
 
     @property
     def target_adu(self) -> Tensor:
-        """The values to be predicted (B * T,)."""
+        """Target values (B * T,)."""
         return self.value_adu.flatten()
 
-    def seen_as(self, image: Tensor) -> Self:
-        """Show the network other patches (B, H, W) with the same values to be predicted."""
+    def with_image(self, image: Tensor) -> Self:
+        """Return the batch with another input (B, H, W) and the same targets."""
         return replace(self, image=image)
 
     def at_targets(self, values: Tensor) -> Tensor:
-        """Gather (B, H, W, F) where values are to be predicted: (B * T, F)."""
+        """Gather values (B, H, W, F) at the targets: (B * T, F)."""
         pixels = values.flatten(0, 2)
         if self.at is None:
             return pixels
@@ -91,11 +91,11 @@ class FixedBatch:
         return pixels.index_select(0, (first + self.at).flatten())
 
     def average(self, losses: Tensor) -> Tensor:
-        """What losses (B * T,) add to the mean over the batch that this one was cut from."""
+        """Return the contribution of losses (B * T,) to the mean over the whole batch."""
         return (losses * self.weight.flatten()).sum()
 
     def split(self, patches: int) -> Iterator["FixedBatch"]:
-        """Cut into batches of `patches` patches."""
+        """Split into batches of `patches` patches."""
         for first in range(0, len(self.image), patches):
             part = slice(first, first + patches)
             at = None if self.at is None else self.at[part]

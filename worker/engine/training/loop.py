@@ -1,4 +1,4 @@
-"""Training of N2V, PN2V and CARE networks."""
+"""Training loop of N2V, PN2V, CARE and distilled networks."""
 
 import math
 from collections.abc import Callable
@@ -12,8 +12,8 @@ from worker.engine.devices.execution import execution_on
 from worker.engine.devices.memory import AdaptiveBatch, raising_out_of_memory
 from worker.engine.devices.precision import convolution_precision, repeatable_convolutions
 from worker.engine.errors import CheckpointInvalidError, EngineError, NetworkInvalidError
-from worker.engine.networks.architecture import Model, build_model, laid_out
-from worker.engine.networks.checkpoint import CheckpointStore, deserialise, serialise, within
+from worker.engine.networks.architecture import Model, build_model, to_device
+from worker.engine.networks.checkpoint import CheckpointStore, deserialise, serialise, strip_prefix
 from worker.engine.networks.network import LossPoint, Network, TrainingMethod
 from worker.engine.networks.prior import PARAMETERS, GaussianMixture, samples_of
 from worker.engine.noise.models.likelihood import NoiseModel
@@ -27,28 +27,28 @@ from worker.engine.training.resident import ResidentImages
 from worker.engine.training.schedule import learning_rate
 
 _WARM_START_SPREAD = 0.02
-"""Standard deviation, in outputs, of the samples of a PN2V network around the prediction it starts from."""
+"""Initial spread, in output units, of a PN2V network's samples around the prediction of its start network."""
 
 
 _NARROWING = 0.3
-"""Of a PN2V network's Gaussians against the N2V network's from which it starts: those hold the noise too."""
+"""Factor by which a PN2V network narrows the Gaussians of its N2V start network, which include the noise."""
 
 _FINEST = 0.02
-"""Observations are described no finer than this, in standard deviations of the image: they are integers, and
-a density could rise without limit where it predicts one exactly."""
+"""Lower bound of the width of a density, in standard deviations of the image: observations are integers, and
+the density of an exact prediction would be unbounded."""
 
 
 class TrainingDivergedError(EngineError):
-    """The loss has become infinite or undefined."""
+    """The loss has become infinite or NaN."""
 
     code: ClassVar[str] = "training-diverged"
 
 
 @dataclass(frozen=True)
 class TrainingStep:
-    """Where a run stands: `step` of `steps` are done; the validation loss is known at some steps only.
+    """Progress of a run after `step` of `steps`; the validation loss is computed at some steps only.
 
-    A GPU's `loss` is the last that it was asked for, at a validation: it is not waited for at each step.
+    On a GPU, `loss` is the one read at the last validation, to avoid synchronising at each step.
     """
 
     step: int
@@ -70,15 +70,15 @@ def train(  # noqa: PLR0913  # because a run has that many independent circumsta
     checkpoints: CheckpointStore | None = None,
     on_step: Callable[[TrainingStep], None],
 ) -> Network:
-    """Train on noisy images alone; PN2V needs a noise model and may start from another network's weights.
+    """Train a network on noisy images; PN2V needs a noise model and may start from another network's weights.
 
     CARE (Weigert et al. 2018) needs the `ground_truth` of each plane, and learns from all pixels. A distilled
-    network learns to find `planes`, which are estimates, again under noise that is drawn at each step (Wu et
-    al. 2020).
+    network learns to recover `planes`, which are estimates, from noise sampled anew at each step (Wu et al.
+    2020).
 
-    The same seed gives the same weights on the same device. `on_step` may raise to stop; with `checkpoints` a
-    run continues where its last checkpoint was made and ends as if it had not stopped.
-    Raises ImageUnsuitableError, NetworkInvalidError (a `start` of another size), CheckpointInvalidError (of
+    Training is deterministic per seed and device. `on_step` may raise to stop; with `checkpoints` a run
+    resumes from its last checkpoint with the same result as an uninterrupted one.
+    Raises ImageUnsuitableError, NetworkInvalidError (`start` of another size), CheckpointInvalidError (of
     another run), TrainingDivergedError and OutOfMemoryError.
     """
     generator = torch.Generator().manual_seed(seed)
@@ -101,14 +101,14 @@ def train(  # noqa: PLR0913  # because a run has that many independent circumsta
         if execution.resident:
             source, generator = ResidentImages.of(images, device), torch.Generator(device).manual_seed(seed)
         del images
-        shown = _under_noise(validation.to(device), renoise, generator)
-        run = _Run(network, preset, steps, noise_model, device, shown, generator)
+        validation_batch = _renoised(validation.to(device), renoise, generator)
+        run = _Run(network, preset, steps, noise_model, device, validation_batch, generator)
         if checkpoints is not None and (content := checkpoints.load()) is not None:
             run.restore(content)
         next_checkpoint = run.step + execution.steps_per_checkpoint
         while run.step < run.steps:
             batch = source.draw(preset, generator, masked=masked)
-            progress = run.advance(_under_noise(batch, renoise, generator))
+            progress = run.advance(_renoised(batch, renoise, generator))
             validated = progress.validation_loss is not None
             if checkpoints is not None and validated and run.step >= next_checkpoint:
                 checkpoints.save(run.checkpoint())
@@ -139,17 +139,19 @@ class _Run:
         self._validation = validation
         self._generator = generator
         execution = execution_on(device)
-        # A device with images of its own works ahead of the host, which asks for losses at validation only.
-        self._ahead = execution.resident
-        self._model = laid_out(network.model, device).train()
+        # With resident images the device runs asynchronously; the host reads losses at validation only.
+        self._asynchronous = execution.resident
+        self._model = to_device(network.model, device).train()
         self._optimiser = torch.optim.Adam(
-            self._model.parameters(), lr=preset.learning_rate(network.method), fused=self._ahead or None
+            self._model.parameters(),
+            lr=preset.learning_rate(network.method),
+            fused=self._asynchronous or None,
         )
-        at_once = preset.patches_per_step if execution.whole_steps else preset.patches_at_once
-        self._batch_size = AdaptiveBatch("patches", at_once, 1, device)
-        self._unread: list[Tensor] = []
+        batch_size = preset.patches_per_step if execution.whole_steps else preset.patches_at_once
+        self._batch_size = AdaptiveBatch("patches", batch_size, 1, device)
+        self._pending_losses: list[Tensor] = []
         self._losses: list[float] = []
-        self._loss_read = math.nan
+        self._last_loss = math.nan
         self._history: list[LossPoint] = []
         self.step = 0
         self.steps = steps
@@ -165,9 +167,9 @@ class _Run:
         )
         for group in self._optimiser.param_groups:
             group["lr"] = rate
-        self._unread.append(self._accumulate(batch))
+        self._pending_losses.append(self._accumulate(batch))
         validates = (self.step + 1) % self._preset.steps_per_validation == 0 or self.step + 1 == self.steps
-        if validates or not self._ahead or math.isnan(self._loss_read):
+        if validates or not self._asynchronous or math.isnan(self._last_loss):
             self._read_losses()
         if self._preset.gradient_limit is not None:
             torch.nn.utils.clip_grad_norm_(self._model.parameters(), self._preset.gradient_limit)
@@ -179,14 +181,14 @@ class _Run:
                 validation_loss = self._finite(float(self._accumulate(self._validation)))
             self._history.append(LossPoint(self.step, sum(self._losses) / len(self._losses), validation_loss))
             self._losses = []
-        return TrainingStep(self.step, self.steps, self._loss_read, validation_loss)
+        return TrainingStep(self.step, self.steps, self._last_loss, validation_loss)
 
     def _read_losses(self) -> None:
-        """Wait for the losses that are not known yet."""
-        losses = torch.stack(self._unread).tolist()
-        self._unread = []
+        """Synchronise with the device and read the pending losses."""
+        losses = torch.stack(self._pending_losses).tolist()
+        self._pending_losses = []
         self._losses += map(self._finite, losses)
-        self._loss_read = losses[-1]
+        self._last_loss = losses[-1]
 
     def _finite(self, loss: float) -> float:
         if not math.isfinite(loss):
@@ -194,7 +196,7 @@ class _Run:
         return loss
 
     def _accumulate(self, batch: Batch) -> Tensor:
-        """Mean loss over the masked pixels of all patches, float64; leaves its gradients where enabled."""
+        """Return the mean loss over the masked pixels of all patches, float64, and accumulate gradients."""
         return self._batch_size.run(lambda patches: self._accumulate_parts(batch, patches))
 
     def _accumulate_parts(self, batch: Batch, patches: int) -> Tensor:
@@ -211,7 +213,7 @@ class _Run:
         image = self._network.normalise(batch.image[:, None])
         with convolution_precision(self._device, reduced=self._preset.reduced_precision):
             features = self._model.features(image)
-        # The last layer, the samples and the likelihood are computed where there is a loss, and nowhere else.
+        # The last layer, the samples and the likelihood are computed at target pixels only.
         at_targets = batch.at_targets(features.permute(0, 2, 3, 1)).float()
         network = self._network
         outputs, target = network.outputs_adu(at_targets), batch.target_adu
@@ -219,7 +221,7 @@ class _Run:
             samples = samples_of(outputs, network.prior)
             return pn2v_loss(samples, target, self._noise_model, average=batch.average)
         if network.prior == "mixture":
-            # Without a noise model the mixture describes the observation: one mean for both, another width.
+            # Without a noise model the mixture models the observation: same mean as the signal, wider.
             blur_adu2 = (_FINEST * network.std_adu) ** 2
             mixture = GaussianMixture.of_outputs(outputs)
             return batch.average(-mixture.log_density(target, blur_adu2=blur_adu2))
@@ -234,7 +236,7 @@ class _Run:
         return serialise(tensors, self._identity() | progress)
 
     def restore(self, content: bytes) -> None:
-        """Continue from a checkpoint; CheckpointInvalidError if it belongs to another run."""
+        """Resume from a checkpoint; raise CheckpointInvalidError if it belongs to another run."""
         tensors, description = deserialise(content)
         for name, expected in self._identity().items():
             if description.get(name) != expected:
@@ -242,9 +244,9 @@ class _Run:
                     f"checkpoint of a run with {name} {description.get(name)!r}, expected {expected!r}"
                 )
         try:
-            self._model.load_state_dict(within(tensors, "model."))
+            self._model.load_state_dict(strip_prefix(tensors, "model."))
             restore_optimiser(self._optimiser, tensors)
-            # One of another device says nothing to this one, which then draws as in a run of its own.
+            # The state of another device type's generator cannot be used; the seeded one is kept then.
             if (state := tensors.get(_generator_of(self._device))) is not None:
                 self._generator.set_state(state)
             self.step = int(description["step"])
@@ -277,9 +279,9 @@ class _Run:
         )
 
 
-def _under_noise(batch: Batch, noise_model: NoiseModel | None, generator: torch.Generator) -> Batch:
-    """The same patches as another exposure would show them."""
-    return batch.seen_as(noise_model.sample(batch.image, generator)) if noise_model else batch
+def _renoised(batch: Batch, noise_model: NoiseModel | None, generator: torch.Generator) -> Batch:
+    """Return the batch with fresh noise sampled from the noise model, if there is one."""
+    return batch.with_image(noise_model.sample(batch.image, generator)) if noise_model else batch
 
 
 def _initial_network(
@@ -299,7 +301,7 @@ def _initial_network(
         preset=preset.name,
         seed=seed,
         steps=0,
-        # Weights are worth nothing under another normalisation.
+        # Weights are valid for the normalisation they were trained with only.
         mean_adu=start.mean_adu if start else images.mean_adu,
         std_adu=start.std_adu if start else images.std_adu,
         symmetries=preset.symmetries,
@@ -309,7 +311,7 @@ def _initial_network(
 
 
 def _copy_weights(start: Network, model: Model, generator: torch.Generator) -> None:
-    """Take over a trained network: samples spread around its mean, a single output is that mean."""
+    """Copy the weights of a trained network; several outputs are spread around its mean output."""
     source = start.model
     if replace(source.shape, outputs=0) != replace(model.shape, outputs=0):
         raise NetworkInvalidError(f"cannot start {model.shape} from a network with {source.shape}")

@@ -1,4 +1,4 @@
-"""Training losses and the estimate that prediction makes from the same quantities."""
+"""Training losses of N2V and PN2V."""
 
 from collections.abc import Callable
 
@@ -9,19 +9,19 @@ from worker.engine.networks.prior import WeightedSamples
 from worker.engine.noise.models.likelihood import Likelihood
 
 Average = Callable[[Tensor], Tensor]
-"""Takes the losses of pixels (M,) to their mean."""
+"""Reduces the losses of pixels (M,) to their mean."""
 
 
 def n2v_loss(
     prediction: Tensor, observation: Tensor, *, std_adu: float, average: Average = torch.mean
 ) -> Tensor:
-    """Mean squared error over the variance of the image; (M,) values of masked pixels, ADU (Noise2Void)."""
+    """Return the mean squared error over the image variance; (M,) masked pixels, ADU (Noise2Void)."""
     return average(((prediction - observation) / std_adu).square())
 
 
 def pn2v_loss(
     samples: WeightedSamples, observation: Tensor, noise_model: Likelihood, *, average: Average = torch.mean
 ) -> Tensor:
-    """Mean of -log sum_k w_k p(x | s_k) over pixels with observations (M,), ADU (PN2V, eq. 7)."""
+    """Return the mean of -log sum_k w_k p(x | s_k) over pixels with observations (M,), ADU (PN2V, eq. 7)."""
     log_likelihood = noise_model.log_likelihood(observation[:, None], samples.signal_adu)
     return average(-torch.logsumexp(samples.log_weight + log_likelihood, dim=1))

@@ -1,4 +1,4 @@
-"""Blind spots: pixels whose value a network must predict without seeing it."""
+"""Pixel masking of Noise2Void: blind spots whose value a network must predict without seeing it."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ NEIGHBOURHOOD_RADIUS_PX = 2
 
 @dataclass(frozen=True, eq=False)
 class MaskedPatches:
-    """Patches with some pixels replaced; `patch`, `y`, `x` (M,) say which ones."""
+    """Patches with some pixels replaced; `patch`, `y`, `x` (M,) are the indices of those pixels."""
 
     image: Tensor  # (B, H, W)
     patch: Tensor
@@ -18,7 +18,7 @@ class MaskedPatches:
     x: Tensor
 
     def at_masked(self, values: Tensor) -> Tensor:
-        """Gather (B, H, W, ...) at the masked pixels: (M, ...)."""
+        """Gather values (B, H, W, ...) at the masked pixels: (M, ...)."""
         return values[self.patch, self.y, self.x]
 
 
@@ -33,10 +33,10 @@ def mask_patches(
 ) -> MaskedPatches:
     """Replace one random pixel in each box of a grid by a random other pixel of its 5x5 neighbourhood.
 
-    image (B, H, W); only pixels that are `maskable` are masked, and only `usable` ones (both (B, H, W) bool)
-    stand in for them. A pixel without a usable neighbour is left alone. `blind_px` (B, 2) widens the blind
-    spot to so many pixels on either side along y and x, which are replaced too but carry no loss (structN2V,
-    Broaddus et al. 2020). `generator` lives on the CPU.
+    image (B, H, W); only `maskable` pixels are masked, and only `usable` ones (both (B, H, W) bool) serve as
+    replacements. A pixel without a usable neighbour is not masked. `blind_px` (B, 2) widens the blind spot
+    by this many pixels on either side along y and x, which are replaced too but carry no loss (structN2V,
+    Broaddus et al. 2020). `generator` is on the CPU.
     """
     batch, height, width = image.shape
     rows, columns = -(-height // box_px), -(-width // box_px)
@@ -44,7 +44,7 @@ def mask_patches(
     y = (inside_y + torch.arange(rows)[:, None] * box_px).flatten()
     x = (inside_x + torch.arange(columns) * box_px).flatten()
     patch = torch.arange(batch).repeat_interleave(rows * columns)
-    # Boxes at the lower and right border may reach beyond the image: pixels drawn there do not exist.
+    # Boxes at the lower and right border may extend beyond the image; positions outside are dropped.
     exists = (y < height) & (x < width)
     patch, y, x = patch[exists], y[exists], x[exists]
     chosen = maskable[patch, y, x]
@@ -59,7 +59,7 @@ def mask_pixels(
     blind_px: Tensor | None = None,
     generator: torch.Generator,
 ) -> MaskedPatches:
-    """Replace the pixels set in `mask` (B, H, W) bool; otherwise as `mask_patches`."""
+    """Replace the pixels set in `mask` (B, H, W) bool; otherwise like `mask_patches`."""
     return _replace(image, usable, mask.nonzero(as_tuple=True), blind_px, generator)
 
 
@@ -90,9 +90,10 @@ def _replace(
     rows = torch.arange(len(patch))
     replaced = image.clone()
     for offset in blind.any(dim=0).nonzero().flatten().tolist():
-        # The candidate with the largest of equally distributed random numbers is a uniform choice among them.
+        # The argmax of i.i.d. random numbers is a uniform choice among the candidates.
         draw = torch.rand(candidates.shape, generator=generator).masked_fill(~candidates, -1.0).argmax(dim=1)
         values = image[patch, neighbour_y[rows, draw], neighbour_x[rows, draw]]
-        of = blind[:, offset]
-        replaced[patch[of], neighbour_y[of, offset], neighbour_x[of, offset]] = values[of]
+        blinded = blind[:, offset]
+        at_y, at_x = neighbour_y[blinded, offset], neighbour_x[blinded, offset]
+        replaced[patch[blinded], at_y, at_x] = values[blinded]
     return MaskedPatches(replaced, patch, y, x)

@@ -1,4 +1,4 @@
-"""The pixels that a run trains on, and the patches drawn from them."""
+"""Training images of a run, and sampling of patches from them."""
 
 import math
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from worker.engine.training.batches import MaskedBatch
 from worker.engine.training.masking import MaskedPatches, mask_patches, mask_pixels
 from worker.engine.training.presets import TrainingPreset, Validation
 
-_LEAST_PIXELS = 64
+_MIN_PIXELS = 64
 _WINDOW_LIMIT_PX = 4096
 _HELD_OUT_BOX_PX = 8
 _HELD_OUT_FRACTION = 0.05
@@ -24,24 +24,24 @@ _VALIDATION_PATCHES = 32
 
 @dataclass(frozen=True, eq=False)
 class TrainingImage:
-    """One image, at least as large as a patch; masks are bool (H, W)."""
+    """One training image, padded to at least the size of a patch; masks are bool (H, W)."""
 
     observation_adu: Tensor
     usable: Tensor
-    """Pixels that exist and are finite."""
+    """Finite pixels that are not padding."""
     held_out: Tensor
-    """Usable pixels that are for validation only."""
+    """Usable pixels reserved for validation."""
     signal_adu: Tensor | None = None
-    """What the network is to give, where it is known (supervised training)."""
+    """Training target of supervised training."""
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingImages:
-    """All images of one run with their mean and standard deviation."""
+    """All training images of one run with their mean and standard deviation."""
 
     images: tuple[TrainingImage, ...]
     training_px: Tensor
-    """How many pixels of each image may be masked, which is how often it is drawn from."""
+    """Number of maskable pixels of each image, which is its sampling weight."""
     mean_adu: float
     std_adu: float
     signal_mean_adu: float | None = None
@@ -49,11 +49,11 @@ class TrainingImages:
 
     @property
     def usable_px(self) -> int:
-        """Pixels of all images, held out or not."""
+        """Number of usable pixels of all images, including held-out ones."""
         return sum(int(image.usable.count_nonzero()) for image in self.images)
 
     def draw(self, preset: TrainingPreset, generator: torch.Generator, *, masked: bool = True) -> MaskedBatch:
-        """Draw one step's patches with random symmetries and, if pixels are to be `masked`, masks."""
+        """Sample the patches of one step with random symmetries, and with masks if `masked`."""
         chosen = torch.multinomial(
             self.training_px, preset.patches_per_step, replacement=True, generator=generator
         )
@@ -80,7 +80,7 @@ class TrainingImages:
     def draw_validation(
         self, preset: TrainingPreset, generator: torch.Generator, *, masked: bool = True
     ) -> MaskedBatch:
-        """Draw patches whose held-out pixels are masked; drawn once, so that validation losses compare."""
+        """Sample patches with masked held-out pixels, once per run, so that validation losses compare."""
         sizes = torch.tensor([image.held_out.count_nonzero() for image in self.images], dtype=torch.float64)
         chosen = torch.multinomial(sizes, _VALIDATION_PATCHES, replacement=True, generator=generator)
         patches = []
@@ -101,12 +101,12 @@ class TrainingImages:
 
 
 def mask_spacing_px(preset: TrainingPreset) -> int:
-    """Wider blind spots lie further apart, so that enough of a patch is left to see."""
+    """Return the spacing of blind spots, larger for wider ones, so that enough of a patch stays visible."""
     return preset.mask_box_px + 2 * max(preset.blind_y_px, preset.blind_x_px)
 
 
 def _blind_px(preset: TrainingPreset, symmetries: Tensor) -> Tensor:
-    """Blind pixels (B, 2) along y and x of each patch: they turn with it."""
+    """Return the blind pixels (B, 2) along y and x of each patch, which rotate with it."""
     upright, turned = (preset.blind_y_px, preset.blind_x_px), (preset.blind_x_px, preset.blind_y_px)
     return torch.tensor([turned if symmetry % 2 else upright for symmetry in symmetries.tolist()])
 
@@ -117,13 +117,13 @@ def collect_training_images(
     generator: torch.Generator,
     ground_truth: PlaneSequence | None = None,
 ) -> TrainingImages:
-    """Copy what the preset has room for, fill non-finite pixels with the mean, set validation pixels apart.
+    """Copy as many planes as the preset allows, fill non-finite pixels with the mean, hold out pixels.
 
-    Raises ImageUnsuitableError if there are hardly any finite pixels, or a plane has no `ground_truth`.
+    Raises ImageUnsuitableError if there are too few finite pixels, or `ground_truth` does not match.
     """
     if ground_truth is not None and len(ground_truth) != len(planes):
         raise ImageUnsuitableError(
-            f"{len(planes)} noisy planes and {len(ground_truth)} of ground truth: each plane needs its own"
+            f"{len(planes)} noisy planes and {len(ground_truth)} of ground truth; expected one for each plane"
         )
     chosen: dict[int, Tensor] = {}
     signals: dict[int, Tensor] = {}
@@ -139,7 +139,7 @@ def collect_training_images(
         chosen[index] = observation
         if ground_truth is not None:
             signals[index] = _signal(ground_truth, index, plane)[window].clone()
-    # Back in the order of acquisition, which decides what "the last images" are.
+    # Restore the order of acquisition, which defines the "last images" held out for validation.
     observations = [chosen[index] for index in sorted(chosen)]
     mean_adu, std_adu = _moments(observations)
     held_out = _hold_out(observations, preset.validation, generator)
@@ -162,7 +162,7 @@ def _signal(ground_truth: PlaneSequence, index: int, observation: Tensor) -> Ten
 
 
 def _window(plane: Tensor, generator: torch.Generator) -> tuple[slice, slice]:
-    """Choose a random window of a plane that is too large to keep."""
+    """Return a random window of a plane, of at most the size limit."""
     corners = [
         int(torch.randint(max(size - _WINDOW_LIMIT_PX, 0) + 1, (), generator=generator))
         for size in plane.shape
@@ -174,13 +174,11 @@ def _window(plane: Tensor, generator: torch.Generator) -> tuple[slice, slice]:
 def _moments(observations: list[Tensor]) -> tuple[float, float]:
     finite = [observation[observation.isfinite()].double() for observation in observations]
     count = sum(values.numel() for values in finite)
-    if count < _LEAST_PIXELS:
-        raise ImageUnsuitableError(
-            f"the images have {count} finite pixels, expected at least {_LEAST_PIXELS}"
-        )
+    if count < _MIN_PIXELS:
+        raise ImageUnsuitableError(f"the images have {count} finite pixels, expected at least {_MIN_PIXELS}")
     mean = sum(float(values.sum()) for values in finite) / count
     variance = sum(float((values - mean).square().sum()) for values in finite) / count
-    # A constant image can be trained on, there is just nothing to learn: any scale will do.
+    # For a constant image any scale will do.
     return mean, math.sqrt(variance) or 1.0
 
 
@@ -204,7 +202,7 @@ def _training_image(
     usable = observation.isfinite() if signal is None else observation.isfinite() & signal.isfinite()
     height, width = observation.shape
     shape = max(height, patch_px), max(width, patch_px)
-    # Padding repeats no pixel of the image: a copy would tell a network what it must not see.
+    # Padding does not repeat pixels: a copy would leak masked values to the network.
     padded = torch.full(shape, fill_adu)
     padded[:height, :width] = torch.where(usable, observation, fill_adu)
     masks = torch.zeros((2, *shape), dtype=torch.bool)
@@ -224,7 +222,7 @@ def _cut(
     generator: torch.Generator,
     around: Tensor | None = None,
 ) -> tuple[Tensor, ...]:
-    """Cut a patch at a random place, or at one that holds a random pixel of `around`."""
+    """Cut out a patch at a random position, or around a random pixel of the mask `around`."""
     height, width = image.observation_adu.shape
     limits = height - patch_px, width - patch_px
     if around is None:
@@ -251,7 +249,7 @@ def _unmasked(observation: Tensor, target: Tensor, where: Tensor) -> MaskedBatch
 
 
 def _one_per_box(mask: Tensor, box_px: int, generator: torch.Generator) -> Tensor:
-    """Keep at most one pixel of the (B, H, W) mask in each box of a grid."""
+    """Keep at most one random pixel of the (B, H, W) mask in each box of a grid."""
     batch, height, width = mask.shape
     rows, columns = -(-height // box_px), -(-width // box_px)
     draw = torch.rand(mask.shape, generator=generator).masked_fill(~mask, -1.0)

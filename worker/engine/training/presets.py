@@ -1,4 +1,4 @@
-"""How much work a run does: every number that decides it, in one place."""
+"""Training presets: all hyperparameters of training and prediction in one place."""
 
 import hashlib
 import json
@@ -12,11 +12,11 @@ from worker.engine.networks.network import TrainingMethod
 from worker.engine.networks.prior import PARAMETERS
 from worker.engine.networks.unet import UNetShape
 
-_MOST_GROWTH = 4.0
+_MAX_GROWTH = 4.0
 
 NETWORKS_VERSION = 1
-"""To be raised when the same numbers make other networks than before."""
-_DECIDE_NO_NETWORK = {"name", "patches_at_once", "symmetries"}
+"""Must be incremented when the same hyperparameters yield different networks than before."""
+_NOT_IN_DIGEST = {"name", "patches_at_once", "symmetries"}
 
 Schedule = Literal["one-cycle", "plateau"]
 Validation = Literal["scattered-pixels", "last-images"]
@@ -24,62 +24,63 @@ Validation = Literal["scattered-pixels", "last-images"]
 
 @dataclass(frozen=True)
 class TrainingPreset:
-    """A recipe for training and prediction; limits are steps, never time, so that runs can be repeated."""
+    """Hyperparameters of training and prediction; budgets are steps, never time, for reproducibility."""
 
     name: str
     features: int
     depth: int
     samples: int
     training_px: int
-    """Of larger images, a random choice of planes with this many pixels together is trained on."""
+    """Maximal number of pixels to train on; of larger data, random planes are chosen."""
     patch_px: int
     patches_per_step: int
     patches_at_once: int
-    """How many patches pass through the network together; the others of a step accumulate gradients."""
+    """Micro-batch size; gradients of the patches of a step are accumulated."""
     mask_box_px: int
     """One pixel is masked in each box of this size."""
     n2v_steps: int
     pn2v_steps: int
     teacher_share: float
-    """Of those steps, for networks that a distilled one will learn from: its own result hardly depends on
-    how good theirs is."""
+    """Fraction of those steps for networks used as teachers only: the distilled network's quality hardly
+    depends on theirs."""
     distillation_steps: int
-    """Of the network that learns PN2V's estimate under fresh noise; 0 leaves it out."""
+    """Steps of the network that learns PN2V's estimate under fresh noise; 0 disables distillation."""
     distillation_px: int | None
-    """So many pixels are learned in them, more in up to four times as many steps; None: always the same."""
+    """Number of pixels for which `distillation_steps` suffice; with more pixels, steps grow in proportion, up
+    to four times. None: always the same number of steps."""
     validation: Validation
-    """What is never a training target: single pixels everywhere, or the last 5 % of the images."""
+    """Held-out validation pixels: single pixels everywhere, or the last 5 % of the images."""
     steps_per_validation: int
     n2v_learning_rate: float
     pn2v_learning_rate: float
     distillation_learning_rate: float
     gradient_limit: float | None
-    """Longer gradients are shortened to this norm: a rare outlier must not throw a run off its way."""
+    """Norm to which gradients are clipped, against rare outliers."""
     schedule: Schedule
     warm_start: bool
-    """PN2V starts from the N2V network's weights."""
+    """Whether PN2V starts from the N2V network's weights."""
     distillation_warm_start: bool
-    """A distilled network starts from its teacher's: soon good, and no better in the long run."""
+    """Whether a distilled network starts from its teacher's weights: faster, but no better in the end."""
     reduced_precision: bool
-    """Convolutions in bfloat16 where the processor computes with it."""
+    """Convolutions in bfloat16 where the hardware supports it."""
     symmetries: int
-    """Over how many of the eight symmetries of a square a prediction is averaged."""
+    """Number of the eight symmetries of the square over which a prediction is averaged."""
     blind_y_px: int = 0
     blind_x_px: int = 0
-    """How far beyond a masked pixel the network is blind, on either side: for noise that correlates."""
+    """Half width of the blind spot around a masked pixel along y and x, for correlated noise."""
     architecture: Architecture = "unet"
-    """Of N2V and PN2V networks; a blind-spot network needs no masks, all pixels carry loss."""
+    """Architecture of N2V and PN2V networks; a blind-spot network needs no masks: all pixels carry loss."""
     gaussians: int = 0
-    """Of each pixel's prior, instead of samples, in a blind-spot network."""
+    """Gaussians of each pixel's prior in a blind-spot network, instead of samples."""
 
     def digest(self) -> str:
-        """Name all numbers that decide a network in a few characters; another number, another digest."""
-        numbers = {name: value for name, value in asdict(self).items() if name not in _DECIDE_NO_NETWORK}
+        """Return a short digest of all hyperparameters that affect a trained network."""
+        numbers = {name: value for name, value in asdict(self).items() if name not in _NOT_IN_DIGEST}
         content = json.dumps([NETWORKS_VERSION, numbers], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:8]
 
     def of_teachers(self) -> "TrainingPreset":
-        """With as many steps of N2V and PN2V as a distillation needs; as it is where it distils nothing."""
+        """Return the preset with a teacher's reduced N2V and PN2V steps; unchanged without distillation."""
         share = self.teacher_share if self.distillation_steps else 1.0
         n2v_steps, pn2v_steps = (math.ceil(share * steps) for steps in (self.n2v_steps, self.pn2v_steps))
         return replace(self, n2v_steps=n2v_steps, pn2v_steps=pn2v_steps)
@@ -91,11 +92,11 @@ class TrainingPreset:
         return UNetShape(self.features, self.depth, self.samples if method == "pn2v" else 1)
 
     def blind_spot(self, method: TrainingMethod) -> bool:
-        """Whether the network itself never sees the pixel that it predicts."""
+        """Return whether the architecture excludes the centre pixel."""
         return self.architecture == "blind-spot" and method in {"n2v", "pn2v"}
 
     def masks(self, method: TrainingMethod) -> bool:
-        """Whether pixels are hidden from the network for it to predict them."""
+        """Return whether training masks pixels."""
         return method in {"n2v", "pn2v"} and not self.blind_spot(method)
 
     def learning_rate(self, method: TrainingMethod) -> float:
@@ -106,8 +107,8 @@ class TrainingPreset:
         return rates.get(method, self.n2v_learning_rate)
 
     def steps(self, method: TrainingMethod, images_px: int) -> int:
-        """Steps of a training on images that have `images_px` together."""
-        growth = min(max(images_px / (self.distillation_px or images_px), 1.0), _MOST_GROWTH)
+        """Return the number of training steps for images with `images_px` pixels in total."""
+        growth = min(max(images_px / (self.distillation_px or images_px), 1.0), _MAX_GROWTH)
         distillation_steps = math.ceil(growth * self.distillation_steps)
         steps: dict[TrainingMethod, int] = {"pn2v": self.pn2v_steps, "distilled": distillation_steps}
         return steps.get(method, self.n2v_steps)
@@ -123,7 +124,7 @@ PRESETS: dict[str, TrainingPreset] = {
             samples=100,
             training_px=1 << 23,
             patch_px=96,
-            # With four, a network is as good after as many steps as with seven.
+            # Four patches per step give the same quality per step as seven.
             patches_per_step=4,
             patches_at_once=4,
             mask_box_px=4,

@@ -1,4 +1,4 @@
-"""Training images that lie on the device, and patches drawn there: as `patches` does, without the host."""
+"""GPU-resident training images; samples patches on the device (counterpart of `patches`)."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -15,44 +15,45 @@ from worker.engine.training.presets import TrainingPreset
 
 @dataclass(frozen=True, eq=False)
 class ResidentImages:
-    """The pixels of all images, one image after the other, row by row; images may differ in size."""
+    """Pixels of all images, concatenated row by row; images may differ in size."""
 
     observation_adu: Tensor  # (pixels,)
     usable: Tensor
     held_out: Tensor
     signal_adu: Tensor | None
-    first: Tensor  # (images,) index of an image's first pixel
+    first: Tensor  # (images,) index of each image's first pixel
     size_yx: Tensor  # (2, images)
-    chance: Tensor  # (images,) how likely this image or one before it is drawn from
+    cumulative: Tensor  # (images,) cumulative sampling probability
 
     @classmethod
     def of(cls, images: TrainingImages, device: torch.device) -> Self:
         """Copy the images to a device."""
         pixels = [image.observation_adu.numel() for image in images.images]
         size_yx = torch.tensor([image.observation_adu.shape for image in images.images]).T
-        chance = images.training_px.cumsum(0) / images.training_px.sum()
+        cumulative = images.training_px.cumsum(0) / images.training_px.sum()
         signals = [image.signal_adu for image in images.images if image.signal_adu is not None]
         return cls(
-            _laid_out([image.observation_adu for image in images.images], device),
-            _laid_out([image.usable for image in images.images], device),
-            _laid_out([image.held_out for image in images.images], device),
-            _laid_out(signals, device) if signals else None,
+            _concatenate([image.observation_adu for image in images.images], device),
+            _concatenate([image.usable for image in images.images], device),
+            _concatenate([image.held_out for image in images.images], device),
+            _concatenate(signals, device) if signals else None,
             (torch.tensor(pixels).cumsum(0) - torch.tensor(pixels)).to(device),
             size_yx.to(device),
-            chance.to(device),
+            cumulative.to(device),
         )
 
     def draw(self, preset: TrainingPreset, generator: torch.Generator, *, masked: bool = True) -> FixedBatch:
-        """Draw one step's patches as `TrainingImages.draw` does; the generator lives on the device."""
+        """Sample the patches of one step like `TrainingImages.draw`, with a generator on the device."""
         device = generator.device
         count, side_px = preset.patches_per_step, preset.patch_px
         uniform = torch.rand((3, count), generator=generator, device=device, dtype=torch.float64)
-        chosen = torch.searchsorted(self.chance, uniform[0], right=True).clamp(max=len(self.chance) - 1)
+        last = len(self.cumulative) - 1
+        chosen = torch.searchsorted(self.cumulative, uniform[0], right=True).clamp(max=last)
         symmetry = torch.randint(SYMMETRIES, (count,), generator=generator, device=device)
         size_yx = self.size_yx[:, chosen]
         corner_yx = (uniform[1:] * (size_yx - side_px + 1)).long()
-        turned = _turned_squares(side_px, device)[symmetry]
-        y, x = turned // side_px + corner_yx[0, :, None, None], turned % side_px + corner_yx[1, :, None, None]
+        source = _symmetry_indices(side_px, device)[symmetry]
+        y, x = source // side_px + corner_yx[0, :, None, None], source % side_px + corner_yx[1, :, None, None]
         pixel = self.first[chosen, None, None] + y * size_yx[1, :, None, None] + x
 
         observation, usable = self.observation_adu[pixel], self.usable[pixel]
@@ -68,8 +69,8 @@ class ResidentImages:
         )
 
 
-def _laid_out(parts: list[Tensor], device: torch.device) -> Tensor:
-    # One after the other: all of them together need not exist twice in the host's memory.
+def _concatenate(parts: list[Tensor], device: torch.device) -> Tensor:
+    # Copied one by one, to avoid a second copy of all of them in host memory.
     whole = torch.empty(sum(part.numel() for part in parts), dtype=parts[0].dtype, device=device)
     first = 0
     for part in parts:
@@ -78,8 +79,8 @@ def _laid_out(parts: list[Tensor], device: torch.device) -> Tensor:
     return whole
 
 
-def _turned_squares(side_px: int, device: torch.device) -> Tensor:
-    """Where each pixel of a patch comes from, y * side + x, in the eight symmetries: (8, side, side)."""
+def _symmetry_indices(side_px: int, device: torch.device) -> Tensor:
+    """Return the source index y * side + x of each pixel of a patch in all symmetries: (8, side, side)."""
     upright = torch.arange(side_px**2, device=device).view(side_px, side_px)
     return torch.stack([apply_symmetry(upright, symmetry) for symmetry in range(SYMMETRIES)])
 
@@ -89,7 +90,7 @@ def _weights(targets: Tensor) -> Tensor:
 
 
 def _blind_px(preset: TrainingPreset, symmetry: Tensor) -> Tensor:
-    """Blind pixels (2, B) along y and x of each patch: they turn with it."""
+    """Return the blind pixels (2, B) along y and x of each patch, which rotate with it."""
     sideways = symmetry % 2 == 1
     blind_y = torch.where(sideways, preset.blind_x_px, preset.blind_y_px)
     blind_x = torch.where(sideways, preset.blind_y_px, preset.blind_x_px)
@@ -97,7 +98,7 @@ def _blind_px(preset: TrainingPreset, symmetry: Tensor) -> Tensor:
 
 
 def _one_per_box(shape: torch.Size, box_px: int, generator: torch.Generator) -> Tensor:
-    """Choose a pixel (y * W + x) in each box of a grid, -1 where it lies beyond the image: (B, boxes)."""
+    """Choose a pixel (y * W + x) in each box of a grid, -1 if it lies outside the image: (B, boxes)."""
     patches, height, width = shape
     rows, columns = -(-height // box_px), -(-width // box_px)
     device = generator.device
@@ -118,9 +119,9 @@ def _replace(
     preset: TrainingPreset,
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
-    """Replace the pixels `at` (B, T), and their blind neighbours, by random others around them.
+    """Replace the pixels `at` (B, T) and their blind neighbours by random pixels of their neighbourhood.
 
-    Gives the image (B, H, W) and which pixels were replaced, (B, T): maskable ones with something around.
+    Return the image (B, H, W) and a mask (B, T) of replaced pixels: maskable ones with a usable neighbour.
     """
     _, height, width = image.shape
     most_blind_px = max(preset.blind_y_px, preset.blind_x_px)
@@ -141,13 +142,13 @@ def _replace(
     side = 2 * radius_px + 1
     hidden = range(NEIGHBOURHOOD_RADIUS_PX, side - NEIGHBOURHOOD_RADIUS_PX)
     for neighbour in (row * side + column for row in hidden for column in hidden):
-        # The candidate with the largest of equally distributed random numbers is a uniform choice among them.
+        # The argmax of i.i.d. random numbers is a uniform choice among the candidates.
         draw = torch.rand(candidates.shape, generator=generator, device=image.device)
         source = draw.masked_fill_(~candidates, -1.0).argmax(dim=2, keepdim=True)
         places.append(near[..., neighbour])
         sources.append(near.gather(2, source)[..., 0])
         written.append(replaced & blind[:, neighbour, None] & inside[..., neighbour])
-    # Blind spots may overlap. The last to write wins: the order of a GPU's threads would be any.
+    # Blind spots may overlap: the last write wins explicitly, because GPU threads have no defined order.
     place, source = torch.cat(places, dim=1), torch.cat(sources, dim=1)
     order = torch.arange(place.shape[1], device=image.device).expand_as(place)
     order = torch.where(torch.cat(written, dim=1), order, -1)

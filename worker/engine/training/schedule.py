@@ -1,4 +1,4 @@
-"""The learning rate as a pure function of what has happened, so that a resumed run needs no state of it."""
+"""Learning rate schedules as pure functions of the history, so that a resumed run needs no extra state."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ _PLATEAU_RELATIVE_GAIN = 1e-4
 def learning_rate(
     schedule: Schedule, peak: float, *, step: int, steps: int, validation_losses: Sequence[float]
 ) -> float:
-    """Learning rate of the step that follows `step` finished ones out of `steps`; at most `peak`."""
+    """Return the learning rate of the step after `step` finished steps out of `steps`; at most `peak`."""
     if schedule == "one-cycle":
         return peak * _one_cycle(step / steps)
     return peak * _PLATEAU_FACTOR ** _plateaus(validation_losses)
@@ -29,7 +29,7 @@ def _one_cycle(progress: float) -> float:
 
 
 def _plateaus(validation_losses: Sequence[float]) -> int:
-    """How often the loss has not improved for more than the patience."""
+    """Return how many times the loss has failed to improve for longer than the patience."""
     best, waited, plateaus = math.inf, 0, 0
     for loss in validation_losses:
         improved = loss < best - _PLATEAU_RELATIVE_GAIN * abs(best) if math.isfinite(best) else True

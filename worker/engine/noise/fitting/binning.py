@@ -1,4 +1,4 @@
-"""The cells in which pixel pairs are counted."""
+"""Bins of the counts of pixel pairs."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -21,7 +21,7 @@ CELLS_SHAPE = (2 * _SIGNAL_REACH + 1, 2 * _DEVIATION_REACH + 1)
 
 @dataclass(frozen=True)
 class PairAxes:
-    """The two axes of the counts, signal and deviation (observation minus signal), from first pixels."""
+    """Axes of the counts, signal and deviation (observation minus signal), chosen from the first pixels."""
 
     signal_origin_adu: float
     signal_scale_adu: float
@@ -29,7 +29,7 @@ class PairAxes:
 
     @classmethod
     def of(cls, signal: FloatArray, deviation: FloatArray, step_adu: float) -> Self:
-        """Finest where most of these pixels lie: the darkest signals, deviations of their noise."""
+        """Choose axes with the finest bins at the darkest signals and at small deviations."""
         low, high = np.percentile(signal, (0.5, 99.5))
         dark = np.abs(deviation[signal <= np.percentile(signal, 20)])
         spread = max(float(high - low), 1e-6 * float(np.abs(signal).max()), 1e-30)
@@ -44,13 +44,13 @@ class PairAxes:
         return _bin(deviation / self.deviation_scale_adu, _DEVIATION_RESOLUTION, _DEVIATION_REACH)
 
     def deviation_adu(self, deviation_bin: FloatArray) -> FloatArray:
-        """Where a bin lies; halves are edges between bins."""
+        """Return the centre of a bin; half-integers give the edges between bins."""
         unit = (deviation_bin - _DEVIATION_REACH) / _DEVIATION_RESOLUTION
         return np.asarray(np.sinh(unit) * self.deviation_scale_adu, dtype=np.float64)
 
 
 def step_adu(observation: FloatArray) -> float:
-    """Distance between neighbouring observable values: 1 for plain counts, 0 if they are not integers."""
+    """Return the distance between neighbouring observable values: 1 for plain counts, 0 for non-integers."""
     values = np.unique(observation)
     if not values.size or np.abs(values).max() > 2**52 or (values != np.rint(values)).any():
         return 0.0
@@ -58,8 +58,8 @@ def step_adu(observation: FloatArray) -> float:
 
 
 def _bin(unit: FloatArray, resolution: int, reach: int) -> Bins:
-    # Single precision moves an edge by a millionth of a cell, and takes a quarter of the time. The arcsinh is
-    # written out: not every processor has instructions for it.
+    # Single precision shifts an edge by a millionth of a cell and takes a quarter of the time. The arcsinh is
+    # written out, because it is not vectorised on every processor.
     with np.errstate(over="ignore"):
         index = unit.astype(np.float32)
         size = np.abs(index)

@@ -1,4 +1,4 @@
-"""Does a noise model describe the pairs? A fit is checked, not trusted."""
+"""Goodness-of-fit check of a noise model."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -20,17 +20,17 @@ _GOOD_DISTANCE = 0.03
 _GOOD_VARIANCE_ERROR, _FAIR_VARIANCE_ERROR = 0.05, 0.25
 _GOOD_BIAS, _FAIR_BIAS = 0.05, 0.25
 MAX_OVERCONFIDENCE = 1.5
-# In standard deviations of the noise; over such steps a Gaussian seems to have this share of its information.
+# Step in standard deviations of the noise, and the fraction of a Gaussian's information found with it.
 _STEP = 0.5
 _GAUSSIAN_INFORMATION = 0.8162
 
 
 @dataclass(frozen=True)
 class SignalGroup:
-    """A quarter of the pixels, by signal.
+    """Check of a quarter of the pixels, grouped by signal.
 
-    `distance` of their transform from uniform; `bias`, the mean of their deviations in predicted standard
-    deviations; `variance_ratio`, observed over predicted.
+    `distance` is the Kolmogorov distance of their probability integral transform from uniform; `bias` is the
+    mean deviation in predicted standard deviations; `variance_ratio` is observed over predicted variance.
     """
 
     signal_min_adu: float
@@ -42,11 +42,11 @@ class SignalGroup:
 
 @dataclass(frozen=True)
 class NoiseModelCheck:
-    """How the observations lie in the distributions that a model predicts for them.
+    """Comparison of observations with the distributions predicted by a model.
 
-    `histogram`: share of the pixels per twentieth of the predicted distribution, 0.05 each if the model is
-    true. `distance`: largest difference between predicted and observed distribution function (Kolmogorov),
-    over all pixels; `groups`: the same by signal. `overconfidence`: of the function of that name.
+    `histogram` is the fraction of pixels per twentieth of the predicted distribution, 0.05 each for a true
+    model. `distance` is the largest difference between predicted and observed distribution function
+    (Kolmogorov) over all pixels; `groups` the same by signal; `overconfidence` see the function of that name.
     """
 
     histogram: tuple[float, ...]
@@ -56,7 +56,7 @@ class NoiseModelCheck:
 
     @property
     def verdict(self) -> Verdict:
-        """Poor: estimates suffer. Fair: the first two moments hold, the shape does not (photon peaks)."""
+        """Poor: estimates suffer. Fair: mean and variance are right, the shape is not (photon peaks)."""
         distance = max(group.distance for group in self.groups)
         bias = max(abs(group.bias) for group in self.groups)
         variance_error = max(abs(group.variance_ratio - 1) for group in self.groups)
@@ -71,7 +71,7 @@ class NoiseModelCheck:
 
     @property
     def summary(self) -> str:
-        """One sentence for a report."""
+        """One-sentence summary for a report."""
         worst = max(self.groups, key=lambda group: group.distance)
         ratios = [group.variance_ratio for group in self.groups]
         return (
@@ -82,10 +82,10 @@ class NoiseModelCheck:
 
 
 def check_noise_model(model: AnyNoiseModel, counts: PairCounts) -> NoiseModelCheck:
-    """Probability integral transform of the pairs counted, where the detector does not saturate.
+    """Check a model by the probability integral transform of the unsaturated pairs.
 
-    Binned and integer observations are spread over the interval that they stand for (Czado, Gneiting and Held
-    2009, Biometrics 65, 1254), which needs no random numbers.
+    Binned and integer observations are spread uniformly over their interval (Czado, Gneiting and Held 2009,
+    Biometrics 65, 1254), without random numbers.
     """
     counts = counts.unsaturated()
     cells = counts.cells()
@@ -97,15 +97,15 @@ def check_noise_model(model: AnyNoiseModel, counts: PairCounts) -> NoiseModelChe
     predicted = model.variance_adu2(torch.from_numpy(cells.signal_adu)).numpy()
     groups = []
     for index in np.unique(group):
-        of = group == index
-        signal, count = cells.signal_adu[of], cells.count[of]
-        z = cells.deviation_adu[of] / np.sqrt(predicted[of])
+        member = group == index
+        signal, count = cells.signal_adu[member], cells.count[member]
+        z = cells.deviation_adu[member] / np.sqrt(predicted[member])
         bias = float(np.average(z, weights=count))
         groups.append(
             SignalGroup(
                 signal_min_adu=float(signal.min()),
                 signal_max_adu=float(signal.max()),
-                distance=_distance(_distribution(low[of], high[of], count)),
+                distance=_distance(_distribution(low[member], high[member], count)),
                 bias=bias,
                 variance_ratio=float(np.average((z - bias) ** 2, weights=count)),
             )
@@ -120,12 +120,12 @@ def check_noise_model(model: AnyNoiseModel, counts: PairCounts) -> NoiseModelChe
 
 
 def overconfidence(model: AnyNoiseModel, counts: PairCounts) -> float:
-    """Fisher information about the signal times the variance of the observation, averaged over the pixels.
+    """Return the Fisher information about the signal times the observation variance, averaged over pixels.
 
-    1 for Poisson and for Gaussian noise of constant variance, and by the Cramer-Rao bound never less, because
-    the observation itself estimates the signal. Much more means that the model takes narrow components, which
-    in truth stay where they are (no photon, one photon), for marks that move with the signal: estimates then
-    follow the noise.
+    1 for Poisson noise and for Gaussian noise of constant variance, and by the Cramer-Rao bound never less,
+    because the observation itself is an estimator of the signal. A much larger value means that in the model
+    narrow components move with the signal, although their positions are fixed in truth (no photon, one
+    photon): estimates then follow the noise.
     """
     cells = counts.cells(pool=64)
     signal, row = np.unique(cells.signal_adu, return_inverse=True)
@@ -147,13 +147,13 @@ def overconfidence(model: AnyNoiseModel, counts: PairCounts) -> float:
 def _counted_information(
     model: HistogramNoiseModel, observation: Tensor, signal: Tensor, step: Tensor
 ) -> Tensor:
-    """Information by finite steps: what differs from row to row is the sampling noise of counts."""
+    """Return the information by finite differences, because adjacent rows differ by counting noise."""
     below, above = (model.log_likelihood(observation, signal + by).exp() for by in (-step, step))
     return (above - below).square() / (2 * step.square() * (above + below))
 
 
 def _transform(model: AnyNoiseModel, cells: Cells, step_adu: float) -> tuple[FloatArray, FloatArray]:
-    """Predicted distribution function at both ends of the interval that each cell stands for."""
+    """Return the predicted distribution function at both ends of each cell's interval."""
     half = np.maximum(cells.deviation_width_adu, step_adu) / 2
     signal = torch.from_numpy(cells.signal_adu)
     low, high = (
@@ -164,7 +164,7 @@ def _transform(model: AnyNoiseModel, cells: Cells, step_adu: float) -> tuple[Flo
 
 
 def _distribution(low: FloatArray, high: FloatArray, count: FloatArray) -> FloatArray:
-    """Observed share of the transform below each of the edges 0, 0.05 .. 1; a true model gives the edges."""
+    """Return the fraction of the transform below each edge 0, 0.05 .. 1; a true model yields the edges."""
     edges = np.linspace(0, 1, _HISTOGRAM_BINS + 1)
     width = np.maximum(high - low, 1e-12)
     share = np.array([np.average(((edge - low) / width).clip(0, 1), weights=count) for edge in edges])

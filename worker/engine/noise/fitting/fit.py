@@ -16,22 +16,22 @@ from worker.engine.noise.models.gmm import GaussianMixtureNoiseModel
 from worker.engine.noise.models.kinds import AnyNoiseModel, Model_co
 
 MIN_PAIRS = 100
-# So many pixels tell the variance of a signal bin to 6 %; to 50 %, which has to do for the smallest images.
-_CERTAIN_PIXELS, _FEWEST_PIXELS = 500.0, 8.0
-# Signal bins taken together for the photon transfer curve, of many and of few pairs.
+# These numbers of pixels determine the variance of a signal bin to 6 %, and to 50 % for the smallest images.
+_RELIABLE_PIXELS, _MIN_PIXELS = 500.0, 8.0
+# Signal bins pooled for the photon transfer curve, with many and with few pairs.
 _MANY_PAIRS = 100_000
 _FINE_CURVE_POOL, _COARSE_CURVE_POOL = 8, 64
-# One pixel in so many may be anything (a hot pixel, a cosmic ray): beyond five standard deviations, about.
+# Fraction of outliers (hot pixels, cosmic rays), beyond about five standard deviations.
 _OUTLIERS = 1e-4
-# A few dozen signal bins place the parameters, more of them polish; a few steps from each start tell which is
-# worth the rest. All bins and all steps lower the NLL by less than 1e-5 nats further.
+# Coarse bins find the optimum, fine bins refine it; a few iterations from each start show which is the best.
+# Using all bins and iterations lowers the NLL by less than 1e-5 nats.
 _COARSE_POOL, _FINE_POOL = 16, 4
 _START_ITERATIONS, _COARSE_ITERATIONS, _FINE_ITERATIONS = 40, 150, 30
 
 
 @dataclass(frozen=True)
 class FittedNoiseModel(Generic[Model_co]):
-    """A noise model with what it was fitted on; `mean_nll` in nats per pixel over `pairs` pixels."""
+    """A fitted noise model with statistics of the fit; `mean_nll` in nats per pixel over `pairs` pixels."""
 
     model: Model_co
     mean_nll: float
@@ -49,14 +49,14 @@ def fit_gmm(
     generator: torch.Generator,
     starts: int = 3,
 ) -> FittedNoiseModel[GaussianMixtureNoiseModel]:
-    """The mixture of K components and n coefficients that maximises the likelihood of all pairs counted.
+    """Fit a mixture of K components and n coefficients by maximum likelihood.
 
-    Signal bins where the detector saturates are left out. Without a `variance_floor_adu2` it comes from the
-    data (`variance_floor`). NoiseFitError if there are too few pairs, or no noise in them.
+    Signal bins where the detector saturates are excluded. `variance_floor_adu2` defaults to `variance_floor`
+    of the data. Raises NoiseFitError if there are too few pairs, or they contain no noise.
     """
     counts = counts.unsaturated()
     if counts.pairs < MIN_PAIRS:
-        raise NoiseFitError(f"{counts.pairs} usable pixel pairs, at least {MIN_PAIRS} are needed")
+        raise NoiseFitError(f"{counts.pairs} usable pixel pairs, expected at least {MIN_PAIRS}")
     signal_range_adu = counts.signal_range_adu
     if signal_range_adu[0] == signal_range_adu[1]:
         raise NoiseFitError("all signals are equal: a noise model needs pairs over a range of intensities")
@@ -65,15 +65,15 @@ def fit_gmm(
     floor = variance_floor(curve, counts.step_adu) if variance_floor_adu2 is None else variance_floor_adu2
     coarse = _Problem(counts.cells(pool=_COARSE_POOL), curve, floor, signal_range_adu)
     fine = _Problem(counts.cells(pool=_FINE_POOL), curve, floor, signal_range_adu)
-    # A dozen parameters keep no second thread busy: it would spin, and take a core from others.
+    # The problem is too small for several BLAS threads, which would only spin and occupy cores.
     with threadpool_limits(limits=1, user_api="blas"):
         candidates = []
         for _ in range(starts):
             start = coarse.start(components, coefficients, generator)
             candidates.append(coarse.minimise(start, _START_ITERATIONS))
         best = min(candidates, key=lambda candidate: candidate[1])[0]
-        placed, _ = coarse.minimise(best, _COARSE_ITERATIONS)
-        weights, mean_nll = fine.minimise(placed, _FINE_ITERATIONS)
+        coarse_optimum, _ = coarse.minimise(best, _COARSE_ITERATIONS)
+        weights, mean_nll = fine.minimise(coarse_optimum, _FINE_ITERATIONS)
     return FittedNoiseModel(
         model=fine.model(weights),
         mean_nll=mean_nll,
@@ -84,7 +84,7 @@ def fit_gmm(
 
 
 def mean_nll(model: AnyNoiseModel, counts: PairCounts) -> float:
-    """Mean negative log-likelihood (nats per pixel) of the pairs counted."""
+    """Return the mean negative log-likelihood (nats per pixel) of the pairs."""
     cells = counts.cells()
     signal, deviation = torch.from_numpy(cells.signal_adu), torch.from_numpy(cells.deviation_adu)
     log_likelihood = model.log_likelihood(signal + deviation, signal).numpy()
@@ -92,14 +92,14 @@ def mean_nll(model: AnyNoiseModel, counts: PairCounts) -> float:
 
 
 def variance_floor(curve: PhotonTransferCurve, step_adu: float) -> float:
-    """A third of the smallest variance in the data, but no less than what rounding to `step_adu` makes.
+    """Return a third of the smallest variance in the data, at least the variance of rounding to `step_adu`.
 
-    Measured on 8-bit detectors of few photons: with a tenth or less, components shrink to the peaks of single
+    Measured on 8-bit detectors at few photons: with a tenth or less, components shrink to the peaks of single
     photons, the likelihood rises and the estimates get worse (by 0.2 dB, in the dark by more than 1 dB);
     between a third and one it makes no difference.
     """
-    enough = max(0.02 * float(curve.count.sum()), _FEWEST_PIXELS)
-    enough = min(enough, _CERTAIN_PIXELS, float(curve.count.max()))
+    enough = max(0.02 * float(curve.count.sum()), _MIN_PIXELS)
+    enough = min(enough, _RELIABLE_PIXELS, float(curve.count.max()))
     floor = max(float(curve.variance_adu2[curve.count >= enough].min()) / 3, step_adu**2 / 12)
     if floor <= 0:
         raise NoiseFitError("the observations equal the signal: there is no noise to model")
@@ -107,7 +107,7 @@ def variance_floor(curve: PhotonTransferCurve, step_adu: float) -> float:
 
 
 class _Problem:
-    """Weights in units in which they are all of order one, and their mean negative log-likelihood."""
+    """Optimisation problem of a fit: mean negative log-likelihood of weights scaled to order one."""
 
     def __init__(
         self,
@@ -130,7 +130,7 @@ class _Problem:
         )
 
     def start(self, components: int, coefficients: int, generator: torch.Generator) -> FloatArray:
-        """Variances around the straight line through the photon transfer curve, the rest random and small."""
+        """Return a start: variances near a line through the photon transfer curve, the rest random."""
         unit = (self.curve.signal_adu - self.signal_min_adu) / (self.signal_max_adu - self.signal_min_adu)
         weight = np.sqrt(self.curve.count) / (self.curve.variance_adu2 + self.floor_adu2)
         slope, intercept = 0.0, float(self.curve.variance_adu2[0])
@@ -159,18 +159,18 @@ class _Problem:
             options={"maxiter": iterations, "maxcor": 20, "gtol": 1e-7, "ftol": 1e-10},
         )
         end = found.x.reshape(start.shape)
-        # A line search may run off to infinity; the start lies on the photon transfer line.
+        # A line search may diverge; the start, on the photon transfer line, is finite.
         result = end if np.isfinite(self.mean_nll(end)[0]) else start
         return result, self.mean_nll(result)[0]
 
     def mean_nll(self, scaled: FloatArray) -> tuple[float, FloatArray]:
-        """With its gradient with respect to the scaled weights."""
+        """Return the mean negative log-likelihood and its gradient with respect to the scaled weights."""
         value, gradient = self.likelihood.mean_nll(self.weights(scaled))
         gradient[: len(gradient) // 3] *= self.variance_scale_adu2**0.5
         return value, gradient
 
     def weights(self, scaled: FloatArray) -> FloatArray:
-        """In the units of the noise model: ADU, log of ADU^2, logits."""
+        """Return the weights in the units of the noise model: ADU, log of ADU^2, logits."""
         means, variances, logits = np.split(scaled, 3)
         return np.concatenate(
             [means * self.variance_scale_adu2**0.5, variances + np.log(self.variance_scale_adu2), logits]

@@ -1,4 +1,4 @@
-"""The likelihood of counted pixel pairs under a Gaussian mixture, with its gradient."""
+"""Likelihood of binned pixel pairs under a Gaussian mixture, with an analytic gradient."""
 
 import numpy as np
 
@@ -6,15 +6,14 @@ from models_store.contracts.noise_model_limits import MAX_COEFFICIENTS
 from worker.engine.noise.fitting.binning import FloatArray
 from worker.engine.noise.fitting.pairs import Cells
 
-_GREATEST_LOG_VARIANCE = 100.0
-"""No camera's, and small enough to be a number: the search for the best weights may try any."""
+_MAX_LOG_VARIANCE = 100.0
+"""Upper bound that avoids overflow: the optimiser may try any weights."""
 
 
 class MixtureLikelihood:
     """Mean negative log-likelihood (nats per pixel) as a function of the mixture's weights.
 
-    Autograd spends most of a fit of a few thousand numbers on its bookkeeping: written out, the gradient is
-    the same to the last digits and takes a tenth of the time.
+    For a few thousand cells autograd is mostly overhead: the analytic gradient takes a tenth of the time.
     """
 
     def __init__(
@@ -31,17 +30,17 @@ class MixtureLikelihood:
         self._variance_floor_adu2 = variance_floor_adu2
 
     def mean_nll(self, weights: FloatArray) -> tuple[float, FloatArray]:
-        """Value and gradient at `weights` (3K, n): means, log variances, logits of K components."""
+        """Return value and gradient at `weights` (3K, n): means, log variances, logits of K components."""
         components, coefficients = len(weights) // 3, weights.shape[1]
         means = weights[:components]
-        log_variances = np.minimum(weights[components : 2 * components], _GREATEST_LOG_VARIANCE)
+        log_variances = np.minimum(weights[components : 2 * components], _MAX_LOG_VARIANCE)
         logits = weights[2 * components :]
         powers = self._powers[:coefficients]
         uncentred = means @ powers
         spread = np.exp(log_variances) @ powers
         variance = np.maximum(spread, self._variance_floor_adu2)
         logit = logits @ powers
-        # Of numbers as few as these, library functions spend more time on looking at them than on computing.
+        # Written out, because for small arrays the overhead of library functions dominates.
         logit -= logit.max(axis=0)
         odds = np.exp(logit)
         all_odds = odds.sum(axis=0)
@@ -76,7 +75,7 @@ class MixtureLikelihood:
         return value, gradient
 
     def _per_cell(self, per_signal: FloatArray) -> FloatArray:
-        # Several times faster than to index with an array.
+        # Several times faster than fancy indexing.
         return per_signal.take(self._row, axis=1)
 
     def _per_signal(self, per_cell: FloatArray) -> FloatArray:

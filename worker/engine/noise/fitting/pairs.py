@@ -1,4 +1,4 @@
-"""Pixel pairs (signal, observation) as counts: all that a noise model fit has to know, in a few megabytes."""
+"""Binned counts of pixel pairs (signal, observation), the input of a noise model fit, in a few megabytes."""
 
 import math
 from collections.abc import Iterator
@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from worker.engine.errors import NoiseFitError
 from worker.engine.noise.fitting.binning import CELLS_SHAPE, Bins, FloatArray, IntArray, PairAxes, step_adu
 
-# Of the first plane, so many pixels tell the axes; so many at a time are counted, which stay in the cache.
+# Pixels of the first plane that define the axes; pixels per block, which fits into the cache.
 _AXES_PIXELS, _BLOCK_PIXELS = 1 << 20, 1 << 17
 
 
 @dataclass(frozen=True)
 class Cells:
-    """The occupied cells: deviation is observation minus signal, in ADU; `count` pixels fell into each."""
+    """The occupied cells with their pixel counts; deviation is observation minus signal, in ADU."""
 
     signal_adu: FloatArray
     deviation_adu: FloatArray
@@ -38,18 +38,18 @@ class PhotonTransferCurve:
 
 @dataclass(frozen=True, eq=False)
 class _Scene:
-    """What was the signal last, and the bins of its pixels."""
+    """The last signal and the bins of its pixels, cached for the frames of one scene."""
 
     signal: NDArray[Any]
     row: Bins
 
 
 class PairCounts:
-    """Counts of pixel pairs, filled plane by plane: `add` may be called as often as there are planes.
+    """Counts of pixel pairs, accumulated plane by plane with `add`.
 
-    Counted are (signal, observation - signal): the deviation keeps its resolution where the range of signals
-    is large. Pixels that are not finite, and saturated ones (not strictly between `observation_min_adu` and
-    `observation_max_adu`; by default the limits of the integer type), do not enter.
+    The counts are over (signal, observation - signal), so that deviations are well resolved even if the range
+    of signals is large. Pixels that are not finite, and saturated ones (not strictly between
+    `observation_min_adu` and `observation_max_adu`; by default the limits of the integer type), are excluded.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class PairCounts:
 
     @property
     def pairs(self) -> int:
-        """Pixels counted."""
+        """Number of pixels counted."""
         return int(self._count.sum())
 
     @property
@@ -80,7 +80,7 @@ class PairCounts:
 
     @property
     def saturated(self) -> int:
-        """Pixels left out because the detector was at its limit."""
+        """Number of pixels excluded because the detector was at its limit."""
         return int(self._saturated.sum())
 
     def add(
@@ -91,12 +91,12 @@ class PairCounts:
         saturated: NDArray[np.bool_] | None = None,
         deviation_factor: float | FloatArray | None = None,
     ) -> None:
-        """Count the pixels of a plane, of any shape and real type; the arrays are not changed.
+        """Count the pixels of a plane, of any shape and real type; the arrays are not modified.
 
-        An array that is the signal again, as of the next frame of a scene, has to hold what it held.
-        `saturated` marks further pixels to leave out. `deviation_factor` (one for all, or for each pixel)
-        widens the deviations, for a signal that contains the observation, or narrows them, for one with an
-        error of its own.
+        If the same array object is passed as the signal again, as for the frames of a scene, it must be
+        unchanged. `saturated` marks further pixels to exclude. `deviation_factor` (scalar or per pixel)
+        widens the deviations, for a signal that contains the observation, or narrows them, for a signal with
+        an error of its own.
         """
         if observation.shape != signal.shape:
             raise NoiseFitError(f"observation {observation.shape} and signal {signal.shape} differ in shape")
@@ -119,15 +119,15 @@ class PairCounts:
             self._add_block(deviation, signal[part], row[part], out[part], self._axes)
 
     def saturates(self, observation: NDArray[Any]) -> NDArray[np.bool_]:
-        """Which pixels are at a limit of the detector."""
+        """Return a mask of the pixels at a limit of the detector."""
         low_adu, high_adu = self.limits_adu(observation.dtype)
         if np.issubdtype(observation.dtype, np.integer) and np.isfinite([low_adu, high_adu]).all():
-            # Compared with floats, all pixels would be made floats.
+            # Comparing with floats would convert all pixels to float.
             low_adu, high_adu = math.floor(low_adu), math.ceil(high_adu)
         return np.asarray((observation <= low_adu) | (observation >= high_adu))
 
     def limits_adu(self, dtype: np.dtype[Any]) -> tuple[float, float]:
-        """The lowest and the highest value that the detector can give."""
+        """Return the lowest and highest value of the detector."""
         low_adu, high_adu = -np.inf, np.inf
         if np.issubdtype(dtype, np.integer):
             low_adu, high_adu = float(np.iinfo(dtype).min), float(np.iinfo(dtype).max)
@@ -137,18 +137,18 @@ class PairCounts:
 
     @property
     def _signal_pixels(self) -> IntArray:
-        """Of all that was counted, like the sums of their signals, even where only some of it is kept."""
+        """Number of all pixels counted per signal bin, like the sums of their signals, even in subsets."""
         return np.asarray(self._counted.sum(axis=1))
 
     def trimmed(self, low: float = 0.005, high: float = 0.995) -> Self:
-        """Without the pairs whose signal lies in the lowest or highest percentiles; whole signal bins."""
+        """Return the counts without the signal bins below the `low` and above the `high` quantile."""
         per_bin = self._count.sum(axis=1)
         below = np.cumsum(per_bin) / max(int(per_bin.sum()), 1)
         keep = (below > low) & (below - per_bin / max(int(per_bin.sum()), 1) < high)
         return self._where(keep)
 
     def observed_within(self, low_adu: float, high_adu: float, fraction: float = 0.005) -> Self:
-        """Without the signal bins of which more than `fraction` was observed outside of a range."""
+        """Return the counts without signal bins with more than `fraction` of observations outside a range."""
         if self._axes is None:
             return self
         deviation_adu = self._axes.deviation_adu(np.arange(CELLS_SHAPE[1], dtype=np.float64))
@@ -158,25 +158,23 @@ class PairCounts:
         return self._where(outside <= fraction * self._count.sum(axis=1))
 
     def unsaturated(self, fraction: float = 0.02) -> Self:
-        """Without the signal bins of which more than `fraction` was saturated: the rest is truncated."""
+        """Return the counts without signal bins that are truncated: more than `fraction` was saturated."""
         per_bin = self._count.sum(axis=1)
         return self._where(self._saturated <= fraction * (per_bin + self._saturated))
 
     def split(self, fraction: float, generator: torch.Generator) -> tuple[Self, Self]:
-        """Two disjoint random parts; the second holds about `fraction` of the pairs."""
+        """Split into two disjoint random parts; the second holds about `fraction` of the pairs."""
         count = torch.from_numpy(self._count).double()
         second = torch.binomial(count, torch.full_like(count, fraction), generator=generator)
         taken = second.numpy().astype(np.int64)
         return self._with_count(self._count - taken), self._with_count(taken)
 
     def cells(self, *, pool: int = 1) -> Cells:
-        """The occupied cells, `pool` neighbouring signal bins taken together."""
+        """Return the occupied cells, with `pool` neighbouring signal bins combined."""
         occupied = np.flatnonzero(self._count.any(axis=1))
         if self._axes is None or not occupied.size:
-            raise NoiseFitError(
-                "no pixel pairs: every pixel is saturated, not finite or outside of the range"
-            )
-        # Most of the bins are empty ones, at either end.
+            raise NoiseFitError("no pixel pairs: every pixel is saturated, not finite or outside the range")
+        # Most bins, at both ends, are empty.
         used = slice(occupied[0] // pool * pool, occupied[-1] // pool * pool + pool)
         count, signal_sum_adu = self._count[used], self._signal_sum_adu[used]
         first = np.arange(0, len(count), pool)
@@ -193,7 +191,7 @@ class PairCounts:
         )
 
     def photon_transfer_curve(self, *, pool: int = 8) -> PhotonTransferCurve:
-        """Variance of the observations about their mean in each (pooled) signal bin."""
+        """Return the variance of the observations about their mean in each (pooled) signal bin."""
         cells = self.cells(pool=pool)
         signal, row = np.unique(cells.signal_adu, return_inverse=True)
         count = np.bincount(row, cells.count).astype(np.float64)
@@ -218,7 +216,7 @@ class PairCounts:
         self._axes = PairAxes.of(signal, _deviation(observation, signal, factor), self.step_adu)
 
     def _rows(self, signal: NDArray[Any], axes: PairAxes) -> Bins:
-        """Signal bins, flat; those of a scene are found once for all of its frames."""
+        """Return the flat signal bins, computed once for all frames of a scene."""
         if self._scene is None or self._scene.signal is not signal:
             flat, row = signal.reshape(-1), np.empty(signal.size, dtype=np.int32)
             for part in _blocks(signal.size):
@@ -253,7 +251,7 @@ class PairCounts:
         return self._with_count(np.where(keep[:, np.newaxis], self._count, 0))
 
     def _with_count(self, count: IntArray) -> Self:
-        """The same axes and statistics with other counts."""
+        """Return a copy with the same axes and statistics but other counts."""
         other = copy(self)
         other._count = count  # noqa: SLF001  # because it is one of this class
         return other
@@ -266,7 +264,7 @@ def _blocks(pixels: int) -> Iterator[slice]:
 
 def _deviation(observation: NDArray[Any], signal: NDArray[Any], factor: FloatArray | None) -> FloatArray:
     deviation = observation.astype(np.float64)
-    # What is not finite is left out when it is counted.
+    # Values that are not finite are excluded when counting.
     with np.errstate(invalid="ignore"):
         deviation -= signal.astype(np.float64, copy=False)
         if factor is not None:

@@ -1,4 +1,4 @@
-"""Which K and n? As many as held-out pixels ask for, and none that claims to know more than it can."""
+"""Select K and n by held-out likelihood, rejecting overconfident fits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,13 +15,13 @@ from worker.engine.noise.models.kinds import Model_co
 
 CANDIDATES = ((1, 2), (3, 2), (3, 3), (5, 3))
 _HELD_OUT = 0.1
-# Below this, in nats per pixel, a better likelihood makes no better images: the simpler model is taken.
+# Differences below this, in nats per pixel, do not improve images: the simpler model is selected.
 _TOLERANCE_NLL = 0.005
 
 
 @dataclass(frozen=True)
 class FitCandidate:
-    """A fit with `components` and `coefficients`, judged on pairs that it was not fitted to."""
+    """A fit with `components` and `coefficients`, scored on held-out pairs."""
 
     components: int
     coefficients: int
@@ -32,7 +32,7 @@ class FitCandidate:
 
 @dataclass(frozen=True)
 class SelectedNoiseModel(Generic[Model_co]):
-    """The noise model taken, its check, all candidates by rising complexity, and why this one."""
+    """The selected noise model, its check, all candidates by rising complexity, and the reason."""
 
     fitted: FittedNoiseModel[Model_co]
     check: NoiseModelCheck
@@ -47,45 +47,45 @@ def select_gmm(
     candidates: Sequence[tuple[int, int]] = CANDIDATES,
     variance_floor_adu2: float | None = None,
 ) -> SelectedNoiseModel[GaussianMixtureNoiseModel]:
-    """Fit each (K, n) of `candidates`, which rise in complexity, and take the best by held-out likelihood.
+    """Fit each (K, n) of `candidates`, in rising complexity, and select the best by held-out likelihood.
 
-    Likelihood alone is no judge: narrow components raise it and spoil the estimates, so that overconfident
-    fits (`check.overconfidence`) do not compete, unless all are.
+    Narrow components may raise the likelihood and degrade the estimates, so overconfident fits
+    (`check.overconfidence`) are rejected, unless all are.
     """
-    rest, held_out = counts.unsaturated().split(_HELD_OUT, generator)
-    tried = []
+    training, held_out = counts.unsaturated().split(_HELD_OUT, generator)
+    fits = []
     for components, coefficients in candidates:
         fitted = fit_gmm(
-            rest,
+            training,
             components,
             coefficients,
             variance_floor_adu2,
             generator=generator,
             starts=2 if components > 1 else 1,
         )
-        tried.append(
+        fits.append(
             FitCandidate(
                 components=components,
                 coefficients=coefficients,
                 held_out_nll=mean_nll(fitted.model, held_out),
                 fitted=fitted,
-                check=check_noise_model(fitted.model, rest),
+                check=check_noise_model(fitted.model, training),
             )
         )
-    sound = [one for one in tried if one.check.overconfidence <= MAX_OVERCONFIDENCE]
-    least = min(tried, key=lambda one: one.check.overconfidence)
-    best = min(one.held_out_nll for one in sound) if sound else least.held_out_nll
-    chosen = next((one for one in sound if one.held_out_nll <= best + _TOLERANCE_NLL), least)
+    sound = [fit for fit in fits if fit.check.overconfidence <= MAX_OVERCONFIDENCE]
+    least_overconfident = min(fits, key=lambda fit: fit.check.overconfidence)
+    best = min(fit.held_out_nll for fit in sound) if sound else least_overconfident.held_out_nll
+    chosen = next((fit for fit in sound if fit.held_out_nll <= best + _TOLERANCE_NLL), least_overconfident)
     fitted = replace(
         chosen.fitted, pairs=counts.pairs, saturated=counts.saturated, not_finite=counts.not_finite
     )
-    return SelectedNoiseModel(fitted, chosen.check, tuple(tried), _reason(chosen, tried))
+    return SelectedNoiseModel(fitted, chosen.check, tuple(fits), _reason(chosen, fits))
 
 
 def count_histogram(
     histogram: HistogramCounts, counts: PairCounts
 ) -> SelectedNoiseModel[HistogramNoiseModel]:
-    """Make a histogram noise model and check it on the pairs that went into it."""
+    """Return the noise model of a histogram with its check on the same pairs."""
     model = histogram.model()
     counts = counts.unsaturated()
     fitted = FittedNoiseModel(
@@ -95,10 +95,10 @@ def count_histogram(
     return SelectedNoiseModel(fitted, check_noise_model(model, counts), (), reason)
 
 
-def _reason(chosen: FitCandidate, tried: Sequence[FitCandidate]) -> str:
+def _reason(chosen: FitCandidate, fits: Sequence[FitCandidate]) -> str:
     scores = ", ".join(
-        f"K={one.components} n={one.coefficients}: {one.held_out_nll:.4f}"
-        + (" (overconfident)" if one.check.overconfidence > MAX_OVERCONFIDENCE else "")
-        for one in tried
+        f"K={fit.components} n={fit.coefficients}: {fit.held_out_nll:.4f}"
+        + (" (overconfident)" if fit.check.overconfidence > MAX_OVERCONFIDENCE else "")
+        for fit in fits
     )
     return f"K={chosen.components} n={chosen.coefficients} by held-out nats per pixel ({scores})"

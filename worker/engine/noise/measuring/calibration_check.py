@@ -1,4 +1,4 @@
-"""Is a calibration what it should be: frames of one static scene, unsaturated, of independent noise?"""
+"""Check of calibration frames: one static scene, unsaturated, with independent noise."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,27 +14,26 @@ MAX_BRIGHTNESS_CHANGE = 0.02
 MAX_DRIFT_PX = 0.25
 MAX_CORRELATION = 0.1
 MAX_CHANGE = 0.02
-"""Share of the variance that may come from changes of the scene instead of noise."""
+"""Fraction of the variance that may be due to changes of the scene instead of noise."""
 
 UNUSABLE_CHANGE = 0.2
-"""From here on the noise model's variance is a quarter too large: what is called poor in `check`."""
+"""Above this the noise model's variance is a quarter too large, which `check` rates as poor."""
 
 MAX_SATURATED = 0.01
 UNUSABLE_SATURATED = 0.5
-LEAST_FRAMES = 5
-_ROUNDING = 1e-24  # of the squares of what is computed with
+MIN_RELIABLE_FRAMES = 5
+_ROUNDING = 1e-24  # rounding error relative to the squares of the values
 
 
 @dataclass(frozen=True)
 class CalibrationCheck:
-    """What was found in the frames of a scene; `warnings` say what is wrong and what would be right.
+    """Result of checking the frames of a scene; `warnings` say what is wrong and how to fix it.
 
-    Of the variance, three shares may be no noise: `flicker`, what frames make that brighten and dim;
-    `motion`, what a scene makes that moves; `excess_correlation`, what consecutive frames have in common
-    otherwise. All are 0 for a static scene. `noisy`: is there any variance?
-    `neighbour_correlation` of the noise of pixels that touch along y and along x. `saturated` and `clipped`:
-    shares of the pixels at the detector's upper and lower end. The signals span `signal_min_adu` ..
-    `signal_max_adu`.
+    Three fractions of the variance are not noise: `flicker` from brightness fluctuations between frames,
+    `motion` from movement of the scene, and `excess_correlation`, the rest that consecutive frames share. All
+    are 0 for a static scene. `noisy`: whether there is any variance. `neighbour_correlation` is that of the
+    noise of adjacent pixels along y and x. `saturated` and `clipped` are the fractions of pixel values at the
+    detector's upper and lower limit. The signals span `signal_min_adu` .. `signal_max_adu`.
     """
 
     frames: int
@@ -51,30 +50,30 @@ class CalibrationCheck:
 
     @property
     def unusable(self) -> str | None:
-        """Why no noise model can come of it, if so."""
+        """Reason why no noise model can be fitted, or None."""
         if self.saturated > UNUSABLE_SATURATED:
             return f"{self.saturated:.0%} of the pixels are saturated: use less light or exposure"
         if not self.noisy:
             return (
-                "no pixel within the detector's range changes from frame to frame: take frames of their own, "
-                "neither copies of one nor their mean, above the detector's lowest value"
+                "no pixel within the detector's range changes from frame to frame: record separate frames, "
+                "not copies or a mean, above the detector's lowest value"
             )
         change = self.flicker + self.motion + max(self.excess_correlation, 0.0)
         if change > UNUSABLE_CHANGE:
             reasons = "; ".join(self._changes())
-            return f"{change:.0%} of the variance is no noise, for the scene is not static: {reasons}"
+            return f"{change:.0%} of the variance is not noise, because the scene is not static: {reasons}"
         return None
 
     @property
     def warnings(self) -> tuple[str, ...]:
         found = self._changes()
-        if self.frames < LEAST_FRAMES:
-            found.append(f"{self.frames} frames tell little of the noise: take 20 or more")
+        if self.frames < MIN_RELIABLE_FRAMES:
+            found.append(f"{self.frames} frames are too few for a reliable noise model: take 20 or more")
         if self.saturated > MAX_SATURATED:
             found.append(f"{self.saturated:.1%} of the pixels are saturated: use less light or exposure")
         if self.clipped > MAX_SATURATED:
             found.append(
-                f"{self.clipped:.1%} of the pixels are at the detector's lowest value, which says little of "
+                f"{self.clipped:.1%} of the pixels are clipped at the detector's lowest value, which hides "
                 "their noise: raise its offset, or, if 0 is a true count of photons, save frames and images "
                 "as float32"
             )
@@ -82,14 +81,14 @@ class CalibrationCheck:
         if abs(strongest) > MAX_CORRELATION:
             axis = "yx"[self.neighbour_correlation.index(strongest)]
             found.append(
-                f"the noise of neighbouring pixels correlates along {axis} ({strongest:+.2f}), which no "
-                f"noise model can say: train with a structured mask along {axis}"
+                f"the noise of neighbouring pixels correlates along {axis} ({strongest:+.2f}), which noise "
+                f"models do not describe: train with a structured mask along {axis}"
             )
         return tuple(found)
 
     def _changes(self) -> list[str]:
         found = []
-        if self.trend.dims(MAX_BRIGHTNESS_CHANGE):
+        if self.trend.brightness_changes(MAX_BRIGHTNESS_CHANGE):
             found.append(
                 f"the brightness changes by {self.trend.brightness_change:+.1%} from first to last frames "
                 "(bleaching, lamp): use a reference that does not bleach, or less light"
@@ -99,21 +98,24 @@ class CalibrationCheck:
             found.append(f"the scene moves by {y:+.2f}, {x:+.2f} px (y, x): let stage and sample settle")
         if self.flicker > MAX_CHANGE:
             found.append(
-                f"frames brighten and dim, which makes {self.flicker:.1%} of the variance: let the lamp "
+                f"the brightness flickers, which causes {self.flicker:.1%} of the variance: let the lamp "
                 "settle"
             )
         if self.motion > MAX_CHANGE:
-            found.append(f"frames lie at different places, which makes {self.motion:.1%} of the variance")
+            found.append(
+                f"frames are shifted against each other, which causes {self.motion:.1%} of the variance: let "
+                "stage and sample settle"
+            )
         if self.excess_correlation > MAX_CHANGE:
             found.append(
-                f"consecutive frames have {self.excess_correlation:.1%} of the variance in common: the scene "
-                "changes while it is recorded"
+                f"consecutive frames share {self.excess_correlation:.1%} of the variance: the scene changes "
+                "while it is recorded"
             )
         return found
 
 
 class SceneResiduals:
-    """What is left of frames without their mean: filled frame by frame, in the order of recording."""
+    """Residuals of frames from their mean, accumulated frame by frame in the order of recording."""
 
     def __init__(self, scene: SceneAverage) -> None:
         self._scene = scene
@@ -127,7 +129,7 @@ class SceneResiduals:
         self._neighbours = np.zeros(2)
 
     def add(self, frame: NDArray[Any]) -> None:
-        """Take in the next frame: without its mean, and then without what light and movement change."""
+        """Add the next frame: subtract the mean, then project out the modes of brightness and motion."""
         residual_yx = np.where(self._scene.usable_yx, frame - self._scene.mean_yx, 0.0)
         for number, mode_yx in enumerate(self._modes):
             share = float((mode_yx * residual_yx).sum())
@@ -141,14 +143,14 @@ class SceneResiduals:
         self._before_yx = residual_yx
 
     def check(self) -> CalibrationCheck:
-        """Judge what was added, which should be all frames of the scene."""
+        """Return the check of all frames added, which must be all frames of the scene."""
         frames = self._scene.frames
         total = self._energy + float(self._of_modes.sum())
         noisy = total > _ROUNDING * float((self._scene.mean_yx[self._scene.usable_yx] ** 2).sum())
         energy = self._energy if noisy else 0.0
         total, divisor = (total, max(energy, 1e-30)) if noisy else (1.0, 1.0)
         brightness, *movements = self._of_modes / total
-        # Their common mean alone makes consecutive residuals correlate by -1 / (m - 1).
+        # Subtracting the common mean alone makes consecutive residuals correlate by -1 / (m - 1).
         common = self._consecutive * frames / (frames - 1) + energy / (frames - 1)
         along_y, along_x = self._neighbours / divisor
         return CalibrationCheck(
@@ -167,7 +169,7 @@ class SceneResiduals:
 
 
 def _orthonormal(images: Sequence[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
-    """Make images perpendicular to those before them, and of unit length (Gram and Schmidt)."""
+    """Orthonormalise images (Gram-Schmidt)."""
     made: list[NDArray[np.float64]] = []
     for image_yx in images:
         rest_yx = image_yx

@@ -1,4 +1,4 @@
-"""Does a noise model know the signals of the images that it is to be used for?"""
+"""Coverage of the images' signals by the range a noise model was fitted to."""
 
 from dataclasses import dataclass
 
@@ -17,10 +17,10 @@ _NEIGHBOURHOOD_PX = 5
 
 @dataclass(frozen=True)
 class Coverage:
-    """Shares of the images' pixels whose signal lies below and above what a noise model was fitted to.
+    """Fractions of the images' pixels with signals below and above the range a noise model was fitted to.
 
-    Signals closer to its range than a standard deviation of the noise count as within. The images' signals
-    span `images_min_adu` .. `images_max_adu`, but for half a percent at each end.
+    Signals within a standard deviation of the noise from the range count as covered. The images' signals span
+    `images_min_adu` .. `images_max_adu`, except for half a percent at each end.
     """
 
     below: float
@@ -32,12 +32,12 @@ class Coverage:
 
     @property
     def unusable(self) -> str | None:
-        """Why the noise model does not suit the images, if so."""
+        """Reason why the noise model is unusable for the images, or None."""
         return self._sentence() if self.below + self.above > UNUSABLE_OUTSIDE else None
 
     @property
     def warning(self) -> str | None:
-        """What to tell the user, if there is anything to tell."""
+        """Warning for the user, or None."""
         return self._sentence() if self.below + self.above > MAX_OUTSIDE else None
 
     def _sentence(self) -> str:
@@ -45,15 +45,16 @@ class Coverage:
         outside = " and ".join(f"{share:.1%} {side}" for side, share in sides if share > MAX_OUTSIDE / 2)
         return (
             f"the noise model covers signals of {self.signal_min_adu:.4g} .. {self.signal_max_adu:.4g} ADU, "
-            f"the images {self.images_min_adu:.4g} .. {self.images_max_adu:.4g} ADU: {outside} of it, where "
-            "the noise is taken to be as at the nearest end; calibrate over the whole range of the images"
+            f"the images {self.images_min_adu:.4g} .. {self.images_max_adu:.4g} ADU: {outside} this range, "
+            "where the noise is assumed to be as at its nearest end; calibrate over the whole range of the "
+            "images"
         )
 
 
 def coverage(model: AnyNoiseModel, signal_range_adu: tuple[float, float], planes: PlaneSequence) -> Coverage:
-    """Compare the signals that a model was fitted to with those of planes (Y, X), read one at a time.
+    """Compare the range of signals (ADU) a model was fitted to with planes (Y, X), read one at a time.
 
-    The mean of a pixel's neighbourhood stands for its signal. ADU.
+    The mean of a pixel's neighbourhood is taken as its signal.
     """
     low_adu, high_adu = signal_range_adu
     noise_adu = model.variance_adu2(torch.tensor(signal_range_adu, dtype=torch.float64)).sqrt()
@@ -80,7 +81,7 @@ def coverage(model: AnyNoiseModel, signal_range_adu: tuple[float, float], planes
 
 
 def _local_means(plane_yx: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of the finite pixels around each finite one, flat."""
+    """Return the mean of the finite pixels around each finite pixel, flattened."""
     finite = np.isfinite(plane_yx)
     total, share = (
         ndimage.uniform_filter(each_yx, _NEIGHBOURHOOD_PX)

@@ -1,4 +1,4 @@
-"""What the engine is told of images that it fits a noise model to: measured once, by a survey of them."""
+"""Facts about images that fitting a noise model needs; measured once, by a survey."""
 
 from dataclasses import dataclass
 
@@ -8,9 +8,9 @@ from worker.engine.noise.models.histogram import HistogramCounts
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """Range of the finite values (ADU), the step between them (0: not discrete), and where they saturate.
+    """Range of the finite values (ADU), step between them (0: not discrete), and saturation level.
 
-    `correlated`: the noise of neighbouring pixels correlates.
+    `correlated`: whether the noise of neighbouring pixels correlates.
     """
 
     min_adu: float
@@ -20,12 +20,12 @@ class ImageFacts:
     correlated: bool = False
 
     def empty_histogram(self) -> HistogramCounts:
-        """A histogram over these values, of images that will be denoised.
+        """Return an empty histogram over the range of the images to denoise.
 
-        Raises ImageUnsuitableError if there are less than two of them.
+        Raises ImageUnsuitableError if there are fewer than two different values.
         """
         if not self.min_adu < self.max_adu:
             raise ImageUnsuitableError(
-                "the images hold no two different finite values to make a histogram of"
+                "the images hold no two different finite values; a histogram needs a range of values"
             )
         return HistogramCounts(min_adu=self.min_adu, max_adu=self.max_adu, step_adu=self.step_adu)

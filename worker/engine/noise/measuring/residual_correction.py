@@ -1,4 +1,4 @@
-"""How much of the residuals of a pseudo ground truth is noise, and how much its own error."""
+"""Correction of residuals for the error of a pseudo ground truth."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,23 +6,23 @@ from scipy import ndimage
 
 from worker.engine.noise.fitting.binning import FloatArray
 
-# Third differences along both axes: an image that its pixels sample well enough leaves next to nothing in
-# them, white noise keeps its variance.
+# Third differences along both axes: they suppress a well-sampled image and preserve the variance of white
+# noise.
 _DIFFERENCES = np.array([1.0, -3.0, 3.0, -1.0]) / 20**0.5
 _SURROUNDINGS_PX = 5
-_FEWEST_PIXELS, _MOST_BINS = 4096, 16
-# Fine structure would have the noise be more than the residuals, correlated noise far less of them.
-_LEAST_SHARE, _MOST_SHARE = 0.4, 1.0
+_MIN_PIXELS, _MAX_BINS = 4096, 16
+# Clipped, because fine structure makes the estimate too high, and correlated noise makes it too low.
+_MIN_SHARE, _MAX_SHARE = 0.4, 1.0
 
 
 def deviation_factor(observation_yx: NDArray[np.generic], signal_yx: NDArray[np.generic]) -> FloatArray:
-    """What to multiply each pixel's residual (Y, X) by, so that residuals vary as the noise does.
+    """Return the factor (Y, X) for each pixel's residual that makes its variance equal to the noise variance.
 
-    A residual is the noise less the error of the pseudo ground truth; both add up in its variance. The noise
-    alone shows in the highest spatial frequencies of the observation, which no optics transmit.
+    A residual is the noise minus the error of the pseudo ground truth, and its variance is the sum of both.
+    The noise variance is measured in the highest spatial frequencies, which the optics do not transmit.
     """
     observation, signal = observation_yx.astype(np.float64), signal_yx.astype(np.float64)
-    bins = min(observation.size // _FEWEST_PIXELS, _MOST_BINS)
+    bins = min(observation.size // _MIN_PIXELS, _MAX_BINS)
     if bins == 0 or min(observation.shape) < _SURROUNDINGS_PX:
         return np.ones_like(observation)
     finite = np.isfinite(observation)
@@ -38,7 +38,7 @@ def deviation_factor(observation_yx: NDArray[np.generic], signal_yx: NDArray[np.
     known = (pixels > 0) & (residual > 0)
     if not known.any():
         return np.ones_like(observation)
-    share = (noise[known] / residual[known]).clip(_LEAST_SHARE, _MOST_SHARE)
+    share = (noise[known] / residual[known]).clip(_MIN_SHARE, _MAX_SHARE)
     return np.asarray(np.sqrt(np.interp(signal, level[known], share)))
 
 

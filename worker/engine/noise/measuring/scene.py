@@ -1,4 +1,4 @@
-"""The mean of a calibration's frames, which are recordings of one static scene."""
+"""Mean of the calibration frames of one static scene."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,17 +10,17 @@ from worker.engine.errors import ImageUnsuitableError
 from worker.engine.planes.sequence import PlaneSequence
 
 MIN_FRAMES = 2
-_MOST_CLIPPED = 0.02
-"""Share of the frames in which a pixel may be at the lowest value, as a photon counter's now and then are."""
+_MAX_CLIPPED = 0.02
+"""Fraction of the frames in which a pixel may be at the lowest value, as happens with photon counters."""
 
 
 @dataclass(frozen=True, eq=False)
 class SceneAverage:
-    """Means (Y, X) in ADU: of all frames of a scene, of the first and of the last quarter of them.
+    """Means (Y, X) in ADU of all frames of a scene, of the first quarter and of the last quarter.
 
-    `usable_yx`: finite, never at the detector's highest value, and hardly ever at the lowest; the mean of the
-    others is off.
-    `saturated` and `clipped`: shares of all pixels that are at the detector's highest and lowest value.
+    `usable_yx` marks pixels that are finite, never at the detector's highest value, and rarely at its lowest;
+    the mean of others is biased. `saturated` and `clipped` are the fractions of pixel values at the
+    detector's highest and lowest value.
     """
 
     frames: int
@@ -33,10 +33,10 @@ class SceneAverage:
 
     @property
     def deviation_factor(self) -> float:
-        """What widens deviations from the mean to those from the signal.
+        """Factor from deviations from the mean to deviations from the signal (Bessel's correction).
 
-        The mean of m frames contains each of them, so that deviations from it have a variance of only
-        (m - 1) / m of the noise.
+        The mean of m frames contains each of them, so deviations from it have only (m - 1) / m of the noise
+        variance.
         """
         return float((self.frames / (self.frames - 1)) ** 0.5)
 
@@ -44,13 +44,13 @@ class SceneAverage:
 def average_scene(
     frames: PlaneSequence, limits_adu: tuple[float, float], on_frame: Callable[[], None] = lambda: None
 ) -> SceneAverage:
-    """Read the frames (Y, X) once, one at a time; `limits_adu`: the detector's lowest and highest value.
+    """Average frames (Y, X), read one at a time; `limits_adu` are the detector's lowest and highest value.
 
-    Raises ImageUnsuitableError if there are less than two, or their shapes differ.
+    Raises ImageUnsuitableError if there are fewer than two frames, or their shapes differ.
     """
     number = len(frames)
     if number < MIN_FRAMES:
-        raise ImageUnsuitableError(f"a calibration of {number} frames, at least {MIN_FRAMES} are needed")
+        raise ImageUnsuitableError(f"the calibration has {number} frames, expected at least {MIN_FRAMES}")
     quarter = max(number // 4, 1)
     low_adu, high_adu = limits_adu
     total, early, late = (np.zeros(frames[0].shape) for _ in range(3))
@@ -76,7 +76,7 @@ def average_scene(
         mean_yx=mean_yx,
         early_yx=early / quarter,
         late_yx=late / quarter,
-        usable_yx=np.isfinite(mean_yx) & ~ever_high_yx & (times_low_yx <= _MOST_CLIPPED * number),
+        usable_yx=np.isfinite(mean_yx) & ~ever_high_yx & (times_low_yx <= _MAX_CLIPPED * number),
         saturated=saturated / (number * mean_yx.size),
         clipped=clipped / (number * mean_yx.size),
     )

@@ -1,4 +1,4 @@
-"""How a scene changes from the first to the last of its frames: brightness and place."""
+"""Trend of a scene from its first to its last frames: brightness change and drift."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -12,7 +12,7 @@ from worker.engine.noise.measuring.scene import SceneAverage
 _CERTAIN = 3.0
 _STEPS = 4
 _SMOOTHING_PX = 2.0
-# Smoothing leaves one independent pixel of about so many.
+# Number of pixels per independent one after smoothing.
 _DEPENDENT_PIXELS = 4 * np.pi * _SMOOTHING_PX**2
 
 FloatImage = NDArray[np.float64]
@@ -20,10 +20,10 @@ FloatImage = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class SceneTrend:
-    """From the first to the last quarter of the frames, with standard errors.
+    """Change from the first to the last quarter of the frames, with standard errors.
 
-    `brightness_change`: share of the light that has come or gone; the detector's offset does not matter.
-    `drift_px` (y, x): how far the scene has moved.
+    `brightness_change` is the relative change of the light, independent of the detector's offset; `drift_px`
+    (y, x) is the displacement of the scene.
     """
 
     brightness_change: float
@@ -33,7 +33,7 @@ class SceneTrend:
 
     @classmethod
     def of(cls, scene: SceneAverage) -> Self:
-        """Regress the difference of both quarters on the mean and its slopes, in a few steps.
+        """Regress the difference of both quarters on the mean and its gradient, iteratively.
 
         After Lucas and Kanade (1981), IJCAI, 674.
         """
@@ -62,17 +62,17 @@ class SceneTrend:
             drift_error_px=float(errors[1:].max()),
         )
 
-    def dims(self, by: float) -> bool:
-        """Tell whether the brightness certainly changes by more than a share."""
+    def brightness_changes(self, by: float) -> bool:
+        """Return whether the brightness changes significantly and by more than this fraction."""
         return abs(self.brightness_change) > max(by, _CERTAIN * self.brightness_error)
 
     def moves(self, by_px: float) -> bool:
-        """Tell whether the scene certainly moves by more than this along an axis."""
+        """Return whether the scene moves significantly and by more than this along an axis."""
         return max(map(abs, self.drift_px)) > max(by_px, _CERTAIN * self.drift_error_px)
 
 
 def slopes_yx(scene: SceneAverage) -> tuple[FloatImage, FloatImage]:
-    """How the mean changes along y and along x, ADU per pixel; 0 where a pixel is not usable."""
+    """Return the gradient of the mean along y and x, ADU per pixel; 0 where a pixel is not usable."""
     if not scene.usable_yx.any():
         return np.zeros(scene.mean_yx.shape), np.zeros(scene.mean_yx.shape)
     slope_y, slope_x = np.gradient(_smooth(scene, scene.mean_yx))
@@ -80,6 +80,6 @@ def slopes_yx(scene: SceneAverage) -> tuple[FloatImage, FloatImage]:
 
 
 def _smooth(scene: SceneAverage, image_yx: FloatImage) -> FloatImage:
-    """Smooth what is usable; the rest is like the median."""
+    """Smooth the image, with unusable pixels replaced by the median."""
     filled_yx = np.where(scene.usable_yx, image_yx, np.median(scene.mean_yx[scene.usable_yx]))
     return np.asarray(ndimage.gaussian_filter(filled_yx, _SMOOTHING_PX, mode="nearest"))

@@ -1,4 +1,4 @@
-"""The Gaussian mixture noise model p(observation | signal): what a camera makes of a signal."""
+"""The Gaussian mixture noise model p(observation | signal)."""
 
 import math
 from collections.abc import Mapping
@@ -19,9 +19,9 @@ class GaussianMixtureNoiseModel:
     """K Gaussians whose means, variances and weights are polynomials of the signal (Prakash et al. 2020).
 
     `weights` is (3K, n): rows [mean K, log of the variance coefficients K, weight logits K] over
-    u = (signal - signal_min) / (signal_max - signal_min). Outside of the fitted range the polynomials are
-    held constant, unless `extrapolate`. `outlier_density_per_adu` is added to the likelihood: an observation
-    that no signal explains then says nothing, instead of choosing the signal that is least impossible.
+    u = (signal - signal_min) / (signal_max - signal_min). Outside the fitted range the polynomials are held
+    constant, unless `extrapolate`. `outlier_density_per_adu` is added to the likelihood, so that an outlier
+    is uninformative instead of selecting the least unlikely signal.
     """
 
     weights: Tensor
@@ -40,30 +40,28 @@ class GaussianMixtureNoiseModel:
                 f"at most {MAX_COMPONENTS} with {MAX_COEFFICIENTS} are allowed"
             )
         if not bool(torch.isfinite(self.weights).all()):
-            raise NoiseModelInvalidError("weights have to be finite")
+            raise NoiseModelInvalidError("weights must be finite")
         if not -math.inf < self.signal_min_adu < self.signal_max_adu < math.inf:
             raise NoiseModelInvalidError(
-                f"signal range {self.signal_min_adu} .. {self.signal_max_adu} has to be finite and not empty"
+                f"signal range {self.signal_min_adu} .. {self.signal_max_adu} must be finite and not empty"
             )
         if not 0 < self.variance_floor_adu2 < math.inf:
-            raise NoiseModelInvalidError(f"variance floor {self.variance_floor_adu2} has to be positive")
+            raise NoiseModelInvalidError(f"variance floor {self.variance_floor_adu2} must be positive")
         if not 0 <= self.outlier_density_per_adu < 1:
-            raise NoiseModelInvalidError(
-                f"outlier density {self.outlier_density_per_adu} has to be in 0 .. 1"
-            )
+            raise NoiseModelInvalidError(f"outlier density {self.outlier_density_per_adu} must be in 0 .. 1")
 
     @property
     def components(self) -> int:
-        """K."""
+        """Number of components K."""
         return self.weights.shape[0] // 3
 
     @property
     def coefficients(self) -> int:
-        """n, one more than the degree of the polynomials."""
+        """Number of coefficients n, one more than the degree of the polynomials."""
         return self.weights.shape[1]
 
     def log_likelihood(self, observation: Tensor, signal: Tensor) -> Tensor:
-        """Log density of `observation` given `signal` (ADU, broadcasting), in nats; always finite."""
+        """Return the log density (nats, finite) of `observation` given `signal` (ADU, broadcasting)."""
         return mixture_log_likelihood(
             observation,
             signal,
@@ -74,7 +72,7 @@ class GaussianMixtureNoiseModel:
         )
 
     def variance_adu2(self, signal: Tensor) -> Tensor:
-        """Variance of the observations of a signal, the photon transfer curve; shape of `signal`."""
+        """Return the noise variance at `signal` (photon transfer curve), in its shape."""
         means, variances, log_weights = mixture(
             self.weights, self.unit_signal(signal), self.variance_floor_adu2
         )
@@ -84,7 +82,7 @@ class GaussianMixtureNoiseModel:
         return total
 
     def sample(self, signal: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw an observation of each `signal`, ADU, in its shape; the generator is of its device."""
+        """Sample an observation of each `signal`, ADU, in its shape; the generator must be on its device."""
         means, variances, log_weights = (
             torch.stack(parts)
             for parts in mixture(self.weights, self.unit_signal(signal), self.variance_floor_adu2)
@@ -96,7 +94,7 @@ class GaussianMixtureNoiseModel:
         return signal + mean + variance.sqrt() * deviation
 
     def cumulative(self, observation: Tensor, signal: Tensor) -> Tensor:
-        """Probability that a signal is observed at or below `observation` (ADU, of one shape)."""
+        """Return the cumulative distribution function at `observation` given `signal` (ADU, same shape)."""
         means, variances, log_weights = mixture(
             self.weights, self.unit_signal(signal), self.variance_floor_adu2
         )
@@ -106,7 +104,7 @@ class GaussianMixtureNoiseModel:
         return total
 
     def unit_signal(self, signal: Tensor) -> Tensor:
-        """The polynomials' argument u, 0 .. 1 over the fitted signal range."""
+        """Return the polynomials' argument u, 0 .. 1 over the fitted signal range."""
         unit = (signal - self.signal_min_adu) / (self.signal_max_adu - self.signal_min_adu)
         return unit if self.extrapolate else unit.clamp(0.0, 1.0)
 
@@ -114,7 +112,7 @@ class GaussianMixtureNoiseModel:
         return replace(self, weights=self.weights.to(device=device, dtype=dtype))
 
     def parameters(self) -> dict[str, Any]:
-        """Plain values that JSON can hold."""
+        """Return the parameters as JSON-serialisable values."""
         return {
             "kind": "gmm",
             "weights": self.weights.tolist(),
@@ -127,7 +125,7 @@ class GaussianMixtureNoiseModel:
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:
-        """Inverse of `parameters`; NoiseModelInvalidError if a value is missing or of the wrong kind."""
+        """Inverse of `parameters`; raise NoiseModelInvalidError for missing or invalid values."""
         if parameters.get("kind") != "gmm":
             raise NoiseModelInvalidError(f"noise model of kind {parameters.get('kind')!r}, expected 'gmm'")
         try:
@@ -142,15 +140,15 @@ class GaussianMixtureNoiseModel:
         except KeyError as error:
             raise NoiseModelInvalidError(f"noise model without {error.args[0]!r}") from error
         except (TypeError, ValueError) as error:
-            raise NoiseModelInvalidError(f"noise model with values of the wrong kind: {error}") from error
+            raise NoiseModelInvalidError(f"noise model with values of the wrong type: {error}") from error
 
 
 def mixture(
     weights: Tensor, unit_signal: Tensor, variance_floor_adu2: float | Tensor
 ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-    """Per component, in the shape of `unit_signal`: mean minus signal, variance, log weight.
+    """Return mean minus signal, variance and log weight per component, in the shape of `unit_signal`.
 
-    The weighted means are shifted so that their sum is zero: the mixture is centred on the signal.
+    The means are shifted so that their weighted sum is zero: the mixture is centred on the signal.
     """
     components = weights.shape[0] // 3
     means = [_polynomial(weights[k], unit_signal) for k in range(components)]
@@ -175,7 +173,7 @@ def mixture_log_likelihood(
     variance_floor_adu2: float | Tensor,
     outlier_density_per_adu: float = 0.0,
 ) -> Tensor:
-    """Log density of the mixture; no branch on values, so that a compiler can fuse it into one pass."""
+    """Return the log density of the mixture, without data-dependent branches, for compilers to fuse."""
     means, variances, log_weights = mixture(weights, unit_signal, variance_floor_adu2)
     deviation = observation - signal
     terms = [
@@ -190,7 +188,7 @@ def mixture_log_likelihood(
 
 
 def log_sum_exp(terms: list[Tensor]) -> Tensor:
-    """Log of the sum of the exponentials of equally shaped tensors, without stacking them."""
+    """Return the log-sum-exp of equally shaped tensors, without stacking them."""
     if len(terms) == 1:
         return terms[0]
     greatest = terms[0].detach()
@@ -203,7 +201,7 @@ def log_sum_exp(terms: list[Tensor]) -> Tensor:
 
 
 def _polynomial(coefficients: Tensor, unit_signal: Tensor) -> Tensor:
-    """Horner's scheme; the coefficients from the constant upwards."""
+    """Evaluate a polynomial (Horner's scheme), with coefficients from the constant term upwards."""
     value = coefficients[-1].expand_as(unit_signal)
     for coefficient in coefficients[:-1].flip(0):
         value = torch.addcmul(coefficient, value, unit_signal)

@@ -1,4 +1,4 @@
-"""The histogram noise model p(observation | signal): counted, not fitted."""
+"""The histogram noise model p(observation | signal)."""
 
 import math
 from collections.abc import Mapping
@@ -14,18 +14,18 @@ from torch import Tensor
 from models_store.contracts.noise_model_limits import MAX_BINS
 from worker.engine.errors import NoiseFitError, NoiseModelInvalidError
 
-# So many pixels tell the variance of a signal to about 14 %.
-_LEAST_PAIRS = 100
-# A row sums to 1, or to next to nothing.
-_SEEN = 0.5
+# This number of pixels determines the variance of a signal to about 14 %.
+_MIN_PAIRS = 100
+# A row sums to 1 if its signal was observed, else to almost 0.
+_OCCUPIED = 0.5
 
 
 @dataclass(frozen=True, eq=False)
 class HistogramNoiseModel:
-    """Probabilities (B, B) of observations (columns) for signals (rows), both binned over one range (ADU).
+    """Probabilities (B, B) of observations (columns) given signals (rows), both binned over one range (ADU).
 
-    Linear between rows, so that it can be differentiated by the signal: between the rows' centres, or, with
-    `published_interpolation`, between their lower edges, as the published code does (Krull et al. 2020).
+    Interpolated linearly between rows, to be differentiable by the signal: between the rows' centres, or,
+    with `published_interpolation`, between their lower edges as in the published code (Krull et al. 2020).
     """
 
     probabilities: Tensor
@@ -33,7 +33,7 @@ class HistogramNoiseModel:
     max_adu: float
     published_interpolation: bool = False
     unseen_probability: float = 1e-10
-    """Added to each bin: what was never counted says little, but is not impossible."""
+    """Added to each bin, so that no observation is impossible."""
 
     def __post_init__(self) -> None:
         if self.probabilities.ndim != 2 or len(set(self.probabilities.shape)) != 1:  # noqa: PLR2004
@@ -43,26 +43,24 @@ class HistogramNoiseModel:
         if not 2 <= self.bins <= MAX_BINS:  # noqa: PLR2004
             raise NoiseModelInvalidError(f"{self.bins} bins, expected 2 to {MAX_BINS}")
         if not bool(((self.probabilities >= 0) & (self.probabilities <= 1)).all()):
-            raise NoiseModelInvalidError("probabilities have to be in 0 .. 1")
+            raise NoiseModelInvalidError("probabilities must be in 0 .. 1")
         if not 0 < self.unseen_probability < 1:
-            raise NoiseModelInvalidError(
-                f"probability {self.unseen_probability} of the unseen has to be in 0 .. 1"
-            )
-        if not bool((self.probabilities.sum(dim=1) > _SEEN).any()):
+            raise NoiseModelInvalidError(f"unseen probability {self.unseen_probability} must be in 0 .. 1")
+        if not bool((self.probabilities.sum(dim=1) > _OCCUPIED).any()):
             raise NoiseModelInvalidError("no signal was seen: every row of the probabilities is empty")
         if not -math.inf < self.min_adu < self.max_adu < math.inf:
             raise NoiseModelInvalidError(
-                f"range {self.min_adu} .. {self.max_adu} has to be finite and not empty"
+                f"range {self.min_adu} .. {self.max_adu} must be finite and not empty"
             )
 
     @property
     def bins(self) -> int:
-        """B."""
+        """Number of bins B."""
         return self.probabilities.shape[0]
 
     @property
     def signal_min_adu(self) -> float:
-        """Signals are of the same range as observations."""
+        """Lowest signal; signals have the same range as observations."""
         return self.min_adu
 
     @property
@@ -74,7 +72,7 @@ class HistogramNoiseModel:
         return (self.max_adu - self.min_adu) / self.bins
 
     def log_likelihood(self, observation: Tensor, signal: Tensor) -> Tensor:
-        """Log density of `observation` given `signal` (ADU, broadcasting), in nats; always finite."""
+        """Return the log density (nats, finite) of `observation` given `signal` (ADU, broadcasting)."""
         column = self._bin(observation).floor().long()
         row, fraction = self._row(signal)
         below, above = self.probabilities[row, column], self.probabilities[row + 1, column]
@@ -83,24 +81,24 @@ class HistogramNoiseModel:
         )
 
     def variance_adu2(self, signal: Tensor) -> Tensor:
-        """Variance of the observations of a signal, less what binning adds (Sheppard); shape of `signal`."""
+        """Return the noise variance at `signal` with Sheppard's correction for binning, in its shape."""
         row, fraction = self._row(signal)
         variance = self._row_variance_adu2
         return variance[row] + fraction * (variance[row + 1] - variance[row])
 
     def sample(self, signal: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw an observation of each `signal`, ADU, in its shape; the generator is of its device."""
+        """Sample an observation of each `signal`, ADU, in its shape; the generator must be on its device."""
         row, fraction = self._row(signal)
-        # Between two rows an observation is of either, as often as its weight in the interpolation.
+        # Sample from one of the two rows, with its interpolation weight as probability.
         upper, draw = torch.rand((2, *signal.shape), generator=generator, device=signal.device)
-        row = self._nearest_seen[row + (upper < fraction)].flatten()
-        place = torch.searchsorted(self._ladder, row + draw.flatten().double(), right=True)
-        bins_away = place.clamp(max=len(self._ladder) - 1) - row * self.bins - row
+        row = self._nearest_occupied[row + (upper < fraction)].flatten()
+        place = torch.searchsorted(self._stacked_cdf, row + draw.flatten().double(), right=True)
+        bins_away = place.clamp(max=len(self._stacked_cdf) - 1) - row * self.bins - row
         observation: Tensor = signal + (bins_away * self.bin_width_adu).to(signal.dtype).view_as(signal)
         return observation
 
     def cumulative(self, observation: Tensor, signal: Tensor) -> Tensor:
-        """Probability that a signal is observed at or below `observation` (ADU, of one shape)."""
+        """Return the cumulative distribution function at `observation` given `signal` (ADU, same shape)."""
         row, fraction = self._row(signal)
         position = ((observation - self.min_adu) / self.bin_width_adu).clamp(0.0, self.bins)
         column = position.floor().clamp(max=self.bins - 1)
@@ -114,7 +112,7 @@ class HistogramNoiseModel:
         return replace(self, probabilities=self.probabilities.to(device=device, dtype=dtype))
 
     def parameters(self) -> dict[str, Any]:
-        """Plain values that JSON can hold."""
+        """Return the parameters as JSON-serialisable values."""
         return {
             "kind": "histogram",
             "bins": self.bins,
@@ -127,7 +125,7 @@ class HistogramNoiseModel:
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:
-        """Inverse of `parameters`; NoiseModelInvalidError if a value is missing or of the wrong kind."""
+        """Inverse of `parameters`; raise NoiseModelInvalidError for missing or invalid values."""
         if parameters.get("kind") != "histogram":
             raise NoiseModelInvalidError(
                 f"noise model of kind {parameters.get('kind')!r}, expected 'histogram'"
@@ -143,19 +141,19 @@ class HistogramNoiseModel:
         except KeyError as error:
             raise NoiseModelInvalidError(f"noise model without {error.args[0]!r}") from error
         except (TypeError, ValueError) as error:
-            raise NoiseModelInvalidError(f"noise model with values of the wrong kind: {error}") from error
+            raise NoiseModelInvalidError(f"noise model with values of the wrong type: {error}") from error
 
     @cached_property
     def _sums(self) -> Tensor:
-        """Probability below the lower edge of each bin."""
+        """Cumulative probability below the lower edge of each bin."""
         return self.probabilities.cumsum(dim=1) - self.probabilities
 
     @cached_property
-    def _ladder(self) -> Tensor:
-        """Number of the row plus the probability below the upper edge of each of its bins, row after row."""
-        reached = self.probabilities.double().cumsum(dim=1)
-        reached = reached / reached[:, -1:].clamp_min(_SEEN)
-        return (reached + torch.arange(self.bins, device=reached.device)[:, None]).flatten()
+    def _stacked_cdf(self) -> Tensor:
+        """Row index plus cumulative probability of each bin, all rows flattened into one sorted sequence."""
+        cumulative = self.probabilities.double().cumsum(dim=1)
+        cumulative = cumulative / cumulative[:, -1:].clamp_min(_OCCUPIED)
+        return (cumulative + torch.arange(self.bins, device=cumulative.device)[:, None]).flatten()
 
     @cached_property
     def _row_variance_adu2(self) -> Tensor:
@@ -164,21 +162,21 @@ class HistogramNoiseModel:
         mean = self.probabilities @ index / total
         square = (self.probabilities * (index - mean[:, None]).square()).sum(dim=1) / total
         variance = (square - 1 / 12).clamp_min(1 / 12) * self.bin_width_adu**2
-        return variance[self._nearest_seen]
+        return variance[self._nearest_occupied]
 
     @cached_property
-    def _nearest_seen(self) -> Tensor:
-        """For each row the nearest one that was counted: files of the published code have gaps."""
-        seen = (self.probabilities.sum(dim=1) > _SEEN).nonzero().flatten()
-        row = torch.arange(self.bins, device=seen.device)
-        return seen[(row[:, None] - seen).abs().argmin(dim=1)]
+    def _nearest_occupied(self) -> Tensor:
+        """Index of the nearest occupied row for each row; files of the published code have gaps."""
+        occupied = (self.probabilities.sum(dim=1) > _OCCUPIED).nonzero().flatten()
+        row = torch.arange(self.bins, device=occupied.device)
+        return occupied[(row[:, None] - occupied).abs().argmin(dim=1)]
 
     def _bin(self, value: Tensor) -> Tensor:
         unit = (value - self.min_adu) / self.bin_width_adu
         return unit.clamp(0.0, self.bins - 1e-3)
 
     def _row(self, signal: Tensor) -> tuple[Tensor, Tensor]:
-        """The row below a signal, and how far it lies towards the next (0 .. 1)."""
+        """Return the row below a signal and the interpolation weight (0 .. 1) of the next row."""
         unit = (signal - self.min_adu) / self.bin_width_adu
         if self.published_interpolation:
             unit = unit.clamp(0.0, self.bins - 1 - 1e-3)
@@ -189,12 +187,12 @@ class HistogramNoiseModel:
 
 
 class HistogramCounts:
-    """Counts of pixel pairs, filled plane by plane, from which a histogram noise model is made."""
+    """Counts of pixel pairs for a histogram noise model, accumulated plane by plane."""
 
     def __init__(self, *, min_adu: float, max_adu: float, step_adu: float = 0.0, bins: int = 256) -> None:
-        """Over the range of the data to be denoised, widened until a bin holds whole steps of the detector.
+        """Span the range of the data to denoise, widened so that a bin holds whole steps of the detector.
 
-        `step_adu`: distance between neighbouring observable values, 0 if they are not discrete.
+        `step_adu` is the distance between neighbouring observable values, 0 if they are not discrete.
         """
         width = (max_adu - min_adu + step_adu) / bins
         if step_adu > 0:
@@ -230,7 +228,7 @@ class HistogramCounts:
         self.pairs += int(within.sum())
 
     def trim(self, low: float = 0.005, high: float = 0.995) -> None:
-        """Forget the pairs whose signal lies in the lowest or highest percentiles; whole rows."""
+        """Remove the rows (signals) below the `low` and above the `high` quantile."""
         per_row = self._count.sum(axis=1)
         below = np.cumsum(per_row) / max(self.pairs, 1)
         outside = (below <= low) | (below - per_row / max(self.pairs, 1) >= high)
@@ -238,9 +236,9 @@ class HistogramCounts:
         self.pairs = int(self._count.sum())
 
     def model(self) -> HistogramNoiseModel:
-        """Normalise each row; NoiseFitError if nothing was counted.
+        """Return the model with normalised rows; raise NoiseFitError if nothing was counted.
 
-        A signal that was seen too seldom takes in its neighbours' noise, moved to where it lies itself.
+        A row with too few pairs is pooled with its neighbours, shifted to its own signal.
         """
         if not self.pairs:
             raise NoiseFitError("no pixel pairs lie within the range of the histogram")
@@ -249,14 +247,14 @@ class HistogramCounts:
         probabilities = np.zeros((bins, bins))
         for row in range(bins):
             radius = 0
-            while per_row[max(row - radius, 0) : row + radius + 1].sum() < min(_LEAST_PAIRS, self.pairs):
+            while per_row[max(row - radius, 0) : row + radius + 1].sum() < min(_MIN_PAIRS, self.pairs):
                 radius += 1
             for source in range(max(row - radius, 0), min(row + radius + 1, bins)):
-                # What would fall beyond the range piles up at its end, as it does in a detector.
+                # Values beyond the range are clipped to its ends, as in a detector.
                 columns = (np.arange(bins) + row - source).clip(0, bins - 1)
                 np.add.at(probabilities[row], columns, self._count[source])
         probabilities /= probabilities.sum(axis=1, keepdims=True)
-        # What is stored and exchanged is of single precision: so is the model from the start.
+        # Rounded to single precision, in which models are stored, so that reloading does not change them.
         stored = probabilities.astype(np.float32).astype(np.float64)
         return HistogramNoiseModel(torch.from_numpy(stored), self.min_adu, self.max_adu)
 

@@ -1,4 +1,4 @@
-"""The kinds of noise model, and how to tell them apart when they are read."""
+"""The kinds of noise model and their deserialisation."""
 
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
@@ -16,7 +16,7 @@ def kind_of(model: AnyNoiseModel) -> NoiseModelKind:
 
 
 def noise_model_from_parameters(parameters: Mapping[str, Any]) -> AnyNoiseModel:
-    """Inverse of a model's `parameters`; NoiseModelInvalidError if they belong to no kind."""
+    """Inverse of a model's `parameters`; raise NoiseModelInvalidError for invalid ones."""
     if parameters.get("kind") == "histogram":
         return HistogramNoiseModel.from_parameters(parameters)
     return GaussianMixtureNoiseModel.from_parameters(parameters)

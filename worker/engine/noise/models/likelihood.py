@@ -1,4 +1,4 @@
-"""What training and prediction require of a noise model."""
+"""Noise model protocols required by training and prediction."""
 
 from typing import Protocol, Self
 
@@ -7,24 +7,24 @@ from torch import Tensor
 
 
 class Likelihood(Protocol):
-    """How likely observations are."""
+    """Likelihood of observations."""
 
     def log_likelihood(self, observation: Tensor, signal: Tensor) -> Tensor:
-        """Log density of observing `observation` where the signal is `signal`, ADU, broadcast."""
+        """Return the log density of `observation` given `signal`, ADU, with broadcasting."""
         ...
 
 
 class NoiseModel(Likelihood, Protocol):
-    """What training and prediction need to know of the noise."""
+    """Noise model as required by training and prediction."""
 
     def variance_adu2(self, signal: Tensor) -> Tensor:
-        """Noise variance at `signal`."""
+        """Return the noise variance at `signal`."""
         ...
 
     def sample(self, signal: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw an observation of each `signal`."""
+        """Sample an observation of each `signal`."""
         ...
 
     def to(self, device: torch.device, dtype: torch.dtype) -> Self:
-        """Move to where and how a network computes."""
+        """Move to a device and dtype."""
         ...
