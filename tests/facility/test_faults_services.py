@@ -56,7 +56,7 @@ def facility(
 def workers(facility: Facility) -> Iterator[Facility]:
     """The facility; the workers that a test starts end with it."""
     yield facility
-    facility.end_workers()
+    facility.kill_workers()
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_queued_jobs_outlive_redis_and_its_data(
     own_redis.stop()
     untold = post_training(api, image_id, 12)
     wait_for_success(api, running)
-    wait_for(lambda: "Couldn't ack" in first.said, "the worker cannot give its notice back")
+    wait_for(lambda: "Couldn't ack" in first.output, "the worker cannot give its notice back")
     assert api.get(f"/v1/jobs/{told}").json()["state"] == "queued"
     own_redis.start()
     for job_id in (told, untold):

@@ -60,7 +60,7 @@ def api(facility: Facility) -> Iterator[httpx.Client]:
 def workers(facility: Facility) -> Iterator[Facility]:
     """The facility; the workers that a test starts end with it."""
     yield facility
-    facility.end_workers()
+    facility.kill_workers()
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,7 @@ def test_what_a_worker_writes_that_lost_its_lease_is_fenced_off(
     made = [event for event in events(api, job_id) if event["kind"] == "succeeded"]
     first.thaw_all()
     wait_for(
-        lambda: "was cancelled or taken over" in first.said, "the first worker learns that it lost the job"
+        lambda: "was cancelled or taken over" in first.output, "the first worker learns that it lost the job"
     )
     wait_for(lambda: not workers.blob_keys(f"jobs/{job_id}/attempts/1"), "what it wrote is deleted")
     assert not workers.blob_keys(f"jobs/{job_id}/checkpoints")
@@ -153,7 +153,7 @@ def test_a_job_longer_than_the_visibility_timeout_runs_once(
     job_id = post_training(api, image_id, LONG)
     wait_until(api, job_id, is_computing)
     nothing = f"{job_id}: nothing to claim"
-    wait_for(lambda: nothing in "".join(each.said for each in several), "Redis delivers the notice again")
+    wait_for(lambda: nothing in "".join(each.output for each in several), "Redis delivers the notice again")
     assert claims(api, job_id) == [1]
     api.post(f"/v1/jobs/{job_id}/cancel")
     assert claims(api, job_id) == [1]
@@ -169,7 +169,7 @@ def test_the_same_notice_five_times_at_once_is_one_attempt(
     several = [workers.worker("gpu") for _ in range(2)]
     wait_for_success(api, job_id)
     nothing = f"{job_id}: nothing to claim"
-    wait_for(lambda: sum(each.said.count(nothing) for each in several) >= 4, "all five are taken")
+    wait_for(lambda: sum(each.output.count(nothing) for each in several) >= 4, "all five are taken")
     assert claims(api, job_id) == [1]
 
 
@@ -209,7 +209,7 @@ def test_a_job_is_cancelled_and_taken_up_again_at_each_stage(
         cancelled = api.post(f"/v1/jobs/{job_id}/cancel").json()
         assert cancelled["state"] == "cancelled", stage
         wait_for(
-            lambda: worker.said.count("was cancelled or taken over") == position + 1,  # noqa: B023  # called at once
+            lambda: worker.output.count("was cancelled or taken over") == position + 1,  # noqa: B023  # called at once
             f"the worker stops computing {stage['stage']}",
         )
         wait_for(

@@ -1,4 +1,4 @@
-"""The application that the tests of a module share."""
+"""In-process application shared by the tests of a module."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from tests.support.application import Application
 
 @pytest.fixture(scope="module")
 def application(tmp_path_factory: pytest.TempPathFactory, isolation: Isolation) -> Iterator[Application]:
-    """An application with nobody who carries out its jobs."""
+    """Application without a worker: its jobs stay queued."""
     application = Application(tmp_path_factory.mktemp("application") / "data", isolation)
     yield application
     application.close()
@@ -25,6 +25,6 @@ def api(application: Application) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="module")
 def worker(application: Application) -> Iterator[None]:
-    """Somebody who does."""
+    """Worker and sweeper that run the application's jobs."""
     with application.worker():
         yield
