@@ -1,4 +1,4 @@
-"""What a server does while something takes long: requests that need nothing of it are answered."""
+"""Slow operations do not block requests that do not need them."""
 
 import base64
 import socket
@@ -26,7 +26,7 @@ THREADS = 40
 
 
 class Blocked:
-    """Something that does not go on before it is let."""
+    """Operation that blocks until it is released."""
 
     def __init__(self) -> None:
         self.reached = threading.Semaphore(0)
@@ -38,7 +38,7 @@ class Blocked:
 
 
 class BlockedIsolation(Isolation):
-    """Reading processes that come late."""
+    """Isolation whose reading processes are blocked."""
 
     blocked = Blocked()
 
@@ -50,7 +50,7 @@ class BlockedIsolation(Isolation):
         yield
 
 
-def test_status_is_told_while_more_uploads_wait_than_there_are_threads(
+def test_status_is_answered_while_more_uploads_wait_than_there_are_threads(
     tmp_path: Path, isolation: Isolation, noisy_tiff: Path
 ) -> None:
     blocked = Blocked()
@@ -73,7 +73,7 @@ def test_status_is_told_while_more_uploads_wait_than_there_are_threads(
     application.close()
 
 
-def test_status_is_told_while_more_names_are_looked_up_than_there_are_threads(
+def test_status_is_answered_while_more_names_are_looked_up_than_there_are_threads(
     tmp_path: Path, isolation: Isolation, noisy_tiff: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     blocked = Blocked()
@@ -96,10 +96,10 @@ def test_status_is_told_while_more_names_are_looked_up_than_there_are_threads(
     application.close()
 
 
-def test_the_description_is_there_while_the_database_is_away(
+def test_the_openapi_document_is_served_while_the_database_is_down(
     tmp_path: Path, isolation: Isolation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And it is not the event loop that waits for it."""
+    """The event loop does not wait for the database either."""
     application = Application(tmp_path / "data", isolation)
     readers: list[str] = []
     read = Database.read
@@ -125,7 +125,7 @@ def _away(_: Database) -> Any:
     raise UnavailableError("away")
 
 
-def test_readiness_is_asked_once_for_many_who_want_to_know_and_writes_nothing(
+def test_readiness_is_cached_and_writes_nothing(
     tmp_path: Path, isolation: Isolation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     application = Application(tmp_path / "data", isolation)

@@ -1,4 +1,4 @@
-"""Jobs and images that two change at once in PostgreSQL, where, unlike in SQLite, many write at a time."""
+"""Concurrent changes of jobs and images in PostgreSQL, which unlike SQLite allows concurrent writes."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -52,14 +52,14 @@ def state_of(database: Database, job_id: str) -> JobState:
         return get_job(session, job_id).state
 
 
-def test_of_two_stages_that_finish_at_once_the_last_settles_their_job(database: Database) -> None:
+def test_of_two_stages_that_finish_at_once_the_last_ends_their_job(database: Database) -> None:
     parent, stages = add_family(database)
     claims = [claim_job(database, stage) for stage in stages]
     race(database, finishing(claims[0]), finishing(claims[1]))
     assert state_of(database, parent) is JobState.SUCCEEDED
 
 
-def test_a_job_is_claimed_by_one_of_two(database: Database) -> None:
+def test_of_two_simultaneous_claims_one_succeeds(database: Database) -> None:
     job_id = add_job(database)
 
     def claiming(session: Session) -> object:
@@ -72,7 +72,7 @@ def test_a_job_is_claimed_by_one_of_two(database: Database) -> None:
 
 
 @pytest.mark.parametrize("finished_first", [True, False])
-def test_a_job_that_finishes_while_it_is_cancelled_does_one_of_both(
+def test_a_job_that_finishes_while_it_is_cancelled_does_only_one_of_both(
     database: Database, *, finished_first: bool
 ) -> None:
     parent, (stage,) = add_family(database, stages=1)
@@ -83,7 +83,7 @@ def test_a_job_that_finishes_while_it_is_cancelled_does_one_of_both(
     assert {state_of(database, job_id) for job_id in (parent, stage)} == {expected}
 
 
-def test_one_of_two_retries_counts(database: Database) -> None:
+def test_of_two_simultaneous_retries_one_succeeds(database: Database) -> None:
     job_id = add_job(database)
     with database.write() as session:
         lifecycle.cancel(session, job_id, NOON)
@@ -115,9 +115,7 @@ def test_a_job_retried_before_the_one_it_needs_is_cancelled_ends_with_it(databas
 
 
 @pytest.mark.parametrize("posted_first", [True, False])
-def test_an_image_is_deleted_or_read_by_a_new_job_but_not_both(
-    database: Database, *, posted_first: bool
-) -> None:
+def test_an_image_is_either_deleted_or_used_by_a_new_job(database: Database, *, posted_first: bool) -> None:
     posting = submitting(TrainSpec(image_ids=["img_1"], method=Method.N2V))
 
     def deleting(session: Session) -> None:
@@ -139,7 +137,7 @@ def test_an_image_is_deleted_once(database: Database) -> None:
     assert isinstance(second, NotFoundError)
 
 
-def test_many_who_end_retry_and_post_jobs_that_need_each_other_never_block_each_other(
+def test_ending_retrying_and_posting_dependent_jobs_never_deadlocks(
     database: Database,
 ) -> None:
     first = add_job(database)
@@ -157,7 +155,7 @@ def test_many_who_end_retry_and_post_jobs_that_need_each_other_never_block_each_
         return outcome(write)
 
     with ThreadPoolExecutor(8) as threads:
-        # A circle would end with the database's complaint, which is no domain error.
+        # A deadlock would end with an error of the database, which is not a domain error.
         list(threads.map(act, range(150)))
     with database.read() as session:
         jobs = session.scalars(select(Job)).all()

@@ -1,4 +1,4 @@
-"""Microscopes, profiles, noise models and answers that are made by two at once in PostgreSQL."""
+"""Concurrent creation of microscopes, profiles, noise models and idempotent answers in PostgreSQL."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -26,7 +26,7 @@ def database(postgres_service: Postgres) -> Iterator[Database]:
         yield database
 
 
-def test_the_same_request_twice_at_once_makes_one_thing(database: Database) -> None:
+def test_the_same_request_twice_at_once_creates_one_job(database: Database) -> None:
     def claiming(job_id: str) -> Act:
         return lambda session: idempotency.claim_answer(session, "jobs", "key", "body", job_id, NOON)
 
@@ -35,7 +35,7 @@ def test_the_same_request_twice_at_once_makes_one_thing(database: Database) -> N
         assert session.scalar(select(func.count()).select_from(IdempotencyKey)) == 1
 
 
-def test_a_microscope_made_twice_at_once_is_made_once(database: Database) -> None:
+def test_a_microscope_created_twice_at_once_exists_once(database: Database) -> None:
     def making(session: Session) -> object:
         return microscopes.create_microscope(session, name="m", description="", now=NOON)
 
@@ -54,7 +54,7 @@ def test_two_first_images_share_the_default_profile(database: Database) -> None:
     assert one == other
 
 
-def test_noise_models_that_are_made_at_once_get_versions_of_their_own(database: Database) -> None:
+def test_noise_models_created_at_once_get_different_versions(database: Database) -> None:
     profile_id = _make_profile(database)
     jobs = [add_job(database) for _ in range(2)]
     with database.write() as session:
@@ -91,7 +91,7 @@ def test_the_model_activated_last_is_active_whatever_the_clock_says(database: Da
 
         return act
 
-    # The second one read its clock earlier, and had to wait.
+    # The second activation read its clock earlier, but had to wait.
     race(database, activating(ids[1], hours=1), activating(ids[0], hours=0))
     with database.read() as session:
         active = noise_models.active_noise_model(session, profile_id)
