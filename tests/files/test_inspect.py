@@ -300,9 +300,7 @@ SEEDS = [
 _EDITS = st.lists(st.tuples(st.integers(0, 700), st.binary(min_size=1, max_size=4)), min_size=1, max_size=6)
 
 
-@pytest.mark.filterwarnings(
-    "ignore"
-)  # reading processes ignore warnings too; decoders warn about broken bytes
+@pytest.mark.filterwarnings("ignore")  # as reading processes do: decoders warn about broken bytes
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.sampled_from(SEEDS), edits=_EDITS, kept=st.floats(0.3, 1.5))
 def test_changed_bytes_are_read_or_refused(
