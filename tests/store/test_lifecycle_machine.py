@@ -75,7 +75,7 @@ class JobLives(RuleBasedStateMachine):
         super().__init__()
         self.now = NOON
         self.issued: dict[str, int] = defaultdict(int)
-        """How many attempts of each job were given to workers."""
+        """Number of attempts of each job that were given to workers."""
         self.revived: set[str] = set()
         """Jobs that the last step was allowed to bring back from their end."""
         self.before: dict[str, Row] = {}
