@@ -1,13 +1,13 @@
-# The server, and every command that needs no torch: migrate, beat, keys.
+# The server, and all commands that do not need torch: migrate, beat, keys.
 #   docker build --file docker/server.Dockerfile --tag clearscope-server .
 ARG PYTHON_IMAGE=python:3.11.14-slim-bookworm
 
-# hadolint ignore=DL3006  # the version is in the argument
+# hadolint ignore=DL3006  # the build argument contains the version
 FROM ${PYTHON_IMAGE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /opt/clearscope
 WORKDIR /source
-# What we depend on changes seldom, and is a layer of its own.
+# Dependencies change rarely, so they get their own layer.
 COPY pyproject.toml constraints.txt README.md ./
 RUN /opt/clearscope/bin/pip install --constraint constraints.txt '.[server]'
 COPY app app
@@ -15,7 +15,7 @@ COPY models_store models_store
 COPY worker worker
 RUN /opt/clearscope/bin/pip install --no-deps --force-reinstall .
 
-# hadolint ignore=DL3006  # the same
+# hadolint ignore=DL3006  # as above
 FROM ${PYTHON_IMAGE}
 RUN groupadd --gid 10001 clearscope \
     && useradd --uid 10001 --gid clearscope --no-create-home --home-dir /var/lib/clearscope clearscope \

@@ -1,28 +1,28 @@
-# A worker. For NVIDIA GPUs (the wheels of PyPI bring CUDA; the host brings the driver):
+# A worker. For NVIDIA GPUs (the wheels on PyPI include CUDA; the host provides the driver):
 #   docker build --file docker/worker.Dockerfile --tag clearscope-worker:cuda .
-# Without, and much smaller:
+# Without GPU support, and much smaller:
 #   docker build --file docker/worker.Dockerfile --tag clearscope-worker:cpu \
 #       --build-arg PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu .
 ARG PYTHON_IMAGE=python:3.11.14-slim-bookworm
 
-# hadolint ignore=DL3006  # the version is in the argument
+# hadolint ignore=DL3006  # the build argument contains the version
 FROM ${PYTHON_IMAGE} AS build
-# pip reads it; a wheel marked +cpu there counts as newer than PyPI's of the same version.
+# Read by pip, which treats a wheel marked +cpu as newer than PyPI's wheel of the same version.
 ARG PIP_EXTRA_INDEX_URL=
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /opt/clearscope
 WORKDIR /source
 COPY pyproject.toml constraints.txt README.md ./
-# What we depend on changes seldom, and is a layer of its own.
+# Dependencies change rarely, so they get their own layer.
 RUN /opt/clearscope/bin/pip install --constraint constraints.txt '.[worker]'
 COPY app app
 COPY models_store models_store
 COPY worker worker
 RUN /opt/clearscope/bin/pip install --no-deps --force-reinstall .
 
-# hadolint ignore=DL3006  # the same
+# hadolint ignore=DL3006  # as above
 FROM ${PYTHON_IMAGE}
-# Prediction is compiled for the machine it runs on, several times faster; without a compiler it still works.
+# With a compiler, prediction is compiled for the machine and several times faster; without one it still works.
 # hadolint ignore=DL3008  # Debian keeps only the newest build of a version
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends g++ \

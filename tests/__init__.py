@@ -1,4 +1,4 @@
 import pytest
 
-# So that what these find wrong is shown with its values.
+# Show values when an assertion in this module fails.
 pytest.register_assert_rewrite("tests.support.job_rules")

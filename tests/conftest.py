@@ -1,4 +1,4 @@
-"""Fixtures that every test may use."""
+"""Fixtures shared by all tests."""
 
 import os
 from collections.abc import Iterator
@@ -18,14 +18,14 @@ from tests.support.services import S3, Postgres, Redis
 
 @pytest.fixture(scope="session")
 def test_data() -> Path:
-    """The folder of real microscope data (CLEARSCOPE_TEST_DATA); without it a test skips, but never in CI."""
+    """Folder of real microscope data (CLEARSCOPE_TEST_DATA); if missing, tests skip, or fail in CI."""
     folder = os.environ.get("CLEARSCOPE_TEST_DATA")
     if folder and Path(folder).is_dir():
         return Path(folder).resolve()
-    complaint = f"CLEARSCOPE_TEST_DATA ({folder!r}) does not name the folder of real test data"
+    message = f"CLEARSCOPE_TEST_DATA ({folder!r}) does not name the folder of real test data"
     if os.environ.get("CI"):
-        pytest.fail(complaint)
-    pytest.skip(complaint)
+        pytest.fail(message)
+    pytest.skip(message)
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +36,7 @@ def golden(test_data: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def redis_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
-    """A Redis that the tests of a session share; a test that ends it starts it again."""
+    """Redis shared by the session; a test that stops it must start it again."""
     service = Redis(tmp_path_factory.mktemp("redis"))
     service.start()
     yield service
@@ -45,7 +45,7 @@ def redis_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
 
 @pytest.fixture(scope="session")
 def postgres_service() -> Iterator[Postgres]:
-    """A PostgreSQL that the tests of a session share, each with databases of its own."""
+    """PostgreSQL shared by the session; each test creates its own databases."""
     service = Postgres()
     service.start()
     yield service
@@ -54,7 +54,7 @@ def postgres_service() -> Iterator[Postgres]:
 
 @pytest.fixture(scope="session")
 def s3_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
-    """An S3 store that the tests of a session share, each with buckets of its own."""
+    """S3 store shared by the session; each test creates its own buckets."""
     service = S3(tmp_path_factory.mktemp("s3"))
     service.start()
     yield service
@@ -63,21 +63,21 @@ def s3_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
 
 @pytest.fixture(scope="session")
 def isolation() -> Iterator[Isolation]:
-    """Where the tests of a session have reading processes from."""
+    """Source of reading processes, shared by the session."""
     with ReadingService().running() as isolation:
         yield isolation
 
 
 @pytest.fixture
 def reader(isolation: Isolation) -> Iterator[Reader]:
-    """A process that reads image files as the server does."""
+    """Process that reads image files as the server does."""
     with isolation.reader() as reader:
         yield reader
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """A server that the tests of a module share."""
+    """Server shared by the tests of a module."""
     process = ServerProcess(tmp_path_factory.mktemp("server") / "data")
     process.start()
     yield process
@@ -94,13 +94,13 @@ def api(server: ServerProcess) -> Iterator[httpx.Client]:
 def observed_facility(
     tmp_path_factory: pytest.TempPathFactory, redis_service: Redis, noisy_tiff: Path
 ) -> ObservedFacility:
-    """What a server, a worker and their collector said of one job that succeeded and one that failed."""
+    """Logs, metrics and traces of one job that succeeded and one that failed."""
     return ObservedFacility(tmp_path_factory.mktemp("facility"), redis_service.url, noisy_tiff)
 
 
 @pytest.fixture(scope="session")
 def noisy_tiff(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small image of soft blobs under Poisson noise, 16 bit, gain 2 ADU per photon, offset 100 ADU."""
+    """Small 16-bit image of soft blobs under Poisson noise; gain 2 ADU per photon, offset 100 ADU."""
     rng = np.random.default_rng(7)
     y, x = np.mgrid[:96, :80] / 12.0
     photons_yx = 30 + 25 * np.sin(y) * np.cos(x)

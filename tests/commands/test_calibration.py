@@ -51,7 +51,7 @@ def test_a_histogram_is_written_as_npy(calibration: Path, tmp_path: Path) -> Non
     assert np.load(made, allow_pickle=False).shape == (3, 256, 256)
 
 
-def test_what_is_no_calibration_is_refused_in_one_line(
+def test_files_that_are_no_calibration_are_refused_in_one_line(
     calibration: Path, noisy_tiff: Path, tmp_path: Path
 ) -> None:
     text = tmp_path / "text.tif"
@@ -99,4 +99,4 @@ def test_a_server_is_calibrated_from_the_command_line(
 @pytest.mark.slow
 def test_a_calibration_larger_than_memory_could_be_fitted(tmp_path: Path) -> None:
     few, many = (peak_mb(fit, tmp_path, (frames, 512, 512)) for frames in (10, 200))
-    assert many - few < 30  # all frames together are 105 MB, 420 MB as float64
+    assert many - few < 30  # all frames together take 105 MB, 420 MB as float64

@@ -29,7 +29,7 @@ def test_submit_registers_the_image_under_its_microscope(
     api.post(f"/v1/jobs/{job_id}/cancel")
 
 
-def test_submit_tells_why_a_file_was_refused(server: ServerProcess, tmp_path: Path) -> None:
+def test_submit_says_why_a_file_was_refused(server: ServerProcess, tmp_path: Path) -> None:
     path = tmp_path / "notes.tif"
     path.write_text("no image")
     output = clearscope("submit", path, "--server", server.url, code=1)
@@ -38,7 +38,7 @@ def test_submit_tells_why_a_file_was_refused(server: ServerProcess, tmp_path: Pa
 
 
 def test_submit_says_what_to_do_when_no_server_answers(noisy_tiff: Path) -> None:
-    """By the installed command itself: what a user can mend is one line, and no traceback."""
+    """Run the installed command: an error that users can fix is one line, without a traceback."""
     command = [CLEARSCOPE, "submit", str(noisy_tiff), "--server", "http://127.0.0.1:9"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
@@ -65,7 +65,7 @@ def test_serve_refuses_to_listen_to_everyone(tmp_path: Path) -> None:
         ({"webhook_secret": "hush", "part_pixels": "many"}, "CLEARSCOPE_PART_PIXELS: Input should be"),
     ],
 )
-def test_a_setting_that_cannot_be_is_named(settings: dict[str, str], complaint: str, tmp_path: Path) -> None:
+def test_an_invalid_setting_is_named(settings: dict[str, str], complaint: str, tmp_path: Path) -> None:
     output = clearscope("serve", "--data-dir", tmp_path / "data", code=1, **settings)
     assert output.startswith("Error: ")
     assert complaint in output

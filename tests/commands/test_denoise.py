@@ -1,4 +1,4 @@
-"""Denoising a file without a server."""
+"""Denoising files without a server."""
 
 import json
 import os
@@ -43,7 +43,7 @@ Progress = list[tuple[str, float]]
 
 @dataclass(frozen=True)
 class Run:
-    """One denoised stack with all that was written and told."""
+    """One denoised stack with its files and progress reports."""
 
     folder: Path
     source: Path
@@ -62,7 +62,7 @@ def _denoise(
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An ImageJ stack of three planes of the same scene."""
+    """ImageJ stack of three planes of the same scene."""
     path = tmp_path_factory.mktemp("source") / "stack.tif"
     planes = np.stack([DETECTOR.observe(PHOTONS, np.random.default_rng(seed)) for seed in range(3)])
     metadata = {"axes": "ZYX", "unit": "um", "spacing": 0.5}
@@ -91,7 +91,7 @@ def test_axes_and_pixel_size_survive(run: Run) -> None:
         assert after.header.model_dump(include=kept) == before.header.model_dump(include=kept)
 
 
-def test_the_stages_are_told_in_order_and_to_their_end(run: Run) -> None:
+def test_progress_reports_all_stages_in_order_and_to_their_end(run: Run) -> None:
     stages = list(dict.fromkeys(stage for stage, _ in run.progress))
     assert stages == ["n2v", "noise_model", "pn2v", "distil", "predict"]
     for stage in stages:
@@ -126,7 +126,7 @@ def test_the_report_shows_and_records_the_run(run: Run) -> None:
     ]
 
 
-def test_a_given_noise_model_is_used_as_it_is_and_a_seed_repeats(run: Run, tmp_path: Path) -> None:
+def test_a_given_noise_model_is_used_unchanged_and_a_seed_repeats(run: Run, tmp_path: Path) -> None:
     options = replace(OPTIONS, noise_model=run.folder / "noise.npz", dtype=OutputDtype.SAME)
     first, progress = _denoise(run.source, tmp_path / "first.tif", options)
     _denoise(run.source, tmp_path / "second.tif", options)
@@ -139,7 +139,7 @@ def test_a_given_noise_model_is_used_as_it_is_and_a_seed_repeats(run: Run, tmp_p
 
 
 class StopError(Exception):
-    """What a caller raises to stop."""
+    """Raised by a caller to stop."""
 
 
 def test_progress_that_raises_stops_and_leaves_no_file(stack: Path, tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ def test_paths_are_checked_before_anything_is_computed(
     target, options = arrange(stack, tmp_path)
     content = stack.read_bytes()
     with pytest.raises(InvalidRequestError, match=reason):
-        denoise_file(stack, target, options, _nothing_may_be_told)
+        denoise_file(stack, target, options, _fail_on_progress)
     assert stack.read_bytes() == content
 
 
@@ -239,7 +239,7 @@ def test_a_result_without_room_is_refused_before_anything_is_computed(
     result_bytes = 3 * 96 * 96 * 4
     monkeypatch.setattr("shutil.disk_usage", lambda _: Mock(free=result_bytes - 1))
     with pytest.raises(InvalidRequestError, match="has 0 MiB left"):
-        denoise_file(stack, tmp_path / "result.tif", OPTIONS, _nothing_may_be_told)
+        denoise_file(stack, tmp_path / "result.tif", OPTIONS, _fail_on_progress)
     assert not list(tmp_path.iterdir())
 
 
@@ -254,22 +254,24 @@ def test_a_command_that_is_terminated_leaves_no_file(stack: Path, tmp_path: Path
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def _nothing_may_be_told(stage: str, fraction: float, status: str) -> None:
+def _fail_on_progress(stage: str, fraction: float, status: str) -> None:
     pytest.fail(f"something was computed: {stage} {fraction} {status}")
 
 
-def test_what_is_no_noise_model_or_no_image_is_refused(stack: Path, tmp_path: Path) -> None:
+def test_files_that_are_no_noise_model_or_no_image_are_refused(stack: Path, tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.npz"
     wrong.write_bytes(b"no archive")
     with pytest.raises(NoiseModelInvalidError):
-        denoise_file(stack, tmp_path / "r.tif", replace(OPTIONS, noise_model=wrong), _nothing_may_be_told)
+        denoise_file(stack, tmp_path / "r.tif", replace(OPTIONS, noise_model=wrong), _fail_on_progress)
     constant = tmp_path / "constant.tif"
     tifffile.imwrite(constant, np.full((64, 64), 7, "uint16"))
     with pytest.raises(ImageContentError):
-        denoise_file(constant, tmp_path / "r.tif", OPTIONS, _nothing_may_be_told)
+        denoise_file(constant, tmp_path / "r.tif", OPTIONS, _fail_on_progress)
 
 
-def test_the_command_denoises_and_sums_up(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_denoises_and_prints_a_summary(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(PRESETS, DEFAULT_PRESET, QUICK)
     target, report = tmp_path / "result.tif", tmp_path / "report"
     options = ["--device", "cpu", "--dtype", "same", "--report", str(report)]
@@ -288,8 +290,8 @@ def test_the_command_denoises_and_sums_up(run: Run, tmp_path: Path, monkeypatch:
     assert tifffile.imread(target).dtype == np.uint16
 
 
-def test_the_truth_is_drawn_where_it_is_known(tmp_path: Path) -> None:
-    """The picture grows by a column for the truth, and by one for the noise model."""
+def test_the_ground_truth_is_drawn_if_it_is_known(tmp_path: Path) -> None:
+    """The figure gets a column for the ground truth, and one for the noise model."""
     widths = []
     model = GaussianMixtureNoiseModel(torch.zeros(3, 2, dtype=torch.float64), 100.0, 300.0, 1.0)
     noise = NoiseEvidence(model, true_noise=LinearNoise(2.2, 101.2, 2.8))

@@ -1,4 +1,4 @@
-"""What a user says of the noise when denoising a file: the kind of noise model, and what correlates."""
+"""Options about the noise when denoising a file: kind of noise model, structured mask."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ from worker.engine.training.presets import PRESETS
 
 @pytest.fixture
 def correlated_tiff(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Noise that correlates by 0.4 along x."""
+    """Image whose noise correlates by 0.4 along x."""
     monkeypatch.setitem(PRESETS, DEFAULT_PRESET, TINY)
     y, x = np.mgrid[:96, :96] / 12.0
     white = np.random.default_rng(6).normal(0, 20, (96, 97))
@@ -54,7 +54,7 @@ def test_a_histogram_is_bootstrapped_written_and_used_again(correlated_tiff: Pat
     assert second.output.index("structured mask along x") < second.output.index("N2V network")
 
 
-def test_correlated_noise_is_warned_of_before_hours_of_training(correlated_tiff: Path) -> None:
+def test_a_warning_of_correlated_noise_comes_before_hours_of_training(correlated_tiff: Path) -> None:
     network = correlated_tiff.with_name("n2v.safetensors")
     options = ["--method", "n2v", "--output", str(network), "--device", "cpu"]
     trained = CliRunner().invoke(cli, ["train", str(correlated_tiff), *options])
@@ -63,7 +63,7 @@ def test_correlated_noise_is_warned_of_before_hours_of_training(correlated_tiff:
 
 
 @pytest.mark.parametrize(("kind", "name"), [("histogram", "noise.npz"), ("gmm", "noise.npy")])
-def test_a_noise_model_is_not_written_to_a_file_that_misleads(
+def test_a_noise_model_is_not_written_to_a_file_with_a_misleading_suffix(
     correlated_tiff: Path, kind: str, name: str
 ) -> None:
     target = correlated_tiff.with_name(name)

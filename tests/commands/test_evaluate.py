@@ -21,7 +21,7 @@ TRUTHS = [np.asarray(200 + 50 * np.sin(Y + phase) * np.cos(X), dtype=np.float32)
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Ground truth of two fields of view, and two runs of a method that leaves noise of 2 and of 4 ADU."""
+    """Ground truth of two fields of view, and two runs of a method that leaves noise of 2 and 4 ADU."""
     rng = np.random.default_rng(0)
     for field, truth in enumerate(TRUTHS):
         tifffile.imwrite(tmp_path / f"truth_{field}.tif", truth)
@@ -38,7 +38,7 @@ def expected(folder: Path, run: int, field: int) -> float:
 
 
 def test_files_of_one_field_are_rows_of_a_table(folder: Path) -> None:
-    # As two methods may call their results.
+    # Two methods may give their results the same name.
     files = [str(Path(f"method_{run}") / "cells.tif") for run in (0, 1)]
     for run, file in enumerate(files):
         (folder / file).parent.mkdir()
@@ -80,7 +80,7 @@ def test_runs_over_several_fields_give_standard_errors(folder: Path) -> None:
         (["A|B=run_0_0.tif", "A|B=run_0_1.tif"], "'A|B' is not a valid row name"),
     ],
 )
-def test_what_cannot_be_compared_is_named(
+def test_files_that_cannot_be_compared_are_named(
     folder: Path, monkeypatch: pytest.MonkeyPatch, files: list[str], words: str
 ) -> None:
     monkeypatch.chdir(folder)

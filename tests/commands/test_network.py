@@ -29,7 +29,7 @@ def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Three noisy planes, the clean one, another specimen's, and the noise model of the camera."""
+    """Three noisy planes, their clean plane, one of another specimen, and the camera's noise model."""
     noise = np.random.default_rng(0).normal(0, NOISE_ADU, (3, *TRUTH_YX.shape))
     noisy = np.rint(TRUTH_YX + noise).astype(np.uint16)
     tifffile.imwrite(tmp_path / "noisy.tif", noisy, photometric="minisblack")
@@ -139,7 +139,7 @@ def test_every_method_trains_and_denoises(folder: Path) -> None:
         (["predict", "noisy.tif", "out.tif", "--network=text.safetensors"], "is not a network"),
     ],
 )
-def test_what_does_not_go_together_is_said(
+def test_incompatible_arguments_are_refused_with_a_reason(
     folder: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: str
 ) -> None:
     monkeypatch.chdir(folder)
@@ -148,7 +148,7 @@ def test_what_does_not_go_together_is_said(
     assert not (folder / "net").exists()
 
 
-def test_a_network_of_one_estimate_takes_no_noise_model(folder: Path) -> None:
+def test_a_network_with_a_single_estimate_takes_no_noise_model(folder: Path) -> None:
     network = folder / "n2v.safetensors"
     command("train", folder / "noisy.tif", "--method", "n2v", "--output", network, "--device", "cpu")
     options = ("--network", network, "--noise-model", folder / "camera.npz")

@@ -1,4 +1,4 @@
-"""Known vulnerabilities of what ClearScope is installed with."""
+"""Known vulnerabilities of ClearScope's dependencies."""
 
 import json
 import os
@@ -14,7 +14,7 @@ PIP_AUDIT = str(Path(sys.executable).with_name("pip-audit"))
 
 
 def could_not_audit(reason: str) -> NoReturn:
-    """Say so; in CI, where it must be known, that is a failure."""
+    """Skip the test, or fail in CI, where the audit is required."""
     complaint = f"the dependencies could not be audited: {reason}"
     if os.environ.get("CI"):
         pytest.fail(complaint)

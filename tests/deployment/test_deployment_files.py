@@ -1,4 +1,4 @@
-"""What a deployment is made of fits the program, and is sound by the rules of its tools."""
+"""Deployment files match the program and pass the checks of their tools."""
 
 import re
 import subprocess
@@ -37,7 +37,7 @@ def compose() -> Document:
 
 
 def settings_given() -> Iterator[tuple[str, str]]:
-    """Every CLEARSCOPE_* variable that an image, the compose file or Kubernetes sets, and where."""
+    """Yield every CLEARSCOPE_* variable that an image, the compose file or Kubernetes sets, and where."""
     for path in DOCKERFILES:
         for name in re.findall(r"\b(CLEARSCOPE_[A-Z_]+)=", path.read_text("utf-8")):
             yield name, path.name
@@ -51,12 +51,12 @@ def settings_given() -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.name)
-def test_dockerfiles_are_sound(path: Path) -> None:
+def test_dockerfiles_pass_the_linter(path: Path) -> None:
     run(BIN / "hadolint", path)
 
 
 @pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.name)
-def test_images_hold_what_there_is(path: Path) -> None:
+def test_images_copy_only_paths_that_exist(path: Path) -> None:
     text = path.read_text("utf-8")
     for copied in re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.MULTILINE):
         for name in copied.split():
@@ -83,7 +83,7 @@ def test_the_compose_file_follows_its_schema() -> None:
     run(BIN / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", COMPOSE)
 
 
-def test_all_images_of_others_are_pinned_by_version() -> None:
+def test_third_party_images_are_pinned_by_version() -> None:
     services = compose()["services"].values()
     images = {service["image"] for service in services if "build" not in service}
     assert len(images) == 4
@@ -91,7 +91,7 @@ def test_all_images_of_others_are_pinned_by_version() -> None:
         assert re.fullmatch(r"[\w/-]+:v?\d+\.\d+[\w.-]*", image), image
 
 
-def test_services_wait_for_what_they_need_and_are_bounded() -> None:
+def test_services_wait_for_their_dependencies_and_have_resource_limits() -> None:
     described = compose()
     services = described["services"]
     for name, service in services.items():
@@ -105,7 +105,7 @@ def test_services_wait_for_what_they_need_and_are_bounded() -> None:
         for volume in service.get("volumes", []):
             source = volume["source"] if isinstance(volume, dict) else volume.split(":")[0]
             assert source in described["volumes"] or (ROOT / source).is_file(), (name, source)
-        # Compose writes what is no file into the container, and refuses where that is read-only.
+        # Compose writes a secret that is not a file into the container, which must not be read-only.
         written = service.get("secrets") or service.get("configs")
         assert not (written and service.get("read_only")), name
     ours = [service for service in services.values() if "build" in service]
@@ -115,7 +115,7 @@ def test_services_wait_for_what_they_need_and_are_bounded() -> None:
     assert reserved == [{"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}]
 
 
-def test_every_setting_given_is_one_of_the_program() -> None:
+def test_every_setting_that_is_set_exists() -> None:
     known = {f"CLEARSCOPE_{name.upper()}" for name in Settings.model_fields}
     given = list(settings_given())
     assert given
@@ -129,8 +129,12 @@ def test_the_example_environment_explains_every_setting_with_its_default(
     explained = dict(re.findall(r"^#(CLEARSCOPE_[A-Z_]+)=(.*)$", ENVIRONMENT, re.MULTILINE))
     assert explained.keys() == {f"CLEARSCOPE_{name.upper()}" for name in Settings.model_fields}
     folder = explained.pop("CLEARSCOPE_DATA_DIR")
+    optional = {f"CLEARSCOPE_{name.upper()}" for name, default in defaults().items() if default is None}
     for name, text in explained.items():
-        monkeypatch.setenv(name, text)
+        if name in optional:
+            assert not text, name
+        else:
+            monkeypatch.setenv(name, text)
     assert Settings(data_dir=Path(folder)) == Settings.model_construct(
         **{**defaults(), "data_dir": Path(folder)}
     )
@@ -145,7 +149,7 @@ def defaults() -> Document:
     }
 
 
-def test_the_compose_file_asks_for_nothing_else_than_the_example_has() -> None:
+def test_the_example_has_every_variable_of_the_compose_file_and_no_other() -> None:
     asked = set(re.findall(r"\$\{(\w+)", COMPOSE.read_text("utf-8"))) | {
         "PROMETHEUS_API_KEY",
         "COMPOSE_PROFILES",
@@ -166,7 +170,7 @@ def commands() -> Iterator[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize("command", sorted(set(commands())), ids=" ".join)
-def test_the_program_has_every_command_that_is_given(command: tuple[str, ...]) -> None:
+def test_every_command_that_is_used_exists(command: tuple[str, ...]) -> None:
     assert "Usage" in run(BIN / "clearscope", *command, "--help")
 
 
@@ -195,11 +199,11 @@ import {modules}
     ],
     ids=["server", "worker"],
 )
-def test_each_image_does_without_what_the_other_needs(hidden: set[str], modules: str) -> None:
+def test_each_image_works_without_the_dependencies_of_the_other(hidden: set[str], modules: str) -> None:
     run(sys.executable, "-c", HIDE.format(hidden=hidden, modules=modules))
 
 
-def test_prometheus_asks_those_who_answer() -> None:
+def test_prometheus_scrapes_every_service_with_metrics() -> None:
     services = compose()["services"]
     configured = yaml.safe_load((ROOT / "docker" / "prometheus.yml").read_text("utf-8"))
     server, worker = configured["scrape_configs"]
@@ -240,7 +244,7 @@ def test_alerts_and_scaling_look_at_metrics_that_exist(observed_facility: Observ
 
 
 @pytest.mark.parametrize("path", KUBERNETES, ids=lambda path: path.name)
-def test_kubernetes_manifests_are_whole(path: Path) -> None:
+def test_kubernetes_manifests_are_complete(path: Path) -> None:
     manifests = list(yaml.safe_load_all(path.read_text("utf-8")))
     for manifest in manifests:
         assert {"apiVersion", "kind", "metadata", "spec"} <= manifest.keys()

@@ -1,4 +1,4 @@
-"""Blind-spot networks: what they see, and what their priors say."""
+"""Blind-spot networks: receptive fields, priors, training and risk."""
 
 import math
 from dataclasses import replace
@@ -64,7 +64,7 @@ def _network(depth: int = 3) -> Network:
 
 
 def _influence(model: BlindSpotNet, side_px: int, y: int, x: int) -> torch.Tensor:
-    """Largest gradient, over random images, of the outputs at a pixel with respect to each pixel."""
+    """Return the largest gradient, over random images, of a pixel's outputs with respect to each pixel."""
     influence = torch.zeros((side_px, side_px))
     for seed in range(20):
         generator = torch.Generator().manual_seed(seed)
@@ -86,7 +86,7 @@ def test_an_output_sees_all_pixels_around_but_not_its_own(depth: int, blind_px: 
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])
-def test_the_reach_covers_what_a_pixel_can_see(depth: int) -> None:
+def test_the_reach_covers_the_receptive_field(depth: int) -> None:
     model = _model(depth, blind_px=1)
     shape = model.shape
     side_px = -(-2 * (shape.reach_px + 4) // shape.stride_px) * shape.stride_px
@@ -110,7 +110,7 @@ def test_a_tiled_result_equals_the_untiled_one(height: int, width: int) -> None:
     np.testing.assert_allclose(alone.prior_mean_yx, whole.prior_mean_yx, atol=1e-3)
 
 
-def test_features_of_the_turned_image_are_those_of_half_planes_that_change_places() -> None:
+def test_rotating_the_image_swaps_the_features_of_the_half_planes() -> None:
     image = torch.randn((2, 1, 16, 24), generator=torch.Generator().manual_seed(0))
     model = _model().requires_grad_(requires_grad=False)
     window = slice(3, 15), slice(0, 24)
@@ -198,7 +198,7 @@ def test_all_stages_run_and_deliver_an_estimate_chosen_by_its_risk(tmp_path: Pat
     observation = (4.0 * rng.poisson(specimen() / 10 / 4.0)).astype(np.float32)
     preset = replace(TINY, n2v_steps=60, pn2v_steps=60, distillation_steps=20)
     prepared = run_all_stages([observation], preset, tmp_path, device=CPU).denoiser
-    # The noise is too skewed for Stein's risk, but not for this one: the MMSE estimate competes.
+    # The noise is too skewed for Stein's risk, but not for this one: the MMSE estimate is a candidate.
     assert set(prepared.choice.scores) == {"n2v", "prior_mean", "mmse", "distilled"}
     assert "compete" not in prepared.choice.reason
     denoised = denoise_plane(observation, prepared, device=CPU)
@@ -224,7 +224,7 @@ def test_a_stopped_run_continues_to_the_same_weights(method: TrainingMethod) -> 
         assert torch.equal(values, continued.model.state_dict()[name])
 
 
-def test_a_network_survives_its_bytes() -> None:
+def test_a_network_can_be_restored_from_its_bytes() -> None:
     network = _train("n2v", replace(TINY, n2v_steps=2, blind_x_px=1))
     restored = Network.from_bytes(network.to_bytes())
     assert restored.model.shape == BlindSpotShape(8, 3, 9, blind_px=1)

@@ -1,4 +1,4 @@
-"""Calibration stacks that are what they should be, and others."""
+"""Checks of valid and invalid calibration stacks."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -70,7 +70,7 @@ CHANGES: dict[str, Scene] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_the_share_of_the_variance_that_is_no_noise_is_right(change: str) -> None:
+def test_the_share_of_the_variance_that_is_not_noise_is_right(change: str) -> None:
     rng = np.random.default_rng(2)
     signals = [100 + 2 * CHANGES[change](index) for index in range(FRAMES)]
     stack = [100 + 2 * rng.poisson((signal - 100) / 2) + rng.normal(0, 3, (96, 96)) for signal in signals]
@@ -104,7 +104,7 @@ def test_dark_pixels_of_a_photon_counter_are_used_the_better_the_more_frames_the
 
 
 @pytest.mark.parametrize("value", [0, 700])
-def test_frames_without_noise_are_called_so(value: int) -> None:
+def test_frames_without_noise_are_recognised(value: int) -> None:
     found = check_frames([np.full((16, 16), value, dtype=np.uint16)] * 4)
     assert "no pixel within the detector's range changes" in (found.unusable or "")
     assert (found.flicker, found.motion, found.excess_correlation) == (0, 0, 0)
@@ -121,6 +121,6 @@ def test_the_golden_calibration_is_static(golden: Path) -> None:
     ("stack", "complaint"),
     [([np.zeros((4, 4))], "1 frames"), ([np.zeros((4, 4)), np.zeros((5, 4))], r"frame 1 is \(5, 4\)")],
 )
-def test_what_is_no_stack_is_refused(stack: list[NDArray[np.float64]], complaint: str) -> None:
+def test_frames_that_are_no_stack_are_refused(stack: list[NDArray[np.float64]], complaint: str) -> None:
     with pytest.raises(ImageUnsuitableError, match=complaint):
         check_frames(stack)

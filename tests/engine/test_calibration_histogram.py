@@ -1,4 +1,4 @@
-"""Histograms counted from frames whose range is not that of the images."""
+"""Histograms from calibration frames whose range differs from that of the images."""
 
 from unittest.mock import Mock
 
@@ -32,21 +32,21 @@ def calibrated(brightest_photons: float, images: NDArray[np.uint16]) -> Calibrat
     )
 
 
-def test_frames_brighter_than_the_images_make_no_worse_a_histogram() -> None:
+def test_frames_brighter_than_the_images_do_not_make_a_worse_histogram() -> None:
     found = calibrated(300, recorded(100, 1))
     assert found.selected.check.verdict != "poor"
     assert found.warnings == ()
     assert found.signal_range_adu[1] < 600
 
 
-def test_a_plane_without_any_value_is_passed_over() -> None:
+def test_a_plane_without_any_value_is_skipped() -> None:
     images = [np.full((8, 8), np.nan), np.arange(64.0).reshape(8, 8)]
     histogram = facts_of(survey_planes(images)).empty_histogram()
     assert (histogram.min_adu, histogram.max_adu) == (-0.5, 255.5)
 
 
 @pytest.mark.parametrize("value", [np.nan, 7.0])
-def test_images_without_values_are_no_range(value: float) -> None:
+def test_images_without_values_have_no_range(value: float) -> None:
     facts = facts_of(survey_planes([np.full((8, 8), value)]))
     with pytest.raises(ImageUnsuitableError, match="no two different"):
         facts.empty_histogram()

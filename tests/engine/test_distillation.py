@@ -1,4 +1,4 @@
-"""A network that learns an estimate under noise drawn from the noise model."""
+"""Distilled networks, trained on an estimate under noise drawn from the noise model."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -52,7 +52,7 @@ def _distil(
 
 
 class Kept:
-    """Keeps the first checkpoint only, as if the run had been killed after it."""
+    """Checkpoint store that keeps only the first one, as if the run had been killed after it."""
 
     def __init__(self) -> None:
         self.content: bytes | None = None
@@ -64,7 +64,7 @@ class Kept:
         self.content = self.content or content
 
 
-def test_it_takes_the_noise_out_of_an_exposure_that_it_never_saw() -> None:
+def test_it_removes_the_noise_of_an_exposure_that_it_never_saw() -> None:
     network = _distil()
     assert network.method == "distilled"
     observation = exposure()
@@ -73,14 +73,14 @@ def test_it_takes_the_noise_out_of_an_exposure_that_it_never_saw() -> None:
     assert _mse(estimate.prior_mean_yx) < 0.25 * _mse(observation)
 
 
-def test_it_learns_the_same_where_images_lie_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_learns_the_same_with_images_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "execution_on", lambda _: GPU)
     network = _distil()
     observation = exposure()
     assert _mse(predict_plane(network, observation, device=CPU).prior_mean_yx) < 0.25 * _mse(observation)
 
 
-def test_a_run_that_goes_on_from_a_checkpoint_ends_with_the_same_weights() -> None:
+def test_a_run_continued_from_a_checkpoint_ends_with_the_same_weights() -> None:
     kept, steps = Kept(), list[TrainingStep]()
     whole = _distil(checkpoints=kept)
     resumed = _distil(steps, checkpoints=kept)
@@ -89,7 +89,7 @@ def test_a_run_that_goes_on_from_a_checkpoint_ends_with_the_same_weights() -> No
     assert all(torch.equal(values, expected[name]) for name, values in resumed.model.state_dict().items())
 
 
-def test_more_pixels_take_more_steps_and_explicit_steps_are_taken_as_they_are() -> None:
+def test_more_pixels_take_more_steps_unless_the_steps_are_given() -> None:
     preset = replace(TINY, distillation_steps=3, distillation_px=specimen().size)
     steps: list[TrainingStep] = []
     for images in (1, 2, 9):
@@ -146,7 +146,7 @@ def _teacher(preset: TrainingPreset) -> Network:
     )
 
 
-def test_a_short_run_starts_as_its_teacher() -> None:
+def test_a_short_run_starts_from_its_teachers_weights() -> None:
     preset = replace(TINY, distillation_warm_start=True, distillation_learning_rate=0.0, distillation_steps=1)
     teacher = _teacher(preset)
     network = _distil(preset=preset, start=first_weights(teacher, preset))
@@ -162,5 +162,5 @@ def test_a_short_run_starts_as_its_teacher() -> None:
     ],
     ids=["a long run", "a network of another size"],
 )
-def test_others_start_from_nothing(preset: TrainingPreset) -> None:
+def test_other_runs_start_from_random_weights(preset: TrainingPreset) -> None:
     assert first_weights(_teacher(TINY), preset) is None

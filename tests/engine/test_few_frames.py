@@ -1,4 +1,4 @@
-"""The mean of few frames is no signal: what that does to a noise model, and that it is corrected."""
+"""Noise models from the mean of few frames: the bias of the variance is corrected."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def frames() -> list[NDArray[np.uint16]]:
 
 
 def variance_ratio(counts: PairCounts) -> float:
-    """Of the observations' variance and the true one, averaged over the pixels."""
+    """Return observed over true variance, averaged over the pixels."""
     curve = counts.photon_transfer_curve()
     photons = (curve.signal_adu - 100) / 2
     return float(np.average(curve.variance_adu2 / (4 * photons + 9 + 1 / 12), weights=curve.count))
@@ -42,7 +42,7 @@ def test_the_variance_is_right_from_five_frames_to_a_hundred(
 
 
 @pytest.mark.parametrize("number", FRAME_COUNTS)
-def test_without_the_correction_it_is_too_small_by_one_part_in_as_many_as_there_are_frames(
+def test_without_the_correction_it_is_too_small_by_one_part_in_n_for_n_frames(
     frames: list[NDArray[np.uint16]], number: int
 ) -> None:
     mean = np.mean(frames[:number], axis=0)

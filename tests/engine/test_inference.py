@@ -57,7 +57,7 @@ def test_a_tiled_result_equals_the_untiled_one(height: int, width: int) -> None:
         assert expected.std() > 0 or height * width < 10
 
 
-def test_weights_lie_as_images_do_while_they_are_used_and_files_do_not_tell() -> None:
+def test_weights_are_channels_last_in_use_and_files_do_not_change() -> None:
     network = _network()
     before = network.to_bytes()
     predict_plane(network, _plane(64, 64), device=CPU)
@@ -68,7 +68,7 @@ def test_weights_lie_as_images_do_while_they_are_used_and_files_do_not_tell() ->
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])
-def test_the_reach_covers_what_a_pixel_can_see(depth: int) -> None:
+def test_the_reach_covers_the_receptive_field(depth: int) -> None:
     network = _network(outputs=1, depth=depth)
     shape = network.model.shape
     side = 2 * (shape.reach_px + 2 * shape.stride_px)
@@ -76,7 +76,7 @@ def test_the_reach_covers_what_a_pixel_can_see(depth: int) -> None:
     seen = 0
     for centre in range(side // 2 - shape.stride_px, side // 2):
         leaf = image.clone().requires_grad_()
-        # Max pooling passes gradients to one pixel of its window; noise lets every pixel have its turn.
+        # Max pooling passes gradients to one pixel per window; random images reach every pixel.
         for seed in range(12):
             noise = torch.randn(image.shape, generator=torch.Generator().manual_seed(seed))
             network.model(leaf + noise)[0, 0, centre, centre].backward()
@@ -103,7 +103,7 @@ def test_padding_mirrors_the_border() -> None:
     assert padded[3].tolist() == [0, 1, 2, 3, 4, 5, 4, 3]
 
 
-def test_the_estimate_over_all_symmetries_turns_with_the_plane() -> None:
+def test_the_estimate_over_all_symmetries_rotates_with_the_plane() -> None:
     plane, network = _plane(40, 56), _network(symmetries=8)
     estimate = predict_plane(network, plane, noise_model=NOISE, device=CPU)
     turned = predict_plane(network, np.rot90(plane).copy(), noise_model=NOISE, device=CPU)
@@ -136,8 +136,8 @@ def test_pixels_without_a_value_are_predicted_from_their_neighbourhood() -> None
     np.testing.assert_array_equal(plane, before)
 
 
-@pytest.mark.slow  # because a first compilation takes half a minute
-@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # because torch's compiler uses it
+@pytest.mark.slow  # the first compilation takes half a minute
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # used by torch's compiler
 def test_compiled_and_plain_moments_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     generator = torch.Generator().manual_seed(0)
     features = torch.randn((1000, 6), generator=generator)
@@ -151,7 +151,7 @@ def test_compiled_and_plain_moments_agree(monkeypatch: pytest.MonkeyPatch) -> No
     torch.testing.assert_close(compute(features, observation), expected, rtol=1e-4, atol=1e-2)
 
 
-def test_prediction_works_where_there_is_no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prediction_works_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise BackendCompilerFailed(_no_backend, RuntimeError("no compiler here"), None)
 

@@ -1,4 +1,4 @@
-"""Losses and estimates against values of the published code and against formulas."""
+"""Losses and estimates compared with the published code and with formulas."""
 
 import math
 from pathlib import Path

@@ -74,7 +74,7 @@ def test_pixels_in_the_last_row_and_column_are_masked_too() -> None:
     assert int(masked.x.max()) == 9
 
 
-def test_unusable_pixels_stand_in_for_none_and_lonely_pixels_stay() -> None:
+def test_unusable_pixels_replace_none_and_pixels_without_neighbours_keep_their_value() -> None:
     image = torch.zeros((1, 12, 12))
     usable = torch.zeros_like(image, dtype=torch.bool)
     usable[0, 0, 0] = usable[0, 0, 1] = usable[0, 9, 9] = True
@@ -169,14 +169,14 @@ def test_a_structured_mask_hides_what_correlates_with_the_target(blind_y_px: int
             spot = ((grid_y - y).abs() <= blind_y_px) & ((grid_x - x).abs() <= blind_x_px)
             hidden[0] |= spot
             source = masked.image[0][spot].long()
-            # No value comes from within the spot, and none from far away.
+            # No value comes from within the blind spot, and none from far away.
             assert not bool((spot.flatten()[source]).any())
             assert int((source // width - y).abs().max()) <= max(blind_y_px, blind_x_px) + 2
         assert torch.equal(masked.image[~hidden], image[~hidden])
         assert bool((masked.image[hidden] != image[hidden]).all())
 
 
-def test_a_structured_mask_turns_with_the_patch() -> None:
+def test_a_structured_mask_rotates_with_the_patch() -> None:
     plane = np.arange(32 * 32, dtype=np.float32).reshape(32, 32)
     preset = replace(SMALL, blind_x_px=2)
     images = collect_training_images([plane], preset, _generator())
@@ -195,7 +195,7 @@ def test_a_structured_mask_turns_with_the_patch() -> None:
     assert turned == {True, False}
 
 
-def test_of_a_large_stack_as_many_planes_are_trained_on_as_the_preset_has_room_for() -> None:
+def test_training_uses_only_as_many_planes_of_a_large_stack_as_the_preset_allows() -> None:
     planes = [np.full((40, 40), 10.0 * n, dtype=np.float32) for n in range(20)]
     for room_planes, kept in ((0.1, 1), (7.5, 7), (100, 20)):
         preset = replace(SMALL, training_px=int(room_planes * 1600))

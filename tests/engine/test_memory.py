@@ -1,4 +1,4 @@
-"""Running out of memory: failures are injected above a size, and met by smaller portions."""
+"""Out of memory: failures are injected above a size and handled by smaller batches."""
 
 import logging
 import math
@@ -53,7 +53,7 @@ def _of_the_cpu() -> Exception:
 
 
 class Scarce:
-    """Lets a U-Net fail above a number of pixels, and sees what failed attempts leave behind."""
+    """Makes a U-Net fail above a number of pixels, and records what failed attempts leave behind."""
 
     def __init__(self, limit_px: int, failure: Failure) -> None:
         self.limit_px, self.failure = limit_px, failure
@@ -149,9 +149,9 @@ def test_a_step_that_never_fits_fails_clearly(monkeypatch: pytest.MonkeyPatch) -
     scarce = _scarce(monkeypatch, 0)
     with pytest.raises(
         OutOfMemoryError, match="cpu has too little free memory for 1 patches at a time"
-    ) as told:
+    ) as caught:
         _trained(8)
-    assert told.value.code == "out-of-memory"
+    assert caught.value.code == "out-of-memory"
     assert scarce.failures == 4
 
 
@@ -197,7 +197,7 @@ def test_a_plane_that_never_fits_fails_clearly(monkeypatch: pytest.MonkeyPatch) 
         predict_plane(_network(), _plane(), device=CPU)
 
 
-def test_other_errors_are_not_taken_for_it() -> None:
+def test_other_errors_are_not_mistaken_for_out_of_memory() -> None:
     def broken(_: int) -> None:
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
@@ -214,5 +214,5 @@ def test_other_errors_are_not_taken_for_it() -> None:
         RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling"),
     ],
 )
-def test_what_allocators_say_is_understood(error: Exception) -> None:
+def test_allocators_errors_are_recognised(error: Exception) -> None:
     assert is_out_of_memory(error)

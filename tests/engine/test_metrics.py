@@ -1,4 +1,4 @@
-"""Scores against formulas, and what must not be scored."""
+"""Scores compared with formulas, and images that must not be scored."""
 
 import math
 
@@ -62,7 +62,7 @@ def test_all_scores_at_once_are_those_of_each() -> None:
         (np.eye(8), np.ones((8, 8)), "constant"),
     ],
 )
-def test_what_has_no_score_is_refused(image: np.ndarray, reference: np.ndarray, word: str) -> None:
+def test_images_without_a_score_are_refused(image: np.ndarray, reference: np.ndarray, word: str) -> None:
     with pytest.raises(ScoreImpossibleError, match=word):
         score(image, reference)
 

@@ -1,4 +1,4 @@
-"""Noise that correlates between neighbours, found in the noisy image itself."""
+"""Correlation of the noise between neighbours, estimated from the noisy image alone."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,7 +34,7 @@ def test_independent_noise_shows_none() -> None:
 
 
 @pytest.mark.parametrize("size_px", [16, 32, 64])
-def test_small_images_of_independent_noise_are_not_warned_of(size_px: int) -> None:
+def test_small_images_of_independent_noise_cause_no_warning(size_px: int) -> None:
     rng = np.random.default_rng(4)
     found = [neighbour_correlation([rng.normal(size=(size_px, size_px))]) for _ in range(60)]
     assert sum(each.warning() is not None for each in found) <= 2
@@ -59,10 +59,10 @@ def test_correlated_noise_is_measured_along_its_axis(axis: int) -> None:
 
 @pytest.mark.parametrize(("field", "along_x"), [("mice", 0.047), ("BPAE_B", 0.053)])
 def test_real_images(test_data: Path, field: str, along_x: float) -> None:
-    """As much as the residual to the mean of 50 frames correlates where the scene has not moved.
+    """Compare with the correlation of residuals to the mean of 50 frames, where the scene has not moved.
 
-    All over `BPAE_B` it correlates by 0.12, but still by 0.04 at a distance of five pixels: in its bright
-    parts the mean frame is not the scene of the single one.
+    Over all of `BPAE_B` the residual correlates by 0.12, and still by 0.04 at a distance of five pixels:
+    in its bright parts the mean frame does not show the same scene as the single one.
     """
     raw_yx = tifffile.imread(test_data / f"fmd_confocal/{field}_raw.tif")
     mean_yx = tifffile.imread(test_data / f"fmd_confocal/{field}_avg50.tif")

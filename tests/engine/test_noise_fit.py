@@ -1,4 +1,4 @@
-"""Counting pixel pairs and fitting noise models to them, against detectors with known noise."""
+"""Counting pixel pairs and fitting noise models, tested on detectors with known noise."""
 
 import dataclasses
 from pathlib import Path
@@ -37,7 +37,7 @@ def counted(observation: NDArray[Any], signal: NDArray[Any]) -> PairCounts:
 
 
 def variance_error(model: GaussianMixtureNoiseModel, signal: NDArray[Any], line: tuple[float, ...]) -> float:
-    """Largest relative error over the central 90 % of signals; line is gain, offset, read noise."""
+    """Return the largest relative error over the central 90 % of signals; line: gain, offset, read noise."""
     gain, offset, read_noise = line
     low, high = np.percentile(signal, (5, 95))
     at = torch.linspace(float(low), float(high), 100, dtype=torch.float64)
@@ -274,7 +274,7 @@ def test_few_pixels_give_a_rough_but_sound_model(pixels: int) -> None:
     assert selected.fitted.model.variance_floor_adu2 < 400
 
 
-def test_signals_that_hardly_differ_can_be_fitted() -> None:
+def test_nearly_equal_signals_can_be_fitted() -> None:
     rng = np.random.default_rng(0)
     signal = np.where(rng.random(2000) < 0.5, 100.0, 100.5)
     fitted = fit_gmm(counted(np.rint(rng.normal(signal, 5)), signal), generator=generator())

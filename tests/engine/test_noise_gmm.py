@@ -15,7 +15,7 @@ from worker.engine.noise.models.gmm import GaussianMixtureNoiseModel
 
 
 def mixture(**changes: Any) -> GaussianMixtureNoiseModel:  # any field
-    """Two components: a narrow one and a broad, shifted one."""
+    """Return a mixture of two components: a narrow one and a broad, shifted one."""
     weights = torch.tensor(
         [[-4.0, 2.0], [9.0, -3.0], [1.0, 4.0], [3.0, 5.0], [0.5, -0.2], [-0.7, 0.4]], dtype=torch.float64
     )
@@ -69,7 +69,7 @@ def test_parameters_are_constant_outside_of_the_fitted_range() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("extrapolate", [False, True])
-def test_never_infinite_however_impossible_the_pair(dtype: torch.dtype, *, extrapolate: bool) -> None:
+def test_the_likelihood_of_impossible_pairs_is_finite(dtype: torch.dtype, *, extrapolate: bool) -> None:
     model = mixture(extrapolate=extrapolate).to("cpu", dtype)
     values = torch.tensor([-65535.0, 0.0, 100.0, 65535.0, 1e6], dtype=dtype)
     signal = values[None, :].clone().requires_grad_()
@@ -105,7 +105,7 @@ def test_the_gradient_is_that_of_the_likelihood(changes: dict[str, Any]) -> None
     assert torch.autograd.gradcheck(likelihood, (signal,))
 
 
-def test_parameters_survive_json() -> None:
+def test_parameters_can_be_restored_from_json() -> None:
     model = mixture(outlier_density_per_adu=1e-7)
     again = GaussianMixtureNoiseModel.from_parameters(json.loads(json.dumps(model.parameters())))
     signal = torch.linspace(0, 1000, 50, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""The histogram noise model: counting, its gaps, and the published files' meaning."""
+"""The histogram noise model: counting, gaps, and the meaning of published files."""
 
 from pathlib import Path
 
@@ -130,7 +130,7 @@ def test_saturated_and_undefined_pixels_are_not_counted() -> None:
     assert counts.pairs == 2
 
 
-def test_the_parameters_make_the_same_model_again(model: HistogramNoiseModel) -> None:
+def test_the_parameters_restore_the_same_model(model: HistogramNoiseModel) -> None:
     again = HistogramNoiseModel.from_parameters(model.parameters())
     signal = torch.linspace(100, 600, 50, dtype=torch.float64)
     torch.testing.assert_close(
@@ -160,6 +160,6 @@ def test_impossible_parameters_are_refused(wrong: dict[str, object], complaint: 
         HistogramNoiseModel.from_parameters(sound | wrong)
 
 
-def test_nothing_counted_makes_no_model() -> None:
+def test_no_counts_make_no_model() -> None:
     with pytest.raises(NoiseFitError, match="no pixel pairs"):
         HistogramCounts(min_adu=0, max_adu=1).model()

@@ -1,4 +1,4 @@
-"""Residuals of a pseudo ground truth vary by the noise and by its own error; only the noise is wanted."""
+"""Narrowing residuals of a pseudo ground truth to the noise, without its own error."""
 
 import numpy as np
 import pytest
@@ -13,12 +13,12 @@ OFFSET_ADU, GAIN_ADU = 100.0, 2.0
 
 
 def photons(peak: float) -> NDArray[np.float64]:
-    """A specimen as a microscope shows it, in photons."""
+    """Return a specimen as seen by a microscope, in photons."""
     return np.asarray(peak * simulate_specimen(SHAPE_YX, seed=1, psf_sigma_px=1.5, background=0.1))
 
 
 def observed(photons_yx: NDArray[np.float64]) -> tuple[NDArray[np.uint16], NDArray[np.float64]]:
-    """What a camera shows, and the noise in it (ADU)."""
+    """Return a camera's image and the noise in it (ADU)."""
     rng = np.random.default_rng(2)
     adu = OFFSET_ADU + GAIN_ADU * rng.poisson(photons_yx) + rng.normal(0.0, 2.0, SHAPE_YX)
     observation = np.rint(adu).astype(np.uint16)
@@ -40,7 +40,7 @@ def test_the_error_of_the_pseudo_ground_truth_is_not_taken_for_noise() -> None:
         assert float(np.mean(narrowed[within] ** 2)) == pytest.approx(true, rel=0.1)
 
 
-def test_residuals_of_the_truth_stay_as_they_are() -> None:
+def test_residuals_of_the_true_signal_are_not_narrowed() -> None:
     photons_yx = photons(100.0)
     observation, _ = observed(photons_yx)
     factor = deviation_factor(observation, OFFSET_ADU + GAIN_ADU * photons_yx)
@@ -49,7 +49,7 @@ def test_residuals_of_the_truth_stay_as_they_are() -> None:
 
 
 @pytest.mark.parametrize("shape_yx", [(3, 200), (40, 40)])
-def test_of_few_pixels_nothing_is_concluded(shape_yx: tuple[int, int]) -> None:
+def test_residuals_of_few_pixels_are_not_narrowed(shape_yx: tuple[int, int]) -> None:
     plane = np.random.default_rng(0).poisson(9.0, shape_yx)
     assert (deviation_factor(plane, np.full(shape_yx, 8.0)) == 1.0).all()
 

@@ -1,4 +1,4 @@
-"""Observations drawn from a noise model are those that it says are likely."""
+"""Observations drawn from a noise model follow its distribution."""
 
 import math
 from collections.abc import Callable
@@ -16,13 +16,13 @@ DRAWS = 20_000
 
 
 def _mixture() -> GaussianMixtureNoiseModel:
-    """Two Gaussians far apart, wider and less equal towards the bright end."""
+    """Return two Gaussians far apart, wider and less equal towards the bright end."""
     weights = [[-20.0, -10.0], [30.0, 10.0], [3.0, 1.0], [4.0, 2.0], [0.0, 1.0], [0.0, 0.0]]
     return GaussianMixtureNoiseModel(torch.tensor(weights, dtype=torch.float64), 100.0, 500.0, 1.0)
 
 
 def _histogram() -> AnyNoiseModel:
-    """Counted on skewed noise: photons of 4 ADU."""
+    """Return a histogram of skewed noise: photons of 4 ADU."""
     random = np.random.default_rng(0)
     signal = random.uniform(100, 500, 400_000)
     observation = 4 * random.poisson((signal - 80) / 4) + 80.0
@@ -43,7 +43,7 @@ def test_observations_have_mean_variance_and_distribution_of_the_model(
     variance_adu2 = float(model.variance_adu2(signal[:1])[0])
     assert float(observation.mean()) == pytest.approx(signal_adu, abs=5 * math.sqrt(variance_adu2 / DRAWS))
     assert float(observation.var()) == pytest.approx(variance_adu2, rel=0.05)
-    # A histogram's observations are the middles of its bins.
+    # A histogram's observations are the centres of its bins.
     width_adu = model.bin_width_adu if isinstance(model, HistogramNoiseModel) else 0.0
     anywhere = observation + width_adu * (torch.rand(DRAWS, generator=generator) - 0.5)
     assert stats.kstest(model.cumulative(anywhere, signal).numpy(), "uniform").statistic < 0.02

@@ -1,4 +1,4 @@
-"""Choosing and checking noise models, also for detectors that are not what a mixture of Gaussians likes."""
+"""Selecting and checking noise models, including detectors that a Gaussian mixture fits badly."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def generator() -> torch.Generator:
 
 
 class Scene:
-    """A specimen and what an ideal prior knows of it: each pixel's photons follow a gamma distribution."""
+    """A specimen and its ideal prior: each pixel's photons follow a gamma distribution."""
 
     def __init__(self, detector: PhotonCounter, *, photons: float = 14.0, size_px: int = 128) -> None:
         rng = np.random.default_rng(2)
@@ -44,7 +44,7 @@ class Scene:
         return counts.trimmed()
 
     def gain_db(self, model: GaussianMixtureNoiseModel, *, darkest: float = 1.0) -> float:
-        """By how much the MMSE estimate is better than the prior mean, over the darkest pixels."""
+        """Return the gain of the MMSE estimate over the prior mean, in the darkest pixels."""
         observation = torch.from_numpy(self.observation.astype(np.float64))[..., None]
         samples = torch.from_numpy(self.samples)
         posterior = torch.softmax(model.log_likelihood(observation, samples), dim=-1)
@@ -94,7 +94,7 @@ def test_every_candidate_is_safe_with_the_floor_derived_from_the_data(
     assert selected.check.overconfidence < 1.5
 
 
-def test_a_low_floor_is_more_likely_and_worse_and_the_check_tells() -> None:
+def test_a_low_floor_is_more_likely_but_worse_and_the_check_detects_it() -> None:
     scene = Scene(DETECTORS["offset"])
     counts = scene.counts()
     derived = fit_gmm(counts, generator=generator(), starts=1)
@@ -154,7 +154,7 @@ def test_a_curved_transfer_needs_more_coefficients() -> None:
         ({"gain_adu_per_e": np.full((500, 600), 2.02)}, "fair"),
     ],
 )
-def test_a_model_of_another_camera_is_found_out(changes: dict[str, Any], verdict: str) -> None:
+def test_a_model_of_another_camera_is_detected(changes: dict[str, Any], verdict: str) -> None:
     right = fit_gmm(camera_counts(), 1, 2, generator=generator(), starts=1).model
     check = check_noise_model(right, camera_counts(**changes))
     assert check.verdict == verdict

@@ -44,7 +44,7 @@ TINY = replace(
 
 
 def _specimen() -> tuple[np.ndarray, np.ndarray]:
-    """Signal and observation with noise of variance 0.5 * signal."""
+    """Return signal and observation, with noise of variance 0.5 * signal."""
     y, x = np.mgrid[:112, :112] / 12
     signal = 150 + 80 * np.sin(x + np.sin(y)) * np.cos(y)
     noise = np.random.default_rng(0).normal(size=signal.shape) * np.sqrt(0.5 * signal)
@@ -137,7 +137,7 @@ def test_a_spoilt_pn2v_network_is_not_delivered(prepared: Denoiser) -> None:
     assert "that of PN2V's MMSE estimate differs by +" in choice.reason
 
 
-def test_networks_of_quite_other_images_are_refused(
+def test_networks_of_very_different_images_are_refused(
     prepared: Denoiser,
 ) -> None:
     assert isinstance(prepared.noise_model, GaussianMixtureNoiseModel)
@@ -151,7 +151,7 @@ def test_an_estimate_that_copies_the_noise_is_not_mistaken_for_a_good_one(
     prepared: Denoiser,
 ) -> None:
     assert isinstance(prepared.noise_model, GaussianMixtureNoiseModel)
-    # Widely spread samples leave the decision to the likelihood: the MMSE estimate follows the observation.
+    # With widely spread samples the likelihood decides: the MMSE estimate follows the observation.
     copying = Network.from_bytes(prepared.pn2v.to_bytes())
     copying.model.head.bias.add_(torch.linspace(-0.3, 0.3, TINY.samples))
     _, observation = _specimen()
@@ -163,7 +163,7 @@ def test_an_estimate_that_copies_the_noise_is_not_mistaken_for_a_good_one(
 
 
 @pytest.mark.parametrize(("events", "competes"), [(4, False), (400, True)])
-def test_the_mmse_estimate_competes_only_where_noise_is_not_too_skewed(
+def test_the_mmse_estimate_is_a_candidate_only_if_the_noise_is_not_too_skewed(
     prepared: Denoiser, *, events: int, competes: bool
 ) -> None:
     assert isinstance(prepared.noise_model, GaussianMixtureNoiseModel)

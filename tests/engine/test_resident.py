@@ -1,4 +1,4 @@
-"""Training as on a GPU, run on the CPU: images on the device, patches drawn there, losses read seldom."""
+"""Training with a GPU's settings, run on the CPU: images and patches on the device, losses read rarely."""
 
 import itertools
 import math
@@ -52,7 +52,7 @@ def _weights(network: Network) -> Tensor:
 
 
 def _images(*shapes: tuple[int, int], preset: TrainingPreset = DRAWING) -> TrainingImages:
-    """Images whose pixels all differ, so that a value tells where it comes from."""
+    """Return images whose pixels all differ, so that a value identifies its pixel."""
     first, planes = 1, []
     for shape in shapes:
         count = shape[0] * shape[1]
@@ -93,7 +93,7 @@ def test_images_are_drawn_from_as_often_as_they_have_pixels_to_train_on() -> Non
 
 
 @pytest.mark.parametrize("masked", [True, False])
-def test_what_is_held_out_or_broken_is_never_a_target(*, masked: bool) -> None:
+def test_held_out_and_broken_pixels_are_never_targets(*, masked: bool) -> None:
     images = _images((20, 31), (9, 40))
     batch = ResidentImages.of(images, CPU).draw(DRAWING, _generator(), masked=masked)
     trainable = torch.cat([image.observation_adu[image.usable & ~image.held_out] for image in images.images])
@@ -105,7 +105,7 @@ def test_what_is_held_out_or_broken_is_never_a_target(*, masked: bool) -> None:
 
 
 @pytest.mark.parametrize(("blind_y_px", "blind_x_px"), [(0, 0), (1, 0), (0, 2)])
-def test_targets_are_replaced_by_what_lies_around_their_blind_spot(blind_y_px: int, blind_x_px: int) -> None:
+def test_targets_are_replaced_by_pixels_around_their_blind_spot(blind_y_px: int, blind_x_px: int) -> None:
     preset = replace(DRAWING, blind_y_px=blind_y_px, blind_x_px=blind_x_px)
     width = 31
     images = _images((25, width), preset=preset)
@@ -124,17 +124,17 @@ def test_targets_are_replaced_by_what_lies_around_their_blind_spot(blind_y_px: i
             astray += beyond or (abs(dy) <= blind_y_px and abs(dx) <= blind_x_px)
             checked += 1
     assert checked > 300
-    # Wide blind spots overlap here and there.
+    # Wide blind spots overlap in some places.
     assert astray == 0 if blind_y_px == blind_x_px == 0 else astray < 0.1 * checked
 
 
 def _offset(value: float, own: float, width: int) -> tuple[int, int]:
-    """How far apart two pixels of an image are that counts from 1."""
+    """Return the offset (Y, X) between two pixels of an image whose values count from 1."""
     (y, x), (own_y, own_x) = (divmod(int(number) - 1, width) for number in (value, own))
     return y - own_y, x - own_x
 
 
-def test_a_blind_spot_hides_the_neighbours_too_and_turns_with_its_patch() -> None:
+def test_a_blind_spot_hides_the_neighbours_too_and_rotates_with_its_patch() -> None:
     width = 31
     preset = replace(DRAWING, blind_x_px=1, patches_per_step=400)
     images = _images((25, width), preset=preset)
@@ -145,7 +145,7 @@ def test_a_blind_spot_hides_the_neighbours_too_and_turns_with_its_patch() -> Non
         remaining = set(patch.flatten().tolist())
         for target, own in zip(at[weight > 0].tolist(), values[weight > 0].tolist(), strict=True):
             if 0 < target // PATCH_PX < PATCH_PX - 1 and 0 < target % PATCH_PX < PATCH_PX - 1:
-                # In the image, wherever the patch has turned it to: beside the pixel, not above.
+                # Beside the pixel in the image, not above it, however the patch is rotated.
                 hidden += sum(own + step in remaining for step in (-1, 1))
                 seen += sum(own + step in remaining for step in (-width, width))
     assert hidden < 0.25 * seen, "what stands in for another pixel may be such a neighbour"
@@ -216,7 +216,7 @@ def test_losses_are_read_at_validation_only() -> None:
     assert [point.step for point in network.loss_history] == changes
 
 
-def test_a_run_of_another_device_is_continued_with_draws_of_its_own() -> None:
+def test_a_run_continued_on_another_device_draws_other_numbers() -> None:
     checkpoints = MemoryCheckpoints()
     finished = _train(checkpoints=checkpoints)
     assert checkpoints.content is not None
@@ -246,7 +246,7 @@ def test_bfloat16_is_left_to_gpus_that_do_not_emulate_it(
     assert precision._has_bfloat16(torch.device("cuda:1")) is has
 
 
-def test_a_gpu_is_given_more_at_once() -> None:
+def test_a_gpu_gets_larger_portions() -> None:
     assert execution_on(torch.device("cuda:1")) is GPU
     assert execution_on(CPU) is HOST
     for samples in (35, 100, 800, 1 << 30):
@@ -256,7 +256,7 @@ def test_a_gpu_is_given_more_at_once() -> None:
         assert HOST.block_px(samples) == BLOCK_PX <= block_px
 
 
-def test_gradients_on_a_gpu_are_computed_in_one_order() -> None:
+def test_gradients_on_a_gpu_are_deterministic() -> None:
     before = torch.backends.cudnn.deterministic
     with repeatable_convolutions(torch.device("cuda")):
         assert torch.backends.cudnn.deterministic

@@ -1,4 +1,4 @@
-"""What a structured mask is for: noise that a network could see in the neighbours."""
+"""Structured masks hide neighbours with correlated noise."""
 
 from dataclasses import replace
 
@@ -27,7 +27,7 @@ CPU = torch.device("cpu")
 
 @pytest.mark.slow
 def test_a_mask_along_the_correlation_keeps_the_noise_out() -> None:
-    """The noise correlates by 0.49 along x: half of it can be seen beside the pixel."""
+    """The noise correlates by 0.49 along x, so half of it is visible beside the pixel."""
     signal_yx = 1000 + 600 * simulate_specimen(SHAPE_YX, seed=3)
     white = np.random.default_rng(3).normal(size=(SHAPE_YX[0], SHAPE_YX[1] + 1))
     observation_yx = (signal_yx + 60 * (white[:, 1:] + 0.8 * white[:, :-1])).astype(np.float32)

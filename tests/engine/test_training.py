@@ -1,4 +1,4 @@
-"""Training: what it learns, that it can be repeated, stopped and continued."""
+"""Training: quality, determinism, interruption and continuation."""
 
 import math
 from dataclasses import replace
@@ -161,7 +161,7 @@ def test_images_of_different_shapes_train_together() -> None:
     assert network.steps == 20
 
 
-def test_a_network_survives_its_bytes() -> None:
+def test_a_network_can_be_restored_from_its_bytes() -> None:
     network = _train("pn2v")
     restored = Network.from_bytes(network.to_bytes())
     assert restored.description == network.description
@@ -169,7 +169,7 @@ def test_a_network_survives_its_bytes() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 pickled", b"\xff" * 64])
-def test_bytes_that_are_no_network_are_refused(content: bytes) -> None:
+def test_bytes_that_are_not_a_network_are_refused(content: bytes) -> None:
     with pytest.raises(NetworkInvalidError):
         Network.from_bytes(content)
 
@@ -186,7 +186,7 @@ def test_networks_of_impossible_size_or_content_are_refused() -> None:
         Network.from_bytes(broken.to_bytes())
 
 
-def test_the_one_cycle_rate_rises_and_falls_to_nothing() -> None:
+def test_the_one_cycle_rate_rises_and_falls_to_zero() -> None:
     rates = [
         learning_rate("one-cycle", 3e-3, step=step, steps=100, validation_losses=[]) for step in range(101)
     ]

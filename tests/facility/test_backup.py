@@ -1,4 +1,4 @@
-"""A copy of database and blobs, taken while the service works, is enough to go on elsewhere."""
+"""A backup of database and blobs, taken during operation, can be restored elsewhere."""
 
 import hashlib
 import shutil
@@ -33,7 +33,7 @@ def serve(data_dir: Path, database_url: str) -> ServerProcess:
     return server
 
 
-def test_a_copy_taken_at_work_is_restored_with_its_images_and_unfinished_jobs(
+def test_a_backup_taken_during_operation_restores_images_and_unfinished_jobs(
     postgres_service: Postgres, noisy_tiff: Path, tmp_path: Path
 ) -> None:
     original = serve(tmp_path / "original", postgres_service.create_database("original"))
@@ -45,7 +45,7 @@ def test_a_copy_taken_at_work_is_restored_with_its_images_and_unfinished_jobs(
         while api.get(f"/v1/jobs/{job_ids[0]}").json()["state"] == "queued":
             assert time.monotonic() < deadline_s
             time.sleep(0.1)
-        # As docs/operations.md says: the database first, then the bytes.
+        # In the order of docs/operations.md: the database first, then the blobs.
         dump = tmp_path / "clearscope.dump"
         run(postgres_service, "pg_dump", "--format", "custom", "--file", str(dump), "original")
         shutil.copytree(tmp_path / "original" / "blobs", tmp_path / "copy" / "blobs")

@@ -1,4 +1,4 @@
-"""Bodies that do not end, sent to a real server: cut, and answered."""
+"""Endless request bodies, sent to a real server, are cut off and answered."""
 
 import socket
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ MEBIBYTE = 1024**2
 
 
 def raw_exchange(server: ServerProcess, request: bytes, chunks: Iterator[bytes]) -> tuple[str, int]:
-    """Send a request and chunks until the server has had enough; give its status line, and the bytes sent."""
+    """Send a request and chunks until the server closes; return its status line and the bytes sent."""
     sent_bytes = 0
     with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
         connection.sendall(request)
@@ -20,12 +20,12 @@ def raw_exchange(server: ServerProcess, request: bytes, chunks: Iterator[bytes])
                 sent_bytes += len(chunk)
             connection.sendall(b"0\r\n\r\n")
         except OSError:
-            pass  # It answered and closed while we were still sending.
+            pass  # The server answered and closed while we were still sending.
         answer = connection.makefile("rb").readline()
     return answer.decode().strip(), sent_bytes
 
 
-def test_an_endless_body_is_cut(tmp_path: Path) -> None:
+def test_an_endless_body_is_cut_off(tmp_path: Path) -> None:
     server = ServerProcess(tmp_path / "data", upload_limit_bytes="100000")
     server.start()
     endless = 400 * MEBIBYTE

@@ -1,4 +1,4 @@
-"""A divided prediction on several workers, one of which dies: no plane is lost, hardly any computed again."""
+"""A divided prediction whose worker dies: no plane is lost, and hardly any is computed again."""
 
 import hashlib
 import io
@@ -21,7 +21,7 @@ PARTS = 16
 
 @pytest.fixture
 def facility(tmp_path: Path, postgres_service: Postgres, redis_service: Redis) -> Iterator[Facility]:
-    """A server and a sweeper; every plane is a part of its own."""
+    """A server and a sweeper; each plane is one part."""
     facility = Facility(
         tmp_path / "facility",
         postgres_service.create_database("fan_out"),

@@ -1,4 +1,4 @@
-"""Redis and PostgreSQL that go away and come back: jobs outlive both."""
+"""Outages of Redis and PostgreSQL: jobs survive both."""
 
 import time
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ from tests.support.worker_process import Facility
 
 @pytest.fixture(scope="module")
 def own_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
-    """A Redis that these tests may end."""
+    """Redis that these tests may stop."""
     service = Redis(tmp_path_factory.mktemp("own_redis"))
     service.start()
     yield service
@@ -32,7 +32,7 @@ def own_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
 
 @pytest.fixture(scope="module")
 def own_postgres() -> Iterator[Postgres]:
-    """A PostgreSQL that these tests may end."""
+    """PostgreSQL that these tests may stop."""
     service = Postgres()
     service.start()
     yield service
@@ -54,9 +54,9 @@ def facility(
 
 @pytest.fixture
 def workers(facility: Facility) -> Iterator[Facility]:
-    """The facility; the workers that a test starts end with it."""
+    """The facility; workers that a test starts are killed after the test."""
     yield facility
-    facility.end_workers()
+    facility.kill_workers()
 
 
 @pytest.fixture(scope="module")
@@ -70,27 +70,27 @@ def image_id(api: httpx.Client, noisy_tiff: Path) -> str:
     return upload(api, noisy_tiff)
 
 
-def test_queued_jobs_outlive_redis_and_its_data(
+def test_queued_jobs_survive_the_loss_of_redis_and_its_data(
     workers: Facility, own_redis: Redis, api: httpx.Client, image_id: str
 ) -> None:
     running = post_training(api, image_id, 150)
     first = workers.worker()
     wait_until(api, running, lambda job: step(job) > 0)
-    told = post_training(api, image_id, 12)
+    notified = post_training(api, image_id, 12)
     own_redis.stop()
-    untold = post_training(api, image_id, 12)
+    not_notified = post_training(api, image_id, 12)
     wait_for_success(api, running)
-    wait_for(lambda: "Couldn't ack" in first.said, "the worker cannot give its notice back")
-    assert api.get(f"/v1/jobs/{told}").json()["state"] == "queued"
+    wait_for(lambda: "Couldn't ack" in first.output, "the worker cannot give its notice back")
+    assert api.get(f"/v1/jobs/{notified}").json()["state"] == "queued"
     own_redis.start()
-    for job_id in (told, untold):
+    for job_id in (notified, not_notified):
         wait_for_success(api, job_id)
     assert first.is_running
-    assert [claims(api, job_id) for job_id in (running, told, untold)] == [[1], [1], [1]]
+    assert [claims(api, job_id) for job_id in (running, notified, not_notified)] == [[1], [1], [1]]
 
 
 @pytest.mark.parametrize("outage_s", [8, pytest.param(30, marks=pytest.mark.slow)])
-def test_a_running_job_outlives_an_outage_of_postgresql(
+def test_a_running_job_survives_an_outage_of_postgresql(
     workers: Facility, own_postgres: Postgres, api: httpx.Client, image_id: str, outage_s: int
 ) -> None:
     worker = workers.worker()
@@ -109,7 +109,7 @@ def test_a_running_job_outlives_an_outage_of_postgresql(
     assert api.post(f"/v1/jobs/{job_id}/cancel").is_success
 
 
-def test_what_a_job_made_is_registered_when_postgresql_is_back(
+def test_results_of_a_job_are_registered_when_postgresql_is_back(
     workers: Facility, own_postgres: Postgres, api: httpx.Client, image_id: str
 ) -> None:
     worker = workers.worker()
@@ -127,9 +127,7 @@ def test_what_a_job_made_is_registered_when_postgresql_is_back(
 
 
 @pytest.mark.slow
-def test_a_killed_server_takes_its_job_up_again_before_the_lease_ends(
-    tmp_path: Path, noisy_tiff: Path
-) -> None:
+def test_a_killed_server_resumes_its_job_before_the_lease_expires(tmp_path: Path, noisy_tiff: Path) -> None:
     server = ServerProcess(tmp_path / "data", lease_s="3600")
     server.start()
     try:

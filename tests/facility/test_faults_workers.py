@@ -1,4 +1,4 @@
-"""Workers that die, hang, come back, are stopped or have a wrong clock: no job is lost, none runs twice."""
+"""Workers that die, hang, resume, stop or have a wrong clock: no job is lost, none runs twice."""
 
 import time
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ LONG = 100_000
 def facility(
     tmp_path_factory: pytest.TempPathFactory, postgres_service: Postgres, redis_service: Redis
 ) -> Iterator[Facility]:
-    """A server that the tests of this module share, with a sweeper, and without a worker of its own."""
+    """Server with a sweeper but without workers, shared by the tests of this module."""
     facility = Facility(
         tmp_path_factory.mktemp("facility"),
         postgres_service.create_database("faults_workers"),
@@ -58,9 +58,9 @@ def api(facility: Facility) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def workers(facility: Facility) -> Iterator[Facility]:
-    """The facility; the workers that a test starts end with it."""
+    """The facility; workers that a test starts are killed after the test."""
     yield facility
-    facility.end_workers()
+    facility.kill_workers()
 
 
 @pytest.fixture(scope="module")
@@ -73,13 +73,13 @@ def is_computing(job: Document) -> bool:
 
 
 def checkpoint_step(facility: Facility, job_id: str) -> int:
-    """The step at which the newest checkpoint of a job was made."""
+    """Return the training step of a job's newest checkpoint."""
     newest = facility.blob_keys(f"jobs/{job_id}/checkpoints")[-1]
     _, description = deserialise((facility.data_dir / "blobs" / newest).read_bytes())
     return int(description["step"])
 
 
-def test_another_worker_goes_on_where_a_killed_one_was(
+def test_another_worker_continues_where_a_killed_one_stopped(
     workers: Facility, api: httpx.Client, image_id: str
 ) -> None:
     first = workers.worker()
@@ -116,7 +116,7 @@ def test_a_stopped_worker_hands_its_job_back(workers: Facility, api: httpx.Clien
 
 
 @pytest.mark.parametrize("child_goes_on", [True, pytest.param(False, marks=pytest.mark.slow)])
-def test_what_a_worker_writes_that_lost_its_lease_is_fenced_off(
+def test_writes_of_a_worker_that_lost_its_lease_are_fenced_off(
     workers: Facility, api: httpx.Client, image_id: str, *, child_goes_on: bool
 ) -> None:
     first = workers.worker()
@@ -134,7 +134,7 @@ def test_what_a_worker_writes_that_lost_its_lease_is_fenced_off(
     made = [event for event in events(api, job_id) if event["kind"] == "succeeded"]
     first.thaw_all()
     wait_for(
-        lambda: "was cancelled or taken over" in first.said, "the first worker learns that it lost the job"
+        lambda: "was cancelled or taken over" in first.output, "the first worker learns that it lost the job"
     )
     wait_for(lambda: not workers.blob_keys(f"jobs/{job_id}/attempts/1"), "what it wrote is deleted")
     assert not workers.blob_keys(f"jobs/{job_id}/checkpoints")
@@ -153,7 +153,7 @@ def test_a_job_longer_than_the_visibility_timeout_runs_once(
     job_id = post_training(api, image_id, LONG)
     wait_until(api, job_id, is_computing)
     nothing = f"{job_id}: not claimed"
-    wait_for(lambda: nothing in "".join(each.said for each in several), "Redis delivers the notice again")
+    wait_for(lambda: nothing in "".join(each.output for each in several), "Redis delivers the notice again")
     assert claims(api, job_id) == [1]
     api.post(f"/v1/jobs/{job_id}/cancel")
     assert claims(api, job_id) == [1]
@@ -169,7 +169,7 @@ def test_the_same_notice_five_times_at_once_is_one_attempt(
     several = [workers.worker("gpu") for _ in range(2)]
     wait_for_success(api, job_id)
     nothing = f"{job_id}: not claimed"
-    wait_for(lambda: sum(each.said.count(nothing) for each in several) >= 4, "all five are taken")
+    wait_for(lambda: sum(each.output.count(nothing) for each in several) >= 4, "all five are taken")
     assert claims(api, job_id) == [1]
 
 
@@ -199,7 +199,7 @@ def test_workers_whose_clocks_are_wrong_neither_lose_nor_steal_jobs(
     api.post(f"/v1/jobs/{job_id}/cancel")
 
 
-def test_a_job_is_cancelled_and_taken_up_again_at_each_stage(
+def test_a_job_can_be_cancelled_and_resumed_at_each_stage(
     workers: Facility, api: httpx.Client, image_id: str
 ) -> None:
     worker = workers.worker()
@@ -209,7 +209,7 @@ def test_a_job_is_cancelled_and_taken_up_again_at_each_stage(
         cancelled = api.post(f"/v1/jobs/{job_id}/cancel").json()
         assert cancelled["state"] == "cancelled", stage
         wait_for(
-            lambda: worker.said.count("was cancelled or taken over") == position + 1,  # noqa: B023  # called at once
+            lambda: worker.output.count("was cancelled or taken over") == position + 1,  # noqa: B023  # called at once
             f"the worker stops computing {stage['stage']}",
         )
         wait_for(
@@ -233,7 +233,7 @@ def test_networks_go_to_gpu_workers_and_fits_to_cpu_workers(
     wait_for_success(api, job_id)
     claimed = [event for event in events(api, job_id) if event["kind"] == "claimed"]
     queues = [event["detail"]["worker"].partition("@")[0] for event in claimed]
-    # The noise model is fitted again before a network is distilled: by the worker that is there already.
+    # Before a network is distilled, the same worker fits the noise model again.
     assert queues == ["gpu", "cpu", "gpu", "gpu", "gpu", "gpu"]
 
 
@@ -244,17 +244,15 @@ def test_a_job_that_takes_too_long_fails(workers: Facility, api: httpx.Client, i
     assert "2 s" in job["error"]["detail"]
 
 
-def test_a_worker_whose_gpu_does_not_compute_takes_no_job(
-    workers: Facility, api: httpx.Client, image_id: str
-) -> None:
+def test_a_worker_with_a_broken_gpu_takes_no_job(workers: Facility, api: httpx.Client, image_id: str) -> None:
     wait_for(lambda: readiness(api)["worker"] == "failing", "workers that ended are forgotten")
     broken = workers.worker("gpu", device="cuda")
     workers.worker("cpu")
     job_id = post_training(api, image_id, 12)
     wait_for(lambda: readiness(api)["device"] == "failing", "the worker tells that it sees no GPU")
-    told = api.get("/readyz")
-    assert told.status_code == 503
-    assert "cuda" in " ".join(told.json()["problems"])
+    readyz = api.get("/readyz")
+    assert readyz.status_code == 503
+    assert "cuda" in " ".join(readyz.json()["problems"])
     assert api.get(f"/v1/jobs/{job_id}").json()["state"] == "queued"
     broken.stop()
     workers.worker("gpu")
@@ -275,7 +273,7 @@ def test_nothing_starts_on_a_database_that_is_not_migrated(
     assert "clearscope migrate" in facility.refused(*command, database_url=url)
 
 
-def test_of_two_that_migrate_at_once_one_does_it(facility: Facility, postgres_service: Postgres) -> None:
+def test_of_two_simultaneous_migrations_one_runs(facility: Facility, postgres_service: Postgres) -> None:
     url = postgres_service.create_database("migrated_twice")
     both = [facility.migration(database_url=url) for _ in range(2)]
     assert [process.wait() for process in both] == [0, 0]

@@ -1,4 +1,4 @@
-"""What Prometheus is told: by a server of requests and of all that is stored, by a worker of its attempts."""
+"""Prometheus metrics: a server's requests and stored data, a worker's attempts."""
 
 import re
 import sqlite3
@@ -32,7 +32,7 @@ def test_requests_are_counted_by_method_route_and_status(observed_facility: Obse
     assert value(found, name, method="GET", route="/v1/jobs/{job_id}", status="200") >= 2
 
 
-def test_bytes_of_uploads_and_answers_are_counted(
+def test_bytes_of_requests_and_responses_are_counted(
     observed_facility: ObservedFacility, noisy_tiff: Path
 ) -> None:
     found = observed_facility.server_metrics
@@ -41,7 +41,7 @@ def test_bytes_of_uploads_and_answers_are_counted(
     assert value(found, "clearscope_http_sent_bytes_total", route="/v1/jobs") > 0
 
 
-def test_no_label_holds_an_id(observed_facility: ObservedFacility) -> None:
+def test_no_label_contains_an_id(observed_facility: ObservedFacility) -> None:
     for found in (observed_facility.server_metrics, observed_facility.worker_metrics):
         values = {
             each for family in found.values() for sample in family.samples for each in sample.labels.values()
@@ -56,14 +56,14 @@ def test_jobs_are_counted_by_kind_and_state(observed_facility: ObservedFacility)
     assert value(found, "clearscope_jobs", kind="train", state="failed") == 1
 
 
-def test_the_server_tells_of_workers_elsewhere(observed_facility: ObservedFacility) -> None:
+def test_the_server_reports_remote_workers(observed_facility: ObservedFacility) -> None:
     found = observed_facility.server_metrics
     assert value(found, "clearscope_workers", queue="gpu") == 1
     assert value(found, "clearscope_workers", queue="cpu") == 1
     assert value(found, "clearscope_worker_device_healthy") == 1
 
 
-def test_a_worker_tells_of_its_attempts(observed_facility: ObservedFacility, noisy_tiff: Path) -> None:
+def test_a_worker_reports_its_attempts(observed_facility: ObservedFacility, noisy_tiff: Path) -> None:
     found = observed_facility.worker_metrics
     name = "clearscope_job_attempt_duration_seconds"
     for kind, stage, outcome in (
@@ -84,7 +84,7 @@ def test_a_worker_tells_of_its_attempts(observed_facility: ObservedFacility, noi
     assert value(found, "process_resident_memory_bytes") > 0
 
 
-def test_a_server_with_a_worker_inside_tells_of_both(api: httpx.Client) -> None:
+def test_a_server_with_an_embedded_worker_reports_both(api: httpx.Client) -> None:
     found = metrics(api.get("/metrics").text)
     assert value(found, "clearscope_job_attempts_in_progress") == 0
     assert value(found, "clearscope_http_requests_in_progress") == 1
@@ -93,7 +93,7 @@ def test_a_server_with_a_worker_inside_tells_of_both(api: httpx.Client) -> None:
 
 @pytest.fixture
 def without_workers(tmp_path: Path, redis_service: Redis) -> Iterator[httpx.Client]:
-    """A server whose workers have not been started yet."""
+    """Server without workers."""
     data_dir = tmp_path / "data"
     data_dir.mkdir()
     server = ServerProcess(data_dir, broker_url=redis_service.url)
@@ -106,7 +106,7 @@ def without_workers(tmp_path: Path, redis_service: Redis) -> Iterator[httpx.Clie
     server.stop()
 
 
-def test_queues_show_what_waits_and_for_how_long(
+def test_queues_show_ready_jobs_and_their_age(
     without_workers: httpx.Client, noisy_tiff: Path, tmp_path: Path
 ) -> None:
     api = without_workers
@@ -118,13 +118,13 @@ def test_queues_show_what_waits_and_for_how_long(
         spec = {"kind": "denoise", "image_ids": [image_id], "budget": TINY}
         assert api.post("/v1/jobs", json=spec).status_code == 202
     after = metrics(api.get("/metrics").text)
-    # Of the stages of each job, only the first has all that it needs.
+    # Only the first stage of each job is ready.
     assert value(after, "clearscope_queue_ready_jobs", queue="gpu") == 2
     assert value(after, "clearscope_queue_ready_jobs", queue="cpu") == 0
     assert value(after, "clearscope_queue_oldest_ready_job_age_seconds", queue="gpu") > 0
     assert value(after, "clearscope_jobs", kind="denoise", state="queued") == 2
     assert value(after, "clearscope_workers") == 0
-    # What KEDA's PostgreSQL scaler is told to ask says the same.
+    # The query for KEDA's PostgreSQL scaler gives the same number.
     (question,) = re.findall(r"```sql\n(.+?)```", OPERATIONS.read_text("utf-8"), re.DOTALL)
     with closing(sqlite3.connect(tmp_path / "data" / "clearscope.db")) as database:
         assert database.execute(question).fetchone() == (2,)
@@ -139,10 +139,10 @@ def test_a_server_without_its_database_still_answers() -> None:
     assert value(found, "clearscope_database_up") == 0
 
 
-def test_the_documents_list_every_metric_and_no_other(observed_facility: ObservedFacility) -> None:
-    told = {*observed_facility.server_metrics, *observed_facility.worker_metrics}
+def test_the_documentation_lists_every_metric_and_no_other(observed_facility: ObservedFacility) -> None:
+    exposed = {*observed_facility.server_metrics, *observed_facility.worker_metrics}
     documented = set(re.findall(r"^\| `([a-z_]+)`", OPERATIONS.read_text("utf-8"), re.MULTILINE))
     names = {
         re.sub(r"_total$", "", name) for name in documented if name.startswith(("clearscope_", "process_"))
     }
-    assert names == told
+    assert names == exposed

@@ -1,4 +1,4 @@
-"""What becomes of a job when the server, or the process that computes it, ends before it does."""
+"""Jobs whose server or child process ends before they do."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,14 +12,14 @@ from tests.support.server_process import ServerProcess
 
 @pytest.fixture
 def own_server(tmp_path: Path) -> Iterator[ServerProcess]:
-    """A server that the test may kill."""
+    """Server that the test may kill."""
     process = ServerProcess(tmp_path / "data", lease_s="3", sweep_interval_s="1")
     process.start()
     yield process
     process.stop()
 
 
-def test_a_killed_server_goes_on_from_the_checkpoint(own_server: ServerProcess, noisy_tiff: Path) -> None:
+def test_a_killed_server_continues_from_the_checkpoint(own_server: ServerProcess, noisy_tiff: Path) -> None:
     budget = {**TINY, "steps": 150}
     with httpx.Client(base_url=own_server.url, timeout=30) as api:
         image_id = upload(api, noisy_tiff)

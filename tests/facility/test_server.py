@@ -1,4 +1,4 @@
-"""What only a real server shows: where it listens, whom it lets in, what it logs, calls and ends."""
+"""Behaviour of a real server process: address, keys, logs, webhooks, cancelling."""
 
 import base64
 import time
@@ -19,10 +19,10 @@ ENDS_WITHIN_S = 2.0
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """A server with a key, which may therefore listen to everyone."""
+    """Server with a key, which may therefore listen on all addresses."""
     server = ServerProcess(
         tmp_path_factory.mktemp("server") / "data",
-        host="0.0.0.0",  # noqa: S104  # that is the point
+        host="0.0.0.0",  # noqa: S104  # this is what the test is about
         webhook_secret=base64.b64encode(bytes(32)).decode(),
         webhook_allowed_networks="127.0.0.0/8",
         sweep_interval_s="0.2",
@@ -44,13 +44,13 @@ def api(server: ServerProcess, key: str) -> Iterator[httpx.Client]:
         yield api
 
 
-def test_a_server_with_keys_may_listen_to_everyone(server: ServerProcess) -> None:
+def test_a_server_with_keys_may_listen_on_all_addresses(server: ServerProcess) -> None:
     with client(server) as stranger:
         answer = stranger.get("/v1/jobs", headers={"Host": "clearscope.example.org"})
     assert answer.status_code == 401
 
 
-def test_the_command_shows_its_key(
+def test_the_command_sends_its_key(
     server: ServerProcess, api: httpx.Client, key: str, noisy_tiff: Path
 ) -> None:
     arguments = ("submit", noisy_tiff, "--server", server.url)
@@ -60,7 +60,7 @@ def test_the_command_shows_its_key(
     assert key.rpartition("_")[2] not in server.log.read_text("utf-8")
 
 
-def test_cancelling_ends_the_computation_and_is_told(
+def test_cancelling_ends_the_computation_and_calls_the_webhook(
     server: ServerProcess, api: httpx.Client, noisy_tiff: Path
 ) -> None:
     with Receiver().running() as receiver:

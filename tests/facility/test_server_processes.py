@@ -36,9 +36,9 @@ def server(
     process.stop()
 
 
-def test_figures_are_of_all_processes_whichever_is_asked(server: ServerProcess, noisy_tiff: Path) -> None:
+def test_metrics_cover_all_processes_whichever_answers(server: ServerProcess, noisy_tiff: Path) -> None:
     for number in range(12):
-        # Each with a connection of its own, which any of the processes may accept.
+        # Each request has a separate connection, which any of the processes may accept.
         answer = httpx.post(
             f"{server.url}/v1/images", params={"filename": f"{number}.tif"}, content=noisy_tiff.read_bytes()
         )
@@ -53,7 +53,7 @@ def test_figures_are_of_all_processes_whichever_is_asked(server: ServerProcess, 
         assert "clearscope_database_up 1.0" in figures
 
 
-def test_a_process_that_dies_is_started_again_and_all_end_with_the_server(server: ServerProcess) -> None:
+def test_a_dead_process_is_restarted_and_all_end_with_the_server(server: ServerProcess) -> None:
     assert server.pid is not None
     children = psutil.Process(server.pid).children()
     answering = [child for child in children if "spawn_main" in str(child.cmdline())]
@@ -67,7 +67,7 @@ def test_a_process_that_dies_is_started_again_and_all_end_with_the_server(server
     assert httpx.get(f"{server.url}/v1/images").status_code == 200
 
 
-def test_a_server_with_a_worker_inside_is_one_process(tmp_path: Path) -> None:
+def test_a_server_with_an_embedded_worker_is_one_process(tmp_path: Path) -> None:
     refused = subprocess.run(
         [CLEARSCOPE, "serve", "--processes", "2", "--data-dir", str(tmp_path)],
         capture_output=True,

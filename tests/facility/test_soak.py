@@ -1,4 +1,4 @@
-"""Many small jobs in a facility whose processes are killed at random: at the end, all is as it should be.
+"""Soak test: many small jobs in a facility whose processes are killed at random.
 
 `make soak` runs 500 jobs, `make soak JOBS=50` fewer; SOAK_SEED repeats a run's jobs and disasters.
 """
@@ -37,7 +37,7 @@ CLEARED_AWAY_WITHIN_S = 300.0
 
 
 class SoakedFacility(Facility):
-    """Two workers and a sweeper, PostgreSQL, S3, and a Redis that may lose everything."""
+    """Two workers and a sweeper with PostgreSQL, S3, and a Redis that may lose its data."""
 
     def __init__(self, folder: Path, database_url: str, blob_url: str, redis: Redis) -> None:
         super().__init__(
@@ -45,7 +45,7 @@ class SoakedFacility(Facility):
             database_url,
             redis.url,
             blob_url=blob_url,
-            # Disasters are no fault of the jobs.
+            # Crashes caused by the test must not fail jobs.
             max_crashes="1000",
             requests_per_minute="1000000",
             active_jobs_limit="100000",
@@ -74,8 +74,8 @@ class SoakedFacility(Facility):
         self.redis.stop()
         self.redis.start()
 
-    def suffer(self, chance: random.Random) -> None:
-        """Let one of the possible disasters happen."""
+    def cause_disaster(self, chance: random.Random) -> None:
+        """Cause one of the possible disasters."""
         disaster: Callable[[], None] = chance.choice(
             [lambda: self.kill_worker(0), lambda: self.kill_worker(1), self.kill_server, self.lose_redis]
         )
@@ -83,7 +83,7 @@ class SoakedFacility(Facility):
 
 
 class User:
-    """Posts jobs, cancels and retries some, and asks again wherever an answer was lost."""
+    """User who posts jobs, cancels and retries some, and repeats requests whose answer was lost."""
 
     def __init__(self, url: str, seed: int) -> None:
         self.api = httpx.Client(base_url=url, timeout=30)
@@ -113,7 +113,7 @@ class User:
             self._post(number)
 
     def follow(self) -> dict[str, str]:
-        """Give the states of all jobs."""
+        """Return the states of all jobs."""
         return {job_id: self.get(f"/v1/jobs/{job_id}").json()["state"] for job_id in self.jobs}
 
     def get(self, path: str, **query: str) -> httpx.Response:
@@ -125,7 +125,7 @@ class User:
         assert answer.status_code == 202, answer.text
         job_id = answer.json()["id"]
         self.jobs.append(job_id)
-        # Others wait for what the first one makes.
+        # The others need the first job's result.
         if number == 0 or self.chance.random() > 0.15:
             return
         time.sleep(self.chance.random() * 3)
@@ -154,7 +154,7 @@ class User:
         return state == "cancelled"
 
     def _send(self, method: str, path: str, **request: object) -> httpx.Response:
-        """Send a request until it is answered: servers and databases come back."""
+        """Repeat a request until it is answered, through outages of server and database."""
         deadline_s = time.monotonic() + 300
         while True:
             try:
@@ -174,7 +174,7 @@ def soaked(
 ) -> Iterator[SoakedFacility]:
     for name, value in s3_service.environment.items():
         monkeypatch.setenv(name, value)
-    # This session's Redis serves other tests too.
+    # Not the session's Redis, which other tests use.
     (tmp_path / "redis").mkdir()
     redis = Redis(tmp_path / "redis")
     redis.start()
@@ -191,7 +191,7 @@ def soaked(
 def soak(facility: SoakedFacility, jobs: int) -> None:
     seed = int(os.environ.get("SOAK_SEED", "1"))
     with User(facility.server.url, seed) as user, User(facility.server.url, seed) as watcher:
-        _survive(facility, user, watcher, jobs, seed)
+        _cause_disasters(facility, user, watcher, jobs, seed)
         _check_histories(user)
         _check_digests(user)
     database = Database(facility.environment["CLEARSCOPE_DATABASE_URL"])
@@ -205,8 +205,8 @@ def soak(facility: SoakedFacility, jobs: int) -> None:
     database.dispose()
 
 
-def _survive(facility: SoakedFacility, user: User, watcher: User, jobs: int, seed: int) -> None:
-    """Let disasters happen until all jobs have ended."""
+def _cause_disasters(facility: SoakedFacility, user: User, watcher: User, jobs: int, seed: int) -> None:
+    """Cause disasters until all jobs have ended."""
     disasters = random.Random(seed + 1)  # noqa: S311  # nothing secret
     deadline_s = time.monotonic() + 300 + jobs * PATIENCE_PER_JOB_S
     with ThreadPoolExecutor(1) as pool:
@@ -214,7 +214,7 @@ def _survive(facility: SoakedFacility, user: User, watcher: User, jobs: int, see
         while not _all_ended(working, user, watcher):
             assert time.monotonic() < deadline_s, f"{watcher.follow()} after all this time"
             time.sleep(disasters.uniform(2, 15))
-            facility.suffer(disasters)
+            facility.cause_disaster(disasters)
         working.result()
 
 
@@ -226,7 +226,7 @@ def _all_ended(working: Future[None], user: User, watcher: User) -> bool:
 
 
 def _check_histories(user: User) -> None:
-    """Each run of each job, and of each stage, has ended once; only what was cancelled did not succeed."""
+    """Check that each run of each job and stage ended once, and that all succeeded unless cancelled."""
     for job_id in user.jobs:
         job = user.get(f"/v1/jobs/{job_id}").json()
         assert job["state"] == "succeeded" or job_id in user.cancelled, job
@@ -244,7 +244,7 @@ def _check_histories(user: User) -> None:
 
 
 def _check_digests(user: User) -> None:
-    """What the documents say of files is what is downloaded."""
+    """Check that downloads match the digests in the documents."""
     files = [
         (f"/v1/images/{image_id}/content", user.get(f"/v1/images/{image_id}").json())
         for image_id in user.images
@@ -284,7 +284,7 @@ def _referenced(database: Database) -> set[str]:
 
 
 def _planes_of_parts(database: Database) -> int:
-    """Count what parts have left for an assembly."""
+    """Count planes that parts have stored for assembly."""
     with database.read() as session:
         return session.scalars(select(func.count()).select_from(PartPlanes)).one()
 

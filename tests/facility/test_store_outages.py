@@ -1,4 +1,4 @@
-"""What the service does when its database, its blobs or its disk fail: real processes, real HTTP."""
+"""Outages of database, blob store and disk, with real processes and real HTTP."""
 
 import hashlib
 import os
@@ -68,7 +68,7 @@ def succeeded(api: httpx.Client, path: str) -> Callable[[], bool]:
 
 @pytest.fixture
 def noise(tmp_path: Path) -> bytes:
-    """A TIFF of 8 MB."""
+    """Return the bytes of a TIFF of 8 MB."""
     path = tmp_path / "noise.tif"
     tifffile.imwrite(path, np.random.default_rng(1).integers(0, 60000, (2048, 2048), np.uint16))
     return path.read_bytes()
@@ -85,7 +85,7 @@ def proxied_s3(s3_service: S3, monkeypatch: pytest.MonkeyPatch) -> Iterator[tupl
 
 
 @pytest.mark.parametrize("outage", ["stopped", "frozen"])
-def test_without_its_database_the_server_says_so_and_recovers(
+def test_without_its_database_the_server_answers_503_and_recovers(
     postgres_service: Postgres, tmp_path: Path, noisy_tiff: Path, outage: str
 ) -> None:
     url = postgres_service.create_database(f"outage_{outage}")
@@ -185,7 +185,7 @@ def test_downloads_from_s3_come_in_parts_and_conditionally(
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 40 MB. Only root may mount one; others have the test of bounded files below."""
+    """File system of 40 MB. Only root can mount one; otherwise the test of bounded files below has to do."""
     folder = tmp_path / "small"
     folder.mkdir()
     mounted = subprocess.run(
@@ -197,7 +197,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def test_a_full_disk_is_said_and_survived(
+def test_a_full_disk_is_reported_and_survived(
     small_disk: Path, monkeypatch: pytest.MonkeyPatch, noisy_tiff: Path, noise: bytes
 ) -> None:
     temporary = small_disk / "tmp"
@@ -210,7 +210,7 @@ def test_a_full_disk_is_said_and_survived(
         files = _files(small_disk)
         filler = small_disk / "filler"
         _fill(filler, small_disk, but_bytes=2_000_000)
-        # There is no room for the file itself, then not even for a row.
+        # First there is no space for the file, then not even for a row.
         assert_outage(upload(api, noise), "storage-full", 507)
         _fill(filler, small_disk, but_bytes=0)
         assert_outage(upload(api, noisy_tiff.read_bytes()), "storage-full", 507)
@@ -250,7 +250,7 @@ def test_a_disk_that_fills_up_under_a_job_costs_the_attempts_and_nothing_else(
         assert hashlib.sha256(content).hexdigest() == network["sha256"]
 
 
-def test_an_upload_beyond_a_bound_of_the_system_is_a_full_storage(
+def test_an_upload_beyond_the_file_size_limit_counts_as_full_disk(
     tmp_path: Path, noisy_tiff: Path, noise: bytes
 ) -> None:
     server = ServerProcess(tmp_path / "data")
@@ -265,7 +265,7 @@ def test_an_upload_beyond_a_bound_of_the_system_is_a_full_storage(
 
 
 def _files(folder: Path) -> set[Path]:
-    """The files that stay, without those of SQLite's write-ahead log."""
+    """Return all files except those of SQLite's write-ahead log."""
     return {path for path in folder.rglob("*") if path.is_file() and "clearscope.db" not in path.name}
 
 
@@ -281,7 +281,7 @@ def _free_bytes(disk: Path) -> int:
     return state.f_bavail * state.f_bsize
 
 
-def test_a_server_killed_in_an_upload_leaves_nothing_and_one_image_when_asked_again(
+def test_a_server_killed_during_an_upload_leaves_nothing_and_a_repeated_upload_makes_one_image(
     tmp_path: Path, noise: bytes
 ) -> None:
     server = ServerProcess(tmp_path / "data", orphan_after_s="0.001", orphan_interval_s="0.5")
@@ -300,14 +300,14 @@ def test_a_server_killed_in_an_upload_leaves_nothing_and_one_image_when_asked_ag
 
 @contextmanager
 def _half_sent(server: ServerProcess, content: bytes) -> Iterator[None]:
-    """Begin an upload that never ends."""
+    """Start an upload that never ends."""
     head = "POST /v1/images?filename=a.tif HTTP/1.1\r\nHost: 127.0.0.1\r\nIdempotency-Key: upload\r\n"
     with socket.create_connection(("127.0.0.1", server.port)) as connection:
         connection.sendall(f"{head}Content-Length: {2 * len(content)}\r\n\r\n".encode() + content)
         yield
 
 
-def test_a_server_killed_in_submissions_has_one_job_for_each_key(tmp_path: Path, noisy_tiff: Path) -> None:
+def test_a_server_killed_during_submissions_has_one_job_per_key(tmp_path: Path, noisy_tiff: Path) -> None:
     server = ServerProcess(tmp_path / "data", max_crashes="100")
     keys = [f"key-{number}" for number in range(8)]
     with serving(server) as api:

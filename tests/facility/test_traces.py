@@ -1,4 +1,4 @@
-"""One trace leads from the request that posts a job to the process that computes it."""
+"""One trace covers the request that posts a job, the queue, and the process that computes it."""
 
 import socket
 import threading
@@ -38,18 +38,18 @@ def test_an_attempt_that_fails_says_so(observed_facility: ObservedFacility) -> N
     assert attempt.attributes["clearscope.outcome"] == "failed"
 
 
-def test_machines_that_ask_every_few_seconds_are_not_traced(observed_facility: ObservedFacility) -> None:
+def test_health_checks_and_scrapes_are_not_traced(observed_facility: ObservedFacility) -> None:
     names = {span.name for span in observed_facility.spans}
     assert not [name for name in names if "healthz" in name or "/metrics" in name]
 
 
-def test_no_span_holds_a_secret_of_a_query(observed_facility: ObservedFacility) -> None:
+def test_no_span_contains_a_secret_from_a_query(observed_facility: ObservedFacility) -> None:
     listing = [span for span in observed_facility.spans if span.name == "GET /v1/jobs"]
     assert listing
     assert not [span for span in listing if "hunter2" in str(span.attributes)]
 
 
-def test_a_collector_that_never_answers_is_given_up() -> None:
+def test_a_collector_that_never_answers_is_abandoned() -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         address = f"http://127.0.0.1:{mute.getsockname()[1]}"
         tracing = set_up_tracing(Settings(otlp_endpoint=address), "test")

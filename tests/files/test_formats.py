@@ -1,4 +1,4 @@
-"""Real files of many kinds: each is read as what it is, or refused with a reason.
+"""Real files of many formats: each is read correctly or refused with a reason.
 
 The expectations come from libtiff's `tiffinfo` (size, sample format, photometric interpretation).
 """
@@ -62,7 +62,7 @@ ACCEPTED = {
     "pillow_hopper_gray_4bpp.tif": ("YX", (128, 128), "uint8"),
 }
 
-# By pattern: the error and a word of the reason.
+# File name pattern: the error, and a word of its reason.
 REFUSED: list[tuple[str, type[ImageError], str]] = [
     ("imagej_gray16signedA.tif", ImageContentError, "5 x 1"),
     ("imagej_gray32float-3x2-sub1.tif", ImageContentError, "3 x 2"),
@@ -139,7 +139,7 @@ def test_each_file_has_an_expectation(formats: Path, test_data: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ACCEPTED)
-def test_a_grey_image_is_read_as_what_it_is(formats: Path, name: str) -> None:
+def test_a_grey_image_is_read_correctly(formats: Path, name: str) -> None:
     axes, shape, dtype = ACCEPTED[name]
     with open_planes(formats / name) as planes:
         check_content(planes)
@@ -176,7 +176,7 @@ def test_pixels_equal_what_another_decoder_reads(formats: Path) -> None:
             continue
         with open_planes(formats / name) as planes:
             plane_yx = planes[0]
-        # Pillow stretches 2 and 4 bits over 0..255, shows int8 as uint8, and knows no bits between 8 and 16.
+        # Pillow scales 2 and 4 bits to 0..255, reads int8 as uint8, and does not support 9 to 15 bits.
         if expected.dtype == plane_yx.dtype and "4bpp" not in name and "black-0" not in name:
             np.testing.assert_array_equal(plane_yx, expected, err_msg=name)
             compared += 1
@@ -189,7 +189,7 @@ def test_packed_bits_hold_the_same_flower_at_another_depth(formats: Path, bits: 
         reference_yx = planes[0] / 65535
     with open_planes(formats / f"imagetiff_flower-minisblack-{bits:02}.tif") as planes:
         depth_yx = planes[0] / (2**bits - 1)
-    true_bits = {24: 8, 32: 16}.get(bits, bits)  # the file of 24 bits repeats one byte three times
+    true_bits = {24: 8, 32: 16}.get(bits, bits)  # the 24-bit file repeats one byte three times
     assert np.abs(depth_yx - reference_yx).max() <= 1.01 / (2**true_bits - 1)
 
 
@@ -203,6 +203,6 @@ def test_micro_manager_stack_without_its_index_keeps_channels_and_pixel_size(for
 
 
 @pytest.mark.parametrize("name", ["fmd_confocal/mice_raw.tif", "miro/ch3_raw_020ms_u16.tif"])
-def test_microscope_images_pass_the_sandbox(reader: Reader, test_data: Path, name: str) -> None:
+def test_microscope_images_are_read_in_isolation(reader: Reader, test_data: Path, name: str) -> None:
     header = reader.inspect(test_data / name)[0].header
     assert (header.axes, header.planes) == ("YX", 1)

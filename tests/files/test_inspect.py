@@ -1,4 +1,4 @@
-"""Images of the wrong kind, broken chains and bombs: refused in time, with the reason."""
+"""Inspection refuses wrong kinds of images, broken IFD chains and decompression bombs in time."""
 
 import contextlib
 import io
@@ -105,7 +105,7 @@ def _png(path: Path) -> None:
         (_zero_sized, ImageContentError, "no pixels"),
     ],
 )
-def test_an_image_of_the_wrong_kind_is_refused_with_what_would_be_right(
+def test_an_image_of_the_wrong_kind_is_refused_with_advice(
     reader: Reader,
     tmp_path: Path,
     write: Callable[[Path], None],
@@ -151,7 +151,7 @@ def _set_next(content: bytearray, page_offset: int, next_offset: int) -> None:
 
 
 @pytest.mark.parametrize("target", [0, 1], ids=["to-itself", "to-an-earlier-page"])
-def test_a_chain_that_runs_in_a_circle_is_refused(tmp_path: Path, target: int) -> None:
+def test_a_circular_ifd_chain_is_refused(tmp_path: Path, target: int) -> None:
     path = _grey(tmp_path / "loop.tif", _noise(3, 32, 32))
     with tifffile.TiffFile(path) as tiff:
         offsets = [page.offset for page in tiff.pages]
@@ -177,7 +177,7 @@ def test_pages_may_lie_in_any_order_in_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("compression", [None, "zlib", "lzw"])
-def test_a_file_that_was_cut_off_is_refused(reader: Reader, tmp_path: Path, compression: str | None) -> None:
+def test_a_truncated_file_is_refused(reader: Reader, tmp_path: Path, compression: str | None) -> None:
     path = _grey(tmp_path / "cut.tif", _noise(256, 256), compression=compression, rowsperstrip=64)
     path.write_bytes(path.read_bytes()[:-20_000])
     with pytest.raises(ImageCorruptError):
@@ -198,7 +198,7 @@ def test_a_broken_plane_within_a_stack_is_named(tmp_path: Path) -> None:
 
 
 def _claim(path: Path, width: int, height: int, compression: int) -> Path:
-    """Write a TIFF header that claims a huge image and has 16 bytes of pixels."""
+    """Write a TIFF that claims to be a huge image but has only 16 bytes of pixels."""
     tags = [
         (256, 4, width),
         (257, 4, height),
@@ -246,7 +246,7 @@ def test_memory_is_bounded_by_the_limit_not_by_the_file(isolation: Isolation, tm
         reader.inspect(path)
 
 
-def test_a_file_that_takes_too_long_is_given_up(isolation: Isolation, tmp_path: Path) -> None:
+def test_reading_a_file_for_too_long_is_aborted(isolation: Isolation, tmp_path: Path) -> None:
     path = _grey(tmp_path / "large.tif", _noise(64, 64))
     with (
         isolation.reader(ReadingLimits(answer_s=0.0001)) as reader,
@@ -267,7 +267,7 @@ def test_threads_may_inspect_at_the_same_time(isolation: Isolation, tmp_path: Pa
 
 
 def test_metadata_does_not_lead_to_other_files(tmp_path: Path) -> None:
-    """An OME-TIFF may say that its planes lie in a neighbouring file; an upload must not read that one."""
+    """An OME-TIFF may claim that its planes are in another file, which an upload must not read."""
     secret = tmp_path / "secret.tif"
     _grey(secret, _noise(32, 32) + 1000)
     xml = (
@@ -300,13 +300,13 @@ SEEDS = [
 _EDITS = st.lists(st.tuples(st.integers(0, 700), st.binary(min_size=1, max_size=4)), min_size=1, max_size=6)
 
 
-@pytest.mark.filterwarnings("ignore")  # the sandbox ignores them too: broken bytes make decoders warn
+@pytest.mark.filterwarnings("ignore")  # as reading processes do: decoders warn about broken bytes
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.sampled_from(SEEDS), edits=_EDITS, kept=st.floats(0.3, 1.5))
 def test_changed_bytes_are_read_or_refused(
     tmp_path: Path, seed: bytes, edits: list[tuple[int, bytes]], kept: float
 ) -> None:
-    """Whatever the bytes: no other error than a refusal, and what is read has the shape that was told."""
+    """Any bytes are either refused or read with the shape of their header."""
     content = bytearray(seed)
     for offset, value in edits:
         content[offset : offset + len(value)] = value

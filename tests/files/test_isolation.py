@@ -1,4 +1,4 @@
-"""What reading processes may not do, and what becomes of those that they break for."""
+"""Restrictions of reading processes, and recovery from their failures."""
 
 import os
 import signal
@@ -35,7 +35,7 @@ def stack_tiff(tmp_path: Path) -> Path:
 
 
 def reading_processes(service: ReadingService) -> list[psutil.Process]:
-    """The processes that a service has forked."""
+    """Return the processes that a service has forked."""
     (server,) = [
         child for child in psutil.Process().children() if service.isolation.address in child.cmdline()
     ]
@@ -110,13 +110,13 @@ def _attempt(act: Callable[[], Any]) -> int:
         act()
     except OSError:
         return FORBIDDEN_STATUS
-    except BaseException:  # noqa: BLE001  # whatever it is, the test must see it
+    except BaseException:  # noqa: BLE001  # the test must see any error
         return 5
     return ALLOWED_STATUS
 
 
 @on_linux
-def test_nothing_of_the_environment_is_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_is_not_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLEARSCOPE_DATABASE_URL", "postgresql://user:hunter2@db/clearscope")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
     service = ReadingService()
@@ -135,7 +135,7 @@ def test_nothing_of_the_environment_is_handed_on(monkeypatch: pytest.MonkeyPatch
         assert opened == set()
 
 
-def test_a_reading_process_that_dies_costs_its_file_and_nothing_else(stack_tiff: Path) -> None:
+def test_a_dying_reading_process_affects_only_its_file(stack_tiff: Path) -> None:
     service = ReadingService()
     with service.running() as isolation:
         with isolation.reader() as reader:
@@ -177,17 +177,19 @@ def test_the_server_of_reading_processes_is_started_again(stack_tiff: Path) -> N
             assert len(reader.open(stack_tiff)) == 5
 
 
-def test_without_a_server_nothing_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_server_of_reading_processes_nothing_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("models_store.image_files.isolation.client._START_LIMIT_S", 0.1)
     isolation = Isolation(str(tmp_path / "socket"))
     with pytest.raises(UnavailableError, match="try again"), isolation.reader():
         pass
 
 
-def test_a_defect_of_the_reader_is_not_told_as_the_files(
+def test_a_defect_of_the_reader_is_not_blamed_on_the_file(
     stack_tiff: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A reading process in a thread of this one, whose action is wrong."""
+    """A defective reading process runs in a thread of this one."""
     here, there = socket.socketpair()
     files: list[Any] = []
 
@@ -212,7 +214,7 @@ def test_a_defect_of_the_reader_is_not_told_as_the_files(
     there.close()
 
 
-def test_limits_are_the_callers(isolation: Isolation, tmp_path: Path) -> None:
+def test_the_caller_sets_the_limits(isolation: Isolation, tmp_path: Path) -> None:
     path = tmp_path / "wide.tif"
     tifffile.imwrite(path, np.zeros((4000, 4000), np.uint16))
     with isolation.reader() as reader:

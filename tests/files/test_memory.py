@@ -1,4 +1,4 @@
-"""How much memory reading and writing files takes."""
+"""Peak memory of reading and writing files."""
 
 import sys
 from pathlib import Path

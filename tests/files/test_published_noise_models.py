@@ -1,4 +1,4 @@
-"""Files of the published code: read, written, and refused when they are something else."""
+"""Noise model files of the published code: reading, writing and refusing."""
 
 import io
 import zipfile
@@ -42,7 +42,7 @@ def test_an_imported_file_has_the_published_likelihoods(golden: Path, name: str)
     np.testing.assert_allclose(likelihood.numpy(), expected["likelihood"], rtol=1e-4)
 
 
-def test_an_export_has_what_the_published_code_reads() -> None:
+def test_the_published_code_can_read_an_export() -> None:
     parameters = read_published(archive())
     with np.load(io.BytesIO(write_published(parameters).content), allow_pickle=False) as written:
         assert written["trained_weight"].dtype == np.float32
@@ -53,7 +53,7 @@ def test_an_export_has_what_the_published_code_reads() -> None:
 
 
 @pytest.mark.parametrize(("extrapolate", "outlier"), [(False, 0.0), (False, 1e-6), (True, 1e-10)])
-def test_a_model_that_goes_out_comes_back(*, extrapolate: bool, outlier: float) -> None:
+def test_an_exported_model_can_be_imported_unchanged(*, extrapolate: bool, outlier: float) -> None:
     parameters = GmmParameters(
         weights=[[0.5, 1.5], [2.0, 3.0], [0.0, 0.25]],
         signal_min_adu=101.5,
@@ -142,7 +142,7 @@ def test_an_array_that_expands_beyond_bounds_is_refused() -> None:
         read_published(buffer.getvalue())
 
 
-def test_every_single_broken_byte_is_answered() -> None:
+def test_every_single_broken_byte_is_read_or_refused() -> None:
     whole = archive()
     for position in range(0, len(whole), 7):
         broken = bytearray(whole)
@@ -150,7 +150,7 @@ def test_every_single_broken_byte_is_answered() -> None:
         try:
             read_published(bytes(broken))
         except NoiseModelInvalidError as error:
-            assert error.detail  # noqa: PT017  # because either outcome is fine, but nothing else may be raised
+            assert error.detail  # noqa: PT017  # either outcome is fine, but no other error
 
 
 @settings(max_examples=400, deadline=None)
@@ -172,7 +172,7 @@ def histogram(bins: int = 6) -> bytes:
     return buffer.getvalue()
 
 
-def test_a_histogram_of_ours_comes_back_as_it_went_out() -> None:
+def test_an_exported_histogram_can_be_imported_unchanged() -> None:
     parameters = HistogramParameters(
         bins=3,
         signal_min_adu=93.5,
@@ -183,11 +183,11 @@ def test_a_histogram_of_ours_comes_back_as_it_went_out() -> None:
     assert read_published(write_published(parameters).content) == parameters
 
 
-def test_a_histogram_means_what_the_published_code_means_unless_it_says_otherwise() -> None:
+def test_a_histogram_follows_the_published_look_up_unless_its_file_says_otherwise() -> None:
     parameters = read_published(histogram())
     assert isinstance(parameters, HistogramParameters)
     assert parameters.published_interpolation
-    # What the published code would load of our file.
+    # The part of our file that the published code would load.
     written = np.load(io.BytesIO(write_published(parameters).content))
     np.testing.assert_array_equal(written, np.load(io.BytesIO(histogram())))
 

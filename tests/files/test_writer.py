@@ -1,4 +1,4 @@
-"""A result opens like its source: same axes, pixel size, units, channels, and what ImageJ or OME-XML said."""
+"""Results keep their source's axes, pixel size, units, channels and ImageJ or OME metadata."""
 
 import io
 import math
@@ -61,7 +61,7 @@ def ome(tmp_path: Path) -> Path:
     return path
 
 
-def _copy(source: Path, dtype: Any = "float32", offset: float = 0.0) -> Path:  # because it is a Literal
+def _copy(source: Path, dtype: Any = "float32", offset: float = 0.0) -> Path:  # it is a Literal
     target = source.parent / "result.tif"
     with open_planes(source) as planes:
         write_planes(target, (plane_yx + offset for plane_yx in planes), like=planes, dtype=dtype)
@@ -96,15 +96,17 @@ def test_ome_metadata_survive(ome: Path) -> None:
     unchanged = {"axes", "shape", "planes", "pixel_size_um", "channel_names", "file_kind"}
     assert reader.header.model_dump(include=unchanged) == source.header.model_dump(include=unchanged)
     with tifffile.TiffFile(ome) as before, tifffile.TiffFile(target) as after:
-        told, now = (tifffile.xml2dict(tiff.ome_metadata or "")["OME"]["Image"] for tiff in (before, after))
-    assert now["Pixels"]["Type"] == "float"
-    assert now["Description"] == "Zellen in Kultur, µ"
+        original, written = (
+            tifffile.xml2dict(tiff.ome_metadata or "")["OME"]["Image"] for tiff in (before, after)
+        )
+    assert written["Pixels"]["Type"] == "float"
+    assert written["Description"] == "Zellen in Kultur, µ"
     for kept in ("Channel", "Plane", "TimeIncrement", "PhysicalSizeY", "PhysicalSizeYUnit"):
-        assert now["Pixels"][kept] == told["Pixels"][kept]
+        assert written["Pixels"][kept] == original["Pixels"][kept]
 
 
 @pytest.mark.parametrize("order", ["XYZCT", "XYCTZ", "XYTZC"])
-def test_planes_stay_at_their_place_in_any_order_of_dimensions(tmp_path: Path, order: str) -> None:
+def test_planes_keep_their_position_in_any_order_of_dimensions(tmp_path: Path, order: str) -> None:
     axes = order[::-1]
     planes = HYPERSTACK.transpose([*("TZC".index(axis) for axis in axes[:3]), 3, 4])
     source = tmp_path / "order.ome.tif"
@@ -123,7 +125,7 @@ def test_micro_manager_axes_channels_and_pixel_size_survive(test_data: Path, tmp
     reader, result = _read(target)
     kept = {"axes", "shape", "pixel_size_um", "channel_names"}
     assert reader.header.model_dump(include=kept) == header.model_dump(include=kept)
-    np.testing.assert_array_equal(result, tifffile.imread(source))  # which reads the index beside it
+    np.testing.assert_array_equal(result, tifffile.imread(source))  # tifffile reads the index file beside it
 
 
 def test_a_plain_stack_stays_plain(tmp_path: Path) -> None:
@@ -175,7 +177,7 @@ def test_values_outside_the_type_are_clipped_and_the_rest_rounded() -> None:
 
 
 @pytest.mark.parametrize("planes", [2, 4])
-def test_a_result_of_another_number_of_planes_leaves_no_file(tmp_path: Path, planes: int) -> None:
+def test_a_result_with_the_wrong_number_of_planes_leaves_no_file(tmp_path: Path, planes: int) -> None:
     source = tmp_path / "source.tif"
     target = tmp_path / "result.tif"
     tifffile.imwrite(source, HYPERSTACK[:, 0, 0], photometric="minisblack")
@@ -184,7 +186,7 @@ def test_a_result_of_another_number_of_planes_leaves_no_file(tmp_path: Path, pla
     assert list(tmp_path.iterdir()) == [source]
 
 
-def test_an_interrupted_result_keeps_the_previous_file(tmp_path: Path) -> None:
+def test_an_interrupted_write_keeps_the_previous_file(tmp_path: Path) -> None:
     source, target = tmp_path / "source.tif", tmp_path / "result.tif"
     tifffile.imwrite(source, HYPERSTACK[:, 0, 0], photometric="minisblack")
     target.write_bytes(b"previous")
@@ -200,7 +202,7 @@ def test_an_interrupted_result_keeps_the_previous_file(tmp_path: Path) -> None:
 
 
 def _sparse_stack_over_4_gb(path: Path) -> tuple[int, int, int]:
-    """Write an ImageJ stack of mostly holes, described in its first plane only; return its shape."""
+    """Write a sparse ImageJ stack, described only in its first plane; return its shape."""
     shape = (600, 2048, 2048)
     tifffile.imwrite(path, shape=shape, dtype="uint16", imagej=True, truncate=True, metadata={"axes": "ZYX"})
     with tifffile.TiffFile(path) as tiff:
@@ -241,7 +243,7 @@ def test_preview_fits_and_uses_the_whole_grey_range(shape: tuple[int, int]) -> N
     assert 64 < grey.mean() < 192
 
 
-def test_preview_shows_what_is_finite() -> None:
+def test_preview_shows_only_finite_values() -> None:
     plane_yx = np.arange(400.0).reshape(20, 20)
     plane_yx[0], plane_yx[1] = np.nan, np.inf
     with Image.open(io.BytesIO(preview_png(plane_yx))) as picture:

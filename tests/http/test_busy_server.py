@@ -1,4 +1,4 @@
-"""What a server does while something takes long: requests that need nothing of it are answered."""
+"""Slow operations do not block requests that do not need them."""
 
 import base64
 import socket
@@ -26,7 +26,7 @@ THREADS = 40
 
 
 class Blocked:
-    """Something that does not go on before it is let."""
+    """Operation that blocks until it is released."""
 
     def __init__(self) -> None:
         self.reached = threading.Semaphore(0)
@@ -37,8 +37,8 @@ class Blocked:
         assert self.gate.wait(60)
 
     @contextmanager
-    def opened_at_last(self) -> Iterator[None]:
-        """Let everybody through at the end, also after a failure: nothing would end before."""
+    def opened_at_end(self) -> Iterator[None]:
+        """Open the gate at the end, also after a failure: blocked threads would keep the test from ending."""
         try:
             yield
         finally:
@@ -46,7 +46,7 @@ class Blocked:
 
 
 class BlockedIsolation(Isolation):
-    """Reading processes that come late."""
+    """Isolation whose reading processes are blocked."""
 
     blocked = Blocked()
 
@@ -58,7 +58,7 @@ class BlockedIsolation(Isolation):
         yield
 
 
-def test_status_is_told_while_more_uploads_wait_than_there_are_threads(
+def test_status_is_answered_while_more_uploads_wait_than_there_are_threads(
     isolation: Isolation, noisy_tiff: Path, make_application: MakeApplication
 ) -> None:
     blocked = Blocked()
@@ -66,7 +66,7 @@ def test_status_is_told_while_more_uploads_wait_than_there_are_threads(
     object.__setattr__(late, "blocked", blocked)
     application = make_application(isolation=late, inspection_timeout_s=60)
     content = noisy_tiff.read_bytes()
-    with application.client() as api, ThreadPoolExecutor(THREADS + 5) as uploaders, blocked.opened_at_last():
+    with application.client() as api, ThreadPoolExecutor(THREADS + 5) as uploaders, blocked.opened_at_end():
 
         def send(_: int) -> int:
             return api.post("/v1/images?filename=a.tif", content=content).status_code
@@ -80,13 +80,13 @@ def test_status_is_told_while_more_uploads_wait_than_there_are_threads(
         assert {each.result() for each in sent} == {503}
 
 
-def test_status_is_told_while_more_names_are_looked_up_than_there_are_threads(
+def test_status_is_answered_while_more_names_are_looked_up_than_there_are_threads(
     noisy_tiff: Path, monkeypatch: pytest.MonkeyPatch, make_application: MakeApplication
 ) -> None:
     blocked = Blocked()
     application = make_application(webhook_secret=SECRET)
     monkeypatch.setattr(jobs, "DNS_TIMEOUT_S", 1.0)
-    with application.client() as api, ThreadPoolExecutor(THREADS + 5) as clients, blocked.opened_at_last():
+    with application.client() as api, ThreadPoolExecutor(THREADS + 5) as clients, blocked.opened_at_end():
         spec = {"kind": "denoise", "image_ids": [upload(api, noisy_tiff)], "webhook_url": "http://slow.test/"}
 
         def look_up(*_: Any, **__: Any) -> Any:
@@ -102,10 +102,10 @@ def test_status_is_told_while_more_names_are_looked_up_than_there_are_threads(
         blocked.gate.set()
 
 
-def test_the_description_is_there_while_the_database_is_away(
+def test_the_openapi_document_is_served_while_the_database_is_down(
     monkeypatch: pytest.MonkeyPatch, make_application: MakeApplication
 ) -> None:
-    """And it is not the event loop that waits for it."""
+    """The event loop does not wait for the database either."""
     application = make_application()
     readers: list[str] = []
     read = Database.read
@@ -126,7 +126,7 @@ def test_the_description_is_there_while_the_database_is_away(
         assert api.get("/openapi.json").status_code == 200
 
 
-def test_the_description_is_made_in_no_event_loop(make_application: MakeApplication) -> None:
+def test_the_openapi_document_is_made_in_a_worker_thread(make_application: MakeApplication) -> None:
     application = make_application()
     makers: list[str] = []
     make = application.asgi.openapi
@@ -148,7 +148,7 @@ def _away(_: Database) -> Any:
     raise UnavailableError("away")
 
 
-def test_readiness_is_asked_once_for_many_who_want_to_know_and_writes_nothing(
+def test_readiness_is_cached_and_writes_nothing(
     monkeypatch: pytest.MonkeyPatch, make_application: MakeApplication
 ) -> None:
     application = make_application()

@@ -24,7 +24,7 @@ Scene = Callable[[int], NDArray[np.float64]]
 
 
 def defocused(brightest: float = 80) -> NDArray[np.float64]:
-    """Photons of a scene without structure that spans the range of intensities."""
+    """Return photons of a scene without structure that spans the range of intensities."""
     return np.asarray(np.outer(np.linspace(1, brightest, SHAPE_YX[0]), np.linspace(0.5, 1, SHAPE_YX[1])))
 
 
@@ -71,7 +71,7 @@ def noise_model_of(api: httpx.Client, job: Document) -> Document:
 
 
 def variance_error(parameters: Document) -> float:
-    """Of a mixture's variance, the largest share by which it is off over signals of 4 to 75 photons."""
+    """Return the largest relative error of a mixture's variance over signals of 4 to 75 photons."""
     model = noise_model_from_parameters(noise_model_parameters.validate_python(parameters).plain())
     signal_adu = torch.linspace(OFFSET_ADU + 4 * GAIN, OFFSET_ADU + 75 * GAIN, 50, dtype=torch.float64)
     true_adu2 = GAIN * (signal_adu - OFFSET_ADU) + READ_NOISE_ADU**2 + 1 / 12
@@ -111,7 +111,7 @@ def test_a_calibration_is_checked_fitted_and_used_by_the_next_job(
 
 
 @pytest.mark.parametrize("kind", ["gmm", "histogram"])
-def test_a_job_is_told_that_its_images_are_brighter_than_their_calibration(
+def test_a_job_warns_that_its_images_are_brighter_than_their_calibration(
     api: httpx.Client, noisy_tiff: Path, tmp_path: Path, kind: str
 ) -> None:
     stack = upload(api, record(tmp_path, dim), role="calibration")
@@ -157,7 +157,7 @@ def test_single_frames_are_one_scene_and_a_histogram_has_the_range_of_the_images
         (too_dark, ("covers signals", "above", "whole range")),
     ],
 )
-def test_a_calibration_that_cannot_be_used_fails_its_job_and_says_why(
+def test_an_unusable_calibration_fails_its_job_and_says_why(
     api: httpx.Client, noisy_tiff: Path, tmp_path: Path, photons: Scene, words: tuple[str, ...]
 ) -> None:
     scope = new_microscope(api, f"spoilt by {words[1]}")
@@ -171,7 +171,7 @@ def test_a_calibration_that_cannot_be_used_fails_its_job_and_says_why(
     assert api.get("/v1/noise-models", params={"microscope": scope}).json() == []
 
 
-def test_a_doubtful_calibration_is_fitted_with_warnings_that_stay_with_the_noise_model(
+def test_a_doubtful_calibration_is_fitted_with_warnings_that_are_stored_with_the_noise_model(
     api: httpx.Client, tmp_path: Path
 ) -> None:
     stack = upload(api, record(tmp_path, hardly_bleaching), role="calibration")

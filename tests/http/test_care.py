@@ -23,7 +23,7 @@ def clean_yx(height: int = 64, width: int = 48) -> np.ndarray:
 
 
 def noisy_stack(planes: int, seed: int) -> np.ndarray:
-    """Observations (T, Y, X) of one field."""
+    """Return observations (T, Y, X) of one field."""
     noise = np.random.default_rng(seed).normal(0, NOISE_STD, (planes, *clean_yx().shape))
     return np.asarray(np.rint(clean_yx() + noise), dtype=np.uint16)
 
@@ -35,10 +35,10 @@ def write(path: Path, planes: np.ndarray) -> Path:
 
 @pytest.fixture(scope="module")
 def pair(api: httpx.Client, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
-    """A noisy stack of three planes, and the clean plane that belongs to each of them, as image ids."""
+    """Image ids of a noisy stack of three planes and of the clean plane that belongs to all of them."""
     folder = tmp_path_factory.mktemp("pair")
     noisy_id = upload(api, write(folder / "noisy.tif", noisy_stack(3, seed=1)))
-    # On another scale, as references often are.
+    # On another scale, as is common for references.
     truth_yx = (clean_yx() - OFFSET) / GAIN
     return noisy_id, upload(api, write(folder / "clean.tif", truth_yx), role="ground_truth")
 
@@ -73,7 +73,7 @@ def test_care_learns_from_clean_images(api: httpx.Client, pair: tuple[str, str],
     assert residual.std() < 0.6 * NOISE_STD
 
 
-def test_images_are_held_while_their_training_is_under_way(api: httpx.Client, tmp_path: Path) -> None:
+def test_images_cannot_be_deleted_during_their_training(api: httpx.Client, tmp_path: Path) -> None:
     noisy_id = upload(api, write(tmp_path / "held.tif", noisy_stack(1, seed=2)[0]))
     clean_id = upload(api, write(tmp_path / "clean.tif", clean_yx()), role="ground_truth")
     spec = {"kind": "train", "method": "care", "image_ids": [noisy_id], "ground_truth_ids": [clean_id]}
@@ -100,7 +100,7 @@ def test_images_are_held_while_their_training_is_under_way(api: httpx.Client, tm
         ({"noise_model": "nm_none"}, 404, "nm_none"),
     ],
 )
-def test_what_is_no_pair_is_refused(
+def test_images_that_are_no_pair_are_refused(
     api: httpx.Client,
     pair: tuple[str, str],
     tmp_path: Path,

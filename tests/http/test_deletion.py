@@ -1,4 +1,4 @@
-"""What users delete: jobs with their results, networks, noise models; none that something refers to."""
+"""Deletion of jobs with their results, networks and noise models, and retention."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -56,7 +56,7 @@ def files(application: Application) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
-def test_everything_that_a_job_made_can_be_deleted_in_its_order(
+def test_everything_that_a_job_made_can_be_deleted_in_order(
     application: Application, api: httpx.Client, noisy_tiff: Path
 ) -> None:
     job = denoised(api, noisy_tiff)
@@ -84,7 +84,7 @@ def test_everything_that_a_job_made_can_be_deleted_in_its_order(
     wait_for(lambda: not files(application), "no file is left")
 
 
-def test_a_job_is_kept_while_it_is_computed_or_needed(api: httpx.Client, noisy_tiff: Path) -> None:
+def test_a_running_or_needed_job_cannot_be_deleted(api: httpx.Client, noisy_tiff: Path) -> None:
     image_id = upload(api, noisy_tiff)
     train = {"kind": "train", "method": "n2v", "image_ids": [image_id]}
     computed = post(api, **train, budget=LONG)["id"]
@@ -100,7 +100,7 @@ def test_a_job_is_kept_while_it_is_computed_or_needed(api: httpx.Client, noisy_t
     deleted(api, f"/v1/jobs/{trained}")
 
 
-def test_a_job_that_names_a_network_keeps_it(api: httpx.Client, noisy_tiff: Path) -> None:
+def test_a_network_that_a_job_names_cannot_be_deleted(api: httpx.Client, noisy_tiff: Path) -> None:
     image_id = upload(api, noisy_tiff)
     trained = run(api, kind="train", method="n2v", image_ids=[image_id], budget=TINY)
     network_id = trained["result"]["values"]["network_id"]
@@ -191,7 +191,7 @@ def test_an_import_counts(application: Application) -> None:
         problem(api.post("/v1/noise-models/import", content=npz()), 403, "storage-quota-exceeded")
 
 
-def test_nothing_is_deleted_unless_the_settings_say_so(
+def test_without_retention_settings_nothing_is_deleted(
     application: Application, api: httpx.Client, noisy_tiff: Path
 ) -> None:
     denoised(api, noisy_tiff)
@@ -201,7 +201,7 @@ def test_nothing_is_deleted_unless_the_settings_say_so(
     assert len(ids(api, "networks")) == 3
 
 
-def test_what_is_kept_long_enough_is_deleted_and_told(
+def test_expired_data_is_deleted_and_counted(
     application: Application, api: httpx.Client, noisy_tiff: Path
 ) -> None:
     job = denoised(api, noisy_tiff)
@@ -219,21 +219,21 @@ def test_what_is_kept_long_enough_is_deleted_and_told(
     after(6, **kept)
     assert api.get(f"/v1/jobs/{job['id']}/events").json() == []
     assert api.get(job["result"]["artifacts"][0]["href"]).status_code == 200
-    # A network that an old job used is of no use any more, though the job is kept.
+    # A network that only an old job used is unused, although the job is kept.
     after(21, unused_networks_kept_days=20.0)
     assert ids(api, "networks") == []
     assert api.get(f"/v1/jobs/{spare['id']}").json()["state"] == "succeeded"
     after(11, **kept)
     assert ids(api, "jobs") == []
     wait_for(lambda: len(files(application)) == 2, "the image and its preview alone are left")
-    told = api.get("/metrics").text
-    assert 'clearscope_retention_deleted_total{what="jobs"} 2.0' in told
-    assert 'clearscope_retention_deleted_total{what="networks"} 4.0' in told
+    metrics = api.get("/metrics").text
+    assert 'clearscope_retention_deleted_total{what="jobs"} 2.0' in metrics
+    assert 'clearscope_retention_deleted_total{what="networks"} 4.0' in metrics
     size = sum(artifact["size"] for artifact in job["result"]["artifacts"])
-    assert f'clearscope_retention_deleted_bytes_total{{what="jobs"}} {float(size)}' in told
+    assert f'clearscope_retention_deleted_bytes_total{{what="jobs"}} {float(size)}' in metrics
 
 
-def test_results_that_a_stored_job_was_given_are_kept_with_it(
+def test_results_that_a_stored_job_uses_are_kept(
     application: Application, api: httpx.Client, noisy_tiff: Path
 ) -> None:
     image_id = upload(api, noisy_tiff)

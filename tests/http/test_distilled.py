@@ -1,4 +1,4 @@
-"""A distilled network over HTTP: trained by hand from a PN2V network, and refused where it makes no sense."""
+"""Distilled networks over HTTP: posted as separate jobs, and refused where they make no sense."""
 
 import io
 from dataclasses import replace
@@ -33,7 +33,7 @@ def image_id(api: httpx.Client, noisy_tiff: Path) -> str:
 
 @pytest.fixture(scope="module")
 def denoised(api: httpx.Client, image_id: str) -> Document:
-    """What a job made of an image: noise model, PN2V network, distilled network."""
+    """Finished job with a noise model, a PN2V network and a distilled network."""
     job = run(api, kind="denoise", image_ids=[image_id], budget=TINY)
     values: Document = job["result"]["values"]
     return values
@@ -41,7 +41,7 @@ def denoised(api: httpx.Client, image_id: str) -> Document:
 
 @pytest.fixture(scope="module")
 def correlated_id(api: httpx.Client, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """As bright as the other image, under noise that correlates by 0.4 along x."""
+    """Image as bright as the other one, with noise that correlates by 0.4 along x."""
     y, x = np.mgrid[:96, :80] / 12.0
     white = np.random.default_rng(5).normal(0, 10, (96, 81))
     observation_yx = 160 + 50 * np.sin(y) * np.cos(x) + white[:, 1:] + 0.5 * white[:, :-1]
@@ -56,7 +56,7 @@ def n2v_id(api: httpx.Client, image_id: str) -> str:
     return job_id
 
 
-def test_a_network_is_distilled_and_used_by_hand(
+def test_a_network_is_distilled_and_used_by_separate_jobs(
     api: httpx.Client, image_id: str, denoised: Document
 ) -> None:
     training: str = post(
@@ -83,7 +83,7 @@ def test_a_network_is_distilled_and_used_by_hand(
     assert (network["method"], network["noise_model_id"]) == ("distilled", denoised["noise_model_id"])
 
 
-def test_a_distilled_network_does_not_compete_where_the_noise_correlates(
+def test_a_distilled_network_is_no_candidate_if_the_noise_correlates(
     api: httpx.Client, denoised: Document, correlated_id: str
 ) -> None:
     networks = {"network": denoised["network_id"], "distilled": denoised["distilled_network_id"]}
@@ -100,7 +100,7 @@ def test_a_distilled_network_does_not_compete_where_the_noise_correlates(
     assert "correlated" in job["error"]["detail"]
 
 
-def test_a_teacher_takes_fewer_steps_where_something_can_be_taught(
+def test_a_teacher_takes_fewer_steps_if_it_will_be_distilled(
     api: httpx.Client, image_id: str, correlated_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     preset = replace(PRESETS[DEFAULT_PRESET], n2v_steps=20, patches_per_step=1, patch_px=32)
@@ -147,7 +147,7 @@ def test_a_teacher_takes_fewer_steps_where_something_can_be_taught(
         ({"kind": "bootstrap_noise_model", "network": "{distilled}"}, "network: a distilled network cannot"),
     ],
 )
-def test_what_cannot_be_distilled_is_refused_by_name(
+def test_a_distillation_that_makes_no_sense_is_refused_by_field(
     api: httpx.Client, image_id: str, denoised: Document, n2v_id: str, change: Document, words: str
 ) -> None:
     known = {

@@ -64,7 +64,7 @@ def test_a_job_is_scored_beside_the_noisy_images(
 ) -> None:
     training = post(api, kind="train", method="n2v", image_ids=noisy_ids, budget={**TINY, "steps": 60})
     prediction = post(api, kind="predict", image_ids=noisy_ids, network={"job": training["id"]})
-    # Posted before there is anything to score: it waits.
+    # Posted before the result exists: the evaluation waits for it.
     evaluation = post(
         api,
         kind="evaluate",
@@ -173,7 +173,7 @@ def test_ground_truth_with_missing_pixels_fails_with_a_reason(
         ({"candidates": [{"name": "a", "runs": [{"job": "job_none"}]}]}, 404, "job_none"),
     ],
 )
-def test_what_cannot_be_compared_is_refused(
+def test_images_that_cannot_be_compared_are_refused(
     api: httpx.Client,
     truth_ids: list[str],
     noisy_ids: list[str],

@@ -30,7 +30,7 @@ OUTPUTS = ["denoised", "prior_mean", "mmse", "posterior_std"]
 
 @pytest.fixture(scope="module")
 def application(tmp_path_factory: pytest.TempPathFactory, isolation: Isolation) -> Iterator[Application]:
-    """An application that divides small predictions."""
+    """Application that divides small predictions."""
     folder = tmp_path_factory.mktemp("divided") / "data"
     application = Application(folder, isolation, part_pixels=PART_PIXELS, **OFTEN)
     yield application
@@ -39,7 +39,7 @@ def application(tmp_path_factory: pytest.TempPathFactory, isolation: Isolation) 
 
 @pytest.fixture
 def undivided(tmp_path: Path, isolation: Isolation) -> Iterator[httpx.Client]:
-    """An application that does not."""
+    """Application that does not divide them."""
     application = Application(tmp_path / "undivided", isolation)
     with application.client() as client, application.worker():
         yield client
@@ -47,10 +47,10 @@ def undivided(tmp_path: Path, isolation: Isolation) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture
-def hasty(tmp_path: Path, isolation: Isolation) -> Iterator[Application]:
-    """An application that divides, and does not keep what was not retried."""
+def short_retention(tmp_path: Path, isolation: Isolation) -> Iterator[Application]:
+    """Application that divides, and keeps planes for a retry only briefly."""
     application = Application(
-        tmp_path / "hasty", isolation, part_pixels=PART_PIXELS, checkpoints_kept_s=0.001, **OFTEN
+        tmp_path / "short_retention", isolation, part_pixels=PART_PIXELS, checkpoints_kept_s=0.001, **OFTEN
     )
     with application.worker():
         yield application
@@ -66,7 +66,7 @@ def stack_tiff(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def network_id(api: httpx.Client, stack_tiff: Path) -> str:
-    """An N2V network."""
+    """Id of an N2V network."""
     image_ids = [upload(api, stack_tiff)]
     trained = run(api, kind="train", image_ids=image_ids, method="n2v", budget=TINY)
     found: str = trained["result"]["values"]["network_id"]
@@ -120,12 +120,12 @@ def test_a_divided_prediction_gives_the_same_files_as_an_undivided_one(
     with stage_bars(Console(file=log, width=200)) as show:
         show_stages = show_job(show)
 
-        def ended_at_last(job: Document) -> bool:
+        def record_until_ended(job: Document) -> bool:
             seen.append(job["progress"])
             show_stages(job)
             return ended(job)
 
-        divided = wait_until(api, queued["id"], ended_at_last)
+        divided = wait_until(api, queued["id"], record_until_ended)
     shown = log.getvalue().splitlines()
     assert [line for line in shown if line.startswith("Prediction: 100 %")] == ["Prediction: 100 %, done"]
     assert {line.partition(":")[0] for line in shown} <= set(STAGE_TITLES.values())
@@ -172,7 +172,7 @@ def test_a_posted_prediction_is_divided_too(
     _wait_until_no_planes_are_kept(application, _claims(api, job))
 
 
-def test_what_only_the_planner_makes_cannot_be_posted(
+def test_kinds_that_only_the_planner_creates_cannot_be_posted(
     api: httpx.Client, network_id: str, stack_tiff: Path
 ) -> None:
     common = {"image_ids": [upload(api, stack_tiff)], "network": network_id}
@@ -208,13 +208,13 @@ def test_a_part_that_cannot_be_computed_fails_its_job(
     assert "10" in failed["error"]["detail"]
     prediction = _prediction(failed)
     assert (prediction["state"], prediction["parts"]["total"]) == ("failed", 4)
-    # What succeeded stays, what failed is tried again.
+    # Parts that succeeded are kept; the failed one is tried again.
     again = wait_until(api, api.post(f"/v1/jobs/{failed['id']}/retry").json()["id"], ended)
     assert again["state"] == "failed"
     assert sorted(_claims(api, again).values()) == [1, 1, 1, 1, 2]
 
 
-def test_a_cancelled_prediction_goes_on_with_the_parts_that_are_missing(
+def test_a_retry_of_a_cancelled_prediction_computes_only_missing_parts(
     api: httpx.Client, application: Application, network_id: str, tmp_path: Path
 ) -> None:
     spec = _prediction_of_large_planes(api, network_id, tmp_path)
@@ -240,9 +240,9 @@ def test_a_cancelled_prediction_goes_on_with_the_parts_that_are_missing(
 
 
 def test_parts_that_were_deleted_are_computed_again(
-    hasty: Application, stack_tiff: Path, tmp_path: Path
+    short_retention: Application, stack_tiff: Path, tmp_path: Path
 ) -> None:
-    with hasty.client() as api:
+    with short_retention.client() as api:
         image_ids = [upload(api, stack_tiff)]
         trained = run(api, kind="train", image_ids=image_ids, method="n2v", budget=TINY)
         spec = _prediction_of_large_planes(api, trained["result"]["values"]["network_id"], tmp_path)
@@ -250,14 +250,14 @@ def test_parts_that_were_deleted_are_computed_again(
         wait_until(api, job["id"], lambda job: _prediction(job)["parts"]["done"] >= 1)
         api.post(f"/v1/jobs/{job['id']}/cancel")
         wait_until(api, job["id"], lambda job: _prediction(job)["parts"]["done"] == 0)
-        _wait_until_no_planes_are_kept(hasty, _claims(api, job))
+        _wait_until_no_planes_are_kept(short_retention, _claims(api, job))
         api.post(f"/v1/jobs/{job['id']}/retry")
         finished = wait_until(api, job["id"], ended)
         assert finished["state"] == "succeeded", finished["error"]
 
 
 def _prediction_of_large_planes(api: httpx.Client, network_id: str, folder: Path) -> Document:
-    """Eight planes, each of which is a part of its own and takes its time."""
+    """Post a prediction of eight large planes, each of them one part."""
     path = folder / "large.tif"
     rng = np.random.default_rng(4)
     tifffile.imwrite(path, rng.poisson(60, (8, 256, 256)).astype(np.uint16), **STACK)

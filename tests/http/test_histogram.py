@@ -18,14 +18,14 @@ pytestmark = pytest.mark.usefixtures("worker")
 INVALID = "urn:clearscope:problem:noise-model-invalid"
 
 
-def npy(array: Any) -> bytes:  # anything that NumPy saves
+def npy(array: Any) -> bytes:  # anything that NumPy can save
     file = io.BytesIO()
     np.save(file, array)
     return file.getvalue()
 
 
 def layers(bins: int = 8, **changes: Any) -> np.ndarray:
-    """A histogram as the published code saves it: every signal observed in its own bin."""
+    """Return a histogram in the published layout, with every signal observed in its own bin."""
     edges = np.linspace(100, 900, bins + 1)
     shape = (bins, bins)
     made = {
@@ -46,7 +46,9 @@ def exported(api: httpx.Client, noise_model_id: str) -> HistogramNoiseModel:
     return HistogramNoiseModel.from_parameters(read_published(response.content).plain())
 
 
-def test_a_published_histogram_goes_in_and_out_with_its_likelihoods(api: httpx.Client, golden: Path) -> None:
+def test_a_published_histogram_is_imported_and_exported_with_its_likelihoods(
+    api: httpx.Client, golden: Path
+) -> None:
     content = (golden / "ppn2v_histogram_256.npy").read_bytes()
     response = import_file(api, content)
     assert response.status_code == 201, response.text
@@ -62,7 +64,7 @@ def test_a_published_histogram_goes_in_and_out_with_its_likelihoods(api: httpx.C
     np.testing.assert_allclose(again, np.load(io.BytesIO(content)), rtol=1e-6, atol=1e-12)
 
 
-def test_lists_do_not_hold_the_bulk(api: httpx.Client) -> None:
+def test_lists_do_not_contain_probabilities(api: httpx.Client) -> None:
     assert import_file(api, npy(layers(bins=1024))).status_code == 201
     response = api.get("/v1/noise-models", params={"limit": 1})
     assert response.json()[0]["parameters"]["bins"] == 1024
@@ -109,7 +111,7 @@ def test_a_histogram_is_bootstrapped_refitted_and_reused(api: httpx.Client, nois
     spec = {"kind": "denoise", "image_ids": [image_id], "budget": TINY}
     job = run(api, **spec, noise_model_kind="histogram")
     made: list[Document] = api.get("/v1/noise-models", params={"microscope": "counted"}).json()
-    # Counted on N2V's predictions, and again on PN2V's.
+    # Counted with N2V's predictions, and again with PN2V's.
     assert [(each["kind"], each["origin"]) for each in made] == [("histogram", "bootstrap")] * 2
     newest = made[0]
     assert newest["id"] == job["result"]["values"]["noise_model_id"]

@@ -31,7 +31,7 @@ def stored_files(application: Application) -> set[Path]:
     return {path for path in (application.settings.data_dir / "blobs").rglob("*") if path.is_file()}
 
 
-def test_upload_tells_what_the_image_is(api: httpx.Client, noisy_tiff: Path) -> None:
+def test_upload_returns_the_images_properties(api: httpx.Client, noisy_tiff: Path) -> None:
     content = noisy_tiff.read_bytes()
     response = upload(api, content)
     assert response.status_code == 201
@@ -44,7 +44,7 @@ def test_upload_tells_what_the_image_is(api: httpx.Client, noisy_tiff: Path) -> 
     assert api.get(response.headers["location"]).json() == document
 
 
-def test_content_comes_back_whole_in_parts_and_conditionally(api: httpx.Client, noisy_tiff: Path) -> None:
+def test_content_is_downloaded_whole_in_ranges_and_conditionally(api: httpx.Client, noisy_tiff: Path) -> None:
     content = noisy_tiff.read_bytes()
     href = upload(api, content).json()["content_href"]
     whole = api.get(href)
@@ -72,7 +72,7 @@ def test_delete_removes_the_image(api: httpx.Client, application: Application, n
     assert len(stored) == 2
     assert api.delete(f"/v1/images/{document['id']}").status_code == 204
     problem(api.get(f"/v1/images/{document['id']}"), 404, "not-found")
-    # They are deleted once the answer is sent.
+    # Files are deleted after the answer has been sent.
     deadline_s = time.monotonic() + 30
     while any(path.exists() for path in stored):
         assert time.monotonic() < deadline_s
@@ -106,9 +106,7 @@ def test_the_same_upload_sent_again_is_the_same_image(api: httpx.Client, noisy_t
     )
 
 
-def test_the_same_upload_sent_at_once_from_four_sides_is_one_image(
-    api: httpx.Client, noisy_tiff: Path
-) -> None:
+def test_the_same_upload_sent_four_times_at_once_is_one_image(api: httpx.Client, noisy_tiff: Path) -> None:
     content = noisy_tiff.read_bytes()
 
     def send(_: int) -> httpx.Response:
@@ -158,7 +156,7 @@ def test_wrong_kind_of_image_is_refused_with_a_reason(
     assert stored_files(application) == before
 
 
-def test_malformed_files_are_refused_and_nothing_of_them_stays(
+def test_malformed_files_are_refused_and_leave_nothing(
     api: httpx.Client, application: Application, test_data: Path
 ) -> None:
     before = stored_files(application)

@@ -1,4 +1,4 @@
-"""Jobs over HTTP: the whole path from a noisy image to a denoised one."""
+"""Jobs over HTTP: from a noisy image to a denoised one."""
 
 import io
 from pathlib import Path
@@ -47,7 +47,7 @@ def test_a_noisy_image_comes_back_denoised(api: httpx.Client, noisy_tiff: Path) 
     assert network["description"]["loss_history"]
     distilled = api.get(f"/v1/networks/{values['distilled_network_id']}").json()
     assert (distilled["method"], distilled["recipe"]) == ("distilled", network["recipe"])
-    # It learns under the noise of the model that was fitted again, and the prediction takes that one too.
+    # The distilled network and the prediction both use the noise model that was fitted again.
     assert distilled["noise_model_id"] == values["noise_model_id"] != network["noise_model_id"]
     assert distilled["description"]["steps"] == TINY["steps"]
     listed = api.get("/v1/networks", params={"method": "distilled"}).json()
@@ -57,7 +57,9 @@ def test_a_noisy_image_comes_back_denoised(api: httpx.Client, noisy_tiff: Path) 
     assert events[-1] == "succeeded"
 
 
-def test_the_next_image_of_a_microscope_reuses_what_is_there(api: httpx.Client, noisy_tiff: Path) -> None:
+def test_the_next_image_of_a_microscope_reuses_noise_model_and_networks(
+    api: httpx.Client, noisy_tiff: Path
+) -> None:
     api.post("/v1/microscopes", json={"name": "reuse scope"})
     first_image, second_image = (upload(api, noisy_tiff, microscope="reuse scope") for _ in range(2))
     preflight = {"kind": "denoise", "image_ids": [first_image], "reuse": "network", "budget": TINY}
@@ -133,7 +135,7 @@ def test_a_cancelled_job_can_be_retried(api: httpx.Client, noisy_tiff: Path) -> 
     assert api.post(f"/v1/jobs/{job['id']}/retry").status_code == 409
 
 
-def test_an_image_cannot_be_deleted_under_a_job(api: httpx.Client, noisy_tiff: Path) -> None:
+def test_an_image_cannot_be_deleted_while_a_job_uses_it(api: httpx.Client, noisy_tiff: Path) -> None:
     image_id = upload(api, noisy_tiff)
     job = post(api, kind="denoise", image_ids=[image_id], budget=LONG)
     refused = api.delete(f"/v1/images/{image_id}")
@@ -161,7 +163,7 @@ def test_images_of_two_profiles_are_not_mixed(api: httpx.Client, noisy_tiff: Pat
     assert "mixing scope" in refused.json()["detail"]
 
 
-def test_jobs_that_wait_for_a_result_end_when_it_will_not_come(api: httpx.Client, noisy_tiff: Path) -> None:
+def test_jobs_that_wait_for_a_result_end_if_it_cannot_come(api: httpx.Client, noisy_tiff: Path) -> None:
     image_ids = [upload(api, noisy_tiff)]
     job = post(api, kind="denoise", image_ids=image_ids, budget=LONG)
     n2v = job["stages"][0]["id"]
@@ -191,7 +193,9 @@ def test_a_job_that_makes_no_noise_model_cannot_stand_for_one(api: httpx.Client,
     api.post(f"/v1/jobs/{network['id']}/cancel")
 
 
-def test_results_of_images_of_one_name_are_told_apart(api: httpx.Client, noisy_tiff: Path) -> None:
+def test_results_of_images_with_the_same_name_have_different_names(
+    api: httpx.Client, noisy_tiff: Path
+) -> None:
     content = noisy_tiff.read_bytes()
     names = ["cells.tif", "cells.TIF", "cells_2.tif"]
     uploads = [api.post("/v1/images", params={"filename": name}, content=content) for name in names]
@@ -217,7 +221,9 @@ def test_results_of_images_of_one_name_are_told_apart(api: httpx.Client, noisy_t
         ({"kind": "predict", "image_ids": ["a"]}, 422, "network"),
     ],
 )
-def test_a_wrong_spec_is_refused_by_name(api: httpx.Client, spec: Document, status: int, word: str) -> None:
+def test_an_invalid_spec_is_refused_by_field(
+    api: httpx.Client, spec: Document, status: int, word: str
+) -> None:
     response = api.post("/v1/jobs", json=spec)
     assert response.status_code == status
     assert word in response.json()["detail"]

@@ -1,4 +1,4 @@
-"""API keys: who gets in, with what scopes, for how long."""
+"""API keys: authentication, scopes, expiry."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -26,14 +26,14 @@ SCOPES = ("read", "submit", "calibrate", "admin")
 
 @pytest.fixture(scope="module")
 def tokens(application: Application, api: httpx.Client) -> dict[str, str]:
-    """A key for each scope."""
+    """One key per scope."""
     made = {scope: application.make_key(scope, scope) for scope in SCOPES}
     wait_for_status(api, "/v1/jobs", 401)
     return made
 
 
 def keys(application: Application, *arguments: str, code: int = 0) -> str:
-    """Run `clearscope keys` on the application's database; give what it prints."""
+    """Run `clearscope keys` on the application's database; return its output."""
     return clearscope("keys", *arguments, code=code, data_dir=str(application.settings.data_dir))
 
 
@@ -69,7 +69,7 @@ def test_keys_do_not_migrate_a_database_that_servers_share(tmp_path: Path) -> No
     "credentials",
     ["", "Bearer", "Bearer x", "Bearer cs_0_1", f"Bearer cs_{'0' * 12}_{'0' * 64}", "Basic YTpi"],
 )
-def test_what_is_no_key_is_refused(
+def test_malformed_keys_are_refused(
     application: Application, tokens: dict[str, str], credentials: str
 ) -> None:
     assert tokens
@@ -87,7 +87,7 @@ def test_a_wrong_secret_is_refused(application: Application, tokens: dict[str, s
         assert stranger.get("/v1/jobs").status_code == 401
 
 
-def test_only_a_digest_of_the_secret_is_kept(application: Application, tokens: dict[str, str]) -> None:
+def test_only_a_digest_of_the_secret_is_stored(application: Application, tokens: dict[str, str]) -> None:
     secret = tokens["read"].rpartition("_")[2]
     assert len(bytes.fromhex(secret)) * 8 >= 256
     for path in application.settings.data_dir.rglob("*"):
@@ -170,7 +170,7 @@ def test_a_key_expires(application: Application, tokens: dict[str, str]) -> None
     assert "expired" in keys(application, "list")
 
 
-def test_the_last_use_is_recorded_but_not_each(application: Application, tokens: dict[str, str]) -> None:
+def test_the_last_use_is_recorded_but_not_every_use(application: Application, tokens: dict[str, str]) -> None:
     assert tokens
     token = application.make_key("counted")
     writes: set[datetime | None] = set()
@@ -216,7 +216,7 @@ def test_the_docs_page_needs_nothing_from_other_servers(application: Application
         assert "://" not in page
 
 
-def test_other_sites_and_names_are_let_in_by_setting_only(make_application: MakeApplication) -> None:
+def test_other_sites_and_host_names_are_allowed_only_by_settings(make_application: MakeApplication) -> None:
     application = make_application(
         cors_origins="https://portal.example.org",
         allowed_hosts="clearscope.example.org,*.internal.example.org,localhost",
@@ -242,7 +242,9 @@ def test_other_sites_and_names_are_let_in_by_setting_only(make_application: Make
         assert "max-age=31536000" in api.get("/healthz").headers["strict-transport-security"]
 
 
-def test_who_guesses_keys_is_stopped_and_others_are_not(make_application: MakeApplication) -> None:
+def test_guessing_keys_is_rate_limited_without_affecting_known_keys(
+    make_application: MakeApplication,
+) -> None:
     application = make_application()
     known = application.make_key("known")
     with application.client(known) as api:
@@ -262,12 +264,12 @@ def test_who_guesses_keys_is_stopped_and_others_are_not(make_application: MakeAp
     assert "unknown API keys" in problem(answers[-1], 429, "too-many-requests")
     assert int(answers[-1].headers["retry-after"]) > 0
     assert len(looked_up) == REFUSALS_PER_MINUTE
-    # The row of a known key is read again, whoever else asks from the same address.
+    # A known key still works from the same address.
     with application.client(known) as api:
         assert api.get("/v1/jobs").status_code == 200
 
 
-def test_a_fit_is_retried_by_who_may_post_it(
+def test_only_keys_that_may_post_a_fit_may_retry_it(
     application: Application, tokens: dict[str, str], tmp_path: Path
 ) -> None:
     frames = np.random.default_rng(1).poisson(50, (3, 32, 32)).astype(np.uint16)

@@ -1,4 +1,4 @@
-"""What a key may use up, and how much a request may send."""
+"""Limits per key, and limits on request bodies."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +24,7 @@ def facility(
     postgres_service: Postgres,
     redis_service: Redis,
 ) -> Iterator[Application]:
-    """An application on PostgreSQL and Redis, with users."""
+    """Application on PostgreSQL and Redis, with keys."""
     application = Application(
         tmp_path_factory.mktemp("limited") / "data",
         isolation,
@@ -78,7 +78,7 @@ def test_one_server_counts_in_its_memory(make_application: MakeApplication) -> N
         assert [others.get("/v1/jobs").status_code for _ in range(5)] == [200] * 5
 
 
-def test_active_jobs_are_limited_also_when_posted_at_once(facility: Application, noisy_tiff: Path) -> None:
+def test_active_jobs_are_limited_even_if_posted_at_once(facility: Application, noisy_tiff: Path) -> None:
     token = facility.make_key("busy", active_jobs=2)
     with facility.client(token) as api:
         spec = {"kind": "denoise", "image_ids": [upload(api, noisy_tiff)]}
@@ -95,7 +95,7 @@ def test_active_jobs_are_limited_also_when_posted_at_once(facility: Application,
         problem(api.post(f"/v1/jobs/{jobs[0]}/retry"), 429, "too-many-active-jobs")
 
 
-def test_stored_bytes_are_limited_also_when_sent_at_once(facility: Application, noisy_tiff: Path) -> None:
+def test_stored_bytes_are_limited_even_if_sent_at_once(facility: Application, noisy_tiff: Path) -> None:
     content = noisy_tiff.read_bytes()
     token = facility.make_key("hoarder", stored_bytes=int(2.5 * len(content)))
     path = "/v1/images?filename=a.tif"
@@ -112,8 +112,8 @@ def test_stored_bytes_are_limited_also_when_sent_at_once(facility: Application, 
         assert api.post(path, content=content).status_code == 201
 
 
-def test_what_no_database_can_hold_is_refused(facility: Application) -> None:
-    """PostgreSQL's text has no NUL characters."""
+def test_text_that_no_database_can_store_is_refused(facility: Application) -> None:
+    """PostgreSQL's text cannot contain NUL characters."""
     with facility.client(facility.make_key("curious", "admin")) as api:
         for path in (
             "/v1/microscopes/%00",

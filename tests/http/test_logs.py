@@ -1,4 +1,4 @@
-"""What server and worker log: one line per event, with what it belongs to, and no secrets."""
+"""Logs of server and worker: one line per event, with its request or job, and without secrets."""
 
 import json
 import logging
@@ -50,7 +50,7 @@ def test_a_request_is_logged_once_with_its_id_and_route(observed_facility: Obser
     assert len(line["trace_id"]) == 32
 
 
-def test_requests_of_machines_are_no_noise(observed_facility: ObservedFacility) -> None:
+def test_health_checks_are_not_logged(observed_facility: ObservedFacility) -> None:
     assert not [line for line in access_lines(observed_facility) if line["path"] == "/healthz"]
 
 
@@ -65,20 +65,20 @@ def test_lines_of_an_attempt_name_job_attempt_and_worker(observed_facility: Obse
     assert [line["outcome"] for line in lines if "outcome" in line] == ["succeeded"]
 
 
-def test_no_log_holds_a_secret(observed_facility: ObservedFacility) -> None:
+def test_no_log_contains_a_secret(observed_facility: ObservedFacility) -> None:
     for log in (observed_facility.server_log, observed_facility.worker_log):
         assert SECRET not in log.read_text("utf-8")
 
 
 @pytest.mark.parametrize("given", ["abc-1", "0af7651916cd43dd8448eb211c80319c", "a" * 128])
-def test_a_sane_request_id_is_kept(api: httpx.Client, given: str) -> None:
+def test_a_valid_request_id_is_kept(api: httpx.Client, given: str) -> None:
     response = api.get("/v1/jobs/none", headers={"X-Request-ID": given})
     assert response.headers["x-request-id"] == given
     assert response.json()["request_id"] == given
 
 
 @pytest.mark.parametrize("given", ["", "a b", "a" * 129, "<script>", 'a","level":"x'])
-def test_an_id_that_could_do_harm_is_replaced(api: httpx.Client, given: str) -> None:
+def test_a_dangerous_request_id_is_replaced(api: httpx.Client, given: str) -> None:
     response = api.get("/v1/jobs/none", headers={"X-Request-ID": given})
     made = response.headers["x-request-id"]
     assert made != given
@@ -99,13 +99,13 @@ def test_an_id_that_could_do_harm_is_replaced(api: httpx.Client, given: str) -> 
         ("GET /v1/jobs/job_1?page=2 of http://h/x", "GET /v1/jobs/job_1?page=2 of http://h/x"),
     ],
 )
-def test_secrets_are_taken_out_and_nothing_else(text: str, kept: str) -> None:
+def test_secrets_are_redacted_and_nothing_else(text: str, kept: str) -> None:
     assert redact(text) == kept
 
 
 @pytest.fixture
 def own_logging() -> Iterator[None]:
-    """Give back what the test sets up for its whole process."""
+    """Restore the process-wide logging that the test changes."""
     root = logging.getLogger()
     before = (root.handlers, root.level, sys.excepthook, threading.excepthook)
     yield
@@ -133,7 +133,7 @@ def test_an_exception_is_part_of_its_line(log_format: LogFormat, capsys: pytest.
 
 
 @pytest.mark.usefixtures("own_logging")
-def test_the_end_of_a_thread_is_a_line_as_well(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_uncaught_error_of_a_thread_is_one_line_too(capsys: pytest.CaptureFixture[str]) -> None:
     set_up_logging(Settings(log_format=LogFormat.JSON))
     thread = threading.Thread(target={}.__getitem__, args=("missing",), name="sweeper")
     thread.start()

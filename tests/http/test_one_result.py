@@ -1,4 +1,4 @@
-"""The same seed makes the same file, from the command and from a job, bit by bit."""
+"""The same seed gives the same file from the command and from a job, bit by bit."""
 
 import hashlib
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ KINDS: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def application(tmp_path_factory: pytest.TempPathFactory, isolation: Isolation) -> Iterator[Application]:
-    """An application that divides even these predictions."""
+    """Application that divides even these predictions."""
     folder = tmp_path_factory.mktemp("divided") / "data"
     application = Application(folder, isolation, part_pixels=HEIGHT_PX * WIDTH_PX)
     with application.worker():
@@ -39,7 +39,7 @@ def application(tmp_path_factory: pytest.TempPathFactory, isolation: Isolation) 
 
 @pytest.fixture
 def one_thread() -> Iterator[None]:
-    """Sums of several threads may come in another order."""
+    """Use one thread, because several may add in a different order."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -22,7 +22,7 @@ def test_a_microscope_is_found_by_name_and_id(api: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("name", ["", " padded ", "with/slash", "x" * 201])
-def test_a_name_that_cannot_stand_in_a_url_is_refused(api: httpx.Client, name: str) -> None:
+def test_a_name_that_cannot_be_part_of_a_url_is_refused(api: httpx.Client, name: str) -> None:
     response = api.post("/v1/microscopes", json={"name": name})
     assert response.status_code == 422
     assert "name" in response.json()["detail"]
@@ -40,7 +40,7 @@ def test_a_profile_says_how_images_were_taken(api: httpx.Client) -> None:
     assert [each["name"] for each in api.get(url).json()] == ["fast"]
 
 
-def test_a_published_noise_model_goes_in_and_out(api: httpx.Client) -> None:
+def test_a_published_noise_model_is_imported_and_exported(api: httpx.Client) -> None:
     document = import_model(api)
     assert (document["origin"], document["belongs_to"]) == ("import", None)
     assert (document["signal_min_adu"], document["signal_max_adu"]) == (100, 4000)

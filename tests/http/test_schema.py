@@ -1,4 +1,4 @@
-"""The API against its own OpenAPI document: schemathesis with all its checks, no failures."""
+"""Conformance of the API to its OpenAPI document: schemathesis with all checks."""
 
 import base64
 import json
@@ -22,7 +22,7 @@ SCHEMATHESIS = str(Path(sys.executable).with_name("schemathesis"))
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[ServerProcess]:
-    """A server that takes small files only, and many requests: so much is sent to it."""
+    """Server that accepts only small files, and many requests, because schemathesis sends many of both."""
     process = ServerProcess(
         tmp_path / "data",
         upload_limit_bytes="1000000",
@@ -37,14 +37,14 @@ def server(tmp_path: Path) -> Iterator[ServerProcess]:
 
 
 def create_key(server: ServerProcess) -> str:
-    """Make a key that may do everything."""
+    """Create a key with all scopes."""
     command = [CLEARSCOPE, "keys", "create", "fuzz", "--scope", "admin", "--data-dir", str(server.data_dir)]
     made = subprocess.run(command, check=True, capture_output=True, text=True)
     return made.stdout.strip()
 
 
 def stock(server: ServerProcess, noisy_tiff: Path) -> dict[str, list[str]]:
-    """Put one of everything into the server, and some images that may be deleted; give their ids."""
+    """Create one of everything on the server, and images that may be deleted; return their ids."""
     calibration = server.data_dir.with_name("calibration.tif")
     frames = np.random.default_rng(3).poisson(np.linspace(20, 200, 40), (3, 32, 40)).astype(np.uint16)
     tifffile.imwrite(calibration, frames, photometric="minisblack")
@@ -70,7 +70,7 @@ def stock(server: ServerProcess, noisy_tiff: Path) -> dict[str, list[str]]:
             ],
             "ground_truths": [upload(api, noisy_tiff, microscope=microscope, role="ground_truth")],
             "jobs": [done["id"], *cancelled],
-            # Any of these may stand wherever a network is asked for; a distilled one may not.
+            # Any of these can be used as `network`; a distilled one cannot.
             "networks": networks("n2v") + networks("pn2v"),
             "teachers": networks("pn2v"),
             "distilled_networks": networks("distilled"),
@@ -80,7 +80,7 @@ def stock(server: ServerProcess, noisy_tiff: Path) -> dict[str, list[str]]:
 
 
 def configuration(known: dict[str, list[str]], token: str | None) -> str:
-    """Give schemathesis's configuration: half of all parameters name things that exist."""
+    """Return schemathesis's configuration: half of all parameters name things that exist."""
     places = {
         "path.microscope": "microscopes",
         "path.profile": "profiles",
@@ -127,7 +127,7 @@ def check_conformance(
     assert server.is_alive()
 
 
-def test_the_api_keeps_to_its_schema(server: ServerProcess, noisy_tiff: Path, tmp_path: Path) -> None:
+def test_the_api_conforms_to_its_schema(server: ServerProcess, noisy_tiff: Path, tmp_path: Path) -> None:
     known = stock(server, noisy_tiff)
     token = create_key(server)
     brief = ("--max-examples", "5", "--seed", "1", "--no-shrink")
@@ -136,7 +136,7 @@ def test_the_api_keeps_to_its_schema(server: ServerProcess, noisy_tiff: Path, tm
 
 @pytest.mark.slow
 @pytest.mark.parametrize("with_key", [False, True])
-def test_the_api_keeps_to_its_schema_for_long(
+def test_the_api_conforms_to_its_schema_in_a_long_run(
     server: ServerProcess, noisy_tiff: Path, tmp_path: Path, *, with_key: bool
 ) -> None:
     known = stock(server, noisy_tiff)

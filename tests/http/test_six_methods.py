@@ -21,7 +21,7 @@ MICROSCOPE = "six methods"
 
 
 def observe(photons: np.ndarray, seed: int) -> np.ndarray:
-    """Take an image with a camera that is to be calibrated."""
+    """Return an image from the camera that is to be calibrated."""
     rng = np.random.default_rng(seed)
     observed = OFFSET_ADU + GAIN_ADU * rng.poisson(photons) + rng.normal(0, READ_NOISE_ADU, photons.shape)
     return np.asarray(np.rint(observed), dtype=np.uint16)
@@ -58,7 +58,7 @@ def test_six_methods_are_jobs_and_scored_side_by_side(api: httpx.Client, tmp_pat
     calibration_id = put(api, tmp_path / "calibration.tif", frames, "calibration")
 
     def submit(kind: str, **spec: Any) -> Document:
-        """Post a job; it waits for what it refers to."""
+        """Post a job; it waits for the jobs that it refers to."""
         job = post(api, kind=kind, **spec)
         return {"job": job["id"]}
 

@@ -1,4 +1,4 @@
-"""Noise that correlates between neighbours, as a user meets it: a warning, and a mask that answers it."""
+"""Correlated noise over HTTP: a warning, and the structured mask that it recommends."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("worker")
 
 @pytest.fixture(scope="module")
 def correlated_tiff(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Soft blobs under noise that correlates by 0.4 along x."""
+    """Image of soft blobs with noise that correlates by 0.4 along x."""
     y, x = np.mgrid[:96, :80] / 12.0
     white = np.random.default_rng(5).normal(0, 20, (96, 81))
     observation_yx = 1000 + 200 * np.sin(y) * np.cos(x) + white[:, 1:] + 0.5 * white[:, :-1]
@@ -24,11 +24,13 @@ def correlated_tiff(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def warned(api: httpx.Client, job: Document) -> list[str]:
-    """What was said while the job ran."""
+    """Return the warnings of a job."""
     return [event["detail"]["detail"] for event in events(api, job["id"]) if event["kind"] == "warning"]
 
 
-def test_a_job_warns_of_correlated_noise_and_names_the_cure(api: httpx.Client, correlated_tiff: Path) -> None:
+def test_a_job_warns_of_correlated_noise_and_recommends_a_mask(
+    api: httpx.Client, correlated_tiff: Path
+) -> None:
     image_id = upload(api, correlated_tiff)
     job = run(api, kind="denoise", image_ids=[image_id], budget=TINY)
     (warning,) = job["result"]["values"]["warnings"]
@@ -38,12 +40,12 @@ def test_a_job_warns_of_correlated_noise_and_names_the_cure(api: httpx.Client, c
     assert f"along x ({measured['x']:+.2f})" in warning
     assert "structured mask along x" in warning
     assert warned(api, job) == [warning], "once, although every network would be trained on that noise"
-    # A noise model draws no such noise, so there is nothing to be learned from what it draws.
+    # A noise model cannot reproduce correlated noise, so nothing is distilled.
     assert "distilled_network_id" not in job["result"]["values"]
     assert "distilled" not in job["result"]["values"]["estimated_mse_adu2"]
 
 
-def test_with_a_structured_mask_there_is_nothing_to_warn_of(api: httpx.Client, correlated_tiff: Path) -> None:
+def test_with_a_structured_mask_there_is_no_warning(api: httpx.Client, correlated_tiff: Path) -> None:
     spec = {"kind": "train", "method": "n2v", "image_ids": [upload(api, correlated_tiff)], "budget": TINY}
     plain = run(api, **spec)
     masked = run(api, **spec, structured_mask={"x_px": 2})

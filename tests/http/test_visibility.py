@@ -1,4 +1,4 @@
-"""A key that is bound to a microscope: what it finds, and what is not there for it."""
+"""Visibility for keys that are bound to a microscope."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ OWN, OTHER = "scope of ours", "scope of theirs"
 
 @dataclass(frozen=True)
 class Facility:
-    """An application with two microscopes, and what belongs to each: by kind, the id of one thing."""
+    """Application with two microscopes, and ids of their data by kind."""
 
     own: dict[str, str]
     other: dict[str, str]
@@ -45,7 +45,7 @@ def facility(application: Application, noisy_tiff: Path) -> Iterator[Facility]:
 
 
 def furnish(api: httpx.Client, name: str, noisy_tiff: Path) -> dict[str, str]:
-    """Make a microscope and one of everything that can belong to it."""
+    """Create a microscope and one of everything that can belong to it; return the ids by kind."""
     microscope = api.post("/v1/microscopes", json={"name": name}).json()["id"]
     image = upload(api, noisy_tiff, microscope=name)
     job = run(api, kind="train", method="n2v", image_ids=[image], budget=TINY)
@@ -74,7 +74,7 @@ def paths(facility: Facility, method: str, *, with_id: bool) -> list[str]:
     return [path for path in found if path.startswith("/v1") and ("{" in path) is with_id]
 
 
-def test_every_document_and_file_of_another_microscope_is_not_there(facility: Facility) -> None:
+def test_documents_and_files_of_another_microscope_are_not_found(facility: Facility) -> None:
     routes = paths(facility, "get", with_id=True)
     assert len(routes) >= 13
     for path in routes:
@@ -95,7 +95,7 @@ def test_nothing_of_another_microscope_can_be_changed(facility: Facility) -> Non
     assert facility.unbound.get(f"/v1/images/{facility.other['image_id']}").status_code == 200
 
 
-def test_lists_hold_nothing_of_another_microscope(facility: Facility, noisy_tiff: Path) -> None:
+def test_lists_contain_nothing_of_another_microscope(facility: Facility, noisy_tiff: Path) -> None:
     anonymous = upload(facility.unbound, noisy_tiff)
     for path in paths(facility, "get", with_id=False):
         listed = facility.bound.get(path).text
@@ -117,7 +117,7 @@ def test_lists_hold_nothing_of_another_microscope(facility: Facility, noisy_tiff
     assert facility.bound.get(f"/v1/images/{anonymous}").status_code == 404
 
 
-def test_a_job_cannot_name_what_its_poster_cannot_see(facility: Facility) -> None:
+def test_a_job_cannot_name_data_that_its_key_cannot_see(facility: Facility) -> None:
     own, other = facility.own, facility.other
     predict = {"kind": "predict", "image_ids": [own["image_id"]], "network": own["network_id"]}
     train = {"kind": "train", "method": "pn2v", "image_ids": [own["image_id"]]}
@@ -159,7 +159,7 @@ def test_a_bound_key_adds_to_its_own_microscope_only(facility: Facility, noisy_t
     assert upload(facility.bound, noisy_tiff, profile=profile.json()["id"])
 
 
-def test_an_idempotency_key_is_the_api_keys_own(facility: Facility, noisy_tiff: Path) -> None:
+def test_idempotency_keys_are_separate_for_each_api_key(facility: Facility, noisy_tiff: Path) -> None:
     def send(api: httpx.Client) -> str:
         answer = api.post(
             "/v1/images",
@@ -182,7 +182,7 @@ def test_an_idempotency_key_is_the_api_keys_own(facility: Facility, noisy_tiff: 
         assert ids[0] != ids[1]
     for job_id in ids[:2]:
         facility.unbound.post(f"/v1/jobs/{job_id}/cancel")
-    # A deleted image's Idempotency-Key can be used again, whoever deleted it.
+    # The Idempotency-Key of a deleted image can be reused, whoever deleted the image.
     facility.unbound.delete(f"/v1/images/{send(facility.bound)}").raise_for_status()
     assert facility.bound.get(f"/v1/images/{send(facility.bound)}").status_code == 200
 
@@ -211,8 +211,8 @@ def test_ground_truth_and_results_of_another_microscope_are_not_compared(
     assert facility.bound.get(evaluation.headers["location"]).status_code == 200
 
 
-def test_what_ends_with_a_job_ends_unseen_too(facility: Facility) -> None:
-    """A job of another microscope that waits for one of ours ends with it, though we cannot see it."""
+def test_cancelling_a_job_ends_its_dependents_even_if_they_are_invisible(facility: Facility) -> None:
+    """A job of another microscope that needs one of ours ends with it, although we cannot see it."""
     train = {"kind": "train", "method": "n2v", "image_ids": [facility.own["image_id"]]}
     ours = facility.bound.post("/v1/jobs", json=train).json()["id"]
     theirs = facility.unbound.post(
@@ -224,8 +224,8 @@ def test_what_ends_with_a_job_ends_unseen_too(facility: Facility) -> None:
     assert facility.unbound.get(f"/v1/jobs/{theirs}").json()["state"] == "cancelled"
 
 
-def test_no_table_is_forgotten() -> None:
-    """A new table is either hidden by its microscope, or it is said here why it need not be."""
+def test_every_table_has_a_visibility_rule() -> None:
+    """Every table is either filtered by microscope or listed here."""
     narrowed = {option.entity.class_ for option in visibility.visibility_criteria("key_1", ["mic_1"])}  # type: ignore[attr-defined]  # SQLAlchemy's option
     of_no_microscope = {tables.IdempotencyKey, tables.Worker, tables.Sweep, tables.Retention}
     assert {mapper.class_ for mapper in Base.registry.mappers} == narrowed | of_no_microscope

@@ -1,4 +1,4 @@
-"""Webhooks: who asked is told that a job has ended; nobody inside is called."""
+"""Webhooks: delivery when a job has ended, and protection of internal networks."""
 
 import base64
 import hashlib
@@ -45,7 +45,7 @@ def wait_for(condition: Callable[[], Any]) -> Any:
 
 
 def require_signed(delivery: Delivery) -> None:
-    """Check the signature as a receiver does that knows nothing but Standard Webhooks and the secret."""
+    """Check the signature with the Standard Webhooks library and the secret alone."""
     headers = delivery.headers
     signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + delivery.body
     expected = base64.b64encode(hmac.new(SECRET_BYTES, signed, hashlib.sha256).digest()).decode()
@@ -61,7 +61,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture(scope="module")
 def application(tmp_path_factory: pytest.TempPathFactory, isolation: Isolation) -> Iterator[Application]:
-    """An application which may call this machine; what is due is delivered by the tests."""
+    """Application that may call this machine; tests deliver due webhooks themselves."""
     application = Application(
         tmp_path_factory.mktemp("hooked") / "data",
         isolation,
@@ -75,7 +75,7 @@ def application(tmp_path_factory: pytest.TempPathFactory, isolation: Isolation) 
 
 @pytest.fixture
 def sweeping_api(application: Application, api: httpx.Client) -> Iterator[httpx.Client]:
-    """The same, with a worker and a sweeper that looks every moment."""
+    """The same application with a worker and a sweeper that sweeps continuously."""
     stopping = threading.Event()
 
     def sweep() -> None:
@@ -90,7 +90,7 @@ def sweeping_api(application: Application, api: httpx.Client) -> Iterator[httpx.
         thread.join()
 
 
-def test_the_end_of_a_job_is_told_until_it_is_heard(
+def test_a_webhook_is_repeated_until_it_is_received(
     sweeping_api: httpx.Client, receiver: Receiver, noisy_tiff: Path
 ) -> None:
     api = sweeping_api
@@ -99,7 +99,7 @@ def test_the_end_of_a_job_is_told_until_it_is_heard(
     url = f"{receiver.url}/told?token=confidential"
     job = api.post("/v1/jobs", json={**spec, "webhook_url": url}).json()
     assert "confidential" not in json.dumps(job)
-    events = wait_for(lambda: told(api, job["id"]))
+    events = wait_for(lambda: events_once_delivered(api, job["id"]))
     assert [each["kind"] for each in events][-2:] == ["succeeded", "webhook_delivered"]
     assert events[-1]["detail"]["attempt"] == 3
     assert [each.path for each in receiver.deliveries] == ["/told?token=confidential"] * 3
@@ -116,12 +116,12 @@ def test_the_end_of_a_job_is_told_until_it_is_heard(
         }
 
 
-def told(api: httpx.Client, job_id: str) -> list[dict[str, Any]]:
+def events_once_delivered(api: httpx.Client, job_id: str) -> list[dict[str, Any]]:
     events: list[dict[str, Any]] = api.get(f"/v1/jobs/{job_id}/events").json()
     return events if events[-1]["kind"] == "webhook_delivered" else []
 
 
-def test_each_end_of_a_job_that_is_retried_is_told(
+def test_each_end_of_a_retried_job_calls_the_webhook(
     sweeping_api: httpx.Client, receiver: Receiver, noisy_tiff: Path
 ) -> None:
     api = sweeping_api
@@ -129,7 +129,7 @@ def test_each_end_of_a_job_that_is_retried_is_told(
     job_id = api.post("/v1/jobs", json=spec).json()["id"]
     api.post(f"/v1/jobs/{job_id}/cancel").raise_for_status()
     wait_for(lambda: len(receiver.deliveries) == 1)
-    wait_for(lambda: told(api, job_id))
+    wait_for(lambda: events_once_delivered(api, job_id))
     api.post(f"/v1/jobs/{job_id}/retry").raise_for_status()
     api.post(f"/v1/jobs/{job_id}/cancel").raise_for_status()
     wait_for(lambda: len(receiver.deliveries) == 2)
@@ -227,7 +227,7 @@ def test_the_address_is_checked_again_before_it_is_connected_to(
     api: httpx.Client, database: Database, receiver: Receiver, noisy_tiff: Path
 ) -> None:
     job_id = end_a_job(api, noisy_tiff, receiver.url)
-    # It was allowed when the job was posted; now it is not.
+    # The address was allowed when the job was posted, but no longer is.
     deliver_due(database, Settings(webhook_secret=SecretStr(SECRET)), system_clock)
     assert receiver.deliveries == []
     row = webhook(database, job_id)
@@ -236,7 +236,7 @@ def test_the_address_is_checked_again_before_it_is_connected_to(
 
 
 def answering(*answers: str) -> Callable[..., Any]:
-    """Stand in for the look-up of names: each look-up gets the next answer."""
+    """Return a fake getaddrinfo; each look-up gets the next answer."""
     remaining = list(answers)
 
     def getaddrinfo(_: object, port: int, *__: object, **___: object) -> list[tuple[Any, ...]]:
@@ -247,14 +247,14 @@ def answering(*answers: str) -> Callable[..., Any]:
     return getaddrinfo
 
 
-def test_a_name_that_changes_its_address_leads_nowhere_else(
+def test_dns_rebinding_does_not_change_the_destination(
     api: httpx.Client,
     database: Database,
     receiver: Receiver,
     noisy_tiff: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """DNS rebinding: what was looked up and allowed is what is connected to, without a second look-up."""
+    """The connection goes to the address that was checked, without a second look-up."""
     job_id = end_a_job(api, noisy_tiff, receiver.url)
     netloc = receiver.url.removeprefix("http://").replace("127.0.0.1", "hooks.example.org")
     with database.write() as session:
@@ -269,7 +269,7 @@ def test_a_name_that_changes_its_address_leads_nowhere_else(
     assert webhook(database, job_id).delivered_at is not None
 
 
-def test_tls_is_asked_for_by_name(
+def test_tls_uses_the_host_name(
     api: httpx.Client, database: Database, noisy_tiff: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hello: list[bytes] = []

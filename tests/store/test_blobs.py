@@ -1,4 +1,4 @@
-"""One contract for every store of blobs: a local folder, and S3."""
+"""Contract of all blob stores: a local folder, and S3."""
 
 import asyncio
 import hashlib
@@ -38,7 +38,7 @@ async def write(blobs: Blobs, key: str, content: bytes, *, break_off: bool = Fal
             raise ConnectionError
 
 
-def test_what_is_put_comes_back(blobs: Blobs, tmp_path: Path) -> None:
+def test_a_stored_blob_can_be_read(blobs: Blobs, tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.write_bytes(CONTENT)
     for key, stored in (("a/b", blobs.put("a/b", CONTENT)), ("a/c", blobs.put_file("a/c", source))):
@@ -52,7 +52,7 @@ def test_what_is_put_comes_back(blobs: Blobs, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("start", "stop"), [(0, 1), (10, 20), (2047, 2048), (100, None), (0, None)])
-def test_a_part_is_read(blobs: Blobs, start: int, stop: int | None) -> None:
+def test_a_range_is_read(blobs: Blobs, start: int, stop: int | None) -> None:
     blobs.put("key", CONTENT)
     assert b"".join(blobs.stream("key", start, stop)) == CONTENT[start:stop]
 
@@ -78,14 +78,14 @@ def test_a_large_file_is_stored(blobs: Blobs, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size_bytes", [0, 10, 2 * PART_BYTES])
-def test_a_write_that_breaks_off_leaves_nothing(blobs: Blobs, tmp_path: Path, size_bytes: int) -> None:
+def test_an_interrupted_write_leaves_nothing(blobs: Blobs, tmp_path: Path, size_bytes: int) -> None:
     with pytest.raises(ConnectionError):
         asyncio.run(write(blobs, "half", bytes(size_bytes), break_off=True))
     assert blobs.keys("") == []
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
-def test_what_is_not_there_is_missed_at_once(blobs: Blobs) -> None:
+def test_a_missing_blob_is_reported_at_once(blobs: Blobs) -> None:
     for look in (blobs.get, blobs.stream, blobs.size_bytes):
         with pytest.raises(NotFoundError):
             look("never")
@@ -93,7 +93,7 @@ def test_what_is_not_there_is_missed_at_once(blobs: Blobs) -> None:
         pass
 
 
-def test_deleting_takes_what_is_there(blobs: Blobs) -> None:
+def test_deleting_ignores_missing_blobs(blobs: Blobs) -> None:
     blobs.put("a", b"1")
     blobs.put("b", b"2")
     blobs.delete(["a", "never"])
@@ -112,18 +112,18 @@ def test_keys_are_listed_by_folder_and_age(blobs: Blobs) -> None:
     assert sorted(entry.key for page in blobs.pages("jobs") for entry in page) == blobs.keys("jobs")
 
 
-def test_a_blob_written_again_is_replaced_whole(blobs: Blobs) -> None:
+def test_writing_a_blob_again_replaces_it_as_a_whole(blobs: Blobs) -> None:
     blobs.put("checkpoint", CONTENT)
     blobs.put("checkpoint", b"new")
     assert blobs.get("checkpoint") == b"new"
 
 
-def test_a_store_that_can_be_written_to_answers_a_ping(blobs: Blobs) -> None:
+def test_a_working_store_answers_a_ping(blobs: Blobs) -> None:
     blobs.ping()
     assert blobs.keys("") == []
 
 
-def test_the_parts_that_a_dead_writer_left_are_deleted_when_old(tmp_path: Path) -> None:
+def test_old_part_files_of_a_dead_writer_are_deleted(tmp_path: Path) -> None:
     blobs = Blobs(tmp_path.as_uri())
     left = tmp_path / "images" / "img_1" / "content#1"
     left.parent.mkdir(parents=True)
@@ -135,7 +135,7 @@ def test_the_parts_that_a_dead_writer_left_are_deleted_when_old(tmp_path: Path) 
     assert not left.exists()
 
 
-def test_a_store_that_does_not_answer_is_given_up(s3_url: str, s3_service: S3) -> None:
+def test_requests_to_a_store_that_does_not_answer_time_out(s3_url: str, s3_service: S3) -> None:
     blobs = Blobs(s3_url, IMPATIENT)
     s3_service.process.freeze()
     try:

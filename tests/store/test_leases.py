@@ -1,4 +1,4 @@
-"""Who owns a job, by whose clock, and who is told of it: the rules, on every kind of database."""
+"""Lease ownership, clocks, crashes and notices, on every kind of database."""
 
 import threading
 from collections.abc import Iterator
@@ -64,7 +64,7 @@ def crash(database: Database, *, progress: float) -> None:
         lifecycle.hand_back(session, claimed, reason="", crashed=True, max_crashes=3, now=NOON)
 
 
-def test_of_five_who_claim_at_once_one_gets_the_job(database: Database) -> None:
+def test_of_five_simultaneous_claims_one_succeeds(database: Database) -> None:
     add_job(database)
     together = threading.Barrier(5)
     claims: list[Claim | None] = []
@@ -81,7 +81,7 @@ def test_of_five_who_claim_at_once_one_gets_the_job(database: Database) -> None:
     assert sorted(claims, key=str) == [Claim("job_1", 1), None, None, None, None]
 
 
-def test_a_lease_that_is_not_renewed_ends(database: Database) -> None:
+def test_a_lease_that_is_not_renewed_expires(database: Database) -> None:
     add_job(database)
     sweep(database, NOON)
     claim(database)
@@ -90,7 +90,7 @@ def test_a_lease_that_is_not_renewed_ends(database: Database) -> None:
     assert sweep(database, NOON + 11 * SECOND) == ["job_1"]
 
 
-def test_after_a_time_without_sweeps_leases_can_be_renewed(database: Database) -> None:
+def test_after_a_gap_in_sweeps_leases_can_still_be_renewed(database: Database) -> None:
     add_job(database)
     sweep(database, NOON)
     claim(database)
@@ -125,16 +125,16 @@ def test_a_clock_that_is_set_back_leaves_no_job_with_a_dead_worker(database: Dat
     assert sweep(database, earlier + 11 * SECOND) == ["job_1"]
 
 
-def test_the_time_is_that_of_the_database_where_it_has_one(database: Database) -> None:
+def test_time_is_taken_from_the_database_if_it_has_a_clock(database: Database) -> None:
     with database.read() as session:
-        told = store_time(session, lambda: NOON)
+        time = store_time(session, lambda: NOON)
     if database.engine.dialect.name == "sqlite":
-        assert told == NOON
+        assert time == NOON
     else:
-        assert abs(datetime.now(UTC) - told) < timedelta(minutes=1)
+        assert abs(datetime.now(UTC) - time) < timedelta(minutes=1)
 
 
-def test_crashes_at_the_same_place_fail_a_job(database: Database) -> None:
+def test_repeated_crashes_at_the_same_place_fail_a_job(database: Database) -> None:
     add_job(database)
     for progress in (0.5, 0.501, 0.2):
         assert job(database).state is JobState.QUEUED
@@ -142,14 +142,14 @@ def test_crashes_at_the_same_place_fail_a_job(database: Database) -> None:
     assert job(database).state is JobState.FAILED
 
 
-def test_crashes_of_a_job_that_gets_further_count_anew(database: Database) -> None:
+def test_progress_resets_the_crash_count(database: Database) -> None:
     add_job(database)
     for progress in (0.1, 0.1, 0.2, 0.2, 0.3, 0.3):
         crash(database, progress=progress)
     assert job(database).state is JobState.QUEUED
 
 
-def test_a_retried_job_begins_anew(database: Database) -> None:
+def test_a_retry_resets_a_job(database: Database) -> None:
     add_job(database)
     for _ in range(3):
         crash(database, progress=0.5)
@@ -173,7 +173,7 @@ def test_a_lost_notice_is_sent_again_and_no_other(database: Database, redis_serv
     sender.notify(["job_1"])
     assert sender.waiting(Queue.GPU) == 1
     sender.resend_lost(timedelta(hours=1))
-    assert sender.waiting(Queue.GPU) == 2, "nobody was told of the second job"
+    assert sender.waiting(Queue.GPU) == 2, "no notice of the second job was sent"
     sender.resend_lost(-timedelta(hours=1))
     assert sender.waiting(Queue.GPU) == 2, "old notices that still wait are not lost"
     sender.celery.control.purge()
@@ -183,13 +183,13 @@ def test_a_lost_notice_is_sent_again_and_no_other(database: Database, redis_serv
     assert sender.waiting(Queue.GPU) == 2
 
 
-def test_without_redis_nobody_waits(database: Database) -> None:
+def test_without_redis_sending_a_notice_does_not_block(database: Database) -> None:
     times_s = iter([0.0, 0.0, 1.0, 60.0, 60.0])
     celery = make_celery(Settings(broker_url="redis://127.0.0.1:1/0"))
     sender = Notices(celery, database, lambda: NOON, now_s=lambda: next(times_s))
     add_job(database)
     sender.notify(["job_1"])  # fails
-    sender.notify(["job_1"])  # is not tried so soon
+    sender.notify(["job_1"])  # is not tried again so soon
     sender.notify(["job_1"])  # fails again
     assert list(times_s) == []
     assert job(database).notified_at is None

@@ -1,4 +1,4 @@
-"""The life of jobs, whatever happens to them in whatever order: a state machine over the real store."""
+"""Life cycle of jobs under random sequences of events: a state machine over the real store."""
 
 import math
 from collections import defaultdict
@@ -63,7 +63,7 @@ Progress = st.one_of(st.sampled_from([math.nan, math.inf, -0.1, 1.1]), st.floats
 
 
 class JobLives(RuleBasedStateMachine):
-    """Users, workers, a sweeper and a clock, taking turns. `database` is set by `machine_over`."""
+    """Users, workers, a sweeper and a clock, taking turns. `database` is set by `_live`."""
 
     database: ClassVar[Database]
 
@@ -75,7 +75,7 @@ class JobLives(RuleBasedStateMachine):
         super().__init__()
         self.now = NOON
         self.issued: dict[str, int] = defaultdict(int)
-        """How many attempts of each job were given to workers."""
+        """Number of attempts of each job that were given to workers."""
         self.revived: set[str] = set()
         """Jobs that the last step was allowed to bring back from their end."""
         self.before: dict[str, Row] = {}
@@ -97,7 +97,7 @@ class JobLives(RuleBasedStateMachine):
 
     @rule(target=jobs, chosen=st.sets(images, min_size=1), needed=jobs, predict=st.booleans())
     def submit_dependent(self, chosen: set[str], needed: str, *, predict: bool) -> Any:
-        """Ask for a job that waits for another one, be it a stage, be it one that cannot give the result."""
+        """Submit a job that needs another one, which may be a stage or unable to give the result."""
         kind = Predict if predict else BootstrapNoiseModelSpec
         return self._submit(kind(image_ids=sorted(chosen), network=MadeByJob(job=needed)))
 
@@ -113,14 +113,14 @@ class JobLives(RuleBasedStateMachine):
 
     @rule(target=claims, job_id=jobs, times=st.integers(1, 3))
     def deliver(self, job_id: str, times: int) -> Any:
-        """Tell workers of one job, several times."""
+        """Deliver the notice of one job several times."""
         claims = [claim for _ in range(times) if (claim := self._claim(job_id))]
         assert len(claims) <= 1
         return multiple(*claims)
 
     @rule(claim=claims, fate=Fates, progress=Progress)
     def work(self, claim: Claim, fate: str, progress: float) -> None:
-        """Do something with a claim that may be long lost: then nothing may change."""
+        """Use a claim; if it was lost, nothing may change."""
         owned = self._owns(claim)
         try:
             self._write(claim, fate, progress)
@@ -151,7 +151,7 @@ class JobLives(RuleBasedStateMachine):
 
     @rule(worker=st.sampled_from(WORKERS))
     def start_worker_anew(self, worker: str) -> None:
-        """What a worker had when it died comes back at once when it starts under its name again."""
+        """Restart a worker under the same name; jobs it held when it died are queued at once."""
         with self.database.write() as session:
             lifecycle.recover_of_worker(session, worker, now=self.now, max_crashes=MAX_CRASHES)
         owned = [row for row in jobs_in(self.database).values() if row["state"] is JobState.RUNNING]
@@ -179,7 +179,7 @@ class JobLives(RuleBasedStateMachine):
         self._succeeds(delete)
 
     def teardown(self) -> None:
-        """Let a worker without faults take all that there is to do: at the end, all jobs have ended."""
+        """Let a worker without faults run all ready jobs, and check that all jobs have ended."""
         if not self.before:
             return
         self.now += 2 * LEASE
@@ -256,7 +256,7 @@ class JobLives(RuleBasedStateMachine):
         return bool(row["state"] is JobState.RUNNING and row["attempt"] == claim.attempt)
 
     def _succeeds(self, change: Callable[[Any], object]) -> bool:
-        """Try a change that may be refused: then nothing may have changed."""
+        """Try a change and return whether it succeeded; a refused change must change nothing."""
         try:
             with self.database.write() as session:
                 change(session)
@@ -266,7 +266,7 @@ class JobLives(RuleBasedStateMachine):
         return True
 
     def _family(self, job_id: str) -> set[str]:
-        """Give a job, its stages, and theirs."""
+        """Return the ids of a job, its stages, and their stages."""
         stages = [other for other, row in self.before.items() if row["parent_id"] == job_id]
         return {job_id}.union(*(self._family(stage) for stage in stages))
 
@@ -329,8 +329,8 @@ def sqlite(tmp_path: Path) -> Iterator[Database]:
     database = Database(f"sqlite:///{tmp_path / 'lives.db'}")
 
     @event.listens_for(database.engine, "connect")
-    def trust_in_power(connection: DBAPIConnection, _: object) -> None:
-        # A commit takes milliseconds to reach the disk, and thousands are made here.
+    def disable_sync(connection: DBAPIConnection, _: object) -> None:
+        # A synced commit takes milliseconds, and this test makes thousands.
         connection.cursor().execute("PRAGMA synchronous=OFF")
 
     migrate(database)
@@ -346,14 +346,14 @@ def postgres(postgres_service: Postgres) -> Iterator[Database]:
     database.dispose()
 
 
-def test_jobs_live_by_the_rules(sqlite: Database) -> None:
+def test_the_invariants_of_jobs_hold(sqlite: Database) -> None:
     _live(sqlite, examples=25, steps=30)
 
 
-def test_jobs_live_by_the_rules_in_postgresql(postgres: Database) -> None:
+def test_the_invariants_of_jobs_hold_in_postgresql(postgres: Database) -> None:
     _live(postgres, examples=10, steps=30)
 
 
 @pytest.mark.slow
-def test_many_jobs_live_by_the_rules(sqlite: Database) -> None:
+def test_the_invariants_of_jobs_hold_in_many_histories(sqlite: Database) -> None:
     _live(sqlite, examples=1500, steps=60)

@@ -1,4 +1,4 @@
-"""One tree of migrations for every kind of database: up, down, and up again, with what is stored."""
+"""Migrations of every kind of database: up, down, and up again, with stored data."""
 
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ def test_migrations_go_up_down_and_up_again(
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_what_the_first_version_stored_is_there_after_the_newest(
+def test_data_of_the_first_version_survives_all_migrations(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     url = database_url(kind, request, tmp_path)
@@ -72,7 +72,7 @@ def test_what_the_first_version_stored_is_there_after_the_newest(
 
 
 def _fill_first_version(url: str) -> None:
-    """Insert an image, a job of two stages of which one is done, what it made, and an event."""
+    """Insert an image, a job with one finished and one unfinished stage, a result, and an event."""
     engine = create_engine(url)
     tables = MetaData()
     tables.reflect(engine)
@@ -130,7 +130,7 @@ def _fill_first_version(url: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_what_jobs_made_before_there_was_deletion_is_owned_referred_to_and_reused(
+def test_results_from_before_deletion_existed_get_owners_and_references_and_are_reused(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     url = database_url(kind, request, tmp_path)

@@ -1,4 +1,4 @@
-"""What the sweeper deletes of blobs, what it leaves, and what it tells of."""
+"""Orphaned blobs that the sweeper deletes, keeps or reports."""
 
 import logging
 import uuid
@@ -44,7 +44,7 @@ def blobs(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def later(**passed: float) -> datetime:
-    """Give a time at which what is written now is old."""
+    """Return a time at which blobs written now are old."""
     return datetime.now(UTC) + timedelta(**passed)
 
 
@@ -69,7 +69,7 @@ def store_job(database: Database, state: JobState, ended_at: datetime | None = N
     return job_id
 
 
-def test_what_rows_refer_to_stays_and_the_rest_goes(database: Database, blobs: Blobs) -> None:
+def test_only_blobs_that_no_row_refers_to_are_deleted(database: Database, blobs: Blobs) -> None:
     kept = store_image(database, blobs)
     job_id = store_job(database, JobState.SUCCEEDED, later())
     made = f"jobs/{job_id}/attempts/2/result.tif"
@@ -106,9 +106,7 @@ def test_what_rows_refer_to_stays_and_the_rest_goes(database: Database, blobs: B
 
 
 @pytest.mark.parametrize("state", [JobState.QUEUED, JobState.RUNNING])
-def test_what_a_job_that_has_not_ended_writes_stays(
-    database: Database, blobs: Blobs, state: JobState
-) -> None:
+def test_blobs_of_an_unfinished_job_are_kept(database: Database, blobs: Blobs, state: JobState) -> None:
     store_image(database, blobs)
     job_id = store_job(database, state)
     written = [f"jobs/{job_id}/attempts/1/network", f"jobs/{job_id}/checkpoints/1"]
@@ -118,7 +116,7 @@ def test_what_a_job_that_has_not_ended_writes_stays(
     assert blobs.keys("jobs") == written
 
 
-def test_the_checkpoints_of_a_job_that_failed_wait_for_a_retry(database: Database, blobs: Blobs) -> None:
+def test_checkpoints_of_a_failed_job_are_kept_for_a_retry(database: Database, blobs: Blobs) -> None:
     store_image(database, blobs)
     job_id = store_job(database, JobState.FAILED, ended_at=later())
     checkpoint = f"jobs/{job_id}/checkpoints/1"
@@ -130,7 +128,7 @@ def test_the_checkpoints_of_a_job_that_failed_wait_for_a_retry(database: Databas
     assert blobs.keys("jobs") == []
 
 
-def test_a_row_whose_blob_is_missing_is_told_of_and_kept(
+def test_a_row_whose_blob_is_missing_is_reported_and_kept(
     database: Database, blobs: Blobs, caplog: pytest.LogCaptureFixture
 ) -> None:
     content, preview = store_image(database, blobs)
@@ -142,7 +140,7 @@ def test_a_row_whose_blob_is_missing_is_told_of_and_kept(
     assert blobs.keys("") == [preview]
 
 
-def test_a_database_that_knows_none_of_the_blobs_deletes_none(
+def test_a_database_without_any_of_the_blobs_deletes_none(
     database: Database, blobs: Blobs, caplog: pytest.LogCaptureFixture
 ) -> None:
     blobs.put("images/img_of_another_database/content", b"1")
@@ -152,7 +150,7 @@ def test_a_database_that_knows_none_of_the_blobs_deletes_none(
     assert "right blob store" in caplog.text
 
 
-def test_orphans_are_looked_for_once_in_an_interval(database: Database, blobs: Blobs) -> None:
+def test_orphans_are_searched_once_per_interval(database: Database, blobs: Blobs) -> None:
     settings = Settings(orphan_after_s=60, orphan_interval_s=3600, idempotency_kept_s=7200)
     store_image(database, blobs)
     with database.write() as session:

@@ -1,4 +1,4 @@
-"""Planes of a prediction's parts, in the databases that ClearScope runs on."""
+"""Planes of a prediction's parts, on every kind of database."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -25,7 +25,7 @@ STAGES = ["job_0", *PARTS, "job_5"]
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """A database with a prediction in four parts."""
+    """Database with a prediction in four parts."""
     numbers = iter(STAGES)
     extent = PredictionExtent([ImageExtent("img_1", planes=40, plane_px=100)], part_pixels=1000)
     spec = PredictSpec(image_ids=["img_1"], network="net_1")
@@ -61,7 +61,7 @@ def _states(database: Database) -> list[JobState]:
         return [get_job(session, part).state for part in PARTS]
 
 
-def test_planes_are_forgotten_once_they_are_assembled(database: Database) -> None:
+def test_planes_are_removed_once_they_are_assembled(database: Database) -> None:
     _carry_out(database, ["job_0", *PARTS])
     assert _forget(database, after=2 * KEPT) == []
     with database.read() as session:
@@ -72,7 +72,7 @@ def test_planes_are_forgotten_once_they_are_assembled(database: Database) -> Non
     assert _forget(database, after=2 * KEPT) == []
 
 
-def test_planes_of_a_cancelled_job_wait_for_a_retry(database: Database) -> None:
+def test_planes_of_a_cancelled_job_are_kept_for_a_retry(database: Database) -> None:
     _carry_out(database, ["job_0", "job_1", "job_2"])
     with database.write() as session:
         lifecycle.cancel(session, "job", NOON)
@@ -85,7 +85,7 @@ def test_planes_of_a_cancelled_job_wait_for_a_retry(database: Database) -> None:
         assert get_job(session, "job").state is JobState.SUCCEEDED
 
 
-def test_a_retry_computes_again_what_was_forgotten(database: Database) -> None:
+def test_a_retry_computes_removed_planes_again(database: Database) -> None:
     _carry_out(database, ["job_0", "job_1", "job_2"])
     with database.write() as session:
         lifecycle.cancel(session, "job", NOON)

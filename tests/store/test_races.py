@@ -1,4 +1,4 @@
-"""Jobs and images that two change at once in PostgreSQL, where, unlike in SQLite, many write at a time."""
+"""Concurrent changes of jobs and images in PostgreSQL, which unlike SQLite allows concurrent writes."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,21 +22,21 @@ from tests.support.transactions import (
     LEASE,
     add_job,
     cancelling,
+    claim_job,
     failing,
     finishing,
-    meet,
-    met_in,
     outcome,
+    race,
+    race_database,
     retrying,
     submitting,
-    taken,
     waiting_for,
 )
 
 
 @pytest.fixture
 def database(postgres_service: Postgres) -> Iterator[Database]:
-    with met_in(postgres_service) as database:
+    with race_database(postgres_service) as database:
         yield database
 
 
@@ -52,56 +52,56 @@ def state_of(database: Database, job_id: str) -> JobState:
         return get_job(session, job_id).state
 
 
-def test_of_two_stages_that_finish_at_once_the_last_settles_their_job(database: Database) -> None:
+def test_of_two_stages_that_finish_at_once_the_last_ends_their_job(database: Database) -> None:
     parent, stages = add_family(database)
-    claims = [taken(database, stage) for stage in stages]
-    meet(database, finishing(claims[0]), finishing(claims[1]))
+    claims = [claim_job(database, stage) for stage in stages]
+    race(database, finishing(claims[0]), finishing(claims[1]))
     assert state_of(database, parent) is JobState.SUCCEEDED
 
 
-def test_a_job_is_claimed_by_one_of_two(database: Database) -> None:
+def test_of_two_simultaneous_claims_one_succeeds(database: Database) -> None:
     job_id = add_job(database)
 
     def claiming(session: Session) -> object:
         return lifecycle.claim(session, job_id, worker="w", now=NOON, lease=LEASE)
 
-    assert meet(database, claiming, claiming) == (
+    assert race(database, claiming, claiming) == (
         Claim(job_id, 1, kind="train", stage="train", worker="w"),
         None,
     )
 
 
 @pytest.mark.parametrize("finished_first", [True, False])
-def test_a_job_that_finishes_while_it_is_cancelled_does_one_of_both(
+def test_a_job_that_finishes_while_it_is_cancelled_does_only_one_of_both(
     database: Database, *, finished_first: bool
 ) -> None:
     parent, (stage,) = add_family(database, stages=1)
-    acts = (finishing(taken(database, stage)), cancelling(parent))
-    _, second = meet(database, *(acts if finished_first else reversed(acts)))
+    acts = (finishing(claim_job(database, stage)), cancelling(parent))
+    _, second = race(database, *(acts if finished_first else reversed(acts)))
     assert isinstance(second, JobEndedError if finished_first else LeaseLostError)
     expected = JobState.SUCCEEDED if finished_first else JobState.CANCELLED
     assert {state_of(database, job_id) for job_id in (parent, stage)} == {expected}
 
 
-def test_one_of_two_retries_counts(database: Database) -> None:
+def test_of_two_simultaneous_retries_one_succeeds(database: Database) -> None:
     job_id = add_job(database)
     with database.write() as session:
         lifecycle.cancel(session, job_id, NOON)
-    _, second = meet(database, retrying(job_id), retrying(job_id))
+    _, second = race(database, retrying(job_id), retrying(job_id))
     assert isinstance(second, JobNotEndedError)
 
 
 def test_a_job_posted_while_the_one_it_needs_fails_is_refused(database: Database) -> None:
     needed = add_job(database)
-    claim = taken(database, needed)
-    _, second = meet(database, failing(claim), submitting(waiting_for(needed)))
+    claim = claim_job(database, needed)
+    _, second = race(database, failing(claim), submitting(waiting_for(needed)))
     assert isinstance(second, ConflictError)
 
 
 def test_a_job_posted_before_the_one_it_needs_fails_ends_with_it(database: Database) -> None:
     needed = add_job(database)
-    claim = taken(database, needed)
-    posted, _ = meet(database, submitting(waiting_for(needed)), failing(claim))
+    claim = claim_job(database, needed)
+    posted, _ = race(database, submitting(waiting_for(needed)), failing(claim))
     assert state_of(database, str(posted)) is JobState.CANCELLED
 
 
@@ -110,21 +110,19 @@ def test_a_job_retried_before_the_one_it_needs_is_cancelled_ends_with_it(databas
     job_id = add_job(database, waiting_for(needed))
     with database.write() as session:
         lifecycle.cancel(session, job_id, NOON)
-    meet(database, retrying(job_id), cancelling(needed))
+    race(database, retrying(job_id), cancelling(needed))
     assert state_of(database, job_id) is JobState.CANCELLED
 
 
 @pytest.mark.parametrize("posted_first", [True, False])
-def test_an_image_is_deleted_or_read_by_a_new_job_but_not_both(
-    database: Database, *, posted_first: bool
-) -> None:
+def test_an_image_is_either_deleted_or_used_by_a_new_job(database: Database, *, posted_first: bool) -> None:
     posting = submitting(TrainSpec(image_ids=["img_1"], method=Method.N2V))
 
     def deleting(session: Session) -> None:
         delete_image(session, get_image(session, "img_1"))
 
     acts = (posting, deleting)
-    _, second = meet(database, *(acts if posted_first else reversed(acts)))
+    _, second = race(database, *(acts if posted_first else reversed(acts)))
     assert isinstance(second, ConflictError if posted_first else NotFoundError)
     with database.read() as session:
         counted = [session.scalar(select(func.count()).select_from(table)) for table in (Job, JobImage)]
@@ -135,11 +133,11 @@ def test_an_image_is_deleted_once(database: Database) -> None:
     def deleting(session: Session) -> None:
         delete_image(session, get_image(session, "img_1"))
 
-    _, second = meet(database, deleting, deleting)
+    _, second = race(database, deleting, deleting)
     assert isinstance(second, NotFoundError)
 
 
-def test_many_who_end_retry_and_post_jobs_that_need_each_other_never_block_each_other(
+def test_ending_retrying_and_posting_dependent_jobs_never_deadlocks(
     database: Database,
 ) -> None:
     first = add_job(database)
@@ -157,7 +155,7 @@ def test_many_who_end_retry_and_post_jobs_that_need_each_other_never_block_each_
         return outcome(write)
 
     with ThreadPoolExecutor(8) as threads:
-        # A circle would end with the database's complaint, which is no domain error.
+        # A deadlock would end with an error of the database, which is not a domain error.
         list(threads.map(act, range(150)))
     with database.read() as session:
         jobs = session.scalars(select(Job)).all()

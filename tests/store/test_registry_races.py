@@ -1,4 +1,4 @@
-"""Microscopes, profiles, noise models and answers that are made by two at once in PostgreSQL."""
+"""Concurrent creation of microscopes, profiles, noise models and idempotent answers in PostgreSQL."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -17,29 +17,29 @@ from models_store.repositories import idempotency, microscopes, noise_models
 from models_store.repositories.jobs.rows import get_job
 from tests.support.databases import NOON
 from tests.support.services import Postgres
-from tests.support.transactions import Act, add_job, finishing, meet, met_in, taken
+from tests.support.transactions import Act, add_job, claim_job, finishing, race, race_database
 
 
 @pytest.fixture
 def database(postgres_service: Postgres) -> Iterator[Database]:
-    with met_in(postgres_service) as database:
+    with race_database(postgres_service) as database:
         yield database
 
 
-def test_the_same_request_twice_at_once_makes_one_thing(database: Database) -> None:
+def test_the_same_request_twice_at_once_creates_one_job(database: Database) -> None:
     def claiming(job_id: str) -> Act:
         return lambda session: idempotency.claim_answer(session, "jobs", "key", "body", job_id, NOON)
 
-    assert meet(database, claiming("job_1"), claiming("job_2")) == ("job_1", "job_1")
+    assert race(database, claiming("job_1"), claiming("job_2")) == ("job_1", "job_1")
     with database.read() as session:
         assert session.scalar(select(func.count()).select_from(IdempotencyKey)) == 1
 
 
-def test_a_microscope_made_twice_at_once_is_made_once(database: Database) -> None:
+def test_a_microscope_created_twice_at_once_exists_once(database: Database) -> None:
     def making(session: Session) -> object:
         return microscopes.create_microscope(session, name="m", description="", now=NOON)
 
-    _, second = meet(database, making, making)
+    _, second = race(database, making, making)
     assert isinstance(second, ConflictError)
 
 
@@ -50,18 +50,18 @@ def test_two_first_images_share_the_default_profile(database: Database) -> None:
         microscope = microscopes.find_microscope(session, "m")
         return microscopes.default_profile(session, microscope, NOON).id
 
-    one, other = meet(database, first_image, first_image)
+    one, other = race(database, first_image, first_image)
     assert one == other
 
 
-def test_noise_models_that_are_made_at_once_get_versions_of_their_own(database: Database) -> None:
+def test_noise_models_created_at_once_get_different_versions(database: Database) -> None:
     profile_id = _make_profile(database)
     jobs = [add_job(database) for _ in range(2)]
     with database.write() as session:
         for job_id in jobs:
             get_job(session, job_id).profile_id = profile_id
-    claims = [taken(database, job_id) for job_id in jobs]
-    results = meet(database, *(finishing(claim, Outcome(noise_model=_made())) for claim in claims))
+    claims = [claim_job(database, job_id) for job_id in jobs]
+    results = race(database, *(finishing(claim, Outcome(noise_model=_made())) for claim in claims))
     assert results == (None, None)
     with database.read() as session:
         assert sorted(session.scalars(select(NoiseModelRow.version))) == [1, 2]
@@ -91,8 +91,8 @@ def test_the_model_activated_last_is_active_whatever_the_clock_says(database: Da
 
         return act
 
-    # The second one read its clock earlier, and had to wait.
-    meet(database, activating(ids[1], hours=1), activating(ids[0], hours=0))
+    # The second activation read its clock earlier, but had to wait.
+    race(database, activating(ids[1], hours=1), activating(ids[0], hours=0))
     with database.read() as session:
         active = noise_models.active_noise_model(session, profile_id)
         assert active is not None

@@ -1,4 +1,4 @@
-"""In a large table, lists and workers find their rows by indexes."""
+"""In a large table, lists and workers find their rows through indexes."""
 
 import re
 from collections.abc import Iterator
@@ -31,5 +31,5 @@ def test_no_list_and_no_worker_reads_the_whole_table(filled: tuple[Database, int
     assert plans
     for plan in plans:
         assert not WHOLE_TABLE.search(plan), plan
-    # Rows come from the index in their order: it ends where the page does. What follows looks at these rows.
+    # The index returns rows in order and is read only up to the end of the page.
     assert not SORTING.search(plans[0]), plans[0]

@@ -1,4 +1,4 @@
-"""Who may move a job on, on each kind of database."""
+"""Transitions of jobs, fencing and idempotency, on every kind of database."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -119,9 +119,9 @@ def test_a_failed_write_changes_nothing(database: Database) -> None:
         get_job(session, "job_1")
 
 
-def test_pages_hold_every_row_once_while_others_are_added(database: Database) -> None:
+def test_pages_contain_every_row_once_while_others_are_added(database: Database) -> None:
     with database.write() as session:
-        # The same moment for many: the id decides.
+        # Many rows have the same time, so the id decides their order.
         session.add_all(image(f"img_{number:02}", created_at=NOON) for number in range(2, 12))
     seen: list[str] = []
     cursor = None
@@ -137,7 +137,7 @@ def test_pages_hold_every_row_once_while_others_are_added(database: Database) ->
     assert sorted(seen) == sorted(["img_1", *(f"img_{number:02}" for number in range(2, 12))])
 
 
-def test_a_key_is_answered_with_what_it_made_first(database: Database) -> None:
+def test_a_repeated_idempotency_key_returns_the_first_answer(database: Database) -> None:
     with database.write() as session:
         assert idempotency.claim_answer(session, "jobs", "key", "body", "job_1", NOON) == "job_1"
     with database.write() as session:
@@ -149,7 +149,7 @@ def test_a_key_is_answered_with_what_it_made_first(database: Database) -> None:
         assert idempotency.claim_answer(session, "jobs", "key", "other", "job_4", NOON) == "job_4"
 
 
-def test_what_failed_leaves_its_key_unused(database: Database) -> None:
+def test_a_failed_request_leaves_its_idempotency_key_unused(database: Database) -> None:
     def answer_and_fail() -> None:
         with database.write() as session:
             idempotency.claim_answer(session, "jobs", "key", "body", "job_1", NOON)
@@ -161,7 +161,7 @@ def test_what_failed_leaves_its_key_unused(database: Database) -> None:
         assert idempotency.claim_answer(session, "jobs", "key", "other", "job_2", NOON) == "job_2"
 
 
-def test_an_image_is_deleted_with_what_says_who_read_it(database: Database) -> None:
+def test_an_image_is_deleted_with_its_references_from_jobs(database: Database) -> None:
     add_job(database, "job_1")
     with pytest.raises(ConflictError), database.write() as session:
         delete_image(session, get_image(session, "img_1"))

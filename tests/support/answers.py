@@ -1,4 +1,4 @@
-"""What a test asks of an answer."""
+"""Checks of HTTP answers."""
 
 import time
 from typing import Any
@@ -9,7 +9,7 @@ PATIENCE_S = 60.0
 
 
 def problem(answer: httpx.Response, status: int, code: str) -> str:
-    """Check that an answer is this problem; give its detail."""
+    """Check that an answer is this problem; return its detail."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     document: dict[str, Any] = answer.json()
@@ -20,7 +20,7 @@ def problem(answer: httpx.Response, status: int, code: str) -> str:
 
 
 def wait_for_status(api: httpx.Client, path: str, status: int) -> httpx.Response:
-    """Ask until the answer has this status: what is said of keys is remembered for a moment."""
+    """Repeat a request until it has this status; the server caches API keys for a moment."""
     deadline_s = time.monotonic() + PATIENCE_S
     while (answer := api.get(path)).status_code != status:
         assert time.monotonic() < deadline_s, f"{path}: {answer.status_code} {answer.text}"

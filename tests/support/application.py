@@ -1,4 +1,4 @@
-"""The application in this process: real requests and answers, SQLite and a folder, and no server."""
+"""The application in the test's process: real requests and answers, SQLite, a folder of blobs, no server."""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -32,18 +32,18 @@ from worker.upkeep.sweeper import Sweeper
 
 @dataclass
 class RecordingDispatcher:
-    """Tells nobody but a test which jobs workers would have been told of."""
+    """Records the jobs of which workers would have been notified."""
 
     notified: list[str] = field(default_factory=list)
-    told: threading.Event = field(default_factory=threading.Event)
+    new_jobs: threading.Event = field(default_factory=threading.Event)
 
     def notify(self, job_ids: Sequence[str]) -> None:
         self.notified += job_ids
-        self.told.set()
+        self.new_jobs.set()
 
 
 class _InProcess(httpx.BaseTransport):
-    """Hands requests to the application's event loop, which runs in a thread of its own."""
+    """Passes requests to the application's event loop, which runs in a separate thread."""
 
     def __init__(self, asgi: FastAPI, portal: BlockingPortal) -> None:
         self._transport = httpx.ASGITransport(asgi, raise_app_exceptions=False)
@@ -53,7 +53,7 @@ class _InProcess(httpx.BaseTransport):
         return self._portal.call(self._answer, request)
 
     def close(self) -> None:
-        """Stay open for the next client."""
+        """Do nothing: the next client uses the same transport."""
 
     async def _answer(self, request: httpx.Request) -> httpx.Response:
         content = request.read()
@@ -63,7 +63,7 @@ class _InProcess(httpx.BaseTransport):
 
 
 class Application:
-    """An application with settings of the test's own."""
+    """Application with the test's own settings."""
 
     def __init__(
         self, folder: Path, isolation: Isolation, *, clock: Clock = system_clock, **settings: Any
@@ -97,7 +97,7 @@ class Application:
 
     @contextmanager
     def worker(self) -> Iterator[None]:
-        """Carry out jobs and sweep during the block, in threads of this process."""
+        """Run jobs and sweep during the block, in threads of this process."""
         stopping = threading.Event()
         runner = Runner(
             self.settings,
@@ -109,7 +109,7 @@ class Application:
             children=InlineChildren(),
         )
         sweeper = Sweeper(self.settings, self.database, self.blobs, self.clock)
-        with EmbeddedWorker(runner, sweeper, Wake(self.dispatcher.told)).running():
+        with EmbeddedWorker(runner, sweeper, Wake(self.dispatcher.new_jobs)).running():
             yield
 
     def make_key(
@@ -120,7 +120,7 @@ class Application:
         expires_at: datetime | None = None,
         **limits: int,
     ) -> str:
-        """Make an API key; without scopes, it may read and submit."""
+        """Create an API key, by default with the scopes read and submit; return its token."""
         with self.database.write() as session:
             _, token = api_keys.create_key(
                 session,

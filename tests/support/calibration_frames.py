@@ -1,4 +1,4 @@
-"""What a calibration's frames say, as tests ask for it."""
+"""Pixel pairs and checks of calibration frames."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,13 +14,13 @@ from worker.engine.stages.calibrate import count_calibration
 
 
 def count_frames(frames: Sequence[NDArray[Any]]) -> PairCounts:
-    """Count the pairs of one scene's frames (Y, X) and their mean."""
+    """Count pixel pairs of one scene's frames (Y, X) with their mean."""
     counts, _ = count_calibration({"scene": frames}, ImageFacts(0.0, 0.0), on_frame=Mock())
     return counts
 
 
 def check_frames(frames: Sequence[NDArray[Any]]) -> CalibrationCheck:
-    """Examine one scene's frames (Y, X), also those that are no calibration."""
+    """Check one scene's frames (Y, X), whether they are a calibration or not."""
     residuals = SceneResiduals(average_scene(frames, PairCounts().limits_adu(frames[0].dtype)))
     for frame in frames:
         residuals.add(frame)

@@ -9,7 +9,7 @@ from models_store.errors import ClearScopeError
 
 
 def clearscope(*arguments: str | Path, code: int = 0, **settings: str) -> str:
-    """Run the command; give its output and errors, each on one wide line."""
+    """Run the command and check its exit code; return its output and errors, in wide lines."""
     environment = {f"CLEARSCOPE_{name.upper()}": value for name, value in settings.items()}
     done = CliRunner().invoke(cli, list(map(str, arguments)), env={"COLUMNS": "200", **environment})
     output, found = done.output, done.exit_code

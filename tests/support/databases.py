@@ -1,4 +1,4 @@
-"""Databases of the tests' own: each kind that ClearScope runs on."""
+"""Test databases of both kinds: SQLite and PostgreSQL."""
 
 import uuid
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ HEADER = {
 
 
 def database_url(kind: str, request: pytest.FixtureRequest, folder: Path) -> str:
-    """Give the URL of a new and empty database: `sqlite` or `postgresql`."""
+    """Return the URL of a new, empty database; `kind` is `sqlite` or `postgresql`."""
     if kind == "sqlite":
         return f"sqlite:///{folder / 'test.db'}"
     created: str = request.getfixturevalue("postgres_service").create_database(f"test_{uuid.uuid4().hex}")
@@ -46,8 +46,8 @@ def opened(url: str, **options: Any) -> Iterator[Database]:
 
 
 def image(image_id: str, **columns: Any) -> Image:
-    """Make a row that says little."""
-    said = {
+    """Return a minimal row."""
+    defaults = {
         "filename": "a.tif",
         "sha256": "",
         "size_bytes": 0,
@@ -57,11 +57,11 @@ def image(image_id: str, **columns: Any) -> Image:
         "role": ImageRole.DATA,
         "created_at": NOON,
     }
-    return Image(id=image_id, **(said | columns))
+    return Image(id=image_id, **(defaults | columns))
 
 
 def network(network_id: str) -> Network:
-    """Make a row that says little."""
+    """Return a minimal row."""
     return Network(
         id=network_id,
         method=Method.N2V,

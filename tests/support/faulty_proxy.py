@@ -1,4 +1,4 @@
-"""Stands between a server and its S3 store, and fails when told to."""
+"""Proxy between a server and its S3 store that fails on demand."""
 
 import threading
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.end_headers()
             return
         headers = {name: value for name, value in self.headers.items() if name.lower() not in HOP_BY_HOP}
-        # moto takes the bucket from the path; the signature is not looked at.
+        # moto takes the bucket from the path and does not check signatures.
         answer = self.server.target.request(self.command, self.path, content=body, headers=headers)
         self.send_response(answer.status_code)
         for name, value in answer.headers.items():
@@ -51,7 +51,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _forward  # noqa: N815  # http.server's names
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Children that are threads of the test's own process: nothing is loaded for them, and nothing forked."""
+"""Children that run as threads of the test's process instead of forked processes."""
 
 import contextlib
 import threading
@@ -16,7 +16,7 @@ from worker.processes.children import Child
 
 
 class Computation:
-    """The Child that is a thread; nobody can end it, but it ends when nobody listens any more."""
+    """Child that is a thread; it cannot be killed, but ends once its messages are no longer received."""
 
     def __init__(self, settings: Settings, claim: Claim, messages: Connection, isolation: Isolation) -> None:
         self.sentinel: Any
@@ -31,7 +31,7 @@ class Computation:
 
     def _compute(self) -> None:
         try:
-            # An OSError: the other end of the pipe is closed. A SystemExit: the child process would end.
+            # OSError: the other end of the pipe is closed. SystemExit: a child process would exit.
             with contextlib.suppress(OSError, SystemExit):
                 compute_and_report(*self._arguments)
         finally:
@@ -40,10 +40,10 @@ class Computation:
 
 
 class InlineChildren:
-    """Makes such children."""
+    """Factory of these children."""
 
     def prepare(self) -> None:
-        """Need nothing."""
+        """Do nothing: threads need no preparation."""
 
     @contextmanager
     def start(

@@ -1,4 +1,4 @@
-"""What handlers are given in tests: one attempt at a job, on the CPU."""
+"""Job contexts for handlers: one attempt at a job, on the CPU."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ def context_of(
     attempt: int = 1,
     report: Report = lambda *_: None,
 ) -> Iterator[JobContext]:
-    """Give the context of an attempt; its images are read by processes of their own."""
+    """Provide the context of an attempt, with reading processes for its images."""
     with ReadingService().running() as isolation, isolation.reader() as reader:
         yield JobContext(
             job_id=job_id,

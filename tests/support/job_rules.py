@@ -1,4 +1,4 @@
-"""What has to be true of all jobs at any time, as the store holds them."""
+"""Invariants of all stored jobs."""
 
 import math
 from typing import Any
@@ -9,7 +9,7 @@ from models_store.contracts.vocabulary import JobState
 from models_store.database.engines import Database
 from models_store.database.tables import Artifact, Job, JobDependency, JobEvent
 
-# What a job is after each of its events; all others change nothing.
+# State of a job after each of these events; other events do not change it.
 AFTER_EVENT = {
     "queued": JobState.QUEUED,
     "claimed": JobState.RUNNING,
@@ -72,20 +72,20 @@ def check_dependencies(database: Database, jobs: dict[str, Row]) -> None:
 
 
 def check_events(database: Database, jobs: dict[str, Row]) -> None:
-    """Follow the events alone: they lead to the state that each job has."""
-    told: dict[str, JobState] = {}
+    """Check that replaying the events leads to the state of each job."""
+    replayed: dict[str, JobState] = {}
     with database.read() as session:
         for event in session.scalars(select(JobEvent).order_by(JobEvent.number)):
             state = AFTER_EVENT.get(event.kind)
             if state is None:
                 continue
             if state.ended:
-                assert not told[event.job_id].ended, "a job ended twice"
-            told[event.job_id] = state
+                assert not replayed[event.job_id].ended, "a job ended twice"
+            replayed[event.job_id] = state
             parent_id = jobs[event.job_id]["parent_id"]
             if state is JobState.RUNNING and parent_id is not None:
-                told[parent_id] = JobState.RUNNING
-    assert told == {job_id: row["state"] for job_id, row in jobs.items()}
+                replayed[parent_id] = JobState.RUNNING
+    assert replayed == {job_id: row["state"] for job_id, row in jobs.items()}
 
 
 def check_artifacts(database: Database, jobs: dict[str, Row]) -> None:

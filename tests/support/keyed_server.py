@@ -1,4 +1,4 @@
-"""A server with API keys, and clients that show them."""
+"""Server with API keys, and clients that send them."""
 
 import subprocess
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from tests.support.server_process import CLEARSCOPE, ServerProcess
 
 
 def clearscope_keys(server: ServerProcess, *arguments: str, code: int = 0) -> str:
-    """Run `clearscope keys` on the server's database; give what it prints."""
+    """Run `clearscope keys` on the server's database; return its output."""
     done = subprocess.run(
         [CLEARSCOPE, "keys", *arguments, "--data-dir", str(server.data_dir)],
         capture_output=True,

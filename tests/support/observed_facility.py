@@ -1,4 +1,4 @@
-"""A server and a worker in processes of their own, whose logs, metrics and traces tests look at."""
+"""Server and worker processes whose logs, metrics and traces are recorded."""
 
 import gzip
 import json
@@ -21,13 +21,13 @@ from tests.support.posted_jobs import TINY, ended, upload, wait_until
 from tests.support.server_process import CLEARSCOPE, ServerProcess
 
 PATIENCE_S = 240.0
-SECRET = "hunter2secret"  # noqa: S105  # a password of nothing, which no log may hold
+SECRET = "hunter2secret"  # noqa: S105  # not a real password; no log may contain it
 
 Document = dict[str, Any]
 
 
 class Span:
-    """A span as a collector gets it."""
+    """Span as received by a collector."""
 
     def __init__(self, service: str, received: Any) -> None:
         self.service = service
@@ -44,7 +44,7 @@ class Span:
 
 
 class SpanReceiver:
-    """A collector of traces: OTLP over HTTP."""
+    """Trace collector: OTLP over HTTP."""
 
     def __init__(self) -> None:
         self.spans: list[Span] = []
@@ -67,9 +67,9 @@ class SpanReceiver:
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def take(self, body: bytes) -> None:
-        for of_process in ExportTraceServiceRequest.FromString(body).resource_spans:
-            attributes = {each.key: each.value.string_value for each in of_process.resource.attributes}
-            for scope in of_process.scope_spans:
+        for resource_spans in ExportTraceServiceRequest.FromString(body).resource_spans:
+            attributes = {each.key: each.value.string_value for each in resource_spans.resource.attributes}
+            for scope in resource_spans.scope_spans:
                 self.spans.extend(Span(attributes["service.name"], span) for span in scope.spans)
 
     @contextmanager
@@ -85,7 +85,7 @@ class SpanReceiver:
 
 
 class WorkerProcess:
-    """`clearscope worker`, taking the jobs of both queues."""
+    """`clearscope worker` for both queues."""
 
     def __init__(self, log: Path, environment: dict[str, str]) -> None:
         self.metrics_url = f"http://127.0.0.1:{free_port()}/metrics"
@@ -95,7 +95,7 @@ class WorkerProcess:
             self._process = subprocess.Popen(
                 [CLEARSCOPE, "worker", "--queue", "gpu", "--queue", "cpu", "--metrics-port", port],
                 env=environment,
-                # Where Celery bids farewell; logs go to stderr.
+                # Celery's goodbye message; logs go to stderr.
                 stdout=subprocess.DEVNULL,
                 stderr=file,
             )
@@ -107,12 +107,12 @@ class WorkerProcess:
 
 
 def metrics(text: str) -> dict[str, Metric]:
-    """Metrics by name, from Prometheus' text format."""
+    """Parse Prometheus' text format into metrics by name."""
     return {family.name: family for family in text_string_to_metric_families(text)}
 
 
 def value(found: dict[str, Metric], sample_name: str, **labels: str) -> float:
-    """The sum over all samples of this name that have these labels."""
+    """Return the sum of all samples with this name and these labels."""
     samples = (sample for family in found.values() for sample in family.samples)
     return sum(
         sample.value
@@ -122,12 +122,12 @@ def value(found: dict[str, Metric], sample_name: str, **labels: str) -> float:
 
 
 def log_lines(path: Path) -> list[Document]:
-    """The lines of a log that are JSON; all of them, if the program keeps its word."""
+    """Parse a log; every line must be JSON."""
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
 class ObservedFacility:
-    """One job that succeeded and one that failed, and everything that was said of them."""
+    """Logs, metrics and spans of one job that succeeded and one that failed."""
 
     def __init__(self, folder: Path, broker_url: str, image: Path) -> None:
         collector = SpanReceiver()
@@ -145,7 +145,7 @@ class ObservedFacility:
             server.start()
             worker = WorkerProcess(folder / "worker.log", environment)
             try:
-                self._have_jobs_done(server, image)
+                self._run_jobs(server, image)
                 self.server_metrics = metrics(httpx.get(f"{server.url}/metrics").text)
                 self.worker_metrics = metrics(httpx.get(worker.metrics_url).text)
             finally:
@@ -155,11 +155,11 @@ class ObservedFacility:
         self.server_log, self.worker_log = server.log, worker.log
 
     def stage(self, name: str) -> str:
-        """The id of a stage of the job that succeeded."""
+        """Return the id of a stage of the job that succeeded."""
         (job_id,) = (stage["id"] for stage in self.job["stages"] if stage["stage"] == name)
         return str(job_id)
 
-    def _have_jobs_done(self, server: ServerProcess, image: Path) -> None:
+    def _run_jobs(self, server: ServerProcess, image: Path) -> None:
         with httpx.Client(base_url=server.url, timeout=60) as api:
             good, broken = upload(api, image), upload(api, image)
             (self.data_dir / "blobs" / "images" / broken / "content").unlink()

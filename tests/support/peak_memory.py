@@ -1,4 +1,4 @@
-"""The peak memory of a process of its own that works on a stack of noise."""
+"""Peak memory of a separate process that works on a stack of noise."""
 
 import os
 import subprocess
@@ -22,9 +22,9 @@ print(status["VmHWM"].split()[0])
 
 
 def peak_mb(work: Callable[[Path, Path], None], folder: Path, shape: tuple[int, int, int]) -> float:
-    """Call a module's function with the paths of a stack and of a result in a process of its own.
+    """Return the peak memory (MB) of a process that calls a module-level function with source and target.
 
-    Not by getrusage: that begins with the peak of the process that started this one.
+    Not measured by getrusage, which starts from the peak of the parent process.
     """
     source, target = folder / "source.tif", folder / "target.tif"
     rng = np.random.default_rng(0)

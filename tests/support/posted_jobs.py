@@ -1,4 +1,4 @@
-"""Jobs as a user has them: posted over HTTP, and watched until they are where they should be."""
+"""Posting jobs over HTTP, and waiting for them."""
 
 import hashlib
 import time
@@ -32,7 +32,7 @@ def post(api: httpx.Client, **spec: Any) -> Document:
 
 
 def post_training(api: httpx.Client, image_id: str, steps: int) -> str:
-    """Post a training, which saves a checkpoint every 50 steps."""
+    """Post a training that saves a checkpoint every 50 steps; return the job's id."""
     budget = {**TINY, "steps": steps}
     job_id: str = post(api, kind="train", method="n2v", image_ids=[image_id], budget=budget)["id"]
     return job_id
@@ -46,14 +46,14 @@ def wait_until(api: httpx.Client, job_id: str, condition: Callable[[Document], b
         if response.is_success and condition(job):
             return job
         time.sleep(0.05)
-    pytest.fail(f"the job did not get there: {job}")
+    pytest.fail(f"the job did not reach the expected state: {job}")
 
 
-def wait_for(condition: Callable[[], object], what: str) -> None:
+def wait_for(condition: Callable[[], object], event: str) -> None:
     deadline_s = time.monotonic() + PATIENCE_S
     while not condition():
         if time.monotonic() > deadline_s:
-            pytest.fail(f"did not happen: {what}")
+            pytest.fail(f"did not happen: {event}")
         time.sleep(0.05)
 
 
@@ -73,7 +73,7 @@ def run(api: httpx.Client, **spec: Any) -> Document:
 
 
 def artifact(api: httpx.Client, job: Document, name: str) -> bytes:
-    """Download a file that a job made."""
+    """Download a result file and check its digest and size."""
     found = next(each for each in job["result"]["artifacts"] if each["name"] == name)
     content = api.get(found["href"]).content
     assert hashlib.sha256(content).hexdigest() == found["sha256"]
@@ -82,7 +82,7 @@ def artifact(api: httpx.Client, job: Document, name: str) -> bytes:
 
 
 def step(job: Document) -> int:
-    """The training step that a job says it has done; 0 before the first."""
+    """Return the training step that a job reports; 0 before the first."""
     words = job["status"].split()
     return int(words[1]) if words[:1] == ["step"] else 0
 
@@ -93,7 +93,7 @@ def events(api: httpx.Client, job_id: str) -> list[Document]:
 
 
 def claims(api: httpx.Client, job_id: str) -> list[int]:
-    """The attempts that workers made at a job itself, not at its stages."""
+    """Return the attempts at a job itself, without those at its stages."""
     return [
         event["detail"]["attempt"]
         for event in events(api, job_id)

@@ -1,4 +1,4 @@
-"""Noise model files as the published code writes them."""
+"""Noise model files in the format of the published code."""
 
 import io
 from typing import Any
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def npz(**changes: Any) -> bytes:
-    """A noise model file as the published code writes it: one Gaussian, two coefficients."""
+    """Return a noise model file of one Gaussian and two coefficients."""
     arrays: dict[str, Any] = {
         "trained_weight": np.array([[0.0, 0.0], [3.0, 5.0], [0.0, 0.0]], np.float32),
         "min_signal": np.array([100.0]),

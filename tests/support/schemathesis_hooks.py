@@ -1,6 +1,6 @@
-"""What schemathesis cannot know: what a TIFF is, and what the server under test holds.
+"""Schemathesis hooks that generate image files and use ids that exist on the server under test.
 
-Loaded by schemathesis itself (SCHEMATHESIS_HOOKS); CLEARSCOPE_KNOWN_IDS holds the ids by their kind, as JSON.
+Loaded by schemathesis (SCHEMATHESIS_HOOKS); CLEARSCOPE_KNOWN_IDS contains the ids by kind, as JSON.
 """
 
 import io
@@ -61,18 +61,18 @@ schemathesis.openapi.media_type("application/octet-stream", st.builds(_histogram
 
 @schemathesis.hook
 def before_call(_: schemathesis.HookContext, case: schemathesis.Case[Any], kwargs: dict[str, Any]) -> None:  # noqa: ARG001  # schemathesis's signature
-    """Replace what is valid by what works; what is wrong with a request stays wrong.
+    """Replace valid values by ones that work, and leave invalid ones alone.
 
-    Ids that a body names exist then, an Idempotency-Key is new, and what is asked for is little work.
+    Afterwards the ids in a body exist, an Idempotency-Key is new, and the jobs are small.
     """
     key = case.headers.get("Idempotency-Key") if case.headers else None
     if isinstance(key, str) and 0 < len(key) <= MAX_KEY_CHARACTERS:
         case.headers["Idempotency-Key"] = uuid.uuid4().hex
     if isinstance(case.body, dict):
-        case.body = _working(case.body)
+        case.body = _with_known_ids(case.body)
 
 
-def _working(body: dict[str, Any]) -> dict[str, Any]:
+def _with_known_ids(body: dict[str, Any]) -> dict[str, Any]:
     replaced = dict(body)
     ids = body.get("image_ids")
     if _are_ids(ids) and len(set(ids)) == len(ids):
@@ -84,7 +84,7 @@ def _working(body: dict[str, Any]) -> dict[str, Any]:
         replaced["ground_truth_ids"] = _known("ground_truths", 0) * len(pairs)
         if isinstance(body.get("candidates"), list):
             candidates = [_comparable(each, len(pairs)) for each in body["candidates"]]
-            replaced["candidates"] = _with_names_of_their_own(candidates)
+            replaced["candidates"] = _with_unique_names(candidates)
     kinds = {"network": "networks", "compare_with": "networks", "start": "networks"}
     kinds |= {"teacher": "teachers", "distilled": "distilled_networks"}
     for name, kind in kinds.items():
@@ -92,7 +92,7 @@ def _working(body: dict[str, Any]) -> dict[str, Any]:
             replaced[name] = _known(kind, len(body[name]))[0]
     if _is_id(body.get("noise_model")):
         replaced["noise_model"] = _known("noise_models", len(body["noise_model"]))[0]
-        # A noise model that is named has a kind already.
+        # A job that names a noise model must not name a kind too.
         replaced.pop("noise_model_kind", None)
     if isinstance(body.get("webhook_url"), str) and URL.fullmatch(body["webhook_url"]):
         replaced["webhook_url"] = "http://127.0.0.1:9/"
@@ -107,8 +107,8 @@ def _kind_of_images(body: dict[str, Any]) -> str:
     return "calibrations" if calibrates or checks_with_frames else "images"
 
 
-def _with_names_of_their_own(candidates: list[Any]) -> list[Any]:
-    """No schema can ask for it; a name that is wrong anyhow stays as it is."""
+def _with_unique_names(candidates: list[Any]) -> list[Any]:
+    """Make candidates' names unique, which a schema cannot require; leave invalid names alone."""
     seen: set[str] = set()
     named = []
     for number, each in enumerate(candidates):
@@ -122,7 +122,7 @@ def _with_names_of_their_own(candidates: list[Any]) -> list[Any]:
 
 
 def _comparable(candidate: Any, images: int) -> Any:
-    """Give each run of uploaded images as many as there is ground truth."""
+    """Use as many images in each run as there are ground truths."""
     runs = candidate.get("runs") if isinstance(candidate, dict) else None
     if not isinstance(runs, list):
         return candidate

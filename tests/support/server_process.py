@@ -1,4 +1,4 @@
-"""A real server in a process of its own, that tests talk to over HTTP."""
+"""Real server process that tests access over HTTP."""
 
 from pathlib import Path
 
@@ -11,19 +11,19 @@ __all__ = ["CLEARSCOPE", "ServerProcess"]
 
 
 class ServerProcess(server.ServerProcess):
-    """`clearscope serve` with settings of the test's own, and a look at what it computes."""
+    """`clearscope serve` with the test's settings; shows the processes that compute jobs."""
 
     def __init__(self, data_dir: Path, **settings: str) -> None:
         own = {f"CLEARSCOPE_{name.upper()}": value for name, value in settings.items()}
         super().__init__(data_dir, {"OMP_NUM_THREADS": "1", **own})
 
     def computing_processes(self) -> list[psutil.Process]:
-        """The child processes in which jobs compute: copies of a process that the server has made for it."""
+        """Return the child processes that compute jobs: those that the server's fork server has forked."""
         if self.pid is None:
             return []
         children = psutil.Process(self.pid).children(recursive=True)
-        copied = [child for child in children if "forkserver" in " ".join(_command(child))]
-        return [child for child in copied if child.ppid() != self.pid]
+        forked = [child for child in children if "forkserver" in " ".join(_command(child))]
+        return [child for child in forked if child.ppid() != self.pid]
 
 
 def _command(process: psutil.Process) -> list[str]:

@@ -1,4 +1,4 @@
-"""Redis, PostgreSQL and an S3 store of the tests' own: real processes on private ports."""
+"""Redis, PostgreSQL and an S3 store for tests: real processes on private ports."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ STOP_LIMIT_S = 30.0
 
 
 class ServiceProcess:
-    """A process that can be stopped, killed, frozen and started again on the same port."""
+    """Process that can be stopped, killed, frozen and restarted on the same port."""
 
     def __init__(self, command: list[str], folder: Path, *, user: str | None = None) -> None:
         self.folder = folder
@@ -49,7 +49,7 @@ class ServiceProcess:
             self._process.wait(STOP_LIMIT_S)
 
     def freeze(self) -> None:
-        """Let it answer nothing, and refuse nothing, until it thaws."""
+        """Suspend it: it neither answers nor refuses connections until it is thawed."""
         for process in self._family():
             process.suspend()
 
@@ -58,7 +58,7 @@ class ServiceProcess:
             process.resume()
 
     def _family(self) -> list[psutil.Process]:
-        """Itself and those that serve its connections."""
+        """Return the process and its children, which serve connections."""
         if self._process is None:
             return []
         process = psutil.Process(self._process.pid)
@@ -66,7 +66,7 @@ class ServiceProcess:
 
 
 class Redis:
-    """A Redis that keeps nothing on disk: ended, all its data is gone."""
+    """Redis without persistence: stopping it loses all its data."""
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
@@ -101,11 +101,11 @@ class Redis:
 
 
 class Postgres:
-    """A PostgreSQL cluster in a folder of its own; `create_database` gives the URL of a new database."""
+    """PostgreSQL cluster in a temporary folder; `create_database` returns the URL of a new database."""
 
     def __init__(self) -> None:
         self.port = free_port()
-        # Not among pytest's folders, which are for their owner alone.
+        # Not in pytest's folders, which only their owner can read.
         folder = Path(tempfile.mkdtemp(prefix="clearscope-postgres-"))
         self._programs = _postgres_programs()
         # PostgreSQL refuses to run as root.
@@ -119,7 +119,7 @@ class Postgres:
                 str(self._programs / "postgres"),
                 *("-D", "cluster", "-p", str(self.port), "-h", "127.0.0.1", "-k", str(folder)),
                 *("-c", "max_connections=200", "-c", "shared_buffers=64MB"),
-                # No machine fails here, and to write everything down before it ends may take it minutes.
+                # The machine does not fail here, and a final sync to disk may take minutes.
                 *("-c", "fsync=off"),
             ],
             folder,
@@ -130,11 +130,11 @@ class Postgres:
         self.process.start(self._answers)
 
     def stop(self) -> None:
-        """Break off all connections and end, as for a restart of its machine."""
+        """Close all connections and stop (fast shutdown), as for a restart of its machine."""
         self.process.end(signal.SIGINT)
 
     def remove(self) -> None:
-        # At once: what it would still write to disk goes too.
+        # Immediate shutdown: its files are deleted anyway.
         self.process.end(signal.SIGQUIT)
         shutil.rmtree(self._folder)
 
@@ -167,7 +167,7 @@ class Postgres:
 
 
 class S3:
-    """An S3-compatible store (moto) that keeps its objects in memory."""
+    """S3-compatible store (moto) that keeps its objects in memory."""
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
@@ -182,7 +182,7 @@ class S3:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a process needs to reach it."""
+        """Environment variables that a process needs to reach it."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ACCESS_KEY_ID": "test",
@@ -207,7 +207,7 @@ class S3:
             endpoint_url=self.endpoint,
             region_name="us-east-1",
             aws_access_key_id="test",
-            aws_secret_access_key="test",  # noqa: S106  # moto takes any
+            aws_secret_access_key="test",  # noqa: S106  # moto accepts any
         )
 
     def _answers(self) -> bool:
@@ -219,7 +219,7 @@ class S3:
 
 
 def _postgres_programs() -> Path:
-    """Debian keeps them away from the PATH, in a folder for each version."""
+    """Find PostgreSQL's programs, which Debian keeps outside of PATH, in one folder per version."""
     if versions := sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
         return versions[-1].parent
     if found := shutil.which("initdb"):

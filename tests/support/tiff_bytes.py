@@ -1,4 +1,4 @@
-"""TIFF files as bytes: where their directories' entries lie, and files built from entries of any kind."""
+"""TIFF files as bytes: locate directory entries, and build files from arbitrary entries."""
 
 import struct
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ MOST_PAGES = 20
 
 @dataclass(frozen=True)
 class Layout:
-    """Byte order, and classic TIFF or BigTIFF."""
+    """Byte order and word size: classic TIFF or BigTIFF."""
 
     order: Literal["<", ">"]
     big: bool
 
     @property
     def word_bytes(self) -> int:
-        """The length of counts and offsets."""
+        """Length of counts and offsets."""
         return 8 if self.big else 4
 
     def word(self, value: int) -> bytes:
@@ -30,7 +30,7 @@ class Layout:
         return struct.pack(f"{self.order}H", value % 2**16)
 
     def place(self, entry_at: int, field: Field) -> tuple[int, int]:
-        """Give offset and length of a field of the entry at an offset."""
+        """Return offset and length of a field of the entry at an offset."""
         start, length = {
             "tag": (0, 2),
             "type": (2, 2),
@@ -49,14 +49,14 @@ class Entry:
 
 
 def layout_of(content: bytes) -> Layout | None:
-    """Tell the layout by the first bytes; None if they are no TIFF's."""
+    """Return the layout according to the first bytes; None if they are not those of a TIFF."""
     order: Literal["<", ">"] = ">" if content[:2] == b"MM" else "<"
     version = int.from_bytes(content[2:4], "little" if order == "<" else "big")
     return Layout(order, big=version == 43) if version in {42, 43} else None
 
 
 def entries_of(content: bytes) -> list[int]:
-    """Give the offsets of all directories' entries, as far as they can be followed."""
+    """Return the offsets of the entries of all directories that can be reached."""
     layout = layout_of(content)
     if layout is None:
         return []
@@ -76,7 +76,7 @@ def entries_of(content: bytes) -> list[int]:
 
 
 def build(layout: Layout, pages: Sequence[Sequence[Entry]], body: bytes) -> bytes:
-    """Build a file: header, body at byte 16, then the directories one after the other."""
+    """Build a file: header, body at byte 16, then the directories in order."""
     head = (b"II" if layout.order == "<" else b"MM") + layout.short(43 if layout.big else 42)
     first = 16 + len(body)
     content = head + (layout.short(8) + layout.short(0) if layout.big else b"") + layout.word(first)

@@ -1,4 +1,4 @@
-"""What tests of training share: a specimen, its noise, a preset that takes seconds, checkpoints in memory."""
+"""Fixtures for training tests: a specimen, its noise, presets that take seconds, checkpoints in memory."""
 
 import math
 from dataclasses import replace
@@ -29,7 +29,7 @@ TINY: TrainingPreset = replace(
 QUICK: TrainingPreset = replace(
     TINY, depth=3, n2v_steps=60, pn2v_steps=60, distillation_steps=60, steps_per_validation=20
 )
-"""Trains long enough to take noise out."""
+"""Trains long enough to remove noise."""
 
 NOISE_STD_ADU = 10.0
 NOISE = GaussianMixtureNoiseModel(
@@ -38,19 +38,19 @@ NOISE = GaussianMixtureNoiseModel(
 
 
 def specimen(size_px: int = 96) -> np.ndarray:
-    """A square of smooth structures (Y, X), ADU."""
+    """Return a square of smooth structures (Y, X), ADU."""
     y, x = np.mgrid[:size_px, :size_px] / 12
     return np.asarray(150 + 60 * np.sin(x + np.sin(y)) * np.cos(y), dtype=np.float32)
 
 
 def exposure(size_px: int = 96, seed: int = 0) -> np.ndarray:
-    """The specimen under the noise of `NOISE`."""
+    """Return the specimen under the noise of `NOISE`."""
     noise = np.random.default_rng(seed).normal(0, NOISE_STD_ADU, (size_px, size_px))
     return np.asarray(specimen(size_px) + noise, dtype=np.float32)
 
 
 class MemoryCheckpoints:
-    """Keeps the last checkpoint."""
+    """Checkpoint store that keeps the last checkpoint."""
 
     def __init__(self) -> None:
         self.content: bytes | None = None
@@ -63,4 +63,4 @@ class MemoryCheckpoints:
 
 
 class StoppedError(Exception):
-    """What ends a run before its time."""
+    """Raised by a test to interrupt a run."""

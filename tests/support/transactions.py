@@ -1,4 +1,4 @@
-"""Transactions that meet in PostgreSQL: what they do, and how one waits for the other."""
+"""Concurrent transactions in PostgreSQL."""
 
 import uuid
 from collections.abc import Callable, Iterator
@@ -33,8 +33,8 @@ PATIENCE_S = 60.0
 
 
 @contextmanager
-def met_in(service: Postgres) -> Iterator[Database]:
-    """Open a database of its own, with an image."""
+def race_database(service: Postgres) -> Iterator[Database]:
+    """Create and open a database that contains an image."""
     url = service.create_database(f"races_{uuid.uuid4().hex}")
     with opened(url, timeout_s=30.0) as database:
         migrate(database)
@@ -43,10 +43,10 @@ def met_in(service: Postgres) -> Iterator[Database]:
         yield database
 
 
-def meet(database: Database, first: Act, second: Act) -> tuple[object, object]:
-    """Let `second` begin when `first` has done all but commit; give their results, or their errors.
+def race(database: Database, first: Act, second: Act) -> tuple[object, object]:
+    """Start `second` when `first` has done everything but commit; return their results or errors.
 
-    `first` commits as soon as `second` waits for it, or has ended without having to.
+    `first` commits as soon as `second` waits for a lock, or has finished without waiting.
     """
     done, may_commit = Event(), Event()
 
@@ -68,7 +68,7 @@ def meet(database: Database, first: Act, second: Act) -> tuple[object, object]:
         one = threads.submit(act_first)
         assert done.wait(PATIENCE_S)
         other = threads.submit(act_second)
-        while not wait([other], timeout=0.02).done and not _somebody_waits(database):
+        while not wait([other], timeout=0.02).done and not _is_waiting_for_lock(database):
             pass
         may_commit.set()
         return outcome(one.result), outcome(other.result)
@@ -81,7 +81,7 @@ def outcome(result: Callable[[], object]) -> object:
         return error
 
 
-def _somebody_waits(database: Database) -> bool:
+def _is_waiting_for_lock(database: Database) -> bool:
     query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
     with database.read() as session:
         return bool(session.scalar(text(f"{query} AND wait_event_type = 'Lock'")))
@@ -102,7 +102,7 @@ def add_job(database: Database, spec: JobSpec | None = None, within: Position | 
     return job_id
 
 
-def taken(database: Database, job_id: str) -> Claim:
+def claim_job(database: Database, job_id: str) -> Claim:
     with database.write() as session:
         claim = lifecycle.claim(session, job_id, worker="w", now=NOON, lease=LEASE)
     assert claim is not None

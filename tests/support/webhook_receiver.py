@@ -1,4 +1,4 @@
-"""Somebody's server, that is told of jobs."""
+"""Server of a user that receives webhooks."""
 
 import threading
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ class Delivery:
 
 @dataclass
 class Receiver:
-    """Answers with each of these statuses in turn, and with 200 from then on."""
+    """Answers with each of these statuses in turn, and then with 200."""
 
     statuses: list[int] = field(default_factory=list)
     deliveries: list[Delivery] = field(default_factory=list)
@@ -37,12 +37,12 @@ class Receiver:
                 self.end_headers()
 
             def do_GET(self) -> None:
-                """Whoever follows a redirect comes here."""
+                """Record a client that follows the redirect."""
                 receiver.deliveries.append(Delivery(self.path, {}, b""))
                 self.send_error(404)
 
             def log_message(self, *_: object) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
             self.url = f"http://127.0.0.1:{server.server_port}"

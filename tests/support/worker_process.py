@@ -1,4 +1,4 @@
-"""A facility of processes: servers, workers and a sweeper over one database, one Redis and one folder."""
+"""Facility of processes: server, workers and a sweeper on one database, one Redis and one folder."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ STOP_LIMIT_S = 60.0
 
 
 class CommandProcess:
-    """A `clearscope` command that runs until it is ended; its output is kept."""
+    """`clearscope` command that runs until it is stopped; its output is kept."""
 
     def __init__(self, command: Sequence[str], log: Path, environment: dict[str, str]) -> None:
         self.log = log
@@ -26,7 +26,7 @@ class CommandProcess:
         self.pid = self._process.pid
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         return self.log.read_text(encoding="utf-8")
 
     @property
@@ -34,26 +34,26 @@ class CommandProcess:
         return self._process.poll() is None
 
     def stop(self) -> int:
-        """End it as an administrator would; give its exit code."""
+        """Stop it as an administrator would; return its exit code."""
         return self._end(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End it as a power cut would."""
+        """Kill it, as a power failure would."""
         self._end(signal.SIGKILL)
 
     def wait(self) -> int:
-        """Wait until it has ended; give its exit code."""
+        """Wait until it has ended; return its exit code."""
         return self._process.wait(STOP_LIMIT_S)
 
     def freeze(self) -> None:
-        """Let it do nothing, but not those it has started."""
+        """Suspend it, but not the processes it has started."""
         self._process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
         self._process.send_signal(signal.SIGCONT)
 
     def freeze_all(self) -> None:
-        """Let it and all that it has started do nothing."""
+        """Suspend it and all processes it has started."""
         self.freeze()
         for process in psutil.Process(self.pid).children(recursive=True):
             process.suspend()
@@ -72,7 +72,7 @@ class CommandProcess:
 
 
 def clock_ahead(offset: str) -> dict[str, str]:
-    """Give the environment of a process whose clock is wrong by this much (+2h)."""
+    """Return the environment of a process whose clock is off by `offset` (+2h)."""
     library = subprocess.run(
         ["faketime", "-f", "+0s", "printenv", "LD_PRELOAD"], check=True, capture_output=True, text=True
     )
@@ -80,13 +80,13 @@ def clock_ahead(offset: str) -> dict[str, str]:
 
 
 class Facility:
-    """A server, and the workers and sweepers that a test starts; closing it ends them all."""
+    """A server, and the workers and sweepers that a test starts; closing it stops them all."""
 
     def __init__(self, folder: Path, database_url: str, broker_url: str, **settings: str) -> None:
         own = {
             "database_url": database_url,
             "broker_url": broker_url,
-            # Short, so that tests need not wait; long enough for a machine that has much to do.
+            # Short, so that tests need not wait; long enough for a busy machine.
             "lease_s": "5",
             "sweep_interval_s": "0.5",
             "renotify_s": "4",
@@ -106,7 +106,7 @@ class Facility:
         self._processes: list[CommandProcess] = []
 
     def start(self) -> None:
-        """Migrate the database and start the server, with nobody to work for it yet."""
+        """Migrate the database and start the server, without any worker."""
         self.migrate()
         self.server.start()
 
@@ -119,7 +119,7 @@ class Facility:
     def worker(
         self, *queues: str, environment: Mapping[str, str] = MappingProxyType({}), **settings: str
     ) -> CommandProcess:
-        """Start a worker of these queues, or of both."""
+        """Start a worker for these queues, by default both."""
         options = [option for queue in queues or ("gpu", "cpu") for option in ("--queue", queue)]
         own = {f"CLEARSCOPE_{name.upper()}": value for name, value in settings.items()}
         return self._start("worker", ["worker", *options], {**environment, **own})
@@ -128,23 +128,23 @@ class Facility:
         return self._start("beat", ["beat"], environment)
 
     def blob_keys(self, prefix: str) -> list[str]:
-        """List the files under a folder of the blobs."""
+        """List the blobs under a prefix."""
         blobs = self.data_dir / "blobs"
         return sorted(str(path.relative_to(blobs)) for path in (blobs / prefix).rglob("*") if path.is_file())
 
-    def end_workers(self) -> None:
-        """End all but the sweepers that were started first."""
+    def kill_workers(self) -> None:
+        """Kill all workers; sweepers keep running."""
         for process in self._processes:
             if process.log.name.startswith("worker"):
                 process.kill()
 
     def migration(self, **settings: str) -> CommandProcess:
-        """Begin to migrate a database."""
+        """Start migrating a database."""
         own = {f"CLEARSCOPE_{name.upper()}": value for name, value in settings.items()}
         return self._start("migrate", ["migrate"], own)
 
     def refused(self, *command: str, **settings: str) -> str:
-        """Run a command that cannot start; give what it says."""
+        """Run a command that must refuse to start; return its error output."""
         own = {f"CLEARSCOPE_{name.upper()}": value for name, value in settings.items()}
         ended = subprocess.run(
             [CLEARSCOPE, *command],

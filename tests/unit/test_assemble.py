@@ -1,4 +1,4 @@
-"""Assembling a divided prediction takes no more memory for many planes than for few."""
+"""Memory of assembling a divided prediction does not grow with the number of planes."""
 
 import shutil
 import sys
@@ -30,7 +30,7 @@ from worker.planes.raw_planes import write_plane
 
 
 def assemble_two_parts(source: Path, target: Path) -> None:
-    """Store a stack's planes as two parts of a prediction, assemble them, and compare."""
+    """Store a stack's planes as two parts of a prediction, assemble them, and compare the result."""
     folder = source.parent / f"store-{source.stat().st_size}"
     database = Database(f"sqlite:///{folder / 'test.db'}")
     migrate(database)

@@ -1,4 +1,4 @@
-"""What `python -m benchmarks gpu` measures: all of it runs on a CPU too, in tiny."""
+"""`python -m benchmarks gpu`, run in miniature on a CPU."""
 
 import math
 from dataclasses import replace
@@ -36,10 +36,10 @@ def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("as_on_a_gpu")
-def test_every_part_is_measured_against_its_limit() -> None:
+def test_every_part_is_compared_with_its_peak() -> None:
     limits = gpu.measure_limits(CPU, EXTENT)
     measured = list(gpu.measure(TINY, CPU, EXTENT, limits))
-    # The paper's recipe distils no network.
+    # The paper's recipe does not distil a network.
     stages = ["n2v", "noise_model", "pn2v", "predict"]
     assert [each.what.rpartition(": ")[2] for each in measured[-5:]] == [*stages, "together"]
     assert measured[-1].seconds == pytest.approx(sum(each.seconds for each in measured[-5:-1]))

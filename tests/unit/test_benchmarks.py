@@ -1,4 +1,4 @@
-"""What `make bench` measures: filters, quality, work, time to quality."""
+"""Benchmarks of `make bench`: filters, quality, counted work, time to quality."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -43,7 +43,7 @@ def field() -> ScoredField:
     return ScoredField("simulated", frames[0], specimen_yx, (frames[1],))
 
 
-def test_the_noise_is_read_off_a_reference_on_another_scale() -> None:
+def test_the_noise_is_estimated_from_a_reference_on_another_scale() -> None:
     reference_yx = np.linspace(0.0, 1.0, 512 * 512).reshape(512, 512)
     rng = np.random.default_rng(0)
     observation_yx = 100 + 3.0 * rng.poisson(50 * reference_yx) + rng.normal(0.0, 5.0, reference_yx.shape)
@@ -56,7 +56,7 @@ def test_the_noise_is_read_off_a_reference_on_another_scale() -> None:
     )
 
 
-def test_the_inverse_transform_has_no_bias() -> None:
+def test_the_inverse_transform_is_unbiased() -> None:
     rng = np.random.default_rng(0)
     noise = NoiseLine(gain_adu=2.0, variance_adu2=9.0)
     for signal_adu in (4.0, 20.0, 200.0):
@@ -86,7 +86,7 @@ def test_the_quality_table_holds_every_method_with_its_seconds(field: ScoredFiel
     assert {*quality.FILTERS, *quality.TRAINED} <= {str(column.header) for column in rendered.columns}
 
 
-def test_a_mean_with_bm3d_is_better_by_what_their_errors_do_not_share(field: ScoredField) -> None:
+def test_averaging_with_bm3d_gains_only_if_errors_differ(field: ScoredField) -> None:
     truth_yx = field.reference_yx.astype(np.float64)
     own_yx, other_yx = np.random.default_rng(0).normal(0, 0.1 * truth_yx.std(), (2, *truth_yx.shape))
 
@@ -121,7 +121,7 @@ def test_a_reference_that_has_bleached_unevenly_is_matched_in_broad_areas(field:
     assert agreement_db[reference.MATCHED] > agreement_db[reference.MOVED] + 1
 
 
-def test_maps_help_where_the_camera_has_what_they_say() -> None:
+def test_camera_maps_help_if_they_are_true() -> None:
     shape_yx = (SIDE_PX, SIDE_PX)
     rng = np.random.default_rng(5)
     maps = camera_maps.CameraMaps(
@@ -140,7 +140,7 @@ def test_maps_help_where_the_camera_has_what_they_say() -> None:
 
 
 def test_a_unet_step_counts_its_convolutions() -> None:
-    """Two 3x3 convolutions; backward twice the work of forward, but no gradient of the image."""
+    """Two 3x3 convolutions; the backward pass costs twice the forward pass, without the image's gradient."""
     shape = replace(TINY, depth=1, samples=1, pn2v_steps=1)
     pixels = TINY.patches_per_step * TINY.patch_px**2
     first, second = 2 * 9 * 1 * 4 * pixels, 2 * 9 * 4 * 4 * pixels
@@ -151,7 +151,7 @@ def test_a_unet_step_counts_its_convolutions() -> None:
 
 
 @pytest.mark.parametrize("preset", [TINY, TINY_BLIND], ids=["unet", "blind-spot"])
-def test_fractions_of_the_limit_are_told_of_training_prediction_and_likelihoods(
+def test_training_prediction_and_likelihoods_are_compared_with_their_peaks(
     preset: TrainingPreset,
 ) -> None:
     peaks = machine_limits.measure_peaks(matrix_side=64)

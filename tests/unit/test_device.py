@@ -1,4 +1,4 @@
-"""Which device is chosen: a fake answers as torch.cuda does, so that it can be told without a GPU."""
+"""Choice of the device, tested without a GPU by faking torch.cuda."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ BROKEN = -1
 
 @pytest.fixture
 def see_gpus(monkeypatch: pytest.MonkeyPatch) -> SeeGpus:
-    """Let torch see GPUs with so many free bytes each; give the list of those that are asked."""
+    """Return a function that fakes GPUs with these free bytes and returns the list of queried ones."""
 
     def see(*free_bytes: int) -> list[int]:
         asked: list[int] = []
@@ -41,38 +41,38 @@ def see_gpus(monkeypatch: pytest.MonkeyPatch) -> SeeGpus:
 @pytest.mark.parametrize(
     ("free_bytes", "chosen"), [((5, 9, 7), 1), ((9, 9), 0), ((BROKEN, 3), 1), ((0, BROKEN), 0)]
 )
-def test_the_gpu_with_most_free_memory_is_taken(
+def test_the_gpu_with_the_most_free_memory_is_chosen(
     see_gpus: SeeGpus, name: str, free_bytes: tuple[int, ...], chosen: int
 ) -> None:
     see_gpus(*free_bytes)
     assert choose_device(name) == torch.device("cuda", chosen)
 
 
-def test_a_single_gpu_need_not_be_asked(see_gpus: SeeGpus) -> None:
+def test_a_single_gpu_is_not_queried(see_gpus: SeeGpus) -> None:
     asked = see_gpus(BROKEN)
     assert choose_device("auto") == torch.device("cuda", 0)
     assert asked == []
 
 
-def test_an_explicit_device_is_taken_as_it_is(see_gpus: SeeGpus) -> None:
+def test_an_explicit_device_is_used_unchanged(see_gpus: SeeGpus) -> None:
     asked = see_gpus(9, 1)
     assert choose_device("cuda:1") == torch.device("cuda", 1)
     assert choose_device("cpu") == torch.device("cpu")
     assert asked == []
 
 
-def test_auto_is_the_cpu_where_there_is_no_gpu(see_gpus: SeeGpus) -> None:
+def test_auto_is_the_cpu_if_there_is_no_gpu(see_gpus: SeeGpus) -> None:
     see_gpus()
     assert choose_device("auto") == torch.device("cpu")
 
 
-def test_auto_does_not_turn_to_the_cpu_where_gpus_are_broken(see_gpus: SeeGpus) -> None:
+def test_auto_does_not_fall_back_to_the_cpu_if_gpus_are_broken(see_gpus: SeeGpus) -> None:
     see_gpus(BROKEN, BROKEN)
     with pytest.raises(DeviceUnavailableError, match="2 GPUs can be seen"):
         choose_device("auto")
 
 
-def test_a_gpu_that_is_not_there_is_refused(see_gpus: SeeGpus, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_gpu_is_refused(see_gpus: SeeGpus, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
     see_gpus(9)
     with pytest.raises(
@@ -86,7 +86,7 @@ def test_a_gpu_that_is_not_there_is_refused(see_gpus: SeeGpus, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("name", ["", "gpu", "cuda:x", "meta", "mps"])
-def test_what_is_no_device_is_refused(see_gpus: SeeGpus, name: str) -> None:
+def test_an_unknown_device_is_refused(see_gpus: SeeGpus, name: str) -> None:
     see_gpus(9)
     with pytest.raises(InvalidRequestError, match="is no device"):
         choose_device(name)
@@ -100,19 +100,19 @@ def test_what_is_no_device_is_refused(see_gpus: SeeGpus, name: str) -> None:
         ([Queue.CPU], "cuda:1", "cuda:1"),
     ],
 )
-def test_the_jobs_of_a_worker_compute_where_it_says(
+def test_a_workers_jobs_use_its_device(
     monkeypatch: pytest.MonkeyPatch, queues: list[Queue], device: str, expected: str
 ) -> None:
     class EnoughError(Exception):
         pass
 
-    told: list[str] = []
+    devices: list[str] = []
 
     def database(settings: Settings) -> None:
-        told.append(settings.device)
+        devices.append(settings.device)
         raise EnoughError
 
     monkeypatch.setattr(Database, "of", database)
     with pytest.raises(EnoughError):
         celery_app.work(Settings(device=device), queues)
-    assert told == [expected]
+    assert devices == [expected]

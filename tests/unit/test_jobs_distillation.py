@@ -1,4 +1,4 @@
-"""The handler that distils a network: it goes on after a crash, and tells how far it is."""
+"""The handler that distils a network: continuation after a crash, and progress."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -45,11 +45,11 @@ CPU = torch.device("cpu")
 
 
 class KilledError(Exception):
-    """What an attempt dies of."""
+    """Raised by a test to end an attempt."""
 
 
 class Store:
-    """A database and blobs that hold an image, a PN2V network of it and its noise model."""
+    """Database and blobs with an image, its noise model and a PN2V network trained on it."""
 
     def __init__(self, database: Database, folder: Path) -> None:
         self.database = database
@@ -123,10 +123,10 @@ def _weights(store: Store, outcome: Outcome) -> bytes:
     return b"".join(values.numpy().tobytes() for values in network.model.state_dict().values())
 
 
-def test_a_distillation_goes_on_from_its_checkpoint_and_ends_as_if_it_had_not_stopped(store: Store) -> None:
-    told: list[tuple[float, str]] = []
-    uninterrupted = store.attempt("job_1", 1, lambda fraction, status: told.append((fraction, status)))
-    fractions = [fraction for fraction, _ in told]
+def test_a_distillation_continued_from_its_checkpoint_gives_the_same_network(store: Store) -> None:
+    reports: list[tuple[float, str]] = []
+    uninterrupted = store.attempt("job_1", 1, lambda fraction, status: reports.append((fraction, status)))
+    fractions = [fraction for fraction, _ in reports]
     assert fractions == sorted(fractions)
     assert fractions[-1] == 1.0
 
@@ -143,7 +143,7 @@ def test_a_distillation_goes_on_from_its_checkpoint_and_ends_as_if_it_had_not_st
     assert _weights(store, resumed) == _weights(store, uninterrupted)
 
 
-def test_a_part_of_a_prediction_delivers_the_distilled_estimate_where_that_was_chosen(store: Store) -> None:
+def test_a_part_of_a_prediction_delivers_the_distilled_estimate_if_it_was_chosen(store: Store) -> None:
     outcome = store.attempt("job_1", 1, lambda *_: None)
     assert outcome.network is not None
     with store.database.write() as session:

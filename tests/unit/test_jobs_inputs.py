@@ -1,4 +1,4 @@
-"""What handlers read."""
+"""Inputs of handlers."""
 
 import resource
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ IMAGES = 300
 
 @pytest.fixture
 def few_files() -> Iterator[None]:
-    """The process may open fewer files than a job has images."""
+    """Limit the process to fewer open files than a job has images."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (IMAGES - 44, before[1]))
     yield
@@ -28,7 +28,7 @@ def few_files() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("few_files")
-def test_a_job_may_have_more_images_than_the_process_may_usually_open(
+def test_a_job_may_have_more_images_than_the_limit_of_open_files(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     tifffile.imwrite(tmp_path / "image.tif", np.arange(256, dtype=np.uint16).reshape(16, 16))

@@ -1,4 +1,4 @@
-"""What jobs make of planes while others are read and written: everything, in order, told when it is done."""
+"""Predictions make all outputs of all planes, in order, and report progress."""
 
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -38,19 +38,19 @@ def image(tmp_path: Path) -> Iterator[OpenImage]:
 
 
 def test_every_output_of_every_plane_is_made(image: OpenImage, tmp_path: Path) -> None:
-    told: list[int] = []
-    with predict._denoised_planes(image, SHIFTED, tmp_path, lambda: told.append(1)) as outputs:
+    reports: list[int] = []
+    with predict._denoised_planes(image, SHIFTED, tmp_path, lambda: reports.append(1)) as outputs:
         made = {output: np.stack(list(planes)) for output, planes in outputs.items()}
     assert list(made) == list(OUTPUTS)
     np.testing.assert_array_equal(made[Output.DENOISED], PLANES + 1.0)
     np.testing.assert_array_equal(made[Output.PRIOR_MEAN], PLANES + 2.0)
-    assert len(told) == len(PLANES)
+    assert len(reports) == len(PLANES)
 
 
 def test_a_part_stores_its_planes_alone(
     image: OpenImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[float] = []
+    reports: list[float] = []
     blobs = MeasuredBlobs((tmp_path / "blobs").as_uri())
     replacements: dict[str, Any] = {
         "prepare_chosen": lambda *_: None,
@@ -67,7 +67,7 @@ def test_a_part_stores_its_planes_alone(
         first_plane=1,
         planes=3,
     )
-    with context_of(MemoryRegistry(), blobs, report=lambda fraction, _: told.append(fraction)) as context:
+    with context_of(MemoryRegistry(), blobs, report=lambda fraction, _: reports.append(fraction)) as context:
         outcome = predict_part.predict_part(spec, context)
     assert [made.output for made in outcome.planes] == list(OUTPUTS)
     for made, shift in zip(outcome.planes, (1.0, 2.0), strict=True):
@@ -75,4 +75,4 @@ def test_a_part_stores_its_planes_alone(
             np.testing.assert_array_equal(
                 np.stack(list(iterate_raw_planes(file, (20, 30)))), PLANES[1:4] + shift
             )
-    assert told == pytest.approx([1 / 3, 2 / 3, 1.0])
+    assert reports == pytest.approx([1 / 3, 2 / 3, 1.0])

@@ -1,4 +1,4 @@
-"""Planes that wait on disk."""
+"""Planes buffered on disk."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import numpy as np
 from worker.planes.raw_planes import SpooledPlanes
 
 
-def test_planes_come_back_in_order_and_as_often_as_asked(tmp_path: Path) -> None:
+def test_planes_can_be_read_repeatedly_and_in_order(tmp_path: Path) -> None:
     planes = np.random.default_rng(0).normal(size=(5, 3, 4)).astype(np.float32)
     with SpooledPlanes(tmp_path / "spooled") as spooled:
         for plane_yx in planes:

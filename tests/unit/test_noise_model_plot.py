@@ -1,4 +1,4 @@
-"""The picture of a noise model: where observations lie about the signal."""
+"""Plot of a noise model: distribution of observations around the signal."""
 
 import io
 from pathlib import Path
@@ -10,7 +10,7 @@ from PIL import Image
 
 from tests.support.published_files import npz
 
-# Inside of the axes.
+# Inside the axes.
 PANEL = (70, 30, 470, 430)
 
 
@@ -23,7 +23,7 @@ def picture(api: httpx.Client, content: bytes) -> np.ndarray:
 
 
 def spread_px(panel_yx: np.ndarray, columns: slice) -> float:
-    """Standard deviation of the darkness about the signal, which is the middle row."""
+    """Return the standard deviation of the darkness around the signal, which is the middle row."""
     dark = 255 - panel_yx[:, columns].mean(axis=1)
     row = np.arange(len(dark)) - (len(dark) - 1) / 2
     assert abs(float(dark @ row / dark.sum())) < 10
@@ -38,15 +38,15 @@ def test_the_spread_of_the_observations_grows_with_the_signal(
     assert spread_px(panel_yx, slice(150, 200)) > 1.5 * spread_px(panel_yx, slice(5, 30))
 
 
-def test_signals_that_a_published_histogram_has_not_seen_stay_white(api: httpx.Client, golden: Path) -> None:
+def test_signals_without_counts_in_a_published_histogram_stay_white(api: httpx.Client, golden: Path) -> None:
     panel_yx = picture(api, (golden / "ppn2v_histogram_256.npy").read_bytes())
     assert panel_yx[:190, -3:].min() == 255
 
 
-def test_a_model_that_goes_anywhere_has_a_picture_too(api: httpx.Client) -> None:
+def test_a_model_with_extreme_coefficients_has_a_plot_too(api: httpx.Client) -> None:
     wild = np.array([[1e30, -1e30], [800.0, 900.0], [1e30, 0.0]], np.float32)
     assert picture(api, npz(trained_weight=wild)).shape == (400, 400)
 
 
-def test_there_is_none_of_a_model_that_does_not_exist(api: httpx.Client) -> None:
+def test_the_plot_of_a_missing_model_is_not_found(api: httpx.Client) -> None:
     assert api.get("/v1/noise-models/nm_none/plot.png").status_code == 404

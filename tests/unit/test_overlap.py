@@ -1,4 +1,4 @@
-"""Work ahead of who uses it: at the same time, in order, no further than agreed, and never left behind."""
+"""Prefetching: concurrent, in order, bounded, and always shut down."""
 
 import threading
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import pytest
 
 from worker.planes.prefetch import prefetch
 
-PATIENCE_S = 30.0  # for events that come at once unless the code is broken
+PATIENCE_S = 30.0  # for events that happen at once unless the code is broken
 
 
 class SourceError(Exception):
@@ -16,7 +16,7 @@ class SourceError(Exception):
 
 
 class Source:
-    """Counts what it has made, and knows whether it was closed."""
+    """Iterable that counts the items it has produced, and records whether it was closed."""
 
     def __init__(self, items: int, fails_at: int | None = None) -> None:
         self.items, self.fails_at = items, fails_at
@@ -57,14 +57,14 @@ def test_the_next_items_are_made_while_one_is_used(depth: int) -> None:
     assert _threads() == []
 
 
-def test_an_error_comes_after_what_was_made_before_it() -> None:
+def test_an_error_follows_the_items_produced_before_it() -> None:
     with prefetch(iter(Source(5, fails_at=2))) as items:
         assert [next(items), next(items)] == [0, 1]
         with pytest.raises(SourceError, match="item 2"):
             next(items)
 
 
-def test_who_stops_early_stops_everything() -> None:
+def test_stopping_early_stops_the_thread() -> None:
     source = Source(1000)
     with prefetch(iter(source)) as read, prefetch(map(str, read)) as made:
         assert next(made) == "0"
@@ -73,7 +73,7 @@ def test_who_stops_early_stops_everything() -> None:
     assert _threads() == []
 
 
-def test_an_error_on_the_way_reaches_the_end() -> None:
+def test_an_error_passes_through_chained_prefetches() -> None:
     source = Source(1000)
 
     def computed(items: Iterator[int]) -> Iterator[int]:
@@ -90,7 +90,7 @@ def test_an_error_on_the_way_reaches_the_end() -> None:
     assert source.made < 10
 
 
-def test_the_thread_knows_what_its_maker_knows() -> None:
+def test_the_thread_has_the_context_variables_of_its_creator() -> None:
     job = ContextVar("job", default="none")
     job.set("job_1")
     with prefetch(job.get() for _ in range(3)) as items:

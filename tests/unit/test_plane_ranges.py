@@ -1,4 +1,4 @@
-"""How planes are divided among workers."""
+"""Division of planes among workers."""
 
 import pytest
 from hypothesis import given
@@ -18,7 +18,7 @@ def named(extents: list[ImageExtent]) -> list[ImageExtent]:
 
 
 def covered(images: list[ImageExtent], ranges: list[PlaneRange]) -> list[tuple[str, int]]:
-    """List (image, plane) as workers would meet them."""
+    """Return the (image, plane) pairs in the order of the parts."""
     planes_of = {image.image_id: image.planes for image in images}
     met = []
     for part in ranges:
@@ -45,7 +45,7 @@ def test_every_plane_is_in_exactly_one_part_and_in_order(
 
 
 @given(extents=IMAGES, part_pixels=st.integers(1, 10_000_000))
-def test_parts_are_about_equal_and_not_larger_than_wanted(
+def test_parts_are_about_equal_and_not_larger_than_the_limit(
     extents: list[ImageExtent], part_pixels: int
 ) -> None:
     images = named(extents)

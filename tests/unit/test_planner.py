@@ -1,4 +1,4 @@
-"""What a denoise job plans, for every state of the registry."""
+"""Plans of denoise jobs, for every state of the registry."""
 
 import itertools
 from dataclasses import replace
@@ -113,7 +113,7 @@ def test_a_stage_waits_for_those_whose_results_it_needs() -> None:
         (NoiseModelKind.HISTOGRAM, NoiseModelKind.HISTOGRAM),
     ],
 )
-def test_a_noise_model_is_bootstrapped_of_the_kind_asked_for(
+def test_a_noise_model_of_the_requested_kind_is_bootstrapped(
     asked: NoiseModelKind | None, made: NoiseModelKind
 ) -> None:
     fit = next(stage.spec for stage in plan(NOTHING, Reuse.NONE, kind=asked).stages[1:])
@@ -122,7 +122,7 @@ def test_a_noise_model_is_bootstrapped_of_the_kind_asked_for(
 
 
 @pytest.mark.parametrize("asked", [None, NoiseModelKind.HISTOGRAM])
-def test_the_active_noise_model_is_reused_if_it_is_of_the_kind_asked_for(
+def test_the_active_noise_model_is_reused_if_it_is_of_the_requested_kind(
     asked: NoiseModelKind | None,
 ) -> None:
     histogram = replace(NO_PN2V, noise_model_kind=NoiseModelKind.HISTOGRAM)
@@ -137,7 +137,7 @@ def test_an_active_noise_model_of_another_kind_is_not_reused_and_the_plan_says_s
 
 
 @pytest.mark.parametrize("origin", [NoiseModelOrigin.CALIBRATION, NoiseModelOrigin.IMPORT])
-def test_what_somebody_calibrated_is_taken_unless_the_job_says_otherwise(origin: NoiseModelOrigin) -> None:
+def test_a_calibrated_noise_model_is_used_unless_the_job_says_otherwise(origin: NoiseModelOrigin) -> None:
     registry = replace(EVERYTHING, noise_model_origin=origin)
     spec = DenoiseSpec(image_ids=["img_1"])
     step = plan(registry, spec.reuse).steps[1]
@@ -172,7 +172,7 @@ def test_only_a_bootstrapped_noise_model_is_fitted_again_and_once() -> None:
                 assert not spec.refit_noise_model
 
 
-def test_what_is_fitted_again_belongs_to_the_stage_that_needs_it() -> None:
+def test_a_refit_belongs_to_the_first_stage_that_needs_it() -> None:
     for preset, stage in ((Preset.BALANCED, "distil"), (Preset.PAPER, "predict")):
         planned = plan(NOTHING, Reuse.NONE, preset=preset).stages
         assert [each.stage for each in planned if isinstance(each.spec, RefitNoiseModelSpec)] == [stage]
@@ -189,7 +189,7 @@ def _teaching(planned: Plan) -> dict[str, bool]:
     return {stage: spec.teaches for stage, spec in trainings.items()}
 
 
-def test_a_distilled_network_learns_from_the_teacher_under_the_noise_that_the_prediction_takes() -> None:
+def test_a_distilled_network_uses_the_teacher_and_noise_model_of_the_prediction() -> None:
     for registry, bootstrapped in ((NOTHING, True), (IMPORTED, False)):
         planned = plan(registry, Reuse.NOISE_MODEL)
         specs = {stage.stage: stage.spec for stage in planned.stages}
@@ -210,7 +210,7 @@ def test_a_distilled_network_learns_from_the_teacher_under_the_noise_that_the_pr
     [({"preset": Preset.PAPER}, "paper"), ({"structured_mask": StructuredMask(x_px=1)}, "correlated")],
 )
 @pytest.mark.parametrize("reuse", [Reuse.NONE, Reuse.NETWORK])
-def test_where_distillation_is_of_no_use_it_is_left_out(
+def test_distillation_is_skipped_where_it_is_of_no_use(
     training: dict[str, Any], word: str, reuse: Reuse
 ) -> None:
     planned = plan(EVERYTHING, reuse, **training)
@@ -223,7 +223,7 @@ def test_where_distillation_is_of_no_use_it_is_left_out(
     assert not any(_teaching(planned).values())
 
 
-def test_a_mask_that_hides_nothing_keeps_nothing_from_being_distilled() -> None:
+def test_an_empty_mask_does_not_prevent_distillation() -> None:
     stages = plan(NOTHING, Reuse.NONE, structured_mask=StructuredMask()).stages
     assert "distil" in [stage.stage for stage in stages]
 
@@ -234,7 +234,7 @@ def test_the_planner_knows_what_presets_do(preset: Preset) -> None:
     assert preset.warm_starts == PRESETS[preset].warm_start
 
 
-def test_a_reused_network_takes_its_distilled_one_along_if_there_is_one() -> None:
+def test_a_reused_network_brings_its_distilled_one_if_there_is_one() -> None:
     for registry, taken in (
         (EVERYTHING, "net_distilled"),
         (replace(EVERYTHING, distilled_network_id=None), None),
@@ -248,7 +248,7 @@ def test_a_reused_network_takes_its_distilled_one_along_if_there_is_one() -> Non
         assert predict.distilled == taken
 
 
-def test_networks_of_another_recipe_are_not_named_alike() -> None:
+def test_different_recipes_have_different_names() -> None:
     recipes = {
         TrainSpec(image_ids=["img_1"], method=Method.N2V, preset=preset, budget=budget).recipe
         for preset in Preset
@@ -308,7 +308,7 @@ def test_the_plan_says_into_how_many_parts_a_prediction_is_divided_and_why() -> 
     assert "4 parts" in many.why
 
 
-def test_parts_are_told_all_that_a_prediction_is_told() -> None:
+def test_parts_get_all_options_of_the_prediction() -> None:
     numbers = itertools.count()
     spec = PredictSpec(
         image_ids=["img_1"],
@@ -323,8 +323,8 @@ def test_parts_are_told_all_that_a_prediction_is_told() -> None:
     specs = [
         stage.spec for stage in plan_prediction(spec, FORTY_PLANES, lambda: f"job_{next(numbers)}").stages
     ]
-    told: dict[str, object] = {}
+    options: dict[str, object] = {}
     for each in specs:
-        told |= {name: getattr(each, name) for name in type(each).model_fields}
+        options |= {name: getattr(each, name) for name in type(each).model_fields}
     wanted = spec.model_dump(exclude={"kind", "image_ids"})
-    assert {name: told[name] for name in wanted} == wanted
+    assert {name: options[name] for name in wanted} == wanted

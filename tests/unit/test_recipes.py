@@ -1,4 +1,4 @@
-"""A recipe names everything that decides a network."""
+"""A recipe identifies everything that determines a network."""
 
 from dataclasses import fields, replace
 from typing import Any
@@ -11,7 +11,7 @@ from worker.engine.training.presets import PRESETS
 
 
 @pytest.mark.parametrize("preset", Preset)
-def test_the_digest_that_recipes_bear_is_that_of_the_presets_numbers(preset: Preset) -> None:
+def test_the_digest_in_recipes_is_that_of_the_presets_numbers(preset: Preset) -> None:
     assert preset.digest == PRESETS[preset].digest(), "a preset has changed: enter its new digest"
 
 

@@ -1,4 +1,4 @@
-"""The paper's tables and figures by one command, on data of every layout."""
+"""Reproduction of the paper's tables and figures, on data of every layout."""
 
 import json
 from collections.abc import Callable
@@ -45,7 +45,7 @@ PHOTONS = 80 * simulate_specimen((SIDE_PX, SIDE_PX), seed=1)
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Noisy frames of one field, its truth, and a calibration."""
+    """Noisy frames of one field, its ground truth, and a calibration."""
     return write_folder(tmp_path / "cells")
 
 
@@ -101,7 +101,7 @@ def test_table_1_scores_all_methods_over_repeats_and_images(folder: Path, tmp_pa
 
 
 @pytest.mark.usefixtures("tiny")
-def test_what_was_finished_is_not_computed_again(folder: Path, tmp_path: Path) -> None:
+def test_finished_results_are_not_computed_again(folder: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
     first = reproduce("table1", folder, output)
     before = (output / "table1.json").read_text()
@@ -179,7 +179,7 @@ def test_crops_of_the_downloads_are_refused(tmp_path: Path) -> None:
         find_datasets(str(tmp_path), measured=None, seed=0)
 
 
-def test_images_are_matched_with_their_truth(tmp_path: Path) -> None:
+def test_images_are_matched_with_their_ground_truth(tmp_path: Path) -> None:
     for name, frames_per_file, truths in (("all", 2, 1), ("file", 2, 5), ("image", 1, 5)):
         place = tmp_path / name
         (place / "noisy").mkdir(parents=True)
@@ -230,7 +230,7 @@ def crop_the_truth(folder: Path) -> None:
         (crop_the_truth, r"\(64, 64\) has a ground truth of shape \(32, 32\)"),
     ],
 )
-def test_what_is_wrong_with_a_folder_is_said(
+def test_an_invalid_folder_is_refused_with_a_reason(
     folder: Path, spoil: Callable[[Path], None], message: str
 ) -> None:
     spoil(folder)
@@ -238,7 +238,7 @@ def test_what_is_wrong_with_a_folder_is_said(
         find_datasets(str(folder), measured=None, seed=0)
 
 
-def test_a_folder_without_data_is_told_what_was_expected(tmp_path: Path) -> None:
+def test_for_a_folder_without_data_the_error_lists_expected_files(tmp_path: Path) -> None:
     with pytest.raises(InvalidRequestError, match=r"noisy.*ground_truth.*sample_attempt2\.tif"):
         find_datasets(str(tmp_path), measured=None, seed=0)
     (tmp_path / "Mouse_actin.zip").write_bytes(b"")
@@ -261,7 +261,7 @@ def test_simulated_data_have_the_published_noise_and_an_exact_truth() -> None:
         assert max(frame.max() for frame in dataset.calibration) > field.truth_yx.max()
 
 
-def test_measured_cameras_and_clean_images_take_the_place_of_simulated_ones(test_data: Path) -> None:
+def test_measured_cameras_and_clean_images_replace_simulated_ones(test_data: Path) -> None:
     plant, nuclei, actin = simulated_datasets(test_data, seed=0)
     assert nuclei.fields[0].truth_yx.shape == actin.fields[0].truth_yx.shape == (200, 200)
     assert any("ch3_gt_f32.tif" in note for note in actin.notes)
@@ -309,7 +309,7 @@ def test_parts_of_a_calibration() -> None:
         count_calibration([frame + 5000 for frame in frames], data, CalibrationSubset(0.09), seed=0)
 
 
-def test_an_interrupted_command_leaves_no_half_results(folder: Path, tmp_path: Path) -> None:
+def test_an_interrupted_command_leaves_no_partial_results(folder: Path, tmp_path: Path) -> None:
     def interrupt(stage: str, fraction: float, status: str) -> None:
         del status
         if "CARE" not in stage and fraction == 1:
@@ -326,7 +326,7 @@ def test_an_interrupted_command_leaves_no_half_results(folder: Path, tmp_path: P
     assert set(tables[0].rows) >= set(PaperMethod)
 
 
-def test_a_mixture_of_low_signals_says_more_of_high_ones_than_a_histogram() -> None:
+def test_a_mixture_extrapolates_to_higher_signals_better_than_a_histogram() -> None:
     frames = simulate_calibration(CAMERA, 120.0, np.random.default_rng(1))[:20]
     data = [CAMERA.observe(PHOTONS, np.random.default_rng(0))]
     pairs = count_calibration(frames, data, CalibrationSubset(signal_share=0.25), seed=0)

@@ -1,4 +1,4 @@
-"""A worker that watches a job, while its database is away."""
+"""The runner watches a job while its database is down."""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -29,8 +29,8 @@ from worker.processes.job_store import JobStore
 from worker.processes.runner import Runner
 
 
-class SometimesAway(Database):
-    """A database that can be taken away."""
+class FailingDatabase(Database):
+    """Database with simulated outages."""
 
     away = False
 
@@ -43,7 +43,7 @@ class SometimesAway(Database):
 
 
 class Endless:
-    """A process that does not end by itself."""
+    """Child that does not end by itself."""
 
     exitcode: int | None = None
 
@@ -51,19 +51,19 @@ class Endless:
         self.sentinel: Any = Pipe(duplex=False)[0]
 
     def join(self, timeout: float | None = None) -> None:
-        """Be ended."""
+        """Do nothing: the test ends it."""
 
 
 @dataclass
 class EndlessChildren:
-    """Computes for ever, after a warning, on a machine that has just lost its database."""
+    """Children that send a warning and then compute for ever, while the database is down."""
 
-    database: SometimesAway
+    database: FailingDatabase
     computes: bool = False
     waited_while_it_computed: list[bool] = field(default_factory=list)
 
     def prepare(self) -> None:
-        """Need nothing."""
+        """Do nothing."""
 
     @contextmanager
     def start(self, *_: object) -> Iterator[tuple[Child, Connection]]:
@@ -78,14 +78,14 @@ class EndlessChildren:
         self.database.away = False
 
 
-class Nobody:
+class NullDispatcher:
     def notify(self, job_ids: Sequence[str]) -> None:
-        """Tell nobody."""
+        """Do nothing."""
 
 
-def test_a_warning_is_not_waited_with_until_the_database_is_back(tmp_path: Path) -> None:
+def test_recording_a_warning_does_not_wait_for_the_database(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path, job_time_limit_s=0.2, heartbeat_s=0.05)
-    database = SometimesAway(f"sqlite:///{tmp_path / 'test.db'}")
+    database = FailingDatabase(f"sqlite:///{tmp_path / 'test.db'}")
     migrate(database)
     with database.write() as session:
         session.add(image("img_1"))
@@ -94,7 +94,13 @@ def test_a_warning_is_not_waited_with_until_the_database_is_back(tmp_path: Path)
     child = EndlessChildren(database)
     job_store = JobStore(settings, database, lambda: datetime.now(UTC), "w", threading.Event(), child.waits)
     Runner(
-        settings, job_store, Blobs.of(settings), Nobody(), DeviceWatch("cpu"), Isolation(""), children=child
+        settings,
+        job_store,
+        Blobs.of(settings),
+        NullDispatcher(),
+        DeviceWatch("cpu"),
+        Isolation(""),
+        children=child,
     ).run("job_1")
     with database.read() as session:
         job = get_job(session, "job_1")

@@ -1,4 +1,4 @@
-"""Scores side by side: what is summarised over planes and runs, and how it reads."""
+"""Summaries of scores over planes and runs, and their tables."""
 
 import math
 
@@ -12,10 +12,10 @@ def scores(*psnr_db: float) -> list[Scores]:
     return [Scores(value, value + 1, 0.5, 0.6) for value in psnr_db]
 
 
-def test_runs_and_planes_have_standard_errors_of_their_own() -> None:
+def test_runs_and_planes_have_separate_standard_errors() -> None:
     (row,) = document([Row("Boot. GMM", [scores(30, 34), scores(32, 36)])])
     assert (row["name"], row["planes"], row["runs"]) == ("Boot. GMM", 2, 2)
-    # Runs have means of 32 and 34, planes of 31 and 35.
+    # The means of runs are 32 and 34, of planes 31 and 35.
     assert row["psnr_db"] == {
         "mean": 33.0,
         "standard_error_over_runs": pytest.approx(1.0),
@@ -42,7 +42,7 @@ def test_runs_over_different_planes_are_pooled() -> None:
     assert row["psnr_db"]["standard_error_over_planes"] == pytest.approx(math.sqrt(7 / 3 / 3))
 
 
-def test_the_table_reads_as_markdown_and_as_text() -> None:
+def test_the_table_is_written_as_markdown_and_as_text() -> None:
     text = table([Row("CARE", [scores(30, 34), scores(32, 36)]), Row("noisy", [scores(20)])])
     head, rule, care, noisy, *_ = text.splitlines()
     assert len({len(line) for line in (head, rule, care, noisy)}) == 1

@@ -1,4 +1,4 @@
-"""The simulator does what it says: known signal, known noise."""
+"""The simulator produces the stated signal and noise."""
 
 from typing import get_args
 
@@ -38,7 +38,7 @@ def test_measured_maps_are_repeated_and_their_errors_replaced() -> None:
     assert np.all(camera.signal_adu(np.zeros((25, 30))) == 90.0)
 
 
-def test_the_seed_decides_the_specimen() -> None:
+def test_the_seed_determines_the_specimen() -> None:
     one, again, other = (simulate_specimen((64, 64), seed=seed) for seed in (1, 1, 2))
     assert np.array_equal(one, again)
     assert not np.allclose(one, other)
@@ -58,7 +58,7 @@ def test_a_specimen_is_mostly_dark_and_no_sharper_than_the_microscope() -> None:
         PhotonCounter(offset_adu=30.0, read_noise_adu=4.0, pulse_spread=0.0),
     ],
 )
-def test_observations_have_the_promised_mean_and_variance(detector: Detector) -> None:
+def test_observations_have_the_stated_mean_and_variance(detector: Detector) -> None:
     rng = np.random.default_rng(7)
     photons = np.tile(np.linspace(1.0, 4.0, 50), (40, 1))
     frames = np.stack([detector.observe(photons, rng) for _ in range(400)]).astype(np.float64)
