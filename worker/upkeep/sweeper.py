@@ -8,7 +8,7 @@ from datetime import timedelta
 from models_store.blobs.blobs import Blobs
 from models_store.clock_and_ids import Clock
 from models_store.database.engines import Database
-from models_store.outbound.notices import Notices
+from models_store.outbound.notifier import NoticeResender
 from models_store.repositories.jobs import lifecycle
 from models_store.repositories.jobs.leases import note_sweep, store_time
 from models_store.repositories.jobs.part_planes import forget_part_planes
@@ -30,7 +30,7 @@ class Sweeper:
     database: Database
     blobs: Blobs
     clock: Clock
-    notices: Notices | None = None
+    notices: NoticeResender | None = None
     """None if workers poll for jobs."""
 
     @property
