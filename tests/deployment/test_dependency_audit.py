@@ -9,7 +9,8 @@ from typing import NoReturn
 
 import pytest
 
-CONSTRAINTS = Path(__file__).parents[2] / "constraints.txt"
+from tests.support.pinned_versions import pinned_versions, supported_pythons
+
 PIP_AUDIT = str(Path(sys.executable).with_name("pip-audit"))
 
 
@@ -22,8 +23,12 @@ def could_not_audit(reason: str) -> NoReturn:
 
 
 @pytest.mark.slow
-def test_no_dependency_has_a_known_vulnerability() -> None:
-    command = [PIP_AUDIT, "-r", str(CONSTRAINTS), "--no-deps", "--disable-pip", "--progress-spinner", "off"]
+@pytest.mark.parametrize("python", [supported_pythons()[0], supported_pythons()[-1]])
+def test_no_dependency_has_a_known_vulnerability(python: str, tmp_path: Path) -> None:
+    # Given constraints.txt itself, pip-audit would check only the versions for the Python it runs on.
+    pinned = tmp_path / "pinned.txt"
+    pinned.write_text("\n".join(map("==".join, pinned_versions(python))), "utf-8")
+    command = [PIP_AUDIT, "-r", str(pinned), "--no-deps", "--disable-pip", "--progress-spinner", "off"]
     done = subprocess.run([*command, "--format", "json"], capture_output=True, text=True, check=False)
     try:
         dependencies = json.loads(done.stdout)["dependencies"]

@@ -13,6 +13,7 @@ import yaml
 
 from models_store.settings import Settings
 from tests.support.observed_facility import ObservedFacility
+from tests.support.pinned_versions import pinned_versions, supported_pythons
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -77,6 +78,12 @@ def test_images_run_as_an_ordinary_user_and_are_pinned(path: Path) -> None:
     (base,) = re.findall(r"^ARG PYTHON_IMAGE=(.+)$", text, re.MULTILINE)
     assert re.fullmatch(r"python:\d+\.\d+\.\d+-slim-\w+", base)
     assert set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) == {"${PYTHON_IMAGE}"}
+
+
+def test_each_supported_python_has_one_version_of_every_package() -> None:
+    oldest, *newer = ([name for name, _ in pinned_versions(python)] for python in supported_pythons())
+    assert len(oldest) == len(set(oldest))
+    assert all(names == oldest for names in newer)
 
 
 def test_the_compose_file_follows_its_schema() -> None:

@@ -9,7 +9,7 @@ import imagecodecs
 from tifffile import COMPRESSION, PREDICTOR, TIFF
 
 _FUNCTIONS = ("bitorder_decode", "packints_decode", "float24_decode", "jpeg8_decode")
-_MODULES = ("tifffile.geodb", "xml.etree.ElementTree", "uuid", "mmap")
+_MODULES = ("tifffile.geodb", "xml.etree.ElementTree", "uuid", "mmap", "_strptime")
 _ENCODINGS = ("utf-8", "latin-1", "ascii", "utf-16", "utf-16-le", "utf-16-be", "cp1252")
 
 

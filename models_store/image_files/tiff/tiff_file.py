@@ -44,12 +44,17 @@ def _raised_by_this_package(error: Exception) -> bool:
     return str(frame.f_globals.get("__name__", "")).partition(".")[0] == __name__.partition(".")[0]
 
 
+# No file can exist there. If the name had no folder, tifffile would look up the working directory, which
+# seccomp forbids.
+_NOWHERE = "/dev/null/"
+
+
 class _AnonymousFile(io.FileIO):
     """A file without a name, so that metadata cannot lead the reader to sibling files."""
 
     def __init__(self, file: Path | int, *, closefd: bool) -> None:
         super().__init__(file, closefd=closefd)
-        self.name = ""
+        self.name = _NOWHERE
         self.seek(0)  # a descriptor may have been read from
 
     def fileno(self) -> NoReturn:
