@@ -6,15 +6,41 @@ READY := $(VENV)/.ready
 # Two tests run at a time, with one thread each so that they do not compete for cores. The tests of a file run in
 # one process because they share servers. Tests start hundreds of processes, so Python caches compiled modules even
 # if the environment forbids it.
-TEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/pytest
+TEST_ENVIRONMENT := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1
+TEST := $(TEST_ENVIRONMENT) $(BIN)/pytest
+TWO_AT_A_TIME := -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not soak"
 
-.PHONY: demo test test-slow soak bench lint format services clean
+.PHONY: demo test test-newer test-slow soak bench lint format services clean
 
 demo: $(READY)  ## Denoise a sample image; IMAGE=path.tif denoises your own.
 	$(BIN)/python -m demo $(if $(IMAGE),"$(IMAGE)")
 
 test: lint services  ## Linters, types, import contracts, tests.
-	$(TEST) -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not soak"
+	$(TEST) $(TWO_AT_A_TIME)
+	@$(MAKE) --no-print-directory test-newer
+
+# Newer Pythons get newer versions of the packages that read image files. These tests need no torch. The excluded
+# one tests our own rules for jobs, which do not depend on the Python version, and takes a fifth of the time.
+WITHOUT_TORCH := tests/store tests/files
+LEFT_OUT := tests/store/test_lifecycle_machine.py
+NEWER_VENV := .venv-newer
+NEWER_READY := $(NEWER_VENV)/.ready
+NEWER_VERSIONS = $(shell $(BIN)/python -c \
+	'import sys; print(*(f"3.{minor}" for minor in range(14, sys.version_info.minor, -1)))')
+# The newest Python on the PATH or in pyenv's folder, if it is newer than that of .venv.
+NEWER_PYTHON = $(firstword $(foreach version,$(NEWER_VERSIONS),$(shell \
+	for python in python$(version) "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/$(version).*/bin/python$(version); do \
+		"$$python" -c 'import ensurepip, sqlite3, ssl, venv' 2>/dev/null && echo "$$python"; done)))
+test-newer: $(READY) services  ## Tests of the store and the file readers on a newer Python; NEWER_PYTHON=path names it.
+	@$(if $(NEWER_PYTHON), \
+		$(MAKE) --no-print-directory NEWER_PYTHON="$(NEWER_PYTHON)" $(NEWER_READY) && \
+		$(TEST_ENVIRONMENT) $(NEWER_VENV)/bin/pytest $(TWO_AT_A_TIME) $(WITHOUT_TORCH) --ignore $(LEFT_OUT), \
+		echo "There is no Python newer than that of $(VENV): $(WITHOUT_TORCH) are not tested on another.")
+
+$(NEWER_READY): pyproject.toml constraints.txt
+	$(NEWER_PYTHON) -m venv --clear $(NEWER_VENV)
+	$(NEWER_VENV)/bin/pip install --quiet --no-compile --constraint constraints.txt --editable '.[server,test]'
+	touch $@
 
 test-slow: $(READY) services  ## Tests that take minutes.
 	$(TEST) -m slow
@@ -49,4 +75,4 @@ $(READY): pyproject.toml constraints.txt
 	touch $(READY)
 
 clean:
-	rm -rf $(VENV) .cache demo-output bench-output
+	rm -rf $(VENV) $(NEWER_VENV) .cache demo-output bench-output

@@ -247,7 +247,7 @@ def test_memory_is_bounded_by_the_limit_not_by_the_file(isolation: Isolation, tm
 
 
 def test_reading_a_file_for_too_long_is_aborted(isolation: Isolation, tmp_path: Path) -> None:
-    path = _grey(tmp_path / "large.tif", _noise(64, 64))
+    path = _grey(tmp_path / "large.tif", _noise(2048, 2048))
     with (
         isolation.reader(ReadingLimits(answer_s=0.0001)) as reader,
         pytest.raises(ImageCorruptError, match=r"within 0\.0001 seconds"),

@@ -2,22 +2,16 @@
 
 import io
 import zipfile
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from models_store.contracts.noise_models import GmmParameters, HistogramParameters
 from models_store.contracts.packed_probabilities import pack
 from models_store.errors import NoiseModelInvalidError
 from models_store.noise_model_files.published import read_published, write_published
-from worker.engine.noise.models.gmm import GaussianMixtureNoiseModel
-from worker.engine.noise.models.histogram import HistogramNoiseModel
+from tests.support.published_files import histogram_npy
 
 
 def archive(**changes: Any) -> bytes:  # any array; None leaves it out
@@ -30,16 +24,6 @@ def archive(**changes: Any) -> bytes:  # any array; None leaves it out
     buffer = io.BytesIO()
     np.savez(buffer, **{name: array for name, array in arrays.items() if array is not None})
     return buffer.getvalue()
-
-
-@pytest.mark.parametrize("name", ["K1_n2", "K3_n2", "K3_n3"])
-def test_an_imported_file_has_the_published_likelihoods(golden: Path, name: str) -> None:
-    parameters = read_published((golden / f"ppn2v_gmm_{name}.npz").read_bytes())
-    model = GaussianMixtureNoiseModel.from_parameters(parameters.plain())
-    expected = np.load(golden / f"ppn2v_gmm_{name}_likelihood.npz")
-    observation, signal = torch.from_numpy(expected["observation"]), torch.from_numpy(expected["signal"])
-    likelihood = model.log_likelihood(observation.double(), signal.double()).exp()
-    np.testing.assert_allclose(likelihood.numpy(), expected["likelihood"], rtol=1e-4)
 
 
 def test_the_published_code_can_read_an_export() -> None:
@@ -153,25 +137,6 @@ def test_every_single_broken_byte_is_read_or_refused() -> None:
             assert error.detail  # noqa: PT017  # either outcome is fine, but no other error
 
 
-@settings(max_examples=400, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), min_size=1, max_size=6))
-def test_a_damaged_file_is_read_or_refused(damage: list[tuple[int, int]]) -> None:
-    content = bytearray(archive())
-    for position, value in damage:
-        content[position % len(content)] = value
-    with suppress(NoiseModelInvalidError):
-        parameters = read_published(bytes(content)).plain()
-        assert GaussianMixtureNoiseModel.from_parameters(parameters).parameters() == parameters
-
-
-def histogram(bins: int = 6) -> bytes:
-    edges = np.linspace(0, 60, bins + 1)
-    lower, upper = (np.broadcast_to(of[:, None], (bins, bins)) for of in (edges[:-1], edges[1:]))
-    buffer = io.BytesIO()
-    np.save(buffer, np.stack([np.eye(bins), lower, upper]))
-    return buffer.getvalue()
-
-
 def test_an_exported_histogram_can_be_imported_unchanged() -> None:
     parameters = HistogramParameters(
         bins=3,
@@ -184,22 +149,12 @@ def test_an_exported_histogram_can_be_imported_unchanged() -> None:
 
 
 def test_a_histogram_follows_the_published_look_up_unless_its_file_says_otherwise() -> None:
-    parameters = read_published(histogram())
+    parameters = read_published(histogram_npy())
     assert isinstance(parameters, HistogramParameters)
     assert parameters.published_interpolation
     # The part of our file that the published code would load.
     written = np.load(io.BytesIO(write_published(parameters).content))
-    np.testing.assert_array_equal(written, np.load(io.BytesIO(histogram())))
-
-
-@settings(max_examples=400, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 1200), st.integers(0, 255)), min_size=1, max_size=6))
-def test_a_damaged_histogram_is_read_or_refused(damage: list[tuple[int, int]]) -> None:
-    content = bytearray(histogram())
-    for position, value in damage:
-        content[position % len(content)] = value
-    with suppress(NoiseModelInvalidError):
-        HistogramNoiseModel.from_parameters(read_published(bytes(content)).plain())
+    np.testing.assert_array_equal(written, np.load(io.BytesIO(histogram_npy())))
 
 
 def test_an_array_of_impossible_shape_is_refused() -> None:

@@ -20,6 +20,15 @@ def npz(**changes: Any) -> bytes:
     return file.getvalue()
 
 
+def histogram_npy(bins: int = 6) -> bytes:
+    """A histogram file as the published code writes it, in which each signal is observed as itself."""
+    edges = np.linspace(0, 60, bins + 1)
+    lower, upper = (np.broadcast_to(of[:, None], (bins, bins)) for of in (edges[:-1], edges[1:]))
+    buffer = io.BytesIO()
+    np.save(buffer, np.stack([np.eye(bins), lower, upper]))
+    return buffer.getvalue()
+
+
 def import_model(api: httpx.Client, **query: str) -> dict[str, Any]:
     response = api.post("/v1/noise-models/import", params=query, content=npz())
     assert response.status_code == 201, response.text
