@@ -1,6 +1,6 @@
 # The server, and all commands that do not need torch: migrate, beat, keys.
 #   docker build --file docker/server.Dockerfile --tag clearscope-server .
-ARG PYTHON_IMAGE=python:3.11.14-slim-bookworm
+ARG PYTHON_IMAGE=python:3.14.7-slim-trixie
 
 # hadolint ignore=DL3006  # the build argument contains the version
 FROM ${PYTHON_IMAGE} AS build

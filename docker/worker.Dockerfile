@@ -3,7 +3,7 @@
 # Without GPU support, and much smaller:
 #   docker build --file docker/worker.Dockerfile --tag clearscope-worker:cpu \
 #       --build-arg PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu .
-ARG PYTHON_IMAGE=python:3.11.14-slim-bookworm
+ARG PYTHON_IMAGE=python:3.14.7-slim-trixie
 
 # hadolint ignore=DL3006  # the build argument contains the version
 FROM ${PYTHON_IMAGE} AS build

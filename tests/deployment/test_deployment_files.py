@@ -76,7 +76,9 @@ def test_images_run_as_an_ordinary_user_and_are_pinned(path: Path) -> None:
     assert re.findall(r"^USER (.+)$", text, re.MULTILINE) == ["10001:10001"]
     assert re.search(r"^HEALTHCHECK ", text, re.MULTILINE)
     (base,) = re.findall(r"^ARG PYTHON_IMAGE=(.+)$", text, re.MULTILINE)
-    assert re.fullmatch(r"python:\d+\.\d+\.\d+-slim-\w+", base)
+    pinned = re.fullmatch(r"python:(\d+\.\d+)\.\d+-slim-\w+", base)
+    assert pinned
+    assert pinned[1] in supported_pythons()
     assert set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) == {"${PYTHON_IMAGE}"}
 
 
