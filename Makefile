@@ -10,7 +10,7 @@ TEST_ENVIRONMENT := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1
 TEST := $(TEST_ENVIRONMENT) $(BIN)/pytest
 TWO_AT_A_TIME := -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not soak"
 
-.PHONY: demo test test-newer test-slow soak bench lint format services clean
+.PHONY: demo test test-newer test-slow soak bench lint format services image-tools clean
 
 demo: $(READY)  ## Denoise a sample image; IMAGE=path.tif denoises your own.
 	$(BIN)/python -m demo $(if $(IMAGE),"$(IMAGE)")
@@ -42,7 +42,7 @@ $(NEWER_READY): pyproject.toml constraints.txt
 	$(NEWER_VENV)/bin/pip install --quiet --no-compile --constraint constraints.txt --editable '.[server,test]'
 	touch $@
 
-test-slow: $(READY) services  ## Tests that take minutes.
+test-slow: $(READY) services image-tools  ## Tests that take minutes.
 	$(TEST) -m slow
 
 soak: $(READY) services  ## Hundreds of jobs while processes are killed at random; JOBS=50 runs fewer.
@@ -61,6 +61,13 @@ lint: $(READY)
 SERVICES = command -v redis-server >/dev/null && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && command -v faketime >/dev/null
 services:
 	@{ $(SERVICES); } || { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y redis-server postgresql faketime; }
+
+# They build the images of docker/ without a container engine, as root; elsewhere that test is skipped.
+IMAGE_TOOLS = buildah debootstrap
+image-tools:
+	@command -v buildah >/dev/null && command -v debootstrap >/dev/null || [ "$$(id -u)" != 0 ] \
+		|| ! command -v apt-get >/dev/null \
+		|| { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(IMAGE_TOOLS); }
 
 format: $(READY)
 	$(BIN)/ruff check --fix .
