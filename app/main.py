@@ -86,6 +86,7 @@ def create_app(  # noqa: PLR0913  # the composition root receives every componen
         clock=clock,
         dispatcher=dispatcher,
         inspections=inspections,
+        receiving=CapacityLimiter(1),
         dns_lookups=CapacityLimiter(MAX_DNS_LOOKUPS),
         readiness=ReadinessCheck(settings, database, blobs, clock),
         registry=registry,

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from anyio import to_thread
+from anyio import lowlevel, to_thread
 from fastapi import HTTPException
 from starlette.requests import ClientDisconnect
 
@@ -121,7 +121,10 @@ async def _receive(services: Services, key: str, body: AsyncIterator[bytes], lim
                 size_bytes += len(chunk)
                 if size_bytes > limit.size_bytes:
                     raise limit.error
-                digest.update(chunk)
+                # One chunk per turn of the event loop, so that many uploads do not hold up other requests.
+                async with services.receiving:
+                    digest.update(chunk)
+                    await lowlevel.checkpoint()
                 await writer.write(chunk)
     except ClientDisconnect as error:
         raise HTTPException(400, "the connection closed before the upload was complete; retry it") from error

@@ -32,6 +32,8 @@ class Services:
     dispatcher: Notifier
     inspections: CapacityLimiter
     """Limits concurrent inspections of uploads: each occupies a core and has a timeout."""
+    receiving: CapacityLimiter
+    """Limits concurrent chunks of uploads, so that other requests get their turn between them."""
     dns_lookups: CapacityLimiter
     """Limits concurrent DNS lookups, each of which may block a thread for long."""
     readiness: ReadinessCheck
