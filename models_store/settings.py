@@ -44,7 +44,9 @@ class LogLevel(StrEnum):
 class Settings(BaseSettings):
     """Settings of all processes; the defaults suit a single machine."""
 
-    model_config = SettingsConfigDict(env_prefix="CLEARSCOPE_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="CLEARSCOPE_", env_ignore_empty=True, frozen=True, extra="ignore"
+    )
 
     data_dir: Path = Field(default_factory=lambda: user_data_path("clearscope"))
     database_url: str = ""
