@@ -18,10 +18,10 @@ from models_store.contracts.job_specs import dependencies, images_read, job_spec
 from models_store.contracts.outcomes import Outcome
 from models_store.contracts.vocabulary import JobState, Queue
 from models_store.database.tables import Job, JobDependency, JobEvent
-from models_store.database.visibility import SEES_ALL
 from models_store.errors import ConflictError, JobEndedError, JobNotEndedError, LeaseLostError
 from models_store.repositories import webhooks
 from models_store.repositories.images import get_images, hold_images, record_surveys
+from models_store.repositories.jobs.ends import end_jobs, follow_failure, record_end, settle_parent
 from models_store.repositories.jobs.locks import hold_needed, lock_dependents, lock_family, lock_parent
 from models_store.repositories.jobs.results import register_results
 from models_store.repositories.jobs.rows import get_job, record_event
@@ -29,9 +29,6 @@ from models_store.repositories.jobs.rows import get_job, record_event
 # Progress by which an attempt must exceed the earlier ones to reset the crash count: a job that always
 # crashes at the same place may get slightly further each time.
 MIN_ADVANCE = 0.01
-
-DISTILLED_ID = "distilled_network_id"
-"""Key of the distilled network in a job's result; `network_id` is the PN2V network."""
 
 
 @dataclass(frozen=True)
@@ -134,9 +131,9 @@ def finish(session: Session, claim: Claim, outcome: Outcome, now: datetime) -> N
     job = get_job(session, claim.job_id)
     job.result = {**outcome.result, **register_results(session, job, outcome, now)}
     record_surveys(session, outcome.surveys)
-    _record_end(session, job.id, JobState.SUCCEEDED, now)
+    record_end(session, job.id, JobState.SUCCEEDED, now)
     session.flush()
-    _settle_parent(session, job, now)
+    settle_parent(session, job, now)
 
 
 def fail(session: Session, claim: Claim, error: dict[str, Any], now: datetime) -> None:
@@ -146,7 +143,7 @@ def fail(session: Session, claim: Claim, error: dict[str, Any], now: datetime) -
     job = get_job(session, claim.job_id)
     session.refresh(job)
     lock_dependents(session, job.parent_id or job.id)
-    _after_failure(session, job, error, now)
+    follow_failure(session, job, error, now)
 
 
 def hand_back(
@@ -233,7 +230,7 @@ def cancel(session: Session, job_id: str, now: datetime) -> Job:
     if job.state.ended:
         raise JobEndedError(f"job {job_id} has already ended; its state is {job.state}")
     lock_dependents(session, job_id)
-    _end(session, [job, *job.stages], JobState.CANCELLED, None, now)
+    end_jobs(session, [job, *job.stages], JobState.CANCELLED, None, now)
     return job
 
 
@@ -297,66 +294,3 @@ def _update_owned(session: Session, claim: Claim, **values: Any) -> None:  # noq
     )
     if owned is None:
         raise LeaseLostError(f"attempt {claim.attempt} no longer owns job {claim.job_id}")
-
-
-def _settle_parent(session: Session, job: Job, now: datetime) -> None:
-    if job.parent_id is None:
-        return
-    parent = get_job(session, job.parent_id)
-    if all(stage.state is JobState.SUCCEEDED for stage in parent.stages):
-        parent.state, parent.progress, parent.status, parent.ended_at = JobState.SUCCEEDED, 1.0, "done", now
-        parent.result = _merged_results(parent.stages)
-        _record_end(session, parent.id, JobState.SUCCEEDED, now)
-
-
-def _record_end(session: Session, job_id: str, state: JobState, now: datetime, **detail: Any) -> None:  # noqa: ANN401  # any JSON value
-    """Record that a job has ended, and schedule its webhook."""
-    record_event(session, job_id, state.value, now, **detail)
-    webhooks.schedule(session, job_id, now)
-
-
-def _merged_results(stages: Sequence[Job]) -> dict[str, Any]:
-    """Merge the results of stages: later values override earlier ones; warnings accumulate, once each."""
-    merged = {
-        DISTILLED_ID if (stage.stage, key) == ("distil", "network_id") else key: value
-        for stage in stages
-        for key, value in stage.result.items()
-    }
-    warnings = [warning for stage in stages for warning in stage.result.get("warnings", [])]
-    return merged | ({"warnings": list(dict.fromkeys(warnings))} if warnings else {})
-
-
-def _after_failure(session: Session, job: Job, error: dict[str, Any], now: datetime) -> None:
-    _record_end(session, job.id, JobState.FAILED, now, **error)
-    if job.parent_id is not None:
-        parent = get_job(session, job.parent_id)
-        _end(session, parent.stages, JobState.CANCELLED, None, now)
-        _end(session, [parent], JobState.FAILED, {**error, "stage": job.stage}, now)
-    _end_dependents(session, job, now)
-
-
-def _end(
-    session: Session, jobs: Sequence[Job], state: JobState, error: dict[str, Any] | None, now: datetime
-) -> None:
-    ending = [job for job in jobs if not job.state.ended]
-    for job in ending:
-        job.state, job.error, job.ended_at, job.lease_until, job.status = state, error, now, None, str(state)
-        _record_end(session, job.id, state, now, **(error or {}))
-    session.flush()
-    for job in ending:
-        _end_dependents(session, job, now)
-
-
-def _end_dependents(session: Session, job: Job, now: datetime) -> None:
-    """Cancel the jobs that wait for the result of a job that did not succeed."""
-    waiting = (
-        select(Job)
-        .join(JobDependency, JobDependency.job_id == Job.id)
-        .where(JobDependency.depends_on_id == job.id)
-    )
-    found = session.scalars(waiting, execution_options={**SEES_ALL, "populate_existing": True})
-    error = {
-        "code": "dependency-failed",
-        "detail": f"this job needs the result of job {job.id}, whose state is {job.state}",
-    }
-    _end(session, list(found), JobState.CANCELLED, error, now)

@@ -1,0 +1,83 @@
+"""Consequences of a job's end: for its parent, for jobs that wait for its result, for its webhook."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from models_store.contracts.vocabulary import JobState
+from models_store.database.tables import Job, JobDependency
+from models_store.database.visibility import SEES_ALL
+from models_store.repositories import webhooks
+from models_store.repositories.jobs.rows import get_job, record_event
+
+DISTILLED_ID = "distilled_network_id"
+"""Key of the distilled network in a job's result; `network_id` is the PN2V network."""
+
+
+def settle_parent(session: Session, job: Job, now: datetime) -> None:
+    """End the parent of a stage once all its stages have succeeded."""
+    if job.parent_id is None:
+        return
+    parent = get_job(session, job.parent_id)
+    if all(stage.state is JobState.SUCCEEDED for stage in parent.stages):
+        parent.state, parent.progress, parent.status, parent.ended_at = JobState.SUCCEEDED, 1.0, "done", now
+        parent.result = _merged_results(parent.stages)
+        record_end(session, parent.id, JobState.SUCCEEDED, now)
+
+
+def record_end(session: Session, job_id: str, state: JobState, now: datetime, **detail: Any) -> None:  # noqa: ANN401  # any JSON value
+    """Record that a job has ended, and schedule its webhook."""
+    record_event(session, job_id, state.value, now, **detail)
+    webhooks.schedule(session, job_id, now)
+
+
+def _merged_results(stages: Sequence[Job]) -> dict[str, Any]:
+    """Merge the results of stages: later values override earlier ones; warnings accumulate, once each."""
+    merged = {
+        DISTILLED_ID if (stage.stage, key) == ("distil", "network_id") else key: value
+        for stage in stages
+        for key, value in stage.result.items()
+    }
+    warnings = [warning for stage in stages for warning in stage.result.get("warnings", [])]
+    return merged | ({"warnings": list(dict.fromkeys(warnings))} if warnings else {})
+
+
+def follow_failure(session: Session, job: Job, error: dict[str, Any], now: datetime) -> None:
+    """Record a failure; a stage's siblings are cancelled, and its parent fails with it."""
+    record_end(session, job.id, JobState.FAILED, now, **error)
+    if job.parent_id is not None:
+        parent = get_job(session, job.parent_id)
+        end_jobs(session, parent.stages, JobState.CANCELLED, None, now)
+        end_jobs(session, [parent], JobState.FAILED, {**error, "stage": job.stage}, now)
+    _cancel_dependents(session, job, now)
+
+
+def end_jobs(
+    session: Session, jobs: Sequence[Job], state: JobState, error: dict[str, Any] | None, now: datetime
+) -> None:
+    """End those jobs that have not ended, and cancel their dependents."""
+    ending = [job for job in jobs if not job.state.ended]
+    for job in ending:
+        job.state, job.error, job.ended_at, job.lease_until, job.status = state, error, now, None, str(state)
+        record_end(session, job.id, state, now, **(error or {}))
+    session.flush()
+    for job in ending:
+        _cancel_dependents(session, job, now)
+
+
+def _cancel_dependents(session: Session, job: Job, now: datetime) -> None:
+    """Cancel the jobs that wait for the result of a job that did not succeed."""
+    waiting = (
+        select(Job)
+        .join(JobDependency, JobDependency.job_id == Job.id)
+        .where(JobDependency.depends_on_id == job.id)
+    )
+    found = session.scalars(waiting, execution_options={**SEES_ALL, "populate_existing": True})
+    error = {
+        "code": "dependency-failed",
+        "detail": f"this job needs the result of job {job.id}, whose state is {job.state}",
+    }
+    end_jobs(session, list(found), JobState.CANCELLED, error, now)
