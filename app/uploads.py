@@ -32,7 +32,6 @@ from models_store.repositories.images import UploadedImage
 from models_store.repositories.usage import remaining_bytes, require_room_for, storage_exceeded
 from models_store.survey.survey import Survey
 
-IDEMPOTENCY_RESOURCE = "images"
 _INSPECTION_BYTES = 2**32
 
 
@@ -49,7 +48,7 @@ class Upload:
 
     @property
     def idempotency_namespace(self) -> str:
-        return idempotency.idempotency_namespace(IDEMPOTENCY_RESOURCE, self.caller.viewer.key_id)
+        return idempotency.idempotency_namespace(idempotency.IMAGES, self.caller.viewer.key_id)
 
     def fingerprint(self, sha256: str) -> str:
         """Return a digest that distinguishes requests with the same Idempotency-Key."""

@@ -31,6 +31,7 @@ def secret_bytes(value: SecretStr) -> bytes:
         raise ValueError("must be base64, such as the output of `openssl rand -base64 32`") from error
 
 
+Days = Annotated[float, Field(gt=0, le=36_500, allow_inf_nan=False)]
 CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Origins = Annotated[
     tuple[Annotated[str, Field(pattern=r"^https?://[^/*\s]+$")], ...], NoDecode, BeforeValidator(_split)

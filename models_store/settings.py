@@ -20,7 +20,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models_store.errors import InvalidRequestError
-from models_store.setting_types import CommaSeparated, IpNetworks, Origins, WebhookSecret
+from models_store.setting_types import CommaSeparated, Days, IpNetworks, Origins, WebhookSecret
 
 MEBIBYTE = 1024**2
 GIBIBYTE = 1024**3
@@ -72,11 +72,11 @@ class Settings(BaseSettings):
     """Time for which the checkpoints of failed and cancelled jobs are kept for a retry."""
     idempotency_kept_s: PositiveFloat = 7 * 86400.0
     """Time for which an Idempotency-Key is remembered."""
-    results_kept_days: PositiveFloat | None = None
+    results_kept_days: Days | None = None
     """Retention of ended jobs and their results. Here and in the next two settings, unset means for ever."""
-    unused_networks_kept_days: PositiveFloat | None = None
+    unused_networks_kept_days: Days | None = None
     """Retention of networks that no job uses any more."""
-    job_events_kept_days: PositiveFloat | None = None
+    job_events_kept_days: Days | None = None
     """Retention of the events of ended jobs."""
 
     host: str = "127.0.0.1"

@@ -44,7 +44,8 @@ def require_writable_folder(folder: Path) -> None:
 
     Call it before long work whose results are written there; it leaves nothing behind.
     """
-    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    with reporting_write_errors(folder):
+        existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not existing.is_dir():
         raise InvalidRequestError(f"{folder} cannot be a folder of results: {existing} is a file")
     try:

@@ -50,8 +50,8 @@ class KeyRing:
     clock: Clock
     limits: RateLimits
     _rows: dict[str, tuple[float, ApiKey]] = field(default_factory=dict)
-    _prefixes: frozenset[str] = frozenset()
-    """Prefixes of all keys, as of the last lookup."""
+    _prefixes: frozenset[str] | None = None
+    """Prefixes of all keys, as of the last lookup; None before the first."""
     _without_keys_until_s: float = 0.0
     _has_keys: bool = False
 
@@ -73,7 +73,7 @@ class KeyRing:
         prefix = api_keys.prefix_of(token)
         loaded_s, key = self._rows.get(prefix, (0.0, None))
         if key is None or time.monotonic() - loaded_s > CACHE_TTL_S:
-            if prefix not in self._prefixes:
+            if self._prefixes is not None and prefix not in self._prefixes:
                 await self._require_guesses_left(address)
             key = await run_in_threadpool(self._load, prefix)
         if key is None or not api_keys.fits(key, token):

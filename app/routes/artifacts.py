@@ -17,7 +17,7 @@ _RESPONSES = file_responses("image/tiff", "application/json", "text/markdown")
     "/{artifact_id}/content",
     dependencies=READ,
     response_class=Response,
-    responses=file_responses("image/tiff", "application/json", "text/markdown"),
+    responses=_RESPONSES,
 )
 def get_content(
     artifact_id: str, session: ReadSession, services: RequestServices, conditions: Conditional

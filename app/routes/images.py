@@ -18,7 +18,7 @@ from app.http.dependencies import (
 from app.http.downloads import Conditional, download, file_responses
 from app.http.paging import link_next_page
 from app.http.profile_parameters import MicroscopeQuery, ProfileQuery, matching_profiles
-from app.uploads import IDEMPOTENCY_RESOURCE, Upload
+from app.uploads import Upload
 from models_store.blobs.blobs import StoredBlob
 from models_store.contracts.vocabulary import ImageRole
 from models_store.repositories import idempotency, images
@@ -109,7 +109,7 @@ def delete_image(
     """Delete an image, unless an unfinished job uses it."""
     image = images.get_image(session, image_id)
     images.delete_image(session, image)
-    namespace = idempotency.idempotency_namespace(IDEMPOTENCY_RESOURCE, image.owner_id)
+    namespace = idempotency.idempotency_namespace(idempotency.IMAGES, image.owner_id)
     idempotency.forget_answer(session, namespace, image_id)
     # In the background, hence after the commit: until then the deletion may still fail.
     background.add_task(services.blobs.discard, [image.blob_key, image.preview_key])

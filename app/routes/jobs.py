@@ -37,7 +37,6 @@ from models_store.repositories.jobs.stages import list_stages, stage_row
 from models_store.repositories.usage import require_room_for_job
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
-IDEMPOTENCY_RESOURCE = "jobs"
 DNS_TIMEOUT_S = 5.0
 
 IMAGE_ID = "img_0123456789abcdef0123456789abcdef"
@@ -145,7 +144,7 @@ def create_job(
     body = job_spec.dump_json(spec) + (spec.webhook_url or "").encode()
     body_sha256 = hashlib.sha256(body).hexdigest()
     now, new_job_id = services.clock(), new_id("job")
-    namespace = idempotency.idempotency_namespace(IDEMPOTENCY_RESOURCE, caller.viewer.key_id)
+    namespace = idempotency.idempotency_namespace(idempotency.JOBS, caller.viewer.key_id)
     job_id = idempotency.claim_answer(session, namespace, idempotency_key, body_sha256, new_job_id, now)
     if job_id == new_job_id:
         if caller.quota:
@@ -224,9 +223,7 @@ def delete_job(
     """
     job = jobs.get_job(session, job_id)
     caller.require_own(job.owner_id)
-    namespace = idempotency.idempotency_namespace(IDEMPOTENCY_RESOURCE, job.owner_id)
     blob_keys = deletion.delete_job(session, job_id)
-    idempotency.forget_answer(session, namespace, job_id)
     # In the background, hence after the commit: until then the deletion may still fail.
     background.add_task(services.blobs.discard, blob_keys)
 

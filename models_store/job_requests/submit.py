@@ -229,15 +229,14 @@ def _known_models(
     if profile is None:
         return KnownModels(profile=None)
     noise_model = active_noise_model(session, profile.id)
-    recipes = {spec.recipe}
-    if why_nothing_is_distilled(spec, correlation) is None:
-        # Where a distilled network does better, one that learned in fewer steps will do.
-        recipes.add(spec.recipe_of(teaches=True))
-    n2v = newest_network(session, profile.id, Method.N2V, recipes)
-    pn2v = newest_network(session, profile.id, Method.PN2V, recipes, noise_model_kind=spec.noise_model_kind)
-    distilled = newest_network(
-        session, profile.id, Method.DISTILLED, {spec.recipe}, noise_model_kind=spec.noise_model_kind
-    )
+    kind = spec.noise_model_kind
+    full, distils = {spec.recipe}, why_nothing_is_distilled(spec, correlation) is None
+    with_teachers = full | ({spec.recipe_of(teaches=True)} if distils else set())
+    n2v = newest_network(session, profile.id, Method.N2V, with_teachers)
+    distilled = newest_network(session, profile.id, Method.DISTILLED, full, noise_model_kind=kind)
+    # A teacher took fewer steps, and is good enough only beside the network that learned from it.
+    recipes = with_teachers if distilled else full
+    pn2v = newest_network(session, profile.id, Method.PN2V, recipes, noise_model_kind=kind)
     return KnownModels(
         profile=_profile_name(profile),
         noise_model_id=noise_model.id if noise_model else None,

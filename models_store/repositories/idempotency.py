@@ -9,6 +9,8 @@ from sqlalchemy.orm import Session
 from models_store.database.tables import IdempotencyKey
 from models_store.errors import IdempotencyMismatchError
 
+IMAGES, JOBS = "images", "jobs"
+
 
 def idempotency_namespace(resource: str, owner_id: str | None) -> str:
     """Return the namespace in which a key is unique: one kind of resource of one API key."""

@@ -87,8 +87,7 @@ def delete_noise_model(session: Session, noise_model: NoiseModelRow) -> None:
     other versions.
     """
     if noise_model.profile_id is not None:
-        # Blocks concurrent activations.
-        session.execute(select(Profile.id).where(Profile.id == noise_model.profile_id).with_for_update())
+        _lock_activations(session, noise_model.profile_id)
     locked = select(NoiseModelRow.id).where(NoiseModelRow.id == noise_model.id).with_for_update()
     if session.scalar(locked) is None:
         raise NotFoundError(f"noise model {noise_model.id!r} has been deleted")
@@ -140,9 +139,8 @@ def activate(session: Session, noise_model: NoiseModelRow, now: datetime) -> Non
             "an anonymous noise model cannot be activated; only one with an acquisition profile can"
         )
     # The last activation to commit wins, even if its clock is behind or it had to wait for this lock.
-    session.execute(
-        select(Profile.id).where(Profile.id == noise_model.profile_id).with_for_update(key_share=True)
-    )
+    _lock_activations(session, noise_model.profile_id)
+    hold_noise_models(session, [noise_model.id])
     last = session.scalar(
         select(func.max(NoiseModelActivation.activated_at)).where(
             NoiseModelActivation.profile_id == noise_model.profile_id
@@ -156,6 +154,11 @@ def activate(session: Session, noise_model: NoiseModelRow, now: datetime) -> Non
         )
     )
     session.flush()
+
+
+def _lock_activations(session: Session, profile_id: str) -> None:
+    # FOR NO KEY UPDATE still permits inserts of rows that refer to the profile, such as jobs.
+    session.execute(select(Profile.id).where(Profile.id == profile_id).with_for_update(key_share=True))
 
 
 def active_noise_model(session: Session, profile_id: str, at: datetime | None = None) -> NoiseModelRow | None:

@@ -1,5 +1,6 @@
 """Deletion of rows after their retention period, and its totals."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,6 +17,7 @@ from models_store.database.tables import (
     Network,
     Retention,
 )
+from models_store.errors import ConflictError, JobNotEndedError
 from models_store.repositories.jobs.deletion import delete_job
 
 JOBS, NETWORKS, JOB_EVENTS = KINDS = ("jobs", "networks", "job_events")
@@ -54,13 +56,16 @@ def expire_jobs(session: Session, ended_before: datetime, limit: int) -> Expired
         .limit(limit)
     )
     job_ids = session.scalars(expired.with_for_update(skip_locked=True)).all()
-    size_bytes, keys = 0, list[str]()
+    deleted, size_bytes, keys = 0, 0, list[str]()
     for job_id in job_ids:
         stages = select(Job.id).where((Job.id == job_id) | (Job.parent_id == job_id))
         size = select(func.sum(Artifact.size_bytes)).where(Artifact.job_id.in_(stages))
-        size_bytes += int(session.scalar(size) or 0)
-        keys += delete_job(session, job_id)
-    return _record(session, JOBS, Expired(len(job_ids), size_bytes, tuple(keys)))
+        job_bytes = int(session.scalar(size) or 0)
+        # Since the query, the job may have been retried, or another one posted that depends on it.
+        with suppress(ConflictError, JobNotEndedError):
+            keys += delete_job(session, job_id)
+            deleted, size_bytes = deleted + 1, size_bytes + job_bytes
+    return _record(session, JOBS, Expired(deleted, size_bytes, tuple(keys)))
 
 
 def expire_networks(session: Session, unused_since: datetime, limit: int) -> Expired:
@@ -73,13 +78,11 @@ def expire_networks(session: Session, unused_since: datetime, limit: int) -> Exp
             JobNetwork.network_id == Network.id, (user.ended_at.is_(None)) | (user.ended_at >= unused_since)
         )
     )
-    unused = (
-        select(Network)
-        .where(Network.created_at < unused_since, ~used.exists())
-        .order_by(Network.created_at)
-        .limit(limit)
-    )
-    networks = session.scalars(unused.with_for_update(of=Network, skip_locked=True)).all()
+    unused = select(Network).where(Network.created_at < unused_since, ~used.exists())
+    oldest = unused.order_by(Network.created_at).limit(limit)
+    locked = session.scalars(oldest.with_for_update(of=Network, skip_locked=True)).all()
+    # Asked again under the lock: a job that uses one may have been posted since the query.
+    networks = session.scalars(unused.where(Network.id.in_([network.id for network in locked]))).all()
     ids = [network.id for network in networks]
     session.execute(delete(JobNetwork).where(JobNetwork.network_id.in_(ids)))
     session.execute(delete(Network).where(Network.id.in_(ids)))

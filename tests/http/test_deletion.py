@@ -1,19 +1,23 @@
 """Deletion of jobs with their results, networks and noise models, and retention."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import pytest
+from pydantic import ValidationError
 from sqlalchemy import select
 
 from models_store.clock_and_ids import system_clock
 from models_store.database.tables import ApiKey
 from models_store.image_files.isolation.client import Isolation
+from models_store.settings import Settings
 from tests.support.answers import problem
 from tests.support.application import Application
-from tests.support.posted_jobs import LONG, TINY, Document, post, run, upload, wait_for, wait_until
+from tests.support.databases import network
+from tests.support.posted_jobs import LONG, TINY, Document, ended, post, run, upload, wait_for, wait_until
 from tests.support.published_files import import_model, npz
 from worker.upkeep.retention import delete_expired
 
@@ -231,6 +235,42 @@ def test_expired_data_is_deleted_and_counted(
     assert 'clearscope_retention_deleted_total{what="networks"} 4.0' in metrics
     size = sum(artifact["size"] for artifact in job["result"]["artifacts"])
     assert f'clearscope_retention_deleted_bytes_total{{what="jobs"}} {float(size)}' in metrics
+
+
+def test_a_job_whose_network_has_expired_cannot_be_retried(
+    tmp_path: Path, isolation: Isolation, noisy_tiff: Path
+) -> None:
+    application = Application(tmp_path / "data", isolation, unused_networks_kept_days=20)
+    with closing(application), application.client() as api:
+        with application.database.write() as session:
+            session.add(network("net_old"))
+        job = post(api, kind="predict", image_ids=[upload(api, noisy_tiff)], network="net_old")
+        api.post(f"/v1/jobs/{job['id']}/cancel").raise_for_status()
+        now = system_clock() + timedelta(days=21)
+        delete_expired(application.database, application.blobs, application.settings, now)
+        assert ids(api, "networks") == []
+        assert "net_old has been deleted" in problem(api.post(f"/v1/jobs/{job['id']}/retry"), 409, "conflict")
+        assert api.get(f"/v1/jobs/{job['id']}").json()["state"] == "cancelled"
+
+
+def test_an_idempotency_key_of_an_expired_job_can_be_used_again(
+    application: Application, api: httpx.Client, noisy_tiff: Path
+) -> None:
+    spec = {"kind": "train", "method": "n2v", "image_ids": [upload(api, noisy_tiff)], "budget": TINY}
+    first = api.post("/v1/jobs", json=spec, headers={"Idempotency-Key": "again"}).json()["id"]
+    wait_until(api, first, ended)
+    settings = application.settings.model_copy(update={"results_kept_days": 1.0})
+    delete_expired(application.database, application.blobs, settings, system_clock() + timedelta(days=2))
+    again = api.post("/v1/jobs", json=spec, headers={"Idempotency-Key": "again"})
+    assert again.status_code == 202
+    assert again.json()["id"] != first
+
+
+@pytest.mark.parametrize("days", ["0", "-1", "inf", "nan", "36501"])
+def test_a_period_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, days: str) -> None:
+    monkeypatch.setenv("CLEARSCOPE_RESULTS_KEPT_DAYS", days)
+    with pytest.raises(ValidationError, match="results_kept_days"):
+        Settings()
 
 
 def test_results_that_a_stored_job_uses_are_kept(

@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.http.authentication import REFUSALS_PER_MINUTE
 from models_store.image_files.isolation.client import Isolation
 from tests.support.answers import problem
 from tests.support.application import Application, MakeApplication
@@ -67,6 +68,23 @@ def test_requests_are_counted_for_all_servers_together(
             assert "ratelimit" not in uncounted.headers
         finally:
             redis_service.start()
+
+
+def test_a_server_that_has_just_started_accepts_keys_while_others_are_guessed(
+    facility: Application, isolation: Isolation
+) -> None:
+    token = facility.make_key("steady")
+    guess = {"Authorization": f"Bearer cs_{'1' * 12}_{'0' * 64}"}
+    with facility.client() as api:
+        # A new minute may begin meanwhile.
+        answers = (api.get("/v1/jobs", headers=guess).status_code for _ in range(2 * REFUSALS_PER_MINUTE + 1))
+        assert 429 in answers
+    settings = facility.settings
+    started = Application(
+        settings.data_dir, isolation, database_url=settings.database_url, broker_url=settings.broker_url
+    )
+    with closing(started), started.client(token) as api:
+        assert api.get("/v1/jobs").status_code == 200
 
 
 def test_one_server_counts_in_its_memory(make_application: MakeApplication) -> None:

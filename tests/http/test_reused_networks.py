@@ -1,4 +1,4 @@
-"""Which stored networks a denoise job takes instead of training its own."""
+"""Reuse of stored networks by denoise jobs."""
 
 from pathlib import Path
 
@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 import tifffile
 
-from models_store.contracts.job_specs import TrainSpec
+from models_store.contracts.job_specs import DenoiseSpec
 from models_store.contracts.vocabulary import Method
-from models_store.image_files.isolation.client import Isolation
-from tests.support.application import Application
+from tests.support.application import MakeApplication
 from tests.support.databases import network
 from tests.support.posted_jobs import upload
 
@@ -24,13 +23,12 @@ def planned(api: httpx.Client, image_id: str) -> dict[str, str | None]:
     return {step["stage"]: step["id"] for step in answer.json()["plan"]}
 
 
+@pytest.mark.parametrize("distilled", [True, False])
 @pytest.mark.parametrize("teaches", [True, False])
-def test_a_network_that_was_to_teach_is_reused_only_where_one_is_distilled(
-    teaches: bool,  # noqa: FBT001  # a parameter of the test
-    tmp_path: Path,
-    isolation: Isolation,
+def test_a_teacher_is_reused_only_beside_the_network_that_learned_from_it(
+    tmp_path: Path, make_application: MakeApplication, *, teaches: bool, distilled: bool
 ) -> None:
-    application = Application(tmp_path / "data", isolation)
+    application = make_application()
     with application.client() as api:
         api.post("/v1/microscopes", json={"name": "Scope"}).raise_for_status()
         images = {}
@@ -40,12 +38,13 @@ def test_a_network_that_was_to_teach_is_reused_only_where_one_is_distilled(
             images[name] = upload(api, path, microscope="Scope")
         (profile,) = api.get("/v1/microscopes/Scope/profiles").json()
         with application.database.write() as session:
-            for method in (Method.N2V, Method.PN2V):
+            for method in (Method.N2V, Method.PN2V, *([Method.DISTILLED] if distilled else [])):
                 stored = network(f"net_{method}")
                 stored.profile_id, stored.method = profile["id"], method
-                stored.recipe = TrainSpec(image_ids=["img"], method=method, teaches=teaches).recipe
+                spec = DenoiseSpec(image_ids=["img"])
+                stored.recipe = spec.recipe_of(teaches=teaches and method is not Method.DISTILLED)
                 session.add(stored)
         independent, correlated = (planned(api, images[name]) for name in IMAGES)
-    application.close()
-    assert (independent["n2v"], independent["pn2v"]) == ("net_n2v", "net_pn2v")
+    assert independent["pn2v"] == ("net_pn2v" if distilled or not teaches else None)
+    assert independent["n2v"] == "net_n2v"
     assert (correlated["n2v"], correlated["pn2v"]) == ((None, None) if teaches else ("net_n2v", "net_pn2v"))

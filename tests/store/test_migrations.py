@@ -145,11 +145,14 @@ def test_results_from_before_deletion_existed_get_owners_and_references_and_are_
             recipe = TrainSpec(image_ids=["img_1"], method=Method.N2V, budget=TrainingBudget(steps=5)).recipe
             assert network.recipe == recipe
             networks = set(session.execute(select(JobNetwork.job_id, JobNetwork.network_id)).all())
-            assert networks == {("job_all", "net_1"), ("job_later", "net_1")}
+            assert networks == {("job_all", "net_1"), ("job_later", "net_1"), ("job_teach", "net_2")}
+            teacher = TrainSpec(image_ids=["img_1"], method=Method.N2V, teaches=True)
+            assert get_network(session, "net_2").recipe == teacher.recipe
             assert session.scalars(select(JobNoiseModel.job_id)).all() == ["job_all"]
         command.downgrade(alembic_config(url), "0007")
         with database.read() as session:
-            assert session.scalar(text("SELECT recipe FROM network")) == "balanced steps=5"
+            recipes = session.scalars(text("SELECT recipe FROM network ORDER BY id")).all()
+            assert recipes == ["balanced steps=5", "balanced"]
 
 
 def _fill_before_deletion(url: str) -> None:
@@ -169,6 +172,7 @@ def _fill_before_deletion(url: str) -> None:
             {**job, "id": "job_fit", "parent_id": "job_all"},
             {**job, "id": "job_train", "parent_id": "job_all"},
             {**job, "id": "job_later", "spec": named},
+            {**job, "id": "job_teach", "spec": {**BLANK, "teaches": True}},
         ],
         "noise_model": [
             {
@@ -200,6 +204,8 @@ def _fill_before_deletion(url: str) -> None:
             }
         ],
     }
+    (full,) = rows["network"]
+    rows["network"].append({**full, "id": "net_2", "job_id": "job_teach", "recipe": "balanced"})
     with engine.begin() as connection:
         for table, some in rows.items():
             for row in some:

@@ -12,7 +12,7 @@ from models_store.contracts.outcomes import MadeNoiseModel, Outcome
 from models_store.contracts.vocabulary import NoiseModelOrigin
 from models_store.database.engines import Database
 from models_store.database.tables import IdempotencyKey, Microscope, NoiseModelRow, Profile
-from models_store.errors import ConflictError
+from models_store.errors import ConflictError, NotFoundError
 from models_store.repositories import idempotency, microscopes, noise_models
 from models_store.repositories.jobs.rows import get_job
 from tests.support.databases import NOON
@@ -67,22 +67,27 @@ def test_noise_models_created_at_once_get_different_versions(database: Database)
         assert sorted(session.scalars(select(NoiseModelRow.version))) == [1, 2]
 
 
+def test_a_noise_model_that_is_being_deleted_cannot_be_activated(database: Database) -> None:
+    profile_id = _make_profile(database)
+    with database.write() as session:
+        noise_model_id = _import_noise_model(session, profile_id, version=1).id
+
+    def deleting(session: Session) -> None:
+        noise_models.delete_noise_model(session, noise_models.get_noise_model(session, noise_model_id))
+
+    def activating(session: Session) -> None:
+        noise_models.activate(session, noise_models.get_noise_model(session, noise_model_id), NOON)
+
+    _, second = race(database, deleting, activating)
+    assert isinstance(second, NotFoundError)
+
+
 def test_the_model_activated_last_is_active_whatever_the_clock_says(database: Database) -> None:
     profile_id = _make_profile(database)
     ids = []
     for version in (1, 2):
         with database.write() as session:
-            ids.append(
-                noise_models.create_noise_model(
-                    session,
-                    profile_id=profile_id,
-                    origin=NoiseModelOrigin.IMPORT,
-                    parameters=_made().parameters,
-                    fit_quality={},
-                    made_by=None,
-                    now=NOON + timedelta(days=version),
-                ).id
-            )
+            ids.append(_import_noise_model(session, profile_id, version).id)
 
     def activating(noise_model_id: str, hours: int) -> Act:
         def act(session: Session) -> None:
@@ -97,6 +102,18 @@ def test_the_model_activated_last_is_active_whatever_the_clock_says(database: Da
         active = noise_models.active_noise_model(session, profile_id)
         assert active is not None
         assert active.id == ids[0]
+
+
+def _import_noise_model(session: Session, profile_id: str, version: int) -> NoiseModelRow:
+    return noise_models.create_noise_model(
+        session,
+        profile_id=profile_id,
+        origin=NoiseModelOrigin.IMPORT,
+        parameters=_made().parameters,
+        fit_quality={},
+        made_by=None,
+        now=NOON + timedelta(days=version),
+    )
 
 
 def _make_profile(database: Database) -> str:

@@ -112,6 +112,11 @@ def test_a_folder_of_results_is_checked_and_not_made(tmp_path: Path) -> None:
             require_writable_folder(folder)
 
 
+def test_a_folder_that_cannot_be_looked_up_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequestError, match="File name too long"):
+        require_writable_folder(tmp_path / ("a" * 300))
+
+
 @on_linux
 def test_submit_checks_the_folder_before_it_uploads(noisy_tiff: Path) -> None:
     command = ("submit", noisy_tiff, "--server", "http://127.0.0.1:9", "--wait", "--output", "/proc/results")

@@ -8,7 +8,6 @@ from models_store.contracts.job_specs import TrainSpec
 from models_store.contracts.outcomes import MadeNetwork, Outcome
 from models_store.contracts.vocabulary import NoiseModelOrigin
 from models_store.job_requests.distillation_rule import why_nothing_is_distilled
-from models_store.survey.correlation import NeighbourCorrelation
 from models_store.survey.survey import Survey
 from worker.attempt.context import JobContext, Report
 from worker.engine.errors import CheckpointInvalidError
@@ -39,7 +38,8 @@ def train(spec: TrainSpec, context: JobContext) -> Outcome:
         # CARE's targets are clean, so correlated noise does not matter.
         survey = None if clean else survey_of(context, images)
         correlation = survey.noise_correlation if survey else None
-        preset = _preset(spec, correlation, context)
+        teaches = spec.teaches and why_nothing_is_distilled(spec, correlation) is None
+        preset = _preset(spec, context, teaches=teaches)
         warnings = [
             *(correlation_warnings(correlation, preset) if correlation else []),
             *_calibration_warnings(spec, images, context),
@@ -58,7 +58,7 @@ def train(spec: TrainSpec, context: JobContext) -> Outcome:
         network=MadeNetwork(
             method=spec.method,
             preset=spec.preset,
-            recipe=spec.recipe,
+            recipe=spec.recipe_of(teaches=teaches),
             blob=context.store("network.safetensors", network.to_bytes()),
             description=network.description,
             noise_model_id=noise_model_id,
@@ -67,10 +67,9 @@ def train(spec: TrainSpec, context: JobContext) -> Outcome:
     )
 
 
-def _preset(spec: TrainSpec, correlation: NeighbourCorrelation | None, context: JobContext) -> TrainingPreset:
+def _preset(spec: TrainSpec, context: JobContext, *, teaches: bool) -> TrainingPreset:
     """Return the preset with the job's overrides, and fewer steps for a network that is only a teacher."""
     preset = preset_with(context.presets[spec.preset], spec.budget, spec.structured_mask)
-    teaches = spec.teaches and why_nothing_is_distilled(spec, correlation) is None
     return preset.of_teachers() if teaches else preset
 
 

@@ -53,7 +53,9 @@ def checked(spec: type[Spec], **fields: Any) -> Spec:  # noqa: ANN401  # pydanti
 
 def require_writable(target: Path, sources: Sequence[Path]) -> None:
     """Fail early if a result could not be written, or would overwrite a source."""
-    if not target.parent.is_dir():
+    with reporting_write_errors(target):
+        is_folder = target.parent.is_dir()
+    if not is_folder:
         raise InvalidRequestError(f"{target} cannot be written: there is no folder {target.parent}")
     require_writable_folder(target.parent)
     with reporting_write_errors(target):

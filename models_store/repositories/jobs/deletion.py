@@ -18,6 +18,7 @@ from models_store.database.tables import (
 )
 from models_store.database.visibility import SEES_ALL
 from models_store.errors import ConflictError, JobNotEndedError
+from models_store.repositories import idempotency
 from models_store.repositories.jobs.locks import lock_family
 
 _WITH_BLOBS = (Artifact, PartPlanes)
@@ -37,6 +38,8 @@ def delete_job(session: Session, job_id: str) -> list[str]:
         raise JobNotEndedError(f"job {job_id} is still {job.state}; cancel it first")
     family = [job.id, *(stage.id for stage in job.stages)]
     _require_unneeded(session, family)
+    namespace = idempotency.idempotency_namespace(idempotency.JOBS, job.owner_id)
+    idempotency.forget_answer(session, namespace, job.id)
     return _delete_family(session, family)
 
 

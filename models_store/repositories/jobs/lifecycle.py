@@ -14,17 +14,18 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
-from models_store.contracts.job_specs import dependencies, images_read, job_spec
+from models_store.contracts.job_specs import dependencies, images_read, job_spec, networks_named, stored_spec
 from models_store.contracts.outcomes import Outcome
 from models_store.contracts.vocabulary import JobState, Queue
 from models_store.database.tables import Job, JobDependency, JobEvent
-from models_store.errors import ConflictError, JobEndedError, JobNotEndedError, LeaseLostError
+from models_store.errors import ConflictError, JobEndedError, JobNotEndedError, LeaseLostError, NotFoundError
 from models_store.repositories import webhooks
 from models_store.repositories.images import get_images, hold_images, record_surveys
 from models_store.repositories.jobs.ends import end_jobs, follow_failure, record_end, settle_parent
 from models_store.repositories.jobs.locks import hold_needed, lock_dependents, lock_family, lock_parent
 from models_store.repositories.jobs.results import register_results
 from models_store.repositories.jobs.rows import get_job, record_event
+from models_store.repositories.networks import hold_networks
 
 # Progress by which an attempt must exceed the earlier ones to reset the crash count: a job that always
 # crashes at the same place may get slightly further each time.
@@ -250,6 +251,7 @@ def retry(session: Session, job_id: str, now: datetime) -> Job:
     get_images(session, images_read(spec))
     for needed in dependencies(spec):
         require_obtainable(get_job(session, needed))
+    _hold_networks_of(session, [job, *job.stages])
     for again in [job, *job.stages]:
         if again.state is JobState.SUCCEEDED:
             continue
@@ -261,6 +263,16 @@ def retry(session: Session, job_id: str, now: datetime) -> Job:
         webhooks.schedule(session, again.id, None)
     session.flush()
     return job
+
+
+def _hold_networks_of(session: Session, family: Sequence[Job]) -> None:
+    """Lock the networks that a retry needs. Raises ConflictError if one has been deleted since."""
+    named: set[str] = set().union(*(networks_named(stored_spec.validate_python(job.spec)) for job in family))
+    made = {job.result["network_id"] for job in family if "network_id" in job.result}
+    try:
+        hold_networks(session, named | made)
+    except NotFoundError as error:
+        raise ConflictError(f"{error.detail}, and this job needs it; post a new job") from error
 
 
 def require_obtainable(job: Job) -> None:

@@ -1,6 +1,7 @@
 """Owners and references of networks and noise models, recipes with digests, retention."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
@@ -14,6 +15,7 @@ depends_on: str | Sequence[str] | None = None
 # Of the presets as they were when networks were given digests.
 _DIGESTS = {"fast": "70e2cfb3", "balanced": "b57fc1dc", "paper": "9797e44f"}
 _NETWORK_FIELDS = ("network", "start", "teacher", "compare_with", "distilled")
+_TEACHES = " teaches"
 _AT_ONCE = 500
 
 _JOB = sa.table(
@@ -87,8 +89,22 @@ def _fill(connection: Connection) -> None:
             .where(_NETWORK.c.preset == preset)
             .values(recipe=sa.literal(f"{preset}@{digest}") + departures)
         )
+    _mark_teachers(connection)
     _insert_references(connection, "network", _NETWORK, _NETWORK_FIELDS)
     _insert_references(connection, "noise_model", _NOISE_MODEL, ("noise_model",))
+
+
+def _mark_teachers(connection: Connection) -> None:
+    """Mark networks that were trained for fewer steps, because a distilled network learned from them."""
+    makers = sa.select(_NETWORK.c.id, _JOB.c.spec).join(_JOB, _JOB.c.id == _NETWORK.c.job_id)
+    teachers = [
+        network_id
+        for network_id, spec in connection.execute(makers)
+        if spec.get("teaches") and (spec.get("budget") or {}).get("steps") is None
+    ]
+    for part in _parts(teachers):
+        marked = _NETWORK.c.recipe + sa.literal(_TEACHES)
+        connection.execute(sa.update(_NETWORK).where(_NETWORK.c.id.in_(part)).values(recipe=marked))
 
 
 def _insert_references(
@@ -110,12 +126,14 @@ def _is_in(name: object, stored: set[str]) -> bool:
     return isinstance(name, str) and name in stored
 
 
-def _parts(rows: list[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
+def _parts(rows: list[Any]) -> Iterator[list[Any]]:
     return (rows[first : first + _AT_ONCE] for first in range(0, len(rows), _AT_ONCE))
 
 
 def downgrade() -> None:
     connection = op.get_bind()
+    full = sa.func.substr(_NETWORK.c.recipe, 1, sa.func.length(_NETWORK.c.recipe) - len(_TEACHES))
+    connection.execute(sa.update(_NETWORK).where(_NETWORK.c.recipe.endswith(_TEACHES)).values(recipe=full))
     for preset, digest in _DIGESTS.items():
         departures = sa.func.substr(_NETWORK.c.recipe, len(f"{preset}@{digest}") + 1)
         connection.execute(
