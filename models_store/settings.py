@@ -67,7 +67,7 @@ class Settings(BaseSettings):
     orphan_after_s: PositiveFloat = 86400.0
     """Age at which a blob that no row refers to is deleted; must exceed the duration of any upload."""
     orphan_interval_s: PositiveFloat = 3600.0
-    """Interval of the search for orphaned blobs."""
+    """Interval of housekeeping: retention, expired Idempotency-Keys, orphaned blobs."""
     checkpoints_kept_s: PositiveFloat = 7 * 86400.0
     """Time for which the checkpoints of failed and cancelled jobs are kept for a retry."""
     idempotency_kept_s: PositiveFloat = 7 * 86400.0
@@ -117,7 +117,7 @@ class Settings(BaseSettings):
     heartbeat_s: PositiveFloat = 0.5
     """Interval at which a worker renews its lease and checks for cancellation."""
     max_crashes: PositiveInt = 3
-    """Number of worker crashes after which a job fails."""
+    """Number of crashes without progress after which a job fails."""
 
     # Observability: logs, metrics, traces
     log_format: LogFormat = LogFormat.TEXT

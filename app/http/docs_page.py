@@ -17,7 +17,7 @@ _INLINE_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
 def install_docs(app: FastAPI) -> None:
-    """Serve Swagger UI; many microscopes stand in networks that cannot reach a CDN."""
+    """Serve Swagger UI; many microscope networks have no internet access."""
     page = get_swagger_ui_html(
         openapi_url=OPENAPI_PATH,
         title=app.title,

@@ -49,7 +49,7 @@ def check_ifd_chain(path: Path | int, *, max_pages: int) -> int:
                 raise ImageTooLargeError(f"the file has more than {max_pages} pages; split it")
             if offset in seen:
                 raise ImageCorruptError(
-                    f"the chain of pages has a loop: page {page} is an earlier page again"
+                    f"the chain of pages has a loop: page {page} points back to an earlier page"
                 )
             if offset >= size_bytes:
                 raise ImageCorruptError(
