@@ -1,7 +1,6 @@
 """The clearscope command against a real server."""
 
 import subprocess
-import time
 from pathlib import Path
 
 import httpx
@@ -9,6 +8,7 @@ import pytest
 import tifffile
 
 from tests.support.commands import clearscope
+from tests.support.posted_jobs import wait_for
 from tests.support.server_process import CLEARSCOPE, ServerProcess
 
 
@@ -88,8 +88,9 @@ def test_submit_waits_through_a_killed_server_and_downloads(noisy_tiff: Path, tm
     try:
         with submit_and_wait(server, noisy_tiff, tmp_path) as submitting:
             jobs = f"{server.url}/v1/jobs"
-            while not (found := httpx.get(jobs).json()) or found[0]["progress"] < 0.2:
-                time.sleep(0.2)
+            wait_for(
+                lambda: any(job["progress"] >= 0.2 for job in httpx.get(jobs).json()), "a fifth is computed"
+            )
             server.kill()
             server.start()
             output, _ = submitting.communicate()

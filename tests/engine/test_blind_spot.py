@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tests.support.all_stages import run_all_stages
-from tests.support.tiny_training import MemoryCheckpoints, StoppedError, specimen
+from tests.support.tiny_training import CPU, SKEWED_NOISE, MemoryCheckpoints, StoppedError, specimen
 from worker.engine.errors import NetworkInvalidError
 from worker.engine.networks.blind_spot import BlindSpotNet, BlindSpotShape
 from worker.engine.networks.checkpoint import deserialise, serialise
@@ -25,17 +25,7 @@ from worker.engine.training.loop import TrainingStep, train
 from worker.engine.training.losses import pn2v_loss
 from worker.engine.training.presets import PRESETS, TrainingPreset
 
-CPU = torch.device("cpu")
 STD_ADU = 20.0
-NOISE = GaussianMixtureNoiseModel(
-    torch.tensor(
-        [[0.0, 0.0], [3.0, -2.0], [math.log(80.0), 3.0], [math.log(300.0), 4.0], [0.5, 0.0], [0.0, 0.3]],
-        dtype=torch.float64,
-    ),
-    signal_min_adu=50.0,
-    signal_max_adu=250.0,
-    variance_floor_adu2=1.0,
-)
 TINY: TrainingPreset = replace(
     PRESETS["fast"],
     architecture="blind-spot",
@@ -100,8 +90,8 @@ def test_the_reach_covers_the_receptive_field(depth: int) -> None:
 @pytest.mark.parametrize(("height", "width"), [(200, 131), (33, 34), (5, 100), (3, 3)])
 def test_a_tiled_result_equals_the_untiled_one(height: int, width: int) -> None:
     plane = np.random.default_rng(0).normal(150, STD_ADU, (height, width)).astype(np.float32)
-    whole = predict_plane(_network(), plane, noise_model=NOISE, device=CPU, tile_px=1024)
-    tiled = predict_plane(_network(), plane, noise_model=NOISE, device=CPU, tile_px=32)
+    whole = predict_plane(_network(), plane, noise_model=SKEWED_NOISE, device=CPU, tile_px=1024)
+    tiled = predict_plane(_network(), plane, noise_model=SKEWED_NOISE, device=CPU, tile_px=32)
     for name in ("mmse_yx", "prior_mean_yx", "posterior_std_yx"):
         expected, found = getattr(whole, name), getattr(tiled, name)
         assert found.shape == (height, width)
@@ -129,16 +119,16 @@ def test_weighted_samples_give_the_loss_and_the_estimates_of_an_integral() -> No
     grid = torch.linspace(20, 300, 200_001, dtype=torch.float64)
     prior = torch.stack([mixture.log_density(value.expand(2), blur_adu2=0.0) for value in grid[::100]], dim=1)
     signal = grid[::100]
-    joint = (prior + NOISE.log_likelihood(observation[:, None], signal.expand(2, -1))).exp()
+    joint = (prior + SKEWED_NOISE.log_likelihood(observation[:, None], signal.expand(2, -1))).exp()
     evidence = joint.sum(dim=1)
     mean = (joint * signal).sum(dim=1) / evidence
     variance = (joint * (signal - mean[:, None]) ** 2).sum(dim=1) / evidence
 
     samples = mixture.samples()
-    loss = pn2v_loss(samples, observation, NOISE)
+    loss = pn2v_loss(samples, observation, SKEWED_NOISE)
     step_adu = float(signal[1] - signal[0])
     assert loss.item() == pytest.approx(-(evidence * step_adu).log().mean().item(), abs=2e-3)
-    moments = posterior_moments(samples, observation, NOISE)
+    moments = posterior_moments(samples, observation, SKEWED_NOISE)
     torch.testing.assert_close(moments[0], mean, atol=0.05, rtol=0)
     torch.testing.assert_close(moments[1], mixture.mean())
     torch.testing.assert_close(moments[2], variance, rtol=0.05, atol=0)

@@ -1,32 +1,20 @@
 """Prediction of planes: tiles, symmetries, blocks, broken pixels."""
 
-import math
-
 import numpy as np
 import pytest
 import torch
 from torch._dynamo.exc import BackendCompilerFailed
 
+from tests.support.tiny_training import CPU, SKEWED_NOISE
 from worker.engine.networks.network import Network
 from worker.engine.networks.prior import WeightedSamples
 from worker.engine.networks.unet import UNet, UNetShape
-from worker.engine.noise.models.gmm import GaussianMixtureNoiseModel
 from worker.engine.planes.tiling import pad_to_stride, tiles
 from worker.engine.prediction import posterior
 from worker.engine.prediction.inference import predict_plane
 from worker.engine.prediction.posterior import posterior_moments
 
-CPU = torch.device("cpu")
 STD_ADU = 20.0
-NOISE = GaussianMixtureNoiseModel(
-    torch.tensor(
-        [[0.0, 0.0], [3.0, -2.0], [math.log(80.0), 3.0], [math.log(300.0), 4.0], [0.5, 0.0], [0.0, 0.3]],
-        dtype=torch.float64,
-    ),
-    signal_min_adu=50.0,
-    signal_max_adu=250.0,
-    variance_floor_adu2=1.0,
-)
 
 
 def _network(outputs: int = 30, depth: int = 3, symmetries: int = 1) -> Network:
@@ -47,8 +35,8 @@ def _plane(height: int, width: int) -> np.ndarray:
 )
 def test_a_tiled_result_equals_the_untiled_one(height: int, width: int) -> None:
     plane, network = _plane(height, width), _network()
-    whole = predict_plane(network, plane, noise_model=NOISE, device=CPU, tile_px=1024)
-    tiled = predict_plane(network, plane, noise_model=NOISE, device=CPU, tile_px=32)
+    whole = predict_plane(network, plane, noise_model=SKEWED_NOISE, device=CPU, tile_px=1024)
+    tiled = predict_plane(network, plane, noise_model=SKEWED_NOISE, device=CPU, tile_px=32)
     for name in ("mmse_yx", "prior_mean_yx", "posterior_std_yx"):
         expected, found = getattr(whole, name), getattr(tiled, name)
         assert found.shape == (height, width)
@@ -105,12 +93,12 @@ def test_padding_mirrors_the_border() -> None:
 
 def test_the_estimate_over_all_symmetries_rotates_with_the_plane() -> None:
     plane, network = _plane(40, 56), _network(symmetries=8)
-    estimate = predict_plane(network, plane, noise_model=NOISE, device=CPU)
-    turned = predict_plane(network, np.rot90(plane).copy(), noise_model=NOISE, device=CPU)
+    estimate = predict_plane(network, plane, noise_model=SKEWED_NOISE, device=CPU)
+    turned = predict_plane(network, np.rot90(plane).copy(), noise_model=SKEWED_NOISE, device=CPU)
     assert estimate.mmse_yx is not None
     assert turned.mmse_yx is not None
     np.testing.assert_allclose(turned.mmse_yx, np.rot90(estimate.mmse_yx), atol=1e-3)
-    one_way = predict_plane(network, plane, noise_model=NOISE, device=CPU, symmetries=1)
+    one_way = predict_plane(network, plane, noise_model=SKEWED_NOISE, device=CPU, symmetries=1)
     assert one_way.mmse_yx is not None
     assert np.abs(one_way.mmse_yx - estimate.mmse_yx).max() > 1e-2
 
@@ -120,7 +108,7 @@ def test_the_prior_mean_does_not_depend_on_the_noise_model() -> None:
     without = predict_plane(network, plane, device=CPU)
     assert without.mmse_yx is None
     assert without.posterior_std_yx is None
-    with_model = predict_plane(network, plane, noise_model=NOISE, device=CPU)
+    with_model = predict_plane(network, plane, noise_model=SKEWED_NOISE, device=CPU)
     np.testing.assert_allclose(without.prior_mean_yx, with_model.prior_mean_yx, atol=1e-2)
 
 
@@ -129,7 +117,7 @@ def test_pixels_without_a_value_are_predicted_from_their_neighbourhood() -> None
     plane[10:13, 10:13] = np.nan
     plane[30, 30] = -np.inf
     before = plane.copy()
-    estimate = predict_plane(network, plane, noise_model=NOISE, device=CPU)
+    estimate = predict_plane(network, plane, noise_model=SKEWED_NOISE, device=CPU)
     for image in (estimate.mmse_yx, estimate.prior_mean_yx, estimate.posterior_std_yx):
         assert image is not None
         assert np.isfinite(image).all()
@@ -143,7 +131,7 @@ def test_compiled_and_plain_moments_agree(monkeypatch: pytest.MonkeyPatch) -> No
     features = torch.randn((1000, 6), generator=generator)
     weight, bias = torch.randn((30, 6), generator=generator) * 10, torch.full((30,), 150.0)
     observation = 150 + 20 * torch.randn(1000, generator=generator)
-    noise_model = NOISE.to(CPU, torch.float32)
+    noise_model = SKEWED_NOISE.to(CPU, torch.float32)
     samples = WeightedSamples.equal(features @ weight.T + bias)
     expected = posterior_moments(samples, observation, noise_model)
     monkeypatch.setattr(posterior, "COMPILE_FROM_SAMPLES", 0)
@@ -159,11 +147,11 @@ def test_prediction_works_without_a_compiler(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(torch, "compile", lambda *_, **__: fail)
     posterior._compiled_or_eager.cache_clear()
     try:
-        estimate = predict_plane(_network(), _plane(20, 20), noise_model=NOISE, device=CPU)
+        estimate = predict_plane(_network(), _plane(20, 20), noise_model=SKEWED_NOISE, device=CPU)
     finally:
         posterior._compiled_or_eager.cache_clear()
     monkeypatch.undo()
-    expected = predict_plane(_network(), _plane(20, 20), noise_model=NOISE, device=CPU)
+    expected = predict_plane(_network(), _plane(20, 20), noise_model=SKEWED_NOISE, device=CPU)
     assert estimate.mmse_yx is not None
     assert expected.mmse_yx is not None
     np.testing.assert_allclose(estimate.mmse_yx, expected.mmse_yx, atol=1e-3)

@@ -11,6 +11,7 @@ import pytest
 
 from models_store.database.engines import Database
 from models_store.database.schema import migrate
+from tests.support.posted_jobs import wait_for
 from tests.support.server_process import CLEARSCOPE, ServerProcess
 from tests.support.services import Postgres, Redis
 
@@ -53,15 +54,27 @@ def test_metrics_cover_all_processes_whichever_answers(server: ServerProcess, no
         assert "clearscope_database_up 1.0" in figures
 
 
+def answering(server: ServerProcess) -> list[psutil.Process]:
+    """Return the processes of a server that answer requests and live."""
+    children = psutil.Process(server.pid).children()
+    return [
+        child
+        for child in children
+        if child.status() != psutil.STATUS_ZOMBIE and "spawn_main" in str(child.cmdline())
+    ]
+
+
 def test_a_dead_process_is_restarted_and_all_end_with_the_server(server: ServerProcess) -> None:
     assert server.pid is not None
-    children = psutil.Process(server.pid).children()
-    answering = [child for child in children if "spawn_main" in str(child.cmdline())]
-    assert len(answering) == PROCESSES
-    answering[0].kill()
+    before = answering(server)
+    assert len(before) == PROCESSES
+    before[0].kill()
+    wait_for(lambda: len(answering(server)) == PROCESSES, "the dead process is restarted")
     assert httpx.get(f"{server.url}/readyz").status_code in {200, 503}
+    after = answering(server)
+    assert len({*before, *after}) == PROCESSES + 1
     server.stop()
-    _, alive = psutil.wait_procs(answering, timeout=30)
+    _, alive = psutil.wait_procs(after, timeout=30)
     assert not alive
     server.start()
     assert httpx.get(f"{server.url}/v1/images").status_code == 200

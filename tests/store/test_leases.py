@@ -1,48 +1,22 @@
 """Lease ownership, clocks, crashes and notices, on every kind of database."""
 
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
-import pytest
-
-from models_store.contracts.job_specs import TrainSpec
-from models_store.contracts.vocabulary import JobState, Method, Queue
+from models_store.contracts.vocabulary import JobState, Queue
 from models_store.database.engines import Database
-from models_store.database.schema import migrate
 from models_store.database.tables import Job
 from models_store.outbound.notices import Notices, make_celery
 from models_store.repositories.jobs import lifecycle
 from models_store.repositories.jobs.leases import note_sweep, store_time
 from models_store.repositories.jobs.lifecycle import Claim
-from models_store.repositories.jobs.rows import create_job, get_job
+from models_store.repositories.jobs.rows import get_job
 from models_store.settings import Settings
-from tests.support.databases import NOON, database_url, image, opened
+from tests.support.databases import NOON
 from tests.support.services import Redis
+from tests.support.stored_jobs import LEASE, add_job, claim
 
-LEASE = timedelta(seconds=10)
 SECOND = timedelta(seconds=1)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    with opened(database_url(request.param, request, tmp_path)) as database:
-        migrate(database)
-        with database.write() as session:
-            session.add(image("img_1"))
-        yield database
-
-
-def add_job(database: Database, job_id: str = "job_1") -> None:
-    with database.write() as session:
-        spec = TrainSpec(image_ids=["img_1"], method=Method.N2V)
-        create_job(session, job_id=job_id, spec=spec, profile_id=None, now=NOON)
-
-
-def claim(database: Database, now: datetime = NOON) -> Claim | None:
-    with database.write() as session:
-        return lifecycle.claim(session, "job_1", worker="w", now=now, lease=LEASE)
 
 
 def job(database: Database, job_id: str = "job_1") -> Job:

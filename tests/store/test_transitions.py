@@ -1,7 +1,6 @@
 """Transitions of jobs, fencing and idempotency, on every kind of database."""
 
-from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,6 @@ from models_store.contracts.job_specs import TrainSpec
 from models_store.contracts.outcomes import Outcome
 from models_store.contracts.vocabulary import JobState, Method, Queue
 from models_store.database.engines import Database
-from models_store.database.schema import migrate
 from models_store.database.tables import JobImage
 from models_store.errors import (
     ConflictError,
@@ -28,34 +26,8 @@ from models_store.repositories.jobs import lifecycle
 from models_store.repositories.jobs.lifecycle import Claim
 from models_store.repositories.jobs.rows import create_job, get_job
 from models_store.repositories.pages import PageRequest
-from tests.support.databases import NOON, database_url, image, opened
-
-LEASE = timedelta(seconds=10)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    with opened(database_url(request.param, request, tmp_path)) as database:
-        migrate(database)
-        with database.write() as session:
-            session.add(image("img_1"))
-        yield database
-
-
-def add_job(database: Database, job_id: str) -> None:
-    with database.write() as session:
-        spec = TrainSpec(image_ids=["img_1"], method=Method.N2V)
-        create_job(session, job_id=job_id, spec=spec, profile_id=None, now=NOON)
-
-
-def claim(database: Database, job_id: str, now: datetime = NOON) -> Claim | None:
-    with database.write() as session:
-        return lifecycle.claim(session, job_id, worker="w", now=now, lease=LEASE)
-
-
-def state_of(database: Database, job_id: str) -> JobState:
-    with database.read() as session:
-        return get_job(session, job_id).state
+from tests.support.databases import NOON, image, opened
+from tests.support.stored_jobs import LEASE, add_job, claim, state_of
 
 
 def test_a_job_is_claimed_once(database: Database) -> None:

@@ -35,6 +35,16 @@ NOISE_STD_ADU = 10.0
 NOISE = GaussianMixtureNoiseModel(
     torch.tensor([[0.0], [math.log(NOISE_STD_ADU**2)], [0.0]], dtype=torch.float64), 50.0, 250.0, 1.0
 )
+SKEWED_NOISE = GaussianMixtureNoiseModel(
+    torch.tensor(
+        [[0.0, 0.0], [3.0, -2.0], [math.log(80.0), 3.0], [math.log(300.0), 4.0], [0.5, 0.0], [0.0, 0.3]],
+        dtype=torch.float64,
+    ),
+    signal_min_adu=50.0,
+    signal_max_adu=250.0,
+    variance_floor_adu2=1.0,
+)
+"""Two components, with means and variances that depend on the signal."""
 
 
 def specimen(size_px: int = 96) -> np.ndarray:
