@@ -5,10 +5,13 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+import redis.asyncio
 from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage, RedisStorage, Storage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from limits.errors import StorageError
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from starlette.datastructures import MutableHeaders
 from starlette.types import Message, Send
 
@@ -82,10 +85,16 @@ class RateLimits:
 def _storage(redis_url: str) -> Storage:
     if not redis_url.startswith(("redis://", "rediss://")):
         return MemoryStorage()
+    # Connections of before a restart of Redis fail once; the limits must not pause for them.
+    connections = redis.asyncio.ConnectionPool.from_url(
+        redis_url,
+        retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
+        socket_timeout=_STORAGE_TIMEOUT_S,
+        socket_connect_timeout=_STORAGE_TIMEOUT_S,
+    )
     return RedisStorage(
         f"async+{redis_url}",
         implementation="redispy",
         wrap_exceptions=True,
-        socket_timeout=_STORAGE_TIMEOUT_S,
-        socket_connect_timeout=_STORAGE_TIMEOUT_S,
+        connection_pool=connections,  # type: ignore[arg-type]  # passed to the client as it is
     )
