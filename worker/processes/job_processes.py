@@ -4,9 +4,6 @@ import multiprocessing
 from functools import cache
 from multiprocessing.context import ForkServerContext
 
-# Imports of a job process; they take seconds, mostly because of torch.
-PRELOADED_MODULES = ["worker.processes.child", "worker.attempt.context", "worker.jobs.handlers"]
-
 
 @cache
 def job_processes() -> ForkServerContext:
@@ -16,7 +13,7 @@ def job_processes() -> ForkServerContext:
     blocks until the modules are loaded: call it before claiming a job, because no lease is renewed meanwhile.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED_MODULES)
+    context.set_forkserver_preload(["worker.processes.preload"])
     first = context.Process(target=_no_op, daemon=True)
     first.start()
     first.join()
