@@ -4,7 +4,8 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.support.server_process import ServerProcess
+from tests.support.server_process import ServerProcess, server_without_worker
+from tests.support.services import Redis
 
 MEBIBYTE = 1024**2
 
@@ -25,8 +26,8 @@ def raw_exchange(server: ServerProcess, request: bytes, chunks: Iterator[bytes])
     return answer.decode().strip(), sent_bytes
 
 
-def test_an_endless_body_is_cut_off(tmp_path: Path) -> None:
-    server = ServerProcess(tmp_path / "data", upload_limit_bytes="100000")
+def test_an_endless_body_is_cut_off(tmp_path: Path, redis_service: Redis) -> None:
+    server = server_without_worker(tmp_path / "data", redis_service.url, upload_limit_bytes="100000")
     server.start()
     endless = 400 * MEBIBYTE
     try:

@@ -26,7 +26,7 @@ from tests.support.posted_jobs import (
     wait_until,
 )
 from tests.support.services import Postgres, Redis
-from tests.support.worker_process import Facility, clock_ahead
+from tests.support.worker_process import CommandProcess, Facility, clock_ahead
 from worker.engine.networks.checkpoint import deserialise
 
 CHECKPOINT_STEPS = 50
@@ -58,14 +58,35 @@ def api(facility: Facility) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def workers(facility: Facility) -> Iterator[Facility]:
-    """The facility; workers that a test starts are killed after the test."""
+    """The facility, without other workers than those that a test starts; they are killed after the test."""
+    facility.kill_workers()
     yield facility
     facility.kill_workers()
+
+
+@pytest.fixture
+def pair(facility: Facility) -> list[CommandProcess]:
+    """Two workers for all queues; those that survived the tests before are used again."""
+    alive = facility.running_workers()
+    return [*alive, *(facility.worker() for _ in range(2 - len(alive)))]
 
 
 @pytest.fixture(scope="module")
 def image_id(api: httpx.Client, noisy_tiff: Path) -> str:
     return upload(api, noisy_tiff)
+
+
+def holder(api: httpx.Client, job_id: str, pair: list[CommandProcess]) -> CommandProcess:
+    """Return the worker that computes a job."""
+    claimed = [event for event in events(api, job_id) if event["kind"] == "claimed"]
+    # A worker's name is queues@host:pid-random.
+    pid = int(claimed[-1]["detail"]["worker"].rpartition(":")[2].partition("-")[0])
+    return next(worker for worker in pair if worker.pid == pid)
+
+
+def given_up(workers: list[CommandProcess]) -> int:
+    """Count the attempts that workers gave up because their job was cancelled or taken over."""
+    return sum(worker.output.count("was cancelled or taken over") for worker in workers)
 
 
 def is_computing(job: Document) -> bool:
@@ -80,16 +101,14 @@ def checkpoint_step(facility: Facility, job_id: str) -> int:
 
 
 def test_another_worker_continues_where_a_killed_one_stopped(
-    workers: Facility, api: httpx.Client, image_id: str
+    facility: Facility, pair: list[CommandProcess], api: httpx.Client, image_id: str
 ) -> None:
-    first = workers.worker()
-    job_id = post_training(api, image_id, 300)
-    wait_until(api, job_id, lambda job: step(job) > 3 * CHECKPOINT_STEPS)
-    first.kill()
+    job_id = post_training(api, image_id, 200)
+    wait_until(api, job_id, lambda job: step(job) > 2 * CHECKPOINT_STEPS)
+    holder(api, job_id, pair).kill()
     done = step(api.get(f"/v1/jobs/{job_id}").json())
-    saved = checkpoint_step(workers, job_id)
+    saved = checkpoint_step(facility, job_id)
     assert saved > done - CHECKPOINT_STEPS, "more than one checkpoint interval is repeated"
-    workers.worker()
     steps = set()
 
     def watched(job: Document) -> bool:
@@ -102,12 +121,12 @@ def test_another_worker_continues_where_a_killed_one_stopped(
     assert claims(api, job_id) == [1, 2]
 
 
-def test_a_stopped_worker_hands_its_job_back(workers: Facility, api: httpx.Client, image_id: str) -> None:
-    first = workers.worker()
+def test_a_stopped_worker_hands_its_job_back(
+    pair: list[CommandProcess], api: httpx.Client, image_id: str
+) -> None:
     job_id = post_training(api, image_id, LONG)
     wait_until(api, job_id, is_computing)
-    workers.worker()
-    assert first.stop() == 0
+    assert holder(api, job_id, pair).stop() == 0
     resumed = wait_until(api, job_id, lambda job: job["attempt"] == 2 and step(job) > 0)
     assert step(resumed) > CHECKPOINT_STEPS
     requeued = next(event for event in events(api, job_id) if event["kind"] == "requeued")
@@ -117,60 +136,86 @@ def test_a_stopped_worker_hands_its_job_back(workers: Facility, api: httpx.Clien
 
 @pytest.mark.parametrize("child_goes_on", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_writes_of_a_worker_that_lost_its_lease_are_fenced_off(
-    workers: Facility, api: httpx.Client, image_id: str, *, child_goes_on: bool
+    facility: Facility, pair: list[CommandProcess], api: httpx.Client, image_id: str, *, child_goes_on: bool
 ) -> None:
-    first = workers.worker()
     job_id = post_training(api, image_id, 200)
     wait_until(api, job_id, is_computing)
+    first = holder(api, job_id, pair)
     if child_goes_on:
         first.freeze()
     else:
         first.freeze_all()
-    second = workers.worker()
     job = wait_for_success(api, job_id)
     assert job["attempt"] == 2
     if child_goes_on:
-        wait_for(lambda: workers.blob_keys(f"jobs/{job_id}/attempts/1"), "the first attempt stores a network")
+        wait_for(
+            lambda: facility.blob_keys(f"jobs/{job_id}/attempts/1"), "the first attempt stores a network"
+        )
     made = [event for event in events(api, job_id) if event["kind"] == "succeeded"]
     first.thaw_all()
     wait_for(
         lambda: "was cancelled or taken over" in first.output, "the first worker learns that it lost the job"
     )
-    wait_for(lambda: not workers.blob_keys(f"jobs/{job_id}/attempts/1"), "what it wrote is deleted")
-    assert not workers.blob_keys(f"jobs/{job_id}/checkpoints")
+    wait_for(lambda: not facility.blob_keys(f"jobs/{job_id}/attempts/1"), "what it wrote is deleted")
+    assert not facility.blob_keys(f"jobs/{job_id}/checkpoints")
     after = api.get(f"/v1/jobs/{job_id}").json()
     assert after == job
     assert [event for event in events(api, job_id) if event["kind"] == "succeeded"] == made
     network = api.get(f"/v1/networks/{job['result']['values']['network_id']}").json()
     assert api.get(network["content_href"]).is_success
-    assert second.is_running
+    assert all(worker.is_running for worker in pair)
 
 
 def test_a_job_longer_than_the_visibility_timeout_runs_once(
-    workers: Facility, api: httpx.Client, image_id: str
+    pair: list[CommandProcess], api: httpx.Client, image_id: str
 ) -> None:
-    several = [workers.worker(), workers.worker()]
     job_id = post_training(api, image_id, LONG)
     wait_until(api, job_id, is_computing)
     nothing = f"{job_id}: not claimed"
-    wait_for(lambda: nothing in "".join(each.output for each in several), "Redis delivers the notice again")
+    wait_for(lambda: nothing in "".join(each.output for each in pair), "Redis delivers the notice again")
     assert claims(api, job_id) == [1]
     api.post(f"/v1/jobs/{job_id}/cancel")
     assert claims(api, job_id) == [1]
 
 
 def test_the_same_notice_five_times_at_once_is_one_attempt(
-    workers: Facility, api: httpx.Client, image_id: str
+    facility: Facility, pair: list[CommandProcess], api: httpx.Client, image_id: str
 ) -> None:
+    for worker in pair:
+        worker.freeze()
     job_id = post_training(api, image_id, 100)
-    celery = make_celery(Settings(broker_url=workers.environment["CLEARSCOPE_BROKER_URL"]))
+    celery = make_celery(Settings(broker_url=facility.environment["CLEARSCOPE_BROKER_URL"]))
     for _ in range(4):
         celery.send_task(RUN_JOB, args=[job_id], queue="gpu", task_id=job_id)
-    several = [workers.worker("gpu") for _ in range(2)]
+    for worker in pair:
+        worker.thaw()
     wait_for_success(api, job_id)
     nothing = f"{job_id}: not claimed"
-    wait_for(lambda: sum(each.output.count(nothing) for each in several) >= 4, "all five are taken")
+    wait_for(lambda: sum(each.output.count(nothing) for each in pair) >= 4, "all five are taken")
     assert claims(api, job_id) == [1]
+
+
+def test_a_job_can_be_cancelled_and_resumed_at_each_stage(
+    facility: Facility, pair: list[CommandProcess], api: httpx.Client, image_id: str
+) -> None:
+    before = given_up(pair)
+    job_id = post(api, kind="denoise", image_ids=[image_id], budget=TINY)["id"]
+    for position, stage in enumerate(api.get(f"/v1/jobs/{job_id}").json()["stages"]):
+        wait_until(api, job_id, lambda job, at=position: job["stages"][at]["state"] == "running")  # type: ignore[misc]  # a loop variable bound early
+        cancelled = api.post(f"/v1/jobs/{job_id}/cancel").json()
+        assert cancelled["state"] == "cancelled", stage
+        wait_for(
+            lambda: given_up(pair) == before + position + 1,  # noqa: B023  # called at once
+            f"the worker stops computing {stage['stage']}",
+        )
+        wait_for(
+            lambda: not facility.blob_keys(f"jobs/{stage['id']}/attempts"),  # noqa: B023  # called at once
+            "what the cancelled attempt wrote is deleted",
+        )
+        done = [each["state"] for each in cancelled["stages"][:position]]
+        assert done == ["succeeded"] * position
+        assert api.post(f"/v1/jobs/{job_id}/retry").status_code == 202
+    assert len(wait_for_success(api, job_id)["stages"]) == 5
 
 
 @pytest.mark.slow
@@ -199,29 +244,6 @@ def test_workers_whose_clocks_are_wrong_neither_lose_nor_steal_jobs(
     api.post(f"/v1/jobs/{job_id}/cancel")
 
 
-def test_a_job_can_be_cancelled_and_resumed_at_each_stage(
-    workers: Facility, api: httpx.Client, image_id: str
-) -> None:
-    worker = workers.worker()
-    job_id = post(api, kind="denoise", image_ids=[image_id], budget=TINY)["id"]
-    for position, stage in enumerate(api.get(f"/v1/jobs/{job_id}").json()["stages"]):
-        wait_until(api, job_id, lambda job, at=position: job["stages"][at]["state"] == "running")  # type: ignore[misc]  # a loop variable bound early
-        cancelled = api.post(f"/v1/jobs/{job_id}/cancel").json()
-        assert cancelled["state"] == "cancelled", stage
-        wait_for(
-            lambda: worker.output.count("was cancelled or taken over") == position + 1,  # noqa: B023  # called at once
-            f"the worker stops computing {stage['stage']}",
-        )
-        wait_for(
-            lambda: not workers.blob_keys(f"jobs/{stage['id']}/attempts"),  # noqa: B023  # called at once
-            "what the cancelled attempt wrote is deleted",
-        )
-        done = [each["state"] for each in cancelled["stages"][:position]]
-        assert done == ["succeeded"] * position
-        assert api.post(f"/v1/jobs/{job_id}/retry").status_code == 202
-    assert len(wait_for_success(api, job_id)["stages"]) == 5
-
-
 def test_networks_go_to_gpu_workers_and_fits_to_cpu_workers(
     workers: Facility, api: httpx.Client, image_id: str
 ) -> None:
@@ -247,7 +269,6 @@ def test_a_job_that_takes_too_long_fails(workers: Facility, api: httpx.Client, i
 def test_a_worker_with_a_broken_gpu_takes_no_job(workers: Facility, api: httpx.Client, image_id: str) -> None:
     wait_for(lambda: readiness(api)["worker"] == "failing", "workers that ended are forgotten")
     broken = workers.worker("gpu", device="cuda")
-    workers.worker("cpu")
     job_id = post_training(api, image_id, 12)
     wait_for(lambda: readiness(api)["device"] == "failing", "the worker tells that it sees no GPU")
     readyz = api.get("/readyz")
@@ -257,7 +278,7 @@ def test_a_worker_with_a_broken_gpu_takes_no_job(workers: Facility, api: httpx.C
     broken.stop()
     workers.worker("gpu")
     wait_for_success(api, job_id)
-    wait_for(lambda: api.get("/readyz").status_code == 200, "all is well again")
+    wait_for(lambda: readiness(api)["device"] == "ok", "the new worker tells that it computes")
 
 
 def readiness(api: httpx.Client) -> dict[str, str]:

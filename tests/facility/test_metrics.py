@@ -2,7 +2,6 @@
 
 import re
 import sqlite3
-import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -13,11 +12,11 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from app.observability.store_metrics import StoreCollector
-from demo.server import CLEARSCOPE, free_port
+from demo.server import free_port
 from models_store.database.engines import Database
 from tests.support.observed_facility import ObservedFacility, metrics, value
 from tests.support.posted_jobs import TINY, upload
-from tests.support.server_process import ServerProcess
+from tests.support.server_process import server_without_worker
 from tests.support.services import Redis
 
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
@@ -84,22 +83,10 @@ def test_a_worker_reports_its_attempts(observed_facility: ObservedFacility, nois
     assert value(found, "process_resident_memory_bytes") > 0
 
 
-def test_a_server_with_an_embedded_worker_reports_both(api: httpx.Client) -> None:
-    found = metrics(api.get("/metrics").text)
-    assert value(found, "clearscope_job_attempts_in_progress") == 0
-    assert value(found, "clearscope_http_requests_in_progress") == 1
-    assert "clearscope_job_attempt_duration_seconds" in found
-
-
 @pytest.fixture
 def without_workers(tmp_path: Path, redis_service: Redis) -> Iterator[httpx.Client]:
     """Server without workers."""
-    data_dir = tmp_path / "data"
-    data_dir.mkdir()
-    server = ServerProcess(data_dir, broker_url=redis_service.url)
-    subprocess.run(
-        [CLEARSCOPE, "migrate"], env=server._environment | {"CLEARSCOPE_DATA_DIR": str(data_dir)}, check=True
-    )
+    server = server_without_worker(tmp_path / "data", redis_service.url)
     server.start()
     with httpx.Client(base_url=server.url, timeout=60) as api:
         yield api

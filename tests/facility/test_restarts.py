@@ -10,10 +10,10 @@ from tests.support.posted_jobs import LONG, TINY, ended, post, run, upload, wait
 from tests.support.server_process import ServerProcess
 
 
-@pytest.fixture
-def own_server(tmp_path: Path) -> Iterator[ServerProcess]:
-    """Server that the test may kill."""
-    process = ServerProcess(tmp_path / "data", lease_s="3", sweep_interval_s="1")
+@pytest.fixture(scope="module")
+def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """Server that a test may kill and start again."""
+    process = ServerProcess(tmp_path_factory.mktemp("restarts") / "data", lease_s="3", sweep_interval_s="1")
     process.start()
     yield process
     process.stop()
@@ -49,6 +49,7 @@ def test_a_stopped_server_hands_its_job_back(own_server: ServerProcess, noisy_ti
         events = api.get(f"/v1/jobs/{job_id}/events").json()
         requeued = next(event for event in events if event["kind"] == "requeued")
         assert "stopped" in requeued["detail"]["reason"]
+        api.post(f"/v1/jobs/{job_id}/cancel").raise_for_status()
 
 
 def test_a_child_that_keeps_dying_fails_its_job(own_server: ServerProcess, noisy_tiff: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.commands import clearscope
 from tests.support.keyed_server import client, make_key
+from tests.support.observed_facility import metrics, value
 from tests.support.posted_jobs import LONG, ended, post, upload, wait_for, wait_until
 from tests.support.server_process import ServerProcess
 from tests.support.webhook_receiver import Receiver
@@ -48,6 +49,13 @@ def test_a_server_with_keys_may_listen_on_all_addresses(server: ServerProcess) -
     with client(server) as stranger:
         answer = stranger.get("/v1/jobs", headers={"Host": "clearscope.example.org"})
     assert answer.status_code == 401
+
+
+def test_a_server_with_an_embedded_worker_reports_metrics_of_both(api: httpx.Client) -> None:
+    found = metrics(api.get("/metrics").text)
+    assert value(found, "clearscope_job_attempts_in_progress") == 0
+    assert value(found, "clearscope_http_requests_in_progress") == 1
+    assert "clearscope_job_attempt_duration_seconds" in found
 
 
 def test_the_command_sends_its_key(

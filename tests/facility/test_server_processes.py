@@ -9,10 +9,8 @@ import httpx
 import psutil
 import pytest
 
-from models_store.database.engines import Database
-from models_store.database.schema import migrate
 from tests.support.posted_jobs import wait_for
-from tests.support.server_process import CLEARSCOPE, ServerProcess
+from tests.support.server_process import CLEARSCOPE, ServerProcess, server_without_worker
 from tests.support.services import Postgres, Redis
 
 PROCESSES = 2
@@ -23,13 +21,10 @@ def server(
     tmp_path_factory: pytest.TempPathFactory, postgres_service: Postgres, redis_service: Redis
 ) -> Iterator[ServerProcess]:
     database_url = postgres_service.create_database("processes")
-    database = Database(database_url)
-    migrate(database)
-    database.dispose()
-    process = ServerProcess(
+    process = server_without_worker(
         tmp_path_factory.mktemp("processes") / "data",
+        redis_service.url,
         database_url=database_url,
-        broker_url=redis_service.url,
         server_processes=str(PROCESSES),
     )
     process.start()

@@ -21,7 +21,8 @@ from models_store.settings import LogFormat, LogLevel, Settings
 from models_store.telemetry.logs import logging_context, redact, set_up_logging
 from tests.support.keyed_server import client, make_key
 from tests.support.observed_facility import SECRET, Document, ObservedFacility, log_lines
-from tests.support.server_process import ServerProcess
+from tests.support.server_process import server_without_worker
+from tests.support.services import Redis
 
 
 def access_lines(facility: ObservedFacility) -> list[Document]:
@@ -183,8 +184,8 @@ def test_an_unexpected_error_is_logged_once_and_answered_with_the_request_id(
     assert (access["request_id"], access["status"]) == ("unlucky", 500)
 
 
-def test_the_log_says_whose_request_it_was_without_the_key(tmp_path: Path) -> None:
-    server = ServerProcess(tmp_path / "data", log_format="json")
+def test_the_log_says_whose_request_it_was_without_the_key(tmp_path: Path, redis_service: Redis) -> None:
+    server = server_without_worker(tmp_path / "data", redis_service.url, log_format="json")
     key = make_key(server, "reader", "--scope", "read")
     server.start()
     with client(server, key) as known, client(server) as unknown:

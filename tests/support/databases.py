@@ -11,6 +11,7 @@ import pytest
 
 from models_store.contracts.vocabulary import DEFAULT_PRESET, ImageRole, Method
 from models_store.database.engines import Database
+from models_store.database.schema import migrate
 from models_store.database.tables import Image, Network
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -43,6 +44,12 @@ def opened(url: str, **options: Any) -> Iterator[Database]:
         yield database
     finally:
         database.dispose()
+
+
+def migrate_database(url: str) -> None:
+    """Do what `clearscope migrate` does, without the time that a process takes."""
+    with opened(url) as database:
+        migrate(database)
 
 
 def image(image_id: str, **columns: Any) -> Image:

@@ -22,11 +22,6 @@ def clearscope_keys(server: ServerProcess, *arguments: str, code: int = 0) -> st
     return done.stdout if code == 0 else done.stderr
 
 
-def migrate(server: ServerProcess) -> None:
-    environment = {**server._environment, "CLEARSCOPE_DATA_DIR": str(server.data_dir)}
-    subprocess.run([CLEARSCOPE, "migrate"], check=True, env=environment)
-
-
 def make_key(server: ServerProcess, name: str, *options: str) -> str:
     return clearscope_keys(server, "create", name, *options).strip()
 

@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from demo.server import free_port
 from tests.support.posted_jobs import TINY, ended, upload, wait_until
-from tests.support.server_process import CLEARSCOPE, ServerProcess
+from tests.support.server_process import CLEARSCOPE, ServerProcess, server_without_worker
 
 PATIENCE_S = 240.0
 SECRET = "hunter2secret"  # noqa: S105  # not a real password; no log may contain it
@@ -132,15 +132,10 @@ class ObservedFacility:
     def __init__(self, folder: Path, broker_url: str, image: Path) -> None:
         collector = SpanReceiver()
         self.data_dir = folder / "data"
-        server = ServerProcess(
-            self.data_dir,
-            broker_url=broker_url,
-            otlp_endpoint=collector.url,
-            log_format="json",
+        server = server_without_worker(
+            self.data_dir, broker_url, otlp_endpoint=collector.url, log_format="json"
         )
-        self.data_dir.mkdir()
         environment = server._environment | {"CLEARSCOPE_DATA_DIR": str(self.data_dir)}
-        subprocess.run([CLEARSCOPE, "migrate"], env=environment, check=True, capture_output=True)
         with collector.listening():
             server.start()
             worker = WorkerProcess(folder / "worker.log", environment)

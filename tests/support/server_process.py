@@ -6,8 +6,10 @@ import psutil
 
 from demo import server
 from demo.server import CLEARSCOPE
+from models_store.settings import Settings
+from tests.support.databases import migrate_database
 
-__all__ = ["CLEARSCOPE", "ServerProcess"]
+__all__ = ["CLEARSCOPE", "ServerProcess", "server_without_worker"]
 
 
 class ServerProcess(server.ServerProcess):
@@ -24,6 +26,14 @@ class ServerProcess(server.ServerProcess):
         children = psutil.Process(self.pid).children(recursive=True)
         forked = [child for child in children if "forkserver" in " ".join(_command(child))]
         return [child for child in forked if child.ppid() != self.pid]
+
+
+def server_without_worker(data_dir: Path, broker_url: str, **settings: str) -> ServerProcess:
+    """Return a server, not yet started, whose jobs stay queued: no worker is there to take them."""
+    data_dir.mkdir(parents=True)
+    given = Settings(data_dir=data_dir, database_url=settings.get("database_url", ""))
+    migrate_database(given.resolved_database_url)
+    return ServerProcess(data_dir, broker_url=broker_url, **settings)
 
 
 def _command(process: psutil.Process) -> list[str]:

@@ -11,6 +11,7 @@ from types import MappingProxyType
 import httpx
 import psutil
 
+from tests.support.databases import migrate_database
 from tests.support.server_process import CLEARSCOPE, ServerProcess
 
 STOP_LIMIT_S = 60.0
@@ -111,7 +112,7 @@ class Facility:
         self.server.start()
 
     def migrate(self) -> None:
-        subprocess.run([CLEARSCOPE, "migrate"], env=self.environment, check=True, capture_output=True)
+        migrate_database(self.environment["CLEARSCOPE_DATABASE_URL"])
 
     def api(self) -> httpx.Client:
         return httpx.Client(base_url=self.server.url, timeout=60)
@@ -132,11 +133,17 @@ class Facility:
         blobs = self.data_dir / "blobs"
         return sorted(str(path.relative_to(blobs)) for path in (blobs / prefix).rglob("*") if path.is_file())
 
+    def running_workers(self) -> list[CommandProcess]:
+        return [
+            process
+            for process in self._processes
+            if process.log.name.startswith("worker") and process.is_running
+        ]
+
     def kill_workers(self) -> None:
         """Kill all workers; sweepers keep running."""
-        for process in self._processes:
-            if process.log.name.startswith("worker"):
-                process.kill()
+        for process in self.running_workers():
+            process.kill()
 
     def migration(self, **settings: str) -> CommandProcess:
         """Start migrating a database."""
