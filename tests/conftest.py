@@ -3,7 +3,9 @@
 import gc
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -12,6 +14,7 @@ import tifffile
 
 from models_store.image_files.isolation.client import Isolation, Reader
 from models_store.image_files.isolation.launch import ReadingService
+from tests.support.application import Application, MakeApplication
 from tests.support.observed_facility import ObservedFacility
 from tests.support.server_process import ServerProcess
 from tests.support.services import S3, Postgres, Redis
@@ -22,7 +25,7 @@ gc.disable()
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Group tests that share servers, so that they run in one process: those of a file, and all observing ones."""
+    """Group tests that share servers, so that they run in one process."""
     for item in items:
         observes = "observed_facility" in getattr(item, "fixturenames", ())
         item.add_marker(pytest.mark.xdist_group("observed" if observes else item.location[0]))
@@ -90,6 +93,18 @@ def reader(isolation: Isolation) -> Iterator[Reader]:
     """Process that reads image files as the server does."""
     with isolation.reader() as reader:
         yield reader
+
+
+@pytest.fixture
+def make_application(tmp_path: Path, isolation: Isolation) -> Iterator[MakeApplication]:
+    with ExitStack() as closing:
+
+        def make(folder: str = "data", **settings: Any) -> Application:
+            application = Application(tmp_path / folder, settings.pop("isolation", isolation), **settings)
+            closing.callback(application.close)
+            return application
+
+        yield make
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Outages of database, blob store and disk, with real processes and real HTTP."""
+"""Outages of database, blob store and disk; with real processes where one of them ends or is limited."""
 
 import hashlib
 import os
@@ -19,9 +19,10 @@ import pytest
 import tifffile
 
 from models_store.full_disk import FULL_DETAIL
+from tests.support.application import MakeApplication
 from tests.support.faulty_proxy import FaultyProxy, faulty_proxy
-from tests.support.server_process import ServerProcess
-from tests.support.services import S3, Postgres
+from tests.support.server_process import ServerProcess, server_without_worker
+from tests.support.services import S3, Postgres, Redis
 
 PATIENCE_S = 120.0
 SPEC = {
@@ -86,11 +87,10 @@ def proxied_s3(s3_service: S3, monkeypatch: pytest.MonkeyPatch) -> Iterator[tupl
 
 @pytest.mark.parametrize("outage", ["stopped", "frozen"])
 def test_without_its_database_the_server_answers_503_and_recovers(
-    postgres_service: Postgres, tmp_path: Path, noisy_tiff: Path, outage: str
+    postgres_service: Postgres, make_application: MakeApplication, noisy_tiff: Path, outage: str
 ) -> None:
     url = postgres_service.create_database(f"outage_{outage}")
-    server = ServerProcess(tmp_path / "data", database_url=url, database_timeout_s="1")
-    with serving(server) as api:
+    with make_application(database_url=url, database_timeout_s=1).client() as api:
         before = upload(api, noisy_tiff.read_bytes()).json()
         if outage == "stopped":
             postgres_service.stop()
@@ -113,11 +113,15 @@ def test_without_its_database_the_server_answers_503_and_recovers(
 
 
 def test_an_s3_store_that_fails_or_hangs_is_an_outage_and_leaves_nothing(
-    s3_service: S3, proxied_s3: tuple[FaultyProxy, str], tmp_path: Path, noisy_tiff: Path, noise: bytes
+    s3_service: S3,
+    proxied_s3: tuple[FaultyProxy, str],
+    make_application: MakeApplication,
+    noisy_tiff: Path,
+    noise: bytes,
 ) -> None:
     proxy, url = proxied_s3
-    limits = {"blob_timeout_s": "2", "blob_retries": "1", "blob_retry_s": "3"}
-    with serving(ServerProcess(tmp_path / "data", blob_url=url, **limits)) as api:
+    limits: dict[str, Any] = {"blob_timeout_s": 2, "blob_retries": 1, "blob_retry_s": 3}
+    with make_application(blob_url=url, **limits).client() as api:
         image = upload(api, noisy_tiff.read_bytes()).json()
         proxy.failing = frozenset({"GET", "PUT", "POST", "DELETE"})
         for content in (noisy_tiff.read_bytes(), noise + noise):
@@ -138,11 +142,12 @@ def test_an_s3_store_that_fails_or_hangs_is_an_outage_and_leaves_nothing(
 
 
 def test_a_job_that_cannot_write_its_blobs_waits_and_succeeds_later(
-    proxied_s3: tuple[FaultyProxy, str], tmp_path: Path, noisy_tiff: Path
+    proxied_s3: tuple[FaultyProxy, str], make_application: MakeApplication, noisy_tiff: Path
 ) -> None:
     proxy, url = proxied_s3
-    limits = {"blob_timeout_s": "2", "blob_retries": "0", "blob_retry_s": "2", "max_crashes": "1"}
-    with serving(ServerProcess(tmp_path / "data", blob_url=url, **limits)) as api:
+    limits: dict[str, Any] = {"blob_timeout_s": 2, "blob_retries": 0, "blob_retry_s": 2, "max_crashes": 1}
+    application = make_application(blob_url=url, **limits)
+    with application.client() as api, application.worker():
         image = upload(api, noisy_tiff.read_bytes()).json()
         proxy.failing = frozenset({"PUT", "POST"})
         job = api.post("/v1/jobs", json=SPEC | {"image_ids": [image["id"]]}).json()
@@ -154,10 +159,10 @@ def test_a_job_that_cannot_write_its_blobs_waits_and_succeeds_later(
 
 
 def test_downloads_from_s3_come_in_parts_and_conditionally(
-    proxied_s3: tuple[FaultyProxy, str], tmp_path: Path, noisy_tiff: Path
+    proxied_s3: tuple[FaultyProxy, str], make_application: MakeApplication, noisy_tiff: Path
 ) -> None:
     content = noisy_tiff.read_bytes()
-    with serving(ServerProcess(tmp_path / "data", blob_url=proxied_s3[1])) as api:
+    with make_application(blob_url=proxied_s3[1]).client() as api:
         href = upload(api, content).json()["content_href"]
         whole = api.get(href)
         assert whole.content == content
@@ -198,12 +203,16 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_is_reported_and_survived(
-    small_disk: Path, monkeypatch: pytest.MonkeyPatch, noisy_tiff: Path, noise: bytes
+    small_disk: Path,
+    redis_service: Redis,
+    monkeypatch: pytest.MonkeyPatch,
+    noisy_tiff: Path,
+    noise: bytes,
 ) -> None:
     temporary = small_disk / "tmp"
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
-    server = ServerProcess(small_disk / "data")
+    server = server_without_worker(small_disk / "data", redis_service.url)
     server.log = small_disk.parent / "server.log"
     with serving(server) as api:
         image = upload(api, noisy_tiff.read_bytes()).json()
@@ -251,9 +260,9 @@ def test_a_disk_that_fills_up_under_a_job_costs_the_attempts_and_nothing_else(
 
 
 def test_an_upload_beyond_the_file_size_limit_counts_as_full_disk(
-    tmp_path: Path, noisy_tiff: Path, noise: bytes
+    tmp_path: Path, redis_service: Redis, noisy_tiff: Path, noise: bytes
 ) -> None:
-    server = ServerProcess(tmp_path / "data")
+    server = server_without_worker(tmp_path / "data", redis_service.url)
     with serving(server) as api:
         assert server.pid is not None
         resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (4_000_000, resource.RLIM_INFINITY))
@@ -307,8 +316,10 @@ def _half_sent(server: ServerProcess, content: bytes) -> Iterator[None]:
         yield
 
 
-def test_a_server_killed_during_submissions_has_one_job_per_key(tmp_path: Path, noisy_tiff: Path) -> None:
-    server = ServerProcess(tmp_path / "data", max_crashes="100")
+def test_a_server_killed_during_submissions_has_one_job_per_key(
+    tmp_path: Path, redis_service: Redis, noisy_tiff: Path
+) -> None:
+    server = server_without_worker(tmp_path / "data", redis_service.url)
     keys = [f"key-{number}" for number in range(8)]
     with serving(server) as api:
         spec = SPEC | {"image_ids": [upload(api, noisy_tiff.read_bytes()).json()["id"]]}
@@ -332,5 +343,3 @@ def test_a_server_killed_during_submissions_has_one_job_per_key(tmp_path: Path, 
         ]
         jobs = api.get("/v1/jobs?limit=200").json()
         assert sorted(job["id"] for job in jobs) == sorted(str(job_id) for job_id in ids)
-        for job_id in ids:
-            api.post(f"/v1/jobs/{job_id}/cancel")

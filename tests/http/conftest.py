@@ -1,27 +1,12 @@
-"""Applications for tests: one that a module's tests share, and as many as a test wants."""
+"""An application that a module's tests share."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
-from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
 from models_store.image_files.isolation.client import Isolation
-from tests.support.application import Application, MakeApplication
-
-
-@pytest.fixture
-def make_application(tmp_path: Path, isolation: Isolation) -> Iterator[MakeApplication]:
-    with ExitStack() as closing:
-
-        def make(folder: str = "data", **settings: Any) -> Application:
-            application = Application(tmp_path / folder, settings.pop("isolation", isolation), **settings)
-            closing.callback(application.close)
-            return application
-
-        yield make
+from tests.support.application import Application
 
 
 @pytest.fixture(scope="module")
