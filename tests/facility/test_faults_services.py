@@ -18,7 +18,7 @@ from tests.support.posted_jobs import (
 )
 from tests.support.server_process import ServerProcess
 from tests.support.services import Postgres, Redis
-from tests.support.worker_process import Facility
+from tests.support.worker_process import CommandProcess, Facility
 
 
 @pytest.fixture(scope="module")
@@ -53,10 +53,10 @@ def facility(
 
 
 @pytest.fixture
-def workers(facility: Facility) -> Iterator[Facility]:
-    """The facility; workers that a test starts are killed after the test."""
-    yield facility
-    facility.kill_workers()
+def worker(facility: Facility) -> CommandProcess:
+    """The facility's only worker; if it survived the tests before, it is used again."""
+    (worker,) = facility.live_workers(1)
+    return worker
 
 
 @pytest.fixture(scope="module")
@@ -71,29 +71,32 @@ def image_id(api: httpx.Client, noisy_tiff: Path) -> str:
 
 
 def test_queued_jobs_survive_the_loss_of_redis_and_its_data(
-    workers: Facility, own_redis: Redis, api: httpx.Client, image_id: str
+    worker: CommandProcess, own_redis: Redis, api: httpx.Client, image_id: str
 ) -> None:
     running = post_training(api, image_id, 150)
-    first = workers.worker()
     wait_until(api, running, lambda job: step(job) > 0)
     notified = post_training(api, image_id, 12)
     own_redis.stop()
     not_notified = post_training(api, image_id, 12)
     wait_for_success(api, running)
-    wait_for(lambda: "Couldn't ack" in first.output, "the worker cannot give its notice back")
+    wait_for(lambda: "Couldn't ack" in worker.output, "the worker cannot give its notice back")
     assert api.get(f"/v1/jobs/{notified}").json()["state"] == "queued"
     own_redis.start()
     for job_id in (notified, not_notified):
         wait_for_success(api, job_id)
-    assert first.is_running
+    assert worker.is_running
     assert [claims(api, job_id) for job_id in (running, notified, not_notified)] == [[1], [1], [1]]
 
 
-@pytest.mark.parametrize("outage_s", [8, pytest.param(30, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("outage_s", [6, pytest.param(30, marks=pytest.mark.slow)])
 def test_a_running_job_survives_an_outage_of_postgresql(
-    workers: Facility, own_postgres: Postgres, api: httpx.Client, image_id: str, outage_s: int
+    facility: Facility,
+    worker: CommandProcess,
+    own_postgres: Postgres,
+    api: httpx.Client,
+    image_id: str,
+    outage_s: int,
 ) -> None:
-    worker = workers.worker()
     job_id = post_training(api, image_id, 100_000)
     before = wait_until(api, job_id, lambda job: step(job) > 0)
     own_postgres.stop()
@@ -104,20 +107,19 @@ def test_a_running_job_survives_an_outage_of_postgresql(
     after = wait_until(api, job_id, lambda job: step(job) > step(before))
     assert (after["state"], after["attempt"]) == ("running", 1)
     worker.stop()
-    workers.worker()
+    facility.worker()
     wait_until(api, job_id, lambda job: job["attempt"] == 2 and step(job) >= step(after) // 50 * 50)
     assert api.post(f"/v1/jobs/{job_id}/cancel").is_success
 
 
 def test_results_of_a_job_are_registered_when_postgresql_is_back(
-    workers: Facility, own_postgres: Postgres, api: httpx.Client, image_id: str
+    facility: Facility, worker: CommandProcess, own_postgres: Postgres, api: httpx.Client, image_id: str
 ) -> None:
-    worker = workers.worker()
     job_id = post_training(api, image_id, 150)
     wait_until(api, job_id, lambda job: step(job) > 50)
     own_postgres.stop()
     made = f"jobs/{job_id}/attempts/1/network.safetensors"
-    wait_for(lambda: made in workers.blob_keys(f"jobs/{job_id}"), "the job ends while PostgreSQL is away")
+    wait_for(lambda: made in facility.blob_keys(f"jobs/{job_id}"), "the job ends while PostgreSQL is away")
     own_postgres.start()
     job = wait_for_success(api, job_id)
     assert job["attempt"] == 1

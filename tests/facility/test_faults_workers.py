@@ -67,8 +67,7 @@ def workers(facility: Facility) -> Iterator[Facility]:
 @pytest.fixture
 def pair(facility: Facility) -> list[CommandProcess]:
     """Two workers for all queues; those that survived the tests before are used again."""
-    alive = facility.running_workers()
-    return [*alive, *(facility.worker() for _ in range(2 - len(alive)))]
+    return facility.live_workers(2)
 
 
 @pytest.fixture(scope="module")

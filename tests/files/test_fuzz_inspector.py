@@ -197,15 +197,15 @@ def test_unchanged_files_are_read(reader: FuzzedReader) -> None:
 
 
 def test_a_changed_file_is_read_or_refused(reader: FuzzedReader) -> None:
-    _fuzz(reader, _changed(_own_seeds()), 500)
+    _fuzz(reader, _changed(_own_seeds()), 200)
 
 
 def test_a_changed_real_file_is_read_or_refused(reader: FuzzedReader, test_data: Path) -> None:
-    _fuzz(reader, _changed(_shared_seeds(test_data)), 500)
+    _fuzz(reader, _changed(_shared_seeds(test_data)), 200)
 
 
 def test_a_file_built_of_odd_parts_is_read_or_refused(reader: FuzzedReader) -> None:
-    _fuzz(reader, _built(), 500)
+    _fuzz(reader, _built(), 200)
 
 
 @pytest.mark.slow

@@ -21,6 +21,7 @@ class CommandProcess:
     """`clearscope` command that runs until it is stopped; its output is kept."""
 
     def __init__(self, command: Sequence[str], log: Path, environment: dict[str, str]) -> None:
+        self.name = command[1]
         self.log = log
         with log.open("ab") as file:
             self._process = subprocess.Popen(command, env=environment, stdout=file, stderr=file)
@@ -133,17 +134,16 @@ class Facility:
         blobs = self.data_dir / "blobs"
         return sorted(str(path.relative_to(blobs)) for path in (blobs / prefix).rglob("*") if path.is_file())
 
-    def running_workers(self) -> list[CommandProcess]:
-        return [
-            process
-            for process in self._processes
-            if process.log.name.startswith("worker") and process.is_running
-        ]
+    def live_workers(self, count: int) -> list[CommandProcess]:
+        """Return this many running workers for both queues; start those that are missing."""
+        alive = [process for process in self._processes if process.name == "worker" and process.is_running]
+        return [*alive, *(self.worker() for _ in range(count - len(alive)))]
 
     def kill_workers(self) -> None:
         """Kill all workers; sweepers keep running."""
-        for process in self.running_workers():
-            process.kill()
+        for process in self._processes:
+            if process.name == "worker":
+                process.kill()
 
     def migration(self, **settings: str) -> CommandProcess:
         """Start migrating a database."""
