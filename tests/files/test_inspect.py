@@ -27,6 +27,7 @@ from models_store.image_files.header import ImageLimits
 from models_store.image_files.isolation.client import Isolation, Reader, ReadingLimits
 from models_store.image_files.tiff.inspect import inspect_image
 from models_store.image_files.tiff.reader import open_planes
+from tests.support.tiff_bytes import entries_of, layout_of
 
 
 def _noise(*shape: int, dtype: str = "uint16") -> NDArray[Any]:
@@ -49,6 +50,18 @@ def _separate_samples(path: Path) -> None:
 def _palette(path: Path) -> None:
     colours = np.random.default_rng(0).integers(0, 2**16, (3, 256)).astype("uint16")
     tifffile.imwrite(path, _noise(32, 32, dtype="uint8"), photometric="palette", colormap=colours)
+
+
+def _palette_of_bytes(path: Path) -> None:
+    _palette(path)
+    content = bytearray(path.read_bytes())
+    layout = layout_of(content)
+    assert layout is not None
+    (entry,) = (at for at in entries_of(content) if content[at : at + 2] == layout.short(320))
+    start, length = layout.place(entry, "type")
+    undefined = 7
+    content[start : start + length] = layout.short(undefined)
+    path.write_bytes(content)
 
 
 def _complex(path: Path) -> None:
@@ -95,6 +108,7 @@ def _png(path: Path) -> None:
         (_rgb, ImageUnsupportedError, "RGB image; split the channels"),
         (_separate_samples, ImageUnsupportedError, "2 samples per pixel"),
         (_palette, ImageUnsupportedError, "palette; convert to grey"),
+        (_palette_of_bytes, ImageUnsupportedError, "palette; convert to grey"),
         (_complex, ImageUnsupportedError, "complex numbers; save the magnitude"),
         (_two_sizes, ImageUnsupportedError, "2 separate images"),
         (_png, ImageUnsupportedError, "a PNG; export it as TIFF"),

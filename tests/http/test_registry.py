@@ -21,7 +21,7 @@ def test_a_microscope_is_found_by_name_and_id(api: httpx.Client) -> None:
     assert (taken.status_code, taken.json()["type"]) == (409, "urn:clearscope:problem:conflict")
 
 
-@pytest.mark.parametrize("name", ["", " padded ", "with/slash", "x" * 201])
+@pytest.mark.parametrize("name", ["", " padded ", "\ufeffmarked", "next line\u0085", "with/slash", "x" * 201])
 def test_a_name_that_cannot_be_part_of_a_url_is_refused(api: httpx.Client, name: str) -> None:
     response = api.post("/v1/microscopes", json={"name": name})
     assert response.status_code == 422

@@ -48,14 +48,14 @@ class Entry:
     value: int
 
 
-def layout_of(content: bytes) -> Layout | None:
+def layout_of(content: bytes | bytearray) -> Layout | None:
     """Return the layout according to the first bytes; None if they are not those of a TIFF."""
     order: Literal["<", ">"] = ">" if content[:2] == b"MM" else "<"
     version = int.from_bytes(content[2:4], "little" if order == "<" else "big")
     return Layout(order, big=version == 43) if version in {42, 43} else None
 
 
-def entries_of(content: bytes) -> list[int]:
+def entries_of(content: bytes | bytearray) -> list[int]:
     """Return the offsets of the entries of all directories that can be reached."""
     layout = layout_of(content)
     if layout is None:
