@@ -3,12 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# Two tests run at a time, with one thread each so that they do not compete for cores. Tests that share servers run
-# in one process (tests/conftest.py). Tests start hundreds of processes, so Python caches compiled modules even
+# Two tests run at a time, with one thread each so that they do not compete for cores. The tests of a file run in
+# one process because they share servers. Tests start hundreds of processes, so Python caches compiled modules even
 # if the environment forbids it.
 TEST_ENVIRONMENT := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1
 TEST := $(TEST_ENVIRONMENT) $(BIN)/pytest
-TWO_AT_A_TIME := -n 2 --dist loadgroup --no-loadscope-reorder -m "not slow and not soak"
+TWO_AT_A_TIME := -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not soak"
 
 .PHONY: demo test test-newer test-slow soak bench lint format services image-tools clean
 

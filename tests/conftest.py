@@ -15,20 +15,11 @@ import tifffile
 from models_store.image_files.isolation.client import Isolation, Reader
 from models_store.image_files.isolation.launch import ReadingService
 from tests.support.application import Application, MakeApplication
-from tests.support.observed_facility import ObservedFacility
 from tests.support.server_process import ServerProcess
 from tests.support.services import S3, Postgres, Redis
 
 # Imports leave no garbage, and looking for it takes a fifth of the time of collecting the tests.
 gc.disable()
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Group tests that share servers, so that they run in one process."""
-    for item in items:
-        observes = "observed_facility" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("observed" if observes else item.location[0]))
 
 
 def pytest_collection_finish() -> None:
@@ -120,14 +111,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 def api(server: ServerProcess) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=server.url, timeout=30) as client:
         yield client
-
-
-@pytest.fixture(scope="session")
-def observed_facility(
-    tmp_path_factory: pytest.TempPathFactory, redis_service: Redis, noisy_tiff: Path
-) -> ObservedFacility:
-    """Logs, metrics and traces of one job that succeeded and one that failed."""
-    return ObservedFacility(tmp_path_factory.mktemp("facility"), redis_service.url, noisy_tiff)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,6 @@ import pytest
 import yaml
 
 from models_store.settings import Settings
-from tests.support.observed_facility import ObservedFacility
 from tests.support.pinned_versions import pinned_versions, supported_pythons
 
 ROOT = Path(__file__).parents[2]
@@ -227,25 +226,6 @@ def test_prometheus_scrapes_every_service_with_metrics() -> None:
     assert (
         server["authorization"]["credentials_file"] == f"/run/secrets/{services['prometheus']['secrets'][0]}"
     )
-
-
-def test_alerts_and_scaling_look_at_metrics_that_exist(observed_facility: ObservedFacility) -> None:
-    told = {
-        name
-        for found in (observed_facility.server_metrics, observed_facility.worker_metrics)
-        for family in found.values()
-        for name in (family.name, *(sample.name for sample in family.samples))
-    }
-    expressions = [
-        rule["expr"]
-        for group in yaml.safe_load((ROOT / "docker" / "alerts.yml").read_text("utf-8"))["groups"]
-        for rule in group["rules"]
-    ]
-    scaling = yaml.safe_load((ROOT / "docker" / "kubernetes" / "keda.yaml").read_text("utf-8"))
-    expressions += [trigger["metadata"]["query"] for trigger in scaling["spec"]["triggers"]]
-    used = {name for expression in expressions for name in re.findall(r"clearscope_\w+", expression)}
-    assert len(used) > 5
-    assert used <= told
 
 
 @pytest.mark.parametrize("path", KUBERNETES, ids=lambda path: path.name)

@@ -20,57 +20,9 @@ from models_store.image_files.isolation.client import Isolation
 from models_store.settings import LogFormat, LogLevel, Settings
 from models_store.telemetry.logs import logging_context, redact, set_up_logging
 from tests.support.keyed_server import client, make_key
-from tests.support.observed_facility import SECRET, Document, ObservedFacility, log_lines
+from tests.support.observed_facility import log_lines
 from tests.support.server_process import server_without_worker
 from tests.support.services import Redis
-
-
-def access_lines(facility: ObservedFacility) -> list[Document]:
-    return [
-        line for line in log_lines(facility.server_log) if line["logger"] == "app.observability.request_log"
-    ]
-
-
-def test_every_line_is_an_object_with_time_level_and_message(observed_facility: ObservedFacility) -> None:
-    for log in (observed_facility.server_log, observed_facility.worker_log):
-        lines = log_lines(log)
-        assert lines
-        for line in lines:
-            assert {"time", "level", "logger", "message"} <= line.keys()
-            assert not line["logger"].startswith("uvicorn.access")
-
-
-def test_a_request_is_logged_once_with_its_id_and_route(observed_facility: ObservedFacility) -> None:
-    lines = [line for line in access_lines(observed_facility) if line["request_id"] == "good-job"]
-    assert len(lines) == 1
-    (line,) = lines
-    assert (line["method"], line["route"], line["status"]) == ("POST", "/v1/jobs", 202)
-    assert line["duration_ms"] > 0
-    assert line["received_bytes"] > 0
-    assert line["sent_bytes"] > 0
-    assert len(line["trace_id"]) == 32
-
-
-def test_health_checks_are_not_logged(observed_facility: ObservedFacility) -> None:
-    paths = {line["path"] for line in access_lines(observed_facility)}
-    assert "/v1/jobs" in paths
-    assert "/healthz" not in paths
-
-
-def test_lines_of_an_attempt_name_job_attempt_and_worker(observed_facility: ObservedFacility) -> None:
-    job_id = observed_facility.stage("n2v")
-    lines = [line for line in log_lines(observed_facility.worker_log) if line.get("job_id") == job_id]
-    assert lines
-    for line in lines:
-        assert (line["attempt"], line["kind"]) == (1, "train")
-        assert line["worker"].startswith("gpu+cpu@")
-        assert len(line["trace_id"]) == 32
-    assert [line["outcome"] for line in lines if "outcome" in line] == ["succeeded"]
-
-
-def test_no_log_contains_a_secret(observed_facility: ObservedFacility) -> None:
-    for log in (observed_facility.server_log, observed_facility.worker_log):
-        assert SECRET not in log.read_text("utf-8")
 
 
 @pytest.mark.parametrize("given", ["abc-1", "0af7651916cd43dd8448eb211c80319c", "a" * 128])

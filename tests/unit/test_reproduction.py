@@ -35,7 +35,7 @@ TINY = replace(
     patches_at_once=2,
     n2v_steps=6,
     pn2v_steps=4,
-    steps_per_validation=3,
+    steps_per_validation=10,
     symmetries=1,
 )
 SIDE_PX = 64

@@ -243,16 +243,15 @@ class HistogramCounts:
         if not self.pairs:
             raise NoiseFitError("no pixel pairs lie within the range of the histogram")
         bins = len(self._count)
-        per_row = self._count.sum(axis=1)
+        pairs_before = np.append(0, self._count.sum(axis=1).cumsum())
         probabilities = np.zeros((bins, bins))
         for row in range(bins):
-            radius = 0
-            while per_row[max(row - radius, 0) : row + radius + 1].sum() < min(_MIN_PAIRS, self.pairs):
-                radius += 1
-            for source in range(max(row - radius, 0), min(row + radius + 1, bins)):
-                # Values beyond the range are clipped to its ends, as in a detector.
-                columns = (np.arange(bins) + row - source).clip(0, bins - 1)
-                np.add.at(probabilities[row], columns, self._count[source])
+            first, end = row, row + 1
+            while pairs_before[end] - pairs_before[first] < min(_MIN_PAIRS, self.pairs):
+                first, end = max(first - 1, 0), min(end + 1, bins)
+            counted = np.diff(pairs_before[first : end + 1])
+            for source in (first + np.flatnonzero(counted)).tolist():
+                _add_shifted(probabilities[row], self._count[source], row - source)
         probabilities /= probabilities.sum(axis=1, keepdims=True)
         # Rounded to single precision, in which models are stored, so that reloading does not change them.
         stored = probabilities.astype(np.float32).astype(np.float64)
@@ -260,3 +259,14 @@ class HistogramCounts:
 
     def _bin(self, value: NDArray[np.float64]) -> NDArray[np.int64]:
         return np.floor((value - self.min_adu) / self.bin_width_adu).astype(np.int64)
+
+
+def _add_shifted(total: NDArray[np.float64], counts: NDArray[np.int64], shift: int) -> None:
+    """Add counts, moved by `shift` bins and clipped to the ends of the range, as a detector clips."""
+    if shift >= 0:
+        kept = len(counts) - shift
+        total[shift:] += counts[:kept]
+        total[-1] += counts[kept:].sum()
+    else:
+        total[:shift] += counts[-shift:]
+        total[0] += counts[:-shift].sum()
