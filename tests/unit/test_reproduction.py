@@ -24,7 +24,7 @@ from worker.reproduction.layouts import chosen_datasets, find_datasets
 from worker.reproduction.methods import Budget, PaperMethod
 from worker.reproduction.run import Request
 from worker.reproduction.run import reproduce as reproduce_request
-from worker.reproduction.simulated import simulate_calibration, simulated_datasets
+from worker.reproduction.simulated import SimulatedCalibration, simulated_datasets
 
 TINY = replace(
     PRESETS["fast"],
@@ -57,7 +57,7 @@ def write_folder(folder: Path, *, calibration: bool = True) -> Path:
         tifffile.imwrite(folder / "noisy" / f"{index}.tif", CAMERA.observe(PHOTONS, rng))
     tifffile.imwrite(folder / "ground_truth" / "mean.tif", CAMERA.signal_adu(PHOTONS).astype(np.float32))
     if calibration:
-        frames = np.stack(simulate_calibration(CAMERA, 120.0, rng)[:20])
+        frames = np.stack(SimulatedCalibration(CAMERA, 120.0, rng)[:20])
         tifffile.imwrite(folder / "calibration" / "iris.tif", frames, photometric="minisblack")
     return folder
 
@@ -292,7 +292,7 @@ def test_miro_without_the_camera_s_maps_has_no_calibration(tmp_path: Path) -> No
 
 
 def test_parts_of_a_calibration() -> None:
-    frames = simulate_calibration(CAMERA, 120.0, np.random.default_rng(1))[:10]
+    frames = SimulatedCalibration(CAMERA, 120.0, np.random.default_rng(1))[:10]
     data = [CAMERA.observe(PHOTONS, np.random.default_rng(0))]
     data[0][0, 0] = 0  # a pixel darker than no light at all
     low, high = float(np.mean(frames, axis=0).min()), float(data[0].max())
@@ -327,7 +327,7 @@ def test_an_interrupted_command_leaves_no_partial_results(folder: Path, tmp_path
 
 
 def test_a_mixture_extrapolates_to_higher_signals_better_than_a_histogram() -> None:
-    frames = simulate_calibration(CAMERA, 120.0, np.random.default_rng(1))[:20]
+    frames = SimulatedCalibration(CAMERA, 120.0, np.random.default_rng(1))[:20]
     data = [CAMERA.observe(PHOTONS, np.random.default_rng(0))]
     pairs = count_calibration(frames, data, CalibrationSubset(signal_share=0.25), seed=0)
     brightest = torch.tensor([float(data[0].max())], dtype=torch.float64)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from worker.reproduction.datasets import Dataset, FieldOfView, divide
-from worker.reproduction.simulated import read_camera, simulate_calibration
+from worker.reproduction.simulated import SimulatedCalibration, read_camera
 from worker.reproduction.tiff_planes import read_planes
 
 _RAW = re.compile(r"(?P<channel>ch\d+)_raw_(?P<milliseconds>\d+)ms_u16\.tif")
@@ -33,12 +33,13 @@ def _read(path: Path, channel: str, milliseconds: int, maps: Path, seed: int) ->
     frame, truth_yx = read_planes(path)[0], read_planes(path.with_name(f"{channel}_gt_f32.tif"))[0]
     specimen, column = _SPECIMENS.get(channel, (channel, None))
     supervised, scored, division = divide([frame.shape])
-    calibration, notes = [], []
+    calibration: SimulatedCalibration | tuple[()] = ()
+    notes: list[str] = []
     if maps.is_file():
         camera = read_camera(maps, frame.shape)
         electrons = (frame - camera.offset_adu) / camera.gain_adu_per_e
         brightest = float(np.percentile(electrons, 99.9))
-        calibration = simulate_calibration(camera, 1.2 * brightest, np.random.default_rng(seed))
+        calibration = SimulatedCalibration(camera, 1.2 * brightest, np.random.default_rng(seed))
         notes = [
             "there is no calibration stack; 100 frames of an iris out of focus are simulated",
             f"with the measured gain, offset and read noise of this camera's pixels ({maps.name})",

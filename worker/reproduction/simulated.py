@@ -1,8 +1,10 @@
 """Simulated datasets with exact ground truth: three kinds of specimen as in the paper, with sCMOS cameras."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import tifffile
@@ -62,14 +64,36 @@ def simulated_datasets(measured: Path | None, *, seed: int) -> list[Dataset]:
     return [_simulate(specimen, measured, seed + 1000 * index) for index, specimen in enumerate(SPECIMENS)]
 
 
-def simulate_calibration(camera: Scmos, photons: float, rng: np.random.Generator) -> list[NDArray[Any]]:
-    """Return frames of an iris out of focus, with signals up to `photons` and vignetting."""
-    shape_yx = camera.gain_adu_per_e.shape
-    y, x = (np.linspace(-1, 1, size) for size in shape_yx)
-    radius = np.hypot(y[:, None], x)
-    scene_yx = photons * (_BACKGROUND + (1 - _BACKGROUND) / (1 + np.exp((radius - 0.7) / 0.1)))
-    scene_yx *= 1 - 0.5 * radius**2 / 2
-    return [camera.observe(scene_yx, rng) for _ in range(_CALIBRATION_FRAMES)]
+class SimulatedCalibration(Sequence[NDArray[Any]]):
+    """Frames of an iris out of focus, with signals up to `photons` and vignetting.
+
+    A hundred frames take a second, so they are simulated once one is needed: most fields are never chosen.
+    """
+
+    def __init__(self, camera: Scmos, photons: float, rng: np.random.Generator) -> None:
+        self._camera = camera
+        self._photons = photons
+        self._rng = rng
+
+    def __len__(self) -> int:
+        return _CALIBRATION_FRAMES
+
+    @overload
+    def __getitem__(self, index: int) -> NDArray[Any]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[NDArray[Any]]: ...
+
+    def __getitem__(self, index: int | slice) -> NDArray[Any] | list[NDArray[Any]]:
+        return self._frames[index]
+
+    @cached_property
+    def _frames(self) -> list[NDArray[Any]]:
+        y, x = (np.linspace(-1, 1, size) for size in self._camera.gain_adu_per_e.shape)
+        radius = np.hypot(y[:, None], x)
+        scene_yx = self._photons * (_BACKGROUND + (1 - _BACKGROUND) / (1 + np.exp((radius - 0.7) / 0.1)))
+        scene_yx *= 1 - 0.5 * radius**2 / 2
+        return [self._camera.observe(scene_yx, self._rng) for _ in range(_CALIBRATION_FRAMES)]
 
 
 def read_camera(maps: Path, shape_yx: tuple[int, int]) -> Scmos:
@@ -108,7 +132,7 @@ def _simulate(specimen: Specimen, measured: Path | None, seed: int) -> Dataset:
         fields=(field,),
         supervised=supervised,
         scored=scored,
-        calibration=simulate_calibration(camera, _OVEREXPOSURE * photons, rng),
+        calibration=SimulatedCalibration(camera, _OVEREXPOSURE * photons, rng),
         paper_column=specimen.paper_column,
         notes=(
             f"{origin} under {maker}",
