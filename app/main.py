@@ -87,6 +87,7 @@ def create_app(  # noqa: PLR0913  # the composition root receives every componen
         dispatcher=dispatcher,
         inspections=inspections,
         receiving=CapacityLimiter(1),
+        writing=CapacityLimiter(blobs.writes_at_once),
         dns_lookups=CapacityLimiter(MAX_DNS_LOOKUPS),
         readiness=ReadinessCheck(settings, database, blobs, clock),
         registry=registry,

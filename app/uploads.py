@@ -124,7 +124,8 @@ async def _receive(services: Services, key: str, body: AsyncIterator[bytes], lim
                 async with services.receiving:
                     digest.update(chunk)
                     await lowlevel.checkpoint()
-                await writer.write(chunk)
+                async with services.writing:
+                    await writer.write(chunk)
     except ClientDisconnect as error:
         raise HTTPException(400, "the connection closed before the upload was complete; retry it") from error
     return StoredBlob(key, digest.hexdigest(), size_bytes)

@@ -34,6 +34,8 @@ class Services:
     """Limits concurrent inspections of uploads: each occupies a core and has a timeout."""
     receiving: CapacityLimiter
     """Limits concurrent chunks of uploads, so that other requests get their turn between them."""
+    writing: CapacityLimiter
+    """Limits concurrent writes of these chunks to the blob store, for the same reason."""
     dns_lookups: CapacityLimiter
     """Limits concurrent DNS lookups, each of which may block a thread for long."""
     readiness: ReadinessCheck

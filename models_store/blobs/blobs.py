@@ -95,6 +95,11 @@ class Blobs:
         """Open the configured store."""
         return cls(settings.resolved_blob_url, BlobStoreLimits.of(settings))
 
+    @property
+    def writes_at_once(self) -> int:
+        """Writers that may write at once: two occupy a disk; those to a remote store wait for the network."""
+        return 2 if self._folder else 64
+
     def put(self, key: str, content: bytes) -> StoredBlob:
         with blob_outages():
             obstore.put(self._store, key, content)
