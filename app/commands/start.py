@@ -1,6 +1,6 @@
 """Console script of `clearscope`.
 
-Every job process imports this module again, as multiprocessing does with the script; so it imports no other.
+multiprocessing imports the script again in every job process, so this module imports none of ours.
 """
 
 import gc

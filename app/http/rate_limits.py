@@ -85,7 +85,7 @@ class RateLimits:
 def _storage(redis_url: str) -> Storage:
     if not redis_url.startswith(("redis://", "rediss://")):
         return MemoryStorage()
-    # Connections of before a restart of Redis fail once; the limits must not pause for them.
+    # Idle connections fail once after Redis has restarted; that is no outage.
     connections = redis.asyncio.ConnectionPool.from_url(
         redis_url,
         retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),

@@ -14,8 +14,8 @@ from models_store.repositories import microscopes
 
 router = APIRouter(prefix="/microscopes", tags=["microscopes"])
 
-# No slash: names are used in URL paths. No white space at the ends: the characters beside \s count as such in
-# some of the regular expressions of pydantic, JavaScript and Python only, so they are named.
+# No slash: names are used in URL paths. No white space at the ends. The other characters are listed because
+# \s matches them in some of pydantic, JavaScript and Python, but not in all.
 _AT_THE_ENDS = r"[^\s\u001c-\u001f\u0085\ufeff/]"
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=rf"^{_AT_THE_ENDS}([^/]*{_AT_THE_ENDS})?$")]
 

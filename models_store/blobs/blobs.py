@@ -97,7 +97,7 @@ class Blobs:
 
     @property
     def writes_at_once(self) -> int:
-        """Writers that may write at once: two occupy a disk; those to a remote store wait for the network."""
+        """Maximum number of concurrent writes: two keep a disk busy; those to a remote store mostly wait."""
         return 2 if self._folder else 64
 
     def put(self, key: str, content: bytes) -> StoredBlob:

@@ -52,15 +52,15 @@ def _palette(path: Path) -> None:
     tifffile.imwrite(path, _noise(32, 32, dtype="uint8"), photometric="palette", colormap=colours)
 
 
-def _palette_of_bytes(path: Path) -> None:
+def _palette_of_text(path: Path) -> None:
     _palette(path)
     content = bytearray(path.read_bytes())
     layout = layout_of(content)
     assert layout is not None
     (entry,) = (at for at in entries_of(content) if content[at : at + 2] == layout.short(320))
     start, length = layout.place(entry, "type")
-    undefined = 7
-    content[start : start + length] = layout.short(undefined)
+    ascii_text = 2
+    content[start : start + length] = layout.short(ascii_text)
     path.write_bytes(content)
 
 
@@ -108,7 +108,7 @@ def _png(path: Path) -> None:
         (_rgb, ImageUnsupportedError, "RGB image; split the channels"),
         (_separate_samples, ImageUnsupportedError, "2 samples per pixel"),
         (_palette, ImageUnsupportedError, "palette; convert to grey"),
-        (_palette_of_bytes, ImageUnsupportedError, "palette; convert to grey"),
+        (_palette_of_text, ImageUnsupportedError, "palette; convert to grey"),
         (_complex, ImageUnsupportedError, "complex numbers; save the magnitude"),
         (_two_sizes, ImageUnsupportedError, "2 separate images"),
         (_png, ImageUnsupportedError, "a PNG; export it as TIFF"),

@@ -1,7 +1,7 @@
 """Imports of a job process, which the fork server loads once for all of them.
 
-They take seconds, mostly because of torch. The garbage collector rests meanwhile, because imports leave no
-garbage, and leaves their objects alone afterwards, so that job processes share the memory.
+They take seconds, mostly because of torch. Garbage collection is off meanwhile, because imports leave no
+garbage; afterwards it skips their objects, so that job processes share the memory.
 """
 
 # ruff: noqa: E402, F401  # see above; nothing here uses what is imported
@@ -10,7 +10,7 @@ import gc
 
 gc.disable()
 
-# An optimiser imports these two when it is made.
+# torch imports these two when an optimiser is created.
 import torch._dynamo
 import torch.fx.experimental.symbolic_shapes
 

@@ -67,7 +67,7 @@ def simulated_datasets(measured: Path | None, *, seed: int) -> list[Dataset]:
 class SimulatedCalibration(Sequence[NDArray[Any]]):
     """Frames of an iris out of focus, with signals up to `photons` and vignetting.
 
-    A hundred frames take a second, so they are simulated once one is needed: most fields are never chosen.
+    Simulated on first access: a hundred frames take a second, and most fields are never used.
     """
 
     def __init__(self, camera: Scmos, photons: float, rng: np.random.Generator) -> None:

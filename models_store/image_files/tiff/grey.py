@@ -62,7 +62,7 @@ def _require_ramp(page: TiffPage) -> None:
     """Raise ImageUnsupportedError unless a palette rises in brightness, as ImageJ's false colours do."""
     colours = page.colormap
     steps = np.zeros(1)
-    # A file may hold the map in any type, even as text.
+    # The tag may have any type, even text.
     if isinstance(colours, np.ndarray) and colours.ndim == 2 and len(colours) == len(_LUMINANCE):  # noqa: PLR2004
         steps = np.diff(np.asarray(_LUMINANCE) @ colours.astype(np.float64))
     if not steps.any() or steps.min() < 0:
