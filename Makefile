@@ -8,7 +8,8 @@ READY := $(VENV)/.ready
 # if the environment forbids it.
 TEST_ENVIRONMENT := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1
 TEST := $(TEST_ENVIRONMENT) $(BIN)/pytest
-TWO_AT_A_TIME := -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not soak"
+SHORT := -m "not slow and not soak"
+TWO_AT_A_TIME := -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test test-newer test-slow soak bench lint format services image-tools clean
 
@@ -16,11 +17,12 @@ demo: $(READY)  ## Denoise a sample image; IMAGE=path.tif denoises your own.
 	$(BIN)/python -m demo $(if $(IMAGE),"$(IMAGE)")
 
 test: lint services  ## Linters, types, import contracts, tests.
-	$(TEST) $(TWO_AT_A_TIME)
+	$(TEST) $(SHORT) $(TWO_AT_A_TIME)
 	@$(MAKE) --no-print-directory test-newer
 
-# Newer Pythons get newer versions of the packages that read image files. These tests need no torch. The excluded
-# one tests our own rules for jobs, which do not depend on the Python version, and takes a fifth of the time.
+# Newer Pythons get newer versions of the packages that read image files. These tests need no torch, and one process
+# takes half the processor time that two take to start their services. The excluded one tests our own rules for jobs,
+# which do not depend on the Python version, and takes a fifth of the time.
 WITHOUT_TORCH := tests/store tests/files
 LEFT_OUT := tests/store/test_lifecycle_machine.py
 NEWER_VENV := .venv-newer
@@ -34,7 +36,7 @@ NEWER_PYTHON = $(firstword $(foreach version,$(NEWER_VERSIONS),$(shell \
 test-newer: $(READY) services  ## Tests of the store and the file readers on a newer Python; NEWER_PYTHON=path names it.
 	@$(if $(NEWER_PYTHON), \
 		$(MAKE) --no-print-directory NEWER_PYTHON="$(NEWER_PYTHON)" $(NEWER_READY) && \
-		$(TEST_ENVIRONMENT) $(NEWER_VENV)/bin/pytest $(TWO_AT_A_TIME) $(WITHOUT_TORCH) --ignore $(LEFT_OUT), \
+		$(TEST_ENVIRONMENT) $(NEWER_VENV)/bin/pytest $(SHORT) $(WITHOUT_TORCH) --ignore $(LEFT_OUT), \
 		echo "There is no Python newer than that of $(VENV): $(WITHOUT_TORCH) are not tested on another.")
 
 $(NEWER_READY): pyproject.toml constraints.txt

@@ -6,14 +6,12 @@ from pathlib import Path
 import pytest
 
 from models_store.database.engines import Database
-from models_store.database.schema import migrate
-from tests.support.databases import database_url, image, opened
+from tests.support.databases import image, migrated_url, opened
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    with opened(database_url(request.param, request, tmp_path)) as database:
-        migrate(database)
+    with opened(migrated_url(request.param, request, tmp_path)) as database:
         with database.write() as session:
             session.add(image("img_1"))
         yield database

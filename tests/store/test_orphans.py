@@ -14,12 +14,11 @@ from models_store.clock_and_ids import new_id
 from models_store.contracts.job_specs import TrainSpec
 from models_store.contracts.vocabulary import JobState, Method
 from models_store.database.engines import Database
-from models_store.database.schema import migrate
 from models_store.database.tables import Artifact
 from models_store.repositories.idempotency import claim_answer, find_answer
 from models_store.repositories.jobs.rows import create_job
 from models_store.settings import Settings
-from tests.support.databases import database_url, image, opened
+from tests.support.databases import image, migrated_url, opened
 from worker.upkeep.housekeeping import run_housekeeping_if_due
 from worker.upkeep.orphans import clear_orphans
 
@@ -28,8 +27,7 @@ SETTINGS = Settings(orphan_after_s=3600, checkpoints_kept_s=7200)
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    with opened(database_url(request.param, request, tmp_path)) as database:
-        migrate(database)
+    with opened(migrated_url(request.param, request, tmp_path)) as database:
         yield database
 
 

@@ -10,13 +10,12 @@ from models_store.contracts.job_specs import PredictSpec
 from models_store.contracts.outcomes import MadeBlob, MadePlanes, Outcome
 from models_store.contracts.vocabulary import JobState, Output
 from models_store.database.engines import Database
-from models_store.database.schema import migrate
 from models_store.job_requests.plan_prediction import PredictionExtent, plan_prediction
 from models_store.job_requests.plane_ranges import ImageExtent
 from models_store.repositories.jobs import lifecycle
 from models_store.repositories.jobs.part_planes import forget_part_planes, list_part_planes
 from models_store.repositories.jobs.rows import create_composite_job, get_job
-from tests.support.databases import NOON, database_url, image, network, opened
+from tests.support.databases import NOON, image, migrated_url, network, opened
 
 KEPT = timedelta(hours=1)
 PARTS = ["job_1", "job_2", "job_3", "job_4"]
@@ -30,8 +29,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
     extent = PredictionExtent([ImageExtent("img_1", planes=40, plane_px=100)], part_pixels=1000)
     spec = PredictSpec(image_ids=["img_1"], network="net_1")
     plan = plan_prediction(spec, extent, lambda: next(numbers))
-    with opened(database_url(request.param, request, tmp_path)) as database:
-        migrate(database)
+    with opened(migrated_url(request.param, request, tmp_path)) as database:
         with database.write() as session:
             session.add_all([image("img_1"), network("net_1")])
             session.flush()

@@ -7,8 +7,7 @@ import pytest
 
 from benchmarks.store import explain, fill, operations, statements
 from models_store.database.engines import Database
-from models_store.database.schema import migrate
-from tests.support.databases import database_url, opened
+from tests.support.databases import migrated_url, opened
 
 WHOLE_TABLE = re.compile(r"Seq Scan on job\b|^SCAN job(?! USING)", re.MULTILINE)
 SORTING = re.compile(r"Sort Key|USE TEMP B-TREE FOR ORDER BY")
@@ -18,9 +17,8 @@ SORTING = re.compile(r"Sort Key|USE TEMP B-TREE FOR ORDER BY")
 def filled(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Database, int]]:
-    url = database_url(request.param, request, tmp_path_factory.mktemp("filled"))
+    url = migrated_url(request.param, request, tmp_path_factory.mktemp("filled"))
     with opened(url, timeout_s=30.0) as database:
-        migrate(database)
         yield database, fill(database, 12_000)
 
 

@@ -18,11 +18,11 @@ from models_store.blobs.blobs import Blobs
 from models_store.clock_and_ids import Clock, system_clock
 from models_store.contracts.vocabulary import Scope
 from models_store.database.engines import Database
-from models_store.database.schema import migrate
 from models_store.image_files.isolation.client import Isolation
 from models_store.repositories import api_keys
 from models_store.repositories.api_keys import KeyLimits
 from models_store.settings import Settings
+from tests.support.databases import migrate_database
 from tests.support.inline_worker import InlineChildren
 from worker.processes.device_watch import DeviceWatch
 from worker.processes.job_store import JobStore
@@ -70,8 +70,8 @@ class Application:
     ) -> None:
         self.settings = Settings(data_dir=folder, **settings)
         self.settings.data_dir.mkdir(parents=True, exist_ok=True)
+        migrate_database(self.settings.resolved_database_url)
         self.database = Database.of(self.settings)
-        migrate(self.database)
         self.blobs = Blobs.of(self.settings)
         self.dispatcher = RecordingDispatcher()
         self.clock = clock

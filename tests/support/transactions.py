@@ -1,6 +1,5 @@
 """Concurrent transactions in PostgreSQL."""
 
-import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -16,14 +15,13 @@ from models_store.contracts.outcomes import Outcome
 from models_store.contracts.spec_parts import MadeByJob
 from models_store.contracts.vocabulary import Method
 from models_store.database.engines import Database
-from models_store.database.schema import migrate
 from models_store.database.tables import Job
 from models_store.errors import ConflictError, LeaseLostError, NotFoundError
 from models_store.job_requests.submit import submit
 from models_store.repositories.jobs import lifecycle
 from models_store.repositories.jobs.lifecycle import Claim
 from models_store.repositories.jobs.rows import Position, create_job
-from tests.support.databases import NOON, image, opened
+from tests.support.databases import NOON, image, migrated_postgres_url, opened
 from tests.support.services import Postgres
 
 LEASE = timedelta(seconds=60)
@@ -35,9 +33,7 @@ PATIENCE_S = 60.0
 @contextmanager
 def race_database(service: Postgres) -> Iterator[Database]:
     """Create and open a database that contains an image."""
-    url = service.create_database(f"races_{uuid.uuid4().hex}")
-    with opened(url, timeout_s=30.0) as database:
-        migrate(database)
+    with opened(migrated_postgres_url(service), timeout_s=30.0) as database:
         with database.write() as session:
             session.add(image("img_1"))
         yield database

@@ -15,12 +15,11 @@ from models_store.contracts.outcomes import MadeBlob, MadeNetwork, Outcome
 from models_store.contracts.spec_parts import MadeByJob
 from models_store.contracts.vocabulary import DEFAULT_PRESET, Method, NoiseModelOrigin, Output, Preset
 from models_store.database.engines import Database
-from models_store.database.schema import migrate
 from models_store.job_requests.submit import submit
 from models_store.repositories.jobs.rows import get_job
 from models_store.repositories.networks import create_network
 from models_store.repositories.noise_models import create_noise_model
-from tests.support.databases import NOON, database_url, image, opened
+from tests.support.databases import NOON, image, migrated_url, opened
 from tests.support.job_contexts import context_of
 from tests.support.tiny_training import QUICK
 from worker.attempt.context import JobContext, Report
@@ -111,8 +110,7 @@ class Store:
 @pytest.fixture
 def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     monkeypatch.setitem(PRESETS, DEFAULT_PRESET, QUICK)
-    with opened(database_url("sqlite", request, tmp_path)) as database:
-        migrate(database)
+    with opened(migrated_url("sqlite", request, tmp_path)) as database:
         yield Store(database, tmp_path)
 
 

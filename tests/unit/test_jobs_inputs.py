@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from models_store.database.schema import migrate
-from tests.support.databases import database_url, image, opened
+from tests.support.databases import image, migrated_url, opened
 from tests.support.job_contexts import context_of
 from worker.attempt.measured_blobs import MeasuredBlobs
 from worker.attempt.registry import DatabaseRegistry
@@ -35,8 +34,7 @@ def test_a_job_may_have_more_images_than_the_limit_of_open_files(
     blobs = MeasuredBlobs((tmp_path / "blobs").as_uri())
     key = blobs.put_file("images/all/content", tmp_path / "image.tif").key
     image_ids = [f"img_{number}" for number in range(IMAGES)]
-    with opened(database_url("sqlite", request, tmp_path)) as database:
-        migrate(database)
+    with opened(migrated_url("sqlite", request, tmp_path)) as database:
         with database.write() as session:
             session.add_all(image(image_id, blob_key=key) for image_id in image_ids)
         with (
