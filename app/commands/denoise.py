@@ -9,6 +9,7 @@ from rich.console import Console
 from app.commands.extras import require_extra
 from app.commands.options import (
     DeviceOption,
+    KeepHotPixelsOption,
     NoiseModelKindOption,
     PresetOption,
     SeedOption,
@@ -41,6 +42,7 @@ def denoise(
         Path | None, typer.Option(file_okay=False, help="Folder for a report (a figure and a JSON record).")
     ] = None,
     dtype: Annotated[OutputDtype, typer.Option(help="Pixel type of the result.")] = OutputDtype.FLOAT32,
+    keep_hot_pixels: KeepHotPixelsOption = False,
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
 ) -> None:
@@ -63,6 +65,7 @@ def denoise(
             structured_mask=parse_structured_mask(structured_mask),
             seed=seed,
             dtype=dtype,
+            keep_hot_pixels=keep_hot_pixels,
             noise_model=noise_model,
             noise_model_kind=noise_model_kind,
             save_noise_model=save_noise_model,

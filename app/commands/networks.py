@@ -9,6 +9,7 @@ from rich.console import Console
 from app.commands.extras import require_extra
 from app.commands.options import (
     DeviceOption,
+    KeepHotPixelsOption,
     PresetOption,
     SeedOption,
     StructuredMaskOption,
@@ -74,9 +75,7 @@ def train(  # one parameter per command-line option
         seed=seed,
     )
     with stage_bars(Console(stderr=True)) as show:
-        train_on_files(
-            files, output, options, show, on_warning=lambda text: typer.echo(f"{'warning':<14}{text}")
-        )
+        train_on_files(files, output, options, show, _print_warning)
     typer.echo(f"{'written':<14}{output}")
 
 
@@ -98,6 +97,7 @@ def predict(  # one parameter per command-line option
         typer.Option(help="PN2V only: prior_mean, mmse, or denoised for the one of lower estimated risk."),
     ] = Output.DENOISED,
     dtype: Annotated[OutputDtype, typer.Option(help="Pixel type of the result.")] = OutputDtype.FLOAT32,
+    keep_hot_pixels: KeepHotPixelsOption = False,
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
 ) -> None:
@@ -116,9 +116,14 @@ def predict(  # one parameter per command-line option
         noise_model=noise_model,
         estimate=estimate,
         dtype=dtype,
+        keep_hot_pixels=keep_hot_pixels,
         seed=seed,
     )
     with stage_bars(Console(stderr=True)) as show:
-        chosen = predict_file(source, target, options, show)
+        chosen = predict_file(source, target, options, show, _print_warning)
     typer.echo(f"{'estimate':<14}{chosen}")
     typer.echo(f"{'written':<14}{target}")
+
+
+def _print_warning(text: str) -> None:
+    typer.echo(f"{'warning':<14}{text}")

@@ -19,6 +19,13 @@ NoiseModelKindOption = Annotated[NoiseModelKind, typer.Option(help="Kind of nois
 SeedOption = Annotated[
     int, typer.Option(min=0, max=LARGEST_EXACT_INTEGER, help="Random seed; equal seeds give equal results.")
 ]
+KeepHotPixelsOption = Annotated[
+    bool,
+    typer.Option(
+        "--keep-hot-pixels",
+        help="Leave hot and dead pixels as they are, instead of estimating them from their neighbours.",
+    ),
+]
 StructuredMaskOption = Annotated[
     tuple[int, int],
     typer.Option(

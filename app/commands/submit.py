@@ -1,5 +1,6 @@
 """`clearscope submit`: upload images to a server and post a job."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from rich.markup import escape
 from app.commands.client import Client, Document
 from app.commands.options import (
     DEFAULT_SERVER,
+    KeepHotPixelsOption,
     KeyOption,
     PresetOption,
     SeedOption,
@@ -42,6 +44,7 @@ def submit(
     ] = None,
     structured_mask: StructuredMaskOption = (0, 0),
     dtype: Annotated[OutputDtype, typer.Option(help="Pixel type of the result.")] = OutputDtype.FLOAT32,
+    keep_hot_pixels: KeepHotPixelsOption = False,
     seed: SeedOption = 0,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the result and download it.")] = False,
     output: Annotated[Path, typer.Option(file_okay=False, help="Folder for downloaded results.")] = Path(),
@@ -54,6 +57,8 @@ def submit(
         if microscope is not None:
             client.ensure_microscope(microscope)
         uploaded = [client.upload(path, microscope=microscope, profile=profile) for path in images]
+        for image in uploaded:
+            _print_warnings([f"{image['filename']}: {text}" for text in image["warnings"]], console)
         spec = {
             "kind": "denoise",
             "image_ids": [image["id"] for image in uploaded],
@@ -62,6 +67,7 @@ def submit(
             "noise_model_kind": noise_model_kind,
             "structured_mask": dict(zip(("y_px", "x_px"), structured_mask, strict=True)),
             "output_dtype": dtype,
+            "keep_hot_pixels": keep_hot_pixels,
             "seed": seed,
         }
         job = client.submit(spec)
@@ -73,10 +79,14 @@ def submit(
 def _await_result(client: Client, job: Document, output: Path, console: Console) -> None:
     with stage_bars(console) as show:
         job = client.wait(job["id"], show_job(show))
-    for warning in job["result"]["values"].get("warnings", []):
-        console.print(f"[yellow]warning[/] {escape(warning)}", highlight=False, soft_wrap=True)
+    _print_warnings(job["result"]["values"].get("warnings", []), console)
     with reporting_write_errors(output):
         output.mkdir(parents=True, exist_ok=True)
     for artifact in job["result"]["artifacts"]:
         client.download(artifact["href"], output / artifact["name"])
         console.print(str(output / artifact["name"]), highlight=False, markup=False, soft_wrap=True)
+
+
+def _print_warnings(warnings: Iterable[str], console: Console) -> None:
+    for warning in warnings:
+        console.print(f"[yellow]warning[/] {escape(warning)}", highlight=False, soft_wrap=True)

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Self
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from app.documents.microscopes import Origin
 from models_store.contracts.vocabulary import (
@@ -13,6 +13,8 @@ from models_store.database.tables import (
     Image,
 )
 from models_store.image_files.header import ImageHeader
+from models_store.survey.survey import Survey
+from models_store.survey.warnings import image_warnings
 
 
 class ImageDocument(BaseModel):
@@ -23,6 +25,11 @@ class ImageDocument(BaseModel):
     size_bytes: int
     header: ImageHeader
     origin: Origin | None
+    warnings: list[str] = Field(
+        default=[],
+        description="What to know of the pixels before hours of work: empty planes, hot pixels, saturation, "
+        "correlated noise and so on. Empty too if the image could not be surveyed yet.",
+    )
     content_href: str
     preview_href: str
     created_at: datetime
@@ -37,6 +44,7 @@ class ImageDocument(BaseModel):
             size_bytes=row.size_bytes,
             header=ImageHeader.model_validate(row.header),
             origin=Origin.of(row.profile),
+            warnings=image_warnings(Survey.model_validate(row.survey)) if row.survey else [],
             content_href=f"/v1/images/{row.id}/content",
             preview_href=f"/v1/images/{row.id}/preview.png",
             created_at=row.created_at,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from anyio import fail_after, to_thread
 from fastapi import APIRouter, BackgroundTasks, Body, Depends, Query, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
 
 from app.documents.jobs import EventDocument, JobDocument
@@ -28,6 +28,7 @@ from models_store.contracts.plans import PlanStep
 from models_store.contracts.vocabulary import JobState, Scope
 from models_store.database.tables import Job
 from models_store.errors import InvalidRequestError, UnavailableError
+from models_store.job_requests.expected_warnings import expected_warnings
 from models_store.job_requests.submit import check_and_plan, submit
 from models_store.outbound.destinations import resolve
 from models_store.repositories import idempotency
@@ -129,6 +130,7 @@ class Preflight(BaseModel):
     """Plan of a job that has not been posted."""
 
     plan: list[PlanStep]
+    warnings: list[str] = Field(default=[], description="What to know of the images before hours of work.")
 
 
 @router.post("", dependencies=SUBMIT, status_code=202, response_model=JobDocument)
@@ -160,7 +162,7 @@ def create_job(
 def preflight(spec: PostedSpec, session: ReadSession, services: RequestServices) -> Preflight:
     """Validate a job and return its plan without posting it."""
     plan, _ = check_and_plan(session, spec, services.settings.part_pixels)
-    return Preflight(plan=plan.steps)
+    return Preflight(plan=plan.steps, warnings=expected_warnings(session, spec))
 
 
 @router.get("", dependencies=READ)

@@ -15,6 +15,7 @@ from models_store.contracts.spec_parts import (
     GroundTruthIds,
     Id,
     ImageIds,
+    KeepHotPixels,
     MadeByJob,
     Outputs,
     PostedSpec,
@@ -58,6 +59,7 @@ class DenoiseSpec(TrainingSpec, PostedSpec):
     )
     outputs: Outputs = (Output.DENOISED, Output.POSTERIOR_STD)
     output_dtype: OutputDtype = OutputDtype.FLOAT32
+    keep_hot_pixels: KeepHotPixels = False
     seed: Seed = 0
 
 
@@ -221,6 +223,7 @@ class PredictSpec(_WithNetworks, PostedSpec):
     )
     outputs: Outputs = (Output.DENOISED, Output.POSTERIOR_STD)
     output_dtype: OutputDtype = OutputDtype.FLOAT32
+    keep_hot_pixels: KeepHotPixels = False
     seed: Seed = 0
 
 
@@ -249,6 +252,7 @@ class PredictPartSpec(_WithNetworks):
     first_plane: Annotated[int, Field(ge=0)]
     planes: Annotated[int, Field(ge=1)]
     outputs: Outputs
+    keep_hot_pixels: KeepHotPixels = False
     choice: MadeByJob
 
 

@@ -64,6 +64,15 @@ Outputs = Annotated[
     AfterValidator(_require_unique),
 ]
 
+KeepHotPixels = Annotated[
+    bool,
+    Field(
+        strict=True,
+        description="Leave hot and dead pixels as they are in the result. By default it has estimates from "
+        "their neighbours in their places.",
+    ),
+]
+
 
 def require_kind(schema: dict[str, Any]) -> None:
     """Mark `kind` as required in the JSON schema; its default serves Python code only."""

@@ -1,36 +1,76 @@
 """Check that an image's pixels carry information, on a few planes of a stack."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from models_store.errors import ImageContentError
 from models_store.image_files.header import MIN_SIDE_PX
 from models_store.image_files.planes import PlaneSource
+from models_store.survey.defects import find_defects
 
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
-_MIN_FINITE_PX = MIN_SIDE_PX**2
+_MIN_USABLE_PX = MIN_SIDE_PX**2
+_ALWAYS_READ = 3
 
 
-def check_content(planes: PlaneSource, *, budget_bytes: int = 2**28) -> None:
-    """Decode and check the first, middle and last plane, as far as the budget allows (at least the first).
+@dataclass(frozen=True)
+class _Content:
+    """What a plane holds; the range is of all finite pixels."""
 
-    Pixels that are not finite are ignored; registered stacks have them at the borders. Raises
-    ImageContentError if the finite ones are too few, all equal, or beyond float32; ImageCorruptError if a
-    plane is broken.
+    plane: int
+    usable_px: int
+    finite_px: int
+    lowest: float
+    highest: float
+
+
+def check_content(planes: PlaneSource, *, budget_bytes: int = 2**28) -> int:
+    """Decode and check the middle, first and last plane, as far as the budget allows (at least one).
+
+    Further planes are read while all are empty: of one value, or without a number. Return the index of a
+    plane with data. Raises ImageContentError if no plane has enough pixels with data, or values are beyond
+    float32; ImageCorruptError if a plane is broken.
     """
-    count = len(planes)
-    affordable = max(1, budget_bytes * count // max(1, planes.header.decoded_bytes))
-    finite, lowest, highest = 0, np.inf, -np.inf
-    for plane in sorted({0, count // 2, count - 1})[:affordable]:
-        plane_yx = planes[plane]
-        values = plane_yx[np.isfinite(plane_yx)]
-        if values.size:
-            finite += values.size
-            lowest, highest = min(lowest, float(values.min())), max(highest, float(values.max()))
-    if finite < _MIN_FINITE_PX:
-        raise ImageContentError(
-            f"only {finite} pixels are finite numbers; at least {_MIN_FINITE_PX} are needed"
-        )
-    if lowest == highest:
-        raise ImageContentError(f"all pixels have the same value ({lowest:g}); there is nothing to denoise")
-    if max(abs(lowest), abs(highest)) > _FLOAT32_MAX:
+    affordable = max(1, budget_bytes * len(planes) // max(1, planes.header.decoded_bytes))
+    read: list[_Content] = []
+    for plane in _order(len(planes), affordable):
+        if len(read) >= _ALWAYS_READ and any(each.usable_px >= _MIN_USABLE_PX for each in read):
+            break
+        read.append(_content(plane, planes[plane]))
+    best = max(read, key=lambda each: each.usable_px)
+    if best.usable_px < _MIN_USABLE_PX:
+        raise ImageContentError(_without_data(read, len(planes)))
+    return best.plane
+
+
+def _order(count: int, affordable: int) -> list[int]:
+    """Return the middle, first and last plane, then others spread over the stack."""
+    spread = np.linspace(0, count - 1, min(affordable, count)).round().astype(int).tolist()
+    return list(dict.fromkeys([count // 2, 0, count - 1, *spread]))[:affordable]
+
+
+def _content(plane: int, plane_yx: NDArray[Any]) -> _Content:
+    usable = plane_yx[find_defects(plane_yx).usable_yx]
+    if usable.size and max(abs(float(usable.min())), abs(float(usable.max()))) > _FLOAT32_MAX:
         raise ImageContentError("pixel values exceed the range of 32-bit floats; rescale the image")
+    finite = plane_yx[np.isfinite(plane_yx)]
+    lowest, highest = (float(finite.min()), float(finite.max())) if finite.size else (np.inf, -np.inf)
+    return _Content(plane, usable.size, finite.size, lowest, highest)
+
+
+def _without_data(read: Sequence[_Content], count: int) -> str:
+    finite_px = sum(each.finite_px for each in read)
+    if finite_px < _MIN_USABLE_PX:
+        return f"only {finite_px} pixels are finite numbers; at least {_MIN_USABLE_PX} are needed"
+    lowest, highest = min(each.lowest for each in read), max(each.highest for each in read)
+    where = "all pixels" if len(read) == count else f"all pixels of the {len(read)} planes that were read"
+    if lowest == highest:
+        return f"{where} have the same value ({lowest:g}); there is nothing to denoise"
+    return (
+        f"{where} but {max(each.usable_px for each in read)} have the same value as those around them, or "
+        f"are not finite numbers; at least {_MIN_USABLE_PX} of a plane must hold data"
+    )

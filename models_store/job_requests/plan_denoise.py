@@ -177,6 +177,7 @@ class _Planner:
             distilled=distilled,
             outputs=self.spec.outputs,
             output_dtype=self.spec.output_dtype,
+            keep_hot_pixels=self.spec.keep_hot_pixels,
             seed=self.spec.seed,
         )
         prediction = plan_prediction(spec, self.extent, self.new_job_id, weight=WEIGHTS["predict"])

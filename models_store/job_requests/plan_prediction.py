@@ -79,6 +79,7 @@ def _part(spec: PredictSpec, planes: PlaneRange, choice: MadeByJob) -> PredictPa
         compare_with=spec.compare_with,
         distilled=spec.distilled,
         outputs=spec.outputs,
+        keep_hot_pixels=spec.keep_hot_pixels,
         choice=choice,
     )
 

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from models_store.survey.correlation import AxisSums, NeighbourCorrelation, axis_sums
+from models_store.survey.defect_counts import DefectCounts, count_defects
+from models_store.survey.defects import find_defects, without_defects
 from models_store.survey.values import Values, values_of
 
 SAMPLE_PX = 1 << 22
@@ -26,9 +28,11 @@ class Survey(BaseModel, frozen=True):
     """Statistics of a sample of an image's pixels; surveys of several images can be merged."""
 
     values: Values | None
-    """None: no pixel is finite."""
+    """None: no pixel holds data."""
     along_y: AxisSums
     along_x: AxisSums
+    defects: DefectCounts | None = None
+    """None: surveyed by a version that did not look for them."""
 
     @classmethod
     def of(cls, surveys: Iterable["Survey"]) -> "Survey":
@@ -38,6 +42,7 @@ class Survey(BaseModel, frozen=True):
             values=Values.of(each.values for each in several if each.values is not None),
             along_y=AxisSums.of(each.along_y for each in several),
             along_x=AxisSums.of(each.along_x for each in several),
+            defects=DefectCounts.of(each.defects for each in several if each.defects is not None),
         )
 
     @property
@@ -54,8 +59,16 @@ def survey_planes(planes: Planes) -> Survey:
     surveys = []
     for index in _sample_indices(planes):
         plane_yx = np.asarray(planes[index])
-        along_y, along_x = axis_sums(plane_yx)
-        surveys.append(Survey(values=values_of(plane_yx), along_y=along_y, along_x=along_x))
+        defects = find_defects(plane_yx)
+        along_y, along_x = axis_sums(without_defects(plane_yx, defects))
+        surveys.append(
+            Survey(
+                values=values_of(plane_yx[defects.usable_yx]),
+                along_y=along_y,
+                along_x=along_x,
+                defects=count_defects(plane_yx, defects),
+            )
+        )
     return Survey.of(surveys)
 
 

@@ -12,6 +12,7 @@ _PILE_UP_FACTOR = 4
 _MIN_PILE_UP = 15
 _TOP_SHARE = 1 / 4096
 _MAX_BINS = 1 << 20
+_COUNTED_PX = 1 << 16
 _MAX_EXACT_INTEGER = 2**52
 
 
@@ -19,13 +20,16 @@ class Values(BaseModel, frozen=True):
     """The finite values of some pixels, in ADU.
 
     `step_adu`: distance between neighbouring values, 0 if they are not integers. `highest`: pairs of a value
-    and its number of pixels, for the highest values in descending order.
+    and its number of pixels, for the highest values in descending order. `levels`: number of different
+    values, of the plane with the most; None if they were not counted.
     """
 
     min_adu: float
     max_adu: float
     step_adu: float
     highest: tuple[tuple[float, int], ...]
+    pixels: int = 0
+    levels: int | None = None
 
     @classmethod
     def of(cls, parts: Iterable["Values"]) -> "Values | None":
@@ -41,7 +45,14 @@ class Values(BaseModel, frozen=True):
             max_adu=max(each.max_adu for each in several),
             step_adu=min(each.step_adu for each in several),
             highest=tuple(sorted(highest.items(), reverse=True)[:_TOP_VALUES]),
+            pixels=sum(each.pixels for each in several),
+            levels=max((each.levels for each in several if each.levels is not None), default=None),
         )
+
+    @property
+    def saturated_px(self) -> int:
+        """Number of pixels at the saturation level."""
+        return self.highest[0][1] if self.saturation_adu is not None else 0
 
     @property
     def saturation_adu(self) -> float | None:
@@ -70,6 +81,8 @@ def values_of(plane_yx: NDArray[Any]) -> Values | None:
         max_adu=float(highest),
         step_adu=_step(pixels, values),
         highest=tuple((float(value), int(count)) for value, count in top),
+        pixels=pixels.size,
+        levels=np.unique(pixels[:: max(pixels.size // _COUNTED_PX, 1)]).size,
     )
 
 

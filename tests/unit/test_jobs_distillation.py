@@ -32,6 +32,7 @@ from worker.engine.training.loop import train as train_network
 from worker.engine.training.presets import PRESETS
 from worker.jobs.estimates import plane_denoiser, prepare_chosen
 from worker.jobs.train import train
+from worker.planes.observed_plane import ObservedPlane
 
 PLANE_YX = np.random.default_rng(0).normal(150, 10, (48, 40)).astype(np.float32)
 NOISE = GaussianMixtureNoiseModel(
@@ -165,7 +166,8 @@ def test_a_part_of_a_prediction_delivers_the_distilled_estimate_if_it_was_chosen
             choice=MadeByJob(job="job_maker"),
         )
     with store.context("job_2", 1, lambda *_: None) as context:
-        made = plane_denoiser(prepare_chosen(spec, context), spec.outputs, context).denoise(PLANE_YX)
+        denoiser = plane_denoiser(prepare_chosen(spec, context), spec, context)
+        made = denoiser.denoise(ObservedPlane.of(PLANE_YX))
     network = Network.from_bytes(store.blobs.get(outcome.network.blob.key))
     expected = predict_plane(network, PLANE_YX, device=CPU).prior_mean_yx
     np.testing.assert_array_equal(made[Output.DENOISED], expected)

@@ -25,7 +25,9 @@ from worker.planes.raw_planes import iterate_raw_planes
 PLANES = np.arange(5 * 20 * 30, dtype=np.uint16).reshape(5, 20, 30)
 OUTPUTS = (Output.DENOISED, Output.PRIOR_MEAN)
 SHIFTED = PlaneDenoiser(
-    OUTPUTS, lambda plane_yx: {Output.DENOISED: plane_yx + 1, Output.PRIOR_MEAN: plane_yx + 2}
+    OUTPUTS,
+    lambda plane_yx: {Output.DENOISED: plane_yx + 1, Output.PRIOR_MEAN: plane_yx + 2},
+    keep_outliers=False,
 )
 
 

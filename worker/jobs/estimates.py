@@ -1,6 +1,6 @@
 """The denoiser of a prediction job: prepared once, applied to every plane."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,6 +28,7 @@ from worker.jobs.inputs import (
 )
 from worker.jobs.made_noise_models import made_noise_model
 from worker.judging.image_facts import facts_of
+from worker.planes.observed_plane import ObservedPlane
 
 WithNetworks = PredictSpec | ChooseEstimateSpec | PredictPartSpec
 
@@ -48,10 +49,25 @@ class Prepared:
 
 @dataclass(frozen=True)
 class PlaneDenoiser:
-    """Computes the outputs (Y, X) of a plane (Y, X), all float32 ADU."""
+    """Computes the outputs (Y, X) of observed planes in ADU."""
 
     outputs: tuple[Output, ...]
-    denoise: Callable[[np.ndarray], Mapping[Output, np.ndarray]]
+    estimate: Callable[[np.ndarray], Mapping[Output, np.ndarray]]
+    """Computes the estimates of a plane, float32, from one without defects."""
+    keep_outliers: bool
+
+    def denoise(self, observed: ObservedPlane) -> Mapping[Output, np.ndarray]:
+        """Return the outputs; pixels without data stay as they are, and their standard deviation is NaN."""
+        if observed.defects.empty:
+            estimates: Mapping[Output, np.ndarray] = dict.fromkeys(self.outputs, observed.unknown())
+        else:
+            estimates = self.estimate(observed.input_yx)
+        return {output: self._completed(output, observed, yx) for output, yx in estimates.items()}
+
+    def _completed(self, output: Output, observed: ObservedPlane, estimate_yx: np.ndarray) -> np.ndarray:
+        if output is Output.POSTERIOR_STD:
+            return np.where(observed.defects.missing_yx, np.float32(np.nan), estimate_yx)
+        return observed.completed(estimate_yx, keep_outliers=self.keep_outliers)
 
 
 def prepare(
@@ -96,17 +112,19 @@ def prepare(
     return Prepared(Denoiser(n2v, network, noise_model, choice, distilled), refitted_model)
 
 
-def outcome_of(prepared: Prepared) -> Outcome:
+def outcome_of(prepared: Prepared, warnings: Sequence[str]) -> Outcome:
     """Return the chosen estimate and the refitted noise model as a job outcome."""
     denoiser = prepared.denoiser
+    told = {"warnings": list(warnings)} if warnings else {}
     if isinstance(denoiser, Network):
         method = denoiser.method
-        return Outcome(result={"estimate": method, "reason": f"the network's method is {method}"})
+        return Outcome(result={"estimate": method, "reason": f"the network's method is {method}", **told})
     choice = denoiser.choice
     result: dict[str, Any] = {
         "estimate": choice.estimate,
         "reason": choice.reason,
         "estimated_mse_adu2": choice.scores,
+        **told,
     }
     return Outcome(noise_model=prepared.refitted, result=result)
 
@@ -130,12 +148,14 @@ def prepare_chosen(spec: PredictPartSpec, context: JobContext) -> Prepared:
     return Prepared(denoiser)
 
 
-def plane_denoiser(prepared: Prepared, outputs: tuple[Output, ...], context: JobContext) -> PlaneDenoiser:
+def plane_denoiser(
+    prepared: Prepared, spec: PredictSpec | PredictPartSpec, context: JobContext
+) -> PlaneDenoiser:
     """Return the denoiser of the requested outputs; networks other than PN2V have only one output."""
-    denoiser = prepared.denoiser
+    denoiser, keep = prepared.denoiser, spec.keep_hot_pixels
     if isinstance(denoiser, Network):
-        return PlaneDenoiser((Output.DENOISED,), _denoise_alone(denoiser, context))
-    return PlaneDenoiser(outputs, _denoise_with_pn2v(denoiser, context))
+        return PlaneDenoiser((Output.DENOISED,), _denoise_alone(denoiser, context), keep)
+    return PlaneDenoiser(spec.outputs, _denoise_with_pn2v(denoiser, context), keep)
 
 
 def _denoise_alone(

@@ -9,6 +9,7 @@ from models_store.contracts.spec_parts import MadeByJob, Reference, StructuredMa
 from models_store.errors import JobFailedError
 from models_store.image_files.planes import PlaneSource
 from models_store.survey.survey import Survey
+from models_store.survey.warnings import pixel_warnings, warnings_of_images
 from worker.attempt.context import JobContext
 from worker.attempt.registry import KnownImage, KnownNoiseModel
 from worker.engine.networks.network import Network
@@ -76,6 +77,15 @@ def ground_truth_planes(truths: Sequence[OpenImage], images: Sequence[OpenImage]
 def survey_of(context: JobContext, images: Sequence[OpenImage]) -> Survey:
     """Return the joint survey of these images, made at upload or now."""
     return context.survey([(image.known, image.reader) for image in images])
+
+
+def warn_of_pixels(context: JobContext, images: Sequence[OpenImage]) -> list[str]:
+    """Issue warnings about the images' pixels, and return them."""
+    surveyed = {image.image_id: (image.filename, survey_of(context, [image])) for image in images}
+    found = warnings_of_images([(name, pixel_warnings(survey)) for name, survey in surveyed.values()])
+    for warning in found:
+        context.warn(warning)
+    return found
 
 
 def load_network(context: JobContext, reference: Reference) -> tuple[str, Network]:

@@ -11,8 +11,9 @@ from models_store.contracts.outcomes import Outcome
 from worker.attempt.context import JobContext
 from worker.attempt.progress import PREPARING_PREDICTION, part_of
 from worker.jobs.estimates import PlaneDenoiser, outcome_of, plane_denoiser, prepare
-from worker.jobs.inputs import OpenImage, open_images
+from worker.jobs.inputs import OpenImage, open_images, warn_of_pixels
 from worker.jobs.result_files import OutputPlanes, store_results
+from worker.planes.observed_plane import ObservedPlane
 from worker.planes.prefetch import prefetch
 from worker.planes.raw_planes import SpooledPlanes
 
@@ -25,8 +26,9 @@ def predict(spec: PredictSpec, context: JobContext) -> Outcome:
     preparing = part_of(context.report, 0, PREPARING_PREDICTION)
     denoising = part_of(context.report, PREPARING_PREDICTION, 1)
     with open_images(context, spec.image_ids) as images:
+        warnings = warn_of_pixels(context, images)
         prepared = prepare(spec, context, images, preparing)
-        denoiser = plane_denoiser(prepared, spec.outputs, context)
+        denoiser = plane_denoiser(prepared, spec, context)
         planes = sum(len(image.reader) for image in images)
         done = 0
 
@@ -39,13 +41,14 @@ def predict(spec: PredictSpec, context: JobContext) -> Outcome:
             return _denoised_planes(image, denoiser, folder, on_plane)
 
         artifacts = tuple(store_results(context, images, denoiser.outputs, spec.output_dtype, planes_of))
-    return outcome_of(prepared).model_copy(update={"artifacts": artifacts})
+    return outcome_of(prepared, warnings).model_copy(update={"artifacts": artifacts})
 
 
 def choose_estimate(spec: ChooseEstimateSpec, context: JobContext) -> Outcome:
     """Choose noise model and estimate from all images, for the parts of a divided prediction."""
     with open_images(context, spec.image_ids) as images:
-        return outcome_of(prepare(spec, context, images, context.report))
+        warnings = warn_of_pixels(context, images)
+        return outcome_of(prepare(spec, context, images, context.report), warnings)
 
 
 @contextmanager
@@ -57,13 +60,13 @@ def _denoised_planes(
     with ExitStack() as stack:
         spooled = {output: stack.enter_context(SpooledPlanes(folder / f"{output}.f32")) for output in others}
 
-        def first_output(observed: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-            for plane_yx in observed:
-                denoised = denoiser.denoise(plane_yx.astype(np.float32))
+        def first_output(observed: Iterator[ObservedPlane]) -> Iterator[np.ndarray]:
+            for plane in observed:
+                denoised = denoiser.denoise(plane)
                 for output, planes in spooled.items():
                     planes.append(denoised[output])
                 yield denoised[first]
                 on_plane()
 
-        observed = stack.enter_context(prefetch(image.reader))
+        observed = stack.enter_context(prefetch(map(ObservedPlane.of, image.reader)))
         yield {first: stack.enter_context(prefetch(first_output(observed))), **spooled}

@@ -12,7 +12,8 @@ from models_store.contracts.outcomes import MadePlanes, Outcome
 from models_store.contracts.vocabulary import Output
 from worker.attempt.context import JobContext
 from worker.jobs.estimates import PlaneDenoiser, plane_denoiser, prepare_chosen
-from worker.jobs.inputs import OpenImage, all_planes, open_images
+from worker.jobs.inputs import OpenImage, open_images
+from worker.planes.observed_plane import ObservedPlane
 from worker.planes.prefetch import prefetch
 from worker.planes.raw_planes import write_plane
 
@@ -21,7 +22,7 @@ OutputsOfPlane = Mapping[Output, np.ndarray]
 
 def predict_part(spec: PredictPartSpec, context: JobContext) -> Outcome:
     """Denoise the part's planes and store them as raw pixels, with a few planes in memory at a time."""
-    denoiser = plane_denoiser(prepare_chosen(spec, context), spec.outputs, context)
+    denoiser = plane_denoiser(prepare_chosen(spec, context), spec, context)
     done = 0
 
     def with_progress(planes: Iterable[OutputsOfPlane]) -> Iterator[OutputsOfPlane]:
@@ -55,10 +56,10 @@ def _store_planes(
 ) -> Iterator[MadePlanes]:
     with TemporaryDirectory(prefix="clearscope-") as folder:
         paths = {output: Path(folder) / output for output in denoiser.outputs}
-        planes = all_planes([image])
         with ExitStack() as stack:
             files = {output: stack.enter_context(path.open("wb")) for output, path in paths.items()}
-            observed = stack.enter_context(prefetch(planes[index] for index in indices))
+            planes = (ObservedPlane.of(image.reader[index]) for index in indices)
+            observed = stack.enter_context(prefetch(planes))
             results = stack.enter_context(prefetch(map(denoiser.denoise, observed)))
             for denoised in with_progress(results):
                 for output, file in files.items():

@@ -26,6 +26,7 @@ from worker.jobs.inputs import (
     open_images,
     preset_with,
     survey_of,
+    warn_of_pixels,
 )
 from worker.judging.image_facts import facts_of
 from worker.judging.noise_warnings import correlation_warnings, coverage_warnings
@@ -40,11 +41,12 @@ def train(spec: TrainSpec, context: JobContext) -> Outcome:
         correlation = survey.noise_correlation if survey else None
         teaches = spec.teaches and why_nothing_is_distilled(spec, correlation) is None
         preset = _preset(spec, context, teaches=teaches)
-        warnings = [
+        warnings = warn_of_pixels(context, images)
+        for warning in (
             *(correlation_warnings(correlation, preset) if correlation else []),
             *_calibration_warnings(spec, images, context),
-        ]
-        for warning in warnings:
+        ):
+            warnings.append(warning)
             context.warn(warning)
         measured = {"noise_correlation": asdict(correlation)} if correlation else {}
         result: dict[str, Any] = {"warnings": warnings, **measured}

@@ -5,7 +5,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from models_store.clock_and_ids import new_id
 from models_store.contracts.job_specs import DenoiseSpec, PredictSpec
@@ -22,6 +24,7 @@ from models_store.contracts.vocabulary import (
 )
 from models_store.errors import InvalidRequestError, JobFailedError
 from models_store.image_files.header import ImageHeader
+from models_store.image_files.planes import PlaneSource
 from models_store.job_requests.plan_denoise import KnownModels, plan_denoise
 from models_store.job_requests.plan_prediction import PredictionExtent
 from models_store.job_requests.plane_ranges import ImageExtent
@@ -36,6 +39,7 @@ from worker.jobs.inputs import load_network, load_noise_model
 from worker.offline.files import read_noise_model_file, require_room, require_writable
 from worker.offline.report import DenoisedPlane, NoiseEvidence, write_report
 from worker.offline.run import OfflineRun, offline_run
+from worker.planes.observed_plane import ObservedPlane
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ class DenoiseOptions:
     structured_mask: StructuredMask | None = None
     seed: int = 0
     dtype: OutputDtype = OutputDtype.FLOAT32
+    keep_hot_pixels: bool = False
     noise_model: Path | None = None
     """Noise model file (.npz/.npy) to use instead of bootstrapping one."""
     noise_model_kind: NoiseModelKind = NoiseModelKind.GMM
@@ -141,6 +146,7 @@ def denoise_file(
             noise_model_kind=None if known else options.noise_model_kind,
             outputs=(Output.DENOISED,),
             output_dtype=options.dtype,
+            keep_hot_pixels=options.keep_hot_pixels,
             seed=options.seed,
         )
         plan = plan_denoise(
@@ -208,16 +214,25 @@ def _write_extras(  # the results of a run, and the options
         context = run.context("", None, lambda *_: None)
         pn2v = load_network(context, _prediction(plan).network)[1]
         observed, results = run.reader.open(source), run.reader.open(target)
-        middle = len(observed) // 2
-        observation_yx = observed[middle]
+        shown_index, observation_yx = _plane_to_show(observed)
         pairs = PairCounts()
         # The prior mean is independent of the pixel's own noise; a better estimate would hide some of it.
         prior_mean_yx = predict_plane(pn2v, observation_yx, device=options.device).prior_mean_yx
         pairs.add(observation_yx, prior_mean_yx)
         model = load_noise_model(context, noise_model.noise_model_id)[1]
         evidence = NoiseEvidence(model, pairs.photon_transfer_curve())
-        shown = DenoisedPlane(observation_yx, results[middle])
+        shown = DenoisedPlane(observation_yx, results[shown_index])
         yield from write_report(options.report_folder, shown, evidence, summary.record())
+
+
+def _plane_to_show(planes: PlaneSource) -> tuple[int, NDArray[np.float32]]:
+    """Return the middle plane's index and pixels, or those of the next plane that is not empty."""
+    middle = len(planes) // 2
+    for index in (*range(middle, len(planes)), *range(middle)):
+        observed = ObservedPlane.of(planes[index])
+        if not observed.defects.empty:
+            return index, observed.input_yx
+    raise JobFailedError("every plane is empty")
 
 
 def _require_suffix(options: DenoiseOptions, kind: str) -> None:

@@ -68,6 +68,7 @@ class PredictionOptions:
     noise_model: Path | None = None
     estimate: Output = Output.DENOISED
     dtype: OutputDtype = OutputDtype.FLOAT32
+    keep_hot_pixels: bool = False
     seed: int = 0
 
 
@@ -111,7 +112,13 @@ def train_on_files(
             run.move_blob(outcome.network.blob, target)
 
 
-def predict_file(source: Path, target: Path, options: PredictionOptions, on_progress: ShowStage) -> str:
+def predict_file(
+    source: Path,
+    target: Path,
+    options: PredictionOptions,
+    on_progress: ShowStage,
+    on_warning: Callable[[str], None],
+) -> str:
     """Denoise an image or stack like a `predict` job; return the chosen estimate and the reason.
 
     Raises like `train_on_files`.
@@ -128,7 +135,7 @@ def predict_file(source: Path, target: Path, options: PredictionOptions, on_prog
             f"{options.network} is of method {network.method}, which has one estimate and uses no noise "
             f"model; omit both options"
         )
-    with offline_run(target.parent, device=options.device, show=on_progress) as run:
+    with offline_run(target.parent, device=options.device, show=on_progress, warn=on_warning) as run:
         image_id, header = _add_image(run, source)
         require_room(target, header, options.dtype)
         noise_model = read_noise_model_file(options.noise_model) if options.noise_model else None
@@ -138,6 +145,7 @@ def predict_file(source: Path, target: Path, options: PredictionOptions, on_prog
             noise_model=run.add_noise_model(noise_model) if noise_model else None,
             outputs=(options.estimate,),
             output_dtype=options.dtype,
+            keep_hot_pixels=options.keep_hot_pixels,
             seed=options.seed,
         )
         outcome = run.carry_out(spec, "predict")

@@ -9,10 +9,14 @@ from numpy.typing import NDArray
 from models_store.image_files.header import ImageHeader
 from models_store.image_files.planes import PlaneSource, ResultFormat
 from worker.engine.planes.sequence import JoinedPlanes
+from worker.planes.observed_plane import ObservedPlane
 
 
 class FloatPlanes:
-    """PlaneSequence of all planes of some images, one after the other, as float32 ADU."""
+    """PlaneSequence of all planes of some images, one after the other, as float32 ADU.
+
+    Pixels without a measurement are NaN.
+    """
 
     def __init__(self, sources: Sequence[PlaneSource]) -> None:
         self._planes = JoinedPlanes(sources)
@@ -21,7 +25,7 @@ class FloatPlanes:
         return len(self._planes)
 
     def __getitem__(self, index: int, /) -> NDArray[np.float32]:
-        return self._planes[index].astype(np.float32)
+        return ObservedPlane.of(self._planes[index]).input_yx
 
 
 class GroundTruthPlanes:

@@ -88,11 +88,11 @@ def _open(files: Files, request: dict[str, Any], descriptors: list[int]) -> Answ
 
 
 def _inspect(files: Files, request: dict[str, Any], descriptors: list[int]) -> Answer:
-    """Open a file, check some of its pixels, and return a preview of its middle plane."""
+    """Open a file, check some of its pixels, and return a preview of a plane with data."""
     opened, _ = _open(files, request, descriptors)
     planes = files[opened["file"]]
-    check_content(planes)
-    return opened, preview_png(planes[len(planes) // 2])
+    with_data = check_content(planes)
+    return opened, preview_png(planes[with_data])
 
 
 def _share(files: Files, request: dict[str, Any], descriptors: list[int]) -> Answer:

@@ -1,6 +1,6 @@
 """Sequences of planes (Y, X), the engine's input type for images."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -39,7 +39,26 @@ def spread_indices(length: int, count: int) -> list[int]:
 
 def evenly_spaced(planes: PlaneSequence, max_pixels: int = MAX_PIXELS) -> list[int]:
     """Return the indices of evenly spaced planes with at most `max_pixels` pixels in total, at least one."""
-    return spread_indices(len(planes), max(1, max_pixels // max(np.asarray(planes[0]).size, 1)))
+    return spread_indices(len(planes), affordable(planes, max_pixels))
+
+
+def affordable(planes: PlaneSequence, max_pixels: int = MAX_PIXELS) -> int:
+    """Return the number of planes with at most `max_pixels` pixels in total, at least one."""
+    return min(len(planes), max(1, max_pixels // max(np.asarray(planes[0]).size, 1)))
+
+
+def with_data(planes: PlaneSequence, count: int) -> Iterator[NDArray[Any]]:
+    """Yield at most `count` planes spread over the sequence, in place of an empty one the next with data.
+
+    A plane without finite pixels is empty.
+    """
+    starts = spread_indices(len(planes), count)
+    for start, end in zip(starts, [*starts[1:], len(planes)], strict=True):
+        for index in range(start, end):
+            plane_yx = np.asarray(planes[index])
+            if np.isfinite(plane_yx).any():
+                yield plane_yx
+                break
 
 
 def middle_window(plane_yx: NDArray[Any], side_px: int) -> NDArray[Any]:

@@ -9,10 +9,10 @@ from typing import Literal
 import numpy as np
 import torch
 
-from worker.engine.errors import NetworkInvalidError
+from worker.engine.errors import ImageUnsuitableError, NetworkInvalidError
 from worker.engine.networks.network import Network
 from worker.engine.noise.models.likelihood import NoiseModel
-from worker.engine.planes.sequence import PlaneSequence, middle_window, spread_indices
+from worker.engine.planes.sequence import PlaneSequence, middle_window, with_data
 from worker.engine.prediction.inference import predict_plane
 from worker.engine.prediction.photon_risk import photon_risks
 
@@ -80,12 +80,14 @@ def choose_estimate(  # noqa: PLR0913  # because everything that was trained com
     single = {name: network for name, network in candidates.items() if network is not None}
     blind = all(network.model.shape.blind for network in (pn2v, n2v) if network is not None)
     generator = torch.Generator().manual_seed(seed)
-    indices = spread_indices(len(planes), _MAX_PLANES)
+    count = min(len(planes), _MAX_PLANES)
     risks: list[_Risks] = []
-    for done, index in enumerate(indices, start=1):
-        window = middle_window(np.asarray(planes[index], dtype=np.float32), _WINDOW_PX)
+    for done, plane_yx in enumerate(with_data(planes, count), start=1):
+        window = middle_window(plane_yx.astype(np.float32), _WINDOW_PX)
         risks.append(_estimate_risks(window, single, pn2v, noise_model, generator, device, blind=blind))
-        on_plane(done, len(indices))
+        on_plane(done, count)
+    if not risks:
+        raise ImageUnsuitableError("no plane of the images holds data")
     scores: dict[str, float] = {
         name: math.fsum(plane.errors_adu2[name] for plane in risks) / len(risks)
         for name in risks[0].errors_adu2

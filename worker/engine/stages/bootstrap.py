@@ -11,7 +11,7 @@ from worker.engine.noise.measuring.facts import ImageFacts
 from worker.engine.noise.measuring.residual_correction import deviation_factor
 from worker.engine.noise.models.histogram import HistogramCounts
 from worker.engine.noise.models.kinds import AnyNoiseModel, NoiseModelKind
-from worker.engine.planes.sequence import PlaneSequence, evenly_spaced
+from worker.engine.planes.sequence import PlaneSequence, affordable, with_data
 from worker.engine.prediction.inference import predict_plane
 
 UNRELIABLE_FRACTION = 0.005
@@ -55,15 +55,14 @@ def count_pseudo_pairs(
     histogram: HistogramCounts | None = None,
 ) -> PairCounts:
     """Count pairs of observation and reliable pseudo ground truth; a given histogram counts all pairs."""
-    chosen = evenly_spaced(planes)
+    count = affordable(planes)
     counts = PairCounts(observation_max_adu=facts.saturation_adu)
-    for done, index in enumerate(chosen, start=1):
-        plane = planes[index]
+    for done, plane in enumerate(with_data(planes, count), start=1):
         signal_yx = predict_plane(network, plane, device=device).prior_mean_yx
         # The correction assumes white noise: correlated noise has less power at high frequencies.
         factor_yx = 1.0 if facts.correlated else deviation_factor(plane, signal_yx)
         counts.add(plane, signal_yx, deviation_factor=factor_yx)
         if histogram is not None:
             histogram.add(plane, signal_yx, deviation_factor=factor_yx, saturated=counts.saturates(plane))
-        on_plane(done, len(chosen))
+        on_plane(done, count)
     return counts.trimmed(UNRELIABLE_FRACTION, 1 - UNRELIABLE_FRACTION)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from worker.engine.noise.models.kinds import AnyNoiseModel
-from worker.engine.planes.sequence import PlaneSequence, evenly_spaced
+from worker.engine.planes.sequence import PlaneSequence, affordable, with_data
 
 MAX_OUTSIDE = 0.01
 UNUSABLE_OUTSIDE = 0.5
@@ -61,8 +61,8 @@ def coverage(model: AnyNoiseModel, signal_range_adu: tuple[float, float], planes
     least_adu, most_adu = low_adu - float(noise_adu[0]), high_adu + float(noise_adu[1])
     below = above = pixels = 0
     images_min_adu, images_max_adu = np.inf, -np.inf
-    for index in evenly_spaced(planes):
-        signal_adu = _local_means(np.asarray(planes[index], dtype=np.float64))
+    for plane_yx in with_data(planes, affordable(planes)):
+        signal_adu = _local_means(plane_yx.astype(np.float64))
         if not signal_adu.size:
             continue
         pixels += signal_adu.size

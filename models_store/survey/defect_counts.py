@@ -1,0 +1,57 @@
+"""Numbers of pixels and planes without a measurement."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+from models_store.survey.defects import Defects
+
+_MAX_FILL_VALUES = 4
+
+
+class DefectCounts(BaseModel, frozen=True):
+    """Counts over the surveyed planes; empty planes count as planes only, not as pixels.
+
+    `fill_values_adu`: the values of missing pixels that are numbers.
+    """
+
+    planes: int = 0
+    empty_planes: int = 0
+    pixels: int = 0
+    not_finite_px: int = 0
+    filled_px: int = 0
+    fill_values_adu: tuple[float, ...] = ()
+    outliers_px: int = 0
+
+    @classmethod
+    def of(cls, parts: Iterable["DefectCounts"]) -> "DefectCounts":
+        """Add up the counts of several planes or images."""
+        several = list(parts)
+        values = sorted({value for each in several for value in each.fill_values_adu})
+        return cls(
+            planes=sum(each.planes for each in several),
+            empty_planes=sum(each.empty_planes for each in several),
+            pixels=sum(each.pixels for each in several),
+            not_finite_px=sum(each.not_finite_px for each in several),
+            filled_px=sum(each.filled_px for each in several),
+            fill_values_adu=tuple(values[:_MAX_FILL_VALUES]),
+            outliers_px=sum(each.outliers_px for each in several),
+        )
+
+
+def count_defects(plane_yx: NDArray[Any], defects: Defects) -> DefectCounts:
+    """Count the defects of one plane."""
+    if defects.empty:
+        return DefectCounts(planes=1, empty_planes=1)
+    filled_yx = defects.missing_yx & np.isfinite(plane_yx)
+    return DefectCounts(
+        planes=1,
+        pixels=plane_yx.size,
+        not_finite_px=int(defects.missing_yx.sum() - filled_yx.sum()),
+        filled_px=int(filled_yx.sum()),
+        fill_values_adu=tuple(np.unique(plane_yx[filled_yx]).tolist()[:_MAX_FILL_VALUES]),
+        outliers_px=int(defects.outliers_yx.sum()),
+    )

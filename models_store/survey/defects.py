@@ -1,0 +1,46 @@
+"""Pixels of a plane that hold no measurement: missing ones, and outliers."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models_store.survey.flat_areas import fill_areas
+from models_store.survey.noise_line import measure_noise_line
+from models_store.survey.outliers import outliers
+
+
+@dataclass(frozen=True, eq=False)
+class Defects:
+    """Masks (Y, X): `missing_yx` holds no data; `outliers_yx` are hot or dead, or hit by cosmic rays."""
+
+    missing_yx: NDArray[np.bool_]
+    outliers_yx: NDArray[np.bool_]
+
+    @property
+    def empty(self) -> bool:
+        """Whether the whole plane holds no data."""
+        return bool(self.missing_yx.all())
+
+    @property
+    def usable_yx(self) -> NDArray[np.bool_]:
+        return ~(self.missing_yx | self.outliers_yx)
+
+
+def find_defects(plane_yx: NDArray[Any]) -> Defects:
+    """Find the defects of a plane (Y, X) of any real type, from this plane alone."""
+    finite_yx = np.isfinite(plane_yx)
+    none = np.zeros(plane_yx.shape, dtype=bool)
+    finite = plane_yx[finite_yx]
+    if not finite.size or finite.min() == finite.max():
+        return Defects(~none, none)
+    missing_yx = ~finite_yx | fill_areas(plane_yx, finite_yx)
+    measured = np.where(missing_yx, np.nan, plane_yx.astype(np.float64))
+    noise = measure_noise_line(measured, step_adu=1.0 if plane_yx.dtype.kind in "iu" else 0.0)
+    return Defects(missing_yx, none if noise is None else outliers(measured, noise))
+
+
+def without_defects(plane_yx: NDArray[Any], defects: Defects) -> NDArray[np.float32]:
+    """Return the plane as float32 with NaN in place of its defects."""
+    return np.where(defects.usable_yx, plane_yx, np.nan).astype(np.float32)

@@ -1,0 +1,71 @@
+"""What users should know of an image before hours of work, in one sentence each."""
+
+from collections.abc import Sequence
+
+from models_store.survey.defect_counts import DefectCounts
+from models_store.survey.survey import Survey
+from models_store.survey.values import Values
+
+_MIN_SATURATED_SHARE = 1e-4
+_FEW_LEVELS = 8
+_LEFT_OUT = "they stay as they are, and nothing is learned from them"
+
+
+def image_warnings(survey: Survey) -> list[str]:
+    """Return warnings about the pixels and the noise of an image."""
+    correlated = survey.noise_correlation.warning()
+    return pixel_warnings(survey) + ([correlated] if correlated else [])
+
+
+def pixel_warnings(survey: Survey) -> list[str]:
+    """Return warnings about the pixels of an image."""
+    found = _defect_warnings(survey.defects) if survey.defects else []
+    return found + (_value_warnings(survey.values) if survey.values else [])
+
+
+def warnings_of_images(warnings: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
+    """Join the warnings about several images, given with their names; each names its image."""
+    if len(warnings) == 1:
+        return list(warnings[0][1])
+    return [f"{name}: {text}" for name, texts in warnings for text in texts]
+
+
+def _defect_warnings(counts: DefectCounts) -> list[str]:
+    found = []
+    if counts.empty_planes:
+        found.append(
+            f"{counts.empty_planes} of {counts.planes} planes are empty (one value, or none); {_LEFT_OUT}"
+        )
+    if counts.not_finite_px:
+        found.append(f"{_share(counts.not_finite_px, counts.pixels)} are NaN or infinite; {_LEFT_OUT}")
+    if counts.filled_px:
+        values = ", ".join(f"{value:g}" for value in counts.fill_values_adu)
+        found.append(
+            f"{_share(counts.filled_px, counts.pixels)} lie in areas of one value ({values}), without data; "
+            f"{_LEFT_OUT}"
+        )
+    if counts.outliers_px:
+        found.append(
+            f"{_share(counts.outliers_px, counts.pixels)} are hot or dead, or hit by cosmic rays; nothing is "
+            "learned from them, and the result has estimates from their neighbours instead"
+        )
+    return found
+
+
+def _value_warnings(values: Values) -> list[str]:
+    found = []
+    if values.saturation_adu is not None and values.saturated_px > _MIN_SATURATED_SHARE * values.pixels:
+        found.append(
+            f"{_share(values.saturated_px, values.pixels)} are saturated (at {values.saturation_adu:g}), so "
+            "their signal is unknown; record with less light or a shorter exposure"
+        )
+    if values.levels is not None and values.levels <= _FEW_LEVELS:
+        found.append(
+            f"the pixels have only {values.levels} different values, which hide the noise; save the image in "
+            "the detector's own depth, without rescaling"
+        )
+    return found
+
+
+def _share(count: int, pixels: int) -> str:
+    return f"{count} of {pixels} pixels ({count / max(pixels, 1):.2g} of all)"

@@ -1,0 +1,39 @@
+"""What the pixels of an image warn of is told at upload, in preflight and by the job."""
+
+from pathlib import Path
+
+import numpy as np
+import tifffile
+
+from tests.support.application import Application
+from tests.support.posted_jobs import TINY, artifact, run, upload
+
+
+def test_defects_are_told_before_and_after_the_work(application: Application, tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    planes = (100 + 2 * rng.poisson(30.0, (6, 40, 32))).astype(np.uint16)
+    planes[::2] = 0
+    planes[1, 10, 20] = 60000
+    path = tmp_path / "shutter.tif"
+    tifffile.imwrite(path, planes, photometric="minisblack", metadata={"axes": "TYX"})
+    with application.worker(), application.client() as api:
+        image_id = upload(api, path)
+        told = api.get(f"/v1/images/{image_id}").json()["warnings"]
+        assert [each for each in told if "3 of 6 planes are empty" in each]
+        assert [each for each in told if each.startswith("1 of 3840 pixels")]
+        spec = {"kind": "denoise", "image_ids": [image_id], "budget": TINY, "outputs": ["denoised"]}
+        assert api.post("/v1/jobs/preflight", json=spec).json()["warnings"] == told
+        job = run(api, **spec, keep_hot_pixels=True, output_dtype="same")
+        assert set(told) <= set(job["result"]["values"]["warnings"])
+        (tmp_path / "result.tif").write_bytes(artifact(api, job, "shutter_denoised.tif"))
+    result = tifffile.imread(tmp_path / "result.tif")
+    assert not result[::2].any()
+    assert result[1, 10, 20] == 60000
+
+
+def test_an_image_of_ordinary_pixels_warns_of_nothing(application: Application, tmp_path: Path) -> None:
+    noisy = 100 + 2 * np.random.default_rng(2).poisson(30.0, (40, 32))
+    path = tmp_path / "plain.tif"
+    tifffile.imwrite(path, noisy.astype(np.uint16))
+    with application.client() as api:
+        assert api.get(f"/v1/images/{upload(api, path)}").json()["warnings"] == []

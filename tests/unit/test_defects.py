@@ -1,0 +1,170 @@
+"""Pixels of a plane that hold no measurement: missing ones, and outliers."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from models_store.survey.defects import find_defects, without_defects
+from worker.engine.simulation import PhotonCounter, Scmos, simulate_specimen
+
+SHAPE_YX = (200, 180)
+PATCH_YX = np.s_[60:90, 100:150]
+
+
+def dim_image(seed: int = 1) -> NDArray[np.uint16]:
+    """Return up to 64 photons of 2 ADU each, on an offset of 100 ADU with 2 ADU of read noise."""
+    rng = np.random.default_rng(seed)
+    photons = 4 + 60 * simulate_specimen(SHAPE_YX, seed=seed)
+    observed = 100 + 2 * rng.poisson(photons) + rng.normal(0, 2, SHAPE_YX)
+    return observed.round().astype(np.uint16)
+
+
+def mask_of(*places: Any) -> NDArray[np.bool_]:
+    mask = np.zeros(SHAPE_YX, dtype=bool)
+    for place in places:
+        mask[place] = True
+    return mask
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (PATCH_YX, 0),
+        (PATCH_YX, 100),
+        (PATCH_YX, 65535),
+        (np.s_[:, :3], 0),
+        (np.s_[70], 0),
+        (np.s_[70:73], 65535),
+        (np.s_[:, 33], 65535),
+    ],
+)
+def test_areas_of_one_value_are_missing(place: Any, value: int) -> None:
+    plane_yx = dim_image()
+    plane_yx[place] = value
+    found = find_defects(plane_yx)
+    expected = mask_of(place)
+    assert found.missing_yx[expected].all()
+    # Pixels beside an area may have its value by chance.
+    assert found.missing_yx[~expected].sum() <= 0.02 * expected.sum()
+    assert not found.outliers_yx.any()
+
+
+def test_an_area_with_a_slanted_edge_is_missing_up_to_its_edge() -> None:
+    plane_yx = dim_image()
+    y, x = np.mgrid[: SHAPE_YX[0], : SHAPE_YX[1]]
+    outside = x + 2 * y < 200
+    plane_yx[outside] = 0
+    np.testing.assert_array_equal(find_defects(plane_yx).missing_yx, outside)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30])
+def test_numbers_that_are_no_measurement_are_missing(value: float) -> None:
+    plane_yx = dim_image().astype(np.float32)
+    plane_yx[PATCH_YX] = value
+    np.testing.assert_array_equal(find_defects(plane_yx).missing_yx, mask_of(PATCH_YX))
+
+
+@pytest.mark.parametrize("plane_yx", [np.zeros((40, 30), np.uint16), np.full((40, 30), np.nan)])
+def test_a_plane_without_information_is_empty(plane_yx: NDArray[Any]) -> None:
+    assert find_defects(plane_yx).empty
+    assert np.isnan(without_defects(plane_yx, find_defects(plane_yx))).all()
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        (20, 30),
+        (0, 0),
+        np.s_[60:62, 61:63],
+        np.s_[:, 50],
+        np.s_[70],
+        ([40, 41, 42, 43], [90, 91, 92, 93]),
+    ],
+    ids=["pixel", "corner", "square", "column", "row", "track"],
+)
+@pytest.mark.parametrize("excess_adu", [400, -90])
+def test_pixels_that_differ_from_all_around_them_are_outliers(place: Any, excess_adu: int) -> None:
+    # Each has noise of its own, unlike an area of one value.
+    plane_yx = dim_image().astype(np.int32)
+    plane_yx[:] = 100 + (plane_yx - 100) // 3 if excess_adu < 0 else plane_yx
+    plane_yx[place] += excess_adu
+    found = find_defects(plane_yx)
+    expected = mask_of(place)
+    assert found.outliers_yx[expected].mean() > 0.9
+    assert not found.outliers_yx[~expected].any()
+    assert not found.missing_yx.any()
+
+
+@pytest.mark.parametrize("sigma_px", [0.65, 0.8, 1.5])
+def test_points_of_light_are_not_outliers(sigma_px: float) -> None:
+    rng = np.random.default_rng(4)
+    y, x = np.mgrid[: SHAPE_YX[0], : SHAPE_YX[1]]
+    photons = np.full(SHAPE_YX, 5.0)
+    for _ in range(60):
+        at_y, at_x = rng.uniform(3, SHAPE_YX[0] - 4), rng.uniform(3, SHAPE_YX[1] - 4)
+        distance_px2 = (y - at_y) ** 2 + (x - at_x) ** 2
+        photons += rng.uniform(20, 3000) * np.exp(-distance_px2 / (2 * sigma_px**2))
+    plane_yx = (100 + 2 * rng.poisson(photons) + rng.normal(0, 2, SHAPE_YX)).round()
+    assert find_defects(plane_yx.astype(np.uint16)).usable_yx.all()
+
+
+@pytest.mark.parametrize("photons", [0.1, 3, 100, 1000])
+@pytest.mark.parametrize("sigma_px", [1.0, 3.0])
+def test_texture_has_no_defects(photons: float, sigma_px: float) -> None:
+    rng = np.random.default_rng(5)
+    field = ndimage.gaussian_filter(rng.normal(size=SHAPE_YX), sigma_px, mode="wrap")
+    signal = photons * np.exp(0.7 * field / field.std())
+    for gain_adu, offset_adu, read_noise_adu in ((1.0, 100.0, 2.0), (20.0, 0.0, 0.0)):
+        noisy = gain_adu * rng.poisson(signal) + rng.normal(offset_adu, read_noise_adu, SHAPE_YX)
+        found = find_defects(noisy.clip(0, 65535).round().astype(np.uint16))
+        assert found.usable_yx.mean() > 1 - 1e-4
+
+
+@pytest.mark.parametrize(
+    ("camera", "photons"),
+    [(Scmos.with_maps(SHAPE_YX, seed=1), 80.0), (PhotonCounter(), 0.05), (PhotonCounter(), 12.0)],
+)
+def test_detectors_have_no_missing_pixels(camera: Any, photons: float) -> None:
+    observed = camera.observe(photons * simulate_specimen(SHAPE_YX, seed=2), np.random.default_rng(2))
+    found = find_defects(observed)
+    assert not found.missing_yx.any()
+    assert found.outliers_yx.mean() < 1e-3
+
+
+def test_a_saturated_object_is_not_missing() -> None:
+    y, x = np.mgrid[: SHAPE_YX[0], : SHAPE_YX[1]]
+    photons = 3000 * np.exp(-((y - 90) ** 2 + (x - 90) ** 2) / 600.0)
+    bright = 2 * np.random.default_rng(3).poisson(photons)
+    plane_yx = np.minimum(dim_image() + bright, 4095).astype(np.uint16)
+    assert (plane_yx == 4095).sum() > 100
+    assert find_defects(plane_yx).usable_yx.all()
+
+
+@pytest.mark.parametrize("scale", [1e-13, 1e9])
+def test_defects_do_not_depend_on_the_unit(scale: float) -> None:
+    plane_yx = dim_image().astype(np.float64)
+    plane_yx[20, 30] = 60000
+    plane_yx[PATCH_YX] = 0
+    found, scaled = find_defects(plane_yx), find_defects(plane_yx * scale)
+    np.testing.assert_array_equal(scaled.missing_yx, found.missing_yx)
+    np.testing.assert_array_equal(scaled.outliers_yx, found.outliers_yx)
+    assert found.outliers_yx.sum() == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "most"),
+    [
+        ("fmd_confocal/mice_raw.tif", 0),
+        ("fmd_confocal/BPAE_B_raw.tif", 0),
+        ("miro/ch1_raw_020ms_u16.tif", 10),
+        ("miro/ch3_raw_100ms_u16.tif", 10),
+    ],
+)
+def test_real_images_have_few(test_data: Any, file: str, most: int) -> None:
+    found = find_defects(tifffile.imread(test_data / file))
+    assert not found.missing_yx.any()
+    assert found.outliers_yx.sum() <= most

@@ -1,0 +1,35 @@
+"""A plane as a microscope recorded it: the network's input, and the pixels that a result takes over."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models_store.survey.defects import Defects, find_defects, without_defects
+
+
+@dataclass(frozen=True, eq=False)
+class ObservedPlane:
+    """A plane (Y, X) in the file's type, and its defects."""
+
+    source_yx: NDArray[Any]
+    defects: Defects
+
+    @classmethod
+    def of(cls, source_yx: NDArray[Any]) -> "ObservedPlane":
+        return cls(source_yx, find_defects(source_yx))
+
+    @property
+    def input_yx(self) -> NDArray[np.float32]:
+        """The plane as float32 ADU, NaN where it holds no measurement."""
+        return without_defects(self.source_yx, self.defects)
+
+    def completed(self, estimate_yx: NDArray[np.float32], *, keep_outliers: bool) -> NDArray[Any]:
+        """Return an estimate of the signal with the source's missing pixels, and its outliers if kept."""
+        kept_yx = ~self.defects.usable_yx if keep_outliers else self.defects.missing_yx
+        return np.where(kept_yx, self.source_yx, estimate_yx) if kept_yx.any() else estimate_yx
+
+    def unknown(self) -> NDArray[np.float32]:
+        """Return a plane of NaN, the estimates of an empty plane."""
+        return np.full(self.source_yx.shape, np.nan, dtype=np.float32)
