@@ -11,7 +11,8 @@ from models_store.contracts.outcomes import Outcome
 from worker.attempt.context import JobContext
 from worker.attempt.progress import PREPARING_PREDICTION, part_of
 from worker.jobs.estimates import PlaneDenoiser, outcome_of, plane_denoiser, prepare
-from worker.jobs.inputs import OpenImage, open_images
+from worker.jobs.inputs import OpenImage, open_images, survey_of
+from worker.jobs.removed_noise import Judge, all_numbered, with_verdict
 from worker.jobs.result_files import OutputPlanes, store_results
 from worker.planes.prefetch import prefetch
 from worker.planes.raw_planes import SpooledPlanes
@@ -26,7 +27,8 @@ def predict(spec: PredictSpec, context: JobContext) -> Outcome:
     denoising = part_of(context.report, PREPARING_PREDICTION, 1)
     with open_images(context, spec.image_ids) as images:
         prepared = prepare(spec, context, images, preparing)
-        denoiser = plane_denoiser(prepared, spec.outputs, context)
+        judge = Judge.of(prepared, survey_of(context, images).noise_correlation, all_numbered(images))
+        denoiser = judge.watching(plane_denoiser(prepared, spec.outputs, context))
         planes = sum(len(image.reader) for image in images)
         done = 0
 
@@ -39,7 +41,8 @@ def predict(spec: PredictSpec, context: JobContext) -> Outcome:
             return _denoised_planes(image, denoiser, folder, on_plane)
 
         artifacts = tuple(store_results(context, images, denoiser.outputs, spec.output_dtype, planes_of))
-    return outcome_of(prepared).model_copy(update={"artifacts": artifacts})
+    outcome = outcome_of(prepared).model_copy(update={"artifacts": artifacts})
+    return with_verdict(outcome, judge.summary, context)
 
 
 def choose_estimate(spec: ChooseEstimateSpec, context: JobContext) -> Outcome:
