@@ -52,7 +52,7 @@ def erased(result_yx: Image) -> Image:
 
 
 def brighter(result_yx: Image, share: float) -> Image:
-    return result_yx + share * (result_yx.mean() - np.quantile(result_yx, 0.01))
+    return np.asarray(result_yx + share * (result_yx.mean() - np.quantile(result_yx, 0.01)))
 
 
 SPOILT: dict[str, tuple[Spoil, str]] = {
