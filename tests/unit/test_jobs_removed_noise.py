@@ -71,7 +71,10 @@ def test_good_planes_bring_figures_without_a_warning(context: JobContext) -> Non
 def test_parts_add_up_to_the_whole_as_json() -> None:
     whole, merged = summary_of(range(1, PLANES + 1)), RemovedNoiseSummary()
     for part in (range(1, 11), range(11, PLANES + 1)):
-        merged.merge(json.loads(json.dumps(summary_of(part).figures(), allow_nan=False)))
+        figures = summary_of(part).figures()
+        read_again = json.loads(json.dumps(figures, allow_nan=False))
+        assert read_again == figures
+        merged.merge(read_again)
     assert merged.warnings() == whole.warnings()
     assert merged.figures()["means"] == pytest.approx(whole.figures()["means"])
     assert merged.figures()["planes"] == PLANES

@@ -45,7 +45,7 @@ class RemovedNoiseSummary:
                     "expected_correlation_y": expected.correlation_y,
                     "expected_correlation_x": expected.correlation_x,
                     "relative_bias": found.relative_bias,
-                    **asdict(found),
+                    **_json_values(found),
                 }
             ]
         )
@@ -86,3 +86,7 @@ class RemovedNoiseSummary:
     def _keep_worst(self, more: Iterable[Mapping[str, Any]]) -> None:
         ranked = sorted([*self.worst, *map(dict, more)], key=lambda plane: -plane["severity"])
         self.worst = ranked[:_WORST_PLANES]
+
+
+def _json_values(found: RemovedNoise) -> dict[str, Any]:
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(found).items()}
