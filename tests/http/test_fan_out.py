@@ -144,6 +144,7 @@ def test_a_divided_prediction_gives_the_same_files_as_an_undivided_one(
     assert len(_digests(divided)) == 2 * len(OUTPUTS)
     values, values_of_whole = divided["result"]["values"], whole["result"]["values"]
     assert values.keys() == values_of_whole.keys()
+    assert [each["removed_noise"]["planes"] for each in (values, values_of_whole)] == [15, 15]
     for name in ("estimate", "reason", "estimated_mse_adu2"):
         assert values[name] == values_of_whole[name]
 

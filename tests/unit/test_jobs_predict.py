@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -16,8 +17,9 @@ from models_store.image_files.tiff.reader import open_planes
 from tests.support.job_contexts import context_of
 from worker.attempt.measured_blobs import MeasuredBlobs
 from worker.attempt.registry import KnownImage
+from worker.engine.networks.network import Network
 from worker.jobs import predict, predict_part
-from worker.jobs.estimates import PlaneDenoiser
+from worker.jobs.estimates import PlaneDenoiser, Prepared
 from worker.jobs.inputs import OpenImage
 from worker.offline.memory_registry import MemoryRegistry
 from worker.planes.raw_planes import iterate_raw_planes
@@ -55,7 +57,7 @@ def test_a_part_stores_its_planes_alone(
     reports: list[float] = []
     blobs = MeasuredBlobs((tmp_path / "blobs").as_uri())
     replacements: dict[str, Any] = {
-        "prepare_chosen": lambda *_: None,
+        "prepare_chosen": lambda *_: Prepared(Mock(spec=Network, method="n2v")),
         "plane_denoiser": lambda *_: SHIFTED,
         "open_images": lambda *_: nullcontext([image]),
     }
@@ -77,4 +79,5 @@ def test_a_part_stores_its_planes_alone(
             np.testing.assert_array_equal(
                 np.stack(list(iterate_raw_planes(file, (20, 30)))), PLANES[1:4] + shift
             )
+    assert outcome.result["removed_noise"]["planes"] == 3
     assert reports == pytest.approx([1 / 3, 2 / 3, 1.0])

@@ -16,7 +16,9 @@ from worker.attempt.context import JobContext
 from worker.attempt.measured_blobs import MeasuredBlobs
 from worker.attempt.registry import KnownPlanes
 from worker.jobs.inputs import OpenImage, open_images
+from worker.jobs.removed_noise import with_verdict
 from worker.jobs.result_files import OutputPlanes, store_results
+from worker.judging.removed_noise import REMOVED_NOISE, RemovedNoiseSummary
 from worker.planes.raw_planes import iterate_raw_planes
 
 
@@ -44,9 +46,19 @@ def assemble(spec: AssembleSpec, context: JobContext) -> Outcome:
                 }
             )
 
-        return Outcome(
+        outcome = Outcome(
             artifacts=tuple(store_results(context, images, list(pieces), spec.output_dtype, planes_of))
         )
+    return with_verdict(outcome, _summary_of_parts(spec, context), context)
+
+
+def _summary_of_parts(spec: AssembleSpec, context: JobContext) -> RemovedNoiseSummary:
+    summary = RemovedNoiseSummary()
+    for part in spec.parts:
+        # A part that ran before an upgrade has no figures.
+        if (figures := context.registry.result(part.job).get(REMOVED_NOISE)) is not None:
+            summary.merge(figures)
+    return summary
 
 
 def _by_output(rows: Sequence[KnownPlanes]) -> Mapping[Output, Mapping[str, list[KnownPlanes]]]:

@@ -55,6 +55,8 @@ class PlaneDenoiser:
     estimate: Callable[[np.ndarray], Mapping[Output, np.ndarray]]
     """Computes the estimates of a plane, float32, from one without defects."""
     keep_outliers: bool
+    watch: Callable[[ObservedPlane, Mapping[Output, np.ndarray]], None] = lambda *_: None
+    """Is called with each plane and its outputs."""
 
     def denoise(self, observed: ObservedPlane) -> Mapping[Output, np.ndarray]:
         """Return the outputs; pixels without data stay as they are, and their standard deviation is NaN."""
@@ -62,7 +64,9 @@ class PlaneDenoiser:
             estimates: Mapping[Output, np.ndarray] = dict.fromkeys(self.outputs, observed.unknown())
         else:
             estimates = self.estimate(observed.input_yx)
-        return {output: self._completed(output, observed, yx) for output, yx in estimates.items()}
+        results = {output: self._completed(output, observed, yx) for output, yx in estimates.items()}
+        self.watch(observed, results)
+        return results
 
     def _completed(self, output: Output, observed: ObservedPlane, estimate_yx: np.ndarray) -> np.ndarray:
         if output is Output.POSTERIOR_STD:

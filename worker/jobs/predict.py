@@ -11,7 +11,8 @@ from models_store.contracts.outcomes import Outcome
 from worker.attempt.context import JobContext
 from worker.attempt.progress import PREPARING_PREDICTION, part_of
 from worker.jobs.estimates import PlaneDenoiser, outcome_of, plane_denoiser, prepare
-from worker.jobs.inputs import OpenImage, open_images, warn_of_pixels
+from worker.jobs.inputs import OpenImage, open_images, survey_of, warn_of_pixels
+from worker.jobs.removed_noise import Judge, all_numbered, with_verdict
 from worker.jobs.result_files import OutputPlanes, store_results
 from worker.planes.observed_plane import ObservedPlane
 from worker.planes.prefetch import prefetch
@@ -28,7 +29,8 @@ def predict(spec: PredictSpec, context: JobContext) -> Outcome:
     with open_images(context, spec.image_ids) as images:
         warnings = warn_of_pixels(context, images)
         prepared = prepare(spec, context, images, preparing)
-        denoiser = plane_denoiser(prepared, spec, context)
+        judge = Judge.of(prepared, survey_of(context, images).noise_correlation, all_numbered(images))
+        denoiser = judge.watching(plane_denoiser(prepared, spec, context))
         planes = sum(len(image.reader) for image in images)
         done = 0
 
@@ -41,7 +43,8 @@ def predict(spec: PredictSpec, context: JobContext) -> Outcome:
             return _denoised_planes(image, denoiser, folder, on_plane)
 
         artifacts = tuple(store_results(context, images, denoiser.outputs, spec.output_dtype, planes_of))
-    return outcome_of(prepared, warnings).model_copy(update={"artifacts": artifacts})
+    outcome = outcome_of(prepared, warnings).model_copy(update={"artifacts": artifacts})
+    return with_verdict(outcome, judge.summary, context)
 
 
 def choose_estimate(spec: ChooseEstimateSpec, context: JobContext) -> Outcome:

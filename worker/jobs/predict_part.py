@@ -12,7 +12,9 @@ from models_store.contracts.outcomes import MadePlanes, Outcome
 from models_store.contracts.vocabulary import Output
 from worker.attempt.context import JobContext
 from worker.jobs.estimates import PlaneDenoiser, plane_denoiser, prepare_chosen
-from worker.jobs.inputs import OpenImage, open_images
+from worker.jobs.inputs import OpenImage, open_images, survey_of
+from worker.jobs.removed_noise import Judge, numbered
+from worker.judging.removed_noise import REMOVED_NOISE
 from worker.planes.observed_plane import ObservedPlane
 from worker.planes.prefetch import prefetch
 from worker.planes.raw_planes import write_plane
@@ -22,7 +24,7 @@ OutputsOfPlane = Mapping[Output, np.ndarray]
 
 def predict_part(spec: PredictPartSpec, context: JobContext) -> Outcome:
     """Denoise the part's planes and store them as raw pixels, with a few planes in memory at a time."""
-    denoiser = plane_denoiser(prepare_chosen(spec, context), spec, context)
+    prepared = prepare_chosen(spec, context)
     done = 0
 
     def with_progress(planes: Iterable[OutputsOfPlane]) -> Iterator[OutputsOfPlane]:
@@ -34,9 +36,12 @@ def predict_part(spec: PredictPartSpec, context: JobContext) -> Outcome:
 
     planes: list[MadePlanes] = []
     with open_images(context, spec.image_ids) as images:
+        correlation = survey_of(context, images).noise_correlation
+        judge = Judge.of(prepared, correlation, numbered(_indices_of(images, spec)))
+        denoiser = judge.watching(plane_denoiser(prepared, spec, context))
         for image, indices in _indices_of(images, spec):
             planes += _store_planes(context, image, indices, denoiser, with_progress)
-    return Outcome(planes=tuple(planes))
+    return Outcome(planes=tuple(planes), result={REMOVED_NOISE: judge.summary.figures()})
 
 
 def _indices_of(images: Sequence[OpenImage], spec: PredictPartSpec) -> Iterator[tuple[OpenImage, range]]:

@@ -36,6 +36,7 @@ from worker.engine.noise.fitting.pairs import PairCounts
 from worker.engine.prediction.inference import predict_plane
 from worker.engine.training.presets import PRESETS, TrainingPreset
 from worker.jobs.inputs import load_network, load_noise_model
+from worker.judging.removed_noise import REMOVED_NOISE
 from worker.offline.files import read_noise_model_file, require_room, require_writable
 from worker.offline.report import DenoisedPlane, NoiseEvidence, write_report
 from worker.offline.run import OfflineRun, offline_run
@@ -74,6 +75,8 @@ class DenoiseSummary:
     noise_model_origin: str
     seconds: Mapping[str, float]
     noise_correlation: NeighbourCorrelation
+    removed_noise: Mapping[str, Any]
+    """Figures of what was removed, compared with the noise model, and the worst planes."""
     warnings: tuple[str, ...] = ()
     written: tuple[Path, ...] = ()
 
@@ -105,6 +108,7 @@ class DenoiseSummary:
             "noise_model": self.noise_model,
             "noise_model_origin": self.noise_model_origin,
             "noise_correlation": asdict(self.noise_correlation),
+            "removed_noise": dict(self.removed_noise),
             "warnings": list(self.warnings),
             "seconds": {stage: round(seconds, 2) for stage, seconds in self.seconds.items()},
         }
@@ -169,6 +173,7 @@ def denoise_file(
             noise_model_origin="file" if known else "bootstrap",
             seconds=dict(run.seconds),
             noise_correlation=survey.noise_correlation,
+            removed_noise=outcome.result[REMOVED_NOISE],
             warnings=tuple(warnings),
         )
         extras = _write_extras(run, plan, noise_model, source, target, options, summary)

@@ -1,0 +1,261 @@
+"""What denoising removed from a plane, in units of the noise that should be there; no ground truth needed."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from worker.engine.noise.models.likelihood import NoiseModel
+
+Image = NDArray[np.floating]
+VarianceAt = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+"""Noise variance (ADU^2) at signals (ADU)."""
+
+BLOCKS_PX = (4, 16, 64)
+MIN_PIXELS = 1024
+"""A plane with fewer usable pixels is not judged."""
+_MIN_BLOCKS = 4
+_LOCAL_BLOCKS = 2
+_BRIGHT_SHARE = 0.1
+_SLOPE_PX = 8
+_MIN_SCALE = 0.5
+"""Signals below this fraction of a pixel's noise count as large as it where a bias is set in relation."""
+_SIGNAL_BINS = 8
+_CLIP_STD = 6.0
+"""Larger deviations count as this one: outliers such as hot pixels say nothing about the specimen."""
+_GRID = 1024
+_FLAT = 1e-6
+"""Relative to the largest value, a smaller range is rounding."""
+_DARK_QUANTILE = 0.01
+
+
+@dataclass(frozen=True)
+class SignalBin:
+    """Removed variance relative to that of the noise, over the pixels of one range of signals."""
+
+    signal_adu: float
+    variance_ratio: float
+
+
+@dataclass(frozen=True)
+class Block:
+    """A square block of pixels: centre, side, and the mean of the standardised removed noise in it.
+
+    `deviation`: this mean in standard errors of a block of independent noise.
+    """
+
+    y_px: int
+    x_px: int
+    side_px: int
+    mean: float
+    deviation: float
+
+
+@dataclass(frozen=True)
+class RemovedNoise:
+    """Figures of observation - result on one plane; "standardised" means divided by the noise's deviation.
+
+    `mean`: of the standardised removed noise. `variance`: its mean square, 1 if all of the noise was removed.
+    `correlation_y`, `correlation_x`: of neighbouring pixels. `bright_correlation_y`, `_x`: the same among the
+    brightest tenth of the result's pixels. `block_excess`: for each side of `BLOCKS_PX`, the variance of the
+    means of blocks relative to independent noise of the same variance. `structure_slope`: slope of the
+    removed noise against the result, over means of blocks; None if the result is constant.
+    `removed_adu`: mean of observation - result. `signal_adu`: mean of the result above its darkest pixels.
+    `noise_adu`: root mean square of the expected noise. `not_finite_px`: pixels that only the result lacks.
+    Each `..._error` is a standard error.
+    """
+
+    pixels: int
+    not_finite_px: int
+    mean: float
+    mean_error: float
+    variance: float
+    by_signal: tuple[SignalBin, ...]
+    correlation_y: float
+    correlation_x: float
+    correlation_error: float
+    bright_correlation_y: float
+    bright_correlation_x: float
+    bright_correlation_error: float
+    block_excess: tuple[float, ...]
+    block_excess_error: tuple[float, ...]
+    structure_slope: float | None
+    structure_slope_error: float | None
+    worst_block: Block | None
+    removed_adu: float
+    removed_adu_error: float
+    signal_adu: float
+    noise_adu: float
+
+    @property
+    def scale_adu(self) -> float:
+        """Return the signal that a bias is related to; it is above 0 even if there is no specimen."""
+        return max(self.signal_adu, _MIN_SCALE * self.noise_adu)
+
+    @property
+    def relative_bias(self) -> float:
+        return self.removed_adu / self.scale_adu
+
+
+def variance_of(noise_model: NoiseModel) -> VarianceAt:
+    """Return the variance of a noise model as a function of arrays."""
+    return lambda signal_adu: noise_model.variance_adu2(torch.from_numpy(signal_adu)).numpy()
+
+
+def measure_removed_noise(
+    observation_yx: Image, result_yx: Image, variance_at: VarianceAt
+) -> RemovedNoise | None:
+    """Compare what was removed from a plane (Y, X), ADU, with its noise; NaN observations are ignored.
+
+    Return None if fewer than `MIN_PIXELS` pixels are usable.
+    """
+    observed = np.isfinite(observation_yx)
+    usable = observed & np.isfinite(result_yx)
+    not_finite_px = int(observed.sum() - usable.sum())
+    pixels = int(usable.sum())
+    if pixels < MIN_PIXELS:
+        return None
+    result = np.where(usable, result_yx, 0.0).astype(np.float64)
+    removed = np.where(usable, observation_yx, 0.0).astype(np.float64) - result
+    signal, removed_px = result[usable], removed[usable]
+    variance_adu2 = _interpolated(variance_at, signal)
+    standardised = removed_px / np.sqrt(variance_adu2)
+    standardised = _clipped(standardised)
+    mean, variance = float(standardised.mean()), float(np.mean(standardised**2))
+    centred = np.zeros(result.shape)
+    centred[usable] = standardised - mean
+    energy = float(standardised.var())
+    kept_adu = standardised * np.sqrt(variance_adu2)
+    removed_adu = float(kept_adu.mean())
+    centred_adu = np.zeros(result.shape)
+    centred_adu[usable] = kept_adu - removed_adu
+    correlation_y, correlation_x = (
+        _neighbour_correlation(centred.swapaxes(0, axis), usable.swapaxes(0, axis)) for axis in (0, 1)
+    )
+    blocks = [_Blocks.of(centred, usable, side) for side in BLOCKS_PX]
+    judged = [each for each in blocks if len(each.count) >= _MIN_BLOCKS]
+    excess = tuple(each.excess(energy) for each in judged)
+    bright = usable & (result >= np.quantile(signal, 1 - _BRIGHT_SHARE))
+    bright_centred = np.where(bright, centred - centred[bright].mean(), 0.0)
+    bright_y, bright_x = (
+        _neighbour_correlation(bright_centred.swapaxes(0, axis), bright.swapaxes(0, axis)) for axis in (0, 1)
+    )
+    # Correlated noise averages out more slowly.
+    inflation = max(1.0, *excess[:_LOCAL_BLOCKS], 0.0)
+    slope, slope_error = _slope(centred_adu, result, usable)
+    noise_adu = math.sqrt(float(variance_adu2.mean()))
+    dark_adu = float(np.quantile(signal, _DARK_QUANTILE))
+    return RemovedNoise(
+        pixels=pixels,
+        not_finite_px=not_finite_px,
+        mean=mean,
+        mean_error=math.sqrt(energy * inflation / pixels),
+        variance=variance,
+        by_signal=_by_signal(signal, standardised),
+        correlation_y=correlation_y,
+        correlation_x=correlation_x,
+        correlation_error=1 / math.sqrt(pixels),
+        bright_correlation_y=bright_y,
+        bright_correlation_x=bright_x,
+        bright_correlation_error=1 / math.sqrt(float(bright.sum())),
+        block_excess=excess,
+        block_excess_error=tuple(math.sqrt(2 / len(each.count)) for each in judged),
+        structure_slope=slope,
+        structure_slope_error=slope_error,
+        worst_block=_worst(judged, energy),
+        removed_adu=removed_adu,
+        removed_adu_error=math.sqrt(float(kept_adu.var()) * inflation / pixels),
+        signal_adu=float(signal.mean()) - dark_adu,
+        noise_adu=noise_adu,
+    )
+
+
+def _interpolated(variance_at: VarianceAt, signal: NDArray[np.float64]) -> NDArray[np.float64]:
+    grid = np.linspace(signal.min(), signal.max(), _GRID)
+    tiny = np.finfo(np.float32).tiny
+    return np.maximum(np.interp(signal, grid, variance_at(grid)), tiny)
+
+
+def _clipped(standardised: NDArray[np.float64]) -> NDArray[np.float64]:
+    middle = float(np.median(standardised))
+    spread = 1.4826 * float(np.median(np.abs(standardised - middle)))
+    limit = _CLIP_STD * max(spread, 1.0)
+    return np.clip(standardised, middle - limit, middle + limit)
+
+
+def _neighbour_correlation(centred: NDArray[np.float64], usable: NDArray[np.bool_]) -> float:
+    """Return the correlation of neighbours along the first axis; unusable pixels are 0."""
+    first, second = centred[:-1], centred[1:]
+    both = usable[:-1] & usable[1:]
+    energy = float(((first**2 + second**2) * both).sum()) / 2
+    return float((first * second).sum()) / energy if energy > 0 else 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class _Blocks:
+    """Sums over the blocks of which at least half of the pixels are usable."""
+
+    side_px: int
+    corner_yx: NDArray[np.intp]
+    count: NDArray[np.float64]
+    noise: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, centred: NDArray[np.float64], usable: NDArray[np.bool_], side_px: int) -> "_Blocks":
+        count = _sums(usable.astype(np.float64), side_px)
+        kept = count >= side_px**2 / 2
+        return cls(side_px, np.argwhere(kept) * side_px, count[kept], _sums(centred, side_px)[kept])
+
+    def excess(self, energy: float) -> float:
+        return float(np.mean(self.noise**2 / self.count)) / energy if energy > 0 else 0.0
+
+
+def _slope(
+    removed_adu: NDArray[np.float64], result_adu: NDArray[np.float64], usable: NDArray[np.bool_]
+) -> tuple[float | None, float | None]:
+    """Return the slope of the removed noise against the result, from means of blocks, and its error."""
+    count = _sums(usable.astype(np.float64), _SLOPE_PX)
+    kept = count >= _SLOPE_PX**2 / 2
+    signal = _sums(result_adu, _SLOPE_PX)[kept] / count[kept]
+    removed = _sums(removed_adu, _SLOPE_PX)[kept] / count[kept]
+    signal = signal - signal.mean() if signal.size else signal
+    power = float(np.vdot(signal, signal))
+    spread = float(np.ptp(signal)) if signal.size else 0.0
+    if spread <= _FLAT * float(np.abs(result_adu).max()):
+        return None, None
+    slope = float(np.vdot(signal, removed)) / power
+    return slope, float(np.std(removed - slope * signal)) / math.sqrt(power)
+
+
+def _sums(values: NDArray[np.float64], side_px: int) -> NDArray[np.float64]:
+    rows, columns = (size // side_px for size in values.shape)
+    cut = values[: rows * side_px, : columns * side_px]
+    return np.asarray(cut.reshape(rows, side_px, columns, side_px).sum(axis=(1, 3)))
+
+
+def _worst(blocks: Sequence[_Blocks], energy: float) -> Block | None:
+    found: list[Block] = []
+    for each in blocks:
+        if each.side_px == BLOCKS_PX[0] or energy <= 0:
+            continue
+        deviations = each.noise / np.sqrt(each.count * energy)
+        index = int(np.argmax(np.abs(deviations)))
+        y_px, x_px = (int(corner) + each.side_px // 2 for corner in each.corner_yx[index])
+        mean = float(each.noise[index] / each.count[index])
+        found.append(Block(y_px, x_px, each.side_px, mean, float(deviations[index])))
+    return max(found, key=lambda block: abs(block.deviation), default=None)
+
+
+def _by_signal(signal: NDArray[np.float64], standardised: NDArray[np.float64]) -> tuple[SignalBin, ...]:
+    edges = np.unique(np.quantile(signal, np.linspace(0, 1, _SIGNAL_BINS + 1)))
+    bins = np.clip(np.searchsorted(edges, signal, side="right") - 1, 0, max(len(edges) - 2, 0))
+    count = np.bincount(bins)
+    squares = np.bincount(bins, standardised**2)
+    signals = np.bincount(bins, signal)
+    return tuple(
+        SignalBin(float(signals[each] / count[each]), float(squares[each] / count[each]))
+        for each in np.flatnonzero(count)
+    )

@@ -1,0 +1,102 @@
+"""Judge each plane while it is denoised: was it noise that was removed?"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from models_store.contracts.outcomes import Outcome
+from models_store.contracts.vocabulary import Output
+from models_store.survey.correlation import NeighbourCorrelation
+from worker.attempt.context import JobContext
+from worker.engine.noise.measuring.noise_line import noise_line
+from worker.engine.noise.measuring.noise_verdict import Expected
+from worker.engine.noise.measuring.removed_noise import RemovedNoise, measure_removed_noise, variance_of
+from worker.engine.stages.denoise import Denoiser
+from worker.jobs.estimates import PlaneDenoiser, Prepared
+from worker.jobs.inputs import OpenImage
+from worker.judging.removed_noise import REMOVED_NOISE, RemovedNoiseSummary
+from worker.planes.observed_plane import ObservedPlane
+
+_BY_MODEL = "the noise model: mean, variance, correlation and structure"
+_BY_LINE = "a line of noise fitted to each plane: mean, correlation and structure, not the variance"
+_BY_STRUCTURE = (
+    "a line of noise fitted to each plane: correlation and structure, not mean and variance, as the network "
+    "learned the scale of its ground truth"
+)
+
+NumberedPlane = tuple[str, int]
+"""File name and number of a plane, counted from 1."""
+
+
+def numbered(planes_of: Iterable[tuple[OpenImage, range]]) -> Iterator[NumberedPlane]:
+    """Yield names for the planes with these indices, in order."""
+    return ((image.filename, index + 1) for image, indices in planes_of for index in indices)
+
+
+def all_numbered(images: Sequence[OpenImage]) -> Iterator[NumberedPlane]:
+    return numbered((image, range(len(image.reader))) for image in images)
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Judges planes in the order in which they are denoised."""
+
+    prepared: Prepared
+    expected: Expected
+    names: Iterator[NumberedPlane]
+    summary: RemovedNoiseSummary = field(default_factory=RemovedNoiseSummary)
+
+    @classmethod
+    def of(
+        cls, prepared: Prepared, correlation: NeighbourCorrelation, names: Iterator[NumberedPlane]
+    ) -> "Judge":
+        denoiser = prepared.denoiser
+        expected = Expected(correlation.y, correlation.x)
+        if isinstance(denoiser, Denoiser):
+            return cls(prepared, expected, names, RemovedNoiseSummary(_BY_MODEL))
+        expected = replace(expected, variance=False, scale=denoiser.method != "care")
+        judged_by = _BY_LINE if expected.scale else _BY_STRUCTURE
+        return cls(prepared, expected, names, RemovedNoiseSummary(judged_by))
+
+    def watching(self, denoiser: PlaneDenoiser) -> PlaneDenoiser:
+        """Return the same denoiser, which has its results judged on the way."""
+
+        def judge(observed: ObservedPlane, results: Mapping[Output, np.ndarray]) -> None:
+            name, plane = next(self.names)
+            found = None
+            if not observed.defects.empty:
+                found = self._measure(observed.input_yx, results[Output.DENOISED])
+            self.summary.add(name, plane, found, self.expected)
+
+        return replace(denoiser, watch=judge)
+
+    def _measure(self, observation_yx: np.ndarray, result_yx: np.ndarray) -> RemovedNoise | None:
+        denoiser = self.prepared.denoiser
+        if isinstance(denoiser, Denoiser):
+            return measure_removed_noise(observation_yx, result_yx, variance_of(denoiser.noise_model))
+        if denoiser.method == "care":
+            result_yx = _on_scale_of(observation_yx, result_yx)
+        line = noise_line(observation_yx, result_yx)
+        return measure_removed_noise(observation_yx, result_yx, line.variance_adu2) if line else None
+
+
+def with_verdict(outcome: Outcome, summary: RemovedNoiseSummary, context: JobContext) -> Outcome:
+    """Warn of planes that do not fit, and return the outcome with the figures and warnings in its result."""
+    warnings = summary.warnings()
+    for warning in warnings:
+        context.warn(warning)
+    told = [*outcome.result.get("warnings", ()), *warnings]
+    verdict = {REMOVED_NOISE: summary.figures()} | ({"warnings": told} if told else {})
+    return outcome.model_copy(update={"result": outcome.result | verdict})
+
+
+def _on_scale_of(observation_yx: np.ndarray, result_yx: np.ndarray) -> np.ndarray:
+    """Return a * result + b, with a and b fitted to the observation by least squares."""
+    usable = np.isfinite(observation_yx) & np.isfinite(result_yx)
+    observed, result = observation_yx[usable].astype(np.float64), result_yx[usable].astype(np.float64)
+    if not result.size or np.ptp(result) == 0:
+        return result_yx
+    centred = result - result.mean()
+    scale = float(np.vdot(centred, observed)) / float(np.vdot(centred, centred))
+    return np.asarray(scale * (result_yx - result.mean()) + observed.mean(), dtype=result_yx.dtype)
