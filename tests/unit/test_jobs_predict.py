@@ -22,6 +22,7 @@ from worker.jobs import predict, predict_part
 from worker.jobs.estimates import PlaneDenoiser, Prepared
 from worker.jobs.inputs import OpenImage
 from worker.offline.memory_registry import MemoryRegistry
+from worker.planes.observed_plane import ObservedPlane
 from worker.planes.raw_planes import iterate_raw_planes
 
 PLANES = np.arange(5 * 20 * 30, dtype=np.uint16).reshape(5, 20, 30)
@@ -30,6 +31,7 @@ SHIFTED = PlaneDenoiser(
     OUTPUTS,
     lambda plane_yx: {Output.DENOISED: plane_yx + 1, Output.PRIOR_MEAN: plane_yx + 2},
     keep_outliers=False,
+    keeps_mean=False,
 )
 
 
@@ -81,3 +83,23 @@ def test_a_part_stores_its_planes_alone(
             )
     assert outcome.result["removed_noise"]["planes"] == 3
     assert reports == pytest.approx([1 / 3, 2 / 3, 1.0])
+
+
+def test_planes_keep_their_mean_and_their_missing_pixels() -> None:
+    """A network that knows bright planes only draws a dim one towards them."""
+    plane_yx = (100 + np.random.default_rng(1).poisson(3.0, (40, 30))).astype(np.float32)
+    plane_yx[:, :5] = np.nan
+    brighter = PlaneDenoiser(
+        (Output.DENOISED, Output.POSTERIOR_STD),
+        lambda input_yx: {
+            Output.DENOISED: np.full_like(input_yx, 104.0),
+            Output.POSTERIOR_STD: np.ones_like(input_yx),
+        },
+        keep_outliers=False,
+    )
+    results = brighter.denoise(ObservedPlane.of(plane_yx))
+    mean_adu = float(np.nanmean(plane_yx))
+    np.testing.assert_allclose(results[Output.DENOISED][:, 5:], mean_adu, rtol=1e-5)
+    assert np.isnan(results[Output.DENOISED][:, :5]).all()
+    assert np.isnan(results[Output.POSTERIOR_STD][:, :5]).all()
+    np.testing.assert_array_equal(results[Output.POSTERIOR_STD][:, 5:], 1)

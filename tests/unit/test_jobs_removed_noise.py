@@ -94,15 +94,19 @@ def test_several_wrong_planes_make_one_sentence() -> None:
 def test_care_may_have_another_scale(method: str, *, fits: bool) -> None:
     prepared = Prepared(_Network(method))  # type: ignore[arg-type]  # because only its method matters
     judge = Judge.of(prepared, INDEPENDENT, zip(iter(lambda: "a.tif", ""), count(1), strict=False))
-    halved = PlaneDenoiser(
-        (Output.DENOISED,), lambda _: {Output.DENOISED: specimen() / 2}, keep_outliers=False
-    )
+    halved = _fixed(specimen() / 2)
     judge.watching(halved).denoise(ObservedPlane.of(exposure()))
     assert (judge.summary.planes_that_do_not_fit == 0) is fits
-    erasing = PlaneDenoiser((Output.DENOISED,), lambda _: {Output.DENOISED: _erased()}, keep_outliers=False)
+    erasing = _fixed(_erased())
     judge.watching(erasing).denoise(ObservedPlane.of(exposure()))
     assert judge.summary.planes_that_do_not_fit == (1 if fits else 2)
     assert judge.summary.worst[0]["image"] == "a.tif"
+
+
+def _fixed(result_yx: np.ndarray) -> PlaneDenoiser:
+    """Return a denoiser whose result is always the same."""
+    estimates = {Output.DENOISED: result_yx}
+    return PlaneDenoiser((Output.DENOISED,), lambda _: estimates, keep_outliers=False, keeps_mean=False)
 
 
 class _Network:

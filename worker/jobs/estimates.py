@@ -55,6 +55,8 @@ class PlaneDenoiser:
     estimate: Callable[[np.ndarray], Mapping[Output, np.ndarray]]
     """Computes the estimates of a plane, float32, from one without defects."""
     keep_outliers: bool
+    keeps_mean: bool = True
+    """Whether the estimates are on the scale of the observation."""
     watch: Callable[[ObservedPlane, Mapping[Output, np.ndarray]], None] = lambda *_: None
     """Is called with each plane and its outputs."""
 
@@ -63,10 +65,23 @@ class PlaneDenoiser:
         if observed.defects.empty:
             estimates: Mapping[Output, np.ndarray] = dict.fromkeys(self.outputs, observed.unknown())
         else:
-            estimates = self.estimate(observed.input_yx)
+            estimates = self._with_its_mean(observed.input_yx)
         results = {output: self._completed(output, observed, yx) for output, yx in estimates.items()}
         self.watch(observed, results)
         return results
+
+    def _with_its_mean(self, input_yx: np.ndarray) -> Mapping[Output, np.ndarray]:
+        """Return the estimates, shifted to the mean of the observation: noise has none.
+
+        Networks draw unusual planes, such as bleached ones, towards the usual ones.
+        """
+        estimates = self.estimate(input_yx)
+        if not self.keeps_mean:
+            return estimates
+        return {
+            output: yx if output is Output.POSTERIOR_STD else yx + _mean_removed(input_yx, yx)
+            for output, yx in estimates.items()
+        }
 
     def _completed(self, output: Output, observed: ObservedPlane, estimate_yx: np.ndarray) -> np.ndarray:
         if output is Output.POSTERIOR_STD:
@@ -158,8 +173,13 @@ def plane_denoiser(
     """Return the denoiser of the requested outputs; networks other than PN2V have only one output."""
     denoiser, keep = prepared.denoiser, spec.keep_hot_pixels
     if isinstance(denoiser, Network):
-        return PlaneDenoiser((Output.DENOISED,), _denoise_alone(denoiser, context), keep)
+        on_its_scale = denoiser.method != "care"
+        return PlaneDenoiser((Output.DENOISED,), _denoise_alone(denoiser, context), keep, on_its_scale)
     return PlaneDenoiser(spec.outputs, _denoise_with_pn2v(denoiser, context), keep)
+
+
+def _mean_removed(input_yx: np.ndarray, estimate_yx: np.ndarray) -> np.float32:
+    return np.float32(np.nanmean(input_yx - estimate_yx.astype(np.float64)))
 
 
 def _denoise_alone(
