@@ -13,7 +13,7 @@ from models_store.database.tables import (
     Image,
 )
 from models_store.image_files.header import ImageHeader
-from models_store.survey.survey import Survey
+from models_store.survey.survey import stored_survey
 from models_store.survey.warnings import image_warnings
 
 
@@ -36,6 +36,7 @@ class ImageDocument(BaseModel):
 
     @classmethod
     def of(cls, row: Image) -> Self:
+        survey = stored_survey(row.survey)
         return cls(
             id=row.id,
             filename=row.filename,
@@ -44,7 +45,7 @@ class ImageDocument(BaseModel):
             size_bytes=row.size_bytes,
             header=ImageHeader.model_validate(row.header),
             origin=Origin.of(row.profile),
-            warnings=image_warnings(Survey.model_validate(row.survey)) if row.survey else [],
+            warnings=image_warnings(survey) if survey else [],
             content_href=f"/v1/images/{row.id}/content",
             preview_href=f"/v1/images/{row.id}/preview.png",
             created_at=row.created_at,

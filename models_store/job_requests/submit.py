@@ -47,7 +47,7 @@ from models_store.repositories.jobs.rows import create_composite_job, create_job
 from models_store.repositories.networks import get_network, hold_networks, newest_network
 from models_store.repositories.noise_models import active_noise_model, get_noise_model, hold_noise_models
 from models_store.survey.correlation import NeighbourCorrelation
-from models_store.survey.survey import Survey
+from models_store.survey.survey import Survey, stored_survey
 
 MAKERS = {
     "network": ("train", "denoise"),
@@ -140,7 +140,7 @@ def _new_job_id() -> str:
 
 def _noise_correlation(images: list[Image]) -> NeighbourCorrelation | None:
     """Return the noise correlation of all images together; None if one of them has no survey yet."""
-    surveys = [Survey.model_validate(image.survey) for image in images if image.survey is not None]
+    surveys = [survey for image in images if (survey := stored_survey(image.survey)) is not None]
     return Survey.of(surveys).noise_correlation if len(surveys) == len(images) else None
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
 from models_store.blobs.blobs import StoredBlob
@@ -13,7 +13,7 @@ from models_store.database.tables import Image, Job, JobImage, Profile
 from models_store.errors import ConflictError, NotFoundError
 from models_store.image_files.header import ImageHeader
 from models_store.repositories.pages import Page, PageRequest, fetch_page
-from models_store.survey.survey import Survey
+from models_store.survey.survey import SURVEY_VERSION, Survey
 
 
 @dataclass(frozen=True)
@@ -84,11 +84,12 @@ def list_images(
 
 
 def record_surveys(session: Session, surveys: Mapping[str, Survey]) -> None:
-    """Store surveys made by a job for images without one; images deleted meanwhile are skipped."""
+    """Store surveys made by a job for images without one of this version; deleted images are skipped."""
+    stored_version = func.coalesce(Image.survey["version"].as_integer(), 0)
     for image_id, survey in surveys.items():
         session.execute(
             update(Image)
-            .where(Image.id == image_id, Image.survey.is_(None))
+            .where(Image.id == image_id, or_(Image.survey.is_(None), stored_version != SURVEY_VERSION))
             .values(survey=survey.model_dump(mode="json"))
             .execution_options(synchronize_session=False)
         )

@@ -1,12 +1,17 @@
 """Properties of an image's detector, noise and pixels, measured once from a sample of its planes.
 
-survey.py         survey of an image or of several images
-values.py         pixel values of the detector: range, step, saturation
-correlation.py    noise correlation of neighbouring pixels
-noise_line.py     variance of the noise against the signal
-defects.py        pixels of a plane without a measurement
-flat_areas.py     areas of one value, as of registered images
-outliers.py       hot and dead pixels, cosmic rays
-defect_counts.py  numbers of such pixels and planes
-warnings.py       what users should know before hours of work
+survey.py               survey of an image or of several images
+values.py               pixel values of the detector: range, step, saturation
+defects.py              pixels of a plane without a measurement, made of
+  flat_areas.py           areas of one value, as of registered images
+  outliers.py             hot and dead pixels, cosmic rays
+  noise_scale.py          the noise that outliers are compared with
+defect_counts.py        numbers of such pixels and planes
+correlation.py          noise correlation of neighbouring pixels, made of
+  filtered_products.py    products of neighbours, by brightness
+  short_range.py          correlation of adjacent pixels, and the possible error from structure
+  row_noise.py            noise that rows have in common
+noise_line.py           variance of the noise against the signal
+window.py               the part of a plane that is measured
+warnings.py             what users should know before hours of work
 """

@@ -1,40 +1,72 @@
 """Noise correlation of neighbouring pixels, estimated from the noisy image alone."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from models_store.survey.filtered_products import (
+    BrightnessTable,
+    DifferenceFilter,
+    brightness_table,
+    scene_of,
+)
+from models_store.survey.row_noise import RowNoise, row_noise, row_variances
+from models_store.survey.short_range import Estimate, estimate
+from models_store.survey.window import middle
+
 MAX_CORRELATION = 0.1
 """Correlation at which a network predicts a visible part of the noise from the neighbours."""
 
-_DIFFERENCE_ORDER = 3
-# Third differences are correlated along their own axis, which divides the effective sample size by this.
-_VALUES_PER_INDEPENDENT_VALUE = 1 + 2 * (0.75**2 + 0.3**2 + 0.05**2)
 _SIGNIFICANCE = 3.0  # standard errors
-_BLOCK_PX = 16
-_WINDOW_PX = 1024
-"""Side of the sampled window in the middle of a plane."""
+_DECIDED_ERROR = MAX_CORRELATION / 2
+_SMALL_IMAGE_FILTER = DifferenceFilter(3, 0)
+# The first has the smallest error without structure, the last leaves the least structure.
+_FILTERS = (
+    _SMALL_IMAGE_FILTER,
+    DifferenceFilter(12, 0),
+    DifferenceFilter(12, 1),
+    DifferenceFilter(12, 2),
+)
+
+FloatArray = NDArray[np.float64]
 
 
 class AxisSums(BaseModel, frozen=True):
-    """Sums over third differences: products of neighbours along an axis, squares, and their number."""
+    """Weighted sums over images of the correlation along an axis; a weight is the inverse squared error.
 
-    product: float = 0.0
-    energy: float = 0.0
-    count: int = 0
+    `noise_variance`: squared errors from noise, by squared weights. `structure_error`: errors from structure.
+    """
+
+    weight: float
+    correlation: float
+    noise_variance: float
+    structure_error: float
 
     @classmethod
     def of(cls, parts: Iterable["AxisSums"]) -> "AxisSums":
-        """Add up the sums of several planes or images."""
+        """Add up the sums of several images."""
         several = list(parts)
         return cls(
-            product=sum(each.product for each in several),
-            energy=sum(each.energy for each in several),
-            count=sum(each.count for each in several),
+            weight=sum(each.weight for each in several),
+            correlation=sum(each.correlation for each in several),
+            noise_variance=sum(each.noise_variance for each in several),
+            structure_error=sum(each.structure_error for each in several),
+        )
+
+    @property
+    def estimate(self) -> Estimate:
+        if not self.weight:
+            return Estimate()
+        return Estimate(
+            self.correlation / self.weight,
+            float(np.sqrt(self.noise_variance)) / self.weight,
+            self.structure_error / self.weight,
         )
 
 
@@ -42,64 +74,101 @@ class AxisSums(BaseModel, frozen=True):
 class NeighbourCorrelation:
     """Noise correlation of adjacent pixels along each axis; the methods assume 0.
 
-    `error`: standard error of both, which is large for small images.
+    `error_y`, `error_x`: standard errors, which are large for small images and where fine structure cannot
+    be told from noise. `error`: the larger one.
     """
 
     y: float
     x: float
     error: float
+    error_y: float
+    error_x: float
 
     @classmethod
     def of(cls, along_y: AxisSums, along_x: AxisSums) -> "NeighbourCorrelation":
-        y, x = (each.product / each.energy if each.energy > 0 else 0.0 for each in (along_y, along_x))
-        count = max(min(along_y.count, along_x.count), 1)
-        return cls(y, x, float(np.sqrt(_VALUES_PER_INDEPENDENT_VALUE / count)))
+        y, x = along_y.estimate, along_x.estimate
+        return cls(y.correlation, x.correlation, max(y.error, x.error), y.error, x.error)
 
     def warning(self, *, blind_y_px: int = 0, blind_x_px: int = 0) -> str | None:
         """Return a warning if the noise is correlated along an axis that a structured mask does not hide."""
-        visible = [("y", self.y)] * (not blind_y_px) + [("x", self.x)] * (not blind_x_px)
-        axis, value = max(visible, key=lambda pair: abs(pair[1]), default=("", 0.0))
-        if abs(value) < max(MAX_CORRELATION, _SIGNIFICANCE * self.error):
+        visible = [("y", self.y, self.error_y)] * (not blind_y_px) + [("x", self.x, self.error_x)] * (
+            not blind_x_px
+        )
+        certain = [
+            (axis, value)
+            for axis, value, error in visible
+            if abs(value) >= max(MAX_CORRELATION, _SIGNIFICANCE * error)
+        ]
+        if not certain:
             return None
+        axis, value = max(certain, key=lambda pair: abs(pair[1]))
         return (
             f"the noise of neighbouring pixels is correlated along {axis} ({value:+.2f}), so results retain "
             f"part of it; train with a structured mask along {axis} (structN2V)"
         )
 
 
-def axis_sums(plane_yx: NDArray[Any]) -> tuple[AxisSums, AxisSums]:
-    """Return the sums over the middle of a plane (Y, X), along y and along x.
+@dataclass(frozen=True)
+class AxisProducts:
+    """What a plane reveals about the correlation along an axis, for each filter that fits into it."""
 
-    Third differences across an axis contain hardly any signal, and their correlation along the axis equals
-    that of the noise. Only the half of the blocks with the lower energy is used, to avoid edges.
-    """
-    window = _middle(plane_yx).astype(np.float64)
-    return _sums(window), _sums(window.T)
+    tables: tuple[BrightnessTable, ...]
+    row_variances_adu2: FloatArray
 
 
-def _middle(plane_yx: NDArray[Any]) -> NDArray[Any]:
-    top, left = (max(size - _WINDOW_PX, 0) // 2 for size in plane_yx.shape)
-    return plane_yx[top : top + _WINDOW_PX, left : left + _WINDOW_PX]
+@dataclass(frozen=True)
+class PlaneProducts:
+    along_y: AxisProducts
+    along_x: AxisProducts
 
 
-def _sums(plane: NDArray[np.float64]) -> AxisSums:
-    """Return the sums along the first axis, over the blocks with low energy."""
-    differences = np.diff(plane, n=_DIFFERENCE_ORDER, axis=1)
-    first, second = differences[:-1], differences[1:]
-    product, energy = _blocks(first * second), _blocks((first**2 + second**2) / 2)
-    usable = np.isfinite(energy) & (energy > 0)
-    if not usable.any():
-        return AxisSums()
-    calm = usable & (energy <= np.median(energy[usable]))
-    block_px = min(_BLOCK_PX, first.shape[0]) * min(_BLOCK_PX, first.shape[1])
+def plane_products(plane_yx: NDArray[Any], planes: int) -> PlaneProducts:
+    """Measure the middle of a plane (Y, X), one of so many of an image; NaN pixels do not count."""
+    window_yx = middle(plane_yx, planes)
+    scene = scene_of(window_yx)
+    along = []
+    for turned, seen in ((window_yx.T, scene.transposed), (window_yx, scene)):
+        fitting = [each for each in _FILTERS if np.all(np.array(turned.shape) >= each.support_yx)]
+        tables = tuple(brightness_table(turned, seen, each) for each in fitting)
+        along.append(AxisProducts(tables, row_variances(turned)))
+    return PlaneProducts(*along)
+
+
+def axis_sums(planes: Sequence[PlaneProducts]) -> tuple[AxisSums, AxisSums]:
+    """Return the sums of an image, along y and along x."""
+    return _sums([each.along_y for each in planes]), _sums([each.along_x for each in planes])
+
+
+def _sums(planes: Sequence[AxisProducts]) -> AxisSums:
+    tables = [_add_up(each) for each in zip(*(each.tables for each in planes), strict=True)]
+    estimates = [estimate(table, filter_) for table, filter_ in zip(tables, _FILTERS, strict=False)]
+    small = estimates[0] if estimates else Estimate()
+    thorough = [each for each in estimates[1:] if each.sees_structure]
+    short = min(thorough, key=lambda each: each.error, default=small)
+    other_noise_adu2 = tables[-1].mean_variance_adu2 if tables else 0.0
+    found = _with_rows(short, row_noise([each.row_variances_adu2 for each in planes], other_noise_adu2))
+    weight = found.error**-2
     return AxisSums(
-        product=float(product[calm].sum()), energy=float(energy[calm].sum()), count=int(calm.sum()) * block_px
+        weight=weight,
+        correlation=weight * found.correlation,
+        noise_variance=(weight * found.noise_error) ** 2,
+        structure_error=weight * found.structure_error,
     )
 
 
-def _blocks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the sums over square blocks; an image smaller than a block is one block."""
-    rows, columns = (range(0, max(size - _BLOCK_PX + 1, 1), _BLOCK_PX) for size in values.shape)
-    height, width = min(_BLOCK_PX, values.shape[0]), min(_BLOCK_PX, values.shape[1])
-    cut = values[: len(rows) * height, : len(columns) * width]
-    return np.asarray(cut.reshape(len(rows), height, len(columns), width).sum(axis=(1, 3)))
+def _add_up(tables: Sequence[BrightnessTable]) -> BrightnessTable:
+    most = max(len(each.count) for each in tables)
+    return reduce(add, (each for each in tables if len(each.count) == most))
+
+
+def _with_rows(short: Estimate, rows: RowNoise) -> Estimate:
+    """Return the correlation with the rows' share; structure cannot hide it."""
+    certain = rows.share >= _SIGNIFICANCE * rows.error
+    if certain and rows.share >= MAX_CORRELATION and short.error > _DECIDED_ERROR:
+        return Estimate(rows.share, rows.error)
+    share = max(rows.share, 0.0)
+    return Estimate(
+        share + (1 - share) * short.correlation,
+        float(np.hypot(short.noise_error, rows.error)),
+        short.structure_error,
+    )

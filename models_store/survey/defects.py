@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models_store.survey.flat_areas import fill_areas
-from models_store.survey.noise_line import measure_noise_line
+from models_store.survey.noise_scale import measure_noise_scale
 from models_store.survey.outliers import outliers
 
 
@@ -37,7 +37,7 @@ def find_defects(plane_yx: NDArray[Any]) -> Defects:
         return Defects(~none, none)
     missing_yx = ~finite_yx | fill_areas(plane_yx, finite_yx)
     measured = np.where(missing_yx, np.nan, plane_yx.astype(np.float64))
-    noise = measure_noise_line(measured, step_adu=1.0 if plane_yx.dtype.kind in "iu" else 0.0)
+    noise = measure_noise_scale(measured, step_adu=1.0 if plane_yx.dtype.kind in "iu" else 0.0)
     return Defects(missing_yx, none if noise is None else outliers(measured, noise))
 
 

@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from models_store.survey.noise_line import FloatArray, NoiseLine
+from models_store.survey.noise_scale import FloatArray, NoiseScale
 
 _MIN_DEVIATION = 8.0
 """Distance from the neighbours in standard deviations of the noise."""
@@ -25,7 +25,7 @@ _RING_2 = [(y, x) for y, x in product(range(-2, 3), repeat=2) if max(abs(y), abs
 _REACH_PX = 2
 
 
-def outliers(plane_yx: FloatArray, noise: NoiseLine) -> NDArray[np.bool_]:
+def outliers(plane_yx: FloatArray, noise: NoiseScale) -> NDArray[np.bool_]:
     """Return a mask of the outliers of a plane (Y, X) in ADU; pixels that are NaN are ignored.
 
     An outlier differs from its neighbours by more than the noise, and its neighbours, of which a few may be
@@ -47,7 +47,7 @@ def outliers(plane_yx: FloatArray, noise: NoiseLine) -> NDArray[np.bool_]:
     return found_yx[inner]
 
 
-def _candidates(plane_yx: FloatArray, noise: NoiseLine) -> NDArray[np.bool_]:
+def _candidates(plane_yx: FloatArray, noise: NoiseScale) -> NDArray[np.bool_]:
     """Return the pixels that differ from all but a few of their neighbours."""
     scaled = np.pad(noise.in_noise_units(plane_yx).astype(np.float32), 1, constant_values=np.nan)
     height, width = plane_yx.shape
@@ -60,7 +60,7 @@ def _candidates(plane_yx: FloatArray, noise: NoiseLine) -> NDArray[np.bool_]:
 
 
 def _stand_out(
-    padded: FloatArray, y: NDArray[np.intp], x: NDArray[np.intp], noise: NoiseLine
+    padded: FloatArray, y: NDArray[np.intp], x: NDArray[np.intp], noise: NoiseScale
 ) -> NDArray[np.bool_]:
     """Return for each of the pixels whether it is an outlier."""
     if not y.size:

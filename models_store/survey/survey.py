@@ -1,19 +1,23 @@
 """Survey of an image: computed once from a sample of its pixels and stored with it."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from models_store.survey.correlation import AxisSums, NeighbourCorrelation, axis_sums
+from models_store.survey.correlation import AxisSums, NeighbourCorrelation, axis_sums, plane_products
 from models_store.survey.defect_counts import DefectCounts, count_defects
 from models_store.survey.defects import find_defects, without_defects
 from models_store.survey.values import Values, values_of
 
 SAMPLE_PX = 1 << 22
 """Number of sampled pixels, in planes evenly spaced over the image."""
+
+
+SURVEY_VERSION: Final = 2
+"""Version of the stored form; `stored_survey` takes no other."""
 
 
 class Planes(Protocol):
@@ -27,12 +31,12 @@ class Planes(Protocol):
 class Survey(BaseModel, frozen=True):
     """Statistics of a sample of an image's pixels; surveys of several images can be merged."""
 
+    version: Literal[2] = SURVEY_VERSION
     values: Values | None
     """None: no pixel holds data."""
     along_y: AxisSums
     along_x: AxisSums
-    defects: DefectCounts | None = None
-    """None: surveyed by a version that did not look for them."""
+    defects: DefectCounts
 
     @classmethod
     def of(cls, surveys: Iterable["Survey"]) -> "Survey":
@@ -42,7 +46,7 @@ class Survey(BaseModel, frozen=True):
             values=Values.of(each.values for each in several if each.values is not None),
             along_y=AxisSums.of(each.along_y for each in several),
             along_x=AxisSums.of(each.along_x for each in several),
-            defects=DefectCounts.of(each.defects for each in several if each.defects is not None),
+            defects=DefectCounts.of(each.defects for each in several),
         )
 
     @property
@@ -54,22 +58,30 @@ class Survey(BaseModel, frozen=True):
         return NeighbourCorrelation.of(self.along_y, self.along_x)
 
 
+def stored_survey(document: Mapping[str, Any] | None) -> Survey | None:
+    """Return a stored survey, or None if there is none of this version: the image is surveyed again."""
+    if document is None or document.get("version") != SURVEY_VERSION:
+        return None
+    return Survey.model_validate(document)
+
+
 def survey_planes(planes: Planes) -> Survey:
     """Survey an image of at least one plane; holds one plane in memory at a time."""
-    surveys = []
-    for index in _sample_indices(planes):
+    values, products, counts = [], [], []
+    indices = _sample_indices(planes)
+    for index in indices:
         plane_yx = np.asarray(planes[index])
         defects = find_defects(plane_yx)
-        along_y, along_x = axis_sums(without_defects(plane_yx, defects))
-        surveys.append(
-            Survey(
-                values=values_of(plane_yx[defects.usable_yx]),
-                along_y=along_y,
-                along_x=along_x,
-                defects=count_defects(plane_yx, defects),
-            )
-        )
-    return Survey.of(surveys)
+        values.append(values_of(plane_yx[defects.usable_yx]))
+        products.append(plane_products(without_defects(plane_yx, defects), len(indices)))
+        counts.append(count_defects(plane_yx, defects))
+    along_y, along_x = axis_sums(products)
+    return Survey(
+        values=Values.of(each for each in values if each is not None),
+        along_y=along_y,
+        along_x=along_x,
+        defects=DefectCounts.of(counts),
+    )
 
 
 def _sample_indices(planes: Planes) -> Sequence[int]:

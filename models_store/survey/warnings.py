@@ -19,8 +19,7 @@ def image_warnings(survey: Survey) -> list[str]:
 
 def pixel_warnings(survey: Survey) -> list[str]:
     """Return warnings about the pixels of an image."""
-    found = _defect_warnings(survey.defects) if survey.defects else []
-    return found + (_value_warnings(survey.values) if survey.values else [])
+    return _defect_warnings(survey.defects) + (_value_warnings(survey.values) if survey.values else [])
 
 
 def warnings_of_images(warnings: Sequence[tuple[str, Sequence[str]]]) -> list[str]:

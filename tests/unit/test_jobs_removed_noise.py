@@ -24,7 +24,7 @@ from worker.judging.removed_noise import RemovedNoiseSummary
 from worker.offline.memory_registry import MemoryRegistry
 from worker.planes.observed_plane import ObservedPlane
 
-INDEPENDENT = NeighbourCorrelation(0.0, 0.0, 0.01)
+INDEPENDENT = NeighbourCorrelation(y=0.0, x=0.0, error=0.01, error_y=0.01, error_x=0.01)
 PLANES = 30
 WRONG_PLANE = 3
 

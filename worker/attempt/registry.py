@@ -15,7 +15,7 @@ from models_store.repositories.jobs.results import find_results
 from models_store.repositories.jobs.rows import get_job
 from models_store.repositories.networks import get_network
 from models_store.repositories.noise_models import get_noise_model, parameters_of
-from models_store.survey.survey import Survey
+from models_store.survey.survey import Survey, stored_survey
 
 
 @dataclass(frozen=True)
@@ -93,15 +93,7 @@ class DatabaseRegistry:
     def images(self, image_ids: Sequence[str]) -> list[KnownImage]:
         with self.database.read() as session:
             rows = get_images(session, image_ids)
-        return [
-            KnownImage(
-                row.id,
-                row.filename,
-                row.blob_key,
-                None if row.survey is None else Survey.model_validate(row.survey),
-            )
-            for row in rows
-        ]
+        return [KnownImage(row.id, row.filename, row.blob_key, stored_survey(row.survey)) for row in rows]
 
     def network(self, network_id: str) -> KnownNetwork:
         with self.database.read() as session:

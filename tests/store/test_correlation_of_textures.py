@@ -1,0 +1,99 @@
+"""Structure is not taken for correlated noise, and correlated noise is found beneath it."""
+
+import numpy as np
+import pytest
+
+from models_store.survey.correlation import NeighbourCorrelation
+from models_store.survey.survey import survey_planes
+from tests.support.textures import FloatArray, observe, texture
+
+GRAINS_PX = (0.7, 1.0, 1.5, 2.0, 3.0)
+PHOTONS = (3, 30, 1000)
+
+
+def correlation(*planes_yx: np.ndarray) -> NeighbourCorrelation:
+    return survey_planes(planes_yx).noise_correlation
+
+
+@pytest.mark.parametrize("grain_px", GRAINS_PX)
+@pytest.mark.parametrize("photons", PHOTONS)
+def test_independent_noise_in_a_texture_causes_no_warning(photons: float, grain_px: float) -> None:
+    found = correlation(observe(texture(photons, grain_px, seed=3), seed=3))
+    assert found.warning() is None
+    assert abs(found.y) < 3 * found.error_y + 0.06
+    assert abs(found.x) < 3 * found.error_x + 0.06
+
+
+@pytest.mark.parametrize(("photons", "grain_px"), [(10, 1.0), (10, 3.0), (100, 1.5), (300, 2.0), (1000, 3.0)])
+def test_correlated_noise_in_a_texture_causes_a_warning(photons: float, grain_px: float) -> None:
+    found = correlation(observe(texture(photons, grain_px, seed=4), seed=4, along_x=0.15))
+    assert found.x == pytest.approx(0.15, abs=0.045)
+    assert "along x" in (found.warning() or "")
+    assert abs(found.y) < 0.06
+
+
+@pytest.mark.parametrize(("photons", "grain_px"), [(100, 1.0), (300, 0.7), (1000, 1.0)])
+def test_the_error_is_large_where_structure_cannot_be_told_from_noise(
+    photons: float, grain_px: float
+) -> None:
+    found = correlation(observe(texture(photons, grain_px, seed=4), seed=4, along_x=0.15))
+    assert min(found.error_x, found.error_y) > 0.05
+    assert found.warning() is None
+
+
+@pytest.mark.parametrize(("photons", "grain_px"), [(3, 0.7), (3, 3.0), (10, 1.0), (30, 2.0)])
+@pytest.mark.parametrize("axis", ["x", "y"])
+def test_noise_of_rows_is_found_beside_shot_noise(photons: float, grain_px: float, axis: str) -> None:
+    """The offsets of 4 ADU have a share of 16 / (16 + shot noise + read noise) in the variance."""
+    observation_yx = observe(texture(photons, grain_px, seed=5), seed=5, rows_adu=4)
+    found = correlation(observation_yx if axis == "x" else observation_yx.T)
+    assert f"along {axis}" in (found.warning() or "")
+    share = 16 / (16 + 1.28 * photons + 4)
+    assert getattr(found, axis) == pytest.approx(share, abs=0.15)
+
+
+@pytest.fixture
+def specimen_yx() -> FloatArray:
+    """Soft blobs of up to 30 photons on a background of 4, in few pixels."""
+    rng = np.random.default_rng(11)
+    y, x = np.mgrid[:128, :128]
+    blobs = [
+        np.exp(
+            -((y - rng.uniform(0, 128)) ** 2 + (x - rng.uniform(0, 128)) ** 2) / (2 * rng.uniform(3, 7) ** 2)
+        )
+        for _ in range(14)
+    ]
+    return np.asarray(4 + 26 * np.sum(blobs, axis=0).clip(0, 1))
+
+
+def test_noise_of_rows_is_found_in_a_small_image(specimen_yx: FloatArray) -> None:
+    found = correlation(observe(specimen_yx, seed=1, rows_adu=4))
+    assert "along x" in (found.warning() or "")
+    assert correlation(observe(specimen_yx, seed=1)).warning() is None
+
+
+def test_edges_along_rows_are_no_noise_of_rows(specimen_yx: FloatArray) -> None:
+    bars_yx = specimen_yx.copy()
+    bars_yx[40:44] += 60
+    bars_yx[90:] += 30
+    assert correlation(observe(bars_yx, seed=2)).warning() is None
+
+
+def test_missing_pixels_do_not_count() -> None:
+    rng = np.random.default_rng(6)
+    for along_x in (0.0, 0.15):
+        observation_yx = observe(texture(30, 2, seed=6), seed=6, along_x=along_x).astype(np.float32)
+        whole = correlation(observation_yx)
+        observation_yx[:, :100] = np.nan
+        observation_yx[rng.random(observation_yx.shape) < 0.005] = np.nan
+        found = correlation(observation_yx)
+        assert found.x == pytest.approx(whole.x, abs=0.04)
+        assert (found.warning() is None) == (along_x == 0)
+
+
+def test_planes_are_measured_together() -> None:
+    planes_yx = [observe(texture(30, 2, seed=each, size_px=96), seed=each, along_x=0.15) for each in range(8)]
+    single, several = correlation(planes_yx[0]), correlation(*planes_yx)
+    assert several.error_x < single.error_x / 2
+    assert several.x == pytest.approx(0.15, abs=0.04)
+    assert several.warning() is not None
