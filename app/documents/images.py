@@ -27,8 +27,8 @@ class ImageDocument(BaseModel):
     origin: Origin | None
     warnings: list[str] = Field(
         default=[],
-        description="What to know of the pixels before hours of work: empty planes, hot pixels, saturation, "
-        "correlated noise and so on. Empty too if the image could not be surveyed yet.",
+        description="What to know before hours of work: missing planes, hot pixels, saturation, "
+        "correlated noise and so on. Without those of the pixels if these have not been surveyed yet.",
     )
     content_href: str
     preview_href: str
@@ -36,16 +36,16 @@ class ImageDocument(BaseModel):
 
     @classmethod
     def of(cls, row: Image) -> Self:
-        survey = stored_survey(row.survey)
+        header, survey = ImageHeader.model_validate(row.header), stored_survey(row.survey)
         return cls(
             id=row.id,
             filename=row.filename,
             role=row.role,
             sha256=row.sha256,
             size_bytes=row.size_bytes,
-            header=ImageHeader.model_validate(row.header),
+            header=header,
             origin=Origin.of(row.profile),
-            warnings=image_warnings(survey) if survey else [],
+            warnings=[*header.warnings, *(image_warnings(survey) if survey else ())],
             content_href=f"/v1/images/{row.id}/content",
             preview_href=f"/v1/images/{row.id}/preview.png",
             created_at=row.created_at,

@@ -24,6 +24,8 @@ class ImageHeader(BaseModel, frozen=True):
 
     Axes are T (time), Z, C (channel), P or R (position), I (pages of unknown meaning); axes of length one are
     dropped. `dtype` is the numpy name of the type of decoded pixels (uint16 for 12 packed bits).
+    `white_is_zero`: programs show low values bright, as after inverting a look-up table; the values are as
+    stored. `warnings` tell of planes that are missing or left out and of metadata that cannot be used.
     """
 
     axes: str
@@ -36,6 +38,8 @@ class ImageHeader(BaseModel, frozen=True):
     channel_names: tuple[str, ...]
     file_kind: FileKind
     decoded_bytes: int
+    white_is_zero: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

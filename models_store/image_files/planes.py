@@ -12,10 +12,14 @@ from models_store.image_files.header import ImageHeader
 
 @dataclass(frozen=True)
 class ResultFormat:
-    """Options of tifffile's TiffWriter and its `write`, for a result that opens like its source."""
+    """Options of tifffile's TiffWriter and its `write`, for a result that opens like its source.
+
+    `pages` has further options of each plane if pages have metadata of their own, else it is empty.
+    """
 
     writer: dict[str, Any]
     page: dict[str, Any]
+    pages: tuple[dict[str, Any], ...] = ()
 
 
 class PlaneSource(Protocol):

@@ -11,10 +11,11 @@ _MAX_PX = 512
 _PERCENTILES = (0.5, 99.5)
 
 
-def preview_png(plane_yx: NDArray[Any]) -> bytes:
+def preview_png(plane_yx: NDArray[Any], *, white_is_zero: bool = False) -> bytes:
     """Return an 8-bit PNG of at most 512 x 512 pixels, stretched from the 0.5th to the 99.5th percentile.
 
     A larger plane (Y, X) is averaged in blocks, which reduces visible noise; a constant one is black.
+    With `white_is_zero`, low values are bright.
     """
     step = -(-max(plane_yx.shape) // _MAX_PX)
     small_yx = _block_means(plane_yx, step)
@@ -22,6 +23,8 @@ def preview_png(plane_yx: NDArray[Any]) -> bytes:
     low, high = np.percentile(finite, _PERCENTILES) if finite.size else (0.0, 0.0)
     small_yx = np.nan_to_num(small_yx, nan=low, posinf=high, neginf=low)
     stretched_yx = np.clip((small_yx - low) / max(float(high - low), np.finfo(np.float32).tiny), 0, 1)
+    if white_is_zero:
+        stretched_yx = 1 - stretched_yx
     content = io.BytesIO()
     Image.fromarray(np.rint(stretched_yx * 255).astype(np.uint8)).save(content, format="PNG")
     return content.getvalue()

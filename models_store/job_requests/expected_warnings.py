@@ -3,6 +3,8 @@
 from sqlalchemy.orm import Session
 
 from models_store.contracts.job_specs import JobSpec, images_read
+from models_store.database.tables import Image
+from models_store.image_files.header import ImageHeader
 from models_store.repositories.images import get_images
 from models_store.survey.survey import stored_survey
 from models_store.survey.warnings import image_warnings, warnings_of_images
@@ -11,5 +13,9 @@ from models_store.survey.warnings import image_warnings, warnings_of_images
 def expected_warnings(session: Session, spec: JobSpec) -> list[str]:
     """Return the warnings about the images that a job would read; images without a survey have none yet."""
     images = get_images(session, images_read(spec))
-    surveyed = [(image.filename, stored_survey(image.survey)) for image in images]
-    return warnings_of_images([(name, image_warnings(survey) if survey else []) for name, survey in surveyed])
+    return warnings_of_images([(image.filename, _warnings(image)) for image in images])
+
+
+def _warnings(image: Image) -> list[str]:
+    header, survey = ImageHeader.model_validate(image.header), stored_survey(image.survey)
+    return [*header.warnings, *(image_warnings(survey) if survey else ())]

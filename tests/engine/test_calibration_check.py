@@ -103,9 +103,11 @@ def test_dark_pixels_of_a_photon_counter_are_used_the_better_the_more_frames_the
     assert average_scene(list(frames), (0, 65535)).usable_yx.mean() > 0.95
 
 
-@pytest.mark.parametrize("value", [0, 700])
-def test_frames_without_noise_are_recognised(value: int) -> None:
-    found = check_frames([np.full((16, 16), value, dtype=np.uint16)] * 4)
+@pytest.mark.parametrize("lowest", [0, 700])
+def test_copies_of_a_frame_are_recognised(lowest: int) -> None:
+    frame = np.full((16, 16), lowest, dtype=np.uint16)
+    frame[4:8, 4:8] = 65535
+    found = check_frames([frame] * 4)
     assert "no pixel within the detector's range changes" in (found.unusable or "")
     assert (found.flicker, found.motion, found.excess_correlation) == (0, 0, 0)
 
@@ -124,3 +126,17 @@ def test_the_golden_calibration_is_static(golden: Path) -> None:
 def test_frames_that_are_no_stack_are_refused(stack: list[NDArray[np.float64]], complaint: str) -> None:
     with pytest.raises(ImageUnsuitableError, match=complaint):
         check_frames(stack)
+
+
+@pytest.mark.parametrize(
+    ("empty", "named"), [([4], "frame 5 of 24 is empty"), ([0, 4], "frames 1, 5 of 24 are")]
+)
+def test_empty_frames_are_named(empty: list[int], named: str) -> None:
+    still = scene()
+    stack = [
+        np.rint(100 + np.random.default_rng(index).poisson(still)).astype(np.uint16)
+        for index in range(FRAMES)
+    ]
+    for index in empty:
+        stack[index][:] = 0
+    assert named in (check_frames(stack).unusable or "")

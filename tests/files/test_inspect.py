@@ -43,8 +43,11 @@ def _rgb(path: Path) -> None:
     tifffile.imwrite(path, _noise(32, 32, 3, dtype="uint8"), photometric="rgb")
 
 
-def _separate_samples(path: Path) -> None:
-    tifffile.imwrite(path, _noise(2, 32, 32), photometric="minisblack", planarconfig="separate")
+def _grey_with_alpha(path: Path) -> None:
+    planes = _noise(2, 32, 32)
+    tifffile.imwrite(
+        path, planes, photometric="minisblack", planarconfig="separate", extrasamples=["unassalpha"]
+    )
 
 
 def _palette(path: Path) -> None:
@@ -106,7 +109,7 @@ def _png(path: Path) -> None:
     ("write", "error", "reason"),
     [
         (_rgb, ImageUnsupportedError, "RGB image; split the channels"),
-        (_separate_samples, ImageUnsupportedError, "2 samples per pixel"),
+        (_grey_with_alpha, ImageUnsupportedError, "2 samples per pixel"),
         (_palette, ImageUnsupportedError, "palette; convert to grey"),
         (_palette_of_text, ImageUnsupportedError, "palette; convert to grey"),
         (_complex, ImageUnsupportedError, "complex numbers; save the magnitude"),

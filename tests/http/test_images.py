@@ -15,6 +15,7 @@ from PIL import Image
 
 from tests.support.answers import problem
 from tests.support.application import Application, MakeApplication
+from tests.support.microscope_files import noise, ome_document, ome_image, write_pages
 
 
 def upload(api: httpx.Client, content: bytes, **query: str) -> httpx.Response:
@@ -42,6 +43,13 @@ def test_upload_returns_the_images_properties(api: httpx.Client, noisy_tiff: Pat
     header = document["header"]
     assert (header["axes"], header["shape"], header["dtype"]) == ("YX", [96, 80], "uint16")
     assert api.get(response.headers["location"]).json() == document
+
+
+def test_what_is_missing_in_a_file_is_in_its_header(api: httpx.Client, tmp_path: Path) -> None:
+    path = write_pages(tmp_path / "a.tif", noise(4, 32, 40), ome_document(ome_image(0, {"T": 9})))
+    document = upload(api, path.read_bytes()).json()
+    assert document["header"]["warnings"] == ["4 of 9 planes are in the file"]
+    assert api.get(f"/v1/images/{document['id']}").json() == document
 
 
 def test_content_is_downloaded_whole_in_ranges_and_conditionally(api: httpx.Client, noisy_tiff: Path) -> None:
@@ -134,7 +142,12 @@ def test_a_wrong_list_query_is_refused(api: httpx.Client, query: str) -> None:
 
 
 WRONG_KINDS = {
-    "rgb": (tiff(np.zeros((32, 32, 3), np.uint8), photometric="rgb"), 415, "image-unsupported", "RGB"),
+    "rgb": (
+        tiff(np.arange(32 * 32 * 3, dtype=np.uint8).reshape(32, 32, 3), photometric="rgb"),
+        415,
+        "image-unsupported",
+        "RGB",
+    ),
     "complex": (tiff(np.ones((32, 32), np.complex64)), 415, "image-unsupported", "complex"),
     "constant": (tiff(np.full((32, 32), 7, np.uint16)), 422, "image-content", "same value"),
     "all NaN": (tiff(np.full((32, 32), np.nan, np.float32)), 422, "image-content", "finite"),

@@ -79,10 +79,15 @@ def survey_of(context: JobContext, images: Sequence[OpenImage]) -> Survey:
     return context.survey([(image.known, image.reader) for image in images])
 
 
-def warn_of_pixels(context: JobContext, images: Sequence[OpenImage]) -> list[str]:
-    """Issue warnings about the images' pixels, and return them."""
-    surveyed = {image.image_id: (image.filename, survey_of(context, [image])) for image in images}
-    found = warnings_of_images([(name, pixel_warnings(survey)) for name, survey in surveyed.values()])
+def warn_of_images(context: JobContext, images: Sequence[OpenImage]) -> list[str]:
+    """Issue warnings about the images' files and pixels, and return them."""
+    distinct = {image.image_id: image for image in images}.values()
+    found = warnings_of_images(
+        [
+            (each.filename, [*each.reader.header.warnings, *pixel_warnings(survey_of(context, [each]))])
+            for each in distinct
+        ]
+    )
     for warning in found:
         context.warn(warning)
     return found

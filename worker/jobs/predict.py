@@ -11,7 +11,7 @@ from models_store.contracts.outcomes import Outcome
 from worker.attempt.context import JobContext
 from worker.attempt.progress import PREPARING_PREDICTION, part_of
 from worker.jobs.estimates import PlaneDenoiser, outcome_of, plane_denoiser, prepare
-from worker.jobs.inputs import OpenImage, open_images, survey_of, warn_of_pixels
+from worker.jobs.inputs import OpenImage, open_images, survey_of, warn_of_images
 from worker.jobs.removed_noise import Judge, all_numbered, with_verdict
 from worker.jobs.result_files import OutputPlanes, store_results
 from worker.planes.observed_plane import ObservedPlane
@@ -27,7 +27,7 @@ def predict(spec: PredictSpec, context: JobContext) -> Outcome:
     preparing = part_of(context.report, 0, PREPARING_PREDICTION)
     denoising = part_of(context.report, PREPARING_PREDICTION, 1)
     with open_images(context, spec.image_ids) as images:
-        warnings = warn_of_pixels(context, images)
+        warnings = warn_of_images(context, images)
         prepared = prepare(spec, context, images, preparing)
         judge = Judge.of(prepared, survey_of(context, images).noise_correlation, all_numbered(images))
         denoiser = judge.watching(plane_denoiser(prepared, spec, context))
@@ -50,7 +50,7 @@ def predict(spec: PredictSpec, context: JobContext) -> Outcome:
 def choose_estimate(spec: ChooseEstimateSpec, context: JobContext) -> Outcome:
     """Choose noise model and estimate from all images, for the parts of a divided prediction."""
     with open_images(context, spec.image_ids) as images:
-        warnings = warn_of_pixels(context, images)
+        warnings = warn_of_images(context, images)
         return outcome_of(prepare(spec, context, images, context.report), warnings)
 
 

@@ -26,7 +26,7 @@ from worker.jobs.inputs import (
     open_images,
     preset_with,
     survey_of,
-    warn_of_pixels,
+    warn_of_images,
 )
 from worker.judging.image_facts import facts_of
 from worker.judging.noise_warnings import correlation_warnings, coverage_warnings
@@ -41,7 +41,7 @@ def train(spec: TrainSpec, context: JobContext) -> Outcome:
         correlation = survey.noise_correlation if survey else None
         teaches = spec.teaches and why_nothing_is_distilled(spec, correlation) is None
         preset = _preset(spec, context, teaches=teaches)
-        warnings = warn_of_pixels(context, images)
+        warnings = warn_of_images(context, images)
         for warning in (
             *(correlation_warnings(correlation, preset) if correlation else []),
             *_calibration_warnings(spec, images, context),

@@ -58,6 +58,8 @@ class OfflineRun:
         Raises like `inspect_image`, and ImageContentError for pixels without information.
         """
         planes, _ = self.reader.inspect(path)
+        for text in planes.header.warnings:
+            self.warn(text)
         survey = planes.survey()
         image_id = self._link(path, survey)
         return image_id, planes.header, survey

@@ -40,7 +40,10 @@ _MAX_PREVIEW_BYTES = 2**24
 _START_LIMIT_S = 30.0
 _RETRY_S = 0.02
 _WRITER_OPTIONS = {"bigtiff", "imagej", "ome"}
-_PAGE_OPTIONS = {"description", "metadata", "resolution", "resolutionunit", "truncate"}
+_PAGE_OPTIONS = {
+    *("description", "metadata", "software", "extratags"),
+    *("photometric", "resolution", "resolutionunit", "truncate"),
+}
 
 
 @dataclass(frozen=True)
@@ -199,10 +202,11 @@ class IsolatedPlanes:
     def result_format(self, dtype: np.dtype[Any]) -> ResultFormat:
         """Return the TIFF flavour and metadata of a result with pixels of `dtype`."""
         message = self._ask("result_format", "the metadata", dtype=dtype.str)
-        writer, page = wire.decode(message["writer"]), wire.decode(message["page"])
-        if not (set(writer) <= _WRITER_OPTIONS and set(page) <= _PAGE_OPTIONS):
+        writer, page, pages = (wire.decode(message[name]) for name in ("writer", "page", "pages"))
+        options = set(page).union(*pages)
+        if not (set(writer) <= _WRITER_OPTIONS and options <= _PAGE_OPTIONS):
             raise ImageCorruptError("the file is broken: its reader returned invalid metadata")
-        return ResultFormat(writer, page)
+        return ResultFormat(writer, page, pages)
 
     def _ask(self, action: str, what: str, **arguments: int | str) -> dict[str, Any]:
         return self._reader.ask({"do": action, "file": self._file, **arguments}, what)[0]

@@ -92,7 +92,7 @@ def _inspect(files: Files, request: dict[str, Any], descriptors: list[int]) -> A
     opened, _ = _open(files, request, descriptors)
     planes = files[opened["file"]]
     with_data = check_content(planes)
-    return opened, preview_png(planes[with_data])
+    return opened, preview_png(planes[with_data], white_is_zero=planes.header.white_is_zero)
 
 
 def _share(files: Files, request: dict[str, Any], descriptors: list[int]) -> Answer:
@@ -116,7 +116,7 @@ def _survey(files: Files, request: dict[str, Any], _: list[int]) -> Answer:
 
 def _result_format(files: Files, request: dict[str, Any], _: list[int]) -> Answer:
     chosen = files[request["file"]].result_format(np.dtype(request["dtype"]))
-    return {"writer": wire.encode(chosen.writer), "page": wire.encode(chosen.page)}, b""
+    return {name: wire.encode(getattr(chosen, name)) for name in ("writer", "page", "pages")}, b""
 
 
 _ACTIONS: dict[str, Callable[[Files, dict[str, Any], list[int]], Answer]] = {

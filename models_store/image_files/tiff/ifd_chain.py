@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from models_store.errors import ImageCorruptError, ImageTooLargeError, ImageUnsupportedError
+from models_store.image_files.tiff.page_kind import PageKind, page_kind
 
 _MAX_TAGS_PER_PAGE = 4096
 _CLASSIC, _BIG = 42, 43  # the version field
+_BIG_TAG_BYTES = 20
 
 # Other formats that users upload, by their first bytes.
 _OTHER_FORMATS = {
@@ -27,13 +29,22 @@ _OTHER_FORMATS = {
 class _Layout:
     """Field formats and sizes of classic TIFF or BigTIFF."""
 
+    order: str
     tag_count: struct.Struct
     offset: struct.Struct
     tag_bytes: int
 
 
-def check_ifd_chain(path: Path | int, *, max_pages: int) -> int:
-    """Follow the chain of pages of a file, given by path or descriptor, and return their number.
+@dataclass(frozen=True)
+class IfdChain:
+    """Offset and kind of each page of a file."""
+
+    offsets: tuple[int, ...]
+    kinds: tuple[PageKind, ...]
+
+
+def check_ifd_chain(path: Path | int, *, max_pages: int) -> IfdChain:
+    """Follow the chain of pages of a file, given by path or descriptor.
 
     Raises ImageCorruptError if the chain is missing, loops or leaves the file, ImageUnsupportedError if the
     file has another known format, ImageTooLargeError if there are more than `max_pages`.
@@ -42,7 +53,8 @@ def check_ifd_chain(path: Path | int, *, max_pages: int) -> int:
         size_bytes = file.seek(0, os.SEEK_END)
         file.seek(0)
         layout, offset = _read_file_header(file)
-        seen: set[int] = set()
+        seen: dict[int, None] = {}
+        kinds = []
         while offset != 0:
             page = len(seen)
             if page == max_pages:
@@ -56,11 +68,12 @@ def check_ifd_chain(path: Path | int, *, max_pages: int) -> int:
                     f"page {page} should be at byte {offset}, but the file ends at byte {size_bytes}; "
                     "it may have been truncated while it was copied"
                 )
-            seen.add(offset)
-            offset = _next_offset(file, layout, offset, page)
-    if not seen:
+            seen[offset] = None
+            kind, offset = _read_directory(file, layout, offset, page)
+            kinds.append(kind)
+    if not kinds:
         raise ImageCorruptError("the TIFF file has no pages")
-    return len(seen)
+    return IfdChain(tuple(seen), tuple(kinds))
 
 
 def _read_file_header(file: BinaryIO) -> tuple[_Layout, int]:
@@ -79,21 +92,24 @@ def _read_file_header(file: BinaryIO) -> tuple[_Layout, int]:
         raise ImageCorruptError("this is not a TIFF file: it does not begin with a TIFF signature")
     big = version == _BIG
     layout = _Layout(
+        order=order or "",
         tag_count=struct.Struct(f"{order}{'Q' if big else 'H'}"),
         offset=struct.Struct(f"{order}{'Q' if big else 'I'}"),
-        tag_bytes=20 if big else 12,
+        tag_bytes=_BIG_TAG_BYTES if big else 12,
     )
     return layout, layout.offset.unpack(head[8:16] if big else head[4:8])[0]
 
 
-def _next_offset(file: BinaryIO, layout: _Layout, offset: int, page: int) -> int:
+def _read_directory(file: BinaryIO, layout: _Layout, offset: int, page: int) -> tuple[PageKind, int]:
+    """Return the kind of a page and the offset of the next one."""
     file.seek(offset)
     count_field = file.read(layout.tag_count.size)
     tags = layout.tag_count.unpack(count_field)[0] if len(count_field) == layout.tag_count.size else 0
     if not 0 < tags <= _MAX_TAGS_PER_PAGE:
         raise ImageCorruptError(f"the directory of page {page} is broken: it claims {tags} tags")
-    file.seek(tags * layout.tag_bytes, 1)
+    entries = file.read(tags * layout.tag_bytes)
     offset_field = file.read(layout.offset.size)
     if len(offset_field) < layout.offset.size:
         raise ImageCorruptError(f"the file ends within the directory of page {page}")
-    return int(layout.offset.unpack(offset_field)[0])
+    kind = page_kind(entries, layout.order, big=layout.tag_bytes == _BIG_TAG_BYTES)
+    return kind, int(layout.offset.unpack(offset_field)[0])

@@ -1,17 +1,24 @@
 """Inspection of TIFF headers: claims are checked against the file's size; no pixel is decoded."""
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from tifffile import COMPRESSION, TiffFile, TiffPageSeries
+from tifffile import COMPRESSION, TiffFile, TiffPage
 
 from models_store.errors import ImageContentError, ImageCorruptError, ImageTooLargeError
-from models_store.image_files.header import DEFAULT_LIMITS, MIN_SIDE_PX, FileKind, ImageHeader, ImageLimits
-from models_store.image_files.tiff.grey import require_grey
-from models_store.image_files.tiff.ifd_chain import check_ifd_chain
-from models_store.image_files.tiff.page_axes import ndtiff_page_axes, page_metadata
+from models_store.image_files.header import DEFAULT_LIMITS, MIN_SIDE_PX, ImageHeader, ImageLimits
+from models_store.image_files.tiff.grey import require_grey, shows_white_as_zero
+from models_store.image_files.tiff.ifd_chain import IfdChain, check_ifd_chain
+from models_store.image_files.tiff.imagej import calibration_warning, is_signed
+from models_store.image_files.tiff.page_axes import ndtiff_page_axes
+from models_store.image_files.tiff.page_kind import PageKind
+from models_store.image_files.tiff.page_tags import lost_pages_warning
 from models_store.image_files.tiff.physical import read_physical
-from models_store.image_files.tiff.tiff_file import image_series, open_tiff, raising_image_corrupt
+from models_store.image_files.tiff.pixel_values import PixelValues, pixel_values
+from models_store.image_files.tiff.stack import Stack, image_stack
+from models_store.image_files.tiff.tiff_file import open_tiff, raising_image_corrupt
 
 # Noise hardly compresses: a ratio of a thousand is far beyond any measured image. Small claims are harmless.
 _MAX_COMPRESSION_RATIO = 1_000
@@ -25,25 +32,41 @@ def inspect_image(file: Path | int, limits: ImageLimits = DEFAULT_LIMITS) -> Ima
 
     Raises ImageCorruptError, ImageUnsupportedError, ImageContentError (too small) or ImageTooLargeError.
     """
-    check_ifd_chain(file, max_pages=limits.planes)
+    chain = check_ifd_chain(file, max_pages=limits.planes)
     with open_tiff(file) as tiff:
-        return read_header(tiff, limits)
+        return read_image(tiff, chain, limits).header
 
 
-def read_header(tiff: TiffFile, limits: ImageLimits = DEFAULT_LIMITS) -> ImageHeader:
-    """Return the header of an open TIFF whose IFD chain was checked; raises the errors of `inspect_image`."""
+@dataclass(frozen=True)
+class TiffImage:
+    """The image of a TIFF file: where its pages are and how to read them."""
+
+    header: ImageHeader
+    stack: Stack
+    values: PixelValues
+
+
+def read_image(tiff: TiffFile, chain: IfdChain, limits: ImageLimits = DEFAULT_LIMITS) -> TiffImage:
+    """Return the image of an open TIFF whose IFD chain was checked; raises the errors of `inspect_image`."""
     with raising_image_corrupt("the TIFF file's header is broken"):
-        require_grey(tiff.pages.first)
-        _require_size(tiff, limits)
-        series = image_series(tiff)
-        require_grey(series.keyframe)
-        header = _describe(tiff, series)
-        _require_bytes(tiff, series, header, limits)
-    return header
+        if all(kind == chain.kinds[0] for kind in chain.kinds):
+            _require_page(tiff.pages.first, limits)  # before the other pages are read
+        stack = image_stack(tiff, chain)
+        _require_page(stack.keyframe, limits)
+        signed = stack.kind == "imagej" and is_signed(tiff.imagej_metadata or {})
+        values = pixel_values(stack.keyframe, signed=signed)
+        header = _describe(tiff, stack, values)
+        _require_bytes(tiff, chain.kinds, stack, header, limits)
+    return TiffImage(header, stack, values)
 
 
-def _require_size(tiff: TiffFile, limits: ImageLimits) -> None:
-    height_px, width_px = tiff.pages.first.imagelength, tiff.pages.first.imagewidth
+def _require_page(page: TiffPage, limits: ImageLimits) -> None:
+    require_grey(page)
+    _require_size(page, limits)
+
+
+def _require_size(page: TiffPage, limits: ImageLimits) -> None:
+    height_px, width_px = page.imagelength, page.imagewidth
     if not (isinstance(height_px, int) and isinstance(width_px, int)):
         raise ImageCorruptError("the TIFF file's header is broken: the width or height is not an integer")
     if min(height_px, width_px) == 0:
@@ -53,6 +76,14 @@ def _require_size(tiff: TiffFile, limits: ImageLimits) -> None:
             f"the image is {width_px} x {height_px} pixels; at least {MIN_SIDE_PX} x {MIN_SIDE_PX} are "
             "needed to tell signal from noise"
         )
+    tile_px = (page.tilewidth, page.tilelength)
+    if not all(isinstance(side_px, int) for side_px in tile_px):
+        raise ImageCorruptError("the TIFF file's header is broken: the size of its tiles is not an integer")
+    if math.prod(tile_px) > limits.plane_px:
+        raise ImageTooLargeError(
+            f"a tile of {page.tilewidth} x {page.tilelength} pixels exceeds the limit of {limits.plane_px} "
+            "pixels; save the image with smaller tiles"
+        )
     if height_px * width_px > limits.plane_px:
         raise ImageTooLargeError(
             f"a plane of {width_px} x {height_px} pixels exceeds the limit of {limits.plane_px} pixels; "
@@ -60,54 +91,45 @@ def _require_size(tiff: TiffFile, limits: ImageLimits) -> None:
         )
 
 
-def _describe(tiff: TiffFile, series: TiffPageSeries) -> ImageHeader:
-    kind = _file_kind(tiff, series)
-    physical = read_physical(tiff, kind)
-    *leading, height_px, width_px = series.shape
-    axes = series.axes.replace("Q", "I")
-    names = physical.channel_names
-    page_axes = ndtiff_page_axes(tiff) if kind == "ndtiff" else None
-    if page_axes is not None and math.prod(page_axes.shape) == math.prod(leading):
-        axes, leading, names = page_axes.axes + "YX", [*page_axes.shape], page_axes.channel_names or names
-    planes = math.prod(leading)
+def _describe(tiff: TiffFile, stack: Stack, values: PixelValues) -> ImageHeader:
+    physical = read_physical(tiff, stack)
+    height_px, width_px = stack.keyframe.imagelength, stack.keyframe.imagewidth
+    axes, leading, names = stack.axes, stack.shape, physical.channel_names
+    page_axes = ndtiff_page_axes(tiff) if stack.kind == "ndtiff" else None
+    if page_axes is not None and math.prod(page_axes.shape) == stack.planes:
+        axes, leading, names = page_axes.axes, page_axes.shape, page_axes.channel_names or names
     channels = leading[axes.index("C")] if "C" in axes else 1
+    told = [lost_pages_warning(tiff, stack)]
+    if stack.kind == "imagej" and values.dtype.kind != "f":
+        told.append(calibration_warning(tiff.imagej_metadata or {}))
     return ImageHeader(
-        axes=axes,
+        axes=axes + "YX",
         shape=(*leading, height_px, width_px),
-        dtype=series.dtype.name,
-        planes=planes,
+        dtype=values.dtype.name,
+        planes=stack.planes,
         height_px=height_px,
         width_px=width_px,
         pixel_size_um=physical.pixel_size_um,
         channel_names=names if len(names) == channels else (),
-        file_kind=kind,
-        decoded_bytes=planes * height_px * width_px * series.dtype.itemsize,
+        file_kind=stack.kind,
+        decoded_bytes=stack.planes * height_px * width_px * values.dtype.itemsize,
+        white_is_zero=shows_white_as_zero(stack.keyframe),
+        warnings=(*stack.warnings, *filter(None, told)),
     )
 
 
-def _file_kind(tiff: TiffFile, series: TiffPageSeries) -> FileKind:
-    kinds: dict[str, FileKind] = {"ome": "ome", "imagej": "imagej", "mmstack": "micromanager"}
-    if series.kind in kinds:
-        return kinds[series.kind]
-    if "Axes" in page_metadata(tiff.pages.first):
-        return "ndtiff"
-    return "micromanager" if tiff.pages.first.is_micromanager else "tiff"
-
-
-def _require_bytes(tiff: TiffFile, series: TiffPageSeries, header: ImageHeader, limits: ImageLimits) -> None:
+def _require_bytes(
+    tiff: TiffFile, kinds: Sequence[PageKind], stack: Stack, header: ImageHeader, limits: ImageLimits
+) -> None:
     """Raise ImageTooLargeError or ImageCorruptError if the claimed size exceeds the limits or the file."""
-    page = series.keyframe
-    if page.axes != "YX" or series.axes[-2:] != "YX" or page.shape != (header.height_px, header.width_px):
-        raise ImageCorruptError(
-            f"the file's axes {series.axes} do not match its pages of {page.shape} pixels"
-        )
+    page = stack.keyframe
     if header.planes > limits.planes or header.decoded_bytes > limits.decoded_bytes:
         raise ImageTooLargeError(
             f"the image has {header.planes} planes with a total of {header.decoded_bytes} bytes; at most "
             f"{limits.planes} planes and {limits.decoded_bytes} bytes are accepted, so split it"
         )
     size_bytes = tiff.filehandle.size
-    if page.compression == COMPRESSION.NONE:
+    if all(kind.compression == COMPRESSION.NONE for kind in kinds):
         stored_bytes = header.planes * header.height_px * math.ceil(header.width_px * page.bitspersample / 8)
         if stored_bytes > size_bytes:
             raise ImageCorruptError(

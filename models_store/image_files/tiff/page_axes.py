@@ -36,6 +36,15 @@ def page_metadata(page: TiffPage) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
+def shaped_metadata(page: TiffPage) -> dict[str, Any]:
+    """Return what tifffile's own description of a page tells; empty if missing or unreadable."""
+    try:
+        content = json.loads(page.shaped_description or "{}")
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
 def ndtiff_page_axes(tiff: TiffFile) -> PageAxes | None:
     """Return the axes spanned by the coordinates of the pages; None unless the pages fill them in order."""
     if len(tiff.pages) > _MAX_PAGES:

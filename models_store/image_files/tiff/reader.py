@@ -7,26 +7,25 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tifffile import TiffFile, TiffPageSeries
+from tifffile import TiffFile, TiffFrame, TiffPage
 
 from models_store.errors import ImageCorruptError, ImageUnsupportedError
-from models_store.image_files.header import DEFAULT_LIMITS, ImageHeader, ImageLimits
+from models_store.image_files.header import DEFAULT_LIMITS, ImageLimits
 from models_store.image_files.planes import ResultFormat
 from models_store.image_files.tiff.ifd_chain import check_ifd_chain
-from models_store.image_files.tiff.inspect import read_header
+from models_store.image_files.tiff.inspect import TiffImage, read_image
 from models_store.image_files.tiff.result_format import result_format
-from models_store.image_files.tiff.tiff_file import image_series, open_tiff, raising_image_corrupt
+from models_store.image_files.tiff.tiff_file import open_tiff, raising_image_corrupt
 
 
 class TiffPlanes:
     """The PlaneSource of a TIFF file."""
 
-    def __init__(self, tiff: TiffFile, series: TiffPageSeries, header: ImageHeader) -> None:
-        self.header = header
+    def __init__(self, tiff: TiffFile, image: TiffImage) -> None:
+        self.header = image.header
         self._tiff = tiff
-        self._series = series
-        # Set if all pixels are contiguous, as in ImageJ's stacks over 4 GB, which describe only one plane.
-        self._contiguous_offset = series.dataoffset
+        self._image = image
+        self._stack = image.stack
 
     def __len__(self) -> int:
         return self.header.planes
@@ -34,10 +33,14 @@ class TiffPlanes:
     def __getitem__(self, index: int) -> NDArray[Any]:
         """Decode one plane. Raises ImageCorruptError if its bytes are missing or broken."""
         plane = range(len(self))[index]
+        contiguous = self._stack.contiguous_offset is not None and not self._image.values.equal_samples
         with raising_image_corrupt(f"plane {plane} cannot be decoded"):
-            plane_yx = (
-                self._decode_page(plane) if self._contiguous_offset is None else self._read_contiguous(plane)
+            page, decoded = self._read_contiguous(plane) if contiguous else self._decode_page(plane)
+        if decoded.dtype != self._stack.keyframe.dtype:
+            raise ImageCorruptError(
+                f"plane {plane} decodes to {decoded.dtype}, expected {self._stack.keyframe.dtype}"
             )
+        plane_yx = self._image.values.of(decoded, page, plane)
         shape = (self.header.height_px, self.header.width_px)
         if plane_yx.shape != shape:
             raise ImageCorruptError(f"plane {plane} decodes to the shape {plane_yx.shape}, expected {shape}")
@@ -48,25 +51,33 @@ class TiffPlanes:
 
     def result_format(self, dtype: np.dtype[Any]) -> ResultFormat:
         """Return the TIFF flavour and metadata of a result with pixels of `dtype`."""
-        return result_format(self._tiff, self.header, dtype)
+        return result_format(self._tiff, self._image, dtype)
 
-    def _read_contiguous(self, plane: int) -> NDArray[Any]:
-        header = self.header
-        stored = self._series.dtype.newbyteorder(self._tiff.byteorder)
+    def _read_contiguous(self, plane: int) -> tuple[TiffPage, NDArray[Any]]:
+        header, keyframe = self.header, self._stack.keyframe
+        stored = np.dtype(keyframe.dtype).newbyteorder(self._tiff.byteorder)
         plane_bytes = header.height_px * header.width_px * stored.itemsize
-        self._tiff.filehandle.seek((self._contiguous_offset or 0) + plane * plane_bytes)
+        self._tiff.filehandle.seek((self._stack.contiguous_offset or 0) + plane * plane_bytes)
         content = self._tiff.filehandle.read(plane_bytes)
         if len(content) < plane_bytes:
             raise _incomplete(plane)
         values = np.frombuffer(content, stored).astype(stored.newbyteorder("="), copy=False)
-        return values.reshape(header.height_px, header.width_px)
+        return keyframe, values.reshape(header.height_px, header.width_px)
 
-    def _decode_page(self, plane: int) -> NDArray[Any]:
-        page = self._series[plane]
+    def _decode_page(self, plane: int) -> tuple[TiffPage, NDArray[Any]]:
+        index, sample = divmod(plane, self._stack.samples)
+        page = self._stack.pages[index]
         if page is None:
             raise ImageUnsupportedError(
                 f"plane {plane} is not in this file; join the files of the series first"
             )
+        self._require_data(page, plane)
+        # Threads do not speed up single planes, and the sandbox forbids them.
+        decoded = page.asarray(maxworkers=1)
+        return self._stack.keyframe, decoded[sample] if self._stack.samples > 1 else decoded
+
+    def _require_data(self, page: TiffPage | TiffFrame, plane: int) -> None:
+        """Raise ImageCorruptError unless the data of a page are within the file."""
         size_bytes = self._tiff.filehandle.size
         if len(page.dataoffsets) != len(page.databytecounts):
             raise _incomplete(plane)
@@ -77,8 +88,6 @@ class TiffPlanes:
                 )
             if offset <= 0 or count <= 0 or offset + count > size_bytes:
                 raise _incomplete(plane)
-        # Threads do not speed up single planes, and the sandbox forbids them.
-        return page.asarray(maxworkers=1)
 
 
 def _incomplete(plane: int) -> ImageCorruptError:
@@ -88,9 +97,6 @@ def _incomplete(plane: int) -> ImageCorruptError:
 @contextmanager
 def open_planes(file: Path | int, limits: ImageLimits = DEFAULT_LIMITS) -> Iterator[TiffPlanes]:
     """Open an image file, given by path or descriptor; raises the errors of `inspect_image`."""
-    check_ifd_chain(file, max_pages=limits.planes)
+    chain = check_ifd_chain(file, max_pages=limits.planes)
     with open_tiff(file) as tiff:
-        header = read_header(tiff, limits)
-        with raising_image_corrupt("the pixels of the TIFF file cannot be located"):
-            planes = TiffPlanes(tiff, image_series(tiff), header)
-        yield planes
+        yield TiffPlanes(tiff, read_image(tiff, chain, limits))

@@ -4,36 +4,52 @@ import math
 from typing import Any
 
 import numpy as np
-from tifffile import RESUNIT, TiffFile
+from tifffile import RESUNIT, TiffFile, TiffPage
 
 from models_store.image_files.header import ImageHeader
 from models_store.image_files.planes import ResultFormat
-from models_store.image_files.tiff.ome import ome_can_hold, rewrite_ome
-from models_store.image_files.tiff.tag_values import rational_of
+from models_store.image_files.tiff.imagej import shifted_to_signed, without_calibration
+from models_store.image_files.tiff.inspect import TiffImage
+from models_store.image_files.tiff.micro_manager import ome_planes
+from models_store.image_files.tiff.ome import ResultPixels, ome_can_hold, ome_can_hold_type, rewrite_ome
+from models_store.image_files.tiff.ome_layout import ome_xml
+from models_store.image_files.tiff.page_axes import shaped_metadata
+from models_store.image_files.tiff.page_tags import kept_pages, kept_tags
+from models_store.image_files.tiff.scanimage import is_scanimage, software_settings
+from models_store.image_files.tiff.tag_values import integer, positive_number
 
 # Classic TIFF has 32-bit offsets; the margin leaves room for the page directories.
 _CLASSIC_BYTES = 2**32 - 2**25
 _IMAGEJ_AXES = "TZCYX"
 _IMAGEJ_UNICODE = {"Info", "Labels", "Properties"}  # kept outside the description, which is ASCII
-_IMAGEJ_TYPES = {"uint8", "uint16", "float32"}
+_IMAGEJ_TYPES = {"uint8", "uint16", "int16", "float32"}
+_IMAGEJ_DIMENSIONS = {"order", "axes", "images", "channels", "slices", "frames"}
+_LARGEST_INTEGER = 2**32 - 1
 _PER_CENTIMETRE = 1e4
 
 
-def result_format(tiff: TiffFile, header: ImageHeader, dtype: np.dtype[Any]) -> ResultFormat:
+def result_format(tiff: TiffFile, image: TiffImage, dtype: np.dtype[Any]) -> ResultFormat:
     """Return a result's format: ImageJ for ImageJ files, OME for others with named axes, else plain TIFF."""
+    header = image.header
     result_bytes = math.prod(header.shape) * dtype.itemsize
-    big = {"bigtiff": result_bytes > _CLASSIC_BYTES}
+    # Readers take the places of pages in a classic ScanImage file for granted.
+    big = {"bigtiff": result_bytes > _CLASSIC_BYTES or is_scanimage(image.stack.keyframe)}
+    shown = {
+        **_resolution(image.stack.keyframe, header),
+        **_photometric(header),
+        **_first_tags(tiff, image.stack.keyframe),
+    }
     if header.file_kind == "imagej" and _imagej_can_hold(header, dtype):
-        return _imagej(tiff, header, truncate=result_bytes > _CLASSIC_BYTES)
-    if header.file_kind == "ome" and ome_can_hold(header.axes, dtype):
-        xml = rewrite_ome(tiff.ome_metadata or "", planes=header.planes, dtype=dtype)
-        if xml is not None:
-            return ResultFormat(big, {"description": xml, "metadata": None, **_resolution(tiff, header)})
+        return _imagej(tiff, image, dtype, shown, truncate=result_bytes > _CLASSIC_BYTES)
+    layout = image.stack.ome
+    if layout is not None and layout.samples == image.stack.samples == 1 and ome_can_hold_type(dtype):
+        pixels = ResultPixels(dtype, header.height_px, header.width_px)
+        xml = rewrite_ome(ome_xml(tiff.pages.first) or "", layout, pixels)
+        return ResultFormat(big, {"description": xml, "metadata": None, **shown})
     if header.file_kind != "tiff" and ome_can_hold(header.axes, dtype):
-        return ResultFormat(
-            {**big, "ome": True}, {"metadata": _ome_metadata(header), **_resolution(tiff, header)}
-        )
-    return ResultFormat(big, {**_plain_metadata(tiff, header), **_resolution(tiff, header)})
+        return ResultFormat({**big, "ome": True}, {"metadata": _ome_metadata(image), **shown})
+    page = {**_plain_metadata(image), **shown}
+    return ResultFormat(big, page, kept_pages(tiff, image.stack) if page["metadata"] is None else ())
 
 
 def _imagej_can_hold(header: ImageHeader, dtype: np.dtype[Any]) -> bool:
@@ -41,26 +57,40 @@ def _imagej_can_hold(header: ImageHeader, dtype: np.dtype[Any]) -> bool:
     return header.axes == in_order and dtype.name in _IMAGEJ_TYPES
 
 
-def _imagej(tiff: TiffFile, header: ImageHeader, *, truncate: bool) -> ResultFormat:
+def _imagej(
+    tiff: TiffFile, image: TiffImage, dtype: np.dtype[Any], shown: dict[str, Any], *, truncate: bool
+) -> ResultFormat:
     """Keep ImageJ's metadata; a stack over 4 GB describes only its first plane, as in ImageJ itself."""
     metadata = {
-        key: value if key in _IMAGEJ_UNICODE else _ascii(value)
-        for key, value in (tiff.imagej_metadata or {}).items()
-        if key not in {"order", "axes"}
+        _escaped(key): value if key in _IMAGEJ_UNICODE else _ascii(value)
+        for key, value in _of_result(tiff.imagej_metadata or {}, image, dtype).items()
+        if key not in _IMAGEJ_DIMENSIONS
     }
-    page = {"metadata": {**metadata, "axes": header.axes}, "truncate": truncate, **_resolution(tiff, header)}
+    page = {"metadata": {**metadata, "axes": image.header.axes}, "truncate": truncate, **shown}
     return ResultFormat({"imagej": True}, page)
+
+
+def _of_result(metadata: dict[str, Any], image: TiffImage, dtype: np.dtype[Any]) -> dict[str, Any]:
+    """Return metadata for the values of the result; ImageJ ignores the calibration of floats."""
+    if image.values.signed:
+        return shifted_to_signed(metadata)
+    return without_calibration(metadata) if dtype.kind == "f" else metadata
 
 
 def _ascii(value: object) -> object:
     """Escape non-ASCII characters as ImageJ does in its description."""
-    if not isinstance(value, str):
-        return value
-    return "".join(char if char.isascii() else f"\\u{ord(char):04x}" for char in value)
+    return _escaped(value) if isinstance(value, str) else value
 
 
-def _ome_metadata(header: ImageHeader) -> dict[str, Any]:
+def _escaped(text: str) -> str:
+    return "".join(char if char.isascii() else f"\\u{ord(char):04x}" for char in text)
+
+
+def _ome_metadata(image: TiffImage) -> dict[str, Any]:
+    header = image.header
     metadata: dict[str, Any] = {"axes": header.axes}
+    if planes := ome_planes(image.stack):
+        metadata["Plane"] = planes
     size = header.pixel_size_um
     lengths = {"X": size.x_um, "Y": size.y_um, "Z": size.z_um} if size else {}
     for axis, length_um in lengths.items():
@@ -71,31 +101,51 @@ def _ome_metadata(header: ImageHeader) -> dict[str, Any]:
     return metadata
 
 
-def _plain_metadata(tiff: TiffFile, header: ImageHeader) -> dict[str, Any]:
+def _plain_metadata(image: TiffImage) -> dict[str, Any]:
     """Keep the source's description, unless several or named leading axes require tifffile's own."""
-    shaped = dict((tiff.shaped_metadata or ({},))[0])
-    described = bool(shaped) or header.axes not in {"YX", "IYX"}
+    keyframe, axes = image.stack.keyframe, image.header.axes
+    shaped = shaped_metadata(keyframe)
+    described = bool(shaped) or not (axes in {"YX", "IYX"} or is_scanimage(keyframe))
     for own in ("shape", "axes", "truncated"):
         shaped.pop(own, None)
-    page: dict[str, Any] = {"metadata": {**shaped, "axes": header.axes} if described else None}
-    text = tiff.pages.first.description
-    if text and not described:
+    page: dict[str, Any] = {"metadata": {**shaped, "axes": axes} if described else None}
+    text = keyframe.description
+    # OME-XML and ImageJ's description tell of the source's pixels and files.
+    if text and not described and ome_xml(keyframe) is None and not keyframe.is_imagej:
         page["description"] = text.encode()
     return page
 
 
-def _resolution(tiff: TiffFile, header: ImageHeader) -> dict[str, Any]:
+def _first_tags(tiff: TiffFile, page: TiffPage) -> dict[str, Any]:
+    """Return tags of the first page that any result keeps; ScanImage's settings are in its Software tag."""
+    settings, tags = software_settings(page), kept_tags(tiff, page)
+    software = {"software": settings.encode()} if settings else {}
+    return software | ({"extratags": tags} if tags else {})
+
+
+def _photometric(header: ImageHeader) -> dict[str, Any]:
+    return {"photometric": "miniswhite" if header.white_is_zero else "minisblack"}
+
+
+def _resolution(page: TiffPage, header: ImageHeader) -> dict[str, Any]:
     """Return the source's resolution tags, or else the resolution (pixels per cm) from its pixel size."""
-    page = tiff.pages.first
-    x, y = rational_of(page, "XResolution"), rational_of(page, "YResolution")
-    unit = page.tags.get("ResolutionUnit")
+    x, y = positive_number(page, "XResolution"), positive_number(page, "YResolution")
+    unit = integer(page, "ResolutionUnit")
     if x is not None and y is not None:
-        known = unit is not None and unit.value in set(RESUNIT)
-        return {"resolution": (x, y), "resolutionunit": unit.value if unit and known else None}
+        resolution = (_rational(page, "XResolution", x), _rational(page, "YResolution", y))
+        known = unit in set(RESUNIT)
+        return {"resolution": resolution, "resolutionunit": unit if known else None} if _fit(x, y) else {}
     size = header.pixel_size_um
-    if size is None:
-        return {}
-    return {
-        "resolution": (_PER_CENTIMETRE / size.x_um, _PER_CENTIMETRE / size.y_um),
-        "resolutionunit": "CENTIMETER",
-    }
+    per_cm = (_PER_CENTIMETRE / size.x_um, _PER_CENTIMETRE / size.y_um) if size else (0.0, 0.0)
+    return {"resolution": per_cm, "resolutionunit": "CENTIMETER"} if _fit(*per_cm) else {}
+
+
+def _fit(*numbers: float) -> bool:
+    """Return whether fractions of 32-bit integers come close to the numbers."""
+    return all(1 / _LARGEST_INTEGER < number < _LARGEST_INTEGER for number in numbers)
+
+
+def _rational(page: TiffPage, name: str, number: float) -> float | tuple[int, int]:
+    """Return a tag's value, as the fraction that the file holds if it is one."""
+    value = page.tags[name].value
+    return value if isinstance(value, tuple) and len(value) == 2 else number  # noqa: PLR2004  # a fraction

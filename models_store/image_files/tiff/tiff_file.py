@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-from tifffile import TiffFile, TiffFileError, TiffPageSeries
+from tifffile import TiffFile, TiffFileError
 
-from models_store.errors import ImageContentError, ImageCorruptError, ImageUnsupportedError
+from models_store.errors import ImageCorruptError
 
 # Errors observed when parsing or decoding broken files; imagecodecs' errors are RuntimeErrors.
-_BROKEN_FILE_ERRORS = (
+BROKEN_FILE_ERRORS = (
     TiffFileError,
     ValueError,
     LookupError,
@@ -32,7 +32,7 @@ def raising_image_corrupt(message: str) -> Iterator[None]:
     """Raise errors of tifffile and its codecs as ImageCorruptError; errors raised by us pass through."""
     try:
         yield
-    except _BROKEN_FILE_ERRORS as error:
+    except BROKEN_FILE_ERRORS as error:
         if _raised_by_this_package(error):
             raise
         raise ImageCorruptError(f"{message}: {error}") from error
@@ -75,21 +75,3 @@ def open_tiff(file: Path | int) -> Iterator[TiffFile]:
             _ = tiff.pages.first
         with tiff:
             yield tiff
-
-
-def image_series(tiff: TiffFile) -> TiffPageSeries:
-    """Return the only image of the file, not counting thumbnails and reduced copies.
-
-    Raises ImageUnsupportedError if there are several, ImageContentError if there is none, ImageCorruptError
-    if the metadata is broken.
-    """
-    with raising_image_corrupt("the pages of the TIFF file cannot be interpreted"):
-        images = [series for series in tiff.series if not series.keyframe.is_reduced and series.size > 0]
-    if not images:
-        raise ImageContentError("the image has no pixels: its width or height is zero")
-    if len(images) > 1:
-        shapes = ", ".join("x".join(map(str, series.shape)) for series in images[:4])
-        raise ImageUnsupportedError(
-            f"the file holds {len(images)} separate images ({shapes}); save each as a separate file"
-        )
-    return images[0]

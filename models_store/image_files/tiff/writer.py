@@ -4,16 +4,17 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
-from uuid import UUID, uuid5
+from uuid import uuid5
 
 import numpy as np
 from numpy.typing import NDArray
 from tifffile import TiffFile, TiffWriter
 
 from models_store.image_files.planes import PlaneSource
+from models_store.image_files.tiff.ome import NO_UUID
 from models_store.whole_files import appearing_whole
 
-_NO_UUID = UUID(int=0)
+_SOFTWARE = "ClearScope"
 OutputType = Literal["float32", "same"]
 
 
@@ -28,23 +29,23 @@ def write_planes(
     header = like.header
     stored = np.dtype(np.float32 if dtype == "float32" else header.dtype)
     form = like.result_format(stored)
-    page = form.page
-    if has_uuid := bool(form.writer.get("ome")):
-        page = {**page, "metadata": {**page["metadata"], "UUID": str(_NO_UUID)}}
+    page = dict(form.page)
+    has_uuid = str(NO_UUID).encode() in page.get("description", b"")
+    if form.writer.get("ome"):
+        has_uuid = True
+        page = {**page, "metadata": {**page["metadata"], "UUID": str(NO_UUID)}}
+    software = page.pop("software", _SOFTWARE)
     pixels = hashlib.sha256()
     stream = _converted(planes, stored, like)
     if has_uuid:
         stream = _hashed(stream, pixels.update)
     with appearing_whole(path) as unfinished:
         with TiffWriter(unfinished, **form.writer) as tiff:
-            tiff.write(
-                stream,
-                shape=header.shape,
-                dtype=stored,
-                photometric="minisblack",
-                software="ClearScope",
-                **page,
-            )
+            if form.pages:
+                for plane_yx, own in zip(stream, form.pages, strict=False):
+                    tiff.write(plane_yx, contiguous=False, software=software, **{**page, **own})
+            else:
+                tiff.write(stream, shape=header.shape, dtype=stored, software=software, **page)
         next(stream, None)  # the writer stops at the last expected plane; raises if there are more
         if has_uuid:
             _set_uuid(unfinished, pixels.digest())
@@ -58,9 +59,9 @@ def _set_uuid(path: Path, pixels_sha256: bytes) -> None:
     with path.open("r+b") as file:
         file.seek(offset)
         xml = file.read(length)
-        made = uuid5(_NO_UUID, hashlib.sha256(xml + pixels_sha256).hexdigest())
+        made = uuid5(NO_UUID, hashlib.sha256(xml + pixels_sha256).hexdigest())
         file.seek(offset)
-        file.write(xml.replace(str(_NO_UUID).encode(), str(made).encode()))
+        file.write(xml.replace(str(NO_UUID).encode(), str(made).encode()))
 
 
 def _converted(

@@ -22,6 +22,7 @@ UNUSABLE_CHANGE = 0.2
 MAX_SATURATED = 0.01
 UNUSABLE_SATURATED = 0.5
 MIN_RELIABLE_FRAMES = 5
+_MAX_NAMED = 10
 _ROUNDING = 1e-24  # rounding error relative to the squares of the values
 
 
@@ -33,10 +34,12 @@ class CalibrationCheck:
     `motion` from movement of the scene, and `excess_correlation`, the rest that consecutive frames share. All
     are 0 for a static scene. `noisy`: whether there is any variance. `neighbour_correlation` is that of the
     noise of adjacent pixels along y and x. `saturated` and `clipped` are the fractions of pixel values at the
-    detector's upper and lower limit. The signals span `signal_min_adu` .. `signal_max_adu`.
+    detector's upper and lower limit. The signals span `signal_min_adu` .. `signal_max_adu`. `empty_frames`
+    have one value only; they are counted from 1.
     """
 
     frames: int
+    empty_frames: tuple[int, ...]
     trend: SceneTrend
     excess_correlation: float
     flicker: float
@@ -51,6 +54,13 @@ class CalibrationCheck:
     @property
     def unusable(self) -> str | None:
         """Reason why no noise model can be fitted, or None."""
+        if self.empty_frames:
+            numbers = ", ".join(map(str, self.empty_frames[:_MAX_NAMED]))
+            several = "s" if len(self.empty_frames) > 1 else ""
+            return (
+                f"frame{several} {numbers} of {self.frames} {'are' if several else 'is'} empty, of one value "
+                "(closed shutter, dropped frame): leave out empty frames"
+            )
         if self.saturated > UNUSABLE_SATURATED:
             return f"{self.saturated:.0%} of the pixels are saturated: use less light or exposure"
         if not self.noisy:
@@ -155,6 +165,7 @@ class SceneResiduals:
         along_y, along_x = self._neighbours / divisor
         return CalibrationCheck(
             frames=frames,
+            empty_frames=self._scene.empty_frames,
             trend=SceneTrend.of(self._scene),
             excess_correlation=common / total,
             flicker=float(brightness),

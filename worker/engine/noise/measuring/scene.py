@@ -20,10 +20,11 @@ class SceneAverage:
 
     `usable_yx` marks pixels that are finite, never at the detector's highest value, and rarely at its lowest;
     the mean of others is biased. `saturated` and `clipped` are the fractions of pixel values at the
-    detector's highest and lowest value.
+    detector's highest and lowest value. `empty_frames` have one value only; they are counted from 1.
     """
 
     frames: int
+    empty_frames: tuple[int, ...]
     mean_yx: NDArray[np.float64]
     early_yx: NDArray[np.float64]
     late_yx: NDArray[np.float64]
@@ -56,11 +57,14 @@ def average_scene(
     total, early, late = (np.zeros(frames[0].shape) for _ in range(3))
     ever_high_yx = np.zeros(total.shape, dtype=np.bool_)
     times_low_yx = np.zeros(total.shape, dtype=np.int32)
+    empty: list[int] = []
     saturated = clipped = 0
     for index in range(number):
         frame = frames[index]
         if frame.shape != total.shape:
             raise ImageUnsuitableError(f"frame {index} is {frame.shape}, the first one {total.shape}")
+        if frame.min() == frame.max():
+            empty.append(index + 1)
         total += frame
         early += frame if index < quarter else 0
         late += frame if index >= number - quarter else 0
@@ -73,6 +77,7 @@ def average_scene(
     mean_yx = total / number
     return SceneAverage(
         frames=number,
+        empty_frames=tuple(empty),
         mean_yx=mean_yx,
         early_yx=early / quarter,
         late_yx=late / quarter,
