@@ -16,6 +16,7 @@ from demo.noise import compare, fit_line
 from demo.sample import Sample, simulate
 from demo.server import ServerProcess
 from models_store.errors import ClearScopeError, InvalidRequestError
+from models_store.image_files.channels import planes_of_channel
 from models_store.image_files.tiff.reader import open_planes
 from models_store.whole_files import appearing_whole, require_writable_folder
 from worker.engine.noise.models.gmm import GaussianMixtureNoiseModel
@@ -79,8 +80,15 @@ def denoise(
         target = OUTPUT / artifact["name"]
         client.download(artifact["href"], target)
         files["std" if "posterior_std" in artifact["name"] else "denoised"] = target
-    document = client.get(f"/v1/noise-models/{job['result']['values']['noise_model_id']}")
+    document = client.get(f"/v1/noise-models/{shown_results(job)['noise_model_id']}")
     return job, GaussianMixtureNoiseModel.from_parameters(document["parameters"]), files
+
+
+def shown_results(job: Document) -> Document:
+    """Return the results of the first channel, or of the whole image if it has a single one."""
+    values: Document = job["result"]["values"]
+    first: Document = values["channels"][0] if "channels" in values else values
+    return first
 
 
 def report(
@@ -92,10 +100,14 @@ def report(
     console: Console,
 ) -> None:
     """Print the scores and the paths of the files; draw the figure."""
+    values = shown_results(job)
     with open_planes(image) as observations, open_planes(files["denoised"]) as results:
-        middle = len(observations) // 2
+        channel = values.get("channel")
+        planes = (
+            range(len(observations)) if channel is None else planes_of_channel(observations.header, channel)
+        )
+        middle = planes[len(planes) // 2]
         observation_yx, denoised_yx = observations[middle], results[middle]
-    values = job["result"]["values"]
     console.print(f"delivered: {values['reason']}", highlight=False, markup=False, soft_wrap=True)
     line = fit_line(noise_model, denoised_yx)
     if sample is None:

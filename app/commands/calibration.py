@@ -74,6 +74,13 @@ def calibrate(
         NoiseModelKind, typer.Option(help="Kind of noise model to fit.")
     ] = NoiseModelKind.GMM,
     image: ImagesOption = None,
+    channel: Annotated[
+        str | None,
+        typer.Option(
+            help="Channel that was recorded with these settings: its name, or else its index, from 0. "
+            "Default: all."
+        ),
+    ] = None,
     server: ServerOption = DEFAULT_SERVER,
     key: KeyOption = None,
 ) -> None:
@@ -93,6 +100,7 @@ def calibrate(
             "image_ids": uploaded["calibration"],
             "data_image_ids": uploaded["data"] or None,
             "noise_model_kind": noise_model_kind,
+            "for_channel": channel,
         }
         with stage_bars(Console(stderr=True)) as show:
             job = client.wait(client.submit(spec)["id"], show_job(show))

@@ -25,17 +25,28 @@ denoise_command = typer.Typer()
 @denoise_command.command()
 def denoise(
     source: Annotated[
-        Path, typer.Argument(exists=True, dir_okay=False, help="TIFF file, a single plane or a stack.")
+        Path,
+        typer.Argument(
+            exists=True,
+            dir_okay=False,
+            help="TIFF file, a single plane or a stack; each channel is denoised on its own.",
+        ),
     ],
     target: Annotated[Path, typer.Argument(dir_okay=False, help="Output file for the denoised image.")],
     preset: PresetOption = DEFAULT_PRESET,
     noise_model: Annotated[
-        Path | None, typer.Option(help="Use this .npz or .npy file instead of bootstrapping a noise model.")
+        Path | None,
+        typer.Option(
+            help="Use this .npz or .npy file, for all channels, instead of bootstrapping noise models."
+        ),
     ] = None,
     noise_model_kind: NoiseModelKindOption = NoiseModelKind.GMM,
     save_noise_model: Annotated[
         Path | None,
-        typer.Option(help="Write the noise model to this file: .npz for a mixture, .npy for a histogram."),
+        typer.Option(
+            help="Write the noise model to this file: .npz for a mixture, .npy for a histogram. Of several "
+            "channels, each has its own: noise_c0.npz, noise_c1.npz ... for noise.npz."
+        ),
     ] = None,
     structured_mask: StructuredMaskOption = (0, 0),
     report: Annotated[

@@ -1,5 +1,6 @@
 """Progress bars, one per stage of a job."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -63,10 +64,14 @@ def _lines(console: Console) -> ShowStage:
 
 
 def show_job(show: ShowStage) -> Callable[[dict[str, Any]], None]:
-    """Return a callback that shows the stages of a job document."""
+    """Return a callback that shows the stages of a job document; those of all channels count as one."""
 
     def on_progress(job: dict[str, Any]) -> None:
+        by_name: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for stage in job["stages"] or [job]:
-            show(stage["stage"], stage["progress"], stage["status"])
+            by_name[stage["stage"]].append(stage)
+        for name, stages in by_name.items():
+            current = next((stage for stage in stages if stage["progress"] < 1), stages[-1])
+            show(name, sum(stage["progress"] for stage in stages) / len(stages), current["status"])
 
     return on_progress

@@ -13,8 +13,8 @@ from models_store.database.tables import (
     Image,
 )
 from models_store.image_files.header import ImageHeader
+from models_store.image_files.image_warnings import image_warnings
 from models_store.survey.survey import stored_survey
-from models_store.survey.warnings import image_warnings
 
 
 class ImageDocument(BaseModel):
@@ -36,7 +36,7 @@ class ImageDocument(BaseModel):
 
     @classmethod
     def of(cls, row: Image) -> Self:
-        header, survey = ImageHeader.model_validate(row.header), stored_survey(row.survey)
+        header = ImageHeader.model_validate(row.header)
         return cls(
             id=row.id,
             filename=row.filename,
@@ -45,7 +45,7 @@ class ImageDocument(BaseModel):
             size_bytes=row.size_bytes,
             header=header,
             origin=Origin.of(row.profile),
-            warnings=[*header.warnings, *(image_warnings(survey) if survey else ())],
+            warnings=image_warnings(header, stored_survey(row.survey)),
             content_href=f"/v1/images/{row.id}/content",
             preview_href=f"/v1/images/{row.id}/preview.png",
             created_at=row.created_at,

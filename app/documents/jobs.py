@@ -48,6 +48,7 @@ class JobError(BaseModel):
     code: str
     detail: str
     stage: str | None = None
+    channel: int | None = None
 
 
 class JobResult(BaseModel):

@@ -22,6 +22,8 @@ class NetworkDocument(BaseModel):
     recipe: str
     noise_model_id: str | None
     belongs_to: Origin | None
+    channel: str | None = None
+    """Channel that it was trained on: its name, or else its index; None: all planes."""
     description: dict[str, Any]
     sha256: str
     size_bytes: int
@@ -38,6 +40,7 @@ class NetworkDocument(BaseModel):
             recipe=row.recipe,
             noise_model_id=row.noise_model_id,
             belongs_to=Origin.of(row.profile),
+            channel=row.channel,
             description=row.description,
             sha256=row.sha256,
             size_bytes=row.size_bytes,

@@ -22,6 +22,8 @@ class NoiseModelDocument(BaseModel):
     kind: NoiseModelKind
     origin: NoiseModelOrigin
     belongs_to: Origin | None
+    channel: str | None = None
+    """Channel that it is for: its name, or else its index; None: images with one channel, or all."""
     signal_min_adu: float
     signal_max_adu: float
     parameters: NoiseModelOutline
@@ -37,6 +39,7 @@ class NoiseModelDocument(BaseModel):
             kind=NoiseModelKind(row.kind),
             origin=row.origin,
             belongs_to=Origin.of(row.profile),
+            channel=row.channel,
             signal_min_adu=row.signal_min_adu,
             signal_max_adu=row.signal_max_adu,
             parameters=noise_model_outline.validate_python(row.parameters),

@@ -19,11 +19,15 @@ class Parts(BaseModel):
 
 
 class StageDocument(BaseModel):
-    """One stage of a job; workers run it as one job, or as several if it is split."""
+    """One stage of a job; workers run it as one job, or as several if it is split.
+
+    `channel`: index of the channel that the stage is for, if the images have several.
+    """
 
     id: str
     stage: str
     kind: str
+    channel: int | None = None
     state: JobState
     progress: float
     status: str
@@ -43,6 +47,7 @@ class StageDocument(BaseModel):
             id=rows[-1].id,
             stage=rows[-1].stage,
             kind="predict" if parts else rows[-1].kind,
+            channel=rows[-1].channel,
             state=state,
             progress=weighted_progress(rows),
             status=_status(rows, parts),
@@ -54,8 +59,9 @@ class StageDocument(BaseModel):
 
 
 def stage_documents(rows: Sequence[StageRow]) -> list[StageDocument]:
-    """Return one document per stage; the rows are in the order of the stages."""
-    return [StageDocument.of(list(of_stage)) for _, of_stage in groupby(rows, key=lambda row: row.stage)]
+    """Return one document per stage and channel; the rows are in the order of the stages."""
+    grouped = groupby(rows, key=lambda row: (row.channel, row.stage))
+    return [StageDocument.of(list(of_stage)) for _, of_stage in grouped]
 
 
 def weighted_progress(rows: Sequence[StageRow]) -> float:

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Query
 from sqlalchemy.orm import Session
 
+from models_store.contracts.spec_parts import CHANNEL_LABEL
 from models_store.database.tables import Profile
 from models_store.database.visibility import require_named_microscope
 from models_store.repositories import microscopes
@@ -14,6 +15,13 @@ MicroscopeQuery = Annotated[str | None, Query(description="Id or name of a micro
 ProfileQuery = Annotated[
     str | None,
     Query(description="Id of an acquisition profile; or its name, if `microscope` is given too."),
+]
+ChannelQuery = Annotated[
+    str | None,
+    Query(
+        pattern=CHANNEL_LABEL,
+        description="Name of a channel of several, or its index (from 0) if it has no name.",
+    ),
 ]
 
 

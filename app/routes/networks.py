@@ -7,7 +7,7 @@ from app.http.authorization import READ, SUBMIT
 from app.http.dependencies import CurrentCaller, PageQuery, ReadSession, RequestServices, WriteSession
 from app.http.downloads import Conditional, download, file_responses
 from app.http.paging import link_next_page
-from app.http.profile_parameters import MicroscopeQuery, ProfileQuery, matching_profiles
+from app.http.profile_parameters import ChannelQuery, MicroscopeQuery, ProfileQuery, matching_profiles
 from models_store.blobs.blobs import StoredBlob
 from models_store.contracts.vocabulary import Method
 from models_store.repositories import networks
@@ -23,11 +23,12 @@ def list_networks(  # one parameter per API parameter
     response: Response,
     microscope: MicroscopeQuery = None,
     profile: ProfileQuery = None,
+    channel: ChannelQuery = None,
     method: Method | None = None,
 ) -> list[NetworkDocument]:
     """List networks, newest first."""
     profile_ids = matching_profiles(session, microscope, profile)
-    found = networks.list_networks(session, page, profile_ids=profile_ids, method=method)
+    found = networks.list_networks(session, page, profile_ids=profile_ids, method=method, channel=channel)
     link_next_page(found.next_cursor, request, response)
     return [NetworkDocument.of(row) for row in found.rows]
 

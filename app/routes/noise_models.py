@@ -12,7 +12,13 @@ from app.documents.noise_models import NoiseModelDocument
 from app.http.authorization import CALIBRATE, READ, SUBMIT
 from app.http.dependencies import CurrentCaller, PageQuery, ReadSession, RequestServices, WriteSession
 from app.http.paging import link_next_page
-from app.http.profile_parameters import MicroscopeQuery, ProfileQuery, matching_profiles, named_profile
+from app.http.profile_parameters import (
+    ChannelQuery,
+    MicroscopeQuery,
+    ProfileQuery,
+    matching_profiles,
+    named_profile,
+)
 from models_store.contracts.vocabulary import NoiseModelOrigin
 from models_store.errors import NoiseModelInvalidError
 from models_store.noise_model_files.plot import noise_model_png
@@ -61,6 +67,7 @@ def list_noise_models(  # one parameter per API parameter
     response: Response,
     microscope: MicroscopeQuery = None,
     profile: ProfileQuery = None,
+    channel: ChannelQuery = None,
     active_at: Annotated[
         Moment | None, Query(description="Return only the versions that were active at this time.")
     ] = None,
@@ -68,9 +75,11 @@ def list_noise_models(  # one parameter per API parameter
     """List noise models, newest first."""
     profile_ids = matching_profiles(session, microscope, profile)
     if active_at is not None:
-        found = noise_models.list_active_noise_models(session, page, profile_ids=profile_ids, at=active_at)
+        found = noise_models.list_active_noise_models(
+            session, page, profile_ids=profile_ids, channel=channel, at=active_at
+        )
     else:
-        found = noise_models.list_noise_models(session, page, profile_ids=profile_ids)
+        found = noise_models.list_noise_models(session, page, profile_ids=profile_ids, channel=channel)
     link_next_page(found.next_cursor, request, response)
     return [NoiseModelDocument.of(row) for row in found.rows]
 
@@ -83,8 +92,9 @@ async def import_noise_model(
     caller: CurrentCaller,
     microscope: MicroscopeQuery = None,
     profile: ProfileQuery = None,
+    channel: ChannelQuery = None,
 ) -> NoiseModelDocument:
-    """Import a noise model in the published format and activate it for its profile."""
+    """Import a noise model in the published format and activate it for a profile, or one of its channels."""
     content = await _receive(request)
 
     def register() -> NoiseModelDocument:
@@ -95,6 +105,7 @@ async def import_noise_model(
             row = noise_models.create_noise_model(
                 session,
                 profile_id=owner.id if owner else None,
+                channel=channel,
                 origin=NoiseModelOrigin.IMPORT,
                 parameters=parameters,
                 fit_quality={},
@@ -120,8 +131,8 @@ def get_noise_model(noise_model_id: str, session: ReadSession) -> NoiseModelDocu
 def delete_noise_model(noise_model_id: str, session: WriteSession, caller: CurrentCaller) -> None:
     """Delete a noise model, unless a stored network or job refers to it.
 
-    An active noise model is also refused while its profile has others: activate one of those first. Keys with
-    `submit` may delete noise models of their own jobs, keys with `calibrate` any noise model.
+    An active noise model is also refused while its profile and channel have others: activate one of those
+    first. Keys with `submit` may delete noise models of their own jobs, keys with `calibrate` any.
     """
     noise_model = noise_models.get_noise_model(session, noise_model_id)
     caller.require_own(noise_model.owner_id)
@@ -150,7 +161,7 @@ def plot_noise_model(noise_model_id: str, session: ReadSession) -> Response:
 def activate_noise_model(
     noise_model_id: str, session: WriteSession, services: RequestServices
 ) -> NoiseModelDocument:
-    """Activate a version for its profile."""
+    """Activate a version for its profile and channel."""
     row = noise_models.get_noise_model(session, noise_model_id)
     noise_models.activate(session, row, services.clock())
     return NoiseModelDocument.of(row)

@@ -12,12 +12,15 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from models_store.contracts.evaluation import EvaluateSpec, UploadedResults
 from models_store.contracts.spec_parts import (
+    Channel,
+    ChannelLabel,
     GroundTruthIds,
     Id,
     ImageIds,
     KeepHotPixels,
     MadeByJob,
     Outputs,
+    PartOfPrediction,
     PostedSpec,
     Reference,
     Seed,
@@ -37,7 +40,10 @@ from models_store.contracts.vocabulary import (
 
 
 class DenoiseSpec(TrainingSpec, PostedSpec):
-    """Denoised images from noisy ones alone: the whole pipeline."""
+    """Denoised images from noisy ones alone: the whole pipeline.
+
+    Channels have networks and noise models of their own; positions, times and focus share them.
+    """
 
     kind: Literal["denoise"] = "denoise"
     image_ids: ImageIds
@@ -48,7 +54,8 @@ class DenoiseSpec(TrainingSpec, PostedSpec):
         "a network.",
     )
     noise_model: Id | None = Field(
-        default=None, description="Noise model to use instead of a bootstrapped or active one."
+        default=None,
+        description="Noise model to use instead of a bootstrapped or active one, for all channels.",
     )
     noise_model_kind: NoiseModelKind | None = Field(
         default=None,
@@ -150,6 +157,7 @@ class TrainSpec(TrainingSpec, PostedSpec):
             "preset's suffice."
         ),
     )
+    channel: Channel | None = None
     seed: Seed = 0
 
     @property
@@ -164,6 +172,7 @@ class BootstrapNoiseModelSpec(PostedSpec):
     image_ids: ImageIds
     network: Reference
     noise_model_kind: NoiseModelKind = NoiseModelKind.GMM
+    channel: Channel | None = None
     seed: Seed = 0
 
 
@@ -180,6 +189,11 @@ class FitNoiseModelSpec(PostedSpec):
         default=None,
         description="Images that will be denoised (role `data`): they set the range of a histogram, and the "
         "calibration must cover their signals.",
+    )
+    for_channel: ChannelLabel | None = Field(
+        default=None,
+        description="Name of the channel, of several, that was recorded with these settings, or else its "
+        "index, from 0. Default: the noise model is for all channels.",
     )
     noise_model_kind: NoiseModelKind = NoiseModelKind.GMM
     seed: Seed = 0
@@ -234,6 +248,7 @@ class RefitNoiseModelSpec(Spec):
     image_ids: ImageIds
     network: Reference
     noise_model: Reference
+    channel: Channel | None = None
     seed: Seed
 
 
@@ -242,13 +257,18 @@ class ChooseEstimateSpec(_WithNetworks):
 
     kind: Literal["choose_estimate"] = "choose_estimate"
     refit_noise_model: bool
+    channel: Channel | None = None
     seed: Seed
 
 
 class PredictPartSpec(_WithNetworks):
-    """Consecutive planes of a prediction, starting at `first_plane` of the first image."""
+    """Consecutive planes of a prediction, starting at `first_plane` of the first image.
+
+    With a channel, planes are those of the channel alone, and counted among them.
+    """
 
     kind: Literal["predict_part"] = "predict_part"
+    channel: Channel | None = None
     first_plane: Annotated[int, Field(ge=0)]
     planes: Annotated[int, Field(ge=1)]
     outputs: Outputs
@@ -257,11 +277,11 @@ class PredictPartSpec(_WithNetworks):
 
 
 class AssembleSpec(Spec):
-    """The result files of a split prediction, assembled from its parts in order."""
+    """The result files of a split prediction, assembled from its parts; those of a channel are in order."""
 
     kind: Literal["assemble"] = "assemble"
     image_ids: ImageIds
-    parts: tuple[MadeByJob, ...]
+    parts: tuple[PartOfPrediction, ...]
     output_dtype: OutputDtype
 
 
@@ -323,6 +343,21 @@ def noise_models_named(spec: StoredSpec) -> set[str]:
 def _named(spec: StoredSpec, *fields: str) -> set[str]:
     references = (getattr(spec, field, None) for field in fields)
     return {reference for reference in references if isinstance(reference, str)}
+
+
+def channel_of(spec: BaseModel) -> int | None:
+    """Return the index of the only channel whose planes a job reads; None: it reads all planes."""
+    match spec:
+        case (
+            TrainSpec()
+            | BootstrapNoiseModelSpec()
+            | RefitNoiseModelSpec()
+            | ChooseEstimateSpec()
+            | PredictPartSpec()
+        ):
+            return spec.channel
+        case _:
+            return None
 
 
 def queue_of(spec: StoredSpec) -> Queue:

@@ -22,6 +22,8 @@ class PlanStep(BaseModel):
     why: str
     id: str | None = None
     """Noise model or network that is reused."""
+    channel: int | None = None
+    """Index of the only channel that the step is for; None: the images have one, or it is for all planes."""
     parts: int = 1
     """Number of parts, which workers may compute in parallel."""
 

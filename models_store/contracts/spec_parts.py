@@ -10,6 +10,8 @@ from models_store.contracts.vocabulary import DEFAULT_PRESET, Output, Preset
 
 MAX_IMAGES_PER_JOB = 1000
 MAX_URL_CHARACTERS = 2000
+MAX_CHANNELS = 100
+"""Each channel is denoised with networks of its own."""
 # structN2V hides up to five neighbours; with many more, no nearby pixels are left to predict from.
 MAX_MASK_PX = 8
 
@@ -74,6 +76,22 @@ KeepHotPixels = Annotated[
 ]
 
 
+Channel = Annotated[
+    int,
+    Field(
+        ge=0,
+        lt=MAX_CHANNELS,
+        description="Index along the axis C, from 0: only the planes of this channel are read. Default: all.",
+    ),
+    JSON_NUMBER,
+]
+
+
+CHANNEL_LABEL = r"^[^\x00-\x1f]{1,200}$"
+"""Pattern of names by which the registry knows channels."""
+ChannelLabel = Annotated[str, Field(pattern=CHANNEL_LABEL)]
+
+
 def require_kind(schema: dict[str, Any]) -> None:
     """Mark `kind` as required in the JSON schema; its default serves Python code only."""
     if "kind" in schema["properties"]:
@@ -91,6 +109,12 @@ class MadeByJob(Spec):
 
 
 Reference = Id | MadeByJob
+
+
+class PartOfPrediction(MadeByJob):
+    """Reference to the planes that a part computes: those of one channel, or of all (None)."""
+
+    channel: Channel | None = None
 
 
 class TrainingBudget(Spec):

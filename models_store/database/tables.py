@@ -107,6 +107,8 @@ class NoiseModelRow(Listed):
     __table_args__ = (UniqueConstraint("profile_id", "version"), Index(None, "created_at", "id"))
 
     profile_id: Mapped[str | None] = mapped_column(ForeignKey("profile.id"))
+    channel: Mapped[str | None] = mapped_column(Text)
+    """Channel that it is for: its name, or else its index; None: images with one channel, or all."""
     version: Mapped[int]
     kind: Mapped[str] = mapped_column(String(16))
     origin: Mapped[NoiseModelOrigin]
@@ -145,6 +147,8 @@ class Network(Listed):
     )
 
     profile_id: Mapped[str | None] = mapped_column(ForeignKey("profile.id"))
+    channel: Mapped[str | None] = mapped_column(Text)
+    """Channel that it was trained on: its name, or else its index; None: all planes."""
     method: Mapped[Method]
     preset: Mapped[Preset]
     recipe: Mapped[str] = mapped_column(String(100))
@@ -195,6 +199,8 @@ class Job(Listed):
     parent_id: Mapped[str | None] = mapped_column(ForeignKey("job.id"))
     position: Mapped[int]
     stage: Mapped[str] = mapped_column(String(64))
+    channel: Mapped[int | None]
+    """Index of the only channel whose planes the job reads; None: it reads all planes."""
     weight: Mapped[float]
     plan: Mapped[list[Any]]
     profile_id: Mapped[str | None] = mapped_column(ForeignKey("profile.id"))

@@ -5,9 +5,10 @@ from sqlalchemy.orm import Session
 from models_store.contracts.job_specs import JobSpec, images_read
 from models_store.database.tables import Image
 from models_store.image_files.header import ImageHeader
+from models_store.image_files.image_warnings import image_warnings
 from models_store.repositories.images import get_images
 from models_store.survey.survey import stored_survey
-from models_store.survey.warnings import image_warnings, warnings_of_images
+from models_store.survey.warnings import warnings_of_images
 
 
 def expected_warnings(session: Session, spec: JobSpec) -> list[str]:
@@ -17,5 +18,4 @@ def expected_warnings(session: Session, spec: JobSpec) -> list[str]:
 
 
 def _warnings(image: Image) -> list[str]:
-    header, survey = ImageHeader.model_validate(image.header), stored_survey(image.survey)
-    return [*header.warnings, *(image_warnings(survey) if survey else ())]
+    return image_warnings(ImageHeader.model_validate(image.header), stored_survey(image.survey))

@@ -15,7 +15,7 @@ from models_store.contracts.plans import Plan, PlannedStage, PlanStep, StageName
 from models_store.contracts.spec_parts import MadeByJob, Reference
 from models_store.contracts.vocabulary import Method, NoiseModelKind, NoiseModelOrigin, Reuse
 from models_store.job_requests.distillation_rule import why_nothing_is_distilled
-from models_store.job_requests.plan_prediction import PredictionExtent, plan_prediction
+from models_store.job_requests.plan_prediction import PredictionExtent, plan_parts, plan_prediction
 from models_store.survey.correlation import NeighbourCorrelation
 
 
@@ -24,9 +24,12 @@ class KnownModels:
     """Models in the registry for the images' microscope and profile; networks match the job's recipe."""
 
     profile: str | None
-    """Name of the profile in messages; None: the images have no profile."""
+    """Name of the profile, and of the channel if there are several, in messages; None: the images have no
+    profile."""
     noise_model_id: str | None = None
     """The active noise model."""
+    noise_model_profile: str | None = None
+    """Name of the profile that the noise model is for, if it is for all channels; None: as `profile`."""
     noise_model_kind: NoiseModelKind | None = None
     noise_model_origin: NoiseModelOrigin = NoiseModelOrigin.BOOTSTRAP
     n2v_network_id: str | None = None
@@ -57,13 +60,15 @@ def plan_denoise(
     new_job_id: Callable[[], str],
     *,
     correlation: NeighbourCorrelation | None = None,
+    channel: int | None = None,
 ) -> Plan:
     """Plan the stages of a denoise job; each step states its action (compute, reuse, skip) and the reason.
 
     `correlation`: noise correlation of the images; None if it has not been measured, which leaves the
-    decision to distil to the stage itself.
+    decision to distil to the stage itself. `channel`: the channel whose planes are denoised, up to the parts
+    that are assembled with those of other channels; None: all planes.
     """
-    planner = _Planner(spec, known, extent, new_job_id, why_nothing_is_distilled(spec, correlation))
+    planner = _Planner(spec, known, extent, new_job_id, why_nothing_is_distilled(spec, correlation), channel)
     if spec.reuse is Reuse.NETWORK and known.pn2v_network_id and spec.noise_model is None:
         planner.reuse_networks(known.pn2v_network_id)
     else:
@@ -81,6 +86,7 @@ class _Planner:
     new_job_id: Callable[[], str]
     not_distilled: str | None
     """Reason why no network is distilled; None if one is."""
+    channel: int | None
     stages: list[PlannedStage] = field(default_factory=list)
     steps: list[PlanStep] = field(default_factory=list)
 
@@ -89,7 +95,7 @@ class _Planner:
         noise_model_id = self._active_noise_model() or known.pn2v_noise_model_id
         why_n2v = "its result is compared with PN2V's" if known.n2v_network_id else "no stage needs it"
         why_noise_model = (
-            f"the active noise model of {known.profile}"
+            f"the active noise model of {self._noise_model_profile}"
             if noise_model_id == known.noise_model_id
             else "the network was trained with it"
         )
@@ -103,7 +109,7 @@ class _Planner:
     def train_networks(self) -> None:
         n2v = self._n2v()
         noise_model, bootstrapped = self._noise_model(n2v)
-        self.steps.append(PlanStep(stage="pn2v", action="compute", why=self._why_pn2v()))
+        self._add_computed("pn2v", self._why_pn2v())
         start = n2v if self.spec.preset.warm_starts else None
         pn2v = self._stage("pn2v", self._train(Method.PN2V, noise_model=noise_model, start=start))
         if bootstrapped:
@@ -119,7 +125,7 @@ class _Planner:
             self._add_reused("n2v", why, known.n2v_network_id)
             return known.n2v_network_id
         why = "it initialises PN2V" if spec.preset.warm_starts else "its result is compared with PN2V's"
-        self.steps.append(PlanStep(stage="n2v", action="compute", why=why))
+        self._add_computed("n2v", why)
         return self._stage("n2v", self._train(Method.N2V))
 
     def _noise_model(self, n2v: Reference) -> tuple[Reference, bool]:
@@ -129,11 +135,12 @@ class _Planner:
             noise_model_id, why = reusable
             self._add_reused("noise_model", why, noise_model_id)
             return noise_model_id, False
-        self.steps.append(PlanStep(stage="noise_model", action="compute", why=self._why_bootstrapped()))
+        self._add_computed("noise_model", self._why_bootstrapped())
         spec = BootstrapNoiseModelSpec(
             image_ids=self.spec.image_ids,
             network=n2v,
             noise_model_kind=self.spec.noise_model_kind or NoiseModelKind.GMM,
+            channel=self.channel,
             seed=self.spec.seed,
         )
         return self._stage("noise_model", spec), True
@@ -141,16 +148,20 @@ class _Planner:
     def _refit(self, pn2v: Reference, noise_model: Reference) -> Reference:
         """Add a stage that refits a bootstrapped noise model; it counts as a part of the next step."""
         spec = RefitNoiseModelSpec(
-            image_ids=self.spec.image_ids, network=pn2v, noise_model=noise_model, seed=self.spec.seed
+            image_ids=self.spec.image_ids,
+            network=pn2v,
+            noise_model=noise_model,
+            channel=self.channel,
+            seed=self.spec.seed,
         )
         return self._stage("distil" if self.not_distilled is None else "predict", spec, REFIT_WEIGHT)
 
     def _distil(self, pn2v: Reference, noise_model: Reference) -> Reference | None:
         if self.not_distilled is not None:
-            self.steps.append(PlanStep(stage="distil", action="skip", why=self.not_distilled))
+            self._add_reused("distil", self.not_distilled, None)
             return None
         why = "it learns PN2V's estimates under fresh noise, and its result is compared with PN2V's"
-        self.steps.append(PlanStep(stage="distil", action="compute", why=why))
+        self._add_computed("distil", why)
         return self._stage("distil", self._train(Method.DISTILLED, noise_model=noise_model, teacher=pn2v))
 
     def _reuse_distilled(self) -> str | None:
@@ -180,7 +191,11 @@ class _Planner:
             keep_hot_pixels=self.spec.keep_hot_pixels,
             seed=self.spec.seed,
         )
-        prediction = plan_prediction(spec, self.extent, self.new_job_id, weight=WEIGHTS["predict"])
+        weight = WEIGHTS["predict"]
+        if self.channel is None:
+            prediction = plan_prediction(spec, self.extent, self.new_job_id, weight=weight)
+        else:
+            prediction = plan_parts(spec, self.extent, self.new_job_id, weight=weight, channel=self.channel)
         self.stages += prediction.stages
         self.steps += prediction.steps
 
@@ -193,7 +208,14 @@ class _Planner:
             return None
         if self.spec.reuse is Reuse.CALIBRATION and origin not in DELIBERATE_ORIGINS:
             return None
-        return active, f"the {DELIBERATE_ORIGINS.get(origin, 'active')} noise model of {self.known.profile}"
+        return (
+            active,
+            f"the {DELIBERATE_ORIGINS.get(origin, 'active')} noise model of {self._noise_model_profile}",
+        )
+
+    @property
+    def _noise_model_profile(self) -> str | None:
+        return self.known.noise_model_profile or self.known.profile
 
     def _active_noise_model(self) -> str | None:
         """Return the active noise model if it is of the kind that the job asks for."""
@@ -243,6 +265,7 @@ class _Planner:
             budget=self.spec.budget,
             structured_mask=self.spec.structured_mask,
             teaches=method.is_blind_spot and self.not_distilled is None,
+            channel=self.channel,
         )
 
     def _stage(self, name: StageName, spec: StageSpec, weight: float | None = None) -> MadeByJob:
@@ -251,7 +274,10 @@ class _Planner:
         self.stages.append(planned)
         return MadeByJob(job=planned.job_id)
 
+    def _add_computed(self, name: StageName, why: str) -> None:
+        self.steps.append(PlanStep(stage=name, action="compute", why=why, channel=self.channel))
+
     def _add_reused(self, name: StageName, why: str, reused_id: str | None) -> None:
         """Add a step that reuses a model, or is skipped if `reused_id` is None."""
         action = "reuse" if reused_id else "skip"
-        self.steps.append(PlanStep(stage=name, action=action, why=why, id=reused_id))
+        self.steps.append(PlanStep(stage=name, action=action, why=why, id=reused_id, channel=self.channel))

@@ -1,17 +1,18 @@
 """Planning of predictions: one stage, or parts for several workers; pure functions."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from models_store.contracts.job_specs import (
     AssembleSpec,
     ChooseEstimateSpec,
+    DenoiseSpec,
     PredictPartSpec,
     PredictSpec,
 )
 from models_store.contracts.plans import Plan, PlannedStage, PlanStep
-from models_store.contracts.spec_parts import MadeByJob
-from models_store.job_requests.plane_ranges import ImageExtent, PlaneRange, divide
+from models_store.contracts.spec_parts import MadeByJob, PartOfPrediction
+from models_store.job_requests.plane_ranges import MAX_RANGES, ImageExtent, PlaneRange, divide
 
 # Shares of a split prediction's time.
 CHOICE_SHARE = 0.25
@@ -25,6 +26,7 @@ class PredictionExtent:
 
     images: Sequence[ImageExtent]
     part_pixels: int
+    max_parts: int = MAX_RANGES
 
     @property
     def planes(self) -> int:
@@ -39,25 +41,60 @@ def plan_prediction(
     spec: PredictSpec, extent: PredictionExtent, new_job_id: Callable[[], str], *, weight: float = 1.0
 ) -> Plan:
     """Plan a prediction: one stage, or a choice of the estimate, parts, and their assembly."""
-    ranges = divide(extent.images, extent.part_pixels)
-    step = PlanStep(stage="predict", action="compute", why=_why(extent, len(ranges)), parts=len(ranges))
-    if len(ranges) == 1:
+    divided = plan_parts(spec, extent, new_job_id, weight=weight)
+    (step,) = divided.steps
+    if step.parts == 1:
         return Plan([PlannedStage(new_job_id(), "predict", spec, weight)], [step])
-    choice = PlannedStage(new_job_id(), "predict", _choice(spec), CHOICE_SHARE * weight)
+    assembly = plan_assembly(spec, divided.stages, new_job_id, weight=weight)
+    return Plan([*divided.stages, assembly], [step])
+
+
+def plan_parts(
+    spec: PredictSpec,
+    extent: PredictionExtent,
+    new_job_id: Callable[[], str],
+    *,
+    weight: float,
+    channel: int | None = None,
+) -> Plan:
+    """Plan the choice of the estimate and the parts of a prediction, of one channel or of all planes.
+
+    `extent`: the planes of the channel. `weight`: share of the prediction with its assembly.
+    """
+    ranges = divide(extent.images, extent.part_pixels, extent.max_parts)
+    choice = PlannedStage(new_job_id(), "predict", _choice(spec, channel), CHOICE_SHARE * weight)
     parts = [
         PlannedStage(
             new_job_id(),
             "predict",
-            _part(spec, planes, MadeByJob(job=choice.job_id)),
+            _part(spec, planes, MadeByJob(job=choice.job_id), channel),
             PARTS_SHARE * weight / len(ranges),
         )
         for planes in ranges
     ]
-    assembly = PlannedStage(new_job_id(), "predict", _assembly(spec, parts), ASSEMBLY_SHARE * weight)
-    return Plan([choice, *parts, assembly], [step])
+    why = _why(extent, len(ranges))
+    step = PlanStep(stage="predict", action="compute", why=why, channel=channel, parts=len(ranges))
+    return Plan([choice, *parts], [step])
 
 
-def _choice(spec: PredictSpec) -> ChooseEstimateSpec:
+def plan_assembly(
+    spec: PredictSpec | DenoiseSpec,
+    stages: Iterable[PlannedStage],
+    new_job_id: Callable[[], str],
+    *,
+    weight: float,
+) -> PlannedStage:
+    """Plan the assembly of those stages that are parts; `weight`: share of the whole prediction."""
+    parts = tuple(
+        PartOfPrediction(job=stage.job_id, channel=stage.spec.channel)
+        for stage in stages
+        if isinstance(stage.spec, PredictPartSpec)
+    )
+    assembly = AssembleSpec(image_ids=spec.image_ids, parts=parts, output_dtype=spec.output_dtype)
+    return PlannedStage(new_job_id(), "predict", assembly, ASSEMBLY_SHARE * weight)
+
+
+def _choice(spec: PredictSpec, channel: int | None) -> ChooseEstimateSpec:
     return ChooseEstimateSpec(
         image_ids=spec.image_ids,
         network=spec.network,
@@ -65,13 +102,15 @@ def _choice(spec: PredictSpec) -> ChooseEstimateSpec:
         compare_with=spec.compare_with,
         distilled=spec.distilled,
         refit_noise_model=spec.refit_noise_model,
+        channel=channel,
         seed=spec.seed,
     )
 
 
-def _part(spec: PredictSpec, planes: PlaneRange, choice: MadeByJob) -> PredictPartSpec:
+def _part(spec: PredictSpec, planes: PlaneRange, choice: MadeByJob, channel: int | None) -> PredictPartSpec:
     return PredictPartSpec(
         image_ids=planes.image_ids,
+        channel=channel,
         first_plane=planes.first_plane,
         planes=planes.planes,
         network=spec.network,
@@ -81,14 +120,6 @@ def _part(spec: PredictSpec, planes: PlaneRange, choice: MadeByJob) -> PredictPa
         outputs=spec.outputs,
         keep_hot_pixels=spec.keep_hot_pixels,
         choice=choice,
-    )
-
-
-def _assembly(spec: PredictSpec, parts: Sequence[PlannedStage]) -> AssembleSpec:
-    return AssembleSpec(
-        image_ids=spec.image_ids,
-        parts=tuple(MadeByJob(job=part.job_id) for part in parts),
-        output_dtype=spec.output_dtype,
     )
 
 

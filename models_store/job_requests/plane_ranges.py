@@ -27,10 +27,10 @@ class PlaneRange:
     planes: int
 
 
-def divide(images: Sequence[ImageExtent], part_pixels: int) -> list[PlaneRange]:
+def divide(images: Sequence[ImageExtent], part_pixels: int, max_ranges: int = MAX_RANGES) -> list[PlaneRange]:
     """Split images between planes into ranges of about equal size, of at most about `part_pixels` pixels.
 
-    Ranges are larger if a single plane is, or if there would be more than MAX_RANGES.
+    Ranges are larger if a single plane is, or if there would be more than `max_ranges`.
     """
     planes_before = [0, *accumulate(image.planes for image in images)]
     pixels_before = [0, *accumulate(image.planes * image.plane_px for image in images)]
@@ -47,7 +47,7 @@ def divide(images: Sequence[ImageExtent], part_pixels: int) -> list[PlaneRange]:
             [image.image_id for image in touched], first - planes_before[first_image], stop - first
         )
 
-    count = min(_round_up_to_even(-(-total_px // part_pixels)), MAX_RANGES)
+    count = min(_round_up_to_even(-(-total_px // part_pixels)), max_ranges)
     cuts = {plane_at(total_px * number // count) for number in range(count)} | {planes_before[-1]}
     return [planes_between(first, stop) for first, stop in pairwise(sorted(cuts))]
 

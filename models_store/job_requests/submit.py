@@ -16,6 +16,7 @@ from models_store.contracts.job_specs import (
     PredictSpec,
     StoredSpec,
     TrainSpec,
+    channel_of,
     dependencies,
     images_read,
     networks_named,
@@ -23,15 +24,21 @@ from models_store.contracts.job_specs import (
 )
 from models_store.contracts.plans import Plan
 from models_store.contracts.spec_parts import MadeByJob, Reference
-from models_store.contracts.vocabulary import ImageRole, Method, NoiseModelKind, NoiseModelOrigin
+from models_store.contracts.vocabulary import ImageRole, Method, NoiseModelKind
 from models_store.database.tables import Image, Job, NoiseModelRow, Profile
 from models_store.errors import InvalidRequestError
 from models_store.image_files.header import ImageHeader
 from models_store.job_requests.calibration_rules import require_calibration
-from models_store.job_requests.distillation_rule import why_nothing_is_distilled
+from models_store.job_requests.channel_rules import (
+    require_channel,
+    require_channel_called,
+    require_same_channels,
+)
 from models_store.job_requests.evaluation_rules import require_comparable
+from models_store.job_requests.known_models import known_models, profile_name
 from models_store.job_requests.pair_rules import require_role, require_training_pairs
-from models_store.job_requests.plan_denoise import KnownModels, plan_denoise
+from models_store.job_requests.plan_channels import ChannelToDenoise, extent_of_channel, plan_channels
+from models_store.job_requests.plan_denoise import plan_denoise
 from models_store.job_requests.plan_prediction import PredictionExtent, plan_prediction
 from models_store.job_requests.plane_ranges import ImageExtent
 from models_store.job_requests.training_rules import (
@@ -44,9 +51,8 @@ from models_store.repositories.images import get_images, hold_images
 from models_store.repositories.jobs.lifecycle import require_obtainable
 from models_store.repositories.jobs.locks import hold_needed
 from models_store.repositories.jobs.rows import create_composite_job, create_job, get_job
-from models_store.repositories.networks import get_network, hold_networks, newest_network
-from models_store.repositories.noise_models import active_noise_model, get_noise_model, hold_noise_models
-from models_store.survey.correlation import NeighbourCorrelation
+from models_store.repositories.networks import get_network, hold_networks
+from models_store.repositories.noise_models import get_noise_model, hold_noise_models
 from models_store.survey.survey import Survey, stored_survey
 
 MAKERS = {
@@ -98,6 +104,8 @@ def check_and_plan(session: Session, spec: JobSpec, part_pixels: int) -> tuple[P
         _check_sources(session, spec, images)
     if isinstance(spec, TrainSpec) and spec.ground_truth_ids is not None:
         require_training_pairs(images, get_images(session, spec.ground_truth_ids))
+    if (channel := channel_of(spec)) is not None:
+        require_channel(images, channel)
     return _plan(session, spec, images, profile, part_pixels), profile
 
 
@@ -129,8 +137,12 @@ def _plan(
     extent = PredictionExtent([_extent(image) for image in images], part_pixels)
     if isinstance(spec, PredictSpec):
         return plan_prediction(spec, extent, _new_job_id)
-    correlation = _noise_correlation(images)
-    known = _known_models(session, spec, profile, correlation)
+    surveys = [survey for image in images if (survey := stored_survey(image.survey)) is not None]
+    if channels := require_same_channels(images):
+        to_denoise = _channels_to_denoise(session, spec, images, surveys, profile, channels, part_pixels)
+        return plan_channels(spec, to_denoise, _new_job_id)
+    correlation = Survey.of(surveys).noise_correlation if len(surveys) == len(images) else None
+    known = known_models(session, spec, profile, correlation)
     return plan_denoise(spec, known, extent, _new_job_id, correlation=correlation)
 
 
@@ -138,10 +150,26 @@ def _new_job_id() -> str:
     return new_id("job")
 
 
-def _noise_correlation(images: list[Image]) -> NeighbourCorrelation | None:
-    """Return the noise correlation of all images together; None if one of them has no survey yet."""
-    surveys = [survey for image in images if (survey := stored_survey(image.survey)) is not None]
-    return Survey.of(surveys).noise_correlation if len(surveys) == len(images) else None
+def _channels_to_denoise(
+    session: Session,
+    spec: DenoiseSpec,
+    images: list[Image],
+    surveys: list[Survey],
+    profile: Profile | None,
+    channels: range,
+    part_pixels: int,
+) -> list[ChannelToDenoise]:
+    headers = [(image.id, ImageHeader.model_validate(image.header)) for image in images]
+    # An image may have been surveyed before channels were.
+    surveyed = [survey.channels for survey in surveys if survey.channels]
+    found = []
+    for channel in channels:
+        complete = len(surveyed) == len(images)
+        survey = Survey.of(each[channel] for each in surveyed) if complete else None
+        correlation = survey.noise_correlation if survey else None
+        known = known_models(session, spec, profile, correlation, of_channel=(headers[0][1], channel))
+        found.append(ChannelToDenoise(known, extent_of_channel(headers, channel, part_pixels), survey))
+    return found
 
 
 def _extent(image: Image) -> ImageExtent:
@@ -169,6 +197,8 @@ def _check_training(session: Session, spec: TrainSpec) -> None:
 def _data_images(session: Session, spec: FitNoiseModelSpec) -> list[Image]:
     images = get_images(session, spec.data_image_ids or ())
     require_role(images, ImageRole.DATA, "data_image_ids")
+    if spec.for_channel is not None:
+        require_channel_called(images, spec.for_channel)
     return images
 
 
@@ -199,6 +229,11 @@ def _check_reference(
             f"job {job.id} is of kind {job.kind}, which makes no {kind.replace('_', ' ')}; "
             f"name one of kind {' or '.join(MAKERS[kind])}"
         )
+    if any(stage.channel is not None for stage in job.stages):
+        raise InvalidRequestError(
+            f"job {job.id} makes a {kind.replace('_', ' ')} for each channel of its images; name one of "
+            "them by its id, once the job has ended"
+        )
     require_obtainable(job)
 
 
@@ -212,42 +247,9 @@ def _method_of(session: Session, reference: Reference) -> Method:
 def _common_profile(images: list[Image]) -> Profile | None:
     profiles = {image.profile_id: image.profile for image in images}
     if len(profiles) > 1:
-        names = sorted(_profile_name(profile) or "none" for profile in profiles.values())
+        names = sorted(profile_name(profile) or "none" for profile in profiles.values())
         raise InvalidRequestError(
             "image_ids: the images of one job share noise model and network, so they must come from one "
             f"acquisition profile, not from {', '.join(names)}; post one job per profile"
         )
     return next(iter(profiles.values()))
-
-
-def _known_models(
-    session: Session,
-    spec: DenoiseSpec,
-    profile: Profile | None,
-    correlation: NeighbourCorrelation | None,
-) -> KnownModels:
-    if profile is None:
-        return KnownModels(profile=None)
-    noise_model = active_noise_model(session, profile.id)
-    kind = spec.noise_model_kind
-    full, distils = {spec.recipe}, why_nothing_is_distilled(spec, correlation) is None
-    with_teachers = full | ({spec.recipe_of(teaches=True)} if distils else set())
-    n2v = newest_network(session, profile.id, Method.N2V, with_teachers)
-    distilled = newest_network(session, profile.id, Method.DISTILLED, full, noise_model_kind=kind)
-    # A teacher took fewer steps, and is good enough only beside the network that learned from it.
-    recipes = with_teachers if distilled else full
-    pn2v = newest_network(session, profile.id, Method.PN2V, recipes, noise_model_kind=kind)
-    return KnownModels(
-        profile=_profile_name(profile),
-        noise_model_id=noise_model.id if noise_model else None,
-        noise_model_kind=NoiseModelKind(noise_model.kind) if noise_model else None,
-        noise_model_origin=noise_model.origin if noise_model else NoiseModelOrigin.BOOTSTRAP,
-        n2v_network_id=n2v.id if n2v else None,
-        pn2v_network_id=pn2v.id if pn2v else None,
-        pn2v_noise_model_id=pn2v.noise_model_id if pn2v else None,
-        distilled_network_id=distilled.id if distilled else None,
-    )
-
-
-def _profile_name(profile: Profile | None) -> str | None:
-    return f"{profile.microscope.name} / {profile.name}" if profile else None

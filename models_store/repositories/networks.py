@@ -23,10 +23,12 @@ def create_network(
     noise_model_id: str | None,
     made_by: Job,
     now: datetime,
+    channel: str | None = None,
 ) -> Network:
     network = Network(
         id=new_id("net"),
         profile_id=profile_id,
+        channel=channel,
         method=made.method,
         preset=made.preset,
         recipe=made.recipe,
@@ -72,13 +74,20 @@ def delete_network(session: Session, network: Network) -> str:
 
 
 def list_networks(
-    session: Session, request: PageRequest, *, profile_ids: Sequence[str] | None, method: Method | None
+    session: Session,
+    request: PageRequest,
+    *,
+    profile_ids: Sequence[str] | None,
+    method: Method | None,
+    channel: str | None = None,
 ) -> Page[Network]:
     query = select(Network)
     if profile_ids is not None:
         query = query.where(Network.profile_id.in_(profile_ids))
     if method is not None:
         query = query.where(Network.method == method)
+    if channel is not None:
+        query = query.where(Network.channel == channel)
     return fetch_page(session, query, Network, request)
 
 
@@ -89,10 +98,18 @@ def newest_network(
     recipes: Collection[str],
     *,
     noise_model_kind: NoiseModelKind | None = None,
+    channel: str | None = None,
 ) -> Network | None:
-    """Return the newest matching network; `noise_model_kind`: kind of the noise model it was trained with."""
+    """Return the newest matching network.
+
+    `noise_model_kind`: kind of the noise model it was trained with. `channel`: name of the channel that it
+    was trained on; None: it was trained on all planes.
+    """
     query = select(Network).where(
-        Network.profile_id == profile_id, Network.method == method, Network.recipe.in_(recipes)
+        Network.profile_id == profile_id,
+        Network.method == method,
+        Network.recipe.in_(recipes),
+        Network.channel.is_not_distinct_from(channel),
     )
     if noise_model_kind is not None:
         query = query.join(NoiseModelRow).where(NoiseModelRow.kind == noise_model_kind)

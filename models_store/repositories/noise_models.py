@@ -1,11 +1,15 @@
-"""Noise models: immutable versions per acquisition profile, and the history of the active one."""
+"""Noise models: immutable versions per acquisition profile, and the history of the active one.
+
+Each channel of a profile has an active noise model of its own. The channel None stands for images with a
+single one, and for a profile as a whole.
+"""
 
 import json
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import Select, delete, func, select
 from sqlalchemy.orm import Session
 
 from models_store.clock_and_ids import new_id
@@ -24,7 +28,7 @@ from models_store.errors import ConflictError, NotFoundError
 from models_store.repositories.pages import Page, PageRequest, fetch_page
 
 
-def create_noise_model(
+def create_noise_model(  # noqa: PLR0913  # one parameter per column
     session: Session,
     *,
     profile_id: str | None,
@@ -33,6 +37,7 @@ def create_noise_model(
     fit_quality: dict[str, Any],
     made_by: Job | None,
     now: datetime,
+    channel: str | None = None,
 ) -> NoiseModelRow:
     """Add the next version and activate it, unless it is bootstrapped and the active one is better."""
     plain = parameters.model_dump(mode="json", exclude={"probabilities"})
@@ -40,6 +45,7 @@ def create_noise_model(
     noise_model = NoiseModelRow(
         id=new_id("nm"),
         profile_id=profile_id,
+        channel=channel,
         version=_next_version(session, profile_id),
         kind=parameters.kind,
         origin=origin,
@@ -56,7 +62,7 @@ def create_noise_model(
     session.add(noise_model)
     session.flush()
     if profile_id is not None:
-        active = active_noise_model(session, profile_id)
+        active = active_noise_model(session, profile_id, channel=channel)
         if origin != NoiseModelOrigin.BOOTSTRAP or _may_replace(active, fit_quality):
             activate(session, noise_model, now)
     return noise_model
@@ -83,8 +89,8 @@ def hold_noise_models(session: Session, noise_model_ids: Collection[str]) -> Non
 def delete_noise_model(session: Session, noise_model: NoiseModelRow) -> None:
     """Delete a noise model and its activations.
 
-    Raises ConflictError while a stored job or network refers to it, or if it is active and its profile has
-    other versions.
+    Raises ConflictError while a stored job or network refers to it, or if it is active and its profile and
+    channel have other versions.
     """
     if noise_model.profile_id is not None:
         _lock_activations(session, noise_model.profile_id)
@@ -108,9 +114,11 @@ def _require_unused(session: Session, noise_model: NoiseModelRow) -> None:
         raise ConflictError(f"job {job_id} refers to this noise model; delete that job first")
     if noise_model.profile_id is None:
         return
-    active = active_noise_model(session, noise_model.profile_id)
+    active = active_noise_model(session, noise_model.profile_id, channel=noise_model.channel)
     others = select(NoiseModelRow.id).where(
-        NoiseModelRow.profile_id == noise_model.profile_id, NoiseModelRow.id != noise_model.id
+        NoiseModelRow.profile_id == noise_model.profile_id,
+        NoiseModelRow.channel.is_not_distinct_from(noise_model.channel),
+        NoiseModelRow.id != noise_model.id,
     )
     if active is not None and active.id == noise_model.id and session.scalar(others.limit(1)):
         raise ConflictError(
@@ -125,12 +133,13 @@ def parameters_of(noise_model: NoiseModelRow) -> NoiseModelParameters:
 
 
 def list_noise_models(
-    session: Session, request: PageRequest, *, profile_ids: Sequence[str] | None
+    session: Session,
+    request: PageRequest,
+    *,
+    profile_ids: Sequence[str] | None,
+    channel: str | None = None,
 ) -> Page[NoiseModelRow]:
-    query = select(NoiseModelRow)
-    if profile_ids is not None:
-        query = query.where(NoiseModelRow.profile_id.in_(profile_ids))
-    return fetch_page(session, query, NoiseModelRow, request)
+    return _fetch(session, select(NoiseModelRow), request, profile_ids, channel)
 
 
 def activate(session: Session, noise_model: NoiseModelRow, now: datetime) -> None:
@@ -161,12 +170,16 @@ def _lock_activations(session: Session, profile_id: str) -> None:
     session.execute(select(Profile.id).where(Profile.id == profile_id).with_for_update(key_share=True))
 
 
-def active_noise_model(session: Session, profile_id: str, at: datetime | None = None) -> NoiseModelRow | None:
+def active_noise_model(
+    session: Session, profile_id: str, at: datetime | None = None, *, channel: str | None = None
+) -> NoiseModelRow | None:
     """Return the noise model that is active now, or was at a time; None if there is none."""
     query = (
         select(NoiseModelRow)
         .join(NoiseModelActivation, NoiseModelActivation.noise_model_id == NoiseModelRow.id)
-        .where(NoiseModelActivation.profile_id == profile_id)
+        .where(
+            NoiseModelActivation.profile_id == profile_id, NoiseModelRow.channel.is_not_distinct_from(channel)
+        )
         .order_by(NoiseModelActivation.activated_at.desc(), NoiseModelActivation.number.desc())
         .limit(1)
     )
@@ -176,20 +189,43 @@ def active_noise_model(session: Session, profile_id: str, at: datetime | None = 
 
 
 def list_active_noise_models(
-    session: Session, request: PageRequest, *, profile_ids: Sequence[str] | None, at: datetime
+    session: Session,
+    request: PageRequest,
+    *,
+    profile_ids: Sequence[str] | None,
+    at: datetime,
+    channel: str | None = None,
 ) -> Page[NoiseModelRow]:
-    """List the noise models that were active at a time, at most one per profile."""
+    """List the noise models that were active at a time, at most one per profile and channel."""
     activation = NoiseModelActivation
     latest_first = (activation.activated_at.desc(), activation.number.desc())
-    rank = func.row_number().over(partition_by=activation.profile_id, order_by=latest_first).label("rank")
-    ranked = select(activation.noise_model_id, rank).where(activation.activated_at <= at).subquery()
+    place = (activation.profile_id, NoiseModelRow.channel)
+    rank = func.row_number().over(partition_by=place, order_by=latest_first).label("rank")
+    ranked = (
+        select(activation.noise_model_id, rank)
+        .join(NoiseModelRow, NoiseModelRow.id == activation.noise_model_id)
+        .where(activation.activated_at <= at)
+        .subquery()
+    )
     query = (
         select(NoiseModelRow)
         .join(ranked, ranked.c.noise_model_id == NoiseModelRow.id)
         .where(ranked.c.rank == 1)
     )
+    return _fetch(session, query, request, profile_ids, channel)
+
+
+def _fetch(
+    session: Session,
+    query: Select[NoiseModelRow],
+    request: PageRequest,
+    profile_ids: Sequence[str] | None,
+    channel: str | None,
+) -> Page[NoiseModelRow]:
     if profile_ids is not None:
         query = query.where(NoiseModelRow.profile_id.in_(profile_ids))
+    if channel is not None:
+        query = query.where(NoiseModelRow.channel == channel)
     return fetch_page(session, query, NoiseModelRow, request)
 
 

@@ -37,10 +37,12 @@ class Survey(BaseModel, frozen=True):
     along_y: AxisSums
     along_x: AxisSums
     defects: DefectCounts
+    channels: tuple["Survey", ...] = ()
+    """Surveys of the planes of each channel of one image; empty unless it has several."""
 
     @classmethod
     def of(cls, surveys: Iterable["Survey"]) -> "Survey":
-        """Merge the surveys of several images."""
+        """Merge the surveys of several images; those of their channels are left out."""
         several = list(surveys)
         return cls(
             values=Values.of(each.values for each in several if each.values is not None),

@@ -11,7 +11,7 @@ _FEW_LEVELS = 8
 _LEFT_OUT = "they stay as they are, and nothing is learned from them"
 
 
-def image_warnings(survey: Survey) -> list[str]:
+def survey_warnings(survey: Survey) -> list[str]:
     """Return warnings about the pixels and the noise of an image."""
     correlated = survey.noise_correlation.warning()
     return pixel_warnings(survey) + ([correlated] if correlated else [])

@@ -16,7 +16,8 @@ from tests.support.posted_jobs import TINY
 from worker.engine.simulation import simulate_specimen
 from worker.engine.training.presets import PRESETS
 from worker.jobs.inputs import preset_with
-from worker.offline.denoise import DenoiseOptions, DenoiseSummary, denoise_file
+from worker.offline.denoise import DenoiseOptions, denoise_file
+from worker.offline.denoise_summary import DenoiseSummary
 
 PRESET = preset_with(PRESETS[DEFAULT_PRESET], TrainingBudget(**TINY))
 OPTIONS = DenoiseOptions(torch.device("cpu"), dtype=OutputDtype.SAME, presets={DEFAULT_PRESET: PRESET})
@@ -49,7 +50,7 @@ def test_empty_planes_stay_empty(tmp_path: Path) -> None:
     assert not result[empty].any()
     assert 90 < result[with_data].mean() < 200
     assert "7 of 9 planes are empty" in " ".join(summary.warnings)
-    assert summary.noise_model["signal_min_adu"] > 90
+    assert summary.channels[0].noise_model["signal_min_adu"] > 90
     assert (tmp_path / "report" / "report.png").exists()
 
 
@@ -61,7 +62,7 @@ def test_missing_pixels_stay_as_they_are(tmp_path: Path) -> None:
     result, summary = denoised(tmp_path, planes)
     np.testing.assert_array_equal(result[missing], planes[missing])
     assert result[~missing].min() > 95
-    assert summary.noise_model["signal_min_adu"] > 90
+    assert summary.channels[0].noise_model["signal_min_adu"] > 90
     told = " ".join(summary.warnings)
     assert "672 of 7168 pixels" in told
     assert "are NaN" in told

@@ -27,7 +27,8 @@ from worker.engine.noise.models.gmm import GaussianMixtureNoiseModel
 from worker.engine.scores.metrics import psnr
 from worker.engine.simulation import Scmos, simulate_specimen
 from worker.engine.training.presets import PRESETS
-from worker.offline.denoise import DenoiseOptions, DenoiseSummary, denoise_file
+from worker.offline.denoise import DenoiseOptions, denoise_file
+from worker.offline.denoise_summary import DenoiseSummary
 from worker.offline.report import DenoisedPlane, LinearNoise, NoiseEvidence, draw_report
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="there is no /proc")
@@ -104,7 +105,7 @@ def test_progress_reports_all_stages_in_order_and_to_their_end(run: Run) -> None
 def test_the_saved_noise_model_is_the_one_that_was_used(run: Run) -> None:
     parameters = read_published((run.folder / "noise.npz").read_bytes())
     saved = GaussianMixtureNoiseModel.from_parameters(parameters.plain())
-    used = GaussianMixtureNoiseModel.from_parameters(run.summary.noise_model)
+    used = GaussianMixtureNoiseModel.from_parameters(run.summary.channels[0].noise_model)
     signal_adu = torch.linspace(used.signal_min_adu, used.signal_max_adu, 20, dtype=torch.float64)
     torch.testing.assert_close(
         saved.variance_adu2(signal_adu), used.variance_adu2(signal_adu), rtol=1e-3, atol=0.1
@@ -130,8 +131,8 @@ def test_a_given_noise_model_is_used_unchanged_and_a_seed_repeats(run: Run, tmp_
     options = replace(OPTIONS, noise_model=run.folder / "noise.npz", dtype=OutputDtype.SAME)
     first, progress = _denoise(run.source, tmp_path / "first.tif", options)
     _denoise(run.source, tmp_path / "second.tif", options)
-    assert first.noise_model_origin == "file"
-    assert first.noise_model == read_published((run.folder / "noise.npz").read_bytes()).plain()
+    assert first.channels[0].noise_model_origin == "file"
+    assert first.channels[0].noise_model == read_published((run.folder / "noise.npz").read_bytes()).plain()
     assert "noise_model" not in {stage for stage, _ in progress}
     one, two = tifffile.imread(tmp_path / "first.tif"), tifffile.imread(tmp_path / "second.tif")
     assert one.dtype == np.uint16

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from models_store.contracts.noise_models import GmmParameters, HistogramParameters
 from models_store.contracts.packed_probabilities import pack
-from models_store.contracts.spec_parts import MAX_IMAGES_PER_JOB
+from models_store.contracts.spec_parts import MAX_CHANNELS, MAX_IMAGES_PER_JOB
 from models_store.noise_model_files.published import write_published
 
 KNOWN_IDS: dict[str, list[str]] = json.loads(os.environ["CLEARSCOPE_KNOWN_IDS"])
@@ -69,7 +69,16 @@ def before_call(_: schemathesis.HookContext, case: schemathesis.Case[Any], kwarg
     if isinstance(key, str) and 0 < len(key) <= MAX_KEY_CHARACTERS:
         case.headers["Idempotency-Key"] = uuid.uuid4().hex
     if isinstance(case.body, dict):
-        case.body = _with_known_ids(case.body)
+        case.body = _with_known_ids(_without_channel(case.body))
+
+
+def _without_channel(body: dict[str, Any]) -> dict[str, Any]:
+    """Leave out a valid channel: the images have a single one, and a job for them names none."""
+    channel = body.get("channel")
+    is_number = isinstance(channel, int | float) and not isinstance(channel, bool)
+    if not (is_number and channel in range(MAX_CHANNELS)):
+        return body
+    return {name: value for name, value in body.items() if name != "channel"}
 
 
 def _with_known_ids(body: dict[str, Any]) -> dict[str, Any]:

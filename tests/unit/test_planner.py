@@ -18,7 +18,12 @@ from models_store.contracts.job_specs import (
     dependencies,
 )
 from models_store.contracts.plans import Plan
-from models_store.contracts.spec_parts import MadeByJob, StructuredMask, TrainingBudget
+from models_store.contracts.spec_parts import (
+    MadeByJob,
+    PartOfPrediction,
+    StructuredMask,
+    TrainingBudget,
+)
 from models_store.contracts.vocabulary import (
     Method,
     NoiseModelKind,
@@ -286,7 +291,7 @@ def test_a_large_prediction_is_divided_into_parts_that_one_stage_assembles() -> 
         30,
     ]
     assert isinstance(assembly.spec, AssembleSpec)
-    assert assembly.spec.parts == tuple(MadeByJob(job=part.job_id) for part in parts)
+    assert assembly.spec.parts == tuple(PartOfPrediction(job=part.job_id) for part in parts)
     assert dependencies(assembly.spec) == {part.job_id for part in parts}
 
 

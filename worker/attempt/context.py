@@ -9,6 +9,7 @@ import torch
 
 from models_store.contracts.outcomes import MadeBlob
 from models_store.database.engines import Database
+from models_store.image_files.channels import ChannelPlanes, survey_image
 from models_store.image_files.isolation.client import ImageReader, Isolation
 from models_store.image_files.planes import PlaneSource
 from models_store.repositories.jobs.lifecycle import Claim
@@ -60,17 +61,31 @@ class JobContext:
         stored = self.blobs.take_file(self.key(name), path)
         return MadeBlob(key=stored.key, sha256=stored.sha256, size_bytes=stored.size_bytes)
 
-    def survey(self, images: Sequence[tuple[KnownImage, PlaneSource]]) -> Survey:
-        """Return the joint survey of these images; those without a survey are surveyed now, once."""
-        for image, planes in images:
-            if image.survey is None and image.image_id not in self.new_surveys:
-                self.new_surveys[image.image_id] = survey_planes(planes)
-        return Survey.of(image.survey or self.new_surveys[image.image_id] for image, _ in images)
+    def survey(self, images: Sequence[tuple[KnownImage, PlaneSource]], channel: int | None = None) -> Survey:
+        """Return the joint survey of these images, or of one of their channels.
+
+        Images without a survey are surveyed now, once, and so are channels of images surveyed as a whole.
+        """
+        return Survey.of(
+            self._survey_of(image, planes) if channel is None else _survey_of_channel(image, planes, channel)
+            for image, planes in images
+        )
+
+    def _survey_of(self, image: KnownImage, planes: PlaneSource) -> Survey:
+        if image.survey is None and image.image_id not in self.new_surveys:
+            self.new_surveys[image.image_id] = survey_image(planes)
+        return image.survey or self.new_surveys[image.image_id]
 
     def used(self) -> Used:
         """Return the resources used by the attempt so far."""
         peak_bytes = torch.cuda.max_memory_allocated(self.device) if self.device.type == "cuda" else None
         return Used(self.blobs.read_bytes, self.blobs.written_bytes, peak_bytes)
+
+
+def _survey_of_channel(image: KnownImage, planes: PlaneSource, channel: int) -> Survey:
+    if image.survey is not None and image.survey.channels:
+        return image.survey.channels[channel]
+    return survey_planes(ChannelPlanes(planes, channel))
 
 
 @contextmanager

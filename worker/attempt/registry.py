@@ -9,7 +9,8 @@ from models_store.contracts.job_specs import StoredSpec, stored_spec
 from models_store.contracts.noise_models import NoiseModelParameters
 from models_store.contracts.vocabulary import NoiseModelOrigin, Output
 from models_store.database.engines import Database
-from models_store.repositories.images import get_images
+from models_store.image_files.header import ImageHeader
+from models_store.repositories.images import get_image, get_images
 from models_store.repositories.jobs.part_planes import list_part_planes
 from models_store.repositories.jobs.results import find_results
 from models_store.repositories.jobs.rows import get_job
@@ -65,6 +66,8 @@ class Registry(Protocol):
 
     def images(self, image_ids: Sequence[str]) -> list[KnownImage]: ...
 
+    def header(self, image_id: str) -> ImageHeader: ...
+
     def network(self, network_id: str) -> KnownNetwork: ...
 
     def noise_model(self, noise_model_id: str) -> KnownNoiseModel: ...
@@ -94,6 +97,10 @@ class DatabaseRegistry:
         with self.database.read() as session:
             rows = get_images(session, image_ids)
         return [KnownImage(row.id, row.filename, row.blob_key, stored_survey(row.survey)) for row in rows]
+
+    def header(self, image_id: str) -> ImageHeader:
+        with self.database.read() as session:
+            return ImageHeader.model_validate(get_image(session, image_id).header)
 
     def network(self, network_id: str) -> KnownNetwork:
         with self.database.read() as session:

@@ -15,7 +15,8 @@ from models_store.errors import JobFailedError
 from worker.attempt.context import JobContext
 from worker.attempt.measured_blobs import MeasuredBlobs
 from worker.attempt.registry import KnownPlanes
-from worker.jobs.inputs import OpenImage, open_images
+from worker.jobs.channel_order import CopiedChannels, in_order
+from worker.jobs.inputs import OpenImage, open_images, warn_of_files
 from worker.jobs.removed_noise import with_verdict
 from worker.jobs.result_files import OutputPlanes, store_results
 from worker.judging.removed_noise import REMOVED_NOISE, RemovedNoiseSummary
@@ -23,9 +24,14 @@ from worker.planes.raw_planes import iterate_raw_planes
 
 
 def assemble(spec: AssembleSpec, context: JobContext) -> Outcome:
-    """Write the same files as an undivided prediction, with one plane in memory at a time."""
-    pieces = _by_output(context.registry.part_planes([part.job for part in spec.parts]))
+    """Write the same files as an undivided prediction, with one plane per channel in memory at a time.
+
+    Planes of channels that no part has computed are copied.
+    """
+    channels = {part.job: part.channel for part in spec.parts}
+    pieces = _by_output(context.registry.part_planes(list(channels)))
     with open_images(context, spec.image_ids) as images:
+        copied = CopiedChannels(context.warn)
         count = len(pieces) * sum(len(image.reader) for image in images)
         done = 0
 
@@ -39,16 +45,27 @@ def assemble(spec: AssembleSpec, context: JobContext) -> Outcome:
         def planes_of(image: OpenImage, _: Path) -> AbstractContextManager[OutputPlanes]:
             header = image.reader.header
             shape_yx = (header.height_px, header.width_px)
+
+            def planes_of_output(
+                output: Output, by_image: Mapping[str, list[KnownPlanes]]
+            ) -> Iterator[np.ndarray]:
+                streams = {
+                    channel: _planes(context.blobs, some, shape_yx)
+                    for channel, some in _by_channel(by_image[image.image_id], channels).items()
+                }
+                return in_order(header, streams, lambda plane: copied.plane(image.reader, plane, output))
+
             return nullcontext(
                 {
-                    output: with_progress(_planes(context.blobs, by_image[image.image_id], shape_yx))
+                    output: with_progress(planes_of_output(output, by_image))
                     for output, by_image in pieces.items()
                 }
             )
 
-        outcome = Outcome(
-            artifacts=tuple(store_results(context, images, list(pieces), spec.output_dtype, planes_of))
-        )
+        artifacts = tuple(store_results(context, images, list(pieces), spec.output_dtype, planes_of))
+        # Stages of single channels leave it to this one to tell about the files.
+        told = [*warn_of_files(context, images), *copied.warnings]
+    outcome = Outcome(artifacts=artifacts, result={"warnings": told} if told else {})
     return with_verdict(outcome, _summary_of_parts(spec, context), context)
 
 
@@ -67,6 +84,16 @@ def _by_output(rows: Sequence[KnownPlanes]) -> Mapping[Output, Mapping[str, list
     for row in rows:
         pieces.setdefault(row.output, defaultdict(list))[row.image_id].append(row)
     return pieces
+
+
+def _by_channel(
+    pieces: Sequence[KnownPlanes], channels: Mapping[str, int | None]
+) -> Mapping[int | None, list[KnownPlanes]]:
+    """Group the pieces by the channel of the jobs that computed them, preserving their order."""
+    found: dict[int | None, list[KnownPlanes]] = defaultdict(list)
+    for piece in pieces:
+        found[channels[piece.job_id]].append(piece)
+    return found
 
 
 def _planes(

@@ -16,7 +16,7 @@ from worker.judging.image_facts import facts_of
 def bootstrap_noise_model(spec: BootstrapNoiseModelSpec, context: JobContext) -> Outcome:
     """Fit a noise model with the network's predictions as pseudo ground truth."""
     _, network = load_network(context, spec.network)
-    with open_images(context, spec.image_ids) as images:
+    with open_images(context, spec.image_ids, spec.channel) as images:
         selected = bootstrap.bootstrap_noise_model(
             all_planes(images),
             network,
@@ -33,7 +33,7 @@ def refit_noise_model(spec: RefitNoiseModelSpec, context: JobContext) -> Outcome
     """Refit a bootstrapped noise model to a better network's predictions; keep the old one if that fails."""
     known, noise_model = load_noise_model(context, spec.noise_model)
     _, network = load_network(context, spec.network)
-    with open_images(context, spec.image_ids) as images:
+    with open_images(context, spec.image_ids, spec.channel) as images:
         refitted = refit(
             all_planes(images),
             network,

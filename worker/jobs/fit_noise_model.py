@@ -3,6 +3,7 @@
 from models_store.contracts.job_specs import FitNoiseModelSpec
 from models_store.contracts.outcomes import Outcome
 from models_store.contracts.vocabulary import NoiseModelOrigin
+from models_store.image_files.channels import channel_called
 from worker.attempt.context import JobContext
 from worker.attempt.progress import READING_FRAMES, part_of, planes_done
 from worker.engine.stages.calibrate import calibrate_noise_model
@@ -16,7 +17,7 @@ def fit_noise_model(spec: FitNoiseModelSpec, context: JobContext) -> Outcome:
     """Check the frames, fit the noise model, and compare its range with that of the images to denoise."""
     with (
         open_images(context, spec.image_ids) as frames,
-        open_images(context, spec.data_image_ids or ()) as images,
+        open_images(context, spec.data_image_ids or (), _channel(spec, context)) as images,
     ):
         calibration = calibrate_noise_model(
             scenes_of([(each.filename, each.reader) for each in frames]),
@@ -35,3 +36,10 @@ def fit_noise_model(spec: FitNoiseModelSpec, context: JobContext) -> Outcome:
         noise_model=made_noise_model(selected, NoiseModelOrigin.CALIBRATION, found),
         result={"verdict": selected.check.verdict, "check": selected.check.summary, **found},
     )
+
+
+def _channel(spec: FitNoiseModelSpec, context: JobContext) -> int | None:
+    """Return the index of the channel of the images to denoise that the calibration is for; None: all."""
+    if spec.for_channel is None or not spec.data_image_ids:
+        return None
+    return channel_called(context.registry.header(spec.data_image_ids[0]), spec.for_channel)

@@ -16,12 +16,14 @@ from models_store.contracts.job_specs import (
     PredictSpec,
     RefitNoiseModelSpec,
     TrainSpec,
+    channel_of,
 )
 from models_store.contracts.outcomes import Outcome
 from models_store.errors import JobFailedError
 from worker.attempt.context import JobContext
 from worker.jobs.assemble import assemble
 from worker.jobs.bootstrap_noise_model import bootstrap_noise_model, refit_noise_model
+from worker.jobs.channel_messages import naming_channel
 from worker.jobs.check_noise_model import check_noise_model
 from worker.jobs.evaluate import evaluate
 from worker.jobs.fit_noise_model import fit_noise_model
@@ -53,5 +55,6 @@ def carry_out(spec: BaseModel, context: JobContext) -> Outcome:
     handler = HANDLERS.get(type(spec))
     if handler is None:
         raise JobFailedError(f"{type(spec).__name__} jobs are composite: only their stages are executed")
-    outcome = handler(spec, context)
+    channel = channel_of(spec)
+    outcome = handler(spec, context) if channel is None else naming_channel(handler, spec, channel, context)
     return outcome.model_copy(update={"surveys": context.new_surveys})

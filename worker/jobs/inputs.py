@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from models_store.contracts.spec_parts import MadeByJob, Reference, StructuredMask, TrainingBudget
 from models_store.errors import JobFailedError
+from models_store.image_files.channels import ChannelPlanes, planes_of_channel
 from models_store.image_files.planes import PlaneSource
 from models_store.survey.survey import Survey
 from models_store.survey.warnings import pixel_warnings, warnings_of_images
@@ -14,6 +15,7 @@ from worker.attempt.context import JobContext
 from worker.attempt.registry import KnownImage, KnownNoiseModel
 from worker.engine.networks.network import Network
 from worker.engine.noise.models.kinds import AnyNoiseModel, noise_model_from_parameters
+from worker.engine.planes.sequence import PlaneSequence
 from worker.engine.training.presets import TrainingPreset
 from worker.judging.calibration_scenes import SIGNAL_RANGE
 from worker.planes.float_planes import FloatPlanes, GroundTruthPlanes, MeasuredPlanes
@@ -28,6 +30,18 @@ class OpenImage:
 
     known: KnownImage
     reader: PlaneSource
+    channel: int | None = None
+    """The only channel whose planes the job reads; None: it reads all planes."""
+
+    @property
+    def planes(self) -> PlaneSequence:
+        return self.reader if self.channel is None else ChannelPlanes(self.reader, self.channel)
+
+    @property
+    def plane_indices(self) -> Sequence[int]:
+        if self.channel is None:
+            return range(len(self.reader))
+        return planes_of_channel(self.reader.header, self.channel)
 
     @property
     def image_id(self) -> str:
@@ -39,7 +53,9 @@ class OpenImage:
 
 
 @contextmanager
-def open_images(context: JobContext, image_ids: Sequence[str]) -> Iterator[list[OpenImage]]:
+def open_images(
+    context: JobContext, image_ids: Sequence[str], channel: int | None = None
+) -> Iterator[list[OpenImage]]:
     """Open images in the order of their ids; a remote or repeated image is downloaded once."""
     known = context.registry.images(list(dict.fromkeys(image_ids)))
     _allow_open_files(len(known) + OTHER_FILES)
@@ -47,7 +63,7 @@ def open_images(context: JobContext, image_ids: Sequence[str]) -> Iterator[list[
         opened = {}
         for image in known:
             planes = stack.enter_context(open_blob(context, image.blob_key))
-            opened[image.image_id] = OpenImage(image, planes)
+            opened[image.image_id] = OpenImage(image, planes, channel)
         yield [opened[image_id] for image_id in image_ids]
 
 
@@ -67,27 +83,36 @@ def _allow_open_files(count: int) -> None:
 
 
 def all_planes(images: Sequence[OpenImage]) -> FloatPlanes:
-    return FloatPlanes([image.reader for image in images])
+    return FloatPlanes([image.planes for image in images])
 
 
 def ground_truth_planes(truths: Sequence[OpenImage], images: Sequence[OpenImage]) -> GroundTruthPlanes:
-    return GroundTruthPlanes([truth.reader for truth in truths], [image.reader for image in images])
+    return GroundTruthPlanes([truth.reader for truth in truths], [image.plane_indices for image in images])
 
 
 def survey_of(context: JobContext, images: Sequence[OpenImage]) -> Survey:
     """Return the joint survey of these images, made at upload or now."""
-    return context.survey([(image.known, image.reader) for image in images])
+    (channel,) = {image.channel for image in images}
+    return context.survey([(image.known, image.reader) for image in images], channel)
 
 
 def warn_of_images(context: JobContext, images: Sequence[OpenImage]) -> list[str]:
-    """Issue warnings about the images' files and pixels, and return them."""
+    """Issue warnings about the images' files, unless one channel is read, and pixels; return them."""
     distinct = {image.image_id: image for image in images}.values()
-    found = warnings_of_images(
-        [
-            (each.filename, [*each.reader.header.warnings, *pixel_warnings(survey_of(context, [each]))])
-            for each in distinct
-        ]
+    found = [] if any(image.channel is not None for image in images) else warn_of_files(context, images)
+    return found + _warn(
+        context, [(each.filename, pixel_warnings(survey_of(context, [each]))) for each in distinct]
     )
+
+
+def warn_of_files(context: JobContext, images: Sequence[OpenImage]) -> list[str]:
+    """Issue warnings about what the images' files lack, and return them."""
+    distinct = {image.image_id: image for image in images}.values()
+    return _warn(context, [(each.filename, each.reader.header.warnings) for each in distinct])
+
+
+def _warn(context: JobContext, warnings: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
+    found = warnings_of_images(warnings)
     for warning in found:
         context.warn(warning)
     return found

@@ -49,7 +49,7 @@ def predict(spec: PredictSpec, context: JobContext) -> Outcome:
 
 def choose_estimate(spec: ChooseEstimateSpec, context: JobContext) -> Outcome:
     """Choose noise model and estimate from all images, for the parts of a divided prediction."""
-    with open_images(context, spec.image_ids) as images:
+    with open_images(context, spec.image_ids, spec.channel) as images:
         warnings = warn_of_images(context, images)
         return outcome_of(prepare(spec, context, images, context.report), warnings)
 

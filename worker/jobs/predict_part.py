@@ -35,7 +35,7 @@ def predict_part(spec: PredictPartSpec, context: JobContext) -> Outcome:
             context.report(done / spec.planes, f"plane {done} of {spec.planes} denoised")
 
     planes: list[MadePlanes] = []
-    with open_images(context, spec.image_ids) as images:
+    with open_images(context, spec.image_ids, spec.channel) as images:
         correlation = survey_of(context, images).noise_correlation
         judge = Judge.of(prepared, correlation, numbered(_indices_of(images, spec)))
         denoiser = judge.watching(plane_denoiser(prepared, spec, context))
@@ -47,7 +47,7 @@ def predict_part(spec: PredictPartSpec, context: JobContext) -> Outcome:
 def _indices_of(images: Sequence[OpenImage], spec: PredictPartSpec) -> Iterator[tuple[OpenImage, range]]:
     first, remaining = spec.first_plane, spec.planes
     for image in images:
-        indices = range(first, min(len(image.reader), first + remaining))
+        indices = range(first, min(len(image.planes), first + remaining))
         yield image, indices
         first, remaining = 0, remaining - len(indices)
 
@@ -63,7 +63,7 @@ def _store_planes(
         paths = {output: Path(folder) / output for output in denoiser.outputs}
         with ExitStack() as stack:
             files = {output: stack.enter_context(path.open("wb")) for output, path in paths.items()}
-            planes = (ObservedPlane.of(image.reader[index]) for index in indices)
+            planes = (ObservedPlane.of(image.planes[index]) for index in indices)
             observed = stack.enter_context(prefetch(planes))
             results = stack.enter_context(prefetch(map(denoiser.denoise, observed)))
             for denoised in with_progress(results):

@@ -30,8 +30,10 @@ NumberedPlane = tuple[str, int]
 
 
 def numbered(planes_of: Iterable[tuple[OpenImage, range]]) -> Iterator[NumberedPlane]:
-    """Yield names for the planes with these indices, in order."""
-    return ((image.filename, index + 1) for image, indices in planes_of for index in indices)
+    """Yield names for the planes that the job reads at these indices; numbers are those of the file."""
+    return (
+        (image.filename, image.plane_indices[index] + 1) for image, indices in planes_of for index in indices
+    )
 
 
 def all_numbered(images: Sequence[OpenImage]) -> Iterator[NumberedPlane]:

@@ -34,7 +34,7 @@ from worker.judging.noise_warnings import correlation_warnings, coverage_warning
 
 def train(spec: TrainSpec, context: JobContext) -> Outcome:
     """Train on the job's images, resuming from the checkpoint of an earlier attempt."""
-    with open_images(context, [*spec.image_ids, *(spec.ground_truth_ids or ())]) as opened:
+    with open_images(context, [*spec.image_ids, *(spec.ground_truth_ids or ())], spec.channel) as opened:
         images, clean = opened[: len(spec.image_ids)], opened[len(spec.image_ids) :]
         # CARE's targets are clean, so correlated noise does not matter.
         survey = None if clean else survey_of(context, images)

@@ -1,7 +1,7 @@
 """Denoise a file in this process, without a server."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from models_store.clock_and_ids import new_id
-from models_store.contracts.job_specs import DenoiseSpec, PredictSpec
+from models_store.contracts.job_specs import ChooseEstimateSpec, DenoiseSpec, PredictSpec, channel_of
 from models_store.contracts.plans import Plan
 from models_store.contracts.progress import ShowStage
 from models_store.contracts.spec_parts import StructuredMask
@@ -23,13 +23,16 @@ from models_store.contracts.vocabulary import (
     Reuse,
 )
 from models_store.errors import InvalidRequestError, JobFailedError
+from models_store.image_files.channels import channels_of, planes_of_channel
 from models_store.image_files.header import ImageHeader
 from models_store.image_files.planes import PlaneSource
+from models_store.job_requests.channel_rules import require_few_channels
+from models_store.job_requests.plan_channels import ChannelToDenoise, extent_of_channel, plan_channels
 from models_store.job_requests.plan_denoise import KnownModels, plan_denoise
 from models_store.job_requests.plan_prediction import PredictionExtent
 from models_store.job_requests.plane_ranges import ImageExtent
 from models_store.noise_model_files.published import SUFFIXES, write_published
-from models_store.survey.correlation import NeighbourCorrelation
+from models_store.survey.survey import Survey
 from models_store.whole_files import reporting_write_errors, require_writable_folder, write_whole
 from worker.attempt.registry import KnownNoiseModel
 from worker.engine.noise.fitting.pairs import PairCounts
@@ -37,8 +40,9 @@ from worker.engine.prediction.inference import predict_plane
 from worker.engine.training.presets import PRESETS, TrainingPreset
 from worker.jobs.inputs import load_network, load_noise_model
 from worker.judging.removed_noise import REMOVED_NOISE
+from worker.offline.denoise_summary import ChannelSummary, DenoiseSummary
 from worker.offline.files import read_noise_model_file, require_room, require_writable
-from worker.offline.report import DenoisedPlane, NoiseEvidence, write_report
+from worker.offline.report import PICTURE, DenoisedPlane, NoiseEvidence, write_reports
 from worker.offline.run import OfflineRun, offline_run
 from worker.planes.observed_plane import ObservedPlane
 
@@ -58,60 +62,9 @@ class DenoiseOptions:
     noise_model_kind: NoiseModelKind = NoiseModelKind.GMM
     """Kind of noise model to bootstrap."""
     save_noise_model: Path | None = None
+    """File of the noise model; of several channels, each has its own: `noise_c0.npz` for `noise.npz`."""
     report_folder: Path | None = None
     presets: Mapping[str, TrainingPreset] = field(default_factory=lambda: PRESETS)
-
-
-@dataclass(frozen=True)
-class DenoiseSummary:
-    """Summary of a denoising: the chosen estimate and the reason, the noise model, and the time per stage."""
-
-    image: ImageHeader
-    estimate: str
-    reason: str
-    estimated_mse_adu2: Mapping[str, float]
-    noise_model: dict[str, Any]
-    """Its parameters; a histogram's probabilities are omitted, because they are saved in a separate file."""
-    noise_model_origin: str
-    seconds: Mapping[str, float]
-    noise_correlation: NeighbourCorrelation
-    removed_noise: Mapping[str, Any]
-    """Figures of what was removed, compared with the noise model, and the worst planes."""
-    warnings: tuple[str, ...] = ()
-    written: tuple[Path, ...] = ()
-
-    def lines(self) -> list[tuple[str, str]]:
-        """Return the human-readable summary as (title, text) pairs."""
-        signals = " to ".join(f"{self.noise_model[f'signal_{end}_adu']:.4g}" for end in ("min", "max"))
-        stages = ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in self.seconds.items())
-        return [
-            ("image", f"{self.image.axes} {'x'.join(map(str, self.image.shape))} {self.image.dtype}"),
-            ("estimate", f"{self.estimate}: {self.reason}"),
-            ("noise model", f"{self.noise_model_origin}, {self._distributions}, signals {signals} ADU"),
-            ("time", f"{stages}, together {sum(self.seconds.values()):.0f} s"),
-            *(("written", str(path)) for path in self.written),
-        ]
-
-    @property
-    def _distributions(self) -> str:
-        if self.noise_model["kind"] == "histogram":
-            return f"histogram of {self.noise_model['bins']} bins"
-        return f"{len(self.noise_model['weights']) // 3} Gaussians"
-
-    def record(self) -> dict[str, Any]:
-        """Return everything but the paths as JSON values."""
-        return {
-            "image": self.image.model_dump(mode="json"),
-            "estimate": self.estimate,
-            "reason": self.reason,
-            "estimated_mse_adu2": dict(self.estimated_mse_adu2),
-            "noise_model": self.noise_model,
-            "noise_model_origin": self.noise_model_origin,
-            "noise_correlation": asdict(self.noise_correlation),
-            "removed_noise": dict(self.removed_noise),
-            "warnings": list(self.warnings),
-            "seconds": {stage: round(seconds, 2) for stage, seconds in self.seconds.items()},
-        }
 
 
 def denoise_file(
@@ -140,7 +93,8 @@ def denoise_file(
         target.parent, device=options.device, show=on_progress, warn=warn, presets=options.presets
     ) as run:
         image_id, header, survey = run.add_image(source)
-        require_room(target, header, options.dtype)
+        channels = _channels_of(source, header)
+        _require_outputs(source, target, options, header, channels)
         spec = DenoiseSpec(
             image_ids=[image_id],
             preset=options.preset,
@@ -153,88 +107,158 @@ def denoise_file(
             keep_hot_pixels=options.keep_hot_pixels,
             seed=options.seed,
         )
-        plan = plan_denoise(
-            spec,
-            KnownModels(profile=None),
-            _undivided(image_id, header),
-            lambda: new_id("job"),
-            correlation=survey.noise_correlation,
-        )
+        plan = _plan(spec, header, survey)
         outcome = run.carry_out_plan(plan)
         (artifact,) = outcome.artifacts
         run.move_blob(artifact.blob, target)
-        noise_model = _noise_model_of(run, plan)
+        predictions = list(_predictions(run, plan))
         summary = DenoiseSummary(
             image=header,
-            estimate=outcome.result["estimate"],
-            reason=outcome.result["reason"],
-            estimated_mse_adu2=outcome.result["estimated_mse_adu2"],
-            noise_model=noise_model.parameters.model_dump(mode="json", exclude={"probabilities"}),
-            noise_model_origin="file" if known else "bootstrap",
+            channels=tuple(
+                _summary_of(prediction, "file" if known else "bootstrap", survey)
+                for prediction in predictions
+            ),
             seconds=dict(run.seconds),
-            noise_correlation=survey.noise_correlation,
             removed_noise=outcome.result[REMOVED_NOISE],
             warnings=tuple(warnings),
         )
-        extras = _write_extras(run, plan, noise_model, source, target, options, summary)
+        extras = _write_extras(run, predictions, source, target, options, summary)
         return replace(summary, written=(target, *extras))
 
 
-def _undivided(image_id: str, header: ImageHeader) -> PredictionExtent:
-    """Return the extent of a prediction in a single part."""
-    pixels = header.height_px * header.width_px
-    return PredictionExtent([ImageExtent(image_id, header.planes, pixels)], header.planes * pixels)
+def _channels_of(source: Path, header: ImageHeader) -> range:
+    require_few_channels(str(source), header)
+    return channels_of(header)
 
 
-def _prediction(plan: Plan) -> PredictSpec:
-    spec = plan.stages[-1].spec
-    if not isinstance(spec, PredictSpec):
-        raise JobFailedError(f"the plan ends with {spec.kind}, not with a prediction")
-    return spec
+def _require_outputs(
+    source: Path, target: Path, options: DenoiseOptions, header: ImageHeader, channels: range
+) -> None:
+    """Fail early if an output that depends on the image's header could not be written."""
+    require_room(target, header, options.dtype, divided=bool(channels))
+    if options.save_noise_model is not None:
+        for channel in channels:
+            path = _of_channel(options.save_noise_model, channel)
+            require_writable(path, [source, *filter(None, [options.noise_model])])
 
 
-def _noise_model_of(run: OfflineRun, plan: Plan) -> KnownNoiseModel:
-    """Return the noise model used by the prediction."""
-    reference = _prediction(plan).noise_model
-    if reference is None:
-        raise JobFailedError("the plan names no noise model")
-    return load_noise_model(run.context("", None, lambda *_: None), reference)[0]
+def _plan(spec: DenoiseSpec, header: ImageHeader, survey: Survey) -> Plan:
+    """Plan a denoising without a registry, with one part for each channel."""
+    known, pixels = KnownModels(profile=None), header.planes * header.height_px * header.width_px
+    (image_id,) = spec.image_ids
+    if channels := channels_of(header):
+        to_denoise = [
+            ChannelToDenoise(
+                known,
+                extent_of_channel([(image_id, header)], channel, pixels),
+                survey.channels[channel],
+            )
+            for channel in channels
+        ]
+        return plan_channels(spec, to_denoise, _new_job_id)
+    image = ImageExtent(image_id, header.planes, header.height_px * header.width_px)
+    extent = PredictionExtent([image], pixels)
+    return plan_denoise(spec, known, extent, _new_job_id, correlation=survey.noise_correlation)
+
+
+def _new_job_id() -> str:
+    return new_id("job")
+
+
+@dataclass(frozen=True)
+class _Prediction:
+    """A prediction of a channel or of a whole image: what it was planned with, and what it chose."""
+
+    spec: PredictSpec | ChooseEstimateSpec
+    noise_model: KnownNoiseModel
+    result: Mapping[str, Any]
+
+    @property
+    def channel(self) -> int | None:
+        return channel_of(self.spec)
+
+
+def _predictions(run: OfflineRun, plan: Plan) -> Iterator[_Prediction]:
+    context = run.context("", None, lambda *_: None)
+    for stage in plan.stages:
+        spec = stage.spec
+        if isinstance(spec, PredictSpec | ChooseEstimateSpec):
+            if spec.noise_model is None:
+                raise JobFailedError("the plan names no noise model")
+            noise_model, _ = load_noise_model(context, spec.noise_model)
+            yield _Prediction(spec, noise_model, run.registry.result(stage.job_id))
+
+
+def _summary_of(prediction: _Prediction, noise_model_origin: str, survey: Survey) -> ChannelSummary:
+    channel, result = prediction.channel, prediction.result
+    surveyed = survey if channel is None else survey.channels[channel]
+    return ChannelSummary(
+        channel=channel,
+        estimate=result["estimate"],
+        reason=result["reason"],
+        estimated_mse_adu2=result["estimated_mse_adu2"],
+        noise_model=prediction.noise_model.parameters.model_dump(mode="json", exclude={"probabilities"}),
+        noise_model_origin=noise_model_origin,
+        noise_correlation=surveyed.noise_correlation,
+    )
 
 
 def _write_extras(  # the results of a run, and the options
     run: OfflineRun,
-    plan: Plan,
-    noise_model: KnownNoiseModel,
+    predictions: Sequence[_Prediction],
     source: Path,
     target: Path,
     options: DenoiseOptions,
     summary: DenoiseSummary,
 ) -> Iterator[Path]:
-    """Write the requested noise model and report, and yield their paths."""
+    """Write the requested noise models and report, and yield their paths."""
     if options.save_noise_model is not None:
-        with reporting_write_errors(options.save_noise_model):
-            write_whole(options.save_noise_model, write_published(noise_model.parameters).content)
-        yield options.save_noise_model
+        for prediction in predictions:
+            path = _of_channel(options.save_noise_model, prediction.channel)
+            with reporting_write_errors(path):
+                write_whole(path, write_published(prediction.noise_model.parameters).content)
+            yield path
     if options.report_folder is not None:
-        context = run.context("", None, lambda *_: None)
-        pn2v = load_network(context, _prediction(plan).network)[1]
         observed, results = run.reader.open(source), run.reader.open(target)
-        shown_index, observation_yx = _plane_to_show(observed)
-        pairs = PairCounts()
-        # The prior mean is independent of the pixel's own noise; a better estimate would hide some of it.
-        prior_mean_yx = predict_plane(pn2v, observation_yx, device=options.device).prior_mean_yx
-        pairs.add(observation_yx, prior_mean_yx)
-        model = load_noise_model(context, noise_model.noise_model_id)[1]
-        evidence = NoiseEvidence(model, pairs.photon_transfer_curve())
-        shown = DenoisedPlane(observation_yx, results[shown_index])
-        yield from write_report(options.report_folder, shown, evidence, summary.record())
+        drawings = (
+            _drawing(run, prediction, observed, results, options.device) for prediction in predictions
+        )
+        yield from write_reports(options.report_folder, drawings, summary.record())
 
 
-def _plane_to_show(planes: PlaneSource) -> tuple[int, NDArray[np.float32]]:
-    """Return the middle plane's index and pixels, or those of the next plane that is not empty."""
+def _drawing(
+    run: OfflineRun,
+    prediction: _Prediction,
+    observed: PlaneSource,
+    results: PlaneSource,
+    device: torch.device,
+) -> tuple[str, DenoisedPlane, NoiseEvidence]:
+    """Return a file name, and a plane of a channel or image, before and after, with its noise."""
+    context = run.context("", None, lambda *_: None)
+    channel = prediction.channel
+    planes = range(len(observed)) if channel is None else planes_of_channel(observed.header, channel)
+    shown, observation_yx = _plane_to_show(observed, planes)
+    pairs = PairCounts()
+    pn2v = load_network(context, prediction.spec.network)[1]
+    # The prior mean is independent of the pixel's own noise; a better estimate would hide some of it.
+    prior_mean_yx = predict_plane(pn2v, observation_yx, device=device).prior_mean_yx
+    pairs.add(observation_yx, prior_mean_yx)
+    model = load_noise_model(context, prediction.noise_model.noise_model_id)[1]
+    name = _of_channel(Path(PICTURE), channel).name
+    noise = NoiseEvidence(model, pairs.photon_transfer_curve())
+    return name, DenoisedPlane(observation_yx, results[shown]), noise
+
+
+def _of_channel(path: Path, channel: int | None) -> Path:
+    """Return the path of a channel's own file: `noise_c0.npz` for `noise.npz`."""
+    return path if channel is None else path.with_stem(f"{path.stem}_c{channel}")
+
+
+def _plane_to_show(source: PlaneSource, planes: Sequence[int]) -> tuple[int, NDArray[np.float32]]:
+    """Return index and pixels of the middle one of some planes, or of the next that is not empty."""
     middle = len(planes) // 2
-    for index in (*range(middle, len(planes)), *range(middle)):
-        observed = ObservedPlane.of(planes[index])
+    for index in (*planes[middle:], *planes[:middle]):
+        observed = ObservedPlane.of(source[index])
         if not observed.defects.empty:
             return index, observed.input_yx
     raise JobFailedError("every plane is empty")

@@ -67,9 +67,10 @@ def require_writable(target: Path, sources: Sequence[Path]) -> None:
         raise InvalidRequestError(f"{target} is an input of this command; write the result to another file")
 
 
-def require_room(target: Path, header: ImageHeader, dtype: OutputDtype) -> None:
-    """Fail early if the disk has no room for a result."""
+def require_room(target: Path, header: ImageHeader, dtype: OutputDtype, *, divided: bool = False) -> None:
+    """Fail early if the disk has no room for a result; a divided one is first written as raw float32."""
     pixel_bytes = np.dtype(header.dtype if dtype is OutputDtype.SAME else np.float32).itemsize
+    pixel_bytes += np.dtype(np.float32).itemsize * divided
     needed_bytes = header.planes * header.height_px * header.width_px * pixel_bytes
     free_bytes = shutil.disk_usage(target.parent).free
     if free_bytes < needed_bytes:

@@ -6,8 +6,9 @@ from typing import Any, TypeVar
 
 from models_store.contracts.evaluation import ResultsOfJob
 from models_store.contracts.job_specs import StoredSpec
-from models_store.contracts.outcomes import MadeNoiseModel, Outcome
+from models_store.contracts.outcomes import MadeNoiseModel, MadePlanes, Outcome
 from models_store.errors import NotFoundError
+from models_store.image_files.header import ImageHeader
 from worker.attempt.registry import KnownFile, KnownImage, KnownNetwork, KnownNoiseModel, KnownPlanes
 
 Known = TypeVar("Known")
@@ -18,13 +19,16 @@ class MemoryRegistry:
     """In-memory implementation of `worker.attempt.registry.Registry`."""
 
     _images: dict[str, KnownImage] = field(default_factory=dict)
+    _headers: dict[str, ImageHeader] = field(default_factory=dict)
     _networks: dict[str, KnownNetwork] = field(default_factory=dict)
     _noise_models: dict[str, KnownNoiseModel] = field(default_factory=dict)
     _specs: dict[str, StoredSpec] = field(default_factory=dict)
     _results: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _planes: dict[str, tuple[MadePlanes, ...]] = field(default_factory=dict)
 
-    def add_image(self, image: KnownImage) -> None:
+    def add_image(self, image: KnownImage, header: ImageHeader) -> None:
         self._images[image.image_id] = image
+        self._headers[image.image_id] = header
 
     def add_network(self, network: KnownNetwork) -> None:
         self._networks[network.network_id] = network
@@ -45,11 +49,15 @@ class MemoryRegistry:
             result["network_id"] = f"net_{job_id}"
             self.add_network(KnownNetwork(result["network_id"], outcome.network.blob.key, noise_model_id))
         for image_id, survey in outcome.surveys.items():
-            self.add_image(replace(self._images[image_id], survey=survey))
+            self._images[image_id] = replace(self._images[image_id], survey=survey)
         self._results[job_id] = result
+        self._planes[job_id] = outcome.planes
 
     def images(self, image_ids: Sequence[str]) -> list[KnownImage]:
         return [_known(self._images, image_id, "image") for image_id in image_ids]
+
+    def header(self, image_id: str) -> ImageHeader:
+        return _known(self._headers, image_id, "image")
 
     def network(self, network_id: str) -> KnownNetwork:
         return _known(self._networks, network_id, "network")
@@ -64,9 +72,11 @@ class MemoryRegistry:
         return _known(self._results, job_id, "job")
 
     def part_planes(self, job_ids: Sequence[str]) -> list[KnownPlanes]:
-        raise NotFoundError(
-            f"commands do not divide predictions, so there are no planes of {', '.join(job_ids)}"
-        )
+        return [
+            KnownPlanes(job_id, planes.image_id, planes.output, planes.blob.key, planes.blob.sha256)
+            for job_id in job_ids
+            for planes in _known(self._planes, job_id, "job")
+        ]
 
     def results_of_images(self, run: ResultsOfJob) -> list[KnownFile]:
         raise NotFoundError(f"there is no job {run.job!r} in a command")

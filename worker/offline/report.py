@@ -1,7 +1,7 @@
 """Denoising report: observation, result, ground truth and noise model as a picture, and a JSON record."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from models_store.whole_files import appearing_whole, reporting_write_errors, wr
 from worker.engine.noise.fitting.pairs import PhotonTransferCurve
 from worker.engine.noise.models.kinds import AnyNoiseModel
 
+PICTURE = "report.png"
 _DETAIL_FRACTION = 4  # the detail shows a quarter of the plane in each direction
 _MIN_DETAIL_PX = 64
 _GREY_PERCENTILES = (0.5, 99.7)
@@ -55,15 +56,27 @@ class NoiseEvidence:
 
 def write_report(
     folder: Path, plane: DenoisedPlane, noise: NoiseEvidence | None, record: Mapping[str, Any]
-) -> tuple[Path, Path]:
+) -> tuple[Path, ...]:
     """Write report.png and report.json (the record) and return their paths."""
+    return write_reports(folder, [(PICTURE, plane, noise)], record)
+
+
+def write_reports(
+    folder: Path,
+    drawings: Iterable[tuple[str, DenoisedPlane, NoiseEvidence | None]],
+    record: Mapping[str, Any],
+) -> tuple[Path, ...]:
+    """Write a picture to each file name, and report.json (the record); return their paths."""
     with reporting_write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    picture, document = folder / "report.png", folder / "report.json"
-    draw_report(picture, plane, noise)
+    pictures = []
+    for name, plane, noise in drawings:
+        pictures.append(folder / name)
+        draw_report(pictures[-1], plane, noise)
+    document = folder / "report.json"
     with reporting_write_errors(document):
         write_whole(document, f"{json.dumps(record, indent=2, ensure_ascii=False)}\n".encode())
-    return picture, document
+    return *pictures, document
 
 
 def draw_report(path: Path, plane: DenoisedPlane, noise: NoiseEvidence | None) -> None:

@@ -15,13 +15,15 @@ from types import FrameType
 import torch
 
 from models_store.clock_and_ids import new_id
-from models_store.contracts.job_specs import StoredSpec
+from models_store.contracts.evaluation import EvaluateSpec
+from models_store.contracts.job_specs import StoredSpec, channel_of
 from models_store.contracts.noise_models import NoiseModelParameters
 from models_store.contracts.outcomes import MadeBlob, Outcome
 from models_store.contracts.plans import Plan
 from models_store.contracts.progress import ShowStage
 from models_store.contracts.vocabulary import NoiseModelOrigin
 from models_store.errors import JobFailedError
+from models_store.image_files.channels import channel_title
 from models_store.image_files.header import ImageHeader
 from models_store.image_files.isolation.client import Reader
 from models_store.image_files.isolation.launch import ReadingService
@@ -61,13 +63,13 @@ class OfflineRun:
         for text in planes.header.warnings:
             self.warn(text)
         survey = planes.survey()
-        image_id = self._link(path, survey)
+        image_id = self._link(path, planes.header, survey)
         return image_id, planes.header, survey
 
     def add_file(self, path: Path) -> tuple[str, ImageHeader]:
         """Read the header of an image file without checking its pixels; return its id and header."""
         header = self.reader.open(path).header
-        return self._link(path, None), header
+        return self._link(path, header, None), header
 
     def add_network(self, content: bytes) -> str:
         network_id = new_id("net")
@@ -132,16 +134,24 @@ class OfflineRun:
         try:
             outcome = carry_out(spec, self.context(job_id, stage, report))
         except EngineError as error:
-            raise JobFailedError(error.detail) from error
+            raise JobFailedError(self._of_channel(spec, error.detail)) from error
         self.registry.record(job_id, outcome)
         report(1.0, "done")
         self.seconds[shown_as] += time.monotonic() - started_s
         return outcome
 
-    def _link(self, path: Path, survey: Survey | None) -> str:
+    def _of_channel(self, spec: StoredSpec, detail: str) -> str:
+        """Name the channel in an error of a job that reads a single one."""
+        channel = channel_of(spec)
+        if channel is None or isinstance(spec, EvaluateSpec):
+            return detail
+        return f"{channel_title(self.registry.header(spec.image_ids[0]), channel)}: {detail}"
+
+    def _link(self, path: Path, header: ImageHeader, survey: Survey | None) -> str:
         image_id = new_id("img")
         self.blobs.link_file(f"images/{image_id}/content", path)
-        self.registry.add_image(KnownImage(image_id, str(path), f"images/{image_id}/content", survey))
+        known = KnownImage(image_id, str(path), f"images/{image_id}/content", survey)
+        self.registry.add_image(known, header)
         return image_id
 
     def _warn_once(self, text: str) -> None:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from models_store.image_files.header import ImageHeader
 from models_store.image_files.planes import PlaneSource, ResultFormat
-from worker.engine.planes.sequence import JoinedPlanes
+from worker.engine.planes.sequence import JoinedPlanes, PlaneSequence
 from worker.planes.observed_plane import ObservedPlane
 
 
@@ -18,7 +18,7 @@ class FloatPlanes:
     Pixels without a measurement are NaN.
     """
 
-    def __init__(self, sources: Sequence[PlaneSource]) -> None:
+    def __init__(self, sources: Sequence[PlaneSequence]) -> None:
         self._planes = JoinedPlanes(sources)
 
     def __len__(self) -> int:
@@ -29,13 +29,13 @@ class FloatPlanes:
 
 
 class GroundTruthPlanes:
-    """The ground truth plane of every plane of some images; a single truth plane serves a whole image."""
+    """The ground truth of some planes of each image, by index; a single truth plane serves a whole image."""
 
-    def __init__(self, truths: Sequence[PlaneSource], sources: Sequence[PlaneSource]) -> None:
+    def __init__(self, truths: Sequence[PlaneSource], indices: Sequence[Sequence[int]]) -> None:
         self._places = [
             (truth, plane % len(truth))
-            for truth, source in zip(truths, sources, strict=True)
-            for plane in range(len(source))
+            for truth, of_image in zip(truths, indices, strict=True)
+            for plane in of_image
         ]
 
     def __len__(self) -> int:

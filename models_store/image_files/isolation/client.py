@@ -196,7 +196,7 @@ class IsolatedPlanes:
         return (self[plane] for plane in range(len(self)))
 
     def survey(self) -> Survey:
-        """Survey the image; see `survey_planes`."""
+        """Survey the image; see `survey_image`."""
         return Survey.model_validate(self._ask("survey", "the pixels")["survey"])
 
     def result_format(self, dtype: np.dtype[Any]) -> ResultFormat:

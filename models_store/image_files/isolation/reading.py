@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from models_store.errors import ClearScopeError, ImageTooLargeError
+from models_store.image_files.channels import survey_image
 from models_store.image_files.content import check_content
 from models_store.image_files.header import ImageLimits
 from models_store.image_files.isolation import wire
@@ -20,7 +21,6 @@ from models_store.image_files.isolation.lockdown import lock_down
 from models_store.image_files.planes import PlaneSource
 from models_store.image_files.preview import preview_png
 from models_store.image_files.tiff.reader import open_planes
-from models_store.survey.survey import survey_planes
 
 Answer = tuple[dict[str, Any], bytes]
 
@@ -111,7 +111,7 @@ def _plane(files: Files, request: dict[str, Any], _: list[int]) -> Answer:
 
 
 def _survey(files: Files, request: dict[str, Any], _: list[int]) -> Answer:
-    return {"survey": survey_planes(files[request["file"]]).model_dump(mode="json")}, b""
+    return {"survey": survey_image(files[request["file"]]).model_dump(mode="json")}, b""
 
 
 def _result_format(files: Files, request: dict[str, Any], _: list[int]) -> Answer:

@@ -10,7 +10,9 @@ from sqlalchemy.orm import Session
 from models_store.contracts.vocabulary import JobState
 from models_store.database.tables import Job, JobDependency
 from models_store.database.visibility import SEES_ALL
+from models_store.image_files.channels import channel_name
 from models_store.repositories import webhooks
+from models_store.repositories.jobs.channels import first_header
 from models_store.repositories.jobs.rows import get_job, record_event
 
 DISTILLED_ID = "distilled_network_id"
@@ -24,7 +26,7 @@ def settle_parent(session: Session, job: Job, now: datetime) -> None:
     parent = get_job(session, job.parent_id)
     if all(stage.state is JobState.SUCCEEDED for stage in parent.stages):
         parent.state, parent.progress, parent.status, parent.ended_at = JobState.SUCCEEDED, 1.0, "done", now
-        parent.result = _merged_results(parent.stages)
+        parent.result = _results_of(session, parent)
         record_end(session, parent.id, JobState.SUCCEEDED, now)
 
 
@@ -32,6 +34,22 @@ def record_end(session: Session, job_id: str, state: JobState, now: datetime, **
     """Record that a job has ended, and schedule its webhook."""
     record_event(session, job_id, state.value, now, **detail)
     webhooks.schedule(session, job_id, now)
+
+
+def _results_of(session: Session, job: Job) -> dict[str, Any]:
+    """Merge the results of a job's stages; those of each channel apart, if there are several."""
+    channels = sorted({stage.channel for stage in job.stages if stage.channel is not None})
+    if not channels:
+        return _merged_results(job.stages)
+    header = first_header(session, job)
+    merged = [_merged_results([stage for stage in job.stages if stage.channel == each]) for each in channels]
+    named = [
+        {"channel": channel, "name": channel_name(header, channel), **results}
+        for channel, results in zip(channels, merged, strict=True)
+    ]
+    of_all = _merged_results([stage for stage in job.stages if stage.channel is None])
+    warnings = [warning for results in (*merged, of_all) for warning in results.get("warnings", [])]
+    return {**of_all, "channels": named} | ({"warnings": warnings} if warnings else {})
 
 
 def _merged_results(stages: Sequence[Job]) -> dict[str, Any]:
@@ -51,8 +69,12 @@ def follow_failure(session: Session, job: Job, error: dict[str, Any], now: datet
     if job.parent_id is not None:
         parent = get_job(session, job.parent_id)
         end_jobs(session, parent.stages, JobState.CANCELLED, None, now)
-        end_jobs(session, [parent], JobState.FAILED, {**error, "stage": job.stage}, now)
+        end_jobs(session, [parent], JobState.FAILED, {**error, **_place(job)}, now)
     _cancel_dependents(session, job, now)
+
+
+def _place(job: Job) -> dict[str, Any]:
+    return {"stage": job.stage} | ({} if job.channel is None else {"channel": job.channel})
 
 
 def end_jobs(

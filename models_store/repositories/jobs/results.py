@@ -10,6 +10,7 @@ from models_store.contracts.evaluation import ResultsOfJob
 from models_store.contracts.outcomes import Outcome
 from models_store.database.tables import Artifact, Job, JobNetwork, JobNoiseModel, PartPlanes
 from models_store.errors import JobFailedError
+from models_store.repositories.jobs.channels import channel_of_results
 from models_store.repositories.jobs.rows import get_job
 from models_store.repositories.networks import create_network
 from models_store.repositories.noise_models import create_noise_model
@@ -18,10 +19,12 @@ from models_store.repositories.noise_models import create_noise_model
 def register_results(session: Session, job: Job, outcome: Outcome, now: datetime) -> dict[str, str]:
     """Insert the rows of an outcome; return the ids of its noise model and network."""
     ids = {}
+    channel = channel_of_results(session, job)
     if made := outcome.noise_model:
         noise_model = create_noise_model(
             session,
             profile_id=job.profile_id,
+            channel=channel,
             origin=made.origin,
             parameters=made.parameters,
             fit_quality=made.fit_quality,
@@ -35,6 +38,7 @@ def register_results(session: Session, job: Job, outcome: Outcome, now: datetime
             session,
             outcome.network,
             profile_id=job.profile_id,
+            channel=channel,
             noise_model_id=outcome.network.noise_model_id or ids.get("noise_model_id"),
             made_by=job,
             now=now,

@@ -12,6 +12,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 
 from models_store.contracts.job_specs import (
     StoredSpec,
+    channel_of,
     dependencies,
     images_read,
     networks_named,
@@ -82,6 +83,7 @@ def _job(
         parent_id=within.parent_id if within else None,
         position=within.position if within else 0,
         stage=within.stage if within else spec.kind,
+        channel=channel_of(spec),
         weight=within.weight if within else 1.0,
         plan=[step.model_dump(mode="json") for step in steps],
         profile_id=profile_id,

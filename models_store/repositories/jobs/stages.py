@@ -22,6 +22,7 @@ class StageRow(NamedTuple):
     id: str
     stage: str
     kind: str
+    channel: int | None
     state: JobState
     status: str
     attempt: int
@@ -64,6 +65,7 @@ def _aggregated_parts(job_ids: Sequence[str]) -> Executable:
             func.max(Job.id),
             Job.stage,
             Job.kind,
+            Job.channel,
             Job.state,
             func.min(Job.status),
             func.max(Job.attempt),
@@ -74,5 +76,5 @@ def _aggregated_parts(job_ids: Sequence[str]) -> Executable:
             func.count(),
         )
         .where(Job.parent_id.in_(job_ids), Job.kind == PART_KIND)
-        .group_by(Job.parent_id, Job.stage, Job.kind, Job.state)
+        .group_by(Job.parent_id, Job.stage, Job.kind, Job.channel, Job.state)
     )

@@ -1,0 +1,70 @@
+"""Models in the registry that a denoise job may reuse."""
+
+from sqlalchemy.orm import Session
+
+from models_store.contracts.job_specs import DenoiseSpec
+from models_store.contracts.vocabulary import Method, NoiseModelKind, NoiseModelOrigin
+from models_store.database.tables import NoiseModelRow, Profile
+from models_store.image_files.channels import channel_label, channel_title
+from models_store.image_files.header import ImageHeader
+from models_store.job_requests.distillation_rule import why_nothing_is_distilled
+from models_store.job_requests.plan_denoise import DELIBERATE_ORIGINS, KnownModels
+from models_store.repositories.networks import newest_network
+from models_store.repositories.noise_models import active_noise_model
+from models_store.survey.correlation import NeighbourCorrelation
+
+
+def known_models(
+    session: Session,
+    spec: DenoiseSpec,
+    profile: Profile | None,
+    correlation: NeighbourCorrelation | None,
+    *,
+    of_channel: tuple[ImageHeader, int] | None = None,
+) -> KnownModels:
+    """Return the models of a profile; with a channel, given by header and index, those of the channel."""
+    if profile is None:
+        return KnownModels(profile=None)
+    label = channel_label(*of_channel) if of_channel else None
+    name = profile_name(profile)
+    own = active_noise_model(session, profile.id, channel=label)
+    shared = _shared_noise_model(session, profile) if label is not None and not _is_deliberate(own) else None
+    noise_model = shared or own
+    kind = spec.noise_model_kind
+    full, distils = {spec.recipe}, why_nothing_is_distilled(spec, correlation) is None
+    with_teachers = full | ({spec.recipe_of(teaches=True)} if distils else set())
+    n2v = newest_network(session, profile.id, Method.N2V, with_teachers, channel=label)
+    distilled = newest_network(
+        session, profile.id, Method.DISTILLED, full, noise_model_kind=kind, channel=label
+    )
+    # A teacher took fewer steps, and is good enough only beside the network that learned from it.
+    recipes = with_teachers if distilled else full
+    pn2v = newest_network(session, profile.id, Method.PN2V, recipes, noise_model_kind=kind, channel=label)
+    return KnownModels(
+        profile=f"{name}, {channel_title(*of_channel)}" if of_channel else name,
+        noise_model_id=noise_model.id if noise_model else None,
+        noise_model_profile=name if shared else None,
+        noise_model_kind=NoiseModelKind(noise_model.kind) if noise_model else None,
+        noise_model_origin=noise_model.origin if noise_model else NoiseModelOrigin.BOOTSTRAP,
+        n2v_network_id=n2v.id if n2v else None,
+        pn2v_network_id=pn2v.id if pn2v else None,
+        pn2v_noise_model_id=pn2v.noise_model_id if pn2v else None,
+        distilled_network_id=distilled.id if distilled else None,
+    )
+
+
+def profile_name(profile: Profile | None) -> str | None:
+    return f"{profile.microscope.name} / {profile.name}" if profile else None
+
+
+def _shared_noise_model(session: Session, profile: Profile) -> NoiseModelRow | None:
+    """Return the active noise model of a whole profile, if it was calibrated or imported for it.
+
+    A bootstrapped one is of images with a single channel, which may be any.
+    """
+    found = active_noise_model(session, profile.id)
+    return found if _is_deliberate(found) else None
+
+
+def _is_deliberate(noise_model: NoiseModelRow | None) -> bool:
+    return noise_model is not None and noise_model.origin in DELIBERATE_ORIGINS
