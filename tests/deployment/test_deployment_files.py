@@ -193,7 +193,7 @@ import {modules}
     ("hidden", "modules"),
     [
         (
-            {"torch", "scipy", "skimage", "matplotlib", "safetensors"},
+            {"torch", "skimage", "matplotlib", "safetensors"},
             "app.commands.main, app.serving.brokered, worker.upkeep.beat",
         ),
         (
