@@ -156,10 +156,18 @@ def _posterior(network: Network, device: torch.device, limits: Limits, *, pixels
     weight, bias = (values.to(device) for values in network.output_layer_adu())
     block_px = execution_on(device).block_px(samples_per_pixel(bias, network.prior))
     features = torch.rand((block_px, weight.shape[1]), device=device)
-    observation = torch.full((block_px,), network.mean_adu, device=device)
+    observation = torch.full((block_px,), network.scale.origin_adu, device=device)
     noise_model = NOISE_MODEL.to(device, torch.float32)
     plain, chosen = (
-        moments_of_block(weight, bias, noise_model, prior=network.prior, pixels=count, block_px=block_px)
+        moments_of_block(
+            weight,
+            bias,
+            noise_model,
+            curve=network.output_scale.curve,
+            prior=network.prior,
+            pixels=count,
+            block_px=block_px,
+        )
         for count in (0, pixels)
     )
     with torch.no_grad():

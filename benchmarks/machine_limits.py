@@ -81,10 +81,17 @@ def measure(preset: TrainingPreset, peaks: Peaks, *, compiled: bool = True) -> I
     pixels = BLOCK_PX if compiled else 64
     noise_model = NOISE_MODEL.to(CPU, torch.float32)
     features = torch.rand((pixels, shape.head_features), generator=torch.Generator().manual_seed(0))
-    observation = torch.full((pixels,), network.mean_adu)
-    plain = moments_of_block(weight, bias, noise_model, prior=network.prior, pixels=0)
+    observation = torch.full((pixels,), network.scale.origin_adu)
+    plain = moments_of_block(
+        weight, bias, noise_model, curve=network.output_scale.curve, prior=network.prior, pixels=0
+    )
     quick = moments_of_block(
-        weight, bias, noise_model, prior=network.prior, pixels=COMPILE_FROM_SAMPLES if compiled else 0
+        weight,
+        bias,
+        noise_model,
+        curve=network.output_scale.curve,
+        prior=network.prior,
+        pixels=COMPILE_FROM_SAMPLES if compiled else 0,
     )
     with torch.no_grad():
         with ExponentialCounter() as counter:

@@ -14,6 +14,7 @@ from models_store.survey.survey import survey_planes
 from worker.engine.networks.architecture import build_model
 from worker.engine.networks.checkpoint import deserialise
 from worker.engine.networks.network import Network, TrainingMethod
+from worker.engine.networks.scale import Scale
 from worker.engine.noise.measuring.facts import ImageFacts
 from worker.engine.noise.models.kinds import AnyNoiseModel
 from worker.engine.planes.sequence import PlaneSequence
@@ -262,8 +263,7 @@ def _network_of(checkpoint: bytes, preset: TrainingPreset) -> Network:
         preset=preset.name,
         seed=description["seed"],
         steps=description["step"],
-        mean_adu=description["mean_adu"],
-        std_adu=description["std_adu"],
+        scale=Scale.from_parameters(description["scale"]),
         symmetries=preset.symmetries,
     )
 

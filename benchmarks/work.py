@@ -15,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from worker.engine.networks.architecture import build_model
 from worker.engine.networks.network import Network, TrainingMethod
+from worker.engine.networks.scale import Scale
 from worker.engine.noise.models.gmm import GaussianMixtureNoiseModel
 from worker.engine.prediction.inference import predict_plane
 from worker.engine.training.loop import TrainingStep, train
@@ -131,8 +132,7 @@ def network_of(preset: TrainingPreset) -> Network:
         preset=preset.name,
         seed=0,
         steps=0,
-        mean_adu=400.0,
-        std_adu=100.0,
+        scale=Scale(origin_adu=400.0, unit_adu=100.0),
         symmetries=preset.symmetries,
     )
 

@@ -16,6 +16,7 @@ from worker.engine.networks.blind_spot import BlindSpotNet, BlindSpotShape
 from worker.engine.networks.checkpoint import deserialise, serialise
 from worker.engine.networks.network import Network, TrainingMethod
 from worker.engine.networks.prior import GaussianMixture, samples_of
+from worker.engine.networks.scale import Scale
 from worker.engine.noise.models.gmm import GaussianMixtureNoiseModel
 from worker.engine.prediction.inference import predict_plane
 from worker.engine.prediction.photon_risk import photon_risks
@@ -42,6 +43,7 @@ TINY: TrainingPreset = replace(
     reduced_precision=False,
     symmetries=1,
 )
+NO_BLUR = torch.zeros(1)
 
 
 def _model(depth: int = 3, blind_px: int = 0) -> BlindSpotNet:
@@ -50,7 +52,7 @@ def _model(depth: int = 3, blind_px: int = 0) -> BlindSpotNet:
 
 def _network(depth: int = 3) -> Network:
     model = _model(depth).requires_grad_(requires_grad=False)
-    return Network(model, "pn2v", "fast", 0, 0, 150.0, STD_ADU, 1)
+    return Network(model, "pn2v", "fast", 0, 0, Scale(150.0, STD_ADU), 1)
 
 
 def _influence(model: BlindSpotNet, side_px: int, y: int, x: int) -> torch.Tensor:
@@ -117,7 +119,9 @@ def test_weighted_samples_give_the_loss_and_the_estimates_of_an_integral() -> No
     )
     observation = torch.tensor([165.0, 70.0], dtype=torch.float64)
     grid = torch.linspace(20, 300, 200_001, dtype=torch.float64)
-    prior = torch.stack([mixture.log_density(value.expand(2), blur_adu2=0.0) for value in grid[::100]], dim=1)
+    prior = torch.stack(
+        [mixture.log_density(value.expand(2), blur_adu2=NO_BLUR) for value in grid[::100]], dim=1
+    )
     signal = grid[::100]
     joint = (prior + SKEWED_NOISE.log_likelihood(observation[:, None], signal.expand(2, -1))).exp()
     evidence = joint.sum(dim=1)
@@ -138,7 +142,9 @@ def test_the_density_of_a_mixture_adds_up_to_one_and_a_blur_widens_it() -> None:
     outputs = torch.tensor([[100.0, 120.0, math.log(0.01), math.log(5.0), 0.0, 1.0]], dtype=torch.float64)
     mixture = GaussianMixture.of_outputs(outputs)
     grid = torch.linspace(60, 160, 20_001, dtype=torch.float64)
-    density = torch.cat([mixture.log_density(value[None], blur_adu2=4.0) for value in grid]).exp()
+    density = torch.cat(
+        [mixture.log_density(value[None], blur_adu2=torch.tensor([4.0])) for value in grid]
+    ).exp()
     step_adu = float(grid[1] - grid[0])
     assert float(density.sum()) * step_adu == pytest.approx(1, abs=1e-3)
     mean = float((density * grid).sum()) * step_adu

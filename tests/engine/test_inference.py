@@ -7,7 +7,8 @@ from torch._dynamo.exc import BackendCompilerFailed
 
 from tests.support.tiny_training import CPU, SKEWED_NOISE
 from worker.engine.networks.network import Network
-from worker.engine.networks.prior import WeightedSamples
+from worker.engine.networks.prior import WeightedSamples, bent_outputs
+from worker.engine.networks.scale import Curve, Scale
 from worker.engine.networks.unet import UNet, UNetShape
 from worker.engine.planes.tiling import pad_to_stride, tiles
 from worker.engine.prediction import posterior
@@ -23,7 +24,7 @@ def _network(outputs: int = 30, depth: int = 3, symmetries: int = 1) -> Network:
     for name, values in model.named_parameters():
         if name.endswith("bias"):
             values.uniform_(-0.05, 0.05, generator=torch.Generator().manual_seed(1))
-    return Network(model, "pn2v", "fast", 0, 0, 150.0, STD_ADU, symmetries)
+    return Network(model, "pn2v", "fast", 0, 0, Scale(150.0, STD_ADU), symmetries)
 
 
 def _plane(height: int, width: int) -> np.ndarray:
@@ -124,18 +125,20 @@ def test_pixels_without_a_value_are_predicted_from_their_neighbourhood() -> None
     np.testing.assert_array_equal(plane, before)
 
 
+@pytest.mark.parametrize("curve", [None, Curve(140.0, 0.01)])
 @pytest.mark.slow  # the first compilation takes half a minute
 @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # used by torch's compiler
-def test_compiled_and_plain_moments_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compiled_and_plain_moments_agree(curve: Curve | None, monkeypatch: pytest.MonkeyPatch) -> None:
     generator = torch.Generator().manual_seed(0)
     features = torch.randn((1000, 6), generator=generator)
     weight, bias = torch.randn((30, 6), generator=generator) * 10, torch.full((30,), 150.0)
     observation = 150 + 20 * torch.randn(1000, generator=generator)
     noise_model = SKEWED_NOISE.to(CPU, torch.float32)
-    samples = WeightedSamples.equal(features @ weight.T + bias)
+    outputs = bent_outputs(features @ weight.T + bias, curve, "samples")
+    samples = WeightedSamples.equal(outputs)
     expected = posterior_moments(samples, observation, noise_model)
     monkeypatch.setattr(posterior, "COMPILE_FROM_SAMPLES", 0)
-    compute = posterior.moments_of_block(weight, bias, noise_model, prior="samples", pixels=1)
+    compute = posterior.moments_of_block(weight, bias, noise_model, curve=curve, prior="samples", pixels=1)
     torch.testing.assert_close(compute(features, observation), expected, rtol=1e-4, atol=1e-2)
 
 

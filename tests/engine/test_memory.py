@@ -14,6 +14,7 @@ from torch import Tensor
 from worker.engine.devices.execution import GPU, HOST, Execution
 from worker.engine.devices.memory import AdaptiveBatch, OutOfMemoryError, is_out_of_memory
 from worker.engine.networks.network import Network
+from worker.engine.networks.scale import Scale
 from worker.engine.networks.unet import UNet, UNetShape
 from worker.engine.noise.models.gmm import GaussianMixtureNoiseModel
 from worker.engine.prediction import inference
@@ -120,7 +121,7 @@ def _trained(patches_at_once: int) -> Tensor:
 
 def _network() -> Network:
     model = UNet(UNetShape(4, 2, 10)).initialise(torch.Generator().manual_seed(0))
-    return Network(model.requires_grad_(requires_grad=False), "pn2v", "fast", 0, 0, 150.0, 20.0, 1)
+    return Network(model.requires_grad_(requires_grad=False), "pn2v", "fast", 0, 0, Scale(150.0, 20.0), 1)
 
 
 @pytest.mark.parametrize("failure", [_of_cuda, _of_the_cpu])

@@ -15,6 +15,7 @@ from worker.engine.devices import precision
 from worker.engine.devices.execution import BLOCK_PX, GPU, HOST, execution_on
 from worker.engine.devices.precision import repeatable_convolutions
 from worker.engine.networks.network import Network, TrainingMethod
+from worker.engine.planes.filling import filled
 from worker.engine.planes.symmetries import SYMMETRIES, apply_symmetry
 from worker.engine.prediction.inference import predict_plane
 from worker.engine.training import loop
@@ -69,17 +70,19 @@ def _generator(seed: int = 0) -> torch.Generator:
 def test_patches_are_windows_of_the_images_in_all_symmetries() -> None:
     images = _images((20, 31), (9, 40))  # the second is smaller than a patch
     batch = ResidentImages.of(images, CPU).draw(DRAWING, _generator(), masked=False)
-    windows = {
-        tuple(apply_symmetry(window, symmetry).flatten().tolist()): (index, symmetry)
-        for index, image in enumerate(images.images)
-        for rows in image.observation_adu.unfold(0, PATCH_PX, 1).unfold(1, PATCH_PX, 1)
-        for window in rows
-        for symmetry in range(SYMMETRIES)
-    }
+    windows = {}
+    for index, image in enumerate(images.images):
+        parts = torch.stack([image.observation_adu, image.usable.float()])
+        for window in parts.unfold(1, PATCH_PX, 1).unfold(2, PATCH_PX, 1).flatten(1, 2).unbind(1):
+            for symmetry in range(SYMMETRIES):
+                observation, usable = apply_symmetry(window, symmetry)
+                patch = filled(observation[None], usable[None] > 0)
+                windows[tuple(patch.flatten().tolist())] = index, symmetry
     found = [windows[tuple(patch.flatten().tolist())] for patch in batch.image]
     assert {index for index, _ in found} == {0, 1}
     assert {symmetry for _, symmetry in found} == set(range(SYMMETRIES))
-    assert torch.equal(batch.value_adu, batch.image.flatten(1))
+    counted = batch.weight > 0
+    assert torch.equal(batch.value_adu[counted], batch.image.flatten(1)[counted])
 
 
 def test_images_are_drawn_from_as_often_as_they_have_pixels_to_train_on() -> None:

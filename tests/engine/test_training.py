@@ -8,13 +8,23 @@ import numpy as np
 import pytest
 import torch
 
-from tests.support.tiny_training import CPU, NOISE, TINY, MemoryCheckpoints, StoppedError, exposure, specimen
+from tests.support.tiny_training import (
+    CPU,
+    NOISE,
+    QUICK,
+    TINY,
+    MemoryCheckpoints,
+    StoppedError,
+    exposure,
+    specimen,
+)
 from worker.engine.errors import CheckpointInvalidError, ImageUnsuitableError, NetworkInvalidError
+from worker.engine.networks.checkpoint import deserialise, serialise
 from worker.engine.networks.network import Network, TrainingMethod
 from worker.engine.networks.unet import UNet, UNetShape
 from worker.engine.prediction.inference import predict_plane
 from worker.engine.training.loop import TrainingStep, train
-from worker.engine.training.presets import Schedule, TrainingPreset
+from worker.engine.training.presets import ScaleKind, Schedule, TrainingPreset
 from worker.engine.training.schedule import learning_rate
 
 
@@ -166,6 +176,58 @@ def test_a_network_can_be_restored_from_its_bytes() -> None:
     restored = Network.from_bytes(network.to_bytes())
     assert restored.description == network.description
     assert torch.equal(_weights(restored), _weights(network))
+
+
+def test_a_network_of_the_earlier_format_can_be_restored() -> None:
+    preset = replace(TINY, scale="moments")
+    network = _train("care", preset, ground_truth=[specimen()])
+    weights, description = deserialise(network.to_bytes())
+    for name in ("scale", "signal_scale"):
+        moments = description.pop(name)
+        prefix = name.removesuffix("scale")
+        description |= {f"{prefix}mean_adu": moments["origin_adu"], f"{prefix}std_adu": moments["unit_adu"]}
+    earlier = serialise(weights, description | {"format": "clearscope-network-1"})
+    assert Network.from_bytes(earlier).description == network.description
+
+
+@pytest.mark.parametrize("wrong", [{"unit_adu": 0.0}, {"unit_adu": None}, {"other": 1.0}])
+def test_networks_with_an_impossible_scale_are_refused(wrong: dict[str, object]) -> None:
+    weights, description = deserialise(_train().to_bytes())
+    description["scale"] |= wrong
+    with pytest.raises(NetworkInvalidError, match="description"):
+        Network.from_bytes(serialise(weights, description))
+
+
+def _photon_counts(photons_yx: np.ndarray) -> np.ndarray:
+    counts = np.random.default_rng(0).poisson(photons_yx)
+    return np.asarray(4.0 * counts + 100, dtype=np.float32)
+
+
+def test_one_bright_object_does_not_take_the_scale_from_everything_else() -> None:
+    photons = specimen(64) / 6
+    y, x = np.mgrid[:64, :64]
+    distance_px = np.hypot(y - 50, x - 50)
+    photons = np.where(distance_px < 5, 250 * photons, photons)
+    far = distance_px > 16
+    errors = []
+    kinds: tuple[ScaleKind, ...] = ("noise", "moments")
+    for kind in kinds:
+        preset = replace(QUICK, scale=kind)
+        plane = _photon_counts(photons)
+        network = train([plane], method="n2v", preset=preset, seed=0, device=CPU, on_step=_ignore)
+        estimate = predict_plane(network, plane, device=CPU).prior_mean_yx
+        errors.append(float(np.square(estimate - (4.0 * photons + 100))[far].mean()))
+    noise_adu2 = float((16 * photons)[far].mean())
+    assert errors[0] < 0.5 * noise_adu2
+    assert errors[1] > noise_adu2
+
+
+def test_few_photons_keep_their_mean() -> None:
+    plane = _photon_counts(specimen(64) / 100)
+    network = train([plane], method="n2v", preset=QUICK, seed=0, device=CPU, on_step=_ignore)
+    estimate = predict_plane(network, plane, device=CPU).prior_mean_yx
+    assert network.scale.gain_adu > 1
+    assert float((estimate - plane).mean()) == pytest.approx(0, abs=0.03 * float(plane.mean() - 100))
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 pickled", b"\xff" * 64])

@@ -171,8 +171,8 @@ def dataset(field: ScoredField) -> Dataset:
 def test_time_to_quality_stops_when_it_is_reached_and_keeps_the_paper_run(
     dataset: Dataset, tmp_path: Path
 ) -> None:
-    paper = replace(TINY, name="paper", n2v_steps=1, pn2v_steps=1, warm_start=False)
-    better = replace(TINY, name="better", n2v_steps=40, n2v_learning_rate=1e-2)
+    paper = replace(TINY, name="paper", scale="moments", n2v_steps=1, pn2v_steps=1, warm_start=False)
+    better = replace(TINY, name="better", scale="moments", n2v_steps=40, n2v_learning_rate=1e-2)
     hopeless = replace(
         TINY,
         name="hopeless",

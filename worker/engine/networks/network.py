@@ -11,7 +11,8 @@ from torch.nn import functional
 from worker.engine.errors import CheckpointInvalidError, NetworkInvalidError
 from worker.engine.networks.architecture import Model, NetworkShape, build_model, shape_from, shape_parameters
 from worker.engine.networks.checkpoint import deserialise, serialise
-from worker.engine.networks.prior import PARAMETERS, PriorKind
+from worker.engine.networks.prior import PARAMETERS, PriorKind, bent_outputs
+from worker.engine.networks.scale import Scale
 
 TrainingMethod = Literal["n2v", "pn2v", "care", "distilled"]
 
@@ -21,7 +22,10 @@ OUTPUT_SCALE = 10.0
 _FIRST_WIDTH = 0.4
 """Initial standard deviation of a mixture's Gaussians, relative to that of the image."""
 
-_FORMAT = "clearscope-network-1"
+_FORMAT = "clearscope-network-2"
+_FORMAT_OF_MOMENTS = "clearscope-network-1"
+"""Earlier format: with the mean and the standard deviation of the images in place of scales."""
+
 _MAX_FEATURES, _MAX_DEPTH, _MAX_OUTPUTS = 512, 8, 4096
 
 
@@ -38,10 +42,9 @@ class LossPoint:
 class Network:
     """Trained network; predicts the signal (`n2v`, `care`, `distilled`) or its prior (`pn2v`) per pixel.
 
-    Images are normalised by `mean_adu` and `std_adu`, the moments of the training images. A supervised
-    network predicts signals on the scale of its ground truth, with moments `signal_mean_adu` and
-    `signal_std_adu`. `symmetries` is the number of symmetries of the square (test-time augmentation) over
-    which predictions are averaged.
+    `scale` is that of the training images. A supervised network predicts signals on the scale of its ground
+    truth, `signal_scale`. `symmetries` is the number of symmetries of the square (test-time augmentation)
+    over which predictions are averaged.
     """
 
     model: Model
@@ -49,15 +52,15 @@ class Network:
     preset: str
     seed: int
     steps: int
-    mean_adu: float
-    std_adu: float
+    scale: Scale
     symmetries: int
     loss_history: tuple[LossPoint, ...] = ()
-    signal_mean_adu: float | None = None
-    signal_std_adu: float | None = None
+    signal_scale: Scale | None = None
 
-    def normalise(self, image_adu: Tensor) -> Tensor:
-        return (image_adu - self.mean_adu) / self.std_adu
+    @property
+    def output_scale(self) -> Scale:
+        """Scale of the predicted signals."""
+        return self.signal_scale or self.scale
 
     @property
     def prior(self) -> PriorKind:
@@ -67,22 +70,24 @@ class Network:
     def outputs_adu(self, features: Tensor) -> Tensor:
         """Return outputs (..., S) of pixels with features (..., F)."""
         weight, bias = self.output_layer_adu()
-        return functional.linear(features, weight, bias)
+        return bent_outputs(functional.linear(features, weight, bias), self.output_scale.curve, self.prior)
 
     def output_layer_adu(self) -> tuple[Tensor, Tensor]:
-        """Return weight (S, F) and bias (S,) of the last layer with scale and normalisation folded in."""
-        std_adu = self.std_adu if self.signal_std_adu is None else self.signal_std_adu
-        mean_adu = self.mean_adu if self.signal_mean_adu is None else self.signal_mean_adu
+        """Return weight (S, F) and bias (S,) of the last layer with the tangent of the scale folded in.
+
+        The curve of the output scale bends its results to ADU.
+        """
+        zero_adu, unit_adu = self.output_scale.tangent
         head = self.model.head
         if self.prior == "samples":
-            scale = OUTPUT_SCALE * std_adu
-            return head.weight * scale, head.bias * scale + mean_adu
+            scale = OUTPUT_SCALE * unit_adu
+            return head.weight * scale, head.bias * scale + zero_adu
         # Means, log standard deviations and logits scale differently with the image.
         gaussians = head.out_features // PARAMETERS
         # Created on the device: copying from the host would synchronise with the GPU.
         scales, offsets = (
             torch.cat([head.bias.new_full((gaussians,), value) for value in values])
-            for values in ((std_adu, 1.0, 1.0), (mean_adu, math.log(_FIRST_WIDTH * std_adu), 0.0))
+            for values in ((unit_adu, 1.0, 1.0), (zero_adu, math.log(_FIRST_WIDTH * unit_adu), 0.0))
         )
         return head.weight * scales[:, None], head.bias * scales + offsets
 
@@ -95,11 +100,9 @@ class Network:
             "preset": self.preset,
             "seed": self.seed,
             "steps": self.steps,
-            "mean_adu": self.mean_adu,
-            "std_adu": self.std_adu,
+            "scale": self.scale.parameters,
+            "signal_scale": self.signal_scale.parameters if self.signal_scale else None,
             "symmetries": self.symmetries,
-            "signal_mean_adu": self.signal_mean_adu,
-            "signal_std_adu": self.signal_std_adu,
             "shape": shape_parameters(self.model.shape),
             "loss_history": [asdict(point) for point in self.loss_history],
         }
@@ -115,7 +118,9 @@ class Network:
             weights, description = deserialise(content)
         except CheckpointInvalidError as error:
             raise NetworkInvalidError(error.detail) from error
-        if description.get("format") != _FORMAT:
+        if description.get("format") == _FORMAT_OF_MOMENTS:
+            description = _with_scales(description)
+        elif description.get("format") != _FORMAT:
             raise NetworkInvalidError(f"format {description.get('format')!r}, expected {_FORMAT!r}")
         try:
             return cls(
@@ -124,14 +129,12 @@ class Network:
                 preset=str(description["preset"]),
                 seed=int(description["seed"]),
                 steps=int(description["steps"]),
-                mean_adu=_finite(description["mean_adu"]),
-                std_adu=_finite(description["std_adu"]),
+                scale=Scale.from_parameters(description["scale"]),
                 symmetries=int(description["symmetries"]),
                 loss_history=tuple(LossPoint(**point) for point in description["loss_history"]),
-                signal_mean_adu=_finite_or_none(description.get("signal_mean_adu")),
-                signal_std_adu=_finite_or_none(description.get("signal_std_adu")),
+                signal_scale=_scale_or_none(description["signal_scale"]),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise NetworkInvalidError(f"incomplete or inconsistent description: {error!r}") from error
 
 
@@ -161,12 +164,15 @@ def _method(value: object) -> TrainingMethod:
     raise ValueError(f"unknown method {value!r}")
 
 
-def _finite_or_none(value: object) -> float | None:
-    return None if value is None else _finite(value)
+def _scale_or_none(parameters: dict[str, Any] | None) -> Scale | None:
+    return None if parameters is None else Scale.from_parameters(parameters)
 
 
-def _finite(value: object) -> float:
-    number = float(value)  # type: ignore[arg-type]  # because JSON may hold anything; TypeError is expected
-    if not math.isfinite(number):
-        raise ValueError(f"{value!r} is not finite")
-    return number
+def _with_scales(description: dict[str, Any]) -> dict[str, Any]:
+    """Return a description of the earlier format as one of today's."""
+    scales: dict[str, Any] = {}
+    for name, prefix in (("scale", ""), ("signal_scale", "signal_")):
+        mean_adu, std_adu = (description.get(f"{prefix}{moment}") for moment in ("mean_adu", "std_adu"))
+        known = prefix == "" or mean_adu is not None
+        scales[name] = {"origin_adu": mean_adu, "unit_adu": std_adu} if known else None
+    return description | scales

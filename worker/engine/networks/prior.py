@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from worker.engine.networks.scale import Curve
+
 PriorKind = Literal["samples", "mixture"]
 
 PARAMETERS = 3
@@ -60,9 +62,9 @@ class GaussianMixture:
         """Return the expectation (M,), ADU."""
         return (self.log_weight.exp() * self.mean_adu).sum(dim=1)
 
-    def log_density(self, value_adu: Tensor, *, blur_adu2: float) -> Tensor:
-        """Return the log density of values (M,), in nats, with every variance increased by `blur_adu2`."""
-        variance = self.std_adu.square() + blur_adu2
+    def log_density(self, value_adu: Tensor, *, blur_adu2: Tensor) -> Tensor:
+        """Return the log density of values (M,), in nats, with variances increased by `blur_adu2` (M,)."""
+        variance = self.std_adu.square() + blur_adu2[:, None]
         terms = variance.log() + (value_adu[:, None] - self.mean_adu).square() / variance
         return torch.logsumexp(self.log_weight - 0.5 * terms, dim=1) - _LOG_SQRT_2PI
 
@@ -76,6 +78,19 @@ class GaussianMixture:
         signal = self.mean_adu[..., None] + self.std_adu[..., None] * nodes
         log_weight = self.log_weight[..., None] + log_weights
         return WeightedSamples(signal.flatten(1), log_weight.flatten(1))
+
+
+def bent_outputs(outputs_adu: Tensor, curve: Curve | None, kind: PriorKind) -> Tensor:
+    """Return a network's outputs (M, outputs) in ADU from those on the tangent of their scale.
+
+    Standard deviations are stretched by the slope at their mean.
+    """
+    if curve is None:
+        return outputs_adu
+    if kind == "samples":
+        return curve.bend(outputs_adu)
+    means, log_stds, logits = outputs_adu.chunk(PARAMETERS, dim=1)
+    return torch.cat([curve.bend(means), log_stds + curve.slope(means).log(), logits], dim=1)
 
 
 def samples_of(outputs_adu: Tensor, kind: PriorKind) -> WeightedSamples:

@@ -13,8 +13,9 @@ from worker.engine.devices.execution import execution_on
 from worker.engine.devices.memory import AdaptiveBatch, raising_out_of_memory
 from worker.engine.networks.architecture import to_device
 from worker.engine.networks.network import Network
-from worker.engine.networks.prior import mean_of
+from worker.engine.networks.prior import bent_outputs, mean_of
 from worker.engine.noise.models.likelihood import NoiseModel
+from worker.engine.planes.filling import filled
 from worker.engine.planes.symmetries import QUARTER_TURNS
 from worker.engine.planes.tiling import pad_to_stride, tiles
 from worker.engine.prediction.posterior import MomentsOfBlock, moments_of_block, samples_per_pixel
@@ -47,10 +48,14 @@ def predict_plane(
     """Denoise one plane (Y, X) of any size, ADU; the result does not depend on `tile_px`.
 
     Predictions are averaged over `symmetries` of the square, by default the number in the network's preset.
-    Pixels that are not finite are predicted from their neighbourhood. `likelihood_yx` are the observations
-    for the likelihood if they differ from the network's input. Raises OutOfMemoryError if even the smallest
-    tiles do not fit.
+    Pixels that are not finite are predicted from their neighbourhood; a plane without finite pixels stays
+    NaN. `likelihood_yx` are the observations for the likelihood if they differ from the network's input.
+    Raises OutOfMemoryError if even the smallest tiles do not fit.
     """
+    finite_yx = np.isfinite(plane_yx)
+    if not finite_yx.any():
+        unknown_yx = np.full(plane_yx.shape, np.nan, dtype=np.float32)
+        return Estimate(unknown_yx) if noise_model is None else Estimate(unknown_yx, unknown_yx, unknown_yx)
     tile = (
         AdaptiveBatch("px of a tile's side", tile_px, _MIN_TILE_PX, device) if tile_px else _tile_on(device)
     )
@@ -59,10 +64,13 @@ def predict_plane(
         likelihood_input = (
             observation if likelihood_yx is None else torch.tensor(likelihood_yx, device=device)
         )
+        network_input = observation
+        if not finite_yx.all():
+            network_input = filled(observation[None], observation.isfinite()[None])[0]
         to_device(network.model, device)
         if noise_model is not None:
             noise_model = noise_model.to(device, torch.float32)
-        average = partial(_average, network, noise_model, observation, likelihood_input)
+        average = partial(_average, network, noise_model, network_input, likelihood_input)
         mmse, prior_mean, variance = tile.run(partial(average, symmetries or network.symmetries)).cpu()
     if noise_model is None:
         return Estimate(prior_mean.numpy())
@@ -109,9 +117,7 @@ def _predict(
 ) -> Tensor:
     """Return posterior moments (3, H, W) of one plane, summed over quarter turns of the network's input."""
     shape = network.model.shape
-    usable = network_input.isfinite()
-    image = network.normalise(torch.where(usable, network_input, network.mean_adu))
-    image = pad_to_stride(image, shape.stride_px)
+    image = pad_to_stride(network.scale.normalise(network_input), shape.stride_px)
     height, width = network_input.shape
     result = network_input.new_zeros((3, height, width))
     for tile in tiles((height, width), tile_px=tile_px, overlap_px=shape.reach_px, stride_px=shape.stride_px):
@@ -133,20 +139,28 @@ def _pixel_moments(
 ) -> tuple[MomentsOfBlock, int]:
     """Return the function that computes the moments of a block, and the block size, at most `max_px`."""
     weight, bias = network.output_layer_adu()
+    curve = network.output_scale.curve
     samples = samples_per_pixel(bias, network.prior)
     block_px = min(execution_on(weight.device).block_px(samples), max_px)
     if noise_model is not None:
         moments = moments_of_block(
-            weight, bias, noise_model, prior=network.prior, pixels=pixels, block_px=block_px
+            weight,
+            bias,
+            noise_model,
+            curve=curve,
+            prior=network.prior,
+            pixels=pixels,
+            block_px=block_px,
         )
         return moments, block_px
-    if network.prior == "samples":
+    if network.prior == "samples" and curve is None:
         # The mean over outputs is linear: average the layer's weights instead of its outputs.
         weight, bias = weight.mean(dim=0, keepdim=True), bias.mean(dim=0, keepdim=True)
 
     def prior_mean_only(features: Tensor, observation: Tensor) -> Tensor:
         del observation
-        prior_mean = mean_of(functional.linear(features, weight, bias), network.prior)
+        outputs = bent_outputs(functional.linear(features, weight, bias), curve, network.prior)
+        prior_mean = mean_of(outputs, network.prior)
         return torch.stack([prior_mean, prior_mean, torch.zeros_like(prior_mean)])
 
     return prior_mean_only, block_px

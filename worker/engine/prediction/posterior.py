@@ -10,7 +10,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from worker.engine.devices.execution import BLOCK_PX
-from worker.engine.networks.prior import NODES, PARAMETERS, PriorKind, WeightedSamples, samples_of
+from worker.engine.networks.prior import (
+    NODES,
+    PARAMETERS,
+    PriorKind,
+    WeightedSamples,
+    bent_outputs,
+    samples_of,
+)
+from worker.engine.networks.scale import Curve
 from worker.engine.noise.models.gmm import GaussianMixtureNoiseModel, mixture_log_likelihood
 from worker.engine.noise.models.likelihood import Likelihood, NoiseModel
 
@@ -31,22 +39,28 @@ def moments_of_block(
     bias: Tensor,
     noise_model: NoiseModel,
     *,
+    curve: Curve | None,
     prior: PriorKind,
     pixels: int,
     block_px: int = BLOCK_PX,
 ) -> MomentsOfBlock:
-    """Return the function that computes moments for a last layer, weight (S, F) and bias (S,) in ADU.
+    """Return the function that computes moments for a last layer, weight (S, F) and bias (S,).
 
-    Blocks have at most `block_px` pixels, which bounds the memory; a single size needs one compilation only.
-    Compiled if the number of samples of all `pixels` is large enough and a compiler is available.
+    `curve` bends its outputs to ADU. Blocks have at most `block_px` pixels, which bounds the memory; a single
+    size needs one compilation only. Compiled if the number of samples of all `pixels` is large enough and a
+    compiler is available.
     """
     if pixels * samples_per_pixel(bias, prior) < COMPILE_FROM_SAMPLES or not isinstance(
         noise_model, GaussianMixtureNoiseModel
     ):
-        return lambda features, observation: posterior_moments(
-            samples_of(functional.linear(features, weight, bias), prior), observation, noise_model
-        )
+
+        def compute_eagerly(features: Tensor, observation: Tensor) -> Tensor:
+            outputs = bent_outputs(functional.linear(features, weight, bias), curve, prior)
+            return posterior_moments(samples_of(outputs, prior), observation, noise_model)
+
+        return compute_eagerly
     program = _compiled_or_eager()
+    bend = curve or Curve(0.0, 0.0)
     # Parameters are passed as tensors: constants would trigger a recompilation for every noise model.
     scalars = weight.new_tensor(
         [
@@ -54,6 +68,8 @@ def moments_of_block(
             noise_model.signal_max_adu,
             noise_model.variance_floor_adu2,
             noise_model.outlier_density_per_adu,
+            bend.origin_adu,
+            bend.curvature_per_adu,
         ]
     )
 
@@ -101,9 +117,11 @@ def _fused(  # noqa: PLR0913, PLR0917  # because a compiled program takes plain 
     extrapolate: bool,  # noqa: FBT001  # because a compiled program is called by position
     prior: PriorKind,
 ) -> Tensor:
-    mixture = _FusedGaussianMixture(mixture_weights, scalars, extrapolate=extrapolate)
-    samples = samples_of(functional.linear(features, weight, bias), prior)
-    return posterior_moments(samples, observation, mixture)
+    *_, origin_adu, curvature_per_adu = scalars.unbind()
+    mixture = _FusedGaussianMixture(mixture_weights, scalars[:-2], extrapolate=extrapolate)
+    curve = Curve(origin_adu, curvature_per_adu)
+    outputs = bent_outputs(functional.linear(features, weight, bias), curve, prior)
+    return posterior_moments(samples_of(outputs, prior), observation, mixture)
 
 
 @cache

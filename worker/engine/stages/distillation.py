@@ -14,7 +14,10 @@ from worker.engine.training.presets import TrainingPreset
 
 @dataclass(frozen=True)
 class EstimatedPlanes:
-    """PlaneSequence of PN2V's MMSE estimates, float32 (Y, X) in ADU, computed on access."""
+    """PlaneSequence of PN2V's MMSE estimates, float32 (Y, X) in ADU, computed on access.
+
+    Pixels that are not finite stay NaN: there is no observation to learn from.
+    """
 
     planes: PlaneSequence
     pn2v: Network
@@ -25,10 +28,10 @@ class EstimatedPlanes:
         return len(self.planes)
 
     def __getitem__(self, index: int, /) -> np.ndarray:
-        estimate = predict_plane(
-            self.pn2v, self.planes[index], noise_model=self.noise_model, device=self.device
-        )
-        return estimate.prior_mean_yx if estimate.mmse_yx is None else estimate.mmse_yx
+        plane_yx = self.planes[index]
+        estimate = predict_plane(self.pn2v, plane_yx, noise_model=self.noise_model, device=self.device)
+        estimate_yx = estimate.prior_mean_yx if estimate.mmse_yx is None else estimate.mmse_yx
+        return np.where(np.isfinite(plane_yx), estimate_yx, np.float32(np.nan))
 
 
 def first_weights(pn2v: Network, preset: TrainingPreset) -> Network | None:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from worker.engine.devices.execution import execution_on
 from worker.engine.devices.memory import AdaptiveBatch, raising_out_of_memory
@@ -33,8 +34,11 @@ _WARM_START_SPREAD = 0.02
 _NARROWING = 0.3
 """Factor by which a PN2V network narrows the Gaussians of its N2V start network, which include the noise."""
 
+_NEARBY_PX = 5
+"""Side of the square around a pixel whose mean tells its noise."""
+
 _FINEST = 0.02
-"""Lower bound of the width of a density, in standard deviations of the image: observations are integers, and
+"""Lower bound of the width of a density, in the spread of the image: observations are integers, and
 the density of an exact prediction would be unbounded."""
 
 
@@ -84,7 +88,7 @@ def train(  # noqa: PLR0913  # because a run has that many independent circumsta
     generator = torch.Generator().manual_seed(seed)
     if (method == "care") != (ground_truth is not None):
         raise NetworkInvalidError("CARE is trained with ground truth, N2V and PN2V without")
-    images = collect_training_images(planes, preset, generator, ground_truth)
+    images = collect_training_images(planes, preset, generator, ground_truth, noise_model)
     masked = preset.masks(method)
     network = _initial_network(images, method, preset, start, seed, generator)
     validation = images.draw_validation(preset, generator, masked=masked)
@@ -210,7 +214,7 @@ class _Run:
         return total
 
     def _loss(self, batch: Batch) -> Tensor:
-        image = self._network.normalise(batch.image[:, None])
+        image = self._network.scale.normalise(batch.image[:, None])
         with convolution_precision(self._device, reduced=self._preset.reduced_precision):
             features = self._model.features(image)
         # The last layer, the samples and the likelihood are computed at target pixels only.
@@ -222,11 +226,25 @@ class _Run:
             return pn2v_loss(samples, target, self._noise_model, average=batch.average)
         if network.prior == "mixture":
             # Without a noise model the mixture models the observation: same mean as the signal, wider.
-            blur_adu2 = (_FINEST * network.std_adu) ** 2
+            blur_adu2 = (_FINEST * network.scale.spread * self._noise_adu(batch)).square()
             mixture = GaussianMixture.of_outputs(outputs)
             return batch.average(-mixture.log_density(target, blur_adu2=blur_adu2))
-        std_adu = network.std_adu if network.signal_std_adu is None else network.signal_std_adu
-        return n2v_loss(outputs[:, 0], target, std_adu=std_adu, average=batch.average)
+        return n2v_loss(outputs[:, 0], target, std_adu=self._noise_adu(batch), average=batch.average)
+
+    def _noise_adu(self, batch: Batch) -> Tensor:
+        """Return the unit of the scale of the signals at the targets (M,), ADU.
+
+        It is taken from the mean of the network's input nearby, which does not contain the target: a unit
+        that depends on the target would bias the prediction.
+        """
+        scale, signal_scale = self._network.scale, self._network.output_scale
+        if scale.curve is None:
+            return torch.full_like(batch.target_adu, signal_scale.unit_adu)
+        level = functional.avg_pool2d(
+            batch.image[:, None], _NEARBY_PX, stride=1, padding=_NEARBY_PX // 2, count_include_pad=False
+        )
+        noise_adu = scale.noise_adu(batch.at_targets(level[:, 0, :, :, None])[:, 0])
+        return noise_adu * (signal_scale.unit_adu / scale.unit_adu)
 
     def checkpoint(self) -> bytes:
         tensors = {f"model.{name}": values for name, values in self._model.state_dict().items()}
@@ -259,8 +277,7 @@ class _Run:
         return {
             "method": network.method,
             "seed": network.seed,
-            "mean_adu": network.mean_adu,
-            "std_adu": network.std_adu,
+            "scale": network.scale.parameters,
             "preset": asdict(self._preset),
         }
 
@@ -301,12 +318,10 @@ def _initial_network(
         preset=preset.name,
         seed=seed,
         steps=0,
-        # Weights are valid for the normalisation they were trained with only.
-        mean_adu=start.mean_adu if start else images.mean_adu,
-        std_adu=start.std_adu if start else images.std_adu,
+        # Weights are valid for the scale they were trained with only.
+        scale=start.scale if start else images.scale,
         symmetries=preset.symmetries,
-        signal_mean_adu=images.signal_mean_adu,
-        signal_std_adu=images.signal_std_adu,
+        signal_scale=images.signal_scale,
     )
 
 

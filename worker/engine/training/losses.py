@@ -13,9 +13,12 @@ Average = Callable[[Tensor], Tensor]
 
 
 def n2v_loss(
-    prediction: Tensor, observation: Tensor, *, std_adu: float, average: Average = torch.mean
+    prediction: Tensor, observation: Tensor, *, std_adu: float | Tensor, average: Average = torch.mean
 ) -> Tensor:
-    """Return the mean squared error over the image variance; (M,) masked pixels, ADU (Noise2Void)."""
+    """Return the mean squared error in units of `std_adu`, at pixels (M,), ADU (Noise2Void).
+
+    The unit is the standard deviation of the images, or of each pixel's noise.
+    """
     return average(((prediction - observation) / std_adu).square())
 
 

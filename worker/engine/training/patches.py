@@ -2,20 +2,23 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from worker.engine.errors import ImageUnsuitableError
+from worker.engine.networks.scale import Scale
+from worker.engine.noise.models.likelihood import NoiseModel
+from worker.engine.planes.filling import filled
 from worker.engine.planes.sequence import PlaneSequence
 from worker.engine.planes.symmetries import SYMMETRIES, apply_symmetry
 from worker.engine.training.batches import MaskedBatch
 from worker.engine.training.masking import MaskedPatches, mask_patches, mask_pixels
 from worker.engine.training.presets import TrainingPreset, Validation
+from worker.engine.training.scaling import scale_of, scale_of_signals
 
-_MIN_PIXELS = 64
 _WINDOW_LIMIT_PX = 4096
 _HELD_OUT_BOX_PX = 8
 _HELD_OUT_FRACTION = 0.05
@@ -37,15 +40,13 @@ class TrainingImage:
 
 @dataclass(frozen=True, eq=False)
 class TrainingImages:
-    """All training images of one run with their mean and standard deviation."""
+    """All training images of one run with their scale."""
 
     images: tuple[TrainingImage, ...]
     training_px: Tensor
     """Number of maskable pixels of each image, which is its sampling weight."""
-    mean_adu: float
-    std_adu: float
-    signal_mean_adu: float | None = None
-    signal_std_adu: float | None = None
+    scale: Scale
+    signal_scale: Scale | None = None
 
     @property
     def usable_px(self) -> int:
@@ -64,9 +65,9 @@ class TrainingImages:
         ]
         observation, usable, held_out, signal = _stack(patches)
         if signal is not None:
-            return _unmasked(observation, signal, usable & ~held_out)
+            return _unmasked(_complete(observation, usable), signal, usable & ~held_out)
         if not masked:
-            return _unmasked(observation, observation, usable & ~held_out)
+            return _unmasked(_complete(observation, usable), observation, usable & ~held_out)
         patches_masked = mask_patches(
             observation,
             maskable=usable & ~held_out,
@@ -75,7 +76,7 @@ class TrainingImages:
             blind_px=_blind_px(preset, symmetries),
             generator=generator,
         )
-        return MaskedBatch(patches_masked, patches_masked.at_masked(observation))
+        return _masked(patches_masked, observation, usable)
 
     def draw_validation(
         self, preset: TrainingPreset, generator: torch.Generator, *, masked: bool = True
@@ -89,15 +90,15 @@ class TrainingImages:
             patches.append(_cut(image, preset.patch_px, 0, generator, around=image.held_out))
         observation, usable, held_out, signal = _stack(patches)
         if signal is not None:
-            return _unmasked(observation, signal, held_out)
+            return _unmasked(_complete(observation, usable), signal, held_out)
         if not masked:
-            return _unmasked(observation, observation, held_out)
+            return _unmasked(_complete(observation, usable), observation, held_out)
         sparse = _one_per_box(held_out, mask_spacing_px(preset), generator)
         blind_px = _blind_px(preset, torch.zeros(len(chosen), dtype=torch.long))
         patches_masked = mask_pixels(
             observation, mask=sparse, usable=usable, blind_px=blind_px, generator=generator
         )
-        return MaskedBatch(patches_masked, patches_masked.at_masked(observation))
+        return _masked(patches_masked, observation, usable)
 
 
 def mask_spacing_px(preset: TrainingPreset) -> int:
@@ -116,8 +117,9 @@ def collect_training_images(
     preset: TrainingPreset,
     generator: torch.Generator,
     ground_truth: PlaneSequence | None = None,
+    noise_model: NoiseModel | None = None,
 ) -> TrainingImages:
-    """Copy as many planes as the preset allows, fill non-finite pixels with the mean, hold out pixels.
+    """Copy as many planes as the preset allows, without borders that have no finite pixel; hold out pixels.
 
     Raises ImageUnsuitableError if there are too few finite pixels, or `ground_truth` does not match.
     """
@@ -131,25 +133,36 @@ def collect_training_images(
     order = torch.randperm(len(planes), generator=generator).tolist()
     for index in order:
         plane = torch.tensor(np.asarray(planes[index], dtype=np.float32))
-        window = _window(plane, generator)
-        observation = plane[window].clone()
+        occupied = _occupied(plane)
+        if occupied is None:
+            continue
+        window = _window(plane[occupied], generator)
+        observation = plane[occupied][window].clone()
         if chosen and observation.numel() > remaining_px:
             break
         remaining_px -= observation.numel()
         chosen[index] = observation
         if ground_truth is not None:
-            signals[index] = _signal(ground_truth, index, plane)[window].clone()
+            signals[index] = _signal(ground_truth, index, plane)[occupied][window].clone()
     # Restore the order of acquisition, which defines the "last images" held out for validation.
     observations = [chosen[index] for index in sorted(chosen)]
-    mean_adu, std_adu = _moments(observations)
-    held_out = _hold_out(observations, preset.validation, generator)
+    scale = scale_of(observations, preset.scale, noise_model)
+    usable = [_usable(chosen[index], signals.get(index)) for index in sorted(chosen)]
+    held_out = _hold_out(usable, preset.validation, generator)
     images = tuple(
-        _training_image(chosen[index], validation, preset.patch_px, mean_adu, signals.get(index))
-        for index, validation in zip(sorted(chosen), held_out, strict=True)
+        _training_image(
+            chosen[index], known, validation, preset.patch_px, scale.tangent[0], signals.get(index)
+        )
+        for index, known, validation in zip(sorted(chosen), usable, held_out, strict=True)
     )
     training_px = torch.stack([(image.usable & ~image.held_out).sum() for image in images]).double()
-    signal_moments = _moments(list(signals.values())) if signals else (None, None)
-    return TrainingImages(images, training_px, mean_adu, std_adu, *signal_moments)
+    clean = [signals[index] for index in sorted(signals)]
+    signal_scale = scale_of_signals(scale, observations, clean) if clean else None
+    return TrainingImages(images, training_px, scale, signal_scale)
+
+
+def _usable(observation: Tensor, signal: Tensor | None) -> Tensor:
+    return observation.isfinite() if signal is None else observation.isfinite() & signal.isfinite()
 
 
 def _signal(ground_truth: PlaneSequence, index: int, observation: Tensor) -> Tensor:
@@ -159,6 +172,13 @@ def _signal(ground_truth: PlaneSequence, index: int, observation: Tensor) -> Ten
             f"plane {index} is {tuple(observation.shape)}, its ground truth {tuple(signal.shape)}"
         )
     return signal
+
+
+def _occupied(plane: Tensor) -> tuple[slice, slice] | None:
+    """Return the smallest window with all finite pixels of a plane; None if there are none."""
+    finite = plane.isfinite()
+    rows, columns = (finite.any(dim=axis).nonzero().flatten().tolist() for axis in (1, 0))
+    return (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)) if rows else None
 
 
 def _window(plane: Tensor, generator: torch.Generator) -> tuple[slice, slice]:
@@ -171,25 +191,15 @@ def _window(plane: Tensor, generator: torch.Generator) -> tuple[slice, slice]:
     return slice(top, top + _WINDOW_LIMIT_PX), slice(left, left + _WINDOW_LIMIT_PX)
 
 
-def _moments(observations: list[Tensor]) -> tuple[float, float]:
-    finite = [observation[observation.isfinite()].double() for observation in observations]
-    count = sum(values.numel() for values in finite)
-    if count < _MIN_PIXELS:
-        raise ImageUnsuitableError(f"the images have {count} finite pixels, expected at least {_MIN_PIXELS}")
-    mean = sum(float(values.sum()) for values in finite) / count
-    variance = sum(float((values - mean).square().sum()) for values in finite) / count
-    # For a constant image any scale will do.
-    return mean, math.sqrt(variance) or 1.0
-
-
-def _hold_out(observations: list[Tensor], validation: Validation, generator: torch.Generator) -> list[Tensor]:
+def _hold_out(usable: list[Tensor], validation: Validation, generator: torch.Generator) -> list[Tensor]:
+    """Return masks of pixels for validation, of images with these usable pixels."""
     if validation == "scattered-pixels":
-        everywhere = [torch.ones_like(observation, dtype=torch.bool) for observation in observations]
-        return [_one_per_box(pixels[None], _HELD_OUT_BOX_PX, generator)[0] for pixels in everywhere]
-    held_out = [torch.zeros_like(observation, dtype=torch.bool) for observation in observations]
+        return [_one_per_box(pixels[None], _HELD_OUT_BOX_PX, generator)[0] for pixels in usable]
+    held_out = [torch.zeros_like(pixels) for pixels in usable]
     if len(held_out) == 1:
-        rows = held_out[0].shape[0]
-        held_out[0][rows - math.ceil(_HELD_OUT_FRACTION * rows) :] = rows > 1
+        rows = usable[0].any(dim=1).nonzero().flatten()
+        last = rows[len(rows) - math.ceil(_HELD_OUT_FRACTION * len(rows)) :] if len(rows) > 1 else rows[:0]
+        held_out[0][last] = True
         return held_out
     for mask in held_out[-math.ceil(_HELD_OUT_FRACTION * len(held_out)) :]:
         mask.fill_(value=True)
@@ -197,9 +207,13 @@ def _hold_out(observations: list[Tensor], validation: Validation, generator: tor
 
 
 def _training_image(
-    observation: Tensor, held_out: Tensor, patch_px: int, fill_adu: float, signal: Tensor | None
+    observation: Tensor,
+    usable: Tensor,
+    held_out: Tensor,
+    patch_px: int,
+    fill_adu: float,
+    signal: Tensor | None,
 ) -> TrainingImage:
-    usable = observation.isfinite() if signal is None else observation.isfinite() & signal.isfinite()
     height, width = observation.shape
     shape = max(height, patch_px), max(width, patch_px)
     # Padding does not repeat pixels: a copy would leak masked values to the network.
@@ -246,6 +260,16 @@ def _stack(patches: Sequence[tuple[Tensor, ...]]) -> tuple[Tensor, Tensor, Tenso
 def _unmasked(observation: Tensor, target: Tensor, where: Tensor) -> MaskedBatch:
     patches = MaskedPatches(observation, *where.nonzero(as_tuple=True))
     return MaskedBatch(patches, patches.at_masked(target))
+
+
+def _complete(observation: Tensor, usable: Tensor) -> Tensor:
+    return observation if bool(usable.all()) else filled(observation, usable)
+
+
+def _masked(masked: MaskedPatches, observation: Tensor, usable: Tensor) -> MaskedBatch:
+    # Filled after masking: a value filled in before would contain those of the targets beside it.
+    image = _complete(masked.image, usable)
+    return MaskedBatch(replace(masked, image=image), masked.at_masked(observation))
 
 
 def _one_per_box(mask: Tensor, box_px: int, generator: torch.Generator) -> Tensor:

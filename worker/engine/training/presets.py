@@ -14,11 +14,12 @@ from worker.engine.networks.unet import UNetShape
 
 _MAX_GROWTH = 4.0
 
-NETWORKS_VERSION = 1
+NETWORKS_VERSION = 2
 """Must be incremented when the same hyperparameters yield different networks than before."""
 _NOT_IN_DIGEST = {"name", "patches_at_once", "symmetries"}
 
 Schedule = Literal["one-cycle", "plateau"]
+ScaleKind = Literal["moments", "noise"]
 Validation = Literal["scattered-pixels", "last-images"]
 
 
@@ -57,6 +58,8 @@ class TrainingPreset:
     gradient_limit: float | None
     """Norm to which gradients are clipped, against rare outliers."""
     schedule: Schedule
+    scale: ScaleKind
+    """Scale of the pixels: the moments of the images, as published, or in units of the noise."""
     warm_start: bool
     """Whether PN2V starts from the N2V network's weights."""
     distillation_warm_start: bool
@@ -140,6 +143,7 @@ PRESETS: dict[str, TrainingPreset] = {
             distillation_learning_rate=4e-3,
             gradient_limit=0.5,
             schedule="one-cycle",
+            scale="noise",
             warm_start=True,
             distillation_warm_start=True,
             reduced_precision=True,
@@ -167,6 +171,7 @@ PRESETS: dict[str, TrainingPreset] = {
             distillation_learning_rate=2e-3,
             gradient_limit=0.5,
             schedule="one-cycle",
+            scale="noise",
             warm_start=True,
             distillation_warm_start=False,
             reduced_precision=True,
@@ -195,6 +200,7 @@ PRESETS: dict[str, TrainingPreset] = {
             distillation_learning_rate=1e-3,
             gradient_limit=None,
             schedule="plateau",
+            scale="moments",
             warm_start=False,
             distillation_warm_start=False,
             reduced_precision=False,

@@ -6,6 +6,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from worker.engine.planes.filling import filled
 from worker.engine.planes.symmetries import SYMMETRIES, apply_symmetry
 from worker.engine.training.batches import FixedBatch
 from worker.engine.training.masking import NEIGHBOURHOOD_RADIUS_PX
@@ -60,12 +61,16 @@ class ResidentImages:
         trainable = usable & ~self.held_out[pixel]
         if self.signal_adu is not None or not masked:
             target = observation if self.signal_adu is None else self.signal_adu[pixel]
-            return FixedBatch(observation, target.flatten(1), _weights(trainable.flatten(1)))
+            image = filled(observation, usable)
+            return FixedBatch(image, target.flatten(1), _weights(trainable.flatten(1)))
         blind_px = _blind_px(preset, symmetry)
         at = _one_per_box(trainable.shape, mask_spacing_px(preset), generator)
         image, replaced = _replace(observation, at, trainable, usable, blind_px, preset, generator)
         return FixedBatch(
-            image, observation.flatten(1).gather(1, at.clamp_min(0)), _weights(replaced), at.clamp_min(0)
+            filled(image, usable),
+            observation.flatten(1).gather(1, at.clamp_min(0)),
+            _weights(replaced),
+            at.clamp_min(0),
         )
 
 
