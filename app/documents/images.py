@@ -6,6 +6,7 @@ from typing import Self
 from pydantic import BaseModel, Field
 
 from app.documents.microscopes import Origin
+from app.documents.surveys import SurveyDocument
 from models_store.contracts.vocabulary import (
     ImageRole,
 )
@@ -25,6 +26,9 @@ class ImageDocument(BaseModel):
     size_bytes: int
     header: ImageHeader
     origin: Origin | None
+    survey: SurveyDocument | None = Field(
+        default=None, description="None: the pixels have not been surveyed yet."
+    )
     warnings: list[str] = Field(
         default=[],
         description="What to know before hours of work: missing planes, hot pixels, saturation, "
@@ -36,7 +40,7 @@ class ImageDocument(BaseModel):
 
     @classmethod
     def of(cls, row: Image) -> Self:
-        header = ImageHeader.model_validate(row.header)
+        header, survey = ImageHeader.model_validate(row.header), stored_survey(row.survey)
         return cls(
             id=row.id,
             filename=row.filename,
@@ -45,7 +49,8 @@ class ImageDocument(BaseModel):
             size_bytes=row.size_bytes,
             header=header,
             origin=Origin.of(row.profile),
-            warnings=image_warnings(header, stored_survey(row.survey)),
+            survey=SurveyDocument.of(survey) if survey else None,
+            warnings=image_warnings(header, survey),
             content_href=f"/v1/images/{row.id}/content",
             preview_href=f"/v1/images/{row.id}/preview.png",
             created_at=row.created_at,

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from models_store.survey.correlation import AxisSums, NeighbourCorrelation, axis_sums, plane_products
 from models_store.survey.defect_counts import DefectCounts, count_defects
 from models_store.survey.defects import find_defects, without_defects
+from models_store.survey.noise_line import NoisePoints, noise_points
 from models_store.survey.values import Values, values_of
 
 SAMPLE_PX = 1 << 22
@@ -36,6 +37,7 @@ class Survey(BaseModel, frozen=True):
     """None: no pixel holds data."""
     along_y: AxisSums
     along_x: AxisSums
+    noise: NoisePoints
     defects: DefectCounts
     channels: tuple["Survey", ...] = ()
     """Surveys of the planes of each channel of one image; empty unless it has several."""
@@ -48,6 +50,7 @@ class Survey(BaseModel, frozen=True):
             values=Values.of(each.values for each in several if each.values is not None),
             along_y=AxisSums.of(each.along_y for each in several),
             along_x=AxisSums.of(each.along_x for each in several),
+            noise=NoisePoints.of(each.noise for each in several),
             defects=DefectCounts.of(each.defects for each in several),
         )
 
@@ -69,19 +72,22 @@ def stored_survey(document: Mapping[str, Any] | None) -> Survey | None:
 
 def survey_planes(planes: Planes) -> Survey:
     """Survey an image of at least one plane; holds one plane in memory at a time."""
-    values, products, counts = [], [], []
+    values, products, noise, counts = [], [], [], []
     indices = _sample_indices(planes)
     for index in indices:
         plane_yx = np.asarray(planes[index])
         defects = find_defects(plane_yx)
         values.append(values_of(plane_yx[defects.usable_yx]))
-        products.append(plane_products(without_defects(plane_yx, defects), len(indices)))
+        measured_yx = without_defects(plane_yx, defects)
+        products.append(plane_products(measured_yx, len(indices)))
+        noise.append(noise_points(measured_yx, len(indices)))
         counts.append(count_defects(plane_yx, defects))
     along_y, along_x = axis_sums(products)
     return Survey(
         values=Values.of(each for each in values if each is not None),
         along_y=along_y,
         along_x=along_x,
+        noise=NoisePoints.of(noise),
         defects=DefectCounts.of(counts),
     )
 

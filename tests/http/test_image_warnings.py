@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import tifffile
 
 from tests.support.application import Application
@@ -18,7 +19,12 @@ def test_defects_are_told_before_and_after_the_work(application: Application, tm
     tifffile.imwrite(path, planes, photometric="minisblack", metadata={"axes": "TYX"})
     with application.worker(), application.client() as api:
         image_id = upload(api, path)
-        told = api.get(f"/v1/images/{image_id}").json()["warnings"]
+        document = api.get(f"/v1/images/{image_id}").json()
+        told, survey = document["warnings"], document["survey"]
+        assert (survey["planes"], survey["empty_planes"], survey["outliers_px"]) == (6, 3, 1)
+        # 30 photons of 2 ADU each.
+        line = survey["noise_line"]
+        assert line["gain_adu"] * 160 + line["intercept_adu2"] == pytest.approx(120, rel=0.3)
         assert [each for each in told if "3 of 6 planes are empty" in each]
         assert [each for each in told if each.startswith("1 of 3840 pixels")]
         spec = {"kind": "denoise", "image_ids": [image_id], "budget": TINY, "outputs": ["denoised"]}

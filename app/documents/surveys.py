@@ -1,0 +1,66 @@
+"""What an image's survey measured, for the API."""
+
+from typing import Self
+
+from pydantic import BaseModel, Field
+
+from models_store.survey.survey import Survey
+
+
+class CorrelationDocument(BaseModel):
+    """Correlation of the noise of adjacent pixels, with standard errors."""
+
+    y: float
+    x: float
+    error_y: float
+    error_x: float
+
+
+class NoiseLineDocument(BaseModel):
+    """Noise variance: `gain_adu` * signal + `intercept_adu2`, but at least `floor_adu2`."""
+
+    gain_adu: float
+    intercept_adu2: float
+    floor_adu2: float
+
+
+class SurveyDocument(BaseModel):
+    """Figures of a sample of an image's planes; empty planes count as planes only."""
+
+    planes: int
+    empty_planes: int
+    pixels: int
+    not_finite_px: int
+    filled_px: int = Field(description="Pixels in areas of one value, which hold no data.")
+    outliers_px: int = Field(description="Hot and dead pixels, cosmic rays.")
+    min_adu: float | None
+    max_adu: float | None
+    levels: int | None = Field(description="Number of different values.")
+    saturation_adu: float | None
+    saturated_px: int
+    noise_line: NoiseLineDocument | None
+    noise_correlation: CorrelationDocument
+    channels: list["SurveyDocument"] = Field(default=[], description="Of an image with several channels.")
+
+    @classmethod
+    def of(cls, survey: Survey) -> Self:
+        defects, values, correlation = survey.defects, survey.values, survey.noise_correlation
+        line = survey.noise.line
+        return cls(
+            planes=defects.planes,
+            empty_planes=defects.empty_planes,
+            pixels=defects.pixels,
+            not_finite_px=defects.not_finite_px,
+            filled_px=defects.filled_px,
+            outliers_px=defects.outliers_px,
+            min_adu=values.min_adu if values else None,
+            max_adu=values.max_adu if values else None,
+            levels=values.levels if values else None,
+            saturation_adu=survey.saturation_adu,
+            saturated_px=values.saturated_px if values else 0,
+            noise_line=NoiseLineDocument(**line.model_dump()) if line else None,
+            noise_correlation=CorrelationDocument(
+                y=correlation.y, x=correlation.x, error_y=correlation.error_y, error_x=correlation.error_x
+            ),
+            channels=[cls.of(channel) for channel in survey.channels],
+        )
