@@ -10,6 +10,10 @@ from models_store.survey.flat_areas import fill_areas
 from models_store.survey.noise_scale import measure_noise_scale
 from models_store.survey.outliers import outliers
 
+_COUNTED_PX = 1 << 16
+_FEW_LEVELS = 8
+"""With so few different values noise and outliers look alike."""
+
 
 @dataclass(frozen=True, eq=False)
 class Defects:
@@ -37,7 +41,12 @@ def find_defects(plane_yx: NDArray[Any]) -> Defects:
         return Defects(~none, none)
     missing_yx = ~finite_yx | fill_areas(plane_yx, finite_yx)
     measured = np.where(missing_yx, np.nan, plane_yx.astype(np.float64))
-    noise = measure_noise_scale(measured, step_adu=1.0 if plane_yx.dtype.kind in "iu" else 0.0)
+    levels = np.unique(measured[~missing_yx][:: max(measured.size // _COUNTED_PX, 1)])
+    if levels.size <= _FEW_LEVELS:
+        return Defects(missing_yx, none)
+    # Where the detector saturates there is no noise to measure.
+    unsaturated = np.where(measured < np.nanmax(measured), measured, np.nan)
+    noise = measure_noise_scale(unsaturated, step_adu=float(np.diff(levels).min()))
     return Defects(missing_yx, none if noise is None else outliers(measured, noise))
 
 

@@ -11,7 +11,11 @@ Mask = NDArray[np.bool_]
 
 _SIDE_PX, _RUN_PX = 5, 16
 """Noise does not make squares with this side, or runs of this length, of equal pixels."""
-_MAX_VALUES = 8
+_EDGE_PX = 4
+"""Distance of squares from a slanted edge; further out, noise may have the same value."""
+_MAX_VALUES, _MAX_FILL_VALUES = 16, 8
+"""Values looked at; with more that fill areas, the image is interpolated, compressed or coarse."""
+_MAX_BRIGHTER = 1e-3
 _MAX_EXCEPTIONS = 1e-3
 """Isolated other pixels per pixel of a flat area: more are noise on a flat background, such as photons."""
 _MOSTLY = 0.8
@@ -30,12 +34,14 @@ def fill_areas(plane_yx: NDArray[Any], finite_yx: Mask) -> Mask:
         return missing_yx
     values, counts = np.unique(plane_yx[flat_yx], return_counts=True)
     surroundings = _Surroundings.of(plane_yx, finite_yx)
+    filled = 0
     for value in values[np.argsort(-counts)][:_MAX_VALUES]:
         equal_yx = plane_yx == value
-        area_yx = ndimage.binary_propagation(flat_yx & equal_yx, structure=_EIGHT, mask=equal_yx)
+        area_yx = ndimage.binary_dilation(flat_yx & equal_yx, _EIGHT, iterations=_EDGE_PX, mask=equal_yx)
         if not surroundings.explain(value, equal_yx, area_yx):
             missing_yx |= area_yx
-    return missing_yx
+            filled += 1
+    return missing_yx if filled <= _MAX_FILL_VALUES else np.zeros_like(missing_yx)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +72,7 @@ class _Surroundings:
             return True
         others = self.plane_yx[self.finite_yx & ~equal_yx]
         halfway = (float(np.median(others)) + float(value)) / 2
-        return value == self.values[-1] and float(np.median(beside)) > halfway
+        return float((others > value).mean()) < _MAX_BRIGHTER and float(np.median(beside)) > halfway
 
 
 def _flat(plane_yx: NDArray[Any]) -> Mask:

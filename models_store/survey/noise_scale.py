@@ -79,5 +79,6 @@ def _fit(signal_adu: FloatArray, variance_adu2: FloatArray) -> NoiseScale:
     return NoiseScale(
         gain_adu=gain_adu,
         variance_at_0_adu2=variance - gain_adu * signal,
-        floor_adu2=float(variance_adu2.min()),
+        # Without a slope the darkest signals tell nothing of the others.
+        floor_adu2=float(variance_adu2.min() if gain_adu > 0 else np.median(variance_adu2)),
     )

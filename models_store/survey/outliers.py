@@ -10,6 +10,8 @@ from models_store.survey.noise_scale import FloatArray, NoiseScale
 _MIN_DEVIATION = 8.0
 """Distance from the neighbours in standard deviations of the noise."""
 _CANDIDATE_DEVIATION = 4.0
+_MAX_CANDIDATES = 0.1
+"""Share of the pixels; more are structure finer than the optics' resolution, or no noise at all."""
 _MAX_ALIKE = 3
 """Neighbours of a pixel in a row of outliers, or in a square of four, that may be outliers too."""
 _MAX_NEIGHBOUR_SHARE = 0.08
@@ -37,6 +39,8 @@ def outliers(plane_yx: FloatArray, noise: NoiseScale) -> NDArray[np.bool_]:
     candidates_yx = np.zeros(padded.shape, dtype=bool)
     candidates_yx[inner] = _candidates(plane_yx, noise)
     # Outliers beside each other hide each other: each round ignores those that were found before.
+    if candidates_yx.mean() > _MAX_CANDIDATES:
+        return found_yx[inner]
     for _ in range(_ROUNDS):
         y, x = np.nonzero(candidates_yx & ~found_yx)
         new = _stand_out(padded, y, x, noise)

@@ -46,7 +46,8 @@ def _defect_warnings(counts: DefectCounts) -> list[str]:
     if counts.outliers_px:
         found.append(
             f"{_share(counts.outliers_px, counts.pixels)} are hot or dead, or hit by cosmic rays; nothing is "
-            "learned from them, and the result has estimates from their neighbours instead"
+            "learned from them, and the result has estimates from their neighbours instead (keep_hot_pixels "
+            "leaves them as they are)"
         )
     return found
 

@@ -168,3 +168,43 @@ def test_real_images_have_few(test_data: Any, file: str, most: int) -> None:
     found = find_defects(tifffile.imread(test_data / file))
     assert not found.missing_yx.any()
     assert found.outliers_yx.sum() <= most
+
+
+@pytest.mark.parametrize("std_adu", [5, 20])
+def test_clipped_noise_is_no_defect(std_adu: float) -> None:
+    noise = np.random.default_rng(7).normal(248, std_adu, SHAPE_YX)
+    plane_yx = noise.clip(0, 255).round().astype(np.uint8)
+    assert (plane_yx == 255).mean() > 0.05
+    assert find_defects(plane_yx).usable_yx.all()
+
+
+@pytest.mark.parametrize("photons", [0.001, 0.05])
+def test_single_photons_are_no_outliers_in_any_type(photons: float) -> None:
+    counts = np.random.default_rng(7).poisson(photons * simulate_specimen(SHAPE_YX, seed=3) / 0.3, SHAPE_YX)
+    for plane_yx in (counts.astype(np.uint8), counts.astype(np.float32), (counts / 255).astype(np.float32)):
+        assert find_defects(plane_yx).usable_yx.all() or not plane_yx.any()
+
+
+def test_zeros_of_the_data_beside_a_margin_of_zeros_stay() -> None:
+    plane_yx = np.zeros(SHAPE_YX, np.uint16)
+    plane_yx[30:-30, 30:-30] = np.random.default_rng(7).poisson(1.5, (SHAPE_YX[0] - 60, SHAPE_YX[1] - 60))
+    missing = find_defects(plane_yx).missing_yx
+    inside = missing[40:-40, 40:-40]
+    assert missing[:28].all()
+    assert not inside.any()
+
+
+def test_an_interpolated_image_has_no_areas_without_data() -> None:
+    counts = np.random.default_rng(7).poisson(2.0, (100, 90)).astype(np.float64)
+    plane_yx = ndimage.zoom(counts, 2, order=1).round().astype(np.uint16)
+    assert not find_defects(plane_yx).missing_yx.any()
+
+
+def test_a_hot_pixel_brighter_than_a_saturated_object_is_the_only_defect() -> None:
+    y, x = np.mgrid[: SHAPE_YX[0], : SHAPE_YX[1]]
+    photons = 20 + 3000 * np.exp(-((y - 90) ** 2 + (x - 90) ** 2) / 600.0)
+    plane_yx = np.minimum(np.random.default_rng(3).poisson(photons), 1000).astype(np.uint16)
+    plane_yx[5, 5] = 4000
+    found = find_defects(plane_yx)
+    assert not found.missing_yx.any()
+    np.testing.assert_array_equal(np.argwhere(found.outliers_yx), [[5, 5]])

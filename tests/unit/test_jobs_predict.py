@@ -103,3 +103,16 @@ def test_planes_keep_their_mean_and_their_missing_pixels() -> None:
     assert np.isnan(results[Output.DENOISED][:, :5]).all()
     assert np.isnan(results[Output.POSTERIOR_STD][:, :5]).all()
     np.testing.assert_array_equal(results[Output.POSTERIOR_STD][:, 5:], 1)
+
+
+def test_a_few_hot_pixels_that_were_not_found_do_not_shift_a_plane() -> None:
+    plane_yx = (100 + np.random.default_rng(1).poisson(9.0, (64, 64))).astype(np.float32)
+    plane_yx[20:24, 20:24] = 60_000
+    assert ObservedPlane.of(plane_yx).defects.usable_yx[21, 21]
+    right = PlaneDenoiser(
+        (Output.DENOISED,),
+        lambda input_yx: {Output.DENOISED: np.full_like(input_yx, 109.0)},
+        keep_outliers=False,
+    )
+    denoised_yx = right.denoise(ObservedPlane.of(plane_yx))[Output.DENOISED]
+    np.testing.assert_allclose(denoised_yx, 109, atol=0.2)

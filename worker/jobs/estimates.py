@@ -32,6 +32,9 @@ from worker.planes.observed_plane import ObservedPlane
 
 WithNetworks = PredictSpec | ChooseEstimateSpec | PredictPartSpec
 
+# What lies further out than four times the 99th percentile is no noise.
+_USUAL_SHARE, _FAR, _MAX_ERRORS = 0.99, 4.0, 5.0
+
 _DOES_NOT_COMPETE = (
     "; the distilled network's estimate does not compete: the noise of neighbouring pixels correlates, but "
     "the network was trained with independent noise"
@@ -179,7 +182,12 @@ def plane_denoiser(
 
 
 def _mean_removed(input_yx: np.ndarray, estimate_yx: np.ndarray) -> np.float32:
-    return np.float32(np.nanmean(input_yx - estimate_yx.astype(np.float64)))
+    """Return the mean of what was removed; 0 if a few pixels decide it, as undetected hot ones do."""
+    removed = (input_yx - estimate_yx.astype(np.float64))[np.isfinite(input_yx)]
+    usual = removed[np.abs(removed) <= _FAR * np.quantile(np.abs(removed), _USUAL_SHARE)]
+    error = float(usual.std()) / max(usual.size, 1) ** 0.5
+    certain = abs(float(removed.mean() - usual.mean())) <= _MAX_ERRORS * error
+    return np.float32(usual.mean()) if certain else np.float32(0)
 
 
 def _denoise_alone(
