@@ -11,6 +11,7 @@ from models_store.survey.noise_scale import measure_noise_scale
 from models_store.survey.outliers import outliers
 
 _COUNTED_PX = 1 << 16
+_LARGEST_ADU = float(np.finfo(np.float32).max)
 _FEW_LEVELS = 8
 """With so few different values noise and outliers look alike."""
 
@@ -42,7 +43,7 @@ def find_defects(plane_yx: NDArray[Any]) -> Defects:
     missing_yx = ~finite_yx | fill_areas(plane_yx, finite_yx)
     measured = np.where(missing_yx, np.nan, plane_yx.astype(np.float64))
     levels = np.unique(measured[~missing_yx][:: max(measured.size // _COUNTED_PX, 1)])
-    if levels.size <= _FEW_LEVELS:
+    if levels.size <= _FEW_LEVELS or np.abs(levels).max() > _LARGEST_ADU:
         return Defects(missing_yx, none)
     # Where the detector saturates there is no noise to measure.
     unsaturated = np.where(measured < np.nanmax(measured), measured, np.nan)
