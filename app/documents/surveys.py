@@ -45,7 +45,8 @@ class SurveyDocument(BaseModel):
     @classmethod
     def of(cls, survey: Survey) -> Self:
         defects, values, correlation = survey.defects, survey.values, survey.noise_correlation
-        line = survey.noise.line
+        # Channels have detector settings of their own.
+        line = None if survey.channels else survey.noise.line
         return cls(
             planes=defects.planes,
             empty_planes=defects.empty_planes,

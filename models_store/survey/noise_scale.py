@@ -17,10 +17,10 @@ _MEDIAN_TO_STD = 1.4826
 
 @dataclass(frozen=True)
 class NoiseScale:
-    """Noise variance in ADU^2: `variance_at_0_adu2` + `gain_adu` * signal, at least `floor_adu2`."""
+    """Noise variance in ADU^2: `intercept_adu2` + `gain_adu` * signal, at least `floor_adu2`."""
 
     gain_adu: float
-    variance_at_0_adu2: float
+    intercept_adu2: float
     floor_adu2: float
 
     def in_noise_units(self, value_adu: FloatArray) -> FloatArray:
@@ -31,7 +31,7 @@ class NoiseScale:
         floor_std_adu = self.floor_adu2**0.5
         if self.gain_adu <= 0:
             return np.asarray(value_adu / floor_std_adu)
-        knee_adu = (self.floor_adu2 - self.variance_at_0_adu2) / self.gain_adu
+        knee_adu = (self.floor_adu2 - self.intercept_adu2) / self.gain_adu
         below_adu = np.minimum(value_adu - knee_adu, 0.0)
         above_adu = np.maximum(value_adu - knee_adu, 0.0)
         root = (np.sqrt(self.floor_adu2 + self.gain_adu * above_adu) - floor_std_adu) * 2 / self.gain_adu
@@ -78,7 +78,7 @@ def _fit(signal_adu: FloatArray, variance_adu2: FloatArray) -> NoiseScale:
     gain_adu = max(product / spread, 0.0) if spread > 0 else 0.0
     return NoiseScale(
         gain_adu=gain_adu,
-        variance_at_0_adu2=variance - gain_adu * signal,
+        intercept_adu2=variance - gain_adu * signal,
         # Without a slope the darkest signals tell nothing of the others.
         floor_adu2=float(variance_adu2.min() if gain_adu > 0 else np.median(variance_adu2)),
     )

@@ -33,7 +33,8 @@ def _defect_warnings(counts: DefectCounts) -> list[str]:
     found = []
     if counts.empty_planes:
         found.append(
-            f"{counts.empty_planes} of {counts.planes} planes are empty (one value, or none); {_LEFT_OUT}"
+            f"{counts.empty_planes} of {counts.planes} planes looked at are empty (one value, or none); "
+            f"{_LEFT_OUT}"
         )
     if counts.not_finite_px:
         found.append(f"{_share(counts.not_finite_px, counts.pixels)} are NaN or infinite; {_LEFT_OUT}")

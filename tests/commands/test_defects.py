@@ -49,7 +49,7 @@ def test_empty_planes_stay_empty(tmp_path: Path) -> None:
     result, summary = denoised(tmp_path, planes, replace(OPTIONS, report_folder=tmp_path / "report"))
     assert not result[empty].any()
     assert 90 < result[with_data].mean() < 200
-    assert "7 of 9 planes are empty" in " ".join(summary.warnings)
+    assert "7 of 9 planes looked at are empty" in " ".join(summary.warnings)
     assert summary.channels[0].noise_model["signal_min_adu"] > 90
     assert (tmp_path / "report" / "report.png").exists()
 

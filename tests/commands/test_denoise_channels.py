@@ -128,7 +128,7 @@ def test_an_empty_channel_is_copied_and_told(run: Run, tmp_path: Path) -> None:
     assert (result_tcyx[:, 0] == 11).all()
     np.testing.assert_array_equal(result_tcyx[:, 1], tifffile.imread(run.target)[:, 1])
     assert [each.channel for each in summary.channels] == [1]
-    assert "channel 1 of 2 is empty, its pixels have a single value: its planes are copied" in warnings
+    assert "channel 1 of 2 is empty (one value, or none), so its planes are copied" in warnings
 
 
 def test_a_noise_model_of_a_channel_does_not_overwrite_an_input(run: Run) -> None:

@@ -25,7 +25,7 @@ def test_defects_are_told_before_and_after_the_work(application: Application, tm
         # 30 photons of 2 ADU each.
         line = survey["noise_line"]
         assert line["gain_adu"] * 160 + line["intercept_adu2"] == pytest.approx(120, rel=0.3)
-        assert [each for each in told if "3 of 6 planes are empty" in each]
+        assert [each for each in told if "3 of 6 planes looked at are empty" in each]
         assert [each for each in told if each.startswith("1 of 3840 pixels")]
         spec = {"kind": "denoise", "image_ids": [image_id], "budget": TINY, "outputs": ["denoised"]}
         assert api.post("/v1/jobs/preflight", json=spec).json()["warnings"] == told

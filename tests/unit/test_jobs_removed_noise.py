@@ -109,6 +109,14 @@ def _fixed(result_yx: np.ndarray) -> PlaneDenoiser:
     return PlaneDenoiser((Output.DENOISED,), lambda _: estimates, keep_outliers=False, keeps_mean=False)
 
 
+def test_results_that_are_no_numbers_are_told() -> None:
+    prepared = Prepared(_Network("n2v"))  # type: ignore[arg-type]  # because only its method matters
+    judge = Judge.of(prepared, INDEPENDENT, zip(iter(lambda: "a.tif", ""), count(1), strict=False))
+    judge.watching(_fixed(np.full((96, 96), np.nan, np.float32))).denoise(ObservedPlane.of(exposure()))
+    (warning,) = judge.summary.warnings()
+    assert warning.startswith("9216 pixels of the result are NaN")
+
+
 class _Network:
     def __init__(self, method: str) -> None:
         self.method = method

@@ -48,11 +48,11 @@ class CopiedChannels:
         """Return a plane (Y, X) as float32, or its unknown standard deviation: NaN."""
         title = channel_title(source.header, channel_of_plane(source.header, plane))
         plane_yx = source[plane]
-        self._tell(f"{title} is empty, its pixels have a single value: its planes are copied")
+        self._tell(f"{title} is empty (one value, or none), so its planes are copied")
         finite = plane_yx[np.isfinite(plane_yx)]
         if finite.size and finite.min() != finite.max():
             self._tell(
-                f"{title}: plane {plane} is not empty, but was copied like the others; denoise it as a "
+                f"{title}: plane {plane + 1} is not empty, but was copied like the others; denoise it as a "
                 "file of its own"
             )
         if output is Output.POSTERIOR_STD:

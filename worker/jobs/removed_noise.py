@@ -25,6 +25,8 @@ _BY_STRUCTURE = (
     "learned the scale of its ground truth"
 )
 
+_MIN_ERRORS = 3.0
+
 NumberedPlane = tuple[str, int]
 """File name and number of a plane, counted from 1."""
 
@@ -54,7 +56,9 @@ class Judge:
         cls, prepared: Prepared, correlation: NeighbourCorrelation, names: Iterator[NumberedPlane]
     ) -> "Judge":
         denoiser = prepared.denoiser
-        expected = Expected(correlation.y, correlation.x)
+        expected = Expected(
+            _certain(correlation.y, correlation.error_y), _certain(correlation.x, correlation.error_x)
+        )
         if isinstance(denoiser, Denoiser):
             return cls(prepared, expected, names, RemovedNoiseSummary(_BY_MODEL))
         expected = replace(expected, variance=False, scale=denoiser.method != "care")
@@ -68,7 +72,9 @@ class Judge:
             name, plane = next(self.names)
             found = None
             if not observed.defects.empty:
-                found = self._measure(observed.input_yx, results[Output.DENOISED])
+                input_yx, result_yx = observed.input_yx, results[Output.DENOISED]
+                found = self._measure(input_yx, result_yx)
+                self.summary.not_finite_px += int((np.isfinite(input_yx) & ~np.isfinite(result_yx)).sum())
             self.summary.add(name, plane, found, self.expected)
 
         return replace(denoiser, watch=judge)
@@ -81,6 +87,11 @@ class Judge:
             result_yx = _on_scale_of(observation_yx, result_yx)
         line = noise_line(observation_yx, result_yx)
         return measure_removed_noise(observation_yx, result_yx, line.variance_adu2) if line else None
+
+
+def _certain(correlation: float, error: float) -> float:
+    """Return the correlation, or 0 where structure cannot be told from it."""
+    return correlation if abs(correlation) > _MIN_ERRORS * error else 0.0
 
 
 def with_verdict(outcome: Outcome, summary: RemovedNoiseSummary, context: JobContext) -> Outcome:

@@ -22,6 +22,8 @@ class RemovedNoiseSummary:
     planes: int = 0
     planes_judged: int = 0
     planes_that_do_not_fit: int = 0
+    not_finite_px: int = 0
+    """Pixels of the results that are no number, although the image has one."""
     sums: dict[str, float] = field(default_factory=lambda: dict.fromkeys(_MEANS, 0.0))
     worst: list[dict[str, Any]] = field(default_factory=list)
 
@@ -56,6 +58,7 @@ class RemovedNoiseSummary:
         self.planes += figures["planes"]
         self.planes_judged += figures["planes_judged"]
         self.planes_that_do_not_fit += figures["planes_that_do_not_fit"]
+        self.not_finite_px += figures["not_finite_px"]
         for name in _MEANS:
             self.sums[name] += (figures["means"][name] or 0.0) * figures["planes_judged"]
         self._keep_worst(figures["worst"])
@@ -68,12 +71,17 @@ class RemovedNoiseSummary:
             "planes": self.planes,
             "planes_judged": count,
             "planes_that_do_not_fit": self.planes_that_do_not_fit,
+            "not_finite_px": self.not_finite_px,
             "means": {name: self.sums[name] / count if count else None for name in _MEANS},
             "worst": self.worst,
         }
 
     def warnings(self) -> list[str]:
-        """Return one sentence with figures if any plane does not fit."""
+        """Return a sentence with figures if any plane does not fit, and one if pixels are no number."""
+        lost = f"{self.not_finite_px} pixels of the result are NaN or infinite; those of the image are not"
+        return [*self._misfits(), *([lost] if self.not_finite_px else [])]
+
+    def _misfits(self) -> list[str]:
         if not self.planes_that_do_not_fit:
             return []
         worst = self.worst[0]

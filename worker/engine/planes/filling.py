@@ -1,17 +1,8 @@
 """Values for pixels without one, from their neighbourhood."""
 
-from typing import Any
-
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
-
-
-def has_values(plane_yx: NDArray[Any]) -> bool:
-    """Return whether any pixel of a plane is finite."""
-    return bool(np.isfinite(plane_yx).any())
 
 
 def filled(images: Tensor, usable: Tensor) -> Tensor:

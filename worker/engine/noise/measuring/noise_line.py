@@ -15,14 +15,14 @@ _MEDIAN_OF_SQUARES = 0.4549
 
 @dataclass(frozen=True)
 class NoiseLine:
-    """Variance `at_zero_adu2` + `slope_adu` * signal, at least `floor_adu2`."""
+    """Variance `intercept_adu2` + `gain_adu` * signal, at least `floor_adu2`."""
 
-    at_zero_adu2: float
-    slope_adu: float
+    intercept_adu2: float
+    gain_adu: float
     floor_adu2: float
 
     def variance_adu2(self, signal_adu: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.maximum(self.at_zero_adu2 + self.slope_adu * signal_adu, self.floor_adu2)
+        return np.maximum(self.intercept_adu2 + self.gain_adu * signal_adu, self.floor_adu2)
 
 
 def noise_line(observation_yx: Image, signal_yx: Image) -> NoiseLine | None:
@@ -44,10 +44,10 @@ def noise_line(observation_yx: Image, signal_yx: Image) -> NoiseLine | None:
     floor_adu2 = max(float(variances[variances > 0].min(initial=np.inf)) / 2, 0.0)
     if not np.isfinite(floor_adu2):
         return None
-    slope_adu, at_zero_adu2 = 0.0, float(variances.mean())
+    gain_adu, intercept_adu2 = 0.0, float(variances.mean())
     if np.ptp(centres) > 0:
         weights = 1 / np.maximum(variances, floor_adu2)
-        slope_adu, at_zero_adu2 = (float(value) for value in np.polyfit(centres, variances, 1, w=weights))
-    if slope_adu < 0:
-        slope_adu, at_zero_adu2 = 0.0, float(variances.mean())
-    return NoiseLine(at_zero_adu2, slope_adu, floor_adu2)
+        gain_adu, intercept_adu2 = (float(value) for value in np.polyfit(centres, variances, 1, w=weights))
+    if gain_adu < 0:
+        gain_adu, intercept_adu2 = 0.0, float(variances.mean())
+    return NoiseLine(intercept_adu2, gain_adu, floor_adu2)
