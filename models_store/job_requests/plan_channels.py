@@ -66,7 +66,7 @@ def _plan_channel(
 
 
 def _skipped(channel: int) -> Plan:
-    why = "the channel is empty, its pixels have a single value: its planes are copied"
+    why = "the channel is empty (one value, or none), so its planes are copied"
     steps = [PlanStep(stage=stage, action="skip", why=why, channel=channel) for stage in WEIGHTS]
     return Plan([], steps)
 
