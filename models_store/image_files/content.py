@@ -70,7 +70,8 @@ def _without_data(read: Sequence[_Content], count: int) -> str:
     where = "all pixels" if len(read) == count else f"all pixels of the {len(read)} planes that were read"
     if lowest == highest:
         return f"{where} have the same value ({lowest:g}); there is nothing to denoise"
+    most_px = max(each.usable_px for each in read)
     return (
-        f"{where} but {max(each.usable_px for each in read)} have the same value as those around them, or "
-        f"are not finite numbers; at least {_MIN_USABLE_PX} of a plane must hold data"
+        f"only {most_px} pixels of a plane hold data; at least {_MIN_USABLE_PX} are needed. The others have the "
+        "same value as those around them, or are not finite numbers"
     )

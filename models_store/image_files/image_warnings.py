@@ -1,20 +1,24 @@
 """Warnings about an image: its file, and the pixels of each channel."""
 
+from models_store.contracts.spec_parts import StructuredMask
 from models_store.image_files.channels import channel_title
 from models_store.image_files.header import ImageHeader
 from models_store.survey.survey import Survey
 from models_store.survey.warnings import survey_warnings
 
 
-def image_warnings(header: ImageHeader, survey: Survey | None) -> list[str]:
+def image_warnings(
+    header: ImageHeader, survey: Survey | None, mask: StructuredMask | None = None
+) -> list[str]:
     """Return what to know before hours of work; of the pixels nothing if they have not been surveyed."""
+    hidden = {"blind_y_px": mask.y_px, "blind_x_px": mask.x_px} if mask else {}
     if survey is None:
         return list(header.warnings)
     if not survey.channels:
-        return [*header.warnings, *survey_warnings(survey)]
+        return [*header.warnings, *survey_warnings(survey, **hidden)]
     of_channels = [
         f"{channel_title(header, channel)}: {text}"
         for channel, each in enumerate(survey.channels)
-        for text in survey_warnings(each)
+        for text in survey_warnings(each, **hidden)
     ]
     return [*header.warnings, *of_channels]

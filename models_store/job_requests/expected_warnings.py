@@ -3,6 +3,7 @@
 from sqlalchemy.orm import Session
 
 from models_store.contracts.job_specs import JobSpec, images_read
+from models_store.contracts.spec_parts import StructuredMask
 from models_store.database.tables import Image
 from models_store.image_files.header import ImageHeader
 from models_store.image_files.image_warnings import image_warnings
@@ -14,8 +15,9 @@ from models_store.survey.warnings import warnings_of_images
 def expected_warnings(session: Session, spec: JobSpec) -> list[str]:
     """Return the warnings about the images that a job would read; images without a survey have none yet."""
     images = get_images(session, images_read(spec))
-    return warnings_of_images([(image.filename, _warnings(image)) for image in images])
+    mask = getattr(spec, "structured_mask", None)
+    return warnings_of_images([(image.filename, _warnings(image, mask)) for image in images])
 
 
-def _warnings(image: Image) -> list[str]:
-    return image_warnings(ImageHeader.model_validate(image.header), stored_survey(image.survey))
+def _warnings(image: Image, mask: StructuredMask | None) -> list[str]:
+    return image_warnings(ImageHeader.model_validate(image.header), stored_survey(image.survey), mask)

@@ -11,9 +11,9 @@ _FEW_LEVELS = 8
 _LEFT_OUT = "they stay as they are, and nothing is learned from them"
 
 
-def survey_warnings(survey: Survey) -> list[str]:
-    """Return warnings about the pixels and the noise of an image."""
-    correlated = survey.noise_correlation.warning()
+def survey_warnings(survey: Survey, *, blind_y_px: int = 0, blind_x_px: int = 0) -> list[str]:
+    """Return warnings about the pixels, and about noise that a structured mask does not hide."""
+    correlated = survey.noise_correlation.warning(blind_y_px=blind_y_px, blind_x_px=blind_x_px)
     return pixel_warnings(survey) + ([correlated] if correlated else [])
 
 

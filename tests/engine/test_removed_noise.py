@@ -56,8 +56,8 @@ def brighter(result_yx: Image, share: float) -> Image:
 
 
 SPOILT: dict[str, tuple[Spoil, str]] = {
-    "blurred": (lambda _, good: gaussian_filter(good, 2), "lacks structure"),
-    "constant": (lambda _, good: np.full_like(good, good.mean()), "lacks structure"),
+    "blurred": (lambda _, good: gaussian_filter(good, 2), "structure was removed"),
+    "constant": (lambda _, good: np.full_like(good, good.mean()), "structure was removed"),
     "5 % brighter": (lambda _, good: brighter(good, 0.05), "ADU brighter than the source"),
     "5 % darker": (lambda _, good: brighter(good, -0.05), "ADU darker than the source"),
     "a part erased": (lambda _, good: erased(good), "structure|darker than the source around y 1.., x [2-7]"),

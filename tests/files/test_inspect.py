@@ -332,3 +332,11 @@ def test_changed_bytes_are_read_or_refused(
     with contextlib.suppress(ClearScopeError), open_planes(path) as planes:
         check_content(planes)
         assert planes[len(planes) - 1].shape == planes.header.shape[-2:]
+
+
+def test_planes_of_one_value_each_are_refused_with_the_reason(reader: Reader, tmp_path: Path) -> None:
+    path = tmp_path / "shutter.tif"
+    planes = np.stack([np.full((32, 32), value, np.uint16) for value in (0, 7, 9)])
+    tifffile.imwrite(path, planes, photometric="minisblack")
+    with pytest.raises(ImageContentError, match="only 0 pixels of a plane hold data"):
+        reader.inspect(path)

@@ -43,3 +43,15 @@ def test_an_image_of_ordinary_pixels_warns_of_nothing(application: Application, 
     tifffile.imwrite(path, noisy.astype(np.uint16))
     with application.client() as api:
         assert api.get(f"/v1/images/{upload(api, path)}").json()["warnings"] == []
+
+
+def test_preflight_does_not_advise_a_mask_that_the_job_has(application: Application, tmp_path: Path) -> None:
+    noise = np.random.default_rng(3).normal(0, 20, (256, 257))
+    path = tmp_path / "correlated.tif"
+    tifffile.imwrite(path, (1000 + noise[:, 1:] + 0.7 * noise[:, :-1]).astype(np.uint16))
+    with application.client() as api:
+        spec = {"kind": "denoise", "image_ids": [upload(api, path)]}
+        (warning,) = api.post("/v1/jobs/preflight", json=spec).json()["warnings"]
+        assert "structured mask along x" in warning
+        masked = {**spec, "structured_mask": {"x_px": 1}}
+        assert api.post("/v1/jobs/preflight", json=masked).json()["warnings"] == []

@@ -54,7 +54,7 @@ def summary_of(planes: range, *, wrong: int = WRONG_PLANE) -> RemovedNoiseSummar
 def test_the_one_wrong_plane_of_a_stack_is_named(context: JobContext) -> None:
     outcome = with_verdict(Outcome(), summary_of(range(1, PLANES + 1)), context)
     (warning,) = outcome.result["warnings"]
-    assert warning.startswith("stack.tif, plane 3: the result lacks structure")
+    assert warning.startswith("stack.tif, plane 3: structure was removed")
     context.warn.assert_called_once_with(warning)  # type: ignore[attr-defined]  # because it is a mock
     figures = outcome.result["removed_noise"]
     assert (figures["planes"], figures["planes_that_do_not_fit"]) == (PLANES, 1)

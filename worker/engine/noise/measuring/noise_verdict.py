@@ -76,7 +76,7 @@ def _structure(found: RemovedNoise, expected: Expected) -> Iterator[Misfit]:
     for axis, where, correlation, usual, error in neighbours:
         yield Misfit(
             (correlation - max(usual, 0.0)) / max(MAX_CORRELATION, _SIGNIFICANCE * error),
-            f"the result lacks structure that the noise does not explain: what was removed correlates "
+            f"structure was removed, not only noise: what was removed correlates "
             f"{correlation:+.2f} along {axis}{where} (expected {usual:+.2f} +- {error:.2f}); {_COMPARE}",
         )
     for side_px, excess, error in zip(BLOCKS_PX, found.block_excess, found.block_excess_error, strict=False):
@@ -84,7 +84,7 @@ def _structure(found: RemovedNoise, expected: Expected) -> Iterator[Misfit]:
         rms = math.sqrt(excess * found.variance) / side_px
         yield Misfit(
             min(excess / limit, rms / MAX_BLOCK_RMS),
-            f"the result lacks structure that the noise does not explain: over {side_px} x {side_px} pixels, "
+            f"structure was removed, not only noise: over {side_px} x {side_px} pixels, "
             f"the mean of what was removed varies {excess:.3g} times as much as noise would; {_COMPARE}",
         )
     if (block := found.worst_block) is not None:
