@@ -72,6 +72,6 @@ def _without_data(read: Sequence[_Content], count: int) -> str:
         return f"{where} have the same value ({lowest:g}); there is nothing to denoise"
     most_px = max(each.usable_px for each in read)
     return (
-        f"only {most_px} pixels of a plane hold data; at least {_MIN_USABLE_PX} are needed. The others have the "
-        "same value as those around them, or are not finite numbers"
+        f"only {most_px} pixels of a plane hold data; at least {_MIN_USABLE_PX} are needed. The others have "
+        "the same value as those around them, or are not finite numbers"
     )

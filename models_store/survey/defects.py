@@ -5,12 +5,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from models_store.survey.flat_areas import fill_areas
 from models_store.survey.noise_scale import measure_noise_scale
 from models_store.survey.outliers import outliers
 
 _COUNTED_PX = 1 << 16
+_EIGHT_NEIGHBOURS = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], dtype=np.uint8)
+_MIN_NEIGHBOURS = 3
 _LARGEST_ADU = float(np.finfo(np.float32).max)
 _FEW_LEVELS = 8
 """With so few different values noise and outliers look alike."""
@@ -40,7 +43,7 @@ def find_defects(plane_yx: NDArray[Any]) -> Defects:
     finite = plane_yx[finite_yx]
     if not finite.size or finite.min() == finite.max():
         return Defects(~none, none)
-    missing_yx = ~finite_yx | fill_areas(plane_yx, finite_yx)
+    missing_yx = _with_islands(~finite_yx | fill_areas(plane_yx, finite_yx))
     measured = np.where(missing_yx, np.nan, plane_yx.astype(np.float64))
     levels = np.unique(measured[~missing_yx][:: max(measured.size // _COUNTED_PX, 1)])
     if levels.size <= _FEW_LEVELS or np.abs(levels).max() > _LARGEST_ADU:
@@ -49,6 +52,14 @@ def find_defects(plane_yx: NDArray[Any]) -> Defects:
     unsaturated = np.where(measured < np.nanmax(measured), measured, np.nan)
     noise = measure_noise_scale(unsaturated, step_adu=float(np.diff(levels).min()))
     return Defects(missing_yx, none if noise is None else outliers(measured, noise))
+
+
+def _with_islands(missing_yx: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Add the pixels with hardly a neighbour that is there: nothing tells whether they hold data."""
+    if not missing_yx.any():
+        return missing_yx
+    neighbours = ndimage.convolve((~missing_yx).astype(np.uint8), _EIGHT_NEIGHBOURS, mode="constant")
+    return missing_yx | (neighbours < _MIN_NEIGHBOURS)
 
 
 def without_defects(plane_yx: NDArray[Any], defects: Defects) -> NDArray[np.float32]:

@@ -208,3 +208,14 @@ def test_a_hot_pixel_brighter_than_a_saturated_object_is_the_only_defect() -> No
     found = find_defects(plane_yx)
     assert not found.missing_yx.any()
     np.testing.assert_array_equal(np.argwhere(found.outliers_yx), [[5, 5]])
+
+
+def test_remnants_within_an_area_without_data_are_missing() -> None:
+    """As where something was added to a row after the area was filled."""
+    plane_yx = dim_image().astype(np.int32)
+    plane_yx[:, :9] = -(2**31)
+    plane_yx[60] += 500
+    found = find_defects(plane_yx)
+    assert found.missing_yx[60, :8].all()
+    assert not found.usable_yx[60, :9].any()
+    assert not found.missing_yx[:, 9:].any()
