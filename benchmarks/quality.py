@@ -86,10 +86,11 @@ def denoised(field: ScoredField, preset: TrainingPreset, *, several: bool = Fals
     result = denoise_plane(observation_yx, denoiser, device=device)
     seconds = time.perf_counter() - started_s
     estimates = {
-        PRIOR: Estimate(result.pn2v.prior_mean_yx, seconds),
         DELIVERED: Estimate(result.image_yx, seconds),
     }
-    if result.pn2v.mmse_yx is not None:
+    if result.pn2v is not None:
+        estimates[PRIOR] = Estimate(result.pn2v.prior_mean_yx, seconds)
+    if result.pn2v is not None and result.pn2v.mmse_yx is not None:
         estimates[MMSE] = Estimate(result.pn2v.mmse_yx, seconds)
     if denoiser.n2v is not None:
         started_s = time.perf_counter()

@@ -12,6 +12,7 @@ from app.commands.evaluate import evaluate_command
 from app.commands.facility import worker_commands
 from app.commands.keys import keys
 from app.commands.networks import network_commands
+from app.commands.pretrain import pretrain_command
 from app.commands.reproduce import reproduce_commands
 from app.commands.serve import serve_command
 from app.commands.submit import submit_command
@@ -31,6 +32,7 @@ cli.add_typer(keys)
 cli.add_typer(calibration_commands)
 cli.add_typer(evaluate_command)
 cli.add_typer(network_commands)
+cli.add_typer(pretrain_command)
 cli.add_typer(worker_commands)
 cli.add_typer(reproduce_commands)
 

@@ -19,6 +19,7 @@ STAGE_TITLES = {
     "distilled": "Distillation",
     "predict": "Prediction",
     "evaluate": "Scores",
+    "pretrained": "Pretraining",
 }
 
 

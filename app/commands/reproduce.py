@@ -12,6 +12,7 @@ from app.commands.extras import require_extra
 from app.commands.options import DeviceOption, PresetOption, SeedOption
 from app.commands.progress import stage_bars
 from models_store.contracts.vocabulary import Preset
+from models_store.errors import InvalidRequestError
 
 reproduce_commands = typer.Typer()
 
@@ -61,6 +62,10 @@ def reproduce_paper(  # one parameter per command-line option
         from worker.engine.training.presets import PRESETS  # noqa: PLC0415
         from worker.processes.compile_cache import keep_compiled_programs  # noqa: PLC0415
         from worker.reproduction.run import Request, budget_of, reproduce  # noqa: PLC0415
+    if not preset.trains:
+        raise InvalidRequestError(
+            f"--preset: {preset} trains no network; the paper's tables need trained ones"
+        )
     keep_compiled_programs()
     request = Request(
         part=part.value,

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from models_store.contracts.evaluation import EvaluateSpec, UploadedResults
 from models_store.contracts.spec_parts import (
+    PRETRAINED,
     Channel,
     ChannelLabel,
     GroundTruthIds,
@@ -25,6 +26,7 @@ from models_store.contracts.spec_parts import (
     Reference,
     Seed,
     Spec,
+    TrainingBudget,
     TrainingSpec,
     require_kind,
 )
@@ -38,12 +40,33 @@ from models_store.contracts.vocabulary import (
     Reuse,
 )
 
+_HIDES_NOTHING = {"anyOf": [{"type": "null"}, {"properties": {"y_px": {"const": 0}, "x_px": {"const": 0}}}]}
+
+OF_INSTANT = (Output.DENOISED, Output.POSTERIOR_STD)
+"""Outputs of the preset `instant`: the pretrained network has no prior."""
+_NOTHING_CHOSEN = {"properties": {name: {"type": "null"} for name in TrainingBudget.model_fields}}
+
+
+def _add_instant_rules(schema: dict[str, Any]) -> None:
+    """Describe in the JSON schema what goes with the preset `instant`, which trains nothing."""
+    require_kind(schema)
+    schema["if"] = {"properties": {"preset": {"const": Preset.INSTANT.value}}, "required": ["preset"]}
+    schema["then"] = {
+        "properties": {
+            "budget": _NOTHING_CHOSEN,
+            "structured_mask": _HIDES_NOTHING,
+            "outputs": {"items": {"enum": [output.value for output in OF_INSTANT]}},
+        }
+    }
+
 
 class DenoiseSpec(TrainingSpec, PostedSpec):
     """Denoised images from noisy ones alone: the whole pipeline.
 
     Channels have networks and noise models of their own; positions, times and focus share them.
     """
+
+    model_config = ConfigDict(json_schema_extra=_add_instant_rules)
 
     kind: Literal["denoise"] = "denoise"
     image_ids: ImageIds
@@ -71,12 +94,12 @@ class DenoiseSpec(TrainingSpec, PostedSpec):
 
 
 _DISTILLING = {"enum": [preset.value for preset in Preset if preset.distils]}
-_HIDES_NOTHING = {"anyOf": [{"type": "null"}, {"properties": {"y_px": {"const": 0}, "x_px": {"const": 0}}}]}
 
 
 def _add_method_rules(schema: dict[str, Any]) -> None:
     """Describe in the JSON schema which fields each method requires and forbids."""
     require_kind(schema)
+    schema["not"] = {"properties": {"preset": {"const": Preset.INSTANT.value}}, "required": ["preset"]}
     schema["allOf"] = [
         {
             "if": _of_methods(*methods),
@@ -342,7 +365,7 @@ def noise_models_named(spec: StoredSpec) -> set[str]:
 
 def _named(spec: StoredSpec, *fields: str) -> set[str]:
     references = (getattr(spec, field, None) for field in fields)
-    return {reference for reference in references if isinstance(reference, str)}
+    return {reference for reference in references if isinstance(reference, str)} - {PRETRAINED}
 
 
 def channel_of(spec: BaseModel) -> int | None:

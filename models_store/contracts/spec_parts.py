@@ -110,6 +110,9 @@ class MadeByJob(Spec):
 
 Reference = Id | MadeByJob
 
+PRETRAINED = "pretrained"
+"""In place of a network's id: the network that comes with ClearScope, trained once for all images."""
+
 
 class PartOfPrediction(MadeByJob):
     """Reference to the planes that a part computes: those of one channel, or of all (None)."""

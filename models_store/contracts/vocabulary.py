@@ -52,29 +52,43 @@ class Method(StrEnum):
 
 
 class Preset(StrEnum):
-    """Training budgets; defined in worker.engine.training.presets."""
+    """Training budgets, defined in worker.engine.training.presets; `instant` trains nothing."""
 
+    INSTANT = "instant"
     FAST = "fast"
     BALANCED = "balanced"
     PAPER = "paper"
 
     @property
     def digest(self) -> str:
-        """Digest of the preset's hyperparameters; it changes with a release that changes them."""
+        """Digest of the preset's hyperparameters; it changes with a release that changes them.
+
+        That of `instant` is the digest of the pretrained network.
+        """
         return _DIGESTS[self]
+
+    @property
+    def trains(self) -> bool:
+        """True if jobs with this preset train networks on their images."""
+        return self is not Preset.INSTANT
 
     @property
     def distils(self) -> bool:
         """True if jobs with this preset distil a network from PN2V; the published recipe does not."""
-        return self is not Preset.PAPER
+        return self.trains and self is not Preset.PAPER
 
     @property
     def warm_starts(self) -> bool:
         """True if PN2V networks are initialised with the weights of the N2V network."""
-        return self is not Preset.PAPER
+        return self.trains and self is not Preset.PAPER
 
 
-_DIGESTS = {Preset.FAST: "8002658c", Preset.BALANCED: "c8b16d83", Preset.PAPER: "73e167e0"}
+_DIGESTS = {
+    Preset.INSTANT: "93c4759f",
+    Preset.FAST: "8002658c",
+    Preset.BALANCED: "c8b16d83",
+    Preset.PAPER: "73e167e0",
+}
 DEFAULT_PRESET = Preset.BALANCED
 
 

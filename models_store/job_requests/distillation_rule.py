@@ -15,6 +15,8 @@ def why_nothing_is_distilled(
 
     `correlation`: noise correlation of the images; None if it has not been measured yet.
     """
+    if not spec.preset.trains:
+        return f"the preset {spec.preset} trains no network"
     if not spec.preset.distils:
         return f"the preset {spec.preset} distils no network"
     if spec.hides_neighbours:

@@ -12,7 +12,7 @@ from models_store.contracts.job_specs import (
     TrainSpec,
 )
 from models_store.contracts.plans import Plan, PlannedStage, PlanStep, StageName
-from models_store.contracts.spec_parts import MadeByJob, Reference
+from models_store.contracts.spec_parts import PRETRAINED, MadeByJob, Reference
 from models_store.contracts.vocabulary import Method, NoiseModelKind, NoiseModelOrigin, Reuse
 from models_store.job_requests.distillation_rule import why_nothing_is_distilled
 from models_store.job_requests.plan_prediction import PredictionExtent, plan_parts, plan_prediction
@@ -69,7 +69,9 @@ def plan_denoise(
     that are assembled with those of other channels; None: all planes.
     """
     planner = _Planner(spec, known, extent, new_job_id, why_nothing_is_distilled(spec, correlation), channel)
-    if spec.reuse is Reuse.NETWORK and known.pn2v_network_id and spec.noise_model is None:
+    if not spec.preset.trains:
+        planner.use_pretrained()
+    elif spec.reuse is Reuse.NETWORK and known.pn2v_network_id and spec.noise_model is None:
         planner.reuse_networks(known.pn2v_network_id)
     else:
         planner.train_networks()
@@ -105,6 +107,15 @@ class _Planner:
         self._add_reused("pn2v", why_pn2v, network_id)
         distilled = self._reuse_distilled()
         self._predict(network_id, noise_model_id, compare_with=known.n2v_network_id, distilled=distilled)
+
+    def use_pretrained(self) -> None:
+        """Plan for the network that was trained once, which needs to know the noise of the images alone."""
+        trains_nothing = f"the preset {self.spec.preset} uses the pretrained network"
+        self._add_reused("n2v", trains_nothing, None)
+        noise_model, _ = self._noise_model(PRETRAINED)
+        self._add_reused("pn2v", trains_nothing, None)
+        self._add_reused("distil", trains_nothing, None)
+        self._predict(PRETRAINED, noise_model, compare_with=None, distilled=None)
 
     def train_networks(self) -> None:
         n2v = self._n2v()

@@ -23,7 +23,7 @@ from models_store.contracts.job_specs import (
     noise_models_named,
 )
 from models_store.contracts.plans import Plan
-from models_store.contracts.spec_parts import MadeByJob, Reference
+from models_store.contracts.spec_parts import PRETRAINED, MadeByJob, Reference
 from models_store.contracts.vocabulary import ImageRole, Method, NoiseModelKind
 from models_store.database.tables import Image, Job, NoiseModelRow, Profile
 from models_store.errors import InvalidRequestError
@@ -45,6 +45,7 @@ from models_store.job_requests.training_rules import (
     require_blind_spot,
     require_method,
     require_what_the_method_needs,
+    require_what_the_preset_needs,
 )
 from models_store.repositories import webhooks
 from models_store.repositories.images import get_images, hold_images
@@ -114,8 +115,12 @@ def _check(session: Session, spec: JobSpec) -> None:
         _check_reference(session, spec_noise_model, "noise_model", get_noise_model)
     if isinstance(spec, DenoiseSpec) and spec.noise_model is not None and spec.noise_model_kind is not None:
         _check_kind(get_noise_model(session, spec.noise_model), spec.noise_model_kind)
+    if isinstance(spec, DenoiseSpec):
+        require_what_the_preset_needs(spec)
     if isinstance(spec, TrainSpec):
         _check_training(session, spec)
+    if isinstance(spec, PredictSpec | BootstrapNoiseModelSpec) and spec.network == PRETRAINED:
+        return
     if isinstance(spec, PredictSpec | BootstrapNoiseModelSpec):
         _check_reference(session, spec.network, "network", get_network)
     if isinstance(spec, BootstrapNoiseModelSpec):

@@ -1,6 +1,7 @@
 """Rules for training: fields that each method requires or refuses, for jobs and commands alike."""
 
-from models_store.contracts.job_specs import NEEDED_BY, TrainSpec
+from models_store.contracts.job_specs import NEEDED_BY, OF_INSTANT, DenoiseSpec, TrainSpec
+from models_store.contracts.spec_parts import TrainingBudget
 from models_store.contracts.vocabulary import Method, Preset
 from models_store.errors import FieldError
 from models_store.job_requests.distillation_rule import why_nothing_is_distilled
@@ -17,9 +18,27 @@ _REFUSE = {
 }
 
 
+def require_what_the_preset_needs(spec: DenoiseSpec) -> None:
+    """Raise FieldError for a field that the preset `instant` does not use, as it trains nothing."""
+    if spec.preset.trains:
+        return
+    why = f"the preset {spec.preset} trains no network"
+    if spec.budget != TrainingBudget():
+        raise FieldError("budget", f"{why}; leave it out, or take the preset fast")
+    if spec.hides_neighbours:
+        raise FieldError("structured_mask", f"{why}; leave it out, or take the preset fast")
+    for output in spec.outputs:
+        if output not in OF_INSTANT:
+            known = " and ".join(OF_INSTANT)
+            raise FieldError("outputs", f"{output} is an estimate of PN2V, but {why}; it has {known}")
+
+
 def require_what_the_method_needs(spec: TrainSpec) -> None:
     """Raise FieldError for a field that the method requires and lacks, or does not use."""
     name = _method_name(spec.method)
+    if not spec.preset.trains:
+        training = ", ".join(preset for preset in Preset if preset.trains)
+        raise FieldError("preset", f"{spec.preset} trains no network; take one of {training}")
     for field, methods in NEEDED_BY.items():
         present = getattr(spec, field) is not None
         if present is not (spec.method in methods):

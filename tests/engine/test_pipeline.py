@@ -70,6 +70,11 @@ def prepared(all_stages: AllStages) -> Denoiser:
     return all_stages.denoiser
 
 
+def _pn2v(denoiser: Denoiser) -> Network:
+    assert denoiser.pn2v is not None
+    return denoiser.pn2v
+
+
 def test_all_stages_run_in_order(all_stages: AllStages) -> None:
     assert all_stages.stages == ["n2v", "noise_model", "pn2v", "distil", "predict"]
     assert all_stages.denoiser.n2v is not None
@@ -82,6 +87,7 @@ def test_the_delivered_image_is_the_best_one_and_far_less_noisy(
     signal, observation = _specimen()
     denoised = denoise_plane(observation, prepared, device=CPU)
     assert prepared.n2v is not None
+    assert denoised.pn2v is not None
     assert denoised.pn2v.mmse_yx is not None
     n2v_yx = predict_plane(prepared.n2v, observation, device=CPU).prior_mean_yx
     assert _mse(denoised.image_yx, signal) < 0.4 * _mse(observation, signal)
@@ -129,7 +135,7 @@ def _choose(
 def test_a_spoilt_pn2v_network_is_not_delivered(prepared: Denoiser) -> None:
     assert prepared.n2v is not None
     assert isinstance(prepared.noise_model, GaussianMixtureNoiseModel)
-    spoilt = Network.from_bytes(prepared.pn2v.to_bytes())
+    spoilt = Network.from_bytes(_pn2v(prepared).to_bytes())
     spoilt.model.head.bias.add_(0.03)
     choice = _choose(prepared.n2v, spoilt, prepared.noise_model)
     assert choice.estimate == "n2v"
@@ -144,7 +150,7 @@ def test_networks_of_very_different_images_are_refused(
     checkerboard = np.indices((64, 64)).sum(axis=0) % 2
     observation = (30_000 + 30_000 * checkerboard).astype(np.float32)
     with pytest.raises(NetworkInvalidError, match="another exposure or camera"):
-        _choose(prepared.n2v, prepared.pn2v, prepared.noise_model, observation)
+        _choose(prepared.n2v, _pn2v(prepared), prepared.noise_model, observation)
 
 
 def test_an_estimate_that_copies_the_noise_is_not_mistaken_for_a_good_one(
@@ -152,7 +158,7 @@ def test_an_estimate_that_copies_the_noise_is_not_mistaken_for_a_good_one(
 ) -> None:
     assert isinstance(prepared.noise_model, GaussianMixtureNoiseModel)
     # With widely spread samples the likelihood decides: the MMSE estimate follows the observation.
-    copying = Network.from_bytes(prepared.pn2v.to_bytes())
+    copying = Network.from_bytes(_pn2v(prepared).to_bytes())
     copying.model.head.bias.add_(torch.linspace(-0.1, 0.1, TINY.samples))
     _, observation = _specimen()
     estimate = predict_plane(copying, observation, noise_model=prepared.noise_model, device=CPU)
@@ -171,7 +177,7 @@ def test_the_mmse_estimate_is_a_candidate_only_if_the_noise_is_not_too_skewed(
     # Variance as before, skewness 2 / sqrt(events).
     unit = np.random.default_rng(1).gamma(events, size=signal.shape) / events - 1
     observation = (signal + unit * np.sqrt(events * 0.5 * signal)).astype(np.float32)
-    choice = _choose(prepared.n2v, prepared.pn2v, prepared.noise_model, observation)
+    choice = _choose(prepared.n2v, _pn2v(prepared), prepared.noise_model, observation)
     assert ("mmse" in choice.scores) == competes
     assert ("too skewed" in choice.reason) != competes
     assert competes or choice.estimate != "mmse"

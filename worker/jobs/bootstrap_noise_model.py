@@ -8,14 +8,21 @@ from worker.attempt.progress import COMPARING_PIXELS, part_of, planes_done
 from worker.engine.noise.models.kinds import kind_of
 from worker.engine.stages import bootstrap
 from worker.engine.stages.denoise import refit_noise_model as refit
-from worker.jobs.inputs import all_planes, load_network, load_noise_model, open_images, survey_of
+from worker.jobs.inputs import (
+    all_planes,
+    load_network,
+    load_noise_model,
+    load_source_of_signal,
+    open_images,
+    survey_of,
+)
 from worker.jobs.made_noise_models import made_noise_model
 from worker.judging.image_facts import facts_of
 
 
 def bootstrap_noise_model(spec: BootstrapNoiseModelSpec, context: JobContext) -> Outcome:
     """Fit a noise model with the network's predictions as pseudo ground truth."""
-    _, network = load_network(context, spec.network)
+    network = load_source_of_signal(context, spec.network)
     with open_images(context, spec.image_ids, spec.channel) as images:
         selected = bootstrap.bootstrap_noise_model(
             all_planes(images),

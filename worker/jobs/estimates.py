@@ -2,22 +2,26 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from models_store.contracts.job_specs import ChooseEstimateSpec, PredictPartSpec, PredictSpec
+from models_store.contracts.job_specs import OF_INSTANT, ChooseEstimateSpec, PredictPartSpec, PredictSpec
 from models_store.contracts.outcomes import MadeNoiseModel, Outcome
-from models_store.contracts.spec_parts import Reference
+from models_store.contracts.spec_parts import PRETRAINED, Reference
 from models_store.contracts.vocabulary import NoiseModelOrigin, Output
 from models_store.errors import InvalidRequestError, JobFailedError
 from worker.attempt.context import JobContext, Report
 from worker.attempt.progress import REFITTING, part_of, planes_done
 from worker.engine.networks.network import Network
+from worker.engine.networks.pretrained import packaged_network
 from worker.engine.noise.models.kinds import AnyNoiseModel, kind_of
 from worker.engine.prediction.choice import Choice, choose_estimate
 from worker.engine.prediction.inference import predict_plane
+from worker.engine.stages.bootstrap import bootstrap_noise_model
 from worker.engine.stages.denoise import Denoiser, denoise_plane, refit_noise_model
+from worker.engine.stages.pretrained import network_for
 from worker.jobs.inputs import (
     OpenImage,
     all_planes,
@@ -96,6 +100,8 @@ def prepare(
     spec: PredictSpec | ChooseEstimateSpec, context: JobContext, images: list[OpenImage], report: Report
 ) -> Prepared:
     """Refit the noise model if the spec asks for it, and choose the estimate; only PN2V has several."""
+    if spec.network == PRETRAINED:
+        return _prepare_pretrained(spec, context, images, report)
     network_id, network = load_network(context, spec.network)
     if network.method != "pn2v":
         return Prepared(network)
@@ -131,7 +137,37 @@ def prepare(
     if facts.correlated and distilled is not None:
         choice = replace(choice, reason=choice.reason + _DOES_NOT_COMPETE)
     refitted_model = made_noise_model(refitted, NoiseModelOrigin.BOOTSTRAP) if refitted else None
-    return Prepared(Denoiser(n2v, network, noise_model, choice, distilled), refitted_model)
+    denoiser = Denoiser(noise_model, choice, n2v=n2v, pn2v=network, distilled=distilled)
+    return Prepared(denoiser, refitted_model)
+
+
+def _prepare_pretrained(
+    spec: PredictSpec | ChooseEstimateSpec, context: JobContext, images: list[OpenImage], report: Report
+) -> Prepared:
+    """Bootstrap a noise model unless the spec names one; there is one estimate, whose risk is told."""
+    pretrained, made, bootstrapped = packaged_network(), None, True
+    if spec.noise_model is not None:
+        known, noise_model = load_noise_model(context, spec.noise_model)
+        bootstrapped = known.origin is NoiseModelOrigin.BOOTSTRAP
+    else:
+        selected = bootstrap_noise_model(
+            all_planes(images),
+            pretrained,
+            facts=facts_of(survey_of(context, images)),
+            seed=spec.seed,
+            device=context.device,
+            on_plane=planes_done(part_of(report, 0, REFITTING), "denoised plane"),
+        )
+        noise_model, made = selected.fitted.model, made_noise_model(selected, NoiseModelOrigin.BOOTSTRAP)
+    choice = choose_estimate(
+        all_planes(images),
+        pretrained=partial(network_for, pretrained, noise_model, bootstrapped=bootstrapped),
+        noise_model=noise_model,
+        seed=spec.seed,
+        device=context.device,
+        on_plane=planes_done(part_of(report, REFITTING, 1), "estimate judged on plane"),
+    )
+    return Prepared(Denoiser(noise_model, choice, pretrained=pretrained, bootstrapped=bootstrapped), made)
 
 
 def outcome_of(prepared: Prepared, warnings: Sequence[str]) -> Outcome:
@@ -153,21 +189,36 @@ def outcome_of(prepared: Prepared, warnings: Sequence[str]) -> Outcome:
 
 def prepare_chosen(spec: PredictPartSpec, context: JobContext) -> Prepared:
     """Prepare the denoiser with the estimate that another stage has chosen."""
+    if spec.network == PRETRAINED:
+        choice, made_id = _decided(spec, context)
+        if (reference := made_id or spec.noise_model) is None:
+            raise JobFailedError(f"job {spec.choice.job} made no noise model")
+        known, noise_model = load_noise_model(context, reference)
+        bootstrapped = known.origin is NoiseModelOrigin.BOOTSTRAP
+        return Prepared(
+            Denoiser(noise_model, choice, pretrained=packaged_network(), bootstrapped=bootstrapped)
+        )
     network_id, network = load_network(context, spec.network)
     if network.method != "pn2v":
         return Prepared(network)
-    decided = context.registry.result(spec.choice.job)
-    if "estimate" not in decided:
-        raise JobFailedError(f"job {spec.choice.job} chose no estimate")
-    choice = Choice(decided["estimate"], decided["estimated_mse_adu2"], decided["reason"])
+    choice, made_id = _decided(spec, context)
     denoiser = Denoiser(
         n2v=_n2v(spec, context),
         pn2v=network,
-        noise_model=_noise_model(decided.get("noise_model_id") or spec.noise_model, network_id, context),
+        noise_model=_noise_model(made_id or spec.noise_model, network_id, context),
         choice=choice,
         distilled=load_network_if_made(context, spec.distilled) if choice.estimate == "distilled" else None,
     )
     return Prepared(denoiser)
+
+
+def _decided(spec: PredictPartSpec, context: JobContext) -> tuple[Choice, str | None]:
+    """Return the estimate that another stage has chosen, and the noise model that it made, if any."""
+    decided = context.registry.result(spec.choice.job)
+    if "estimate" not in decided:
+        raise JobFailedError(f"job {spec.choice.job} chose no estimate")
+    choice = Choice(decided["estimate"], decided["estimated_mse_adu2"], decided["reason"])
+    return choice, decided.get("noise_model_id")
 
 
 def plane_denoiser(
@@ -178,7 +229,13 @@ def plane_denoiser(
     if isinstance(denoiser, Network):
         on_its_scale = denoiser.method != "care"
         return PlaneDenoiser((Output.DENOISED,), _denoise_alone(denoiser, context), keep, on_its_scale)
-    return PlaneDenoiser(spec.outputs, _denoise_with_pn2v(denoiser, context), keep)
+    outputs = spec.outputs if denoiser.pn2v is not None else _known_to_pretrained(spec.outputs)
+    return PlaneDenoiser(outputs, _denoise_with_pn2v(denoiser, context), keep)
+
+
+def _known_to_pretrained(outputs: tuple[Output, ...]) -> tuple[Output, ...]:
+    """Return the outputs that exist without PN2V, the denoised image at least."""
+    return tuple(output for output in outputs if output in OF_INSTANT) or (Output.DENOISED,)
 
 
 def _mean_removed(input_yx: np.ndarray, estimate_yx: np.ndarray) -> np.float32:
@@ -205,9 +262,9 @@ def _denoise_with_pn2v(
         denoised = denoise_plane(plane_yx, denoiser, device=context.device)
         images = {
             Output.DENOISED: denoised.image_yx,
-            Output.MMSE: denoised.pn2v.mmse_yx,
-            Output.PRIOR_MEAN: denoised.pn2v.prior_mean_yx,
-            Output.POSTERIOR_STD: denoised.pn2v.posterior_std_yx,
+            Output.MMSE: denoised.pn2v.mmse_yx if denoised.pn2v else None,
+            Output.PRIOR_MEAN: denoised.pn2v.prior_mean_yx if denoised.pn2v else None,
+            Output.POSTERIOR_STD: denoised.std_yx,
         }
         return {output: image_yx for output, image_yx in images.items() if image_yx is not None}
 

@@ -5,7 +5,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
-from models_store.contracts.spec_parts import MadeByJob, Reference, StructuredMask, TrainingBudget
+from models_store.contracts.spec_parts import (
+    PRETRAINED,
+    MadeByJob,
+    Reference,
+    StructuredMask,
+    TrainingBudget,
+)
 from models_store.errors import JobFailedError
 from models_store.image_files.channels import ChannelPlanes, planes_of_channel
 from models_store.image_files.planes import PlaneSource
@@ -14,6 +20,7 @@ from models_store.survey.warnings import pixel_warnings, warnings_of_images
 from worker.attempt.context import JobContext
 from worker.attempt.registry import KnownImage, KnownNoiseModel
 from worker.engine.networks.network import Network
+from worker.engine.networks.pretrained import PretrainedNetwork, packaged_network
 from worker.engine.noise.models.kinds import AnyNoiseModel, noise_model_from_parameters
 from worker.engine.planes.sequence import PlaneSequence
 from worker.engine.training.presets import TrainingPreset
@@ -116,6 +123,11 @@ def _warn(context: JobContext, warnings: Sequence[tuple[str, Sequence[str]]]) ->
     for warning in found:
         context.warn(warning)
     return found
+
+
+def load_source_of_signal(context: JobContext, reference: Reference) -> Network | PretrainedNetwork:
+    """Return a network whose predictions serve as pseudo ground truth."""
+    return packaged_network() if reference == PRETRAINED else load_network(context, reference)[1]
 
 
 def load_network(context: JobContext, reference: Reference) -> tuple[str, Network]:

@@ -31,14 +31,17 @@ from models_store.job_requests.plan_channels import ChannelToDenoise, extent_of_
 from models_store.job_requests.plan_denoise import KnownModels, plan_denoise
 from models_store.job_requests.plan_prediction import PredictionExtent
 from models_store.job_requests.plane_ranges import ImageExtent
+from models_store.job_requests.training_rules import require_what_the_preset_needs
 from models_store.noise_model_files.published import SUFFIXES, write_published
 from models_store.survey.survey import Survey
 from models_store.whole_files import reporting_write_errors, require_writable_folder, write_whole
 from worker.attempt.registry import KnownNoiseModel
+from worker.engine.networks.pretrained import PretrainedNetwork
 from worker.engine.noise.fitting.pairs import PairCounts
 from worker.engine.prediction.inference import predict_plane
+from worker.engine.stages.pretrained import estimate_and_factor
 from worker.engine.training.presets import PRESETS, TrainingPreset
-from worker.jobs.inputs import load_network, load_noise_model
+from worker.jobs.inputs import load_noise_model, load_source_of_signal
 from worker.judging.removed_noise import REMOVED_NOISE
 from worker.offline.denoise_summary import ChannelSummary, DenoiseSummary
 from worker.offline.files import read_noise_model_file, require_room, require_writable
@@ -107,6 +110,7 @@ def denoise_file(
             keep_hot_pixels=options.keep_hot_pixels,
             seed=options.seed,
         )
+        require_what_the_preset_needs(spec)
         plan = _plan(spec, header, survey)
         outcome = run.carry_out_plan(plan)
         (artifact,) = outcome.artifacts
@@ -239,10 +243,13 @@ def _drawing(
     planes = range(len(observed)) if channel is None else planes_of_channel(observed.header, channel)
     shown, observation_yx = _plane_to_show(observed, planes)
     pairs = PairCounts()
-    pn2v = load_network(context, prediction.spec.network)[1]
-    # The prior mean is independent of the pixel's own noise; a better estimate would hide some of it.
-    prior_mean_yx = predict_plane(pn2v, observation_yx, device=device).prior_mean_yx
-    pairs.add(observation_yx, prior_mean_yx)
+    network = load_source_of_signal(context, prediction.spec.network)
+    if isinstance(network, PretrainedNetwork):
+        signal_yx, factor_yx = estimate_and_factor(network, observation_yx, device=device)
+        pairs.add(observation_yx, signal_yx, deviation_factor=factor_yx)
+    else:
+        # The prior mean is independent of the pixel's own noise; a better estimate would hide some of it.
+        pairs.add(observation_yx, predict_plane(network, observation_yx, device=device).prior_mean_yx)
     model = load_noise_model(context, prediction.noise_model.noise_model_id)[1]
     name = _of_channel(Path(PICTURE), channel).name
     noise = NoiseEvidence(model, pairs.photon_transfer_curve())

@@ -14,7 +14,7 @@ from worker.engine.networks.checkpoint import deserialise, serialise
 from worker.engine.networks.prior import PARAMETERS, PriorKind, bent_outputs
 from worker.engine.networks.scale import Scale
 
-TrainingMethod = Literal["n2v", "pn2v", "care", "distilled"]
+TrainingMethod = Literal["n2v", "pn2v", "care", "distilled", "pretrained"]
 
 OUTPUT_SCALE = 10.0
 """Outputs are scaled by this many standard deviations, as in the published recipe, to speed up training."""
@@ -41,6 +41,8 @@ class LossPoint:
 @dataclass(frozen=True, eq=False)
 class Network:
     """Trained network; predicts the signal (`n2v`, `care`, `distilled`) or its prior (`pn2v`) per pixel.
+
+    A `pretrained` one predicts the signal from the pixel's own observation too.
 
     `scale` is that of the training images. A supervised network predicts signals on the scale of its ground
     truth, `signal_scale`. `symmetries` is the number of symmetries of the square (test-time augmentation)
@@ -124,7 +126,7 @@ class Network:
             raise NetworkInvalidError(f"format {description.get('format')!r}, expected {_FORMAT!r}")
         try:
             return cls(
-                model=_restore_model(shape_from(description["shape"]), weights),
+                model=restore_model(shape_from(description["shape"]), weights),
                 method=_method(description["method"]),
                 preset=str(description["preset"]),
                 seed=int(description["seed"]),
@@ -138,7 +140,7 @@ class Network:
             raise NetworkInvalidError(f"incomplete or inconsistent description: {error!r}") from error
 
 
-def _restore_model(shape: NetworkShape, weights: dict[str, Tensor]) -> Model:
+def restore_model(shape: NetworkShape, weights: dict[str, Tensor]) -> Model:
     # Checked before memory of this size is allocated.
     if not (
         0 < shape.features <= _MAX_FEATURES

@@ -15,11 +15,16 @@ from worker.engine.planes.tiling import Window
 
 @dataclass(frozen=True)
 class UNetShape:
-    """Size of a U-Net: feature maps of the first level (doubled per level), levels, outputs per pixel."""
+    """Size of a U-Net: feature maps of the first level (doubled per level), levels, outputs per pixel.
+
+    With a `global_skip` the input is one more feature map of the last layer, so that the network need only
+    tell how the signal differs from the observation.
+    """
 
     features: int
     depth: int
     outputs: int
+    global_skip: bool = False
 
     @property
     def blind(self) -> bool:
@@ -34,7 +39,7 @@ class UNetShape:
     @property
     def head_features(self) -> int:
         """Number of feature maps that enter the last layer."""
-        return self.features
+        return self.features + int(self.global_skip)
 
     @property
     def stride_px(self) -> int:
@@ -70,7 +75,7 @@ class UNet(nn.Module):
                 nn.ConvTranspose2d(b, a, kernel_size=2, stride=2) for a, b in itertools.pairwise(widths)
             )
             self.up = nn.ModuleList(_two_convolutions(width, width) for width in widths[:-1])
-            self.head = nn.Linear(shape.features, shape.outputs)
+            self.head = nn.Linear(shape.head_features, shape.outputs)
 
     def initialise(self, generator: torch.Generator) -> "UNet":
         """Initialise weights from a Xavier normal distribution and biases with zero."""
@@ -95,7 +100,8 @@ class UNet(nn.Module):
             reversed(self.enlarge), reversed(self.up), reversed(skips[:-1]), strict=True
         ):
             level = convolutions(enlarge(level) + skip)
-        return level
+        # Not in reduced precision: bright observations have more digits.
+        return torch.cat([level.to(image.dtype), image], dim=1) if self.shape.global_skip else level
 
     def turned_features(self, image: Tensor, window: Window, turns: Sequence[int]) -> Iterator[Tensor]:
         """Yield the features in a window for each number of quarter turns of the image, rotated back."""

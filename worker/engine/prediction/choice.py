@@ -16,7 +16,9 @@ from worker.engine.planes.sequence import PlaneSequence, middle_window, with_dat
 from worker.engine.prediction.inference import predict_plane
 from worker.engine.prediction.photon_risk import photon_risks
 
-EstimateName = Literal["n2v", "prior_mean", "mmse", "distilled"]
+EstimateName = Literal["n2v", "prior_mean", "mmse", "distilled", "pretrained"]
+NetworkFor = Callable[[np.ndarray], Network]
+"""Returns the network for a plane (Y, X), ADU."""
 
 _MAX_PLANES = 4
 _WINDOW_PX = 512
@@ -33,11 +35,11 @@ _MAX_SKEWNESS = 0.5
 """Stein's identity holds for Gaussian noise: if the noise is more skewed, the MMSE estimate, which depends
 most on its own pixel, is excluded."""
 
-_PREFERENCE: tuple[EstimateName, ...] = ("distilled", "prior_mean", "mmse", "n2v")
+_PREFERENCE: tuple[EstimateName, ...] = ("distilled", "pretrained", "prior_mean", "mmse", "n2v")
 """Preference among estimates of equal risk: the distilled one was the best in most measurements; next is the
 one that is robust to a wrong noise model."""
 
-_BLIND_PREFERENCE: tuple[EstimateName, ...] = ("distilled", "mmse", "prior_mean", "n2v")
+_BLIND_PREFERENCE: tuple[EstimateName, ...] = ("distilled", "pretrained", "mmse", "prior_mean", "n2v")
 """Preference with blind-spot networks, whose prior has a learned width, so that the MMSE is reliable."""
 
 _TITLES: dict[EstimateName, str] = {
@@ -45,6 +47,7 @@ _TITLES: dict[EstimateName, str] = {
     "prior_mean": "PN2V's prior mean",
     "mmse": "PN2V's MMSE estimate",
     "distilled": "the distilled network's estimate",
+    "pretrained": "the pretrained network's estimate",
 }
 
 
@@ -60,9 +63,10 @@ class Choice:
 def choose_estimate(  # noqa: PLR0913  # because everything that was trained competes
     planes: PlaneSequence,
     *,
-    n2v: Network | None,
-    pn2v: Network,
+    n2v: Network | None = None,
+    pn2v: Network | None = None,
     distilled: Network | None = None,
+    pretrained: NetworkFor | None = None,
     noise_model: NoiseModel,
     seed: int,
     device: torch.device,
@@ -76,9 +80,15 @@ def choose_estimate(  # noqa: PLR0913  # because everything that was trained com
     networks, `photon_risks` is used instead, which holds for skewed noise too. Raises NetworkInvalidError if
     network and noise model do not match the images.
     """
-    candidates: dict[EstimateName, Network | None] = {"distilled": distilled, "n2v": n2v}
+    candidates: dict[EstimateName, NetworkFor | None] = {
+        "distilled": _always(distilled),
+        "pretrained": pretrained,
+        "n2v": _always(n2v),
+    }
     single = {name: network for name, network in candidates.items() if network is not None}
-    blind = all(network.model.shape.blind for network in (pn2v, n2v) if network is not None)
+    blind = pn2v is not None and all(
+        network.model.shape.blind for network in (pn2v, n2v) if network is not None
+    )
     generator = torch.Generator().manual_seed(seed)
     count = min(len(planes), _MAX_PLANES)
     risks: list[_Risks] = []
@@ -120,8 +130,8 @@ class _Risks:
 
 def _estimate_risks(
     observation_yx: np.ndarray,
-    single: Mapping[EstimateName, Network],
-    pn2v: Network,
+    single: Mapping[EstimateName, NetworkFor],
+    pn2v: Network | None,
     noise_model: NoiseModel,
     generator: torch.Generator,
     device: torch.device,
@@ -130,19 +140,19 @@ def _estimate_risks(
 ) -> _Risks:
     estimates = partial(_estimates, single=single, pn2v=pn2v, noise_model=noise_model, device=device)
     unperturbed = estimates(observation_yx)
-    prior_mean = torch.from_numpy(unperturbed["prior_mean"])
-    variance_adu2 = noise_model.variance_adu2(prior_mean.double()).numpy()
+    signal_yx = unperturbed["prior_mean" if pn2v is not None else "pretrained"]
+    variance_adu2 = noise_model.variance_adu2(torch.from_numpy(signal_yx).double()).numpy()
     # Outliers such as hot pixels are excluded: an estimate that copies them would get a low risk.
-    usable = np.square(observation_yx - unperturbed["prior_mean"]) < _OUTLIER_STD**2 * variance_adu2
+    usable = np.square(observation_yx - signal_yx) < _OUTLIER_STD**2 * variance_adu2
     pixels = max(int(usable.sum()), 1)
-    standardised = ((observation_yx - unperturbed["prior_mean"]) / np.sqrt(variance_adu2))[usable]
+    standardised = ((observation_yx - signal_yx) / np.sqrt(variance_adu2))[usable]
     noise_adu2 = float(variance_adu2[usable].sum()) / pixels
     skewness = _skewness(standardised.astype(np.float64))
     errors: dict[EstimateName, float] = {}
     if blind:
-        blind_networks = {name: network for name, network in single.items() if name != "distilled"}
+        blind_networks = {name: network for name, network in single.items() if name == "n2v"}
         reweighed = partial(estimates, observation_yx, single=blind_networks)
-        errors |= photon_risks(observation_yx, reweighed, unperturbed["prior_mean"], noise_model, usable)
+        errors |= photon_risks(observation_yx, reweighed, signal_yx, noise_model, usable)
     sign = torch.randint(2, observation_yx.shape, generator=generator).numpy() * 2 - 1
     perturbation = _PROBE_STEP * np.sqrt(variance_adu2) * sign
     # Central differences cancel the estimates' curvature.
@@ -163,26 +173,33 @@ def _estimates(
     image_yx: np.ndarray,
     likelihood_yx: np.ndarray | None = None,
     *,
-    single: Mapping[EstimateName, Network],
-    pn2v: Network,
+    single: Mapping[EstimateName, NetworkFor],
+    pn2v: Network | None,
     noise_model: NoiseModel,
     device: torch.device,
 ) -> dict[EstimateName, np.ndarray]:
-    estimate = predict_plane(
-        pn2v,
-        image_yx,
-        noise_model=noise_model,
-        device=device,
-        symmetries=min(pn2v.symmetries, _MAX_SYMMETRIES),
-        likelihood_yx=likelihood_yx,
-    )
-    images: dict[EstimateName, np.ndarray] = {"prior_mean": estimate.prior_mean_yx}
-    if estimate.mmse_yx is not None:
-        images["mmse"] = estimate.mmse_yx
-    for name, network in single.items():
+    images: dict[EstimateName, np.ndarray] = {}
+    if pn2v is not None:
+        estimate = predict_plane(
+            pn2v,
+            image_yx,
+            noise_model=noise_model,
+            device=device,
+            symmetries=min(pn2v.symmetries, _MAX_SYMMETRIES),
+            likelihood_yx=likelihood_yx,
+        )
+        images["prior_mean"] = estimate.prior_mean_yx
+        if estimate.mmse_yx is not None:
+            images["mmse"] = estimate.mmse_yx
+    for name, network_for in single.items():
+        network = network_for(image_yx)
         symmetries = min(network.symmetries, _MAX_SYMMETRIES)
         images[name] = predict_plane(network, image_yx, device=device, symmetries=symmetries).prior_mean_yx
     return images
+
+
+def _always(network: Network | None) -> NetworkFor | None:
+    return None if network is None else lambda _: network
 
 
 def _reason(chosen: EstimateName, scores: dict[str, float], noise_adu2: float) -> str:
@@ -191,6 +208,12 @@ def _reason(chosen: EstimateName, scores: dict[str, float], noise_adu2: float) -
         for name in _PREFERENCE
         if name != chosen and name in scores
     ]
+    if not others:
+        return (
+            f"{_TITLES[chosen]} is the only one; its mean squared error, estimated from the noisy images "
+            f"alone, is {100 * scores[chosen] / noise_adu2:.1f} % of the noise variance "
+            f"({noise_adu2:.4g} ADU^2)"
+        )
     rank = "the lowest" if scores[chosen] == min(scores.values()) else "as good as the lowest"
     return (
         f"{_TITLES[chosen]} has {rank} mean squared error, estimated from the noisy images alone: "

@@ -12,6 +12,11 @@ FloatImage = NDArray[np.float64]
 class Detector(Protocol):
     """Records images; `photons` is the expected number of detected photons per pixel, (Y, X)."""
 
+    @property
+    def limit_adu(self) -> int:
+        """Return the largest observation."""
+        ...
+
     def signal_adu(self, photons: FloatImage) -> FloatImage:
         """Return the mean of the observations without saturation."""
         ...
@@ -125,3 +130,28 @@ class PhotonCounter:
         pulses = self.gain_adu_per_photon * (counted + spread).clip(0)
         recorded = pulses + self.offset_adu + rng.normal(0, self.read_noise_adu, photons.shape)
         return np.rint(recorded).clip(0, self.limit_adu).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class Emccd:
+    """An electron-multiplying CCD: the multiplication is random, which doubles the photon noise.
+
+    A photoelectron becomes an exponentially distributed charge of `gain_adu_per_photon` on average (Basden et
+    al. 2003, MNRAS 345, 985), with Normal(0, `read_noise_adu`) and `offset_adu` on top.
+    """
+
+    gain_adu_per_photon: float = 50.0
+    offset_adu: float = 200.0
+    read_noise_adu: float = 10.0
+    limit_adu: int = 65535
+
+    def signal_adu(self, photons: FloatImage) -> FloatImage:
+        return self.gain_adu_per_photon * photons + self.offset_adu
+
+    def variance_adu2(self, photons: FloatImage) -> FloatImage:
+        return 2 * self.gain_adu_per_photon**2 * photons + self.read_noise_adu**2 + 1 / 12
+
+    def observe(self, photons: FloatImage, rng: np.random.Generator) -> NDArray[np.uint16]:
+        charge = self.gain_adu_per_photon * rng.standard_gamma(rng.poisson(photons))
+        recorded = charge + self.offset_adu + rng.normal(0, self.read_noise_adu, photons.shape)
+        return np.rint(recorded).clip(0, self.limit_adu).astype(np.uint16)

@@ -2,38 +2,45 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 
 from worker.engine.errors import NetworkInvalidError, NoiseFitError
 from worker.engine.networks.network import Network
+from worker.engine.networks.pretrained import PretrainedNetwork
 from worker.engine.noise.fitting.select import SelectedNoiseModel
 from worker.engine.noise.measuring.facts import ImageFacts
 from worker.engine.noise.models.kinds import AnyNoiseModel, NoiseModelKind
 from worker.engine.planes.sequence import PlaneSequence
-from worker.engine.prediction.choice import Choice
+from worker.engine.prediction.choice import Choice, EstimateName
 from worker.engine.prediction.inference import Estimate, predict_plane
 from worker.engine.stages.bootstrap import bootstrap_noise_model
+from worker.engine.stages.pretrained import estimate_with_uncertainty, network_for
 
 
 @dataclass(frozen=True, eq=False)
 class Denoiser:
     """Networks, noise model and chosen estimate for denoising planes."""
 
-    n2v: Network | None
-    pn2v: Network
     noise_model: AnyNoiseModel
     choice: Choice
+    n2v: Network | None = None
+    pn2v: Network | None = None
     distilled: Network | None = None
+    pretrained: PretrainedNetwork | None = None
+    bootstrapped: bool = False
+    """Whether the noise model was bootstrapped, so that a plane may tell its noise better itself."""
 
 
 @dataclass(frozen=True, eq=False)
 class Denoised:
-    """A denoised plane, float32 (Y, X) in ADU, and PN2V's estimates of it."""
+    """A denoised plane, float32 (Y, X) in ADU, its uncertainty if known, and PN2V's estimates, if any."""
 
     image_yx: np.ndarray
-    pn2v: Estimate
+    std_yx: np.ndarray | None
+    pn2v: Estimate | None
 
 
 def refit_noise_model(
@@ -64,14 +71,23 @@ def denoise_plane(
 ) -> Denoised:
     """Denoise one plane with the chosen estimate."""
     chosen = denoiser.choice.estimate
-    pn2v = predict_plane(
-        denoiser.pn2v, plane_yx, noise_model=denoiser.noise_model, device=device, tile_px=tile_px
-    )
-    images = {"prior_mean": pn2v.prior_mean_yx, "mmse": pn2v.mmse_yx}
-    others = {"n2v": denoiser.n2v, "distilled": denoiser.distilled}
-    if (network := others.get(chosen)) is not None:
-        images[chosen] = predict_plane(network, plane_yx, device=device, tile_px=tile_px).prior_mean_yx
-    image_yx = images.get(chosen)
-    if image_yx is None:
+    predict = partial(predict_plane, device=device, tile_px=tile_px)
+    images: dict[EstimateName, np.ndarray] = {}
+    std_yx = pn2v = None
+    if denoiser.pn2v is not None:
+        pn2v = predict(denoiser.pn2v, plane_yx, noise_model=denoiser.noise_model)
+        images["prior_mean"], std_yx = pn2v.prior_mean_yx, pn2v.posterior_std_yx
+        if pn2v.mmse_yx is not None:
+            images["mmse"] = pn2v.mmse_yx
+    networks = {"n2v": denoiser.n2v, "distilled": denoiser.distilled}
+    if (network := networks.get(chosen)) is not None:
+        images[chosen] = predict(network, plane_yx).prior_mean_yx
+    if chosen == "pretrained" and denoiser.pretrained is not None:
+        network = network_for(
+            denoiser.pretrained, denoiser.noise_model, plane_yx, bootstrapped=denoiser.bootstrapped
+        )
+        estimate = estimate_with_uncertainty(network, plane_yx, device=device)
+        images[chosen], std_yx = estimate.signal_yx, estimate.std_yx
+    if chosen not in images:
         raise NetworkInvalidError(f"the network whose estimate was chosen is missing: {denoiser.choice}")
-    return Denoised(image_yx, pn2v)
+    return Denoised(images[chosen], std_yx, pn2v)

@@ -334,7 +334,7 @@ def _copy_weights(start: Network, model: Model, generator: torch.Generator) -> N
     outputs = model.shape.outputs
     if source.shape.outputs != outputs:
         width = _WARM_START_SPREAD if outputs > 1 else 0.0
-        spread = width * torch.randn((outputs, model.shape.features + 1), generator=generator)
+        spread = width * torch.randn((outputs, model.shape.head_features + 1), generator=generator)
         scale = source.head.weight.square().mean().sqrt()
         weights["head.weight"] = weights["head.weight"].mean(dim=0) + scale * spread[:, 1:]
         weights["head.bias"] = weights["head.bias"].mean(dim=0) + spread[:, 0]

@@ -1,0 +1,95 @@
+"""The network that is trained once: what it promises for any detector, and its noise models."""
+
+import numpy as np
+import pytest
+import torch
+
+from models_store.contracts.vocabulary import Preset
+from models_store.survey.survey import survey_planes
+from tests.support.tiny_training import CPU
+from worker.engine.errors import NetworkInvalidError
+from worker.engine.networks.pretrained import PretrainedNetwork, packaged_network
+from worker.engine.prediction.inference import predict_plane
+from worker.engine.simulation import Detector, Emccd, PhotonCounter, Scmos, simulate_specimen
+from worker.engine.stages.bootstrap import bootstrap_noise_model
+from worker.engine.stages.pretrained import estimate_with_uncertainty, network_for
+from worker.judging.image_facts import facts_of
+
+SHAPE_YX = (160, 160)
+DETECTORS: dict[str, tuple[Detector, float]] = {
+    "sCMOS": (Scmos.with_maps(SHAPE_YX, seed=1), 60),
+    "EMCCD": (Emccd(), 40),
+    "photon counter": (PhotonCounter(), 10),
+}
+
+
+def _exposed(name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return signal, standard deviation of the noise, and observation."""
+    detector, peak_photons = DETECTORS[name]
+    photons = peak_photons * simulate_specimen(SHAPE_YX, seed=7)
+    observation = detector.observe(photons, np.random.default_rng(1)).astype(np.float32)
+    return detector.signal_adu(photons), np.sqrt(detector.variance_adu2(photons)), observation
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_it_denoises_what_any_detector_records(name: str) -> None:
+    signal, noise, observation = _exposed(name)
+    found = estimate_with_uncertainty(
+        network_for(packaged_network(), None, observation), observation, device=CPU
+    )
+    error = found.signal_yx - signal
+    assert np.mean((error / noise) ** 2) < 0.1
+    assert abs(error.mean()) < 0.05 * noise.mean()
+    # The uncertainty is of the size of the error, and tells where it is large.
+    claimed = found.std_yx / noise
+    assert 0.2 < np.mean((error / found.std_yx) ** 2) < 2.5
+    uncertain = claimed > np.quantile(claimed, 0.8)
+    assert np.mean((error / noise)[uncertain] ** 2) > 1.3 * np.mean((error / noise)[~uncertain] ** 2)
+
+
+@pytest.mark.parametrize("photons", [3.0, 100.0, 1000.0])
+def test_flat_noise_stays_flat(photons: float) -> None:
+    observation = np.random.default_rng(0).poisson(photons, (192, 192)).astype(np.float32)
+    found = predict_plane(network_for(packaged_network(), None, observation), observation, device=CPU)
+    assert found.prior_mean_yx.std() < 0.09 * photons**0.5
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_its_residuals_tell_the_noise(name: str) -> None:
+    signal, noise, observation = _exposed(name)
+    selected = bootstrap_noise_model(
+        [observation],
+        packaged_network(),
+        facts=facts_of(survey_planes([observation])),
+        seed=0,
+        device=CPU,
+        on_plane=lambda *_: None,
+    )
+    low, high = np.quantile(signal, [0.2, 0.9])
+    inside = (signal > low) & (signal < high)
+    variance = selected.fitted.model.variance_adu2(torch.from_numpy(signal[inside])).numpy()
+    assert variance.mean() == pytest.approx(np.mean(noise[inside] ** 2), rel=0.15)
+
+
+def test_pixels_without_a_value_are_predicted_from_their_neighbours() -> None:
+    signal, noise, observation = _exposed("sCMOS")
+    observation[40:43, 60:64] = np.nan
+    found = estimate_with_uncertainty(
+        network_for(packaged_network(), None, observation), observation, device=CPU
+    )
+    assert np.isfinite(found.signal_yx).all()
+    assert np.isfinite(found.std_yx).all()
+    assert np.abs(found.signal_yx - signal)[40:43, 60:64].mean() < 3 * noise.mean()
+
+
+def test_the_packaged_network_is_the_one_that_recipes_name() -> None:
+    assert packaged_network().digest == Preset.INSTANT.digest, "enter the new digest"
+
+
+def test_a_file_gives_the_network_back_and_others_are_refused() -> None:
+    network = packaged_network()
+    again = PretrainedNetwork.from_bytes(network.to_bytes())
+    assert again.provenance == network.provenance
+    assert (again.digest, again.spread) == (network.digest, network.spread)
+    with pytest.raises(NetworkInvalidError):
+        PretrainedNetwork.from_bytes(b"no network")

@@ -1,0 +1,80 @@
+"""The preset `instant` over HTTP: a denoised image without any training."""
+
+import io
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+import tifffile
+
+from tests.support.posted_jobs import TINY, artifact, run, upload
+
+pytestmark = pytest.mark.usefixtures("worker")
+
+
+@pytest.fixture(scope="module")
+def image_id(api: httpx.Client, noisy_tiff: Path) -> str:
+    return upload(api, noisy_tiff)
+
+
+def test_an_image_is_denoised_by_the_pretrained_network(
+    api: httpx.Client, image_id: str, noisy_tiff: Path
+) -> None:
+    job = run(api, kind="denoise", image_ids=[image_id], preset="instant")
+    assert {step["stage"]: step["action"] for step in job["plan"]} == {
+        "n2v": "skip",
+        "noise_model": "compute",
+        "pn2v": "skip",
+        "distil": "skip",
+        "predict": "compute",
+    }
+    values = job["result"]["values"]
+    assert values["estimate"] == "pretrained"
+    assert "noise variance" in values["reason"]
+    noise_model = api.get(f"/v1/noise-models/{values['noise_model_id']}").json()
+    assert noise_model["origin"] == "bootstrap"
+    observation = tifffile.imread(noisy_tiff).astype(np.float64)
+    denoised = tifffile.imread(io.BytesIO(artifact(api, job, "noisy_denoised.tif")))
+    assert denoised.mean() == pytest.approx(observation.mean(), rel=0.01)
+    assert np.diff(denoised, axis=-1).std() < 0.5 * np.diff(observation, axis=-1).std()
+    std = tifffile.imread(io.BytesIO(artifact(api, job, "noisy_posterior_std.tif")))
+    assert (std > 0).all()
+
+
+def test_the_pretrained_network_is_named_in_jobs_of_its_own(api: httpx.Client, image_id: str) -> None:
+    fitted = run(api, kind="bootstrap_noise_model", image_ids=[image_id], network="pretrained")
+    noise_model_id = fitted["result"]["values"]["noise_model_id"]
+    named = run(api, kind="predict", image_ids=[image_id], network="pretrained", noise_model=noise_model_id)
+    alone = run(api, kind="predict", image_ids=[image_id], network="pretrained")
+    assert named["result"]["values"]["estimate"] == alone["result"]["values"]["estimate"] == "pretrained"
+    one, other = (artifact(api, job, "noisy_denoised.tif") for job in (named, alone))
+    assert np.array_equal(tifffile.imread(io.BytesIO(one)), tifffile.imread(io.BytesIO(other)))
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong"),
+    [
+        ("budget", {"budget": TINY}),
+        ("structured_mask", {"structured_mask": {"x_px": 2}}),
+        ("outputs", {"outputs": ["denoised", "mmse"]}),
+    ],
+)
+def test_what_would_need_training_is_refused(
+    api: httpx.Client, image_id: str, field: str, wrong: dict[str, object]
+) -> None:
+    refused = api.post(
+        "/v1/jobs", json={"kind": "denoise", "image_ids": [image_id], "preset": "instant", **wrong}
+    )
+    assert refused.status_code == 422
+    assert field in refused.text
+    assert "instant" in refused.text
+
+
+def test_it_is_no_preset_of_trainings(api: httpx.Client, image_id: str) -> None:
+    refused = api.post(
+        "/v1/jobs",
+        json={"kind": "train", "method": "n2v", "image_ids": [image_id], "preset": "instant"},
+    )
+    assert refused.status_code == 422
+    assert "fast, balanced, paper" in refused.text

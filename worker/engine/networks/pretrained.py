@@ -1,0 +1,87 @@
+"""The network that is trained once, for all specimens and detectors: it needs the image's noise alone."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import resources
+from typing import Any, Self
+
+import torch
+
+from worker.engine.errors import CheckpointInvalidError, NetworkInvalidError
+from worker.engine.networks.architecture import shape_from, shape_parameters
+from worker.engine.networks.checkpoint import deserialise, serialise
+from worker.engine.networks.network import Network, restore_model
+from worker.engine.networks.scale import Scale
+from worker.engine.networks.unet import UNet
+from worker.engine.planes.symmetries import SYMMETRIES
+
+_FORMAT = "clearscope-pretrained-1"
+_PACKAGED = "all_specimens.safetensors"
+
+
+@dataclass(frozen=True, eq=False)
+class PretrainedNetwork:
+    """A network that denoises any image whose noise is one on a known scale.
+
+    `spread` is the number of noise standard deviations per unit of its input; `digest` names the weights, and
+    `provenance` tells how they were made.
+    """
+
+    model: UNet
+    spread: float
+    digest: str
+    provenance: Mapping[str, Any]
+
+    def on_scale(self, scale: Scale, plane: torch.Tensor) -> Network:
+        """Return the network for a plane (H, W), ADU, whose noise is one on a scale."""
+        units = scale.noise_units(plane[plane.isfinite()])
+        centre = float(units.median()) if units.numel() else 0.0
+        return Network(
+            model=self.model,
+            method="pretrained",
+            preset="pretrained",
+            seed=0,
+            steps=0,
+            scale=replace(scale, centre=centre, spread=self.spread),
+            symmetries=SYMMETRIES,
+        )
+
+    def to_bytes(self) -> bytes:
+        """Serialise as safetensors, weights in half precision, with the description as JSON metadata."""
+        weights = {name: values.half() for name, values in self.model.state_dict().items()}
+        description = {
+            "format": _FORMAT,
+            "shape": shape_parameters(self.model.shape),
+            "spread": self.spread,
+            "provenance": dict(self.provenance),
+        }
+        return serialise(weights, description)
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Self:
+        """Inverse of `to_bytes`; raise NetworkInvalidError for other content."""
+        try:
+            weights, description = deserialise(content)
+            if description.get("format") != _FORMAT:
+                raise NetworkInvalidError(f"format {description.get('format')!r}, expected {_FORMAT!r}")
+            model = restore_model(shape_from(description["shape"]), weights)
+            if not isinstance(model, UNet):
+                raise NetworkInvalidError("a pretrained network must be a U-Net")
+            return cls(
+                model=model,
+                spread=float(description["spread"]),
+                digest=hashlib.sha256(content).hexdigest()[:8],
+                provenance=dict(description["provenance"]),
+            )
+        except CheckpointInvalidError as error:
+            raise NetworkInvalidError(error.detail) from error
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise NetworkInvalidError(f"incomplete or inconsistent description: {error!r}") from error
+
+
+@cache
+def packaged_network() -> PretrainedNetwork:
+    """Return the network that comes with ClearScope, shared within the process."""
+    return PretrainedNetwork.from_bytes(resources.files(__package__).joinpath(_PACKAGED).read_bytes())

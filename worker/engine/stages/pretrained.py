@@ -1,0 +1,94 @@
+"""The pretrained network at work: its scale for a plane, and the uncertainty of its estimates."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy import ndimage
+
+from worker.engine.networks.network import Network
+from worker.engine.networks.pretrained import PretrainedNetwork
+from worker.engine.noise.models.likelihood import NoiseModel
+from worker.engine.prediction.inference import predict_plane
+from worker.engine.training.scaling import noise_scale
+
+_ENOUGH_PX = 1 << 14
+"""Finite pixels from which the noise measured on a plane is as good as that of a noise model."""
+
+_PROBES = 2
+_PROBE_STEP = 0.1
+"""Size of the random perturbations, in standard deviations of the noise."""
+
+_SURROUNDINGS_PX = 2.0
+"""Width of the Gaussian over which derivatives are averaged: those of single pixels are noisy."""
+
+_COPIED = (0.002, 0.9)
+"""Limits of the share of a pixel's noise that an estimate is taken to copy."""
+
+
+@dataclass(frozen=True, eq=False)
+class UncertainEstimate:
+    """An estimate of a plane and its uncertainty, float32 (Y, X) in ADU.
+
+    `copied_yx` is the share of each pixel's noise that the estimate copies.
+    """
+
+    signal_yx: np.ndarray
+    std_yx: np.ndarray
+    copied_yx: np.ndarray
+
+
+def network_for(
+    pretrained: PretrainedNetwork,
+    noise_model: NoiseModel | None,
+    plane_yx: np.ndarray,
+    *,
+    bootstrapped: bool = False,
+) -> Network:
+    """Return the network on the scale of a plane (Y, X), ADU: that of the noise model, or else measured.
+
+    If the noise model was bootstrapped, it is used for small planes only: others tell their noise better
+    themselves, above all where the noise of neighbouring pixels correlates a little. Raises
+    ImageUnsuitableError if there are too few finite pixels.
+    """
+    if bootstrapped and np.isfinite(plane_yx).sum() >= _ENOUGH_PX:
+        noise_model = None
+    plane = torch.tensor(np.asarray(plane_yx, dtype=np.float32))
+    return pretrained.on_scale(noise_scale([plane], noise_model), plane)
+
+
+def estimate_with_uncertainty(
+    network: Network, plane_yx: np.ndarray, *, device: torch.device, symmetries: int | None = None
+) -> UncertainEstimate:
+    """Estimate the signal of a plane (Y, X), ADU, and how uncertain it is.
+
+    The variance of a posterior is the noise variance times the derivative of the posterior's mean by the
+    pixel's own observation (Efron 2011, JASA 106, 1602), which random perturbations measure.
+    """
+    signal_yx = predict_plane(network, plane_yx, device=device, symmetries=symmetries).prior_mean_yx
+    noise_yx = network.scale.noise_adu(torch.from_numpy(signal_yx)).numpy()
+    unperturbed_yx = predict_plane(network, plane_yx, device=device, symmetries=1).prior_mean_yx
+    copied_yx = np.zeros_like(signal_yx)
+    # The same signs for each plane, so that a divided prediction gives the undivided result.
+    rng = np.random.default_rng(0)
+    for _ in range(_PROBES):
+        step_yx = _PROBE_STEP * noise_yx * (2 * rng.integers(0, 2, plane_yx.shape) - 1)
+        perturbed_yx = predict_plane(
+            network, (plane_yx + step_yx).astype(np.float32), device=device, symmetries=1
+        ).prior_mean_yx
+        copied_yx += (perturbed_yx - unperturbed_yx) / step_yx / _PROBES
+    copied_yx = ndimage.gaussian_filter(np.nan_to_num(copied_yx), _SURROUNDINGS_PX).clip(*_COPIED)
+    return UncertainEstimate(signal_yx, noise_yx * np.sqrt(copied_yx), copied_yx)
+
+
+def estimate_and_factor(
+    pretrained: PretrainedNetwork, plane_yx: np.ndarray, *, device: torch.device
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the estimate of a plane (Y, X), ADU, and the factor that makes residuals as large as the noise.
+
+    Where a posterior mean copies the share d of a pixel's noise, the variance of the residual is 1 - d times
+    that of the noise.
+    """
+    network = network_for(pretrained, None, plane_yx)
+    estimate = estimate_with_uncertainty(network, plane_yx, device=device, symmetries=1)
+    return estimate.signal_yx, 1 / np.sqrt(1 - estimate.copied_yx)

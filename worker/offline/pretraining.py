@@ -1,0 +1,43 @@
+"""Make the file of a pretrained network on this machine; an interrupted run resumes."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from models_store.whole_files import reporting_write_errors, write_whole
+from worker.engine.networks.pretrained import PretrainedNetwork
+from worker.engine.pretraining.recipe import PretrainingRecipe
+from worker.engine.pretraining.training import pretrain
+
+
+@dataclass(frozen=True)
+class _CheckpointFile:
+    path: Path
+
+    def load(self) -> bytes | None:
+        return self.path.read_bytes() if self.path.exists() else None
+
+    def save(self, content: bytes) -> None:
+        with reporting_write_errors(self.path):
+            write_whole(self.path, content)
+
+
+def pretrain_to_file(
+    target: Path, recipe: PretrainingRecipe, *, device: torch.device, on_step: Callable[[int, float], None]
+) -> str:
+    """Train on simulated images and write the network; return its digest.
+
+    The checkpoint beside the file is removed at the end. Raises CheckpointInvalidError if it is of another
+    recipe, and InvalidRequestError if a file cannot be written.
+    """
+    checkpoint = _CheckpointFile(target.with_name(f"{target.name}.checkpoint"))
+    model = pretrain(recipe, device=device, checkpoints=checkpoint, on_step=on_step)
+    model.requires_grad_(requires_grad=False).eval()
+    network = PretrainedNetwork(model, recipe.spread, "", {"recipe": asdict(recipe), "steps": recipe.steps})
+    content = network.to_bytes()
+    with reporting_write_errors(target):
+        write_whole(target, content)
+    checkpoint.path.unlink(missing_ok=True)
+    return PretrainedNetwork.from_bytes(content).digest
