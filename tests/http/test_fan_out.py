@@ -16,7 +16,7 @@ from rich.console import Console
 from app.commands.progress import STAGE_TITLES, show_job, stage_bars
 from models_store.image_files.isolation.client import Isolation
 from tests.support.application import Application
-from tests.support.posted_jobs import TINY, Document, ended, post, run, upload, wait_until
+from tests.support.posted_jobs import TINY, Document, artifact, ended, post, run, upload, wait_until
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -147,6 +147,24 @@ def test_a_divided_prediction_gives_the_same_files_as_an_undivided_one(
     assert [each["removed_noise"]["planes"] for each in (values, values_of_whole)] == [15, 15]
     for name in ("estimate", "reason", "estimated_mse_adu2"):
         assert values[name] == values_of_whole[name]
+
+
+def test_the_preset_instant_is_divided_too(
+    api: httpx.Client, undivided: httpx.Client, stack_tiff: Path
+) -> None:
+    results = []
+    for client, parts in ((api, 4), (undivided, 1)):
+        spec = {"kind": "denoise", "image_ids": [upload(client, stack_tiff)], "preset": "instant"}
+        job = run(client, **spec)
+        assert job["plan"][-1]["parts"] == parts
+        assert job["result"]["values"]["estimate"] == "pretrained"
+        names = [each["name"] for each in job["result"]["artifacts"]]
+        results.append({name: artifact(client, job, name) for name in names})
+    divided, whole = results
+    assert divided.keys() == whole.keys()
+    for name, content in divided.items():
+        one, other = (tifffile.imread(io.BytesIO(file)) for file in (content, whole[name]))
+        np.testing.assert_array_equal(one, other)
 
 
 def test_a_posted_prediction_is_divided_too(
