@@ -61,7 +61,7 @@ def test_a_thumbnail_or_label_is_left_out_and_told(tmp_path: Path, kind: str, pl
     file = copied(path)
     np.testing.assert_array_equal(file.pixels, planes)
     (warning,) = file.header.warnings
-    assert warning.startswith(f"page {0 if place == 'first' else 3} of the file (")
+    assert warning.startswith(f"page {1 if place == 'first' else 4} of the file (")
     assert "left out" in warning
 
 
@@ -70,7 +70,7 @@ def test_a_page_of_another_type_is_named(tmp_path: Path) -> None:
     for number, plane_yx in enumerate(noise(4, 32, 40)):
         _add(path, plane_yx.astype("float32" if number == 2 else "uint16"), metadata=None)
     with (
-        pytest.raises(ImageUnsupportedError, match=r"page 2 of the file \(40 x 32 pixels, 32 bits float\)"),
+        pytest.raises(ImageUnsupportedError, match=r"page 3 of the file \(40 x 32 pixels, 32 bits float\)"),
         open_planes(path),
     ):
         pass
@@ -80,7 +80,7 @@ def test_an_odd_page_deep_in_a_long_stack_is_seen(tmp_path: Path) -> None:
     pages = [*noise(30, 32, 40)]
     pages[13] = pages[13].astype("int16")
     path = write_pages(tmp_path / "long.tif", pages)
-    with pytest.raises(ImageUnsupportedError, match="page 13"), open_planes(path):
+    with pytest.raises(ImageUnsupportedError, match="page 14"), open_planes(path):
         pass
 
 

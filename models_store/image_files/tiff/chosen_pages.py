@@ -77,7 +77,8 @@ def _left_out(kinds: Sequence[PageKind], pages: Sequence[int], chosen: Sequence[
 
 
 def _named(pages: Sequence[int]) -> str:
+    """Name pages as viewers do, counted from 1."""
     if len(pages) == 1:
-        return f"page {pages[0]}"
+        return f"page {pages[0] + 1}"
     more = f" and {len(pages) - _NAMED} more" if len(pages) > _NAMED else ""
-    return f"pages {', '.join(map(str, pages[:_NAMED]))}{more}"
+    return f"pages {', '.join(str(page + 1) for page in pages[:_NAMED])}{more}"

@@ -56,8 +56,8 @@ def check_ifd_chain(path: Path | int, *, max_pages: int) -> IfdChain:
         seen: dict[int, None] = {}
         kinds = []
         while offset != 0:
-            page = len(seen)
-            if page == max_pages:
+            page = len(seen) + 1
+            if page > max_pages:
                 raise ImageTooLargeError(f"the file has more than {max_pages} pages; split it")
             if offset in seen:
                 raise ImageCorruptError(
