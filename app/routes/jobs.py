@@ -29,7 +29,7 @@ from models_store.contracts.vocabulary import JobState, Scope
 from models_store.database.tables import Job
 from models_store.errors import InvalidRequestError, UnavailableError
 from models_store.job_requests.expected_warnings import expected_warnings
-from models_store.job_requests.submit import check_and_plan, submit
+from models_store.job_requests.submit import check_and_plan, submit, was_posted_as
 from models_store.outbound.destinations import resolve
 from models_store.repositories import idempotency
 from models_store.repositories.jobs import deletion, lifecycle
@@ -147,7 +147,15 @@ def create_job(
     body_sha256 = hashlib.sha256(body).hexdigest()
     now, new_job_id = services.clock(), new_id("job")
     namespace = idempotency.idempotency_namespace(idempotency.JOBS, caller.viewer.key_id)
-    job_id = idempotency.claim_answer(session, namespace, idempotency_key, body_sha256, new_job_id, now)
+    job_id = idempotency.claim_answer(
+        session,
+        namespace,
+        idempotency_key,
+        body_sha256,
+        new_job_id,
+        now,
+        lambda known_id: was_posted_as(session, known_id, spec),
+    )
     if job_id == new_job_id:
         if caller.quota:
             require_room_for_job(session, caller.quota)

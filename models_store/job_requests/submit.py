@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from models_store.clock_and_ids import new_id
@@ -19,13 +20,14 @@ from models_store.contracts.job_specs import (
     channel_of,
     dependencies,
     images_read,
+    job_spec,
     networks_named,
     noise_models_named,
 )
 from models_store.contracts.plans import Plan
 from models_store.contracts.spec_parts import PRETRAINED, MadeByJob, Reference
 from models_store.contracts.vocabulary import ImageRole, Method, NoiseModelKind
-from models_store.database.tables import Image, Job, NoiseModelRow, Profile
+from models_store.database.tables import Image, Job, NoiseModelRow, Profile, Webhook
 from models_store.errors import InvalidRequestError
 from models_store.image_files.header import ImageHeader
 from models_store.job_requests.calibration_rules import require_calibration
@@ -79,6 +81,18 @@ def submit(session: Session, spec: JobSpec, now: datetime, *, part_pixels: int, 
     if spec.webhook_url is not None:
         webhooks.register(session, job_id, spec.webhook_url)
     return job
+
+
+def was_posted_as(session: Session, job_id: str, spec: JobSpec) -> bool:
+    """Whether a job was posted with this spec, fields that its stored spec lacks taken as their defaults."""
+    job = get_job(session, job_id)
+    try:
+        posted = job_spec.validate_python(job.spec)
+    except ValidationError:
+        return False
+    webhook = session.get(Webhook, job_id)
+    url = webhook.url if webhook else None
+    return posted.model_dump_json() == spec.model_dump_json() and url == spec.webhook_url
 
 
 def _hold_models(session: Session, specs: Sequence[StoredSpec]) -> None:

@@ -1,5 +1,6 @@
 """Idempotency-Keys: answers to POSTs that may be retried."""
 
+from collections.abc import Callable
 from datetime import datetime
 
 from sqlalchemy import delete
@@ -17,15 +18,24 @@ def idempotency_namespace(resource: str, owner_id: str | None) -> str:
     return f"{resource}:{owner_id}" if owner_id else resource
 
 
-def find_answer(session: Session, scope: str, key: str | None, body_sha256: str) -> str | None:
+def _never(_resource_id: str) -> bool:
+    return False
+
+
+def find_answer(
+    session: Session, scope: str, key: str | None, body_sha256: str, asked_for: Callable[[str], bool] = _never
+) -> str | None:
     """Return the id of the resource that an earlier request with this key and body created, or None.
+
+    `asked_for` says whether the request, if its digest is another, asks for the known resource all the same:
+    digests change with the fields that a release adds.
 
     Raises IdempotencyMismatchError if the key was sent with another body.
     """
     known = session.get(IdempotencyKey, (scope, key)) if key is not None else None
     if known is None:
         return None
-    if known.body_sha256 != body_sha256:
+    if known.body_sha256 != body_sha256 and not asked_for(known.resource_id):
         raise IdempotencyMismatchError(
             f"the Idempotency-Key {key!r} was used before with another body; use a new key for a new request"
         )
@@ -33,7 +43,13 @@ def find_answer(session: Session, scope: str, key: str | None, body_sha256: str)
 
 
 def claim_answer(
-    session: Session, scope: str, key: str | None, body_sha256: str, resource_id: str, now: datetime
+    session: Session,
+    scope: str,
+    key: str | None,
+    body_sha256: str,
+    resource_id: str,
+    now: datetime,
+    asked_for: Callable[[str], bool] = _never,
 ) -> str:
     """Return the id to answer a request with: `resource_id`, or that of an earlier identical request.
 
@@ -42,7 +58,7 @@ def claim_answer(
     """
     if key is None:
         return resource_id
-    if known := find_answer(session, scope, key, body_sha256):
+    if known := find_answer(session, scope, key, body_sha256, asked_for):
         return known
     row = IdempotencyKey(
         scope=scope, key=key, body_sha256=body_sha256, resource_id=resource_id, created_at=now
@@ -51,7 +67,7 @@ def claim_answer(
         with session.begin_nested():
             session.add(row)
     except IntegrityError:
-        known = find_answer(session, scope, key, body_sha256)
+        known = find_answer(session, scope, key, body_sha256, asked_for)
         if known is None:
             raise
         return known

@@ -7,8 +7,12 @@ import httpx
 import numpy as np
 import pytest
 import tifffile
+from sqlalchemy import select
 
+from models_store.database.tables import IdempotencyKey
+from models_store.repositories.jobs.rows import get_job
 from tests.support.answers import problem
+from tests.support.application import Application
 from tests.support.posted_jobs import LONG, TINY, Document, artifact, ended, post, run, upload, wait_until
 
 pytestmark = pytest.mark.usefixtures("worker")
@@ -152,6 +156,23 @@ def test_the_same_submission_sent_again_is_the_same_job(api: httpx.Client, noisy
     assert first["id"] == again["id"]
     other = api.post("/v1/jobs", json={**spec, "seed": 5}, headers=headers)
     assert (other.status_code, other.json()["type"]) == (422, "urn:clearscope:problem:idempotency-mismatch")
+    api.post(f"/v1/jobs/{first['id']}/cancel")
+
+
+def test_a_key_from_before_an_upgrade_answers_the_same_request(
+    application: Application, api: httpx.Client, noisy_tiff: Path
+) -> None:
+    spec = {"kind": "denoise", "image_ids": [upload(api, noisy_tiff)], "budget": LONG}
+    headers = {"Idempotency-Key": "job-before-upgrade"}
+    first = api.post("/v1/jobs", json=spec, headers=headers).json()
+    with application.database.write() as session:
+        job = get_job(session, first["id"])
+        job.spec = {field: value for field, value in job.spec.items() if field != "keep_hot_pixels"}
+        known = session.scalars(select(IdempotencyKey).where(IdempotencyKey.resource_id == job.id)).one()
+        known.body_sha256 = "0" * 64
+    assert api.post("/v1/jobs", json=spec, headers=headers).json()["id"] == first["id"]
+    for other in ({"keep_hot_pixels": True}, {"seed": 5}):
+        assert api.post("/v1/jobs", json={**spec, **other}, headers=headers).status_code == 422
     api.post(f"/v1/jobs/{first['id']}/cancel")
 
 
