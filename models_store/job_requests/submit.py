@@ -48,6 +48,7 @@ from models_store.job_requests.training_rules import (
     require_method,
     require_what_the_method_needs,
     require_what_the_preset_needs,
+    require_what_the_pretrained_network_needs,
 )
 from models_store.repositories import webhooks
 from models_store.repositories.images import get_images, hold_images
@@ -133,16 +134,22 @@ def _check(session: Session, spec: JobSpec) -> None:
         require_what_the_preset_needs(spec)
     if isinstance(spec, TrainSpec):
         _check_training(session, spec)
-    if isinstance(spec, PredictSpec | BootstrapNoiseModelSpec) and spec.network == PRETRAINED:
-        return
-    if isinstance(spec, PredictSpec | BootstrapNoiseModelSpec):
+    if isinstance(spec, PredictSpec):
+        _check_prediction(session, spec)
+    if isinstance(spec, BootstrapNoiseModelSpec) and spec.network != PRETRAINED:
         _check_reference(session, spec.network, "network", get_network)
-    if isinstance(spec, BootstrapNoiseModelSpec):
         require_blind_spot(_method_of(session, spec.network), "network")
-    if isinstance(spec, PredictSpec) and spec.compare_with is not None:
+
+
+def _check_prediction(session: Session, spec: PredictSpec) -> None:
+    if spec.network == PRETRAINED:
+        require_what_the_pretrained_network_needs(spec)
+        return
+    _check_reference(session, spec.network, "network", get_network)
+    if spec.compare_with is not None:
         _check_reference(session, spec.compare_with, "network", get_network)
         require_blind_spot(_method_of(session, spec.compare_with), "compare_with")
-    if isinstance(spec, PredictSpec) and spec.distilled is not None:
+    if spec.distilled is not None:
         _check_reference(session, spec.distilled, "network", get_network)
         require_method(_method_of(session, spec.distilled), "distilled", Method.DISTILLED)
 

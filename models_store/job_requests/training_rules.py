@@ -1,8 +1,10 @@
 """Rules for training: fields that each method requires or refuses, for jobs and commands alike."""
 
-from models_store.contracts.job_specs import NEEDED_BY, OF_INSTANT, DenoiseSpec, TrainSpec
+from collections.abc import Sequence
+
+from models_store.contracts.job_specs import NEEDED_BY, OF_INSTANT, DenoiseSpec, PredictSpec, TrainSpec
 from models_store.contracts.spec_parts import TrainingBudget
-from models_store.contracts.vocabulary import Method, Preset
+from models_store.contracts.vocabulary import Method, Output, Preset
 from models_store.errors import FieldError
 from models_store.job_requests.distillation_rule import why_nothing_is_distilled
 
@@ -27,10 +29,24 @@ def require_what_the_preset_needs(spec: DenoiseSpec) -> None:
         raise FieldError("budget", f"{why}; leave it out, or take the preset fast")
     if spec.hides_neighbours:
         raise FieldError("structured_mask", f"{why}; leave it out, or take the preset fast")
-    for output in spec.outputs:
+    _require_outputs_of_pretrained(spec.outputs)
+
+
+def require_what_the_pretrained_network_needs(spec: PredictSpec) -> None:
+    """Raise FieldError for a field that the pretrained network does not use."""
+    for field in ("compare_with", "distilled", "refit_noise_model"):
+        if getattr(spec, field):
+            raise FieldError(field, "only PN2V networks use it, not the pretrained one; leave it out")
+    _require_outputs_of_pretrained(spec.outputs)
+
+
+def _require_outputs_of_pretrained(outputs: Sequence[Output]) -> None:
+    for output in outputs:
         if output not in OF_INSTANT:
             known = " and ".join(OF_INSTANT)
-            raise FieldError("outputs", f"{output} is an estimate of PN2V, but {why}; it has {known}")
+            raise FieldError(
+                "outputs", f"{output} is an estimate of PN2V; instant and the pretrained network have {known}"
+            )
 
 
 def require_what_the_method_needs(spec: TrainSpec) -> None:

@@ -82,6 +82,17 @@ def test_pixels_without_a_value_are_predicted_from_their_neighbours() -> None:
     assert np.abs(found.signal_yx - signal)[40:43, 60:64].mean() < 3 * noise.mean()
 
 
+@pytest.mark.parametrize("pixels", [1, 20])
+def test_a_plane_with_hardly_any_pixels_is_predicted_too(pixels: int) -> None:
+    observation = np.full(SHAPE_YX, np.nan, dtype=np.float32)
+    observation[40, 60 : 60 + pixels] = np.random.default_rng(0).poisson(50, pixels)
+    found = estimate_with_uncertainty(
+        network_for(packaged_network(), None, observation), observation, device=CPU
+    )
+    assert np.isfinite(found.signal_yx).all()
+    assert found.signal_yx[40, 60 : 60 + pixels] == pytest.approx(50, abs=25)
+
+
 def test_the_packaged_network_is_the_one_that_recipes_name() -> None:
     assert packaged_network().digest == Preset.INSTANT.digest, "enter the new digest"
 

@@ -78,3 +78,17 @@ def test_it_is_no_preset_of_trainings(api: httpx.Client, image_id: str) -> None:
     )
     assert refused.status_code == 422
     assert "fast, balanced, paper" in refused.text
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong"),
+    [("refit_noise_model", {"refit_noise_model": True}), ("outputs", {"outputs": ["mmse"]})],
+)
+def test_what_only_pn2v_has_is_refused(
+    api: httpx.Client, image_id: str, field: str, wrong: dict[str, object]
+) -> None:
+    refused = api.post(
+        "/v1/jobs", json={"kind": "predict", "image_ids": [image_id], "network": "pretrained", **wrong}
+    )
+    assert refused.status_code == 422
+    assert field in refused.text

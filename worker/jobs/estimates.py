@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from models_store.contracts.job_specs import OF_INSTANT, ChooseEstimateSpec, PredictPartSpec, PredictSpec
+from models_store.contracts.job_specs import ChooseEstimateSpec, PredictPartSpec, PredictSpec
 from models_store.contracts.outcomes import MadeNoiseModel, Outcome
 from models_store.contracts.spec_parts import PRETRAINED, Reference
 from models_store.contracts.vocabulary import NoiseModelOrigin, Output
@@ -229,13 +229,7 @@ def plane_denoiser(
     if isinstance(denoiser, Network):
         on_its_scale = denoiser.method != "care"
         return PlaneDenoiser((Output.DENOISED,), _denoise_alone(denoiser, context), keep, on_its_scale)
-    outputs = spec.outputs if denoiser.pn2v is not None else _known_to_pretrained(spec.outputs)
-    return PlaneDenoiser(outputs, _denoise_with_pn2v(denoiser, context), keep)
-
-
-def _known_to_pretrained(outputs: tuple[Output, ...]) -> tuple[Output, ...]:
-    """Return the outputs that exist without PN2V, the denoised image at least."""
-    return tuple(output for output in outputs if output in OF_INSTANT) or (Output.DENOISED,)
+    return PlaneDenoiser(spec.outputs, _denoise_as_chosen(denoiser, context), keep)
 
 
 def _mean_removed(input_yx: np.ndarray, estimate_yx: np.ndarray) -> np.float32:
@@ -255,7 +249,7 @@ def _denoise_alone(
     }
 
 
-def _denoise_with_pn2v(
+def _denoise_as_chosen(
     denoiser: Denoiser, context: JobContext
 ) -> Callable[[np.ndarray], Mapping[Output, np.ndarray]]:
     def denoise(plane_yx: np.ndarray) -> Mapping[Output, np.ndarray]:

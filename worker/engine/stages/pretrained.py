@@ -1,5 +1,6 @@
 """The pretrained network at work: its scale for a plane, and the uncertainty of its estimates."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,9 +9,10 @@ from scipy import ndimage
 
 from worker.engine.networks.network import Network
 from worker.engine.networks.pretrained import PretrainedNetwork
+from worker.engine.networks.scale import Scale
 from worker.engine.noise.models.likelihood import NoiseModel
 from worker.engine.prediction.inference import predict_plane
-from worker.engine.training.scaling import noise_scale
+from worker.engine.training.scaling import MIN_PIXELS, noise_scale
 
 _ENOUGH_PX = 1 << 14
 """Finite pixels from which the noise measured on a plane is as good as that of a noise model."""
@@ -48,10 +50,17 @@ def network_for(
     """Return the network on the scale of a plane (Y, X), ADU: that of the noise model, or else measured.
 
     If the noise model was bootstrapped, it is used for small planes only: others tell their noise better
-    themselves, above all where the noise of neighbouring pixels correlates a little. Raises
-    ImageUnsuitableError if there are too few finite pixels.
+    themselves, above all where the noise of neighbouring pixels correlates a little.
     """
-    if bootstrapped and np.isfinite(plane_yx).sum() >= _ENOUGH_PX:
+    finite = np.asarray(plane_yx)[np.isfinite(plane_yx)]
+    if finite.size < MIN_PIXELS:
+        level = torch.tensor(float(np.median(finite)) if finite.size else 0.0, dtype=torch.float64)
+        variance_adu2 = (
+            float(finite.var()) if noise_model is None else float(noise_model.variance_adu2(level))
+        )
+        scale = Scale(float(level), math.sqrt(variance_adu2) or 1.0)
+        return pretrained.on_scale(scale, torch.tensor(np.asarray(plane_yx, dtype=np.float32)))
+    if bootstrapped and finite.size >= _ENOUGH_PX:
         noise_model = None
     plane = torch.tensor(np.asarray(plane_yx, dtype=np.float32))
     return pretrained.on_scale(noise_scale([plane], noise_model), plane)

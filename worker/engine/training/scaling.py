@@ -15,7 +15,9 @@ from worker.engine.noise.models.likelihood import NoiseModel
 from worker.engine.planes.sequence import middle_window
 from worker.engine.training.presets import ScaleKind
 
-_MIN_PIXELS = 64
+MIN_PIXELS = 64
+"""Finite pixels that a scale takes at least."""
+
 _MAX_PIXELS = 1 << 22
 """Pixels from which the scale is measured; more do not make it better."""
 
@@ -97,8 +99,8 @@ def scale_of_signals(scale: Scale, observations: Sequence[Tensor], signals: Sequ
 def _finite(images: Sequence[Tensor]) -> list[Tensor]:
     finite = [image[image.isfinite()].double() for image in images]
     count = sum(values.numel() for values in finite)
-    if count < _MIN_PIXELS:
-        raise ImageUnsuitableError(f"the images have {count} finite pixels, expected at least {_MIN_PIXELS}")
+    if count < MIN_PIXELS:
+        raise ImageUnsuitableError(f"the images have {count} finite pixels, expected at least {MIN_PIXELS}")
     return finite
 
 
