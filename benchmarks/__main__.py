@@ -14,6 +14,7 @@ from benchmarks import (
     gpu,
     load,
     machine_limits,
+    movies,
     published,
     quality,
     reference,
@@ -34,7 +35,7 @@ from worker.reproduction.layouts import chosen_datasets, find_datasets
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    default = ["speed", "limits", "quality", "reference", "upload", "load", "store", "fan-out"]
+    default = ["speed", "limits", "quality", "movies", "reference", "upload", "load", "store", "fan-out"]
     parser.add_argument(
         "what",
         nargs="*",
@@ -88,11 +89,18 @@ def main() -> None:
             each for preset in machine_limits.networks() for each in machine_limits.measure(preset, peaks)
         ]
         console.print(machine_limits.table(peaks, measured))
+    measure_images(what, arguments, console)
+    measure_optional(what, arguments, console)
+
+
+def measure_images(what: list[str], arguments: argparse.Namespace, console: Console) -> None:
+    """Print the tables of denoised images and movies."""
     if "quality" in what:
         measure_quality(arguments, console)
+    if "movies" in what:
+        measure_movies(console)
     if "reference" in what:
         measure_bounds(arguments, console)
-    measure_optional(what, arguments, console)
 
 
 def measure_optional(what: list[str], arguments: argparse.Namespace, console: Console) -> None:
@@ -121,6 +129,11 @@ def measure_quality(arguments: argparse.Namespace, console: Console) -> None:
                 )
     for kind, scores_of_kind in scores.items():
         console.print(quality.table(scores_of_kind, kind))
+
+
+def measure_movies(console: Console) -> None:
+    """Print the table of movies."""
+    console.print(movies.table([movies.measure(name, light_tyx) for name, light_tyx in movies.movies()]))
 
 
 def measure_bounds(arguments: argparse.Namespace, console: Console) -> None:

@@ -1,5 +1,6 @@
 """`clearscope pretrain`: make a pretrained network from simulated images."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -19,21 +20,30 @@ def pretrain(
     steps: Annotated[
         int | None, typer.Option(min=1, help="Training steps. Default: those of the packaged network.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the simulated images and the weights.")] = 1,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, help="Seed of simulated images and weights. Default: as the packaged network."),
+    ] = None,
+    stacks: Annotated[  # a command-line flag
+        bool,
+        typer.Option("--stacks", help="A network that sees planes with their neighbours in time or depth."),
+    ] = False,
     device: DeviceOption = "auto",
 ) -> None:
     """Train a network on simulated images, as the preset `instant` uses it; interrupted runs resume."""
     with require_extra("worker"):
         # Imported here: other commands work without the engine.
         from worker.attempt.device import choose_device  # noqa: PLC0415
-        from worker.engine.pretraining.recipe import PretrainingRecipe  # noqa: PLC0415
+        from worker.engine.networks.pretrained import packaged_network  # noqa: PLC0415
+        from worker.engine.pretraining.recipe import OF_STACKS, PretrainingRecipe  # noqa: PLC0415
         from worker.offline.pretraining import pretrain_to_file  # noqa: PLC0415
-    default = PretrainingRecipe()
-    recipe = PretrainingRecipe(steps=steps or default.steps, seed=seed)
+    default = OF_STACKS if stacks else PretrainingRecipe()
+    recipe = replace(default, steps=steps or default.steps, seed=default.seed if seed is None else seed)
+    start = packaged_network() if stacks else None
     with stage_bars(Console(stderr=True)) as show:
 
         def on_step(step: int, error: float) -> None:
             show("pretrained", step / recipe.steps, f"step {step} of {recipe.steps}, error {error:.3f}")
 
-        digest = pretrain_to_file(target, recipe, device=choose_device(device), on_step=on_step)
+        digest = pretrain_to_file(target, recipe, start=start, device=choose_device(device), on_step=on_step)
     typer.echo(f"{'written':<14}{target}, digest {digest}")

@@ -90,3 +90,45 @@ def test_files_that_cannot_be_compared_are_named(
     result = CliRunner().invoke(cli, ["evaluate", *files, *truths])
     assert isinstance(result.exception, ClearScopeError)
     assert words in result.exception.detail
+
+
+def test_movies_are_scored_in_time_too(tmp_path: Path) -> None:
+    """Signal and noise of the traces are known; a constant error does not count, as it does in the PSNR."""
+    rng = np.random.default_rng(1)
+    light = 1 + 0.5 * np.sin(np.arange(20) / 3)
+    movie_tyx = (TRUTHS[0] * light[:, None, None]).astype(np.float32)
+    noise_tyx = rng.normal(0, 5.0, movie_tyx.shape)
+    files: dict[str, np.ndarray] = {
+        "truth": movie_tyx,
+        "noisy": movie_tyx + noise_tyx,
+        "darker": movie_tyx + noise_tyx - 20,
+        "still": np.broadcast_to(movie_tyx.mean(axis=0), movie_tyx.shape),
+    }
+    for name, values in files.items():
+        tifffile.imwrite(
+            tmp_path / f"{name}.tif", values.astype(np.float32), imagej=True, metadata={"axes": "TYX"}
+        )
+    candidates = [f"{name}={tmp_path / name}.tif" for name in ("noisy", "darker", "still")]
+    arguments = ["evaluate", *candidates, "--ground-truth", str(tmp_path / "truth.tif")]
+    result = CliRunner().invoke(cli, [*arguments, "--json"])
+    noisy, darker, still = json.loads(result.stdout)
+    expected_db = 10 * np.log10(movie_tyx.var(axis=0).mean() / noise_tyx.var(axis=0).mean())
+    assert noisy["trace_snr_db"]["mean"] == pytest.approx(expected_db, abs=0.01)
+    assert darker["trace_snr_db"]["mean"] == pytest.approx(expected_db, abs=0.01)
+    assert still["trace_snr_db"]["mean"] == pytest.approx(0, abs=0.01)
+    assert darker["psnr_db"]["mean"] < noisy["psnr_db"]["mean"]
+    table = CliRunner().invoke(cli, arguments).stdout
+    assert f"{expected_db:.2f}" in table
+    assert "SNR of traces" in table
+
+
+def test_a_still_ground_truth_has_no_traces(folder: Path) -> None:
+    stack = np.stack([TRUTHS[0]] * 3)
+    for name, noise in (("truth", 0.0), ("result", 1.0)):
+        rng = np.random.default_rng(2)
+        pixels = (stack + rng.normal(0, noise, stack.shape)).astype(np.float32)
+        tifffile.imwrite(folder / f"{name}.tif", pixels, photometric="minisblack")
+    result = CliRunner().invoke(
+        cli, ["evaluate", str(folder / "result.tif"), "--ground-truth", str(folder / "truth.tif"), "--json"]
+    )
+    assert "trace_snr_db" not in json.loads(result.stdout)[0]

@@ -75,7 +75,7 @@ def test_the_noise_of_exposures_is_one_on_their_scale() -> None:
     for seed in range(40):
         rng = np.random.default_rng(seed)
         exposure = expose(draw_scene((64, 64), rng), (slice(8, 56), slice(8, 56)), rng)
-        signal = torch.from_numpy(exposure.signal_yx)
-        noise = (torch.from_numpy(exposure.observation_yx.astype(np.float64)) - signal).numpy()
+        signal = torch.from_numpy(exposure.signal)
+        noise = (torch.from_numpy(exposure.observation.astype(np.float64)) - signal).numpy()
         variances.append(np.mean((noise / exposure.scale.noise_adu(signal).numpy()) ** 2))
     assert np.median(variances) == pytest.approx(1, abs=0.15)

@@ -29,7 +29,7 @@ PLANES = np.arange(5 * 20 * 30, dtype=np.uint16).reshape(5, 20, 30)
 OUTPUTS = (Output.DENOISED, Output.PRIOR_MEAN)
 SHIFTED = PlaneDenoiser(
     OUTPUTS,
-    lambda plane_yx: {Output.DENOISED: plane_yx + 1, Output.PRIOR_MEAN: plane_yx + 2},
+    lambda observed: {Output.DENOISED: observed.input_yx + 1, Output.PRIOR_MEAN: observed.input_yx + 2},
     keep_outliers=False,
     keeps_mean=False,
 )
@@ -91,9 +91,9 @@ def test_planes_keep_their_mean_and_their_missing_pixels() -> None:
     plane_yx[:, :5] = np.nan
     brighter = PlaneDenoiser(
         (Output.DENOISED, Output.POSTERIOR_STD),
-        lambda input_yx: {
-            Output.DENOISED: np.full_like(input_yx, 104.0),
-            Output.POSTERIOR_STD: np.ones_like(input_yx),
+        lambda observed: {
+            Output.DENOISED: np.full_like(observed.input_yx, 104.0),
+            Output.POSTERIOR_STD: np.ones_like(observed.input_yx),
         },
         keep_outliers=False,
     )
@@ -111,7 +111,7 @@ def test_a_few_hot_pixels_that_were_not_found_do_not_shift_a_plane() -> None:
     assert ObservedPlane.of(plane_yx).defects.usable_yx[21, 21]
     right = PlaneDenoiser(
         (Output.DENOISED,),
-        lambda input_yx: {Output.DENOISED: np.full_like(input_yx, 109.0)},
+        lambda observed: {Output.DENOISED: np.full_like(observed.input_yx, 109.0)},
         keep_outliers=False,
     )
     denoised_yx = right.denoise(ObservedPlane.of(plane_yx))[Output.DENOISED]

@@ -15,7 +15,7 @@ from models_store.errors import InvalidRequestError, JobFailedError
 from worker.attempt.context import JobContext, Report
 from worker.attempt.progress import REFITTING, part_of, planes_done
 from worker.engine.networks.network import Network
-from worker.engine.networks.pretrained import packaged_network
+from worker.engine.networks.pretrained import packaged_network, packaged_stack_network
 from worker.engine.noise.models.kinds import AnyNoiseModel, kind_of
 from worker.engine.prediction.choice import Choice, choose_estimate
 from worker.engine.prediction.inference import predict_plane
@@ -31,6 +31,7 @@ from worker.jobs.inputs import (
     survey_of,
 )
 from worker.jobs.made_noise_models import made_noise_model
+from worker.jobs.stack_estimates import StackCandidate
 from worker.judging.image_facts import facts_of
 from worker.planes.observed_plane import ObservedPlane
 
@@ -59,30 +60,32 @@ class PlaneDenoiser:
     """Computes the outputs (Y, X) of observed planes in ADU."""
 
     outputs: tuple[Output, ...]
-    estimate: Callable[[np.ndarray], Mapping[Output, np.ndarray]]
-    """Computes the estimates of a plane, float32, from one without defects."""
+    estimate: Callable[[ObservedPlane], Mapping[Output, np.ndarray]]
+    """Computes the estimates of a plane, float32, as if it had no defects."""
     keep_outliers: bool
     keeps_mean: bool = True
     """Whether the estimates are on the scale of the observation."""
     watch: Callable[[ObservedPlane, Mapping[Output, np.ndarray]], None] = lambda *_: None
     """Is called with each plane and its outputs."""
+    reach: int = 0
+    """Number of planes that the estimates use on either side."""
 
     def denoise(self, observed: ObservedPlane) -> Mapping[Output, np.ndarray]:
         """Return the outputs; pixels without data stay as they are, and their standard deviation is NaN."""
         if observed.defects.empty:
             estimates: Mapping[Output, np.ndarray] = dict.fromkeys(self.outputs, observed.unknown())
         else:
-            estimates = self._with_its_mean(observed.input_yx)
+            estimates = self._with_its_mean(observed)
         results = {output: self._completed(output, observed, yx) for output, yx in estimates.items()}
         self.watch(observed, results)
         return results
 
-    def _with_its_mean(self, input_yx: np.ndarray) -> Mapping[Output, np.ndarray]:
+    def _with_its_mean(self, observed: ObservedPlane) -> Mapping[Output, np.ndarray]:
         """Return the estimates, shifted to the mean of the observation: noise has none.
 
         Networks draw unusual planes, such as bleached ones, towards the usual ones.
         """
-        estimates = self.estimate(input_yx)
+        estimates, input_yx = self.estimate(observed), observed.input_yx
         if not self.keeps_mean:
             return estimates
         return {
@@ -159,15 +162,26 @@ def _prepare_pretrained(
             on_plane=planes_done(part_of(report, 0, REFITTING), "denoised plane"),
         )
         noise_model, made = selected.fitted.model, made_noise_model(selected, NoiseModelOrigin.BOOTSTRAP)
+    planes = all_planes(images)
+    of_plane = partial(network_for, pretrained, noise_model, bootstrapped=bootstrapped)
+    stack = StackCandidate.of(planes, of_plane, context.device)
     choice = choose_estimate(
-        all_planes(images),
-        pretrained=partial(network_for, pretrained, noise_model, bootstrapped=bootstrapped),
+        planes,
+        pretrained=of_plane,
+        pretrained_stack=stack.in_stack,
         noise_model=noise_model,
         seed=spec.seed,
         device=context.device,
         on_plane=planes_done(part_of(report, REFITTING, 1), "estimate judged on plane"),
     )
-    return Prepared(Denoiser(noise_model, choice, pretrained=pretrained, bootstrapped=bootstrapped), made)
+    denoiser = Denoiser(
+        noise_model,
+        replace(choice, reason=choice.reason + stack.reservation),
+        pretrained=pretrained,
+        pretrained_stack=stack.network,
+        bootstrapped=bootstrapped,
+    )
+    return Prepared(denoiser, made)
 
 
 def outcome_of(prepared: Prepared, warnings: Sequence[str]) -> Outcome:
@@ -196,7 +210,13 @@ def prepare_chosen(spec: PredictPartSpec, context: JobContext) -> Prepared:
         known, noise_model = load_noise_model(context, reference)
         bootstrapped = known.origin is NoiseModelOrigin.BOOTSTRAP
         return Prepared(
-            Denoiser(noise_model, choice, pretrained=packaged_network(), bootstrapped=bootstrapped)
+            Denoiser(
+                noise_model,
+                choice,
+                pretrained=packaged_network(),
+                pretrained_stack=packaged_stack_network(),
+                bootstrapped=bootstrapped,
+            )
         )
     network_id, network = load_network(context, spec.network)
     if network.method != "pn2v":
@@ -229,7 +249,7 @@ def plane_denoiser(
     if isinstance(denoiser, Network):
         on_its_scale = denoiser.method != "care"
         return PlaneDenoiser((Output.DENOISED,), _denoise_alone(denoiser, context), keep, on_its_scale)
-    return PlaneDenoiser(spec.outputs, _denoise_as_chosen(denoiser, context), keep)
+    return PlaneDenoiser(spec.outputs, _denoise_as_chosen(denoiser, context), keep, reach=denoiser.reach)
 
 
 def _mean_removed(input_yx: np.ndarray, estimate_yx: np.ndarray) -> np.float32:
@@ -243,17 +263,19 @@ def _mean_removed(input_yx: np.ndarray, estimate_yx: np.ndarray) -> np.float32:
 
 def _denoise_alone(
     network: Network, context: JobContext
-) -> Callable[[np.ndarray], Mapping[Output, np.ndarray]]:
-    return lambda plane_yx: {
-        Output.DENOISED: predict_plane(network, plane_yx, device=context.device).prior_mean_yx
+) -> Callable[[ObservedPlane], Mapping[Output, np.ndarray]]:
+    return lambda observed: {
+        Output.DENOISED: predict_plane(network, observed.input_yx, device=context.device).prior_mean_yx
     }
 
 
 def _denoise_as_chosen(
     denoiser: Denoiser, context: JobContext
-) -> Callable[[np.ndarray], Mapping[Output, np.ndarray]]:
-    def denoise(plane_yx: np.ndarray) -> Mapping[Output, np.ndarray]:
-        denoised = denoise_plane(plane_yx, denoiser, device=context.device)
+) -> Callable[[ObservedPlane], Mapping[Output, np.ndarray]]:
+    def denoise(observed: ObservedPlane) -> Mapping[Output, np.ndarray]:
+        denoised = denoise_plane(
+            observed.input_yx, denoiser, neighbours=observed.neighbours, device=context.device
+        )
         images = {
             Output.DENOISED: denoised.image_yx,
             Output.MMSE: denoised.pn2v.mmse_yx if denoised.pn2v else None,

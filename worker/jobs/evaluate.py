@@ -1,17 +1,16 @@
 """Job handler: score results against ground truth."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from models_store.contracts.evaluation import EvaluateSpec, ResultsOfJob, UploadedResults
 from models_store.contracts.outcomes import MadeArtifact, Outcome
 from worker.attempt.context import JobContext
 from worker.attempt.progress import part_of
 from worker.attempt.registry import KnownFile
-from worker.engine.scores.metrics import Scores
 from worker.engine.scores.scoreboard import Row, document, table
 from worker.jobs.inputs import OpenImage, open_blob, open_images
-from worker.judging.scoring import score_planes
+from worker.judging.scoring import RunScores, row_of, score_image
 
 
 def evaluate(spec: EvaluateSpec, context: JobContext) -> Outcome:
@@ -23,12 +22,12 @@ def evaluate(spec: EvaluateSpec, context: JobContext) -> Outcome:
         for candidate in spec.candidates:
             runs = []
             for run in candidate.runs:
-                scores: list[Scores] = []
+                scores = []
                 for result, truth in zip(_results(context, run), truths, strict=True):
-                    scores += _score(context, result, truth, done / images, 1 / images)
+                    scores.append(_score(context, result, truth, done / images, 1 / images))
                     done += 1
-                runs.append(scores)
-            rows.append(Row(candidate.name, runs))
+                runs.append(RunScores.joined(scores))
+            rows.append(row_of(candidate.name, runs))
     return Outcome(artifacts=_artifacts(context, rows), result={"scores": document(rows)})
 
 
@@ -40,14 +39,14 @@ def _results(context: JobContext, run: ResultsOfJob | UploadedResults) -> list[K
 
 def _score(
     context: JobContext, result: KnownFile, truth: OpenImage, before: float, share: float
-) -> Iterator[Scores]:
+) -> RunScores:
     report = part_of(context.report, before, before + share)
 
     def on_plane(plane: int, planes: int) -> None:
         report(plane / planes, f"plane {plane} of {planes} of {result.filename}")
 
     with open_blob(context, result.blob_key) as image:
-        yield from score_planes(result.filename, image, truth.filename, truth.reader, on_plane)
+        return score_image(result.filename, image, truth.filename, truth.reader, on_plane)
 
 
 def _artifacts(context: JobContext, rows: Sequence[Row]) -> tuple[MadeArtifact, ...]:

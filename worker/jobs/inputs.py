@@ -26,6 +26,7 @@ from worker.engine.planes.sequence import PlaneSequence
 from worker.engine.training.presets import TrainingPreset
 from worker.judging.calibration_scenes import SIGNAL_RANGE
 from worker.planes.float_planes import FloatPlanes, GroundTruthPlanes, MeasuredPlanes
+from worker.planes.observed_stack import ObservedStack, StackAxis
 
 OTHER_FILES = 256
 """Upper bound of the files that a job process has open besides its images."""
@@ -43,6 +44,11 @@ class OpenImage:
     @property
     def planes(self) -> PlaneSequence:
         return self.reader if self.channel is None else ChannelPlanes(self.reader, self.channel)
+
+    @property
+    def stack(self) -> ObservedStack:
+        axis = StackAxis.of(self.reader.header, one_channel=self.channel is not None)
+        return ObservedStack(self.planes, axis)
 
     @property
     def plane_indices(self) -> Sequence[int]:
@@ -90,7 +96,7 @@ def _allow_open_files(count: int) -> None:
 
 
 def all_planes(images: Sequence[OpenImage]) -> FloatPlanes:
-    return FloatPlanes([image.planes for image in images])
+    return FloatPlanes([image.stack for image in images])
 
 
 def ground_truth_planes(truths: Sequence[OpenImage], images: Sequence[OpenImage]) -> GroundTruthPlanes:

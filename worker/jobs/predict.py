@@ -71,5 +71,7 @@ def _denoised_planes(
                 yield denoised[first]
                 on_plane()
 
-        observed = stack.enter_context(prefetch(map(ObservedPlane.of, image.reader)))
+        observed = stack.enter_context(
+            prefetch(image.stack.observed(range(len(image.reader)), denoiser.reach))
+        )
         yield {first: stack.enter_context(prefetch(first_output(observed))), **spooled}

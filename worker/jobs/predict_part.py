@@ -15,7 +15,6 @@ from worker.jobs.estimates import PlaneDenoiser, plane_denoiser, prepare_chosen
 from worker.jobs.inputs import OpenImage, open_images, survey_of
 from worker.jobs.removed_noise import Judge, numbered
 from worker.judging.removed_noise import REMOVED_NOISE
-from worker.planes.observed_plane import ObservedPlane
 from worker.planes.prefetch import prefetch
 from worker.planes.raw_planes import write_plane
 
@@ -63,8 +62,7 @@ def _store_planes(
         paths = {output: Path(folder) / output for output in denoiser.outputs}
         with ExitStack() as stack:
             files = {output: stack.enter_context(path.open("wb")) for output, path in paths.items()}
-            planes = (ObservedPlane.of(image.planes[index]) for index in indices)
-            observed = stack.enter_context(prefetch(planes))
+            observed = stack.enter_context(prefetch(image.stack.observed(indices, denoiser.reach)))
             results = stack.enter_context(prefetch(map(denoiser.denoise, observed)))
             for denoised in with_progress(results):
                 for output, file in files.items():

@@ -25,17 +25,32 @@ class _CheckpointFile:
 
 
 def pretrain_to_file(
-    target: Path, recipe: PretrainingRecipe, *, device: torch.device, on_step: Callable[[int, float], None]
+    target: Path,
+    recipe: PretrainingRecipe,
+    *,
+    start: PretrainedNetwork | None = None,
+    device: torch.device,
+    on_step: Callable[[int, float], None],
 ) -> str:
     """Train on simulated images and write the network; return its digest.
 
+    A network of several frames may start from one of a single frame.
     The checkpoint beside the file is removed at the end. Raises CheckpointInvalidError if it is of another
     recipe, and InvalidRequestError if a file cannot be written.
     """
     checkpoint = _CheckpointFile(target.with_name(f"{target.name}.checkpoint"))
-    model = pretrain(recipe, device=device, checkpoints=checkpoint, on_step=on_step)
+    model = pretrain(
+        recipe,
+        device=device,
+        checkpoints=checkpoint,
+        on_step=on_step,
+        start=start.model if start else None,
+    )
     model.requires_grad_(requires_grad=False).eval()
-    network = PretrainedNetwork(model, recipe.spread, "", {"recipe": asdict(recipe), "steps": recipe.steps})
+    provenance = {"recipe": asdict(recipe), "steps": recipe.steps}
+    if start is not None:
+        provenance["start"] = start.digest
+    network = PretrainedNetwork(model, recipe.spread, "", provenance)
     content = network.to_bytes()
     with reporting_write_errors(target):
         write_whole(target, content)

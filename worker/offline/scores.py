@@ -2,16 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
 from models_store.errors import InvalidRequestError
 from models_store.image_files.isolation.client import Reader
 from models_store.image_files.isolation.launch import ReadingService
 from models_store.image_files.planes import PlaneSource
-from worker.engine.scores.metrics import ScoreImpossibleError, Scores
+from worker.engine.scores.metrics import ScoreImpossibleError
 from worker.engine.scores.scoreboard import Row
-from worker.judging.scoring import score_planes
+from worker.judging.scoring import RunScores, row_of, score_image
 from worker.offline.files import naming_file
 
 
@@ -39,20 +38,20 @@ def score_files(
         done = 0
         rows = []
         for candidate in candidates:
-            scores: list[list[Scores]] = []
+            scores: list[RunScores] = []
             for number, path in enumerate(candidate.files):
                 index = number % len(truths)
                 scores.append(_score(reader, path, ground_truth[index], truths[index]))
                 done += 1
                 on_progress(done / total, str(path))
-            rows.append(Row(candidate.name, _runs(scores, len(truths))))
+            rows.append(row_of(candidate.name, _runs(scores, len(truths))))
     return rows
 
 
-def _runs(scores: Sequence[Sequence[Scores]], fields: int) -> list[list[Scores]]:
+def _runs(scores: Sequence[RunScores], fields: int) -> list[RunScores]:
     """Group scores by run, joining the planes of all fields of view."""
     firsts = range(0, len(scores), fields)
-    return [list(chain.from_iterable(scores[first : first + fields])) for first in firsts]
+    return [RunScores.joined(scores[first : first + fields]) for first in firsts]
 
 
 def _open(reader: Reader, path: Path) -> PlaneSource:
@@ -60,9 +59,9 @@ def _open(reader: Reader, path: Path) -> PlaneSource:
         return reader.open(path)
 
 
-def _score(reader: Reader, path: Path, truth_path: Path, truth: PlaneSource) -> list[Scores]:
+def _score(reader: Reader, path: Path, truth_path: Path, truth: PlaneSource) -> RunScores:
     image = _open(reader, path)
     try:
-        return list(score_planes(str(path), image, str(truth_path), truth, lambda _plane, _planes: None))
+        return score_image(str(path), image, str(truth_path), truth, lambda _plane, _planes: None)
     except ScoreImpossibleError as error:
         raise InvalidRequestError(error.detail) from error

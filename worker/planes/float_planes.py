@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from models_store.image_files.header import ImageHeader
 from models_store.image_files.planes import PlaneSource, ResultFormat
-from worker.engine.planes.sequence import JoinedPlanes, PlaneSequence
-from worker.planes.observed_plane import ObservedPlane
+from worker.engine.planes.neighbours import Neighbours
+from worker.planes.observed_stack import ObservedStack
 
 
 class FloatPlanes:
@@ -18,14 +18,20 @@ class FloatPlanes:
     Pixels without a measurement are NaN.
     """
 
-    def __init__(self, sources: Sequence[PlaneSequence]) -> None:
-        self._planes = JoinedPlanes(sources)
+    def __init__(self, stacks: Sequence[ObservedStack]) -> None:
+        self._places = [(stack, index) for stack in stacks for index in range(len(stack))]
 
     def __len__(self) -> int:
-        return len(self._planes)
+        return len(self._places)
 
     def __getitem__(self, index: int, /) -> NDArray[np.float32]:
-        return ObservedPlane.of(self._planes[index]).input_yx
+        stack, place = self._places[index]
+        return stack.input_of(place)
+
+    def neighbours(self, index: int, reach: int) -> Neighbours:
+        """Return the planes at most `reach` before and after a plane in its image."""
+        stack, place = self._places[index]
+        return stack.neighbours(place, reach)
 
 
 class GroundTruthPlanes:

@@ -33,7 +33,11 @@ def to_device(model: Model, device: torch.device) -> Model:
 def shape_parameters(shape: NetworkShape) -> dict[str, Any]:
     """Return a shape as JSON-serialisable values."""
     architecture: Architecture = "blind-spot" if isinstance(shape, BlindSpotShape) else "unet"
-    return {"architecture": architecture} | asdict(shape)
+    parameters = {"architecture": architecture} | asdict(shape)
+    if parameters.get("frames") == 1:
+        # So that networks of single planes are stored as before there were others.
+        del parameters["frames"]
+    return parameters
 
 
 def shape_from(parameters: Mapping[str, Any]) -> NetworkShape:

@@ -58,11 +58,24 @@ class Network:
     symmetries: int
     loss_history: tuple[LossPoint, ...] = ()
     signal_scale: Scale | None = None
+    frames: Tensor | None = None
+    """Planes of a stack (T, H, W), ADU, for one plane: a network of several frames sees it in the middle.
+
+    Missing planes are NaN.
+    """
 
     @property
     def output_scale(self) -> Scale:
         """Scale of the predicted signals."""
         return self.signal_scale or self.scale
+
+    def input_of(self, plane: Tensor) -> Tensor:
+        """Return the network's input (T, H, W) for a plane (H, W), ADU."""
+        if self.frames is None:
+            return self.scale.normalise(plane)[None]
+        frames = self.frames.to(plane.device, copy=True)
+        frames[len(frames) // 2] = plane
+        return self.scale.normalise(frames).nan_to_num(nan=0.0)
 
     @property
     def prior(self) -> PriorKind:

@@ -19,6 +19,7 @@ from worker.engine.planes.symmetries import SYMMETRIES
 
 _FORMAT = "clearscope-pretrained-1"
 _PACKAGED = "all_specimens.safetensors"
+_PACKAGED_OF_STACKS = "all_specimens_stacks.safetensors"
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +34,11 @@ class PretrainedNetwork:
     spread: float
     digest: str
     provenance: Mapping[str, Any]
+
+    @property
+    def reach(self) -> int:
+        """Number of planes that the network sees on either side of a plane."""
+        return self.model.shape.frames // 2
 
     def on_scale(self, scale: Scale, plane: torch.Tensor) -> Network:
         """Return the network for a plane (H, W), ADU, whose noise is one on a scale."""
@@ -84,4 +90,14 @@ class PretrainedNetwork:
 @cache
 def packaged_network() -> PretrainedNetwork:
     """Return the network that comes with ClearScope, shared within the process."""
-    return PretrainedNetwork.from_bytes(resources.files(__package__).joinpath(_PACKAGED).read_bytes())
+    return _packaged(_PACKAGED)
+
+
+@cache
+def packaged_stack_network() -> PretrainedNetwork:
+    """Return the network for planes with neighbours that comes with ClearScope."""
+    return _packaged(_PACKAGED_OF_STACKS)
+
+
+def _packaged(name: str) -> PretrainedNetwork:
+    return PretrainedNetwork.from_bytes(resources.files(__package__).joinpath(name).read_bytes())

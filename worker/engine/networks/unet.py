@@ -18,13 +18,15 @@ class UNetShape:
     """Size of a U-Net: feature maps of the first level (doubled per level), levels, outputs per pixel.
 
     With a `global_skip` the input is one more feature map of the last layer, so that the network need only
-    tell how the signal differs from the observation.
+    tell how the signal differs from the observation. With several `frames`, planes of a stack, the input is
+    the middle one and its neighbours.
     """
 
     features: int
     depth: int
     outputs: int
     global_skip: bool = False
+    frames: int = 1
 
     @property
     def blind(self) -> bool:
@@ -70,7 +72,9 @@ class UNet(nn.Module):
         # Weights are allocated by `initialise` or by loading a state: construction must not draw from the
         # process-wide random generator.
         with torch.device("meta"):
-            self.down = nn.ModuleList(_two_convolutions(a, b) for a, b in itertools.pairwise([1, *widths]))
+            self.down = nn.ModuleList(
+                _two_convolutions(a, b) for a, b in itertools.pairwise([shape.frames, *widths])
+            )
             self.enlarge = nn.ModuleList(
                 nn.ConvTranspose2d(b, a, kernel_size=2, stride=2) for a, b in itertools.pairwise(widths)
             )
@@ -88,7 +92,7 @@ class UNet(nn.Module):
         return self
 
     def features(self, image: Tensor) -> Tensor:
-        """(B, 1, H, W) normalised image -> (B, F, H, W); H and W are multiples of the stride."""
+        """(B, T, H, W) normalised image -> (B, F, H, W); H and W are multiples of the stride."""
         skips: list[Tensor] = []
         level = image.contiguous(memory_format=torch.channels_last)
         for convolutions in self.down:
@@ -101,7 +105,8 @@ class UNet(nn.Module):
         ):
             level = convolutions(enlarge(level) + skip)
         # Not in reduced precision: bright observations have more digits.
-        return torch.cat([level.to(image.dtype), image], dim=1) if self.shape.global_skip else level
+        middle = image[:, self.shape.frames // 2, None]
+        return torch.cat([level.to(image.dtype), middle], dim=1) if self.shape.global_skip else level
 
     def turned_features(self, image: Tensor, window: Window, turns: Sequence[int]) -> Iterator[Tensor]:
         """Yield the features in a window for each number of quarter turns of the image, rotated back."""
@@ -110,7 +115,7 @@ class UNet(nn.Module):
             yield features[:, :, *window]
 
     def forward(self, image: Tensor) -> Tensor:
-        """(B, 1, H, W) normalised image -> (B, S, H, W) outputs of the head."""
+        """(B, T, H, W) normalised image -> (B, S, H, W) outputs of the head."""
         outputs = cast("Tensor", self.head(self.features(image).permute(0, 2, 3, 1)))
         return outputs.permute(0, 3, 1, 2)
 

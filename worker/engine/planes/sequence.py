@@ -52,12 +52,17 @@ def with_data(planes: PlaneSequence, count: int) -> Iterator[NDArray[Any]]:
 
     A plane without finite pixels is empty.
     """
+    return (plane_yx for _, plane_yx in numbered_with_data(planes, count))
+
+
+def numbered_with_data(planes: PlaneSequence, count: int) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Yield the same planes with their indices."""
     starts = spread_indices(len(planes), count)
     for start, end in zip(starts, [*starts[1:], len(planes)], strict=True):
         for index in range(start, end):
             plane_yx = np.asarray(planes[index])
             if np.isfinite(plane_yx).any():
-                yield plane_yx
+                yield index, plane_yx
                 break
 
 

@@ -46,8 +46,8 @@ def _spans(
 
 
 def pad_to_stride(plane: Tensor, stride_px: int) -> Tensor:
-    """Pad (H, W) at the lower and right border to multiples of the stride, mirrored at the last pixel."""
-    for axis in (0, 1):
+    """Pad (..., H, W) below and to the right to multiples of the stride, mirrored at the last pixel."""
+    for axis in (-2, -1):
         length = plane.shape[axis]
         index = torch.arange(_round_up(length, stride_px), device=plane.device)
         # A triangle wave 0 .. length-1 and back; constant for a single pixel.

@@ -12,16 +12,19 @@ import torch
 from worker.engine.errors import ImageUnsuitableError, NetworkInvalidError
 from worker.engine.networks.network import Network
 from worker.engine.noise.models.likelihood import NoiseModel
-from worker.engine.planes.sequence import PlaneSequence, middle_window, with_data
+from worker.engine.planes.sequence import PlaneSequence, middle_window, numbered_with_data
 from worker.engine.prediction.inference import predict_plane
 from worker.engine.prediction.photon_risk import photon_risks
 
-EstimateName = Literal["n2v", "prior_mean", "mmse", "distilled", "pretrained"]
+EstimateName = Literal["n2v", "prior_mean", "mmse", "distilled", "pretrained", "pretrained_stack"]
 NetworkFor = Callable[[np.ndarray], Network]
 """Returns the network for a plane (Y, X), ADU."""
+NetworkInStack = Callable[[int], NetworkFor]
+"""Returns the function above for the middle part of the plane with an index."""
 
 _MAX_PLANES = 4
-_WINDOW_PX = 512
+WINDOW_PX = 512
+"""Side of the middle part of a plane that is judged."""
 _MAX_SYMMETRIES = 2
 _PROBE_STEP = 0.1
 """Size of the random perturbation, in standard deviations of the noise."""
@@ -35,11 +38,25 @@ _MAX_SKEWNESS = 0.5
 """Stein's identity holds for Gaussian noise: if the noise is more skewed, the MMSE estimate, which depends
 most on its own pixel, is excluded."""
 
-_PREFERENCE: tuple[EstimateName, ...] = ("distilled", "pretrained", "prior_mean", "mmse", "n2v")
+_PREFERENCE: tuple[EstimateName, ...] = (
+    "distilled",
+    "pretrained",
+    "pretrained_stack",
+    "prior_mean",
+    "mmse",
+    "n2v",
+)
 """Preference among estimates of equal risk: the distilled one was the best in most measurements; next is the
 one that is robust to a wrong noise model."""
 
-_BLIND_PREFERENCE: tuple[EstimateName, ...] = ("distilled", "pretrained", "mmse", "prior_mean", "n2v")
+_BLIND_PREFERENCE: tuple[EstimateName, ...] = (
+    "distilled",
+    "pretrained",
+    "pretrained_stack",
+    "mmse",
+    "prior_mean",
+    "n2v",
+)
 """Preference with blind-spot networks, whose prior has a learned width, so that the MMSE is reliable."""
 
 _TITLES: dict[EstimateName, str] = {
@@ -48,6 +65,7 @@ _TITLES: dict[EstimateName, str] = {
     "mmse": "PN2V's MMSE estimate",
     "distilled": "the distilled network's estimate",
     "pretrained": "the pretrained network's estimate",
+    "pretrained_stack": "the pretrained network's estimate with neighbouring planes",
 }
 
 
@@ -67,6 +85,7 @@ def choose_estimate(  # noqa: PLR0913  # because everything that was trained com
     pn2v: Network | None = None,
     distilled: Network | None = None,
     pretrained: NetworkFor | None = None,
+    pretrained_stack: NetworkInStack | None = None,
     noise_model: NoiseModel,
     seed: int,
     device: torch.device,
@@ -92,9 +111,12 @@ def choose_estimate(  # noqa: PLR0913  # because everything that was trained com
     generator = torch.Generator().manual_seed(seed)
     count = min(len(planes), _MAX_PLANES)
     risks: list[_Risks] = []
-    for done, plane_yx in enumerate(with_data(planes, count), start=1):
-        window = middle_window(plane_yx.astype(np.float32), _WINDOW_PX)
-        risks.append(_estimate_risks(window, single, pn2v, noise_model, generator, device, blind=blind))
+    for done, (index, plane_yx) in enumerate(numbered_with_data(planes, count), start=1):
+        window = middle_window(plane_yx.astype(np.float32), WINDOW_PX)
+        networks = dict(single)
+        if pretrained_stack is not None:
+            networks["pretrained_stack"] = pretrained_stack(index)
+        risks.append(_estimate_risks(window, networks, pn2v, noise_model, generator, device, blind=blind))
         on_plane(done, count)
     if not risks:
         raise ImageUnsuitableError("no plane of the images holds data")

@@ -96,18 +96,17 @@ def _average(
     moments, block_px = _pixel_moments(network, noise_model, pixels=pixels, max_px=tile_px**2)
     total = network_input.new_zeros((3, *network_input.shape))
     predict = partial(_predict, network, moments=moments, tile_px=tile_px, block_px=block_px)
-    total += predict(network_input, likelihood_input, turns=range(min(symmetries, QUARTER_TURNS)))
+    image = network.input_of(network_input)
+    total += predict(image, likelihood_input, turns=range(min(symmetries, QUARTER_TURNS)))
     if symmetries > QUARTER_TURNS:
-        mirrored = predict(
-            network_input.flip(1), likelihood_input.flip(1), turns=range(symmetries - QUARTER_TURNS)
-        )
+        mirrored = predict(image.flip(2), likelihood_input.flip(1), turns=range(symmetries - QUARTER_TURNS))
         total += mirrored.flip(2)
     return total / symmetries
 
 
 def _predict(
     network: Network,
-    network_input: Tensor,
+    image: Tensor,
     likelihood_input: Tensor,
     *,
     turns: Sequence[int],
@@ -115,14 +114,16 @@ def _predict(
     tile_px: int,
     block_px: int,
 ) -> Tensor:
-    """Return posterior moments (3, H, W) of one plane, summed over quarter turns of the network's input."""
+    """Return posterior moments (3, H, W) of one plane, summed over quarter turns of the input (T, H, W)."""
     shape = network.model.shape
-    image = pad_to_stride(network.scale.normalise(network_input), shape.stride_px)
-    height, width = network_input.shape
-    result = network_input.new_zeros((3, height, width))
+    height, width = likelihood_input.shape
+    image = pad_to_stride(image, shape.stride_px)
+    result = likelihood_input.new_zeros((3, height, width))
     for tile in tiles((height, width), tile_px=tile_px, overlap_px=shape.reach_px, stride_px=shape.stride_px):
         core = likelihood_input[tile.core]
-        for features in network.model.turned_features(image[tile.outer][None, None], tile.inner, turns):
+        for features in network.model.turned_features(
+            image[(None, slice(None), *tile.outer)], tile.inner, turns
+        ):
             per_pixel = features[0].permute(1, 2, 0).reshape(-1, shape.head_features)
             blocks = zip(
                 torch.split(per_pixel, block_px),

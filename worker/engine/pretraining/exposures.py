@@ -37,28 +37,34 @@ _SMALLEST_ADU = 1e-9
 
 @dataclass(frozen=True, eq=False)
 class Exposure:
-    """A part of a noisy image and its signal, (Y, X) in ADU, and the scale of the whole image.
+    """A part of a noisy image and its signal, (..., Y, X) in ADU, and the scale of the whole image.
 
     The noise is about one on that scale, and the median of the image about zero.
     """
 
-    observation_yx: NDArray[Any]
-    signal_yx: FloatImage
+    observation: NDArray[Any]
+    signal: FloatImage
     scale: Scale
 
 
 def expose(scene_yx: FloatImage, window: Window, rng: np.random.Generator) -> Exposure:
     """Expose a scene of relative light (Y, X) to a random detector, and return the part in a window."""
+    return expose_part(scene_yx[window], scene_yx, rng)
+
+
+def expose_part(light: FloatImage, scene: FloatImage, rng: np.random.Generator) -> Exposure:
+    """Expose relative light (Y, X) or (T, Y, X), a part of a scene of any shape, to a random detector."""
     brightest = _BRIGHT_PHOTONS if rng.uniform() < _BRIGHT_SHARE else _PEAK_PHOTONS[1]
     peak_photons = _log_uniform(_PEAK_PHOTONS[0], brightest, rng)
     background = _log_uniform(*_BACKGROUND, rng)
-    levels = background + (1 - background) * np.quantile(scene_yx, [_DARKEST, 0.5, 1.0])
-    photons_yx = peak_photons * (background + (1 - background) * scene_yx[window])
-    detector = _detector((photons_yx.shape[0], photons_yx.shape[1]), peak_photons, rng)
+    levels = background + (1 - background) * np.quantile(scene, [_DARKEST, 0.5, 1.0])
+    photons = peak_photons * (background + (1 - background) * light)
+    shape_yx = (photons.shape[-2], photons.shape[-1])
+    detector = _detector(shape_yx, peak_photons, rng)
     # A saturated detector records its limit, however bright the signal is.
-    signal_yx = detector.signal_adu(photons_yx).clip(0, detector.limit_adu)
-    scale = _scale(detector, photons_yx.shape, peak_photons * levels, rng)
-    return Exposure(detector.observe(photons_yx, rng), signal_yx, scale)
+    signal = detector.signal_adu(photons).clip(0, detector.limit_adu)
+    scale = _scale(detector, shape_yx, peak_photons * levels, rng)
+    return Exposure(detector.observe(photons, rng), signal, scale)
 
 
 def _detector(shape_yx: tuple[int, int], peak_photons: float, rng: np.random.Generator) -> Detector:

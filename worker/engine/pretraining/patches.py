@@ -9,7 +9,8 @@ from torch import Tensor
 
 from worker.engine.networks.scale import Curve
 from worker.engine.planes.symmetries import SYMMETRIES, apply_symmetry
-from worker.engine.pretraining.exposures import expose
+from worker.engine.pretraining.exposures import Exposure, expose_part
+from worker.engine.pretraining.movies import draw_layers, expose_movie
 from worker.engine.pretraining.recipe import PretrainingRecipe
 from worker.engine.simulation.scenes import draw_scene
 
@@ -18,10 +19,10 @@ _PATCHES, _SCENES = 0, 1
 
 @dataclass(frozen=True, eq=False)
 class PatchBatch:
-    """Patches (B, 1, H, W) on scales whose origin is 0 and whose noise there is 1.
+    """Patches on scales whose origin is 0 and whose noise there is 1.
 
-    `image` is the network's input; `signal` is the target, linear in light; `centre` (B, 1, 1, 1) is the
-    value of an input of 0, and `curve` bends outputs to signals.
+    `image` (B, T, H, W) is the network's input; `signal` (B, 1, H, W) is the target, linear in light;
+    `centre` (B, 1, 1, 1) is the value of an input of 0, and `curve` bends outputs to signals.
     """
 
     image: Tensor
@@ -64,17 +65,30 @@ class ScenePool:
 
     def _patch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         recipe = self._recipe
-        scene_yx = self._scenes[rng.integers(len(self._scenes))].astype(np.float64)
-        top, left = rng.integers(0, recipe.scene_px - recipe.patch_px + 1, 2)
-        window = (slice(top, top + recipe.patch_px), slice(left, left + recipe.patch_px))
-        exposure = expose(scene_yx, window, rng)
+        exposure = self._movie(rng) if recipe.frames > 1 else self._single(rng)
         scale = replace(exposure.scale, spread=recipe.spread)
-        image = scale.normalise(torch.from_numpy(exposure.observation_yx.astype(np.float32)))
-        signal = torch.from_numpy((exposure.signal_yx - scale.origin_adu) / scale.unit_adu).float()
+        observation = torch.from_numpy(exposure.observation.astype(np.float32))
+        # Missing frames are blank.
+        image = scale.normalise(observation).nan_to_num(nan=0.0)
+        signal = torch.from_numpy((exposure.signal - scale.origin_adu) / scale.unit_adu).float()
         symmetry = int(rng.integers(SYMMETRIES))
         return (
-            apply_symmetry(image, symmetry)[None],
-            apply_symmetry(signal, symmetry)[None],
+            apply_symmetry(image, symmetry),
+            apply_symmetry(signal[recipe.frames // 2, None], symmetry),
             torch.full((1, 1, 1), scale.centre),
             torch.full((1, 1, 1), scale.gain_adu / scale.unit_adu),
         )
+
+    def _single(self, rng: np.random.Generator) -> Exposure:
+        scene_yx = self._scene(rng)
+        side_px = self._recipe.patch_px
+        top, left = rng.integers(0, self._recipe.scene_px - side_px + 1, 2)
+        return expose_part(scene_yx[None, top : top + side_px, left : left + side_px], scene_yx, rng)
+
+    def _movie(self, rng: np.random.Generator) -> Exposure:
+        recipe = self._recipe
+        scenes = [self._scene(rng) for _ in range(draw_layers(rng))]
+        return expose_movie(scenes, self._scene(rng), recipe.patch_px, recipe.frames // 2, rng)
+
+    def _scene(self, rng: np.random.Generator) -> np.ndarray:
+        return self._scenes[rng.integers(len(self._scenes))].astype(np.float64)

@@ -27,7 +27,13 @@ class PretrainingRecipe:
     """Mean squared error of a patch, in noise variances, below which it hardly counts any more."""
     steps_per_checkpoint: int = 500
     seed: int = 1
+    frames: int = 1
+    """Planes of a stack that the network sees at once: one and its neighbours."""
 
     @property
     def shape(self) -> UNetShape:
-        return UNetShape(self.features, self.depth, outputs=1, global_skip=True)
+        return UNetShape(self.features, self.depth, outputs=1, global_skip=True, frames=self.frames)
+
+
+OF_STACKS = PretrainingRecipe(frames=7, steps=15_000, learning_rate=1e-3, seed=2)
+"""Its training starts from the network for single planes."""

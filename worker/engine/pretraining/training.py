@@ -25,13 +25,15 @@ def pretrain(
     device: torch.device,
     checkpoints: CheckpointStore | None,
     on_step: Callable[[int, float], None],
+    start: UNet | None = None,
 ) -> UNet:
     """Train a network to denoise simulated images of all kinds, whose noise is one.
 
+    A network of several frames may start from one of a single frame, as one that ignores the neighbours.
     `on_step(step, error)` is called after each step, with the mean squared error in noise variances. A run
     with the same checkpoints resumes, with the result of an uninterrupted one. Raises CheckpointInvalidError.
     """
-    run = _Run(recipe, device)
+    run = _Run(recipe, device, start)
     if checkpoints is not None and (content := checkpoints.load()) is not None:
         run.restore(content)
     scenes = ScenePool(recipe)
@@ -47,14 +49,17 @@ def pretrain(
 class _Run:
     """The state of one pretraining."""
 
-    def __init__(self, recipe: PretrainingRecipe, device: torch.device) -> None:
+    def __init__(self, recipe: PretrainingRecipe, device: torch.device, start: UNet | None) -> None:
         self._recipe = recipe
         self._device = device
         model = build_model(recipe.shape)
         if not isinstance(model, UNet):
             raise TypeError(f"{recipe.shape} is no U-Net")
         self.model = model.initialise(torch.Generator().manual_seed(recipe.seed))
-        _start_as_identity(self.model)
+        if start is None:
+            _start_as_identity(self.model)
+        else:
+            _start_from(self.model, start)
         to_device(self.model, device).train()
         self._optimiser = torch.optim.Adam(self.model.parameters(), lr=recipe.learning_rate)
         self.step = 0
@@ -113,6 +118,16 @@ def _start_as_identity(model: UNet) -> None:
     with torch.no_grad():
         model.head.weight.mul_(_FIRST_CHANGE)
         model.head.weight[:, -1] = 1 / OUTPUT_SCALE
+
+
+def _start_from(model: UNet, single: UNet) -> None:
+    """Let the network begin as one that sees the middle frame alone."""
+    weights = {name: values.clone() for name, values in single.state_dict().items()}
+    first = model.down[0][0].weight  # type: ignore[index]  # a Sequential of convolutions
+    of_middle = weights["down.0.0.weight"]
+    weights["down.0.0.weight"] = torch.zeros_like(first.detach())
+    weights["down.0.0.weight"][:, model.shape.frames // 2, None] = of_middle
+    model.load_state_dict(weights)
 
 
 def _learning_rate(recipe: PretrainingRecipe, step: int) -> float:

@@ -17,18 +17,33 @@ MEASURES = {
 }
 """Title of each score in a table, and its number of decimals."""
 
+TRACES = "trace_snr_db"
+_TRACES_TITLE, _TRACES_DECIMALS = "SNR of traces (dB)", 2
+
 _LEGEND = (
     "Means over planes and runs, ± their standard error: over runs where there are several, else over "
     "planes. The fit is that of scale and offset to the ground truth, by least squares."
+)
+_LEGEND_OF_TRACES = (
+    " Traces: the variance in time of the ground truth over that of the difference from it, over all pixels."
 )
 
 
 @dataclass(frozen=True)
 class Row:
-    """Scores of one method: for each run, the scores of all planes in the order of the ground truth."""
+    """Scores of one method: for each run, the scores of all planes in the order of the ground truth.
+
+    `traces` are the signal-to-noise ratios (dB) of each run's movies in time, if its images are movies.
+    """
 
     name: str
     runs: Sequence[Sequence[Scores]]
+    traces: Sequence[Sequence[float]] = ()
+
+    def over_movies(self) -> Summary | None:
+        """Summarise the means over the movies of each run; None without movies."""
+        means = [fmean(run) for run in self.traces if run]
+        return Summary.of(means) if means else None
 
     def over_runs(self, measure: str) -> Summary:
         """Summarise the means of the runs."""
@@ -52,12 +67,17 @@ def document(rows: Sequence[Row], *, each: bool = False) -> list[dict[str, Any]]
 
 def table(rows: Sequence[Row]) -> str:
     """Return a Markdown table, aligned to be readable as plain text too."""
-    cells = [["", *(title for title, _ in MEASURES.values()), "planes", "runs"]]
-    cells += [[row.name, *_cells(row), str(_planes(row)), str(len(row.runs))] for row in rows]
+    movies = any(row.over_movies() for row in rows)
+    titles = [*(title for title, _ in MEASURES.values()), *([_TRACES_TITLE] if movies else [])]
+    cells = [["", *titles, "planes", "runs"]]
+    cells += [
+        [row.name, *_cells(row), *_trace_cells(row, movies=movies), str(_planes(row)), str(len(row.runs))]
+        for row in rows
+    ]
     widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
     lines = [_line(line, widths) for line in cells]
     rule = _line(["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])], widths)
-    return "\n".join([lines[0], rule, *lines[1:], "", _LEGEND, ""])
+    return "\n".join([lines[0], rule, *lines[1:], "", _LEGEND + (_LEGEND_OF_TRACES if movies else ""), ""])
 
 
 def _values(scores: Sequence[Scores], measure: str) -> list[float]:
@@ -76,6 +96,11 @@ def _row_document(row: Row) -> dict[str, Any]:
             "mean": _number(runs.mean),
             "standard_error_over_runs": _number(runs.standard_error),
             "standard_error_over_planes": _number(planes.standard_error),
+        }
+    if (traces := row.over_movies()) is not None:
+        described[TRACES] = {
+            "mean": _number(traces.mean),
+            "standard_error_over_runs": _number(traces.standard_error),
         }
     return described
 
@@ -97,6 +122,17 @@ def _cells(row: Row) -> Iterator[str]:
         error = planes.standard_error if runs.standard_error is None else runs.standard_error
         spread = "" if error is None else f" ± {error:.{decimals}f}"
         yield f"{runs.mean:.{decimals}f}{spread}"
+
+
+def _trace_cells(row: Row, *, movies: bool) -> list[str]:
+    if not movies:
+        return []
+    traces = row.over_movies()
+    if traces is None:
+        return [""]
+    error = traces.standard_error
+    spread = "" if error is None else f" ± {error:.{_TRACES_DECIMALS}f}"
+    return [f"{traces.mean:.{_TRACES_DECIMALS}f}{spread}"]
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:

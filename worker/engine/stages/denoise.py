@@ -13,11 +13,13 @@ from worker.engine.networks.pretrained import PretrainedNetwork
 from worker.engine.noise.fitting.select import SelectedNoiseModel
 from worker.engine.noise.measuring.facts import ImageFacts
 from worker.engine.noise.models.kinds import AnyNoiseModel, NoiseModelKind
+from worker.engine.planes.neighbours import NO_NEIGHBOURS, Neighbours
 from worker.engine.planes.sequence import PlaneSequence
 from worker.engine.prediction.choice import Choice, EstimateName
 from worker.engine.prediction.inference import Estimate, predict_plane
 from worker.engine.stages.bootstrap import bootstrap_noise_model
 from worker.engine.stages.pretrained import estimate_with_uncertainty, network_for
+from worker.engine.stages.stacks import beside
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,8 +32,16 @@ class Denoiser:
     pn2v: Network | None = None
     distilled: Network | None = None
     pretrained: PretrainedNetwork | None = None
+    pretrained_stack: PretrainedNetwork | None = None
+    """A network that sees a plane and its neighbours, with the scale of `pretrained`."""
     bootstrapped: bool = False
     """Whether the noise model was bootstrapped, so that a plane may tell its noise better itself."""
+
+    @property
+    def reach(self) -> int:
+        """Number of planes on either side that the chosen estimate uses."""
+        used = self.choice.estimate == "pretrained_stack" and self.pretrained_stack
+        return used.reach if used else 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,9 +77,14 @@ def refit_noise_model(
 
 
 def denoise_plane(
-    plane_yx: np.ndarray, denoiser: Denoiser, *, device: torch.device, tile_px: int | None = None
+    plane_yx: np.ndarray,
+    denoiser: Denoiser,
+    *,
+    neighbours: Neighbours = NO_NEIGHBOURS,
+    device: torch.device,
+    tile_px: int | None = None,
 ) -> Denoised:
-    """Denoise one plane with the chosen estimate."""
+    """Denoise one plane with the chosen estimate, which may use its neighbours."""
     chosen = denoiser.choice.estimate
     predict = partial(predict_plane, device=device, tile_px=tile_px)
     images: dict[EstimateName, np.ndarray] = {}
@@ -82,10 +97,12 @@ def denoise_plane(
     networks = {"n2v": denoiser.n2v, "distilled": denoiser.distilled}
     if (network := networks.get(chosen)) is not None:
         images[chosen] = predict(network, plane_yx).prior_mean_yx
-    if chosen == "pretrained" and denoiser.pretrained is not None:
+    if chosen in {"pretrained", "pretrained_stack"} and denoiser.pretrained is not None:
         network = network_for(
             denoiser.pretrained, denoiser.noise_model, plane_yx, bootstrapped=denoiser.bootstrapped
         )
+        if chosen == "pretrained_stack" and denoiser.pretrained_stack is not None:
+            network = beside(denoiser.pretrained_stack, network, plane_yx, neighbours)
         estimate = estimate_with_uncertainty(network, plane_yx, device=device)
         images[chosen], std_yx = estimate.signal_yx, estimate.std_yx
     if chosen not in images:

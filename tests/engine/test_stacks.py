@@ -1,0 +1,166 @@
+"""Planes that help each other: movies, flashes, unrelated planes, fixed patterns, other exposures."""
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from tests.support.tiny_training import CPU
+from worker.engine.networks.pretrained import packaged_network, packaged_stack_network
+from worker.engine.planes.neighbours import Neighbours
+from worker.engine.prediction.inference import predict_plane
+from worker.engine.scores.metrics import psnr
+from worker.engine.simulation import Scmos, simulate_specimen
+from worker.engine.stages.pretrained import network_for
+from worker.engine.stages.stacks import beside, shared_noise
+
+SIDE_PX, FRAMES, MIDDLE = 112, 9, 4
+PHOTONS, GAIN, OFFSET_ADU, READ_NOISE_ADU = 30.0, 2.2, 100.0, 3.0
+REACH = packaged_stack_network().reach
+
+
+@cache
+def light(step_px: float = 0.3) -> np.ndarray:
+    """Return the light (T, Y, X) of a specimen that moves by a part of a pixel per frame."""
+    specimen = simulate_specimen((2 * SIDE_PX, 2 * SIDE_PX), seed=4)
+    shifts = [(step_px * (frame - MIDDLE), 0.6 * step_px * (frame - MIDDLE)) for frame in range(FRAMES)]
+    part = slice(SIDE_PX // 2, SIDE_PX // 2 + SIDE_PX)
+    return np.stack([ndimage.shift(specimen, shift, order=3)[part, part] for shift in shifts]).clip(0)
+
+
+def recorded(light_tyx: np.ndarray, seed: int = 0) -> np.ndarray:
+    camera = Scmos.with_maps(
+        light_tyx.shape[1:],
+        seed=1,
+        gain_adu_per_e=GAIN,
+        offset_adu=OFFSET_ADU,
+        read_noise_adu=READ_NOISE_ADU,
+    )
+    rng = np.random.default_rng(seed)
+    return np.stack([camera.observe(PHOTONS * frame, rng) for frame in light_tyx]).astype(np.float32)
+
+
+def signal(light_yx: np.ndarray) -> np.ndarray:
+    return GAIN * PHOTONS * light_yx + OFFSET_ADU
+
+
+class Movie:
+    """Frames as a stack."""
+
+    def __init__(self, frames_tyx: np.ndarray) -> None:
+        self._frames_tyx = frames_tyx
+
+    def __len__(self) -> int:
+        return len(self._frames_tyx)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        return np.asarray(self._frames_tyx[index])
+
+    def neighbours(self, index: int, reach: int) -> Neighbours:
+        offsets = [offset for offset in range(-reach, reach + 1) if offset]
+        return {offset: self[index + offset] for offset in offsets if 0 <= index + offset < len(self)}
+
+
+def alone(frame_yx: np.ndarray) -> np.ndarray:
+    return predict_plane(network_for(packaged_network(), None, frame_yx), frame_yx, device=CPU).prior_mean_yx
+
+
+def with_neighbours(frame_yx: np.ndarray, neighbours: Neighbours) -> np.ndarray:
+    single = network_for(packaged_network(), None, frame_yx)
+    network = beside(packaged_stack_network(), single, frame_yx, neighbours)
+    return predict_plane(network, frame_yx, device=CPU).prior_mean_yx
+
+
+def test_neighbours_make_the_planes_of_a_movie_better() -> None:
+    movie = Movie(recorded(light()))
+    truth_yx = signal(light()[MIDDLE])
+    gain_db = psnr(with_neighbours(movie[MIDDLE], movie.neighbours(MIDDLE, REACH)), truth_yx) - psnr(
+        alone(movie[MIDDLE]), truth_yx
+    )
+    assert gain_db > 1.5
+
+
+def test_a_flash_of_one_frame_keeps_its_height_and_leaves_no_ghost() -> None:
+    y, x = np.mgrid[:SIDE_PX, :SIDE_PX]
+    places = [(30, 30), (56, 80), (80, 40), (90, 90)]
+    flash_yx = sum(np.exp(-((y - row) ** 2 + (x - column) ** 2) / (2 * 2.0**2)) for row, column in places)
+    steady, flashing = 0.5 * light(), 0.5 * light()
+    flashing[MIDDLE] += flash_yx
+    height_adu = GAIN * PHOTONS
+
+    def change_at_places(frame: int) -> float:
+        """Return the mean height of the flash in the estimates of a frame, for several noises."""
+        changes = []
+        for seed in range(3):
+            estimates = []
+            for lights in (flashing, steady):
+                movie = Movie(recorded(lights, seed))
+                estimates.append(with_neighbours(movie[frame], movie.neighbours(frame, REACH)))
+            changes += [estimates[0][place] - estimates[1][place] for place in places]
+        return float(np.mean(changes)) / height_adu
+
+    assert change_at_places(MIDDLE) > 0.95
+    assert abs(change_at_places(MIDDLE + 1)) < 0.02
+
+
+@pytest.mark.parametrize("frame", [0, FRAMES - 1])
+def test_the_ends_of_a_movie_gain_from_the_neighbours_that_they_have(frame: int) -> None:
+    movie = Movie(recorded(light()))
+    known = movie.neighbours(frame, REACH)
+    mirrored = dict(known) | {-offset: yx for offset, yx in known.items()}
+    truth_yx = signal(light()[frame])
+    found, with_mirrored = (
+        psnr(with_neighbours(movie[frame], neighbours), truth_yx) for neighbours in (known, mirrored)
+    )
+    assert found > with_mirrored - 0.1
+    assert found > psnr(alone(movie[frame]), truth_yx) + 0.5
+
+
+def test_planes_of_other_exposures_are_no_neighbours() -> None:
+    movie = Movie(recorded(light()))
+    brighter = {
+        offset: OFFSET_ADU + 10 * (yx - OFFSET_ADU) for offset, yx in movie.neighbours(MIDDLE, REACH).items()
+    }
+    np.testing.assert_array_equal(with_neighbours(movie[MIDDLE], brighter), alone(movie[MIDDLE]))
+
+
+def test_a_plane_without_neighbours_is_denoised_alone() -> None:
+    frame_yx = recorded(light())[MIDDLE]
+    np.testing.assert_array_equal(with_neighbours(frame_yx, {}), alone(frame_yx))
+
+
+def test_pixels_without_data_in_neighbours_do_no_harm() -> None:
+    frames_tyx = recorded(light())
+    frames_tyx[MIDDLE + 1, 40:60, 40:60] = np.nan
+    movie = Movie(frames_tyx)
+    found = with_neighbours(movie[MIDDLE], movie.neighbours(MIDDLE, REACH))
+    truth_yx = signal(light()[MIDDLE])
+    assert psnr(found, truth_yx) > psnr(alone(movie[MIDDLE]), truth_yx) + 1
+
+
+def _plain(frames_tyx: np.ndarray) -> np.ndarray:
+    return frames_tyx
+
+
+def _fixed_pattern(frames_tyx: np.ndarray) -> np.ndarray:
+    return frames_tyx + np.random.default_rng(5).normal(0, 4, frames_tyx.shape[1:]).astype(np.float32)
+
+
+def _interpolated(frames_tyx: np.ndarray) -> np.ndarray:
+    between = (frames_tyx[:-1] + frames_tyx[1:]) / 2
+    return np.stack([frames_tyx[:-1], between], axis=1).reshape(-1, *frames_tyx.shape[1:])
+
+
+@pytest.mark.parametrize(
+    ("change", "shared"), [(_plain, False), (_fixed_pattern, True), (_interpolated, True)]
+)
+@pytest.mark.parametrize("step_px", [0.0, 1.5])
+def test_noise_that_neighbouring_planes_share_is_found(
+    change: Callable[[np.ndarray], np.ndarray], step_px: float, *, shared: bool
+) -> None:
+    movie = Movie(change(recorded(light(step_px))))
+    found = shared_noise(movie, lambda yx: network_for(packaged_network(), None, yx), device=CPU)
+    assert found is not None
+    assert (found > 0.05) is shared

@@ -1,0 +1,86 @@
+"""The planes of an image as a microscope recorded them, with their neighbours in time or depth."""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from math import prod
+
+import numpy as np
+
+from models_store.image_files.header import ImageHeader
+from worker.engine.planes.neighbours import Neighbours
+from worker.engine.planes.sequence import PlaneSequence
+from worker.planes.observed_plane import ObservedPlane
+
+_NEIGHBOUR_AXES = "TZI"
+"""Axes along which planes are neighbours, by preference: times, depths, and pages of unknown meaning."""
+
+_CACHE_BYTES = 1 << 29
+"""Memory for planes that are read once but needed several times."""
+
+
+@dataclass(frozen=True)
+class StackAxis:
+    """The axis of an image along which its planes are neighbours."""
+
+    name: str
+    length: int
+    stride: int
+    """Distance between the indices of neighbouring planes."""
+
+    @classmethod
+    def of(cls, header: ImageHeader, *, one_channel: bool) -> "StackAxis | None":
+        """Return the axis of all planes, or of those of one channel; None if no planes are neighbours."""
+        sizes = [
+            (axis, size)
+            for axis, size in zip(header.axes, header.shape, strict=True)
+            if axis not in "YX" and not (one_channel and axis == "C")
+        ]
+        names = [axis for axis, _ in sizes]
+        for axis in _NEIGHBOUR_AXES:
+            if axis in names:
+                place = names.index(axis)
+                return cls(axis, sizes[place][1], prod(size for _, size in sizes[place + 1 :]))
+        return None
+
+
+class ObservedStack:
+    """The planes of an image by index, each read once as long as its neighbours need it."""
+
+    def __init__(self, planes: PlaneSequence, axis: StackAxis | None) -> None:
+        self._planes = planes
+        self._axis = axis
+        self._recent: OrderedDict[int, ObservedPlane] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._planes)
+
+    def observed(self, indices: Iterable[int], reach: int) -> Iterator[ObservedPlane]:
+        """Yield planes with at most `reach` neighbours on each side."""
+        for index in indices:
+            yield replace(self._at(index, reach), neighbours=self.neighbours(index, reach))
+
+    def neighbours(self, index: int, reach: int) -> Neighbours:
+        """Return the planes (Y, X) beside a plane, float32 ADU, by offset; empty ones are left out."""
+        if self._axis is None or reach == 0:
+            return {}
+        stride, length = self._axis.stride, self._axis.length
+        place = index // stride % length
+        offsets = [offset for offset in range(-reach, reach + 1) if offset and 0 <= place + offset < length]
+        beside = {offset: self._at(index + offset * stride, reach) for offset in offsets}
+        return {offset: plane.input_yx for offset, plane in beside.items() if not plane.defects.empty}
+
+    def input_of(self, index: int) -> np.ndarray:
+        """Return a plane (Y, X) as float32 ADU, NaN where it holds no measurement."""
+        return ObservedPlane.of(self._planes[index]).input_yx
+
+    def _at(self, index: int, reach: int) -> ObservedPlane:
+        if (plane := self._recent.get(index)) is not None:
+            return plane
+        plane = ObservedPlane.of(self._planes[index])
+        if reach and self._axis is not None:
+            self._recent[index] = plane
+            wanted = (2 * reach + 1) * self._axis.stride
+            while len(self._recent) > max(1, min(wanted, _CACHE_BYTES // plane.bytes_in_memory)):
+                self._recent.popitem(last=False)
+        return plane
