@@ -15,6 +15,7 @@ from benchmarks import (
     load,
     machine_limits,
     movies,
+    precision,
     published,
     quality,
     reference,
@@ -83,6 +84,7 @@ def main() -> None:
         console.print(fan_out.table(fan_out.measure()))
     if "speed" in what:
         console.print(speed_table())
+        console.print(precision.table(precision.measure()))
     if "limits" in what:
         peaks = machine_limits.measure_peaks()
         measured = [

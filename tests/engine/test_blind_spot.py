@@ -106,7 +106,7 @@ def test_rotating_the_image_swaps_the_features_of_the_half_planes() -> None:
     image = torch.randn((2, 1, 16, 24), generator=torch.Generator().manual_seed(0))
     model = _model().requires_grad_(requires_grad=False)
     window = slice(3, 15), slice(0, 24)
-    for turn, features in enumerate(model.turned_features(image, window, range(4))):
+    for turn, (features,) in enumerate(model.turned_features(image, window, range(4))):
         turned = model.features(image.rot90(turn, dims=(2, 3))).rot90(-turn, dims=(2, 3))
         torch.testing.assert_close(features, turned[:, :, *window])
 

@@ -61,15 +61,15 @@ class Scarce:
         self.attempted_px: list[int] = []
         self.left_behind = 0
         self._held: list[weakref.ref[Tensor]] = []
-        self._features = UNet.features
+        self._features = UNet.feature_groups
 
-    def features(self, model: UNet, image: Tensor) -> Tensor:
+    def features(self, model: UNet, image: Tensor) -> list[Tensor]:
         self.left_behind += sum(held() is not None for held in self._held)
         self._held = []
         self.attempted_px.append(image.numel())
         if image.numel() > self.limit_px:
             activations = self._features(model, image)
-            self._held.append(weakref.ref(activations))
+            self._held.append(weakref.ref(activations[0]))
             raise self.failure()
         return self._features(model, image)
 
@@ -96,10 +96,10 @@ def execution(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 def _scarce(monkeypatch: pytest.MonkeyPatch, limit_px: int, failure: Failure = _of_cuda) -> Scarce:
     scarce = Scarce(limit_px, failure)
 
-    def features(model: UNet, image: Tensor) -> Tensor:
+    def features(model: UNet, image: Tensor) -> list[Tensor]:
         return scarce.features(model, image)
 
-    monkeypatch.setattr(UNet, "features", features)
+    monkeypatch.setattr(UNet, "feature_groups", features)
     return scarce
 
 

@@ -246,7 +246,7 @@ def test_bfloat16_is_left_to_gpus_that_do_not_emulate_it(
     monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], *, has: bool
 ) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
-    assert precision._has_bfloat16(torch.device("cuda:1")) is has
+    assert precision.has_bfloat16(torch.device("cuda:1")) is has
 
 
 def test_a_gpu_gets_larger_portions() -> None:

@@ -19,10 +19,11 @@ def convolution_precision(device: torch.device, *, reduced: bool) -> torch.autoc
 
     Emulated bfloat16 would be slower than float32.
     """
-    return torch.autocast(device.type, torch.bfloat16, enabled=reduced and _has_bfloat16(device))
+    return torch.autocast(device.type, torch.bfloat16, enabled=reduced and has_bfloat16(device))
 
 
-def _has_bfloat16(device: torch.device) -> bool:
+def has_bfloat16(device: torch.device) -> bool:
+    """Return whether the hardware computes in bfloat16."""
     if device.type == "cuda":
         # Not `is_bf16_supported`, which includes emulation on older GPUs.
         return torch.cuda.get_device_capability(device) >= _BFLOAT16_CAPABILITY

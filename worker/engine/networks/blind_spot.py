@@ -107,14 +107,14 @@ class BlindSpotNet(nn.Module):
         """(B, 1, H, W) normalised image -> (B, F, H, W); H and W are multiples of the stride."""
         return self._join(self._half_planes(image), 0)
 
-    def turned_features(self, image: Tensor, window: Window, turns: Sequence[int]) -> Iterator[Tensor]:
-        """Yield the features in a window for each number of quarter turns of the image, rotated back.
+    def turned_features(self, image: Tensor, window: Window, turns: Sequence[int]) -> Iterator[list[Tensor]]:
+        """Yield groups of features in a window for each number of quarter turns of the image, rotated back.
 
         Rotating the image merely permutes its half planes.
         """
         half_planes = [half_plane[:, :, *window] for half_plane in self._half_planes(image)]
         for turn in turns:
-            yield self._join(half_planes, turn)
+            yield [self._join(half_planes, turn)]
 
     def _join(self, half_planes: list[Tensor], turn: int) -> Tensor:
         joined = torch.cat(half_planes[turn:] + half_planes[:turn], dim=1)

@@ -93,6 +93,12 @@ class UNet(nn.Module):
 
     def features(self, image: Tensor) -> Tensor:
         """(B, T, H, W) normalised image -> (B, F, H, W); H and W are multiples of the stride."""
+        level, *skip = self.feature_groups(image)
+        # Not in reduced precision: bright observations have more digits.
+        return torch.cat([level.to(image.dtype), *skip], dim=1) if skip else level
+
+    def feature_groups(self, image: Tensor) -> list[Tensor]:
+        """Return groups of features; joining them for a whole tile takes as long as two convolutions."""
         skips: list[Tensor] = []
         level = image.contiguous(memory_format=torch.channels_last)
         for convolutions in self.down:
@@ -104,15 +110,13 @@ class UNet(nn.Module):
             reversed(self.enlarge), reversed(self.up), reversed(skips[:-1]), strict=True
         ):
             level = convolutions(enlarge(level) + skip)
-        # Not in reduced precision: bright observations have more digits.
-        middle = image[:, self.shape.frames // 2, None]
-        return torch.cat([level.to(image.dtype), middle], dim=1) if self.shape.global_skip else level
+        return [level, image[:, self.shape.frames // 2, None]] if self.shape.global_skip else [level]
 
-    def turned_features(self, image: Tensor, window: Window, turns: Sequence[int]) -> Iterator[Tensor]:
-        """Yield the features in a window for each number of quarter turns of the image, rotated back."""
+    def turned_features(self, image: Tensor, window: Window, turns: Sequence[int]) -> Iterator[list[Tensor]]:
+        """Yield groups of features in a window for each number of turns of the image, rotated back."""
         for turn in turns:
-            features = self.features(image.rot90(turn, dims=(2, 3))).rot90(-turn, dims=(2, 3))
-            yield features[:, :, *window]
+            groups = self.feature_groups(image.rot90(turn, dims=(2, 3)))
+            yield [group.rot90(-turn, dims=(2, 3))[:, :, *window] for group in groups]
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, T, H, W) normalised image -> (B, S, H, W) outputs of the head."""

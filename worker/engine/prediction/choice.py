@@ -201,13 +201,15 @@ def _estimates(
     device: torch.device,
 ) -> dict[EstimateName, np.ndarray]:
     images: dict[EstimateName, np.ndarray] = {}
+    # With nothing to compare it with, a rougher risk of the only estimate will do.
+    most = _MAX_SYMMETRIES if pn2v is not None or len(single) > 1 else 1
     if pn2v is not None:
         estimate = predict_plane(
             pn2v,
             image_yx,
             noise_model=noise_model,
             device=device,
-            symmetries=min(pn2v.symmetries, _MAX_SYMMETRIES),
+            symmetries=min(pn2v.symmetries, most),
             likelihood_yx=likelihood_yx,
         )
         images["prior_mean"] = estimate.prior_mean_yx
@@ -215,7 +217,7 @@ def _estimates(
             images["mmse"] = estimate.mmse_yx
     for name, network_for in single.items():
         network = network_for(image_yx)
-        symmetries = min(network.symmetries, _MAX_SYMMETRIES)
+        symmetries = min(network.symmetries, most)
         images[name] = predict_plane(network, image_yx, device=device, symmetries=symmetries).prior_mean_yx
     return images
 

@@ -1,7 +1,7 @@
 """Tiled prediction of whole planes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 
 import numpy as np
@@ -11,9 +11,12 @@ from torch.nn import functional
 
 from worker.engine.devices.execution import execution_on
 from worker.engine.devices.memory import AdaptiveBatch, raising_out_of_memory
-from worker.engine.networks.architecture import to_device
+from worker.engine.devices.precision import has_bfloat16
+from worker.engine.networks.architecture import Model, to_device
 from worker.engine.networks.network import Network
 from worker.engine.networks.prior import bent_outputs, mean_of
+from worker.engine.networks.rounded import may_be_rounded, rounded
+from worker.engine.networks.unet import UNet
 from worker.engine.noise.models.likelihood import NoiseModel
 from worker.engine.planes.filling import filled
 from worker.engine.planes.symmetries import QUARTER_TURNS
@@ -21,6 +24,7 @@ from worker.engine.planes.tiling import pad_to_stride, tiles
 from worker.engine.prediction.posterior import MomentsOfBlock, moments_of_block, samples_per_pixel
 
 _MIN_TILE_PX = 64
+_POSTERIOR_MOMENTS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +39,18 @@ class Estimate:
     posterior_std_yx: np.ndarray | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class _Moments:
+    """Computes so many rows of moments of the pixels of a block, which has at most `block_px`.
+
+    They are those of the posterior, or, without a noise model, the prior mean alone.
+    """
+
+    of_block: MomentsOfBlock
+    rows: int
+    block_px: int
+
+
 def predict_plane(
     network: Network,
     plane_yx: np.ndarray,
@@ -42,15 +58,15 @@ def predict_plane(
     noise_model: NoiseModel | None = None,
     device: torch.device,
     tile_px: int | None = None,
-    symmetries: int | None = None,
+    symmetries: int | range | None = None,
     likelihood_yx: np.ndarray | None = None,
 ) -> Estimate:
     """Denoise one plane (Y, X) of any size, ADU; the result does not depend on `tile_px`.
 
-    Predictions are averaged over `symmetries` of the square, by default the number in the network's preset.
-    Pixels that are not finite are predicted from their neighbourhood; a plane without finite pixels stays
-    NaN. `likelihood_yx` are the observations for the likelihood if they differ from the network's input.
-    Raises OutOfMemoryError if even the smallest tiles do not fit.
+    Predictions are averaged over `symmetries` of the square, by default as many as in the network's preset; a
+    range names them. Pixels that are not finite are predicted from their neighbourhood; a plane without
+    finite pixels stays NaN. `likelihood_yx` are the observations for the likelihood if they differ from the
+    network's input. Raises OutOfMemoryError if even the smallest tiles do not fit.
     """
     finite_yx = np.isfinite(plane_yx)
     if not finite_yx.any():
@@ -71,9 +87,11 @@ def predict_plane(
         if noise_model is not None:
             noise_model = noise_model.to(device, torch.float32)
         average = partial(_average, network, noise_model, network_input, likelihood_input)
-        mmse, prior_mean, variance = tile.run(partial(average, symmetries or network.symmetries)).cpu()
+        which = symmetries if isinstance(symmetries, range) else range(symmetries or network.symmetries)
+        averages = tile.run(partial(average, which)).cpu()
     if noise_model is None:
-        return Estimate(prior_mean.numpy())
+        return Estimate(averages[0].numpy())
+    mmse, prior_mean, variance = averages
     return Estimate(prior_mean.numpy(), mmse.numpy(), variance.sqrt().numpy())
 
 
@@ -88,20 +106,30 @@ def _average(
     noise_model: NoiseModel | None,
     network_input: Tensor,
     likelihood_input: Tensor,
-    symmetries: int,
+    symmetries: range,
     tile_px: int,
 ) -> Tensor:
-    """Return posterior moments (3, H, W) of one plane, averaged over symmetries of the square."""
-    pixels = symmetries * network_input.numel()
-    moments, block_px = _pixel_moments(network, noise_model, pixels=pixels, max_px=tile_px**2)
-    total = network_input.new_zeros((3, *network_input.shape))
-    predict = partial(_predict, network, moments=moments, tile_px=tile_px, block_px=block_px)
+    """Return moments (rows, H, W) of one plane, averaged over symmetries of the square."""
+    pixels = len(symmetries) * network_input.numel()
+    moments = _moments(network, noise_model, pixels=pixels, max_px=tile_px**2)
+    network = replace(network, model=_in_reduced_precision(network.model, network_input.device))
+    predict = partial(_predict, network, moments=moments, tile_px=tile_px)
+    turns, turns_mirrored = (
+        [symmetry % QUARTER_TURNS for symmetry in symmetries if (symmetry >= QUARTER_TURNS) is mirrored]
+        for mirrored in (False, True)
+    )
     image = network.input_of(network_input)
-    total += predict(image, likelihood_input, turns=range(min(symmetries, QUARTER_TURNS)))
-    if symmetries > QUARTER_TURNS:
-        mirrored = predict(image.flip(2), likelihood_input.flip(1), turns=range(symmetries - QUARTER_TURNS))
-        total += mirrored.flip(2)
-    return total / symmetries
+    total = predict(image, likelihood_input, turns=turns)
+    if turns_mirrored:
+        total += predict(image.flip(2), likelihood_input.flip(1), turns=turns_mirrored).flip(2)
+    return total.div_(len(symmetries))
+
+
+def _in_reduced_precision(model: Model, device: torch.device) -> Model:
+    """Return the network with bfloat16 convolutions if that hardly changes estimates and is faster."""
+    if isinstance(model, UNet) and may_be_rounded(model.shape) and has_bfloat16(device):
+        return to_device(rounded(model), device)
+    return model
 
 
 def _predict(
@@ -110,35 +138,41 @@ def _predict(
     likelihood_input: Tensor,
     *,
     turns: Sequence[int],
-    moments: MomentsOfBlock,
+    moments: _Moments,
     tile_px: int,
-    block_px: int,
 ) -> Tensor:
-    """Return posterior moments (3, H, W) of one plane, summed over quarter turns of the input (T, H, W)."""
+    """Return moments (rows, H, W) of one plane, summed over quarter turns of the input (T, H, W)."""
     shape = network.model.shape
     height, width = likelihood_input.shape
     image = pad_to_stride(image, shape.stride_px)
-    result = likelihood_input.new_zeros((3, height, width))
+    result = likelihood_input.new_zeros((moments.rows, height, width))
     for tile in tiles((height, width), tile_px=tile_px, overlap_px=shape.reach_px, stride_px=shape.stride_px):
         core = likelihood_input[tile.core]
-        for features in network.model.turned_features(
+        observations = torch.split(core.flatten(), moments.block_px)
+        for groups in network.model.turned_features(
             image[(None, slice(None), *tile.outer)], tile.inner, turns
         ):
-            per_pixel = features[0].permute(1, 2, 0).reshape(-1, shape.head_features)
-            blocks = zip(
-                torch.split(per_pixel, block_px),
-                torch.split(core.flatten(), block_px),
-                strict=True,
+            features = zip(
+                *(torch.split(_per_pixel(group), moments.block_px) for group in groups), strict=True
             )
-            tile_moments = torch.cat([moments(*block) for block in blocks], dim=1)
-            result[(slice(None), *tile.core)] += tile_moments.view(3, *core.shape)
+            blocks = zip(map(_joined, features), observations, strict=True)
+            tile_moments = torch.cat([moments.of_block(*block) for block in blocks], dim=1)
+            result[(slice(None), *tile.core)] += tile_moments.view(moments.rows, *core.shape)
     return result
 
 
-def _pixel_moments(
-    network: Network, noise_model: NoiseModel | None, *, pixels: int, max_px: int
-) -> tuple[MomentsOfBlock, int]:
-    """Return the function that computes the moments of a block, and the block size, at most `max_px`."""
+def _per_pixel(features: Tensor) -> Tensor:
+    """Return the features (1, F, H, W) of pixels in rows (H * W, F)."""
+    return features[0].permute(1, 2, 0).reshape(-1, features.shape[1])
+
+
+def _joined(groups: Sequence[Tensor]) -> Tensor:
+    """Join the groups of features of a block, in float32: the last layer computes grey values."""
+    groups = [group.float() for group in groups]
+    return torch.cat(groups, dim=1) if len(groups) > 1 else groups[0]
+
+
+def _moments(network: Network, noise_model: NoiseModel | None, *, pixels: int, max_px: int) -> _Moments:
     weight, bias = network.output_layer_adu()
     curve = network.output_scale.curve
     samples = samples_per_pixel(bias, network.prior)
@@ -153,7 +187,7 @@ def _pixel_moments(
             pixels=pixels,
             block_px=block_px,
         )
-        return moments, block_px
+        return _Moments(moments, _POSTERIOR_MOMENTS, block_px)
     if network.prior == "samples" and curve is None:
         # The mean over outputs is linear: average the layer's weights instead of its outputs.
         weight, bias = weight.mean(dim=0, keepdim=True), bias.mean(dim=0, keepdim=True)
@@ -161,7 +195,6 @@ def _pixel_moments(
     def prior_mean_only(features: Tensor, observation: Tensor) -> Tensor:
         del observation
         outputs = bent_outputs(functional.linear(features, weight, bias), curve, network.prior)
-        prior_mean = mean_of(outputs, network.prior)
-        return torch.stack([prior_mean, prior_mean, torch.zeros_like(prior_mean)])
+        return mean_of(outputs, network.prior)[None]
 
-    return prior_mean_only, block_px
+    return _Moments(prior_mean_only, 1, block_px)

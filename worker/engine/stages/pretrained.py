@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from worker.engine.networks.pretrained import PretrainedNetwork
 from worker.engine.networks.scale import Scale
 from worker.engine.noise.models.likelihood import NoiseModel
 from worker.engine.prediction.inference import predict_plane
-from worker.engine.training.scaling import MIN_PIXELS, noise_scale
+from worker.engine.training.scaling import MIN_PIXELS, scale_of_noise
 
 _ENOUGH_PX = 1 << 14
 """Finite pixels from which the noise measured on a plane is as good as that of a noise model."""
@@ -63,7 +64,7 @@ def network_for(
     if bootstrapped and finite.size >= _ENOUGH_PX:
         noise_model = None
     plane = torch.tensor(np.asarray(plane_yx, dtype=np.float32))
-    return pretrained.on_scale(noise_scale([plane], noise_model), plane)
+    return pretrained.on_scale(scale_of_noise([plane], noise_model), plane)
 
 
 def estimate_with_uncertainty(
@@ -74,18 +75,26 @@ def estimate_with_uncertainty(
     The variance of a posterior is the noise variance times the derivative of the posterior's mean by the
     pixel's own observation (Efron 2011, JASA 106, 1602), which random perturbations measure.
     """
-    signal_yx = predict_plane(network, plane_yx, device=device, symmetries=symmetries).prior_mean_yx
+    count = network.symmetries if symmetries is None else symmetries
+    predict = partial(predict_plane, network, device=device)
+    # The perturbed planes are predicted in the first of the symmetries alone.
+    unperturbed_yx = predict(plane_yx, symmetries=1).prior_mean_yx
+    signal_yx = unperturbed_yx
+    if count > 1:
+        others_yx = predict(plane_yx, symmetries=range(1, count)).prior_mean_yx
+        signal_yx = (unperturbed_yx + (count - 1) * others_yx) / count
+        del others_yx
     noise_yx = network.scale.noise_adu(torch.from_numpy(signal_yx)).numpy()
-    unperturbed_yx = predict_plane(network, plane_yx, device=device, symmetries=1).prior_mean_yx
     copied_yx = np.zeros_like(signal_yx)
     # The same signs for each plane, so that a divided prediction gives the undivided result.
     rng = np.random.default_rng(0)
     for _ in range(_PROBES):
-        step_yx = _PROBE_STEP * noise_yx * (2 * rng.integers(0, 2, plane_yx.shape) - 1)
-        perturbed_yx = predict_plane(
-            network, (plane_yx + step_yx).astype(np.float32), device=device, symmetries=1
-        ).prior_mean_yx
-        copied_yx += (perturbed_yx - unperturbed_yx) / step_yx / _PROBES
+        step_yx = np.where(rng.integers(0, 2, plane_yx.shape, dtype=np.int8), noise_yx, -noise_yx)
+        step_yx *= np.float32(_PROBE_STEP)
+        change_yx = predict(plane_yx + step_yx, symmetries=1).prior_mean_yx
+        change_yx -= unperturbed_yx
+        change_yx /= _PROBES * step_yx
+        copied_yx += change_yx
     copied_yx = ndimage.gaussian_filter(np.nan_to_num(copied_yx), _SURROUNDINGS_PX).clip(*_COPIED)
     return UncertainEstimate(signal_yx, noise_yx * np.sqrt(copied_yx), copied_yx)
 

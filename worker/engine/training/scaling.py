@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -63,14 +64,27 @@ def noise_scale(images: Sequence[Tensor], noise_model: NoiseModel | None = None)
     Its centre is the median, its spread that of the mean absolute deviation: one bright object hardly moves
     them. Raises ImageUnsuitableError if there are too few finite pixels.
     """
-    finite = _finite(images)
-    some = torch.cat([values[:: max(len(finite) * values.numel() // _MAX_PIXELS, 1)] for values in finite])
-    line = _noise_line(images) if noise_model is None else _line_of(noise_model, some)
-    scale = line or moments_scale([some])
+    some = _some_pixels(images)
+    scale = _scale_of_noise(images, some, noise_model)
     units = scale.noise_units(some)
     centre = float(units.median())
     spread = float((units - centre).abs().mean()) * math.sqrt(math.pi / 2)
-    return Scale(scale.origin_adu, scale.unit_adu, scale.gain_adu, centre, spread or 1.0)
+    return replace(scale, centre=centre, spread=spread or 1.0)
+
+
+def scale_of_noise(images: Sequence[Tensor], noise_model: NoiseModel | None = None) -> Scale:
+    """Return the same scale as it is, with its origin as the centre and a spread of one."""
+    return _scale_of_noise(images, _some_pixels(images), noise_model)
+
+
+def _scale_of_noise(images: Sequence[Tensor], some: Tensor, noise_model: NoiseModel | None) -> Scale:
+    line = _noise_line(images) if noise_model is None else _line_of(noise_model, some)
+    return replace(line or moments_scale([some]), centre=0.0, spread=1.0)
+
+
+def _some_pixels(images: Sequence[Tensor]) -> Tensor:
+    finite = _finite(images)
+    return torch.cat([values[:: max(len(finite) * values.numel() // _MAX_PIXELS, 1)] for values in finite])
 
 
 def scale_of_signals(scale: Scale, observations: Sequence[Tensor], signals: Sequence[Tensor]) -> Scale:
@@ -133,9 +147,9 @@ def _residuals(image: Tensor) -> tuple[Tensor, Tensor]:
     """Return mean and squared third difference along both axes of all finite squares of 4 x 4 pixels."""
     if min(image.shape) < _SUPPORT_PX:
         return image.new_zeros(0), image.new_zeros(0)
-    differences = torch.tensor([1.0, -3.0, 3.0, -1.0], dtype=image.dtype) / math.sqrt(20)
-    residual = functional.conv2d(image[None, None], torch.outer(differences, differences)[None, None])
-    level = functional.avg_pool2d(image[None, None], _SUPPORT_PX, stride=1)
+    # As a convolution it would take 16 times the memory of the image.
+    residual = image.diff(n=3, dim=0).diff(n=3, dim=1) / 20
+    level = functional.avg_pool2d(image[None, None], _SUPPORT_PX, stride=1)[0, 0]
     finite = residual.isfinite()
     return level[finite], residual[finite].square()
 

@@ -119,42 +119,43 @@ def measure_removed_noise(
     if pixels < MIN_PIXELS:
         return None
     result = np.where(usable, result_yx, 0.0).astype(np.float64)
-    removed = np.where(usable, observation_yx, 0.0).astype(np.float64) - result
-    signal, removed_px = result[usable], removed[usable]
-    variance_adu2 = _interpolated(variance_at, signal)
-    standardised = removed_px / np.sqrt(variance_adu2)
-    standardised = _clipped(standardised)
+    signal = result[usable]
+    noise_adu = np.sqrt(_interpolated(variance_at, signal))
+    standardised = _clipped((observation_yx[usable].astype(np.float64) - signal) / noise_adu)
     mean, variance = float(standardised.mean()), float(np.mean(standardised**2))
-    centred = np.zeros(result.shape)
-    centred[usable] = standardised - mean
     energy = float(standardised.var())
-    kept_adu = standardised * np.sqrt(variance_adu2)
-    removed_adu = float(kept_adu.mean())
-    centred_adu = np.zeros(result.shape)
-    centred_adu[usable] = kept_adu - removed_adu
+    by_signal = _by_signal(signal, standardised)
+    signal_adu = float(signal.mean()) - float(np.quantile(signal, _DARK_QUANTILE))
+    bright = usable & (result >= np.quantile(signal, 1 - _BRIGHT_SHARE))
+    # Arrays of all pixels are let go early: of a large plane each takes as much memory as a network's tile.
+    del signal
+    kept_adu = standardised * noise_adu
+    noise_adu_rms = math.sqrt(float(np.mean(noise_adu**2)))
+    del noise_adu
+    removed_adu, removed_variance_adu2 = float(kept_adu.mean()), float(kept_adu.var())
+    slope, slope_error = _slope(_placed(kept_adu - removed_adu, usable), result, usable)
+    del kept_adu, result
+    centred = _placed(standardised - mean, usable)
+    del standardised
     correlation_y, correlation_x = (
         _neighbour_correlation(centred.swapaxes(0, axis), usable.swapaxes(0, axis)) for axis in (0, 1)
     )
     blocks = [_Blocks.of(centred, usable, side) for side in BLOCKS_PX]
     judged = [each for each in blocks if len(each.count) >= _MIN_BLOCKS]
     excess = tuple(each.excess(energy) for each in judged)
-    bright = usable & (result >= np.quantile(signal, 1 - _BRIGHT_SHARE))
     bright_centred = np.where(bright, centred - centred[bright].mean(), 0.0)
     bright_y, bright_x = (
         _neighbour_correlation(bright_centred.swapaxes(0, axis), bright.swapaxes(0, axis)) for axis in (0, 1)
     )
     # Correlated noise averages out more slowly.
     inflation = max(1.0, *excess[:_LOCAL_BLOCKS], 0.0)
-    slope, slope_error = _slope(centred_adu, result, usable)
-    noise_adu = math.sqrt(float(variance_adu2.mean()))
-    dark_adu = float(np.quantile(signal, _DARK_QUANTILE))
     return RemovedNoise(
         pixels=pixels,
         not_finite_px=not_finite_px,
         mean=mean,
         mean_error=math.sqrt(energy * inflation / pixels),
         variance=variance,
-        by_signal=_by_signal(signal, standardised),
+        by_signal=by_signal,
         correlation_y=correlation_y,
         correlation_x=correlation_x,
         correlation_error=1 / math.sqrt(pixels),
@@ -167,10 +168,17 @@ def measure_removed_noise(
         structure_slope_error=slope_error,
         worst_block=_worst(judged, energy),
         removed_adu=removed_adu,
-        removed_adu_error=math.sqrt(float(kept_adu.var()) * inflation / pixels),
-        signal_adu=float(signal.mean()) - dark_adu,
-        noise_adu=noise_adu,
+        removed_adu_error=math.sqrt(removed_variance_adu2 * inflation / pixels),
+        signal_adu=signal_adu,
+        noise_adu=noise_adu_rms,
     )
+
+
+def _placed(values: NDArray[np.float64], usable: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the values of usable pixels (Y, X); others are 0."""
+    placed = np.zeros(usable.shape)
+    placed[usable] = values
+    return placed
 
 
 def _interpolated(variance_at: VarianceAt, signal: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -190,8 +198,8 @@ def _neighbour_correlation(centred: NDArray[np.float64], usable: NDArray[np.bool
     """Return the correlation of neighbours along the first axis; unusable pixels are 0."""
     first, second = centred[:-1], centred[1:]
     both = usable[:-1] & usable[1:]
-    energy = float(((first**2 + second**2) * both).sum()) / 2
-    return float((first * second).sum()) / energy if energy > 0 else 0.0
+    energy = sum(float(np.einsum("yx,yx,yx->", each, each, both)) for each in (first, second)) / 2
+    return float(np.einsum("yx,yx->", first, second)) / energy if energy > 0 else 0.0
 
 
 @dataclass(frozen=True, eq=False)
