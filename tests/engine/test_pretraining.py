@@ -9,8 +9,10 @@ import torch
 from tests.support.tiny_training import CPU
 from worker.engine.errors import CheckpointInvalidError
 from worker.engine.pretraining.exposures import expose
+from worker.engine.pretraining.movies import expose_movie
 from worker.engine.pretraining.recipe import PretrainingRecipe
 from worker.engine.pretraining.training import pretrain
+from worker.engine.simulation.movies import Layer, record, spline_of
 from worker.engine.simulation.scenes import draw_scene
 
 TINY = PretrainingRecipe(
@@ -79,3 +81,44 @@ def test_the_noise_of_exposures_is_one_on_their_scale() -> None:
         noise = (torch.from_numpy(exposure.observation.astype(np.float64)) - signal).numpy()
         variances.append(np.mean((noise / exposure.scale.noise_adu(signal).numpy()) ** 2))
     assert np.median(variances) == pytest.approx(1, abs=0.15)
+
+
+def test_a_network_of_several_frames_starts_as_the_one_for_single_planes() -> None:
+    single = pretrain(TINY, device=CPU, checkpoints=None, on_step=lambda *_: None)
+    of_stacks = replace(TINY, frames=3, steps=1, learning_rate=0.0)
+    model = pretrain(of_stacks, device=CPU, checkpoints=None, on_step=lambda *_: None, start=single)
+    frames = torch.randn((1, 3, 32, 32), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        torch.testing.assert_close(model(frames), single(frames[:, 1, None]))
+
+
+def test_frames_of_a_movie_share_their_signal_but_not_their_noise() -> None:
+    reach = 2
+    correlations: dict[str, list[float]] = {"signal": [], "noise": []}
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        scenes = [draw_scene((96, 96), rng) for _ in range(2)]
+        exposure = expose_movie(scenes, draw_scene((96, 96), rng), 64, reach, rng)
+        frames = {
+            "signal": exposure.signal,
+            "noise": exposure.observation.astype(np.float64) - exposure.signal,
+        }
+        assert np.isfinite(exposure.observation[reach]).all()
+        for name, values in frames.items():
+            one, other = values[reach].ravel(), values[reach + 1].ravel()
+            if np.isfinite(other).all() and min(one.std(), other.std()) > 1e-6:
+                correlations[name].append(float(np.corrcoef(one, other)[0, 1]))
+    assert np.median(correlations["signal"]) > 0.5
+    assert abs(np.median(correlations["noise"])) < 0.05
+
+
+def test_a_movie_shows_the_scene_at_time_zero_and_another_part_of_it_later() -> None:
+    scene = draw_scene((96, 96), np.random.default_rng(3))
+    layer = Layer(spline_of(scene), np.ones(3))
+    movies = [record([layer], (16, 16), 48, (0, 0, 2), np.random.default_rng(seed)) for seed in range(30)]
+    part = scene[16:64, 16:64].clip(0)
+    steady = [movie for movie in movies if np.allclose(movie[0], part, atol=1e-5)]
+    assert len(steady) > len(movies) / 2
+    assert all(np.array_equal(movie[0], movie[1]) for movie in steady)
+    moving = [movie for movie in steady if not np.allclose(movie[2], movie[0], atol=1e-3)]
+    assert len(moving) > len(steady) / 2
