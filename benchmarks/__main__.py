@@ -26,7 +26,7 @@ from benchmarks import (
     upload_burst,
 )
 from benchmarks.fields import ScoredField, fields
-from models_store.contracts.vocabulary import DEFAULT_PRESET
+from models_store.contracts.vocabulary import DEFAULT_PRESET, Prior
 from models_store.errors import InvalidRequestError
 from worker.attempt.device import choose_device
 from worker.engine.training.presets import PRESETS
@@ -45,6 +45,9 @@ def main() -> None:
         "which take hours on a CPU",
     )
     parser.add_argument("--preset", nargs="+", choices=list(PRESETS), default=["fast", "balanced"])
+    parser.add_argument(
+        "--prior", choices=list(Prior), default=Prior.PRETRAINED, help="quality: where training starts"
+    )
     parser.add_argument(
         "--several", action="store_true", help="quality: also train on several images of a specimen"
     )
@@ -122,7 +125,8 @@ def measure_quality(arguments: argparse.Namespace, console: Console) -> None:
         references, filters = reference.references(field), quality.filtered(field)
         for preset in arguments.preset:
             for several in (False, True) if arguments.several and field.others else (False,):
-                found = quality.denoised(field, PRESETS[preset], several=several)
+                prior = Prior(arguments.prior)
+                found = quality.denoised(field, PRESETS[preset], several=several, prior=prior)
                 for kind, reference_yx in references.items():
                     scores.setdefault(kind, []).append(quality.score(found, reference_yx, filters))
                 delivered = scores[reference.AS_IT_IS][-1].methods[quality.DELIVERED]

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from benchmarks import work
 from benchmarks.work import MEGAPIXEL, NOISE_MODEL, ExponentialCounter
-from models_store.contracts.vocabulary import Preset
+from models_store.contracts.vocabulary import Preset, Prior
 from worker.engine.devices.execution import execution_on
 from worker.engine.networks.network import Network, TrainingMethod
 from worker.engine.prediction.inference import predict_plane
@@ -187,7 +187,7 @@ def _whole_stack(
     source = folder / "noisy.tif"
     tifffile.imwrite(source, _stack(extent), photometric="minisblack")
     name = Preset(preset.name)
-    options = DenoiseOptions(device, preset=name, presets={name: preset})
+    options = DenoiseOptions(device, preset=name, prior=Prior.NONE, presets={name: preset})
     seconds = denoise_file(source, folder / "denoised.tif", options, lambda *_: None).seconds
     for stage, taken_s in seconds.items():
         yield Measured(f"Boot. GMM, {preset.name}: {stage}", taken_s)

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from benchmarks.classical import Filtered, Result, best_result, bm3d_results, gaussian_blurs
 from benchmarks.fields import ScoredField
+from models_store.contracts.vocabulary import Prior
 from tests.support.all_stages import run_all_stages
 from worker.engine.prediction.inference import predict_plane
 from worker.engine.scores.metrics import affine_invariant_psnr
@@ -74,14 +75,17 @@ def filtered(field: ScoredField) -> dict[str, Sequence[Result]]:
     }
 
 
-def denoised(field: ScoredField, preset: TrainingPreset, *, several: bool = False) -> DenoisedField:
+def denoised(
+    field: ScoredField, preset: TrainingPreset, *, several: bool = False, prior: Prior = Prior.NONE
+) -> DenoisedField:
     """Denoise one field, training on it alone or, if `several`, on more images of the specimen too."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     observation_yx = field.observation_yx.astype(np.float32)
     others = [other_yx.astype(np.float32) for other_yx in field.others] if several else []
     started_s = time.perf_counter()
     with TemporaryDirectory() as folder:
-        stages = run_all_stages([observation_yx, *others], preset, Path(folder), device=device)
+        images = [observation_yx, *others]
+        stages = run_all_stages(images, preset, Path(folder), device=device, prior=prior)
     denoiser = stages.denoiser
     result = denoise_plane(observation_yx, denoiser, device=device)
     seconds = time.perf_counter() - started_s

@@ -12,6 +12,7 @@ from app.commands.options import (
     KeepHotPixelsOption,
     NoiseModelKindOption,
     PresetOption,
+    PriorOption,
     SeedOption,
     StructuredMaskOption,
     parse_structured_mask,
@@ -34,6 +35,7 @@ def denoise(
     ],
     target: Annotated[Path, typer.Argument(dir_okay=False, help="Output file for the denoised image.")],
     preset: PresetOption = DEFAULT_PRESET,
+    prior: PriorOption = None,
     noise_model: Annotated[
         Path | None,
         typer.Option(
@@ -73,6 +75,7 @@ def denoise(
         options = DenoiseOptions(
             device=choose_device(device),
             preset=preset,
+            prior=prior,
             structured_mask=parse_structured_mask(structured_mask),
             seed=seed,
             dtype=dtype,

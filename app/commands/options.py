@@ -6,7 +6,7 @@ import typer
 
 from models_store.contracts.numbers import LARGEST_EXACT_INTEGER
 from models_store.contracts.spec_parts import MAX_MASK_PX, StructuredMask
-from models_store.contracts.vocabulary import NoiseModelKind, Preset
+from models_store.contracts.vocabulary import NoiseModelKind, Preset, Prior
 
 DEFAULT_SERVER = "http://127.0.0.1:8000"
 
@@ -15,6 +15,13 @@ KeyOption = Annotated[
     str | None, typer.Option(envvar="CLEARSCOPE_API_KEY", show_envvar=True, help="API key for the server.")
 ]
 PresetOption = Annotated[Preset, typer.Option(help="Training preset.")]
+PriorOption = Annotated[
+    Prior | None,
+    typer.Option(
+        help="Where training starts: the pretrained network, or nothing. Default: fast and balanced "
+        "adapt the pretrained network where they can."
+    ),
+]
 NoiseModelKindOption = Annotated[NoiseModelKind, typer.Option(help="Kind of noise model to bootstrap.")]
 SeedOption = Annotated[
     int, typer.Option(min=0, max=LARGEST_EXACT_INTEGER, help="Random seed; equal seeds give equal results.")

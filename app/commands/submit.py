@@ -14,6 +14,7 @@ from app.commands.options import (
     KeepHotPixelsOption,
     KeyOption,
     PresetOption,
+    PriorOption,
     SeedOption,
     ServerOption,
     StructuredMaskOption,
@@ -33,6 +34,7 @@ def submit(
     microscope: Annotated[str | None, typer.Option(help="Microscope of the images; created if new.")] = None,
     profile: Annotated[str | None, typer.Option(help="Acquisition profile of the microscope.")] = None,
     preset: PresetOption = DEFAULT_PRESET,
+    prior: PriorOption = None,
     reuse: Annotated[
         Reuse, typer.Option(help="Models of this microscope that the server may reuse.")
     ] = Reuse.CALIBRATION,
@@ -63,6 +65,7 @@ def submit(
             "kind": "denoise",
             "image_ids": [image["id"] for image in uploaded],
             "preset": preset,
+            **({} if prior is None else {"prior": prior}),
             "reuse": reuse,
             "noise_model_kind": noise_model_kind,
             "structured_mask": dict(zip(("y_px", "x_px"), structured_mask, strict=True)),

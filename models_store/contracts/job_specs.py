@@ -36,6 +36,7 @@ from models_store.contracts.vocabulary import (
     Output,
     OutputDtype,
     Preset,
+    Prior,
     Queue,
     Reuse,
 )
@@ -47,16 +48,25 @@ OF_INSTANT = (Output.DENOISED, Output.POSTERIOR_STD)
 _NOTHING_CHOSEN = {"properties": {name: {"type": "null"} for name in TrainingBudget.model_fields}}
 
 
-def _add_instant_rules(schema: dict[str, Any]) -> None:
-    """Describe in the JSON schema what goes with the preset `instant`, which trains nothing."""
+def _add_pretrained_rules(schema: dict[str, Any]) -> None:
+    """Describe in the JSON schema what goes with `instant`, and with a prior that the job names."""
     require_kind(schema)
     schema["if"] = {"properties": {"preset": {"const": Preset.INSTANT.value}}, "required": ["preset"]}
-    schema["then"] = {
-        "properties": {
-            "budget": _NOTHING_CHOSEN,
-            "structured_mask": _HIDES_NOTHING,
-            "outputs": {"items": {"enum": [output.value for output in OF_INSTANT]}},
-        }
+    without_training = {
+        "budget": _NOTHING_CHOSEN,
+        "structured_mask": _HIDES_NOTHING,
+        "outputs": {"items": {"enum": [output.value for output in OF_INSTANT]}},
+    }
+    schema["then"] = {"properties": without_training | {"prior": {"not": {"const": Prior.NONE.value}}}}
+    schema["else"] = {
+        "if": {"properties": {"prior": {"const": Prior.PRETRAINED.value}}, "required": ["prior"]},
+        "then": {
+            "properties": without_training
+            | {
+                "preset": {"not": {"const": Preset.PAPER.value}},
+                "reuse": {"not": {"const": Reuse.NETWORK.value}},
+            }
+        },
     }
 
 
@@ -66,10 +76,17 @@ class DenoiseSpec(TrainingSpec, PostedSpec):
     Channels have networks and noise models of their own; positions, times and focus share them.
     """
 
-    model_config = ConfigDict(json_schema_extra=_add_instant_rules)
+    model_config = ConfigDict(json_schema_extra=_add_pretrained_rules)
 
     kind: Literal["denoise"] = "denoise"
     image_ids: ImageIds
+    prior: Prior | None = Field(
+        default=None,
+        description="Where training starts: from the network that comes with ClearScope, or from nothing. "
+        "Default: the presets fast and balanced adapt that network to the images, unless their noise "
+        "correlates, or the job has a budget or a structured mask, reuses networks, or asks for PN2V's "
+        "estimates.",
+    )
     reuse: Reuse = Field(
         default=Reuse.CALIBRATION,
         description="Models of the images' microscope and profile that may be reused, each value adding to "
@@ -162,7 +179,8 @@ class TrainSpec(TrainingSpec, PostedSpec):
     noise_model: Reference | None = None
     ground_truth_ids: GroundTruthIds | None = None
     teacher: Reference | None = Field(
-        default=None, description="Distilled networks only: the PN2V network whose estimates it learns."
+        default=None,
+        description="Distilled networks only: the PN2V network whose estimates it learns, or `pretrained`.",
     )
     refit_noise_model: bool = Field(
         default=False,
@@ -170,7 +188,9 @@ class TrainSpec(TrainingSpec, PostedSpec):
         description="Distilled networks only: refit the noise model to the teacher's predictions.",
     )
     start: Reference | None = Field(
-        default=None, description="Network whose weights initialise the training."
+        default=None,
+        description="Network whose weights initialise the training; `pretrained`, for N2V and distilled "
+        "networks: the one that comes with ClearScope.",
     )
     teaches: bool = Field(
         default=False,
@@ -186,6 +206,10 @@ class TrainSpec(TrainingSpec, PostedSpec):
     @property
     def recipe(self) -> str:
         return self.recipe_of(teaches=self.teaches)
+
+    def recipe_of(self, *, teaches: bool) -> str:
+        recipe = super().recipe_of(teaches=teaches)
+        return f"{recipe} prior={self.preset.adaptation_digest}" if self.start == PRETRAINED else recipe
 
 
 class BootstrapNoiseModelSpec(PostedSpec):

@@ -78,6 +78,11 @@ class Preset(StrEnum):
         return self.trains and self is not Preset.PAPER
 
     @property
+    def adaptation_digest(self) -> str | None:
+        """Digest of the pretrained network and of how it is adapted to images; None: it is not."""
+        return _ADAPTATION_DIGESTS.get(self)
+
+    @property
     def warm_starts(self) -> bool:
         """True if PN2V networks are initialised with the weights of the N2V network."""
         return self.trains and self is not Preset.PAPER
@@ -89,7 +94,15 @@ _DIGESTS = {
     Preset.BALANCED: "c8b16d83",
     Preset.PAPER: "73e167e0",
 }
+_ADAPTATION_DIGESTS = {Preset.FAST: "4bf60f8d", Preset.BALANCED: "44c730a7"}
 DEFAULT_PRESET = Preset.BALANCED
+
+
+class Prior(StrEnum):
+    """What is known before the images are seen: the pretrained network, or nothing."""
+
+    PRETRAINED = "pretrained"
+    NONE = "none"
 
 
 class Reuse(StrEnum):

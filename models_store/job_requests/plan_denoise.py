@@ -16,6 +16,7 @@ from models_store.contracts.spec_parts import PRETRAINED, MadeByJob, Reference
 from models_store.contracts.vocabulary import Method, NoiseModelKind, NoiseModelOrigin, Reuse
 from models_store.job_requests.distillation_rule import why_nothing_is_distilled
 from models_store.job_requests.plan_prediction import PredictionExtent, plan_parts, plan_prediction
+from models_store.job_requests.prior_rule import why_nothing_is_adapted
 from models_store.survey.correlation import NeighbourCorrelation
 
 
@@ -71,6 +72,8 @@ def plan_denoise(
     planner = _Planner(spec, known, extent, new_job_id, why_nothing_is_distilled(spec, correlation), channel)
     if not spec.preset.trains:
         planner.use_pretrained()
+    elif why_nothing_is_adapted(spec, correlation) is None:
+        planner.adapt_pretrained()
     elif spec.reuse is Reuse.NETWORK and known.pn2v_network_id and spec.noise_model is None:
         planner.reuse_networks(known.pn2v_network_id)
     else:
@@ -116,6 +119,20 @@ class _Planner:
         self._add_reused("pn2v", trains_nothing, None)
         self._add_reused("distil", trains_nothing, None)
         self._predict(PRETRAINED, noise_model, compare_with=None, distilled=None)
+
+    def adapt_pretrained(self) -> None:
+        """Plan for the pretrained network and for one that starts from it and learns from the images."""
+        takes_its_place = "the pretrained network takes its place"
+        self._add_reused("n2v", takes_its_place, None)
+        noise_model, _ = self._noise_model(PRETRAINED)
+        self._add_reused("pn2v", takes_its_place, None)
+        why = "the pretrained network learns its own estimates of these images under fresh noise"
+        self._add_computed("distil", why)
+        training = self._train(
+            Method.DISTILLED, noise_model=noise_model, start=PRETRAINED, teacher=PRETRAINED
+        )
+        distilled = self._stage("distil", training)
+        self._predict(PRETRAINED, noise_model, compare_with=None, distilled=distilled)
 
     def train_networks(self) -> None:
         n2v = self._n2v()

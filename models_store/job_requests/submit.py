@@ -144,8 +144,8 @@ def _check(session: Session, spec: JobSpec) -> None:
 def _check_prediction(session: Session, spec: PredictSpec) -> None:
     if spec.network == PRETRAINED:
         require_what_the_pretrained_network_needs(spec)
-        return
-    _check_reference(session, spec.network, "network", get_network)
+    else:
+        _check_reference(session, spec.network, "network", get_network)
     if spec.compare_with is not None:
         _check_reference(session, spec.compare_with, "network", get_network)
         require_blind_spot(_method_of(session, spec.compare_with), "compare_with")
@@ -213,10 +213,10 @@ def _check_kind(noise_model: NoiseModelRow, expected: NoiseModelKind) -> None:
 
 def _check_training(session: Session, spec: TrainSpec) -> None:
     require_what_the_method_needs(spec)
-    if spec.teacher is not None:
+    if spec.teacher not in {None, PRETRAINED}:
         _check_reference(session, spec.teacher, "network", get_network)
         require_method(_method_of(session, spec.teacher), "teacher", Method.PN2V)
-    if spec.start is not None:
+    if spec.start not in {None, PRETRAINED}:
         _check_reference(session, spec.start, "network", get_network)
 
 

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 from models_store.contracts.job_specs import NEEDED_BY, OF_INSTANT, DenoiseSpec, PredictSpec, TrainSpec
-from models_store.contracts.spec_parts import TrainingBudget
+from models_store.contracts.spec_parts import PRETRAINED, TrainingBudget
 from models_store.contracts.vocabulary import Method, Output, Preset
 from models_store.errors import FieldError
 from models_store.job_requests.distillation_rule import why_nothing_is_distilled
+from models_store.job_requests.prior_rule import require_what_the_prior_needs
 
 _NEED = {
     "noise_model": "needs a noise model; name it, or train with method n2v",
@@ -21,7 +22,8 @@ _REFUSE = {
 
 
 def require_what_the_preset_needs(spec: DenoiseSpec) -> None:
-    """Raise FieldError for a field that the preset `instant` does not use, as it trains nothing."""
+    """Raise FieldError for a field that the preset does not use; `instant` trains nothing."""
+    require_what_the_prior_needs(spec)
     if spec.preset.trains:
         return
     why = f"the preset {spec.preset} trains no network"
@@ -34,9 +36,10 @@ def require_what_the_preset_needs(spec: DenoiseSpec) -> None:
 
 def require_what_the_pretrained_network_needs(spec: PredictSpec) -> None:
     """Raise FieldError for a field that the pretrained network does not use."""
-    for field in ("compare_with", "distilled", "refit_noise_model"):
-        if getattr(spec, field):
-            raise FieldError(field, "only PN2V networks use it, not the pretrained one; leave it out")
+    if spec.refit_noise_model:
+        raise FieldError(
+            "refit_noise_model", "only PN2V networks use it, not the pretrained one; leave it out"
+        )
     _require_outputs_of_pretrained(spec.outputs)
 
 
@@ -64,6 +67,8 @@ def require_what_the_method_needs(spec: TrainSpec) -> None:
             "structured_mask",
             f"{name} learns from all pixels and hides none; leave it out, or train with method n2v",
         )
+    if spec.start == PRETRAINED:
+        _require_adaptable(spec)
     if spec.teaches:
         _require_future_teacher(spec)
     if spec.method is Method.DISTILLED:
@@ -101,7 +106,25 @@ def _require_distillable(spec: TrainSpec) -> None:
     if not spec.preset.distils:
         distilling = " or ".join(preset for preset in Preset if preset.distils)
         raise FieldError("preset", f"{spec.preset} distils no network; take {distilling}")
-    if spec.start is not None:
+    if spec.start not in {None, PRETRAINED}:
         raise FieldError(
-            "start", "a distilled network starts from random weights or from its teacher; leave it out"
+            "start",
+            "a distilled network starts from random weights, its teacher or the pretrained network; "
+            "leave it out, or name pretrained",
         )
+    if spec.teacher == PRETRAINED and spec.start != PRETRAINED:
+        raise FieldError("start", "what learns from the pretrained network starts from it; name pretrained")
+    if spec.teacher == PRETRAINED and spec.refit_noise_model:
+        raise FieldError("refit_noise_model", "the pretrained network is no PN2V network; leave it out")
+
+
+def _require_adaptable(spec: TrainSpec) -> None:
+    """Raise FieldError unless the training can start from the pretrained network."""
+    if spec.preset.adaptation_digest is None:
+        raise FieldError("start", f"the preset {spec.preset} never uses the pretrained network; leave it out")
+    if spec.method not in {Method.N2V, Method.DISTILLED}:
+        raise FieldError(
+            "start", f"{spec.method.upper()} does not start from the pretrained network; leave it out"
+        )
+    if spec.budget.features is not None:
+        raise FieldError("budget", "features: the pretrained network has a size of its own; leave them out")

@@ -17,7 +17,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from app.commands.main import cli
-from models_store.contracts.vocabulary import DEFAULT_PRESET, OutputDtype
+from models_store.contracts.vocabulary import DEFAULT_PRESET, OutputDtype, Prior
 from models_store.errors import ImageContentError, InvalidRequestError, NoiseModelInvalidError
 from models_store.image_files.tiff.reader import open_planes
 from models_store.noise_model_files.published import read_published
@@ -32,7 +32,7 @@ from worker.offline.denoise_summary import DenoiseSummary
 from worker.offline.report import DenoisedPlane, LinearNoise, NoiseEvidence, draw_report
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="there is no /proc")
-OPTIONS = DenoiseOptions(torch.device("cpu"), presets={DEFAULT_PRESET: QUICK})
+OPTIONS = DenoiseOptions(torch.device("cpu"), prior=Prior.NONE, presets={DEFAULT_PRESET: QUICK})
 
 
 DETECTOR = Scmos.with_maps((96, 96), seed=0)
@@ -275,7 +275,7 @@ def test_the_command_denoises_and_prints_a_summary(
 ) -> None:
     monkeypatch.setitem(PRESETS, DEFAULT_PRESET, QUICK)
     target, report = tmp_path / "result.tif", tmp_path / "report"
-    options = ["--device", "cpu", "--dtype", "same", "--report", str(report)]
+    options = ["--device", "cpu", "--dtype", "same", "--report", str(report), "--prior", "none"]
     arguments = [
         "denoise",
         str(run.source),

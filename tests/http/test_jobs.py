@@ -167,11 +167,13 @@ def test_a_key_from_before_an_upgrade_answers_the_same_request(
     first = api.post("/v1/jobs", json=spec, headers=headers).json()
     with application.database.write() as session:
         job = get_job(session, first["id"])
-        job.spec = {field: value for field, value in job.spec.items() if field != "keep_hot_pixels"}
+        job.spec = {
+            field: value for field, value in job.spec.items() if field not in {"keep_hot_pixels", "prior"}
+        }
         known = session.scalars(select(IdempotencyKey).where(IdempotencyKey.resource_id == job.id)).one()
         known.body_sha256 = "0" * 64
     assert api.post("/v1/jobs", json=spec, headers=headers).json()["id"] == first["id"]
-    for other in ({"keep_hot_pixels": True}, {"seed": 5}):
+    for other in ({"keep_hot_pixels": True}, {"prior": "none"}, {"seed": 5}):
         assert api.post("/v1/jobs", json={**spec, **other}, headers=headers).status_code == 422
     api.post(f"/v1/jobs/{first['id']}/cancel")
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ import tifffile
 import torch
 
 from models_store.contracts.spec_parts import TrainingBudget
-from models_store.contracts.vocabulary import DEFAULT_PRESET, NoiseModelKind, OutputDtype
+from models_store.contracts.vocabulary import DEFAULT_PRESET, NoiseModelKind, OutputDtype, Prior
 from models_store.image_files.isolation.client import Isolation
 from tests.support.application import Application
 from tests.support.posted_jobs import TINY, artifact, run, upload
+from worker.engine.training.adaptation import Adaptation
 from worker.engine.training.presets import PRESETS, TrainingPreset
 from worker.jobs.inputs import preset_with
 from worker.offline.denoise import DenoiseOptions, denoise_file
@@ -63,15 +65,17 @@ def test_a_job_and_the_command_write_one_file(
     dtype: OutputDtype,
 ) -> None:
     path, here = tmp_path / "stack.tif", tmp_path / "here.tif"
-    y, x = np.mgrid[:HEIGHT_PX, :WIDTH_PX] / 6.0
-    signal = [40 + 20 * np.sin(y + plane / 5) * np.cos(x) for plane in range(PLANES)]
-    planes = (100 + 2 * np.random.default_rng(3).poisson(signal)).astype(np.uint16)
-    tifffile.imwrite(path, planes, **KINDS[file_kind])
+    _write_stack(path, file_kind)
     presets: dict[str, TrainingPreset] = {
         DEFAULT_PRESET: preset_with(PRESETS[DEFAULT_PRESET], TrainingBudget(**TINY))
     }
     options = DenoiseOptions(
-        torch.device("cpu"), noise_model_kind=noise_model_kind, dtype=dtype, seed=9, presets=presets
+        torch.device("cpu"),
+        prior=Prior.NONE,
+        noise_model_kind=noise_model_kind,
+        dtype=dtype,
+        seed=9,
+        presets=presets,
     )
     denoise_file(path, here, options, lambda *_: None)
     with application.client() as api:
@@ -88,3 +92,30 @@ def test_a_job_and_the_command_write_one_file(
         assert job["stages"][-1]["parts"]["total"] > 1
         denoised = artifact(api, job, "stack_denoised.tif")
     assert hashlib.sha256(denoised).hexdigest() == hashlib.sha256(here.read_bytes()).hexdigest()
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_they_adapt_the_pretrained_network_alike(
+    application: Application, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = Adaptation(steps=3, learning_rate=1e-4)
+    preset = replace(PRESETS[DEFAULT_PRESET], adaptation=quick, patch_px=32, patches_per_step=1)
+    monkeypatch.setitem(PRESETS, DEFAULT_PRESET, preset)
+    path, here = tmp_path / "stack.tif", tmp_path / "here.tif"
+    _write_stack(path, "plain")
+    options = DenoiseOptions(torch.device("cpu"), prior=Prior.PRETRAINED, seed=9)
+    summary = denoise_file(path, here, options, lambda *_: None)
+    assert set(summary.channels[0].estimated_mse_adu2) == {"distilled", "pretrained"}
+    with application.client() as api:
+        denoise = {"image_ids": [upload(api, path)], "prior": "pretrained", "outputs": ["denoised"]}
+        job = run(api, kind="denoise", seed=9, **denoise)
+        assert job["stages"][-1]["parts"]["total"] > 1
+        denoised = artifact(api, job, "stack_denoised.tif")
+    assert hashlib.sha256(denoised).hexdigest() == hashlib.sha256(here.read_bytes()).hexdigest()
+
+
+def _write_stack(path: Path, file_kind: str) -> None:
+    y, x = np.mgrid[:HEIGHT_PX, :WIDTH_PX] / 6.0
+    signal = [40 + 20 * np.sin(y + plane / 5) * np.cos(x) for plane in range(PLANES)]
+    planes = (100 + 2 * np.random.default_rng(3).poisson(signal)).astype(np.uint16)
+    tifffile.imwrite(path, planes, **KINDS[file_kind])

@@ -13,7 +13,7 @@ from models_store.clock_and_ids import new_id
 from models_store.contracts.job_specs import DenoiseSpec, PredictSpec
 from models_store.contracts.noise_models import NoiseModelParameters
 from models_store.contracts.progress import ShowStage
-from models_store.contracts.vocabulary import Output, Preset, Reuse
+from models_store.contracts.vocabulary import Output, Preset, Prior, Reuse
 from models_store.errors import JobFailedError
 from models_store.job_requests.plan_denoise import KnownModels, plan_denoise
 from models_store.job_requests.plan_prediction import PredictionExtent
@@ -45,6 +45,7 @@ def run_all_stages(
     *,
     device: torch.device,
     noise_model: NoiseModelParameters | None = None,
+    prior: Prior = Prior.NONE,
     show: ShowStage = lambda *_: None,
 ) -> AllStages:
     """Train everything needed to denoise planes (Y, X); write each plane as an image file to `folder`."""
@@ -60,6 +61,7 @@ def run_all_stages(
         spec = DenoiseSpec(
             image_ids=[extent.image_id for extent in extents],
             preset=name,
+            prior=prior,
             reuse=Reuse.NONE,
             noise_model=run.add_noise_model(noise_model) if noise_model else None,
             outputs=(Output.DENOISED,),

@@ -1,24 +1,25 @@
 """Preparation of a distillation job: the noise model and the teacher's estimates."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from numpy.typing import NDArray
 
 from models_store.contracts.job_specs import TrainSpec
-from models_store.contracts.spec_parts import Reference
+from models_store.contracts.spec_parts import PRETRAINED, Reference
 from models_store.errors import JobFailedError
 from models_store.job_requests.distillation_rule import why_nothing_is_distilled
 from models_store.survey.correlation import NeighbourCorrelation
 from worker.attempt.context import JobContext, Report
 from worker.attempt.progress import PREPARING_DISTILLATION, REFITTING, part_of, planes_done
 from worker.engine.networks.network import Network
+from worker.engine.networks.pretrained import packaged_network
 from worker.engine.noise.measuring.facts import ImageFacts
 from worker.engine.noise.models.kinds import AnyNoiseModel, kind_of
 from worker.engine.planes.sequence import PlaneSequence
 from worker.engine.stages.denoise import refit_noise_model
-from worker.engine.stages.distillation import EstimatedPlanes, first_weights
+from worker.engine.stages.distillation import EstimatedPlanes, PretrainedEstimates, first_weights
 from worker.engine.training.presets import TrainingPreset
 from worker.jobs.inputs import load_network
 
@@ -36,6 +37,8 @@ class TrainingInputs:
     noise_model: AnyNoiseModel | None
     start: Network | None
     report: Report
+    bootstrapped: bool = False
+    """Whether the noise model was bootstrapped."""
 
 
 def prepare_distillation(
@@ -47,10 +50,15 @@ def prepare_distillation(
     context: JobContext,
 ) -> TrainingInputs:
     """Refit the noise model if the spec says so; the teacher's estimates are computed lazily, per plane."""
-    _, pn2v = load_network(context, teacher)
     noise_model = inputs.noise_model
     if noise_model is None:
         raise JobFailedError("noise_model: a distilled network needs one")
+    if teacher == PRETRAINED:
+        own = PretrainedEstimates(
+            inputs.planes, packaged_network(), noise_model, inputs.bootstrapped, context.device
+        )
+        return _taught(inputs, own, noise_model, inputs.start, 0.0)
+    _, pn2v = load_network(context, teacher)
     refit_end = 0.0
     if spec.refit_noise_model:
         refit_end = REFITTING * PREPARING_DISTILLATION
@@ -65,11 +73,23 @@ def prepare_distillation(
         )
         noise_model = refitted.fitted.model if refitted else noise_model
     estimates = EstimatedPlanes(inputs.planes, pn2v, noise_model, context.device)
-    preparing = part_of(inputs.report, refit_end, PREPARING_DISTILLATION)
-    return TrainingInputs(
+    return _taught(inputs, estimates, noise_model, inputs.start or first_weights(pn2v, preset), refit_end)
+
+
+def _taught(
+    inputs: TrainingInputs,
+    estimates: PlaneSequence,
+    noise_model: AnyNoiseModel,
+    start: Network | None,
+    prepared: float,
+) -> TrainingInputs:
+    """Return the inputs with estimates as planes; `prepared` is the part of the preparation that is done."""
+    preparing = part_of(inputs.report, prepared, PREPARING_DISTILLATION)
+    return replace(
+        inputs,
         planes=_ReportingPlanes(estimates, planes_done(preparing, "estimated plane")),
         noise_model=noise_model,
-        start=first_weights(pn2v, preset),
+        start=start,
         report=part_of(inputs.report, PREPARING_DISTILLATION, 1),
     )
 

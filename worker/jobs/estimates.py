@@ -147,7 +147,7 @@ def prepare(
 def _prepare_pretrained(
     spec: PredictSpec | ChooseEstimateSpec, context: JobContext, images: list[OpenImage], report: Report
 ) -> Prepared:
-    """Bootstrap a noise model unless the spec names one; there is one estimate, whose risk is told."""
+    """Bootstrap a noise model unless the spec names one; networks adapted to the images compete."""
     pretrained, made, bootstrapped = packaged_network(), None, True
     if spec.noise_model is not None:
         known, noise_model = load_noise_model(context, spec.noise_model)
@@ -165,8 +165,11 @@ def _prepare_pretrained(
     planes = all_planes(images)
     of_plane = partial(network_for, pretrained, noise_model, bootstrapped=bootstrapped)
     stack = StackCandidate.of(planes, of_plane, context.device)
+    n2v, distilled = _n2v(spec, context), load_network_if_made(context, spec.distilled)
     choice = choose_estimate(
         planes,
+        n2v=n2v,
+        distilled=distilled,
         pretrained=of_plane,
         pretrained_stack=stack.in_stack,
         noise_model=noise_model,
@@ -177,6 +180,8 @@ def _prepare_pretrained(
     denoiser = Denoiser(
         noise_model,
         replace(choice, reason=choice.reason + stack.reservation),
+        n2v=n2v,
+        distilled=distilled,
         pretrained=pretrained,
         pretrained_stack=stack.network,
         bootstrapped=bootstrapped,
@@ -208,16 +213,16 @@ def prepare_chosen(spec: PredictPartSpec, context: JobContext) -> Prepared:
         if (reference := made_id or spec.noise_model) is None:
             raise JobFailedError(f"job {spec.choice.job} made no noise model")
         known, noise_model = load_noise_model(context, reference)
-        bootstrapped = known.origin is NoiseModelOrigin.BOOTSTRAP
-        return Prepared(
-            Denoiser(
-                noise_model,
-                choice,
-                pretrained=packaged_network(),
-                pretrained_stack=packaged_stack_network(),
-                bootstrapped=bootstrapped,
-            )
+        denoiser = Denoiser(
+            noise_model,
+            choice,
+            n2v=_n2v(spec, context) if choice.estimate == "n2v" else None,
+            distilled=_chosen_distilled(spec, choice, context),
+            pretrained=packaged_network(),
+            pretrained_stack=packaged_stack_network(),
+            bootstrapped=known.origin is NoiseModelOrigin.BOOTSTRAP,
         )
+        return Prepared(denoiser)
     network_id, network = load_network(context, spec.network)
     if network.method != "pn2v":
         return Prepared(network)
@@ -227,9 +232,13 @@ def prepare_chosen(spec: PredictPartSpec, context: JobContext) -> Prepared:
         pn2v=network,
         noise_model=_noise_model(made_id or spec.noise_model, network_id, context),
         choice=choice,
-        distilled=load_network_if_made(context, spec.distilled) if choice.estimate == "distilled" else None,
+        distilled=_chosen_distilled(spec, choice, context),
     )
     return Prepared(denoiser)
+
+
+def _chosen_distilled(spec: PredictPartSpec, choice: Choice, context: JobContext) -> Network | None:
+    return load_network_if_made(context, spec.distilled) if choice.estimate == "distilled" else None
 
 
 def _decided(spec: PredictPartSpec, context: JobContext) -> tuple[Choice, str | None]:

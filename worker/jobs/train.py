@@ -6,12 +6,15 @@ from typing import Any
 
 from models_store.contracts.job_specs import TrainSpec
 from models_store.contracts.outcomes import MadeNetwork, Outcome
+from models_store.contracts.spec_parts import PRETRAINED
 from models_store.contracts.vocabulary import NoiseModelOrigin
 from models_store.job_requests.distillation_rule import why_nothing_is_distilled
 from models_store.survey.survey import Survey
 from worker.attempt.context import JobContext, Report
 from worker.engine.errors import CheckpointInvalidError
 from worker.engine.networks.network import Network
+from worker.engine.networks.pretrained import packaged_network
+from worker.engine.stages.distillation import network_to_adapt
 from worker.engine.training.loop import TrainingStep
 from worker.engine.training.loop import train as train_network
 from worker.engine.training.presets import TrainingPreset
@@ -71,7 +74,10 @@ def train(spec: TrainSpec, context: JobContext) -> Outcome:
 
 def _preset(spec: TrainSpec, context: JobContext, *, teaches: bool) -> TrainingPreset:
     """Return the preset with the job's overrides, and fewer steps for a network that is only a teacher."""
-    preset = preset_with(context.presets[spec.preset], spec.budget, spec.structured_mask)
+    preset = context.presets[spec.preset]
+    if spec.start == PRETRAINED:
+        preset = preset.adapting()
+    preset = preset_with(preset, spec.budget, spec.structured_mask)
     return preset.of_teachers() if teaches else preset
 
 
@@ -93,9 +99,16 @@ def _train(
     preset: TrainingPreset,
     context: JobContext,
 ) -> Network:
-    start = load_network(context, spec.start)[1] if spec.start else None
-    noise_model = load_noise_model(context, spec.noise_model)[1] if spec.noise_model else None
-    inputs = TrainingInputs(all_planes(images), noise_model, start, context.report)
+    known, noise_model = load_noise_model(context, spec.noise_model) if spec.noise_model else (None, None)
+    bootstrapped = known is not None and known.origin is NoiseModelOrigin.BOOTSTRAP
+    start = None
+    if spec.start == PRETRAINED:
+        start = network_to_adapt(
+            packaged_network(), all_planes(images), noise_model, bootstrapped=bootstrapped
+        )
+    elif spec.start is not None:
+        start = load_network(context, spec.start)[1]
+    inputs = TrainingInputs(all_planes(images), noise_model, start, context.report, bootstrapped)
     if spec.teacher is not None and survey is not None:
         inputs = prepare_distillation(spec.teacher, inputs, facts_of(survey), spec, preset, context)
 

@@ -20,6 +20,7 @@ from models_store.contracts.vocabulary import (
     Output,
     OutputDtype,
     Preset,
+    Prior,
     Reuse,
 )
 from models_store.errors import InvalidRequestError, JobFailedError
@@ -56,6 +57,7 @@ class DenoiseOptions:
 
     device: torch.device
     preset: Preset = DEFAULT_PRESET
+    prior: Prior | None = None
     structured_mask: StructuredMask | None = None
     seed: int = 0
     dtype: OutputDtype = OutputDtype.FLOAT32
@@ -101,6 +103,7 @@ def denoise_file(
         spec = DenoiseSpec(
             image_ids=[image_id],
             preset=options.preset,
+            prior=options.prior,
             structured_mask=options.structured_mask,
             reuse=Reuse.NONE,
             noise_model=run.add_noise_model(known) if known else None,

@@ -94,17 +94,29 @@ def denoise_plane(
         images["prior_mean"], std_yx = pn2v.prior_mean_yx, pn2v.posterior_std_yx
         if pn2v.mmse_yx is not None:
             images["mmse"] = pn2v.mmse_yx
-    networks = {"n2v": denoiser.n2v, "distilled": denoiser.distilled}
-    if (network := networks.get(chosen)) is not None:
+    network = _network_of(denoiser, plane_yx, neighbours)
+    if network is not None and denoiser.pretrained is None:
         images[chosen] = predict(network, plane_yx).prior_mean_yx
-    if chosen in {"pretrained", "pretrained_stack"} and denoiser.pretrained is not None:
-        network = network_for(
-            denoiser.pretrained, denoiser.noise_model, plane_yx, bootstrapped=denoiser.bootstrapped
-        )
-        if chosen == "pretrained_stack" and denoiser.pretrained_stack is not None:
-            network = beside(denoiser.pretrained_stack, network, plane_yx, neighbours)
+    elif network is not None:
         estimate = estimate_with_uncertainty(network, plane_yx, device=device)
         images[chosen], std_yx = estimate.signal_yx, estimate.std_yx
     if chosen not in images:
         raise NetworkInvalidError(f"the network whose estimate was chosen is missing: {denoiser.choice}")
     return Denoised(images[chosen], std_yx, pn2v)
+
+
+def _network_of(denoiser: Denoiser, plane_yx: np.ndarray, neighbours: Neighbours) -> Network | None:
+    """Return the network of the chosen estimate; None if it is PN2V's."""
+    match denoiser.choice.estimate:
+        case "n2v":
+            return denoiser.n2v
+        case "distilled":
+            return denoiser.distilled
+        case "pretrained" | "pretrained_stack" if denoiser.pretrained is not None:
+            single = network_for(
+                denoiser.pretrained, denoiser.noise_model, plane_yx, bootstrapped=denoiser.bootstrapped
+            )
+            # Without neighbours in reach this is the network for single planes.
+            stack = denoiser.pretrained_stack if denoiser.reach else None
+            return single if stack is None else beside(stack, single, plane_yx, neighbours)
+    return None

@@ -1,15 +1,20 @@
-"""Distillation targets (PN2V's MMSE estimates) and weight initialisation."""
+"""Distillation targets (estimates of PN2V or the pretrained network) and weight initialisation."""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
+from worker.engine.errors import ImageUnsuitableError
 from worker.engine.networks.network import Network
+from worker.engine.networks.pretrained import PretrainedNetwork
 from worker.engine.noise.models.likelihood import NoiseModel
-from worker.engine.planes.sequence import PlaneSequence
+from worker.engine.planes.sequence import PlaneSequence, with_data
 from worker.engine.prediction.inference import predict_plane
+from worker.engine.stages.pretrained import network_for
 from worker.engine.training.presets import TrainingPreset
+
+_PLANES_OF_SCALE = 4
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,45 @@ class EstimatedPlanes:
         estimate = predict_plane(self.pn2v, plane_yx, noise_model=self.noise_model, device=self.device)
         estimate_yx = estimate.prior_mean_yx if estimate.mmse_yx is None else estimate.mmse_yx
         return np.where(np.isfinite(plane_yx), estimate_yx, np.float32(np.nan))
+
+
+@dataclass(frozen=True)
+class PretrainedEstimates:
+    """PlaneSequence of the pretrained network's estimates, float32 (Y, X) in ADU, computed on access.
+
+    Pixels that are not finite stay NaN.
+    """
+
+    planes: PlaneSequence
+    pretrained: PretrainedNetwork
+    noise_model: NoiseModel
+    bootstrapped: bool
+    device: torch.device
+
+    def __len__(self) -> int:
+        return len(self.planes)
+
+    def __getitem__(self, index: int, /) -> np.ndarray:
+        plane_yx = self.planes[index]
+        network = network_for(self.pretrained, self.noise_model, plane_yx, bootstrapped=self.bootstrapped)
+        estimate_yx = predict_plane(network, plane_yx, device=self.device).prior_mean_yx
+        return np.where(np.isfinite(plane_yx), estimate_yx, np.float32(np.nan))
+
+
+def network_to_adapt(
+    pretrained: PretrainedNetwork,
+    planes: PlaneSequence,
+    noise_model: NoiseModel | None,
+    *,
+    bootstrapped: bool,
+) -> Network:
+    """Return the pretrained network on one scale for all planes, as the start of a training on them."""
+    some = list(with_data(planes, _PLANES_OF_SCALE))
+    if not some:
+        raise ImageUnsuitableError("no plane of the images holds data")
+    width = min(plane_yx.shape[1] for plane_yx in some)
+    joined_yx = np.concatenate([plane_yx[:, :width] for plane_yx in some])
+    return network_for(pretrained, noise_model, joined_yx, bootstrapped=bootstrapped)
 
 
 def first_weights(pn2v: Network, preset: TrainingPreset) -> Network | None:

@@ -30,7 +30,6 @@ from worker.engine.training.schedule import learning_rate
 _WARM_START_SPREAD = 0.02
 """Initial spread, in output units, of a PN2V network's samples around the prediction of its start network."""
 
-
 _NARROWING = 0.3
 """Factor by which a PN2V network narrows the Gaussians of its N2V start network, which include the noise."""
 
@@ -309,7 +308,9 @@ def _initial_network(
     seed: int,
     generator: torch.Generator,
 ) -> Network:
-    model = build_model(preset.shape(method)).initialise(generator)
+    # The pretrained network has one size, whatever the preset's.
+    shape = start.model.shape if start and start.method == "pretrained" else preset.shape(method)
+    model = build_model(shape).initialise(generator)
     if start is not None:
         _copy_weights(start, model, generator)
     return Network(

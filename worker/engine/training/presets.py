@@ -11,12 +11,14 @@ from worker.engine.networks.blind_spot import BlindSpotShape
 from worker.engine.networks.network import TrainingMethod
 from worker.engine.networks.prior import PARAMETERS
 from worker.engine.networks.unet import UNetShape
+from worker.engine.training.adaptation import Adaptation
 
 _MAX_GROWTH = 4.0
 
 NETWORKS_VERSION = 2
 """Must be incremented when the same hyperparameters yield different networks than before."""
-_NOT_IN_DIGEST = {"name", "patches_at_once", "symmetries"}
+_NOT_IN_DIGEST = {"name", "patches_at_once", "symmetries", "adaptation"}
+"""The adaptation has a digest of its own: trainings from nothing do not depend on it."""
 
 Schedule = Literal["one-cycle", "plateau"]
 ScaleKind = Literal["moments", "noise"]
@@ -75,6 +77,8 @@ class TrainingPreset:
     """Architecture of N2V and PN2V networks; a blind-spot network needs no masks: all pixels carry loss."""
     gaussians: int = 0
     """Gaussians of each pixel's prior in a blind-spot network, instead of samples."""
+    adaptation: Adaptation | None = None
+    """How the pretrained network is adapted to the images; None: it is not used."""
 
     def digest(self) -> str:
         """Return a short digest of all hyperparameters that affect a trained network."""
@@ -87,6 +91,19 @@ class TrainingPreset:
         share = self.teacher_share if self.distillation_steps else 1.0
         n2v_steps, pn2v_steps = (math.ceil(share * steps) for steps in (self.n2v_steps, self.pn2v_steps))
         return replace(self, n2v_steps=n2v_steps, pn2v_steps=pn2v_steps)
+
+    def adapting(self) -> "TrainingPreset":
+        """Return the preset for trainings that start from the pretrained network; itself if it has none."""
+        if (adaptation := self.adaptation) is None:
+            return self
+        return replace(
+            self,
+            n2v_steps=adaptation.steps,
+            n2v_learning_rate=adaptation.learning_rate,
+            teacher_share=1.0,
+            distillation_steps=adaptation.steps,
+            distillation_learning_rate=adaptation.learning_rate,
+        )
 
     def shape(self, method: TrainingMethod) -> NetworkShape:
         if self.blind_spot(method):
@@ -148,6 +165,7 @@ PRESETS: dict[str, TrainingPreset] = {
             distillation_warm_start=True,
             reduced_precision=True,
             symmetries=8,
+            adaptation=Adaptation(steps=40, learning_rate=6e-4),
         ),
         TrainingPreset(
             name="balanced",
@@ -176,6 +194,7 @@ PRESETS: dict[str, TrainingPreset] = {
             distillation_warm_start=False,
             reduced_precision=True,
             symmetries=8,
+            adaptation=Adaptation(steps=120, learning_rate=6e-4),
         ),
         # Prakash et al. 2020: 200 epochs of 5 steps (10 for N2V), 20 patches of 100 px per step.
         TrainingPreset(

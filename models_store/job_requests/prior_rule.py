@@ -1,0 +1,49 @@
+"""Rule that decides if a denoise job starts from the pretrained network; the only place that does."""
+
+from models_store.contracts.job_specs import OF_INSTANT, DenoiseSpec
+from models_store.contracts.spec_parts import TrainingBudget
+from models_store.contracts.vocabulary import Prior, Reuse
+from models_store.errors import FieldError
+from models_store.job_requests.distillation_rule import why_nothing_is_distilled
+from models_store.survey.correlation import NeighbourCorrelation
+
+
+def why_nothing_is_adapted(spec: DenoiseSpec, correlation: NeighbourCorrelation | None) -> str | None:
+    """Return the reason why networks are trained from nothing, or None: the pretrained one is adapted.
+
+    `correlation`: noise correlation of the images; None if it has not been measured yet.
+    """
+    if spec.prior is Prior.NONE:
+        return "the job says prior none"
+    if (obstacle := _obstacle(spec)) is not None:
+        return obstacle[1]
+    if correlation is None:
+        return "whether the noise of these images correlates has not been measured yet"
+    return why_nothing_is_distilled(spec, correlation)
+
+
+def require_what_the_prior_needs(spec: DenoiseSpec) -> None:
+    """Raise FieldError if the job names a prior that its other fields do not go with."""
+    if not spec.preset.trains and spec.prior is Prior.NONE:
+        raise FieldError("prior", f"the preset {spec.preset} is the pretrained network; leave it out")
+    if spec.preset.trains and spec.prior is Prior.PRETRAINED and (obstacle := _obstacle(spec)) is not None:
+        field, why = obstacle
+        raise FieldError("prior", f"{why}; leave out prior, or change {field}")
+
+
+def _obstacle(spec: DenoiseSpec) -> tuple[str, str] | None:
+    """Return the field of a job that keeps the pretrained network out of it, and why."""
+    if spec.preset.adaptation_digest is None:
+        return "preset", f"the preset {spec.preset} never uses the pretrained network"
+    if spec.budget != TrainingBudget():
+        return "budget", "the budget is that of networks trained from nothing"
+    if spec.hides_neighbours:
+        return (
+            "structured_mask",
+            "the structured mask is for correlated noise, which the network has not seen",
+        )
+    if spec.reuse is Reuse.NETWORK:
+        return "reuse", "the job reuses networks"
+    if any(output not in OF_INSTANT for output in spec.outputs):
+        return "outputs", "PN2V's estimates are asked for"
+    return None

@@ -1,0 +1,139 @@
+"""Networks that start from the pretrained one, over HTTP."""
+
+import io
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+import tifffile
+
+from models_store.contracts.vocabulary import DEFAULT_PRESET
+from tests.support.posted_jobs import TINY, Document, artifact, run, upload
+from worker.engine.training.adaptation import Adaptation
+from worker.engine.training.presets import PRESETS
+
+pytestmark = pytest.mark.usefixtures("worker")
+
+PRETRAINED = {"teacher": "pretrained", "start": "pretrained"}
+
+
+@pytest.fixture(scope="module")
+def image_id(api: httpx.Client, noisy_tiff: Path) -> str:
+    return upload(api, noisy_tiff)
+
+
+@pytest.fixture(scope="module")
+def denoised(api: httpx.Client, image_id: str) -> Iterator[Document]:
+    """A finished job with the defaults, but for few steps."""
+    with pytest.MonkeyPatch.context() as patch:
+        quick = replace(
+            PRESETS[DEFAULT_PRESET], adaptation=Adaptation(steps=4, learning_rate=1e-4), patch_px=32
+        )
+        patch.setitem(PRESETS, DEFAULT_PRESET, quick)
+        yield run(api, kind="denoise", image_ids=[image_id])
+
+
+def _actions(job: Document) -> dict[str, str]:
+    return {step["stage"]: step["action"] for step in job["plan"]}
+
+
+def test_by_default_the_pretrained_network_is_adapted_to_the_image(
+    api: httpx.Client, denoised: Document
+) -> None:
+    assert _actions(denoised) == {
+        "n2v": "skip",
+        "noise_model": "compute",
+        "pn2v": "skip",
+        "distil": "compute",
+        "predict": "compute",
+    }
+    values = denoised["result"]["values"]
+    assert set(values["estimated_mse_adu2"]) == {"distilled", "pretrained"}
+    network = api.get(f"/v1/networks/{values['distilled_network_id']}").json()
+    assert network["description"]["steps"] == 4
+    assert network["recipe"].endswith(f" prior={DEFAULT_PRESET.adaptation_digest}")
+    std = tifffile.imread(io.BytesIO(artifact(api, denoised, "noisy_posterior_std.tif")))
+    assert (std > 0).all()
+
+
+def test_separate_jobs_give_the_same_result(
+    api: httpx.Client, image_id: str, denoised: Document, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = denoised["result"]["values"]
+    quick = replace(PRESETS[DEFAULT_PRESET], adaptation=Adaptation(steps=4, learning_rate=1e-4), patch_px=32)
+    monkeypatch.setitem(PRESETS, DEFAULT_PRESET, quick)
+    known = {"image_ids": [image_id], "noise_model": values["noise_model_id"]}
+    training = run(api, kind="train", method="distilled", **known, **PRETRAINED)
+    distilled = training["result"]["values"]["network_id"]
+    job = run(api, kind="predict", network="pretrained", distilled=distilled, **known)
+    one, other = (
+        tifffile.imread(io.BytesIO(artifact(api, each, "noisy_denoised.tif"))) for each in (denoised, job)
+    )
+    assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"prior": "none", "budget": TINY}, None),
+        ({"budget": TINY}, "budget"),
+        ({"budget": TINY, "outputs": ["mmse"]}, "budget"),
+    ],
+)
+def test_without_it_networks_are_trained_from_nothing(
+    api: httpx.Client, image_id: str, change: Document, why: str | None
+) -> None:
+    response = api.post("/v1/jobs", json={"kind": "denoise", "image_ids": [image_id], **change})
+    assert response.status_code == 202
+    assert _actions(response.json())["pn2v"] == "compute"
+    api.post(f"/v1/jobs/{response.json()['id']}/cancel")
+    if why is not None:
+        named = {"kind": "denoise", "image_ids": [image_id], "prior": "pretrained", **change}
+        refused = api.post("/v1/jobs", json=named)
+        assert refused.status_code == 422
+        assert why in refused.text
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"preset": "paper", "prior": "pretrained"},
+        {"preset": "instant", "prior": "none"},
+        {"prior": "pretrained", "structured_mask": {"x_px": 2}},
+        {"prior": "pretrained", "reuse": "network"},
+        {"prior": "pretrained", "outputs": ["prior_mean"]},
+        {"prior": "something"},
+    ],
+)
+def test_a_prior_that_does_not_go_with_the_job_is_refused(
+    api: httpx.Client, image_id: str, wrong: Document
+) -> None:
+    refused = api.post("/v1/jobs", json={"kind": "denoise", "image_ids": [image_id], **wrong})
+    assert refused.status_code == 422
+    assert "prior" in refused.text
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"method": "n2v", "start": "pretrained", "preset": "paper"}, "never uses the pretrained network"),
+        ({"method": "n2v", "start": "pretrained", "budget": {"features": 8}}, "a size of its own"),
+        ({"method": "distilled", "teacher": "pretrained", "noise_model": "{known}"}, "name pretrained"),
+        ({"method": "pn2v", "start": "pretrained", "noise_model": "{known}"}, "PN2V does not start"),
+        (
+            {"method": "distilled", **PRETRAINED, "noise_model": "{known}", "refit_noise_model": True},
+            "no PN2V network",
+        ),
+    ],
+)
+def test_a_training_that_cannot_start_from_it_is_refused(
+    api: httpx.Client, image_id: str, denoised: Document, wrong: Document, words: str
+) -> None:
+    known = denoised["result"]["values"]["noise_model_id"]
+    spec = {name: known if value == "{known}" else value for name, value in wrong.items()}
+    refused = api.post("/v1/jobs", json={"kind": "train", "image_ids": [image_id], **spec})
+    assert refused.status_code == 422
+    assert words in refused.text

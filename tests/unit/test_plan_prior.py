@@ -1,0 +1,61 @@
+"""Plans of denoise jobs that start from the pretrained network, and of those that do not."""
+
+import itertools
+from typing import Any
+
+import pytest
+
+from models_store.contracts.job_specs import BootstrapNoiseModelSpec, DenoiseSpec, PredictSpec, TrainSpec
+from models_store.contracts.plans import Plan
+from models_store.contracts.spec_parts import MadeByJob, StructuredMask, TrainingBudget
+from models_store.contracts.vocabulary import Output, Preset, Prior, Reuse
+from models_store.job_requests.plan_denoise import KnownModels, plan_denoise
+from models_store.job_requests.plan_prediction import PredictionExtent
+from models_store.job_requests.plane_ranges import ImageExtent
+from models_store.survey.correlation import NeighbourCorrelation
+
+INDEPENDENT = NeighbourCorrelation(0.0, 0.0, 0.01, 0.01, 0.01)
+CORRELATED = NeighbourCorrelation(0.4, 0.4, 0.01, 0.01, 0.01)
+
+
+def plan(correlation: NeighbourCorrelation | None = INDEPENDENT, **fields: Any) -> Plan:
+    numbers = itertools.count()
+    spec = DenoiseSpec(image_ids=["img_1"], **fields)
+    extent = PredictionExtent([ImageExtent("img_1", planes=1, plane_px=100)], part_pixels=1000)
+    known = KnownModels(profile="Scope / default")
+    return plan_denoise(spec, known, extent, lambda: f"job_{next(numbers)}", correlation=correlation)
+
+
+@pytest.mark.parametrize("preset", [Preset.FAST, Preset.BALANCED])
+@pytest.mark.parametrize("prior", [None, Prior.PRETRAINED])
+def test_independent_noise_lets_the_pretrained_network_take_the_teachers_place(
+    preset: Preset, prior: Prior | None
+) -> None:
+    planned = plan(preset=preset, prior=prior)
+    noise_model, distil, predict = (stage.spec for stage in planned.stages)
+    assert isinstance(noise_model, BootstrapNoiseModelSpec)
+    assert isinstance(distil, TrainSpec)
+    assert isinstance(predict, PredictSpec)
+    assert noise_model.network == distil.teacher == distil.start == predict.network == "pretrained"
+    assert predict.distilled == MadeByJob(job=planned.stages[1].job_id)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"prior": Prior.NONE}, "it initialises PN2V"),
+        ({"correlation": None}, "it initialises PN2V"),
+        ({"correlation": CORRELATED}, "it initialises PN2V"),
+        ({"budget": TrainingBudget(steps=10)}, "it initialises PN2V"),
+        ({"structured_mask": StructuredMask(x_px=1)}, "it initialises PN2V"),
+        ({"outputs": (Output.MMSE,)}, "it initialises PN2V"),
+        ({"reuse": Reuse.NETWORK}, "it initialises PN2V"),
+        ({"preset": Preset.PAPER}, "its result is compared with PN2V's"),
+    ],
+)
+def test_networks_are_trained_from_nothing_where_the_pretrained_one_does_not_do(
+    change: dict[str, Any], why: str
+) -> None:
+    planned = plan(**change)
+    assert planned.steps[0].why.startswith(why)
+    assert planned.steps[0].action == "compute"
