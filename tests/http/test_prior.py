@@ -75,6 +75,24 @@ def test_separate_jobs_give_the_same_result(
     assert np.array_equal(one, other)
 
 
+def test_where_the_pretrained_network_fails_n2v_takes_its_place(
+    api: httpx.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The survey does not take these squares for correlated noise."""
+    y, x = np.mgrid[:96, :96] // 2
+    photons = np.random.default_rng(0).poisson(40 * (0.1 + 0.8 * ((y + x) % 2)))
+    path = tmp_path / "squares.tif"
+    tifffile.imwrite(path, (100 + 2 * photons).astype(np.uint16))
+    quick = replace(PRESETS[DEFAULT_PRESET], n2v_steps=4, features=4, patch_px=32)
+    monkeypatch.setitem(PRESETS, DEFAULT_PRESET, quick)
+    values = run(api, kind="denoise", image_ids=[upload(api, path)])["result"]["values"]
+    assert set(values["estimated_mse_adu2"]) == {"n2v", "pretrained"}
+    assert any("regular pattern" in warning for warning in values["warnings"])
+    network = api.get(f"/v1/networks/{values['distilled_network_id']}").json()
+    assert network["method"] == "n2v"
+    assert "prior" not in network["recipe"]
+
+
 @pytest.mark.parametrize(
     ("change", "why"),
     [

@@ -165,11 +165,11 @@ def _prepare_pretrained(
     planes = all_planes(images)
     of_plane = partial(network_for, pretrained, noise_model, bootstrapped=bootstrapped)
     stack = StackCandidate.of(planes, of_plane, context.device)
-    n2v, distilled = _n2v(spec, context), load_network_if_made(context, spec.distilled)
+    trained = _trained_on_the_images(spec, context)
     choice = choose_estimate(
         planes,
-        n2v=n2v,
-        distilled=distilled,
+        n2v=trained.get("n2v"),
+        distilled=trained.get("distilled"),
         pretrained=of_plane,
         pretrained_stack=stack.in_stack,
         noise_model=noise_model,
@@ -177,11 +177,23 @@ def _prepare_pretrained(
         device=context.device,
         on_plane=planes_done(part_of(report, REFITTING, 1), "estimate judged on plane"),
     )
+    if choice.estimate == "n2v" and bootstrapped:
+        # Where the pretrained network fails, so does the noise model of its residuals.
+        selected = bootstrap_noise_model(
+            planes,
+            trained["n2v"],
+            facts=facts_of(survey_of(context, images)),
+            kind=kind_of(noise_model),
+            seed=spec.seed,
+            device=context.device,
+            on_plane=lambda *_: None,
+        )
+        noise_model, made = selected.fitted.model, made_noise_model(selected, NoiseModelOrigin.BOOTSTRAP)
     denoiser = Denoiser(
         noise_model,
         replace(choice, reason=choice.reason + stack.reservation),
-        n2v=n2v,
-        distilled=distilled,
+        n2v=trained.get("n2v"),
+        distilled=trained.get("distilled"),
         pretrained=pretrained,
         pretrained_stack=stack.network,
         bootstrapped=bootstrapped,
@@ -213,11 +225,12 @@ def prepare_chosen(spec: PredictPartSpec, context: JobContext) -> Prepared:
         if (reference := made_id or spec.noise_model) is None:
             raise JobFailedError(f"job {spec.choice.job} made no noise model")
         known, noise_model = load_noise_model(context, reference)
+        trained = _trained_on_the_images(spec, context)
         denoiser = Denoiser(
             noise_model,
             choice,
-            n2v=_n2v(spec, context) if choice.estimate == "n2v" else None,
-            distilled=_chosen_distilled(spec, choice, context),
+            n2v=trained.get("n2v"),
+            distilled=trained.get("distilled"),
             pretrained=packaged_network(),
             pretrained_stack=packaged_stack_network(),
             bootstrapped=known.origin is NoiseModelOrigin.BOOTSTRAP,
@@ -235,6 +248,15 @@ def prepare_chosen(spec: PredictPartSpec, context: JobContext) -> Prepared:
         distilled=_chosen_distilled(spec, choice, context),
     )
     return Prepared(denoiser)
+
+
+def _trained_on_the_images(spec: WithNetworks, context: JobContext) -> dict[str, Network]:
+    """Return the networks that compete with the pretrained one, by method.
+
+    In place of an adapted network there is an N2V network where the pretrained one failed.
+    """
+    made = (_n2v(spec, context), load_network_if_made(context, spec.distilled))
+    return {network.method: network for network in made if network is not None}
 
 
 def _chosen_distilled(spec: PredictPartSpec, choice: Choice, context: JobContext) -> Network | None:

@@ -7,14 +7,15 @@ from typing import Any
 from models_store.contracts.job_specs import TrainSpec
 from models_store.contracts.outcomes import MadeNetwork, Outcome
 from models_store.contracts.spec_parts import PRETRAINED
-from models_store.contracts.vocabulary import NoiseModelOrigin
+from models_store.contracts.vocabulary import Method, NoiseModelOrigin
 from models_store.job_requests.distillation_rule import why_nothing_is_distilled
 from models_store.survey.survey import Survey
 from worker.attempt.context import JobContext, Report
 from worker.engine.errors import CheckpointInvalidError
 from worker.engine.networks.network import Network
 from worker.engine.networks.pretrained import packaged_network
-from worker.engine.stages.distillation import network_to_adapt
+from worker.engine.noise.measuring.residual_pattern import PATTERN
+from worker.engine.stages.distillation import network_to_adapt, pattern_left
 from worker.engine.training.loop import TrainingStep
 from worker.engine.training.loop import train as train_network
 from worker.engine.training.presets import TrainingPreset
@@ -42,9 +43,13 @@ def train(spec: TrainSpec, context: JobContext) -> Outcome:
         # CARE's targets are clean, so correlated noise does not matter.
         survey = None if clean else survey_of(context, images)
         correlation = survey.noise_correlation if survey else None
+        warnings = warn_of_images(context, images)
+        if spec.start == PRETRAINED and (pattern := _pattern(spec, images, context)) is not None:
+            context.warn(pattern)
+            warnings.append(pattern)
+            spec = spec.model_copy(update={"method": Method.N2V, "start": None, "teacher": None})
         teaches = spec.teaches and why_nothing_is_distilled(spec, correlation) is None
         preset = _preset(spec, context, teaches=teaches)
-        warnings = warn_of_images(context, images)
         for warning in (
             *(correlation_warnings(correlation, preset) if correlation else []),
             *_calibration_warnings(spec, images, context),
@@ -79,6 +84,25 @@ def _preset(spec: TrainSpec, context: JobContext, *, teaches: bool) -> TrainingP
         preset = preset.adapting()
     preset = preset_with(preset, spec.budget, spec.structured_mask)
     return preset.of_teachers() if teaches else preset
+
+
+def _pattern(spec: TrainSpec, images: list[OpenImage], context: JobContext) -> str | None:
+    """Return a warning if the pretrained network fails on the images, so that N2V has to take its place."""
+    known, noise_model = load_noise_model(context, spec.noise_model) if spec.noise_model else (None, None)
+    peak = pattern_left(
+        packaged_network(),
+        all_planes(images),
+        noise_model,
+        bootstrapped=known is not None and known.origin is NoiseModelOrigin.BOOTSTRAP,
+        device=context.device,
+    )
+    if peak < PATTERN:
+        return None
+    return (
+        f"what the pretrained network removes has a regular pattern (a peak of {peak:.0f} times the mean of "
+        f"its spectrum; noise stays below {PATTERN:.0f}): it does not know such specimens, so an N2V network "
+        "is trained from nothing in its place"
+    )
 
 
 def _calibration_warnings(spec: TrainSpec, images: list[OpenImage], context: JobContext) -> list[str]:

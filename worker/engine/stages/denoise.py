@@ -116,7 +116,7 @@ def _network_of(denoiser: Denoiser, plane_yx: np.ndarray, neighbours: Neighbours
             single = network_for(
                 denoiser.pretrained, denoiser.noise_model, plane_yx, bootstrapped=denoiser.bootstrapped
             )
-            # Without neighbours in reach this is the network for single planes.
+            # A plane without neighbours is denoised alone.
             stack = denoiser.pretrained_stack if denoiser.reach else None
             return single if stack is None else beside(stack, single, plane_yx, neighbours)
     return None

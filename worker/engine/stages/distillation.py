@@ -8,13 +8,15 @@ import torch
 from worker.engine.errors import ImageUnsuitableError
 from worker.engine.networks.network import Network
 from worker.engine.networks.pretrained import PretrainedNetwork
+from worker.engine.noise.measuring.residual_pattern import spectral_peak
 from worker.engine.noise.models.likelihood import NoiseModel
-from worker.engine.planes.sequence import PlaneSequence, with_data
+from worker.engine.planes.sequence import PlaneSequence, middle_window, with_data
 from worker.engine.prediction.inference import predict_plane
 from worker.engine.stages.pretrained import network_for
 from worker.engine.training.presets import TrainingPreset
 
 _PLANES_OF_SCALE = 4
+_PLANES_OF_PATTERN, _WINDOW_PX = 2, 512
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,25 @@ def network_to_adapt(
     width = min(plane_yx.shape[1] for plane_yx in some)
     joined_yx = np.concatenate([plane_yx[:, :width] for plane_yx in some])
     return network_for(pretrained, noise_model, joined_yx, bootstrapped=bootstrapped)
+
+
+def pattern_left(
+    pretrained: PretrainedNetwork,
+    planes: PlaneSequence,
+    noise_model: NoiseModel | None,
+    *,
+    bootstrapped: bool,
+    device: torch.device,
+) -> float:
+    """Return the highest spectral peak of what the pretrained network removes from some planes, in means."""
+    peaks = [0.0]
+    for plane_yx in with_data(planes, _PLANES_OF_PATTERN):
+        window_yx = middle_window(plane_yx, _WINDOW_PX)
+        network = network_for(pretrained, noise_model, window_yx, bootstrapped=bootstrapped)
+        signal_yx = predict_plane(network, window_yx, device=device, symmetries=1).prior_mean_yx
+        noise_yx = network.scale.noise_adu(torch.from_numpy(signal_yx)).numpy()
+        peaks.append(spectral_peak((window_yx - signal_yx) / noise_yx))
+    return max(peaks)
 
 
 def first_weights(pn2v: Network, preset: TrainingPreset) -> Network | None:
