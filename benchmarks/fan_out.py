@@ -15,7 +15,7 @@ import numpy as np
 import tifffile
 from rich.table import Table
 
-from benchmarks.simulated_worker import PLANE_S
+from benchmarks.simulated_time import PLANE_S
 from demo.server import CLEARSCOPE
 from tests.support.services import Postgres, Redis
 from tests.support.worker_process import CommandProcess, Facility

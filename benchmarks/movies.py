@@ -36,8 +36,8 @@ FRAMES, SIDE_PX, PHOTONS, BACKGROUND = 16, 160, 30.0, 0.05
 GAIN_ADU_PER_E, READ_NOISE_ADU = 2.2, 3.3
 SPEEDS_PX = (0.0, 0.3, 1.5, 4.0)
 DIRECTIONS_RAD = (0.4, 2.9)
-FIELDS = ("fmd mice", "fmd BPAE_B", "miro ch1 20 ms", "miro ch3 20 ms")
-BM4D_STRENGTHS = (1.0, 1.15, 1.3)
+FIELDS = ("fmd BPAE_B", "miro ch1 20 ms")
+BM4D_STRENGTHS = (1.0, 1.15)
 SEED = 1
 
 Movie = NDArray[np.float64]

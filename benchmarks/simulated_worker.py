@@ -10,15 +10,17 @@ import numpy as np
 import torch
 
 from app.commands.main import main
+from benchmarks.simulated_time import PLANE_S
+from worker.engine.planes.neighbours import Neighbours
 from worker.engine.stages.denoise import Denoised, Denoiser, denoise_plane
 from worker.jobs import estimates
 
-PLANE_S = 1.5
 
-
-def _denoise_plane_slowly(plane_yx: np.ndarray, denoiser: Denoiser, *, device: torch.device) -> Denoised:
+def _denoise_plane_slowly(
+    plane_yx: np.ndarray, denoiser: Denoiser, *, neighbours: Neighbours, device: torch.device
+) -> Denoised:
     time.sleep(PLANE_S)
-    return denoise_plane(plane_yx, denoiser, device=device)
+    return denoise_plane(plane_yx, denoiser, neighbours=neighbours, device=device)
 
 
 patch.object(estimates, "denoise_plane", _denoise_plane_slowly).start()

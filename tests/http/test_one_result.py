@@ -105,7 +105,7 @@ def test_they_adapt_the_pretrained_network_alike(
     _write_stack(path, "plain")
     options = DenoiseOptions(torch.device("cpu"), prior=Prior.PRETRAINED, seed=9)
     summary = denoise_file(path, here, options, lambda *_: None)
-    assert set(summary.channels[0].estimated_mse_adu2) == {"distilled", "pretrained"}
+    assert set(summary.channels[0].estimated_mse_adu2) == {"distilled", "pretrained", "pretrained_stack"}
     with application.client() as api:
         denoise = {"image_ids": [upload(api, path)], "prior": "pretrained", "outputs": ["denoised"]}
         job = run(api, kind="denoise", seed=9, **denoise)

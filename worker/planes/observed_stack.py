@@ -1,7 +1,7 @@
 """The planes of an image as a microscope recorded them, with their neighbours in time or depth."""
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from math import prod
 
@@ -45,42 +45,55 @@ class StackAxis:
 
 
 class ObservedStack:
-    """The planes of an image by index, each read once as long as its neighbours need it."""
+    """The planes of an image by index, with their neighbours."""
 
     def __init__(self, planes: PlaneSequence, axis: StackAxis | None) -> None:
         self._planes = planes
         self._axis = axis
-        self._recent: OrderedDict[int, ObservedPlane] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._planes)
 
-    def observed(self, indices: Iterable[int], reach: int) -> Iterator[ObservedPlane]:
-        """Yield planes with at most `reach` neighbours on each side."""
-        for index in indices:
-            yield replace(self._at(index, reach), neighbours=self.neighbours(index, reach))
+    def input_of(self, index: int) -> np.ndarray:
+        """Return a plane (Y, X) as float32 ADU, NaN where it holds no measurement."""
+        return self._read(index).input_yx
 
     def neighbours(self, index: int, reach: int) -> Neighbours:
         """Return the planes (Y, X) beside a plane, float32 ADU, by offset; empty ones are left out."""
-        if self._axis is None or reach == 0:
+        return self._beside(index, reach, self._read)
+
+    def observed(self, indices: Iterable[int], reach: int) -> Iterator[ObservedPlane]:
+        """Yield planes with at most `reach` neighbours on each side; each is read once if memory allows."""
+        stride = self._axis.stride if self._axis and reach else 0
+        recent = _RecentPlanes(self._read, (2 * reach + 1) * stride)
+        for index in indices:
+            plane = recent.get(index)
+            yield replace(plane, neighbours=self._beside(index, reach, recent.get))
+
+    def _read(self, index: int) -> ObservedPlane:
+        return ObservedPlane.of(self._planes[index])
+
+    def _beside(self, index: int, reach: int, read: Callable[[int], ObservedPlane]) -> Neighbours:
+        if self._axis is None:
             return {}
         stride, length = self._axis.stride, self._axis.length
         place = index // stride % length
         offsets = [offset for offset in range(-reach, reach + 1) if offset and 0 <= place + offset < length]
-        beside = {offset: self._at(index + offset * stride, reach) for offset in offsets}
+        beside = {offset: read(index + offset * stride) for offset in offsets}
         return {offset: plane.input_yx for offset, plane in beside.items() if not plane.defects.empty}
 
-    def input_of(self, index: int) -> np.ndarray:
-        """Return a plane (Y, X) as float32 ADU, NaN where it holds no measurement."""
-        return ObservedPlane.of(self._planes[index]).input_yx
 
-    def _at(self, index: int, reach: int) -> ObservedPlane:
-        if (plane := self._recent.get(index)) is not None:
-            return plane
-        plane = ObservedPlane.of(self._planes[index])
-        if reach and self._axis is not None:
-            self._recent[index] = plane
-            wanted = (2 * reach + 1) * self._axis.stride
-            while len(self._recent) > max(1, min(wanted, _CACHE_BYTES // plane.bytes_in_memory)):
-                self._recent.popitem(last=False)
+class _RecentPlanes:
+    """Planes that were read last."""
+
+    def __init__(self, read: Callable[[int], ObservedPlane], count: int) -> None:
+        self._read = read
+        self._count = count
+        self._planes: OrderedDict[int, ObservedPlane] = OrderedDict()
+
+    def get(self, index: int) -> ObservedPlane:
+        plane = self._planes.get(index) or self._read(index)
+        self._planes[index] = plane
+        while len(self._planes) > min(self._count, _CACHE_BYTES // plane.bytes_in_memory):
+            self._planes.popitem(last=False)
         return plane
