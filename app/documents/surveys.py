@@ -24,6 +24,28 @@ class NoiseLineDocument(BaseModel):
     floor_adu2: float
 
 
+class BrightnessDocument(BaseModel):
+    """Brightness of planes: mean above the darkest pixels of all planes looked at."""
+
+    planes: int = Field(description="Planes looked at that hold data.")
+    darkest: float = Field(description="Darkest plane, relative to the median.")
+    brightest: float = Field(description="Brightest plane, relative to the median.")
+    far_planes: int = Field(
+        description="Planes with four times or a quarter of the light of those beside them, or further off."
+    )
+    far_factor: float | None = Field(description="Their light relative to that of the planes beside them.")
+    first_far: list[int] = Field(description="The first of them, counted from 0.")
+    last_to_first: float | None = Field(
+        description="Of a time series: its last tenth relative to its first; small after bleaching."
+    )
+    positions: int
+    darkest_position: float | None = Field(description="Darkest position, relative to the median one.")
+    brightest_position: float | None = Field(description="Brightest position, relative to the median one.")
+    position_noise_ratio: float | None = Field(
+        description="Largest ratio of the noise's variance at equal signals between two positions."
+    )
+
+
 class SurveyDocument(BaseModel):
     """Figures of a sample of an image's planes; empty planes count as planes only."""
 
@@ -40,6 +62,9 @@ class SurveyDocument(BaseModel):
     saturated_px: int
     noise_line: NoiseLineDocument | None
     noise_correlation: CorrelationDocument
+    brightness: BrightnessDocument | None = Field(
+        default=None, description="None: a single plane, or an image of several channels, which have it each."
+    )
     channels: list["SurveyDocument"] = Field(default=[], description="Of an image with several channels.")
 
     @classmethod
@@ -63,5 +88,6 @@ class SurveyDocument(BaseModel):
             noise_correlation=CorrelationDocument(
                 y=correlation.y, x=correlation.x, error_y=correlation.error_y, error_x=correlation.error_x
             ),
+            brightness=BrightnessDocument(**survey.brightness.model_dump()) if survey.brightness else None,
             channels=[cls.of(channel) for channel in survey.channels],
         )

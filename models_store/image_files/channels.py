@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 
 from models_store.contracts.spec_parts import CHANNEL_LABEL
 from models_store.image_files.header import ImageHeader
+from models_store.image_files.plane_series import brightness_of_planes
 from models_store.image_files.planes import PlaneSource
+from models_store.survey.brightness import Brightness
 from models_store.survey.survey import Survey, survey_planes
 
 _NAME = re.compile(CHANNEL_LABEL)
@@ -75,7 +77,17 @@ class ChannelPlanes:
 
 def survey_image(planes: PlaneSource) -> Survey:
     """Survey an image, and each of its channels if there are several."""
-    channels = tuple(survey_planes(ChannelPlanes(planes, channel)) for channel in channels_of(planes.header))
+    channels = tuple(survey_channel(planes, channel) for channel in channels_of(planes.header))
     if not channels:
-        return survey_planes(planes)
+        return _with_brightness(survey_planes(planes), brightness_of_planes(planes))
     return Survey.of(channels).model_copy(update={"channels": channels})
+
+
+def survey_channel(planes: PlaneSource, channel: int) -> Survey:
+    """Survey one channel of an image."""
+    survey = survey_planes(ChannelPlanes(planes, channel))
+    return _with_brightness(survey, brightness_of_planes(planes, channel))
+
+
+def _with_brightness(survey: Survey, brightness: Brightness | None) -> Survey:
+    return survey.model_copy(update={"brightness": brightness})

@@ -12,6 +12,10 @@ correlation.py          noise correlation of neighbouring pixels, made of
   short_range.py          correlation of adjacent pixels, and the possible error from structure
   row_noise.py            noise that rows have in common
 noise_line.py           variance of the noise against the signal
+brightness.py           brightness of the planes of a stack, made of
+  plane_light.py          light of a plane
+  exposures.py            planes of another exposure than those beside them
+  positions.py            differences of the positions
 window.py               the part of a plane that is measured
 warnings.py             what users should know before hours of work
 """

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from models_store.survey.brightness import Brightness
 from models_store.survey.correlation import AxisSums, NeighbourCorrelation, axis_sums, plane_products
 from models_store.survey.defect_counts import DefectCounts, count_defects
 from models_store.survey.defects import find_defects, without_defects
@@ -17,7 +18,7 @@ SAMPLE_PX = 1 << 22
 """Number of sampled pixels, in planes evenly spaced over the image."""
 
 
-SURVEY_VERSION: Final = 2
+SURVEY_VERSION: Final = 3
 """Version of the stored form; `stored_survey` takes no other."""
 
 
@@ -32,19 +33,24 @@ class Planes(Protocol):
 class Survey(BaseModel, frozen=True):
     """Statistics of a sample of an image's pixels; surveys of several images can be merged."""
 
-    version: Literal[2] = SURVEY_VERSION
+    version: Literal[3] = SURVEY_VERSION
     values: Values | None
     """None: no pixel holds data."""
     along_y: AxisSums
     along_x: AxisSums
     noise: NoisePoints
     defects: DefectCounts
+    brightness: Brightness | None = None
+    """Of the planes of one image, or of one of its channels; None for a single plane."""
     channels: tuple["Survey", ...] = ()
     """Surveys of the planes of each channel of one image; empty unless it has several."""
 
     @classmethod
     def of(cls, surveys: Iterable["Survey"]) -> "Survey":
-        """Merge the surveys of several images; those of their channels are left out."""
+        """Merge the surveys of several images, without those of their channels.
+
+        Brightness is of the planes of one image: nothing is known of the order of several.
+        """
         several = list(surveys)
         return cls(
             values=Values.of(each.values for each in several if each.values is not None),
@@ -52,6 +58,7 @@ class Survey(BaseModel, frozen=True):
             along_x=AxisSums.of(each.along_x for each in several),
             noise=NoisePoints.of(each.noise for each in several),
             defects=DefectCounts.of(each.defects for each in several),
+            brightness=several[0].brightness if len(several) == 1 else None,
         )
 
     @property

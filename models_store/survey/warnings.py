@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 
+from models_store.survey.brightness import Brightness
 from models_store.survey.defect_counts import DefectCounts
+from models_store.survey.positions import FAR_NOISE, FAR_POSITIONS
 from models_store.survey.survey import Survey
 from models_store.survey.values import Values
 
 _MIN_SATURATED_SHARE = 1e-4
 _FEW_LEVELS = 8
+_SHARED = "they share networks and a noise model, so denoise them as files of their own"
 _LEFT_OUT = "they stay as they are, and nothing is learned from them"
 
 
@@ -19,7 +22,11 @@ def survey_warnings(survey: Survey, *, blind_y_px: int = 0, blind_x_px: int = 0)
 
 def pixel_warnings(survey: Survey) -> list[str]:
     """Return warnings about the pixels of an image."""
-    return _defect_warnings(survey.defects) + (_value_warnings(survey.values) if survey.values else [])
+    return [
+        *_defect_warnings(survey.defects),
+        *(_value_warnings(survey.values) if survey.values else []),
+        *(_brightness_warnings(survey.brightness) if survey.brightness else []),
+    ]
 
 
 def warnings_of_images(warnings: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
@@ -64,6 +71,30 @@ def _value_warnings(values: Values) -> list[str]:
         found.append(
             f"the pixels have only {values.levels} different values, which hide the noise; save the image in "
             "the detector's own depth, without rescaling"
+        )
+    return found
+
+
+def _brightness_warnings(brightness: Brightness) -> list[str]:
+    found = []
+    if brightness.far_factor is not None:
+        factor = brightness.far_factor
+        found.append(
+            f"{brightness.far_planes} of {brightness.planes} planes looked at have {factor:.2g} times the "
+            f"light of those beside them (first: plane {brightness.first_far[0] + 1}): mixed exposures, or a "
+            "lamp or shutter that failed; each plane keeps its brightness"
+        )
+    darkest, brightest = brightness.darkest_position or 1.0, brightness.brightest_position or 1.0
+    if darkest < 1 / FAR_POSITIONS or brightest > FAR_POSITIONS:
+        found.append(
+            f"positions differ in brightness: the darkest has {darkest:.2g} times, the brightest "
+            f"{brightest:.2g} times the light of most; {_SHARED}"
+        )
+    ratio = brightness.position_noise_ratio
+    if ratio is not None and ratio > FAR_NOISE:
+        found.append(
+            f"positions differ in their noise: its variance at equal signals by a factor of {ratio:.2g}, as "
+            f"with another gain or camera mode; {_SHARED}"
         )
     return found
 

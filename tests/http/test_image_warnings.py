@@ -8,6 +8,7 @@ import tifffile
 
 from tests.support.application import Application
 from tests.support.posted_jobs import TINY, artifact, run, upload
+from worker.engine.simulation import simulate_specimen
 
 
 def test_defects_are_told_before_and_after_the_work(application: Application, tmp_path: Path) -> None:
@@ -55,3 +56,21 @@ def test_preflight_does_not_advise_a_mask_that_the_job_has(application: Applicat
         assert "structured mask along x" in warning
         masked = {**spec, "structured_mask": {"x_px": 1}}
         assert api.post("/v1/jobs/preflight", json=masked).json()["warnings"] == []
+
+
+def test_another_exposure_of_some_planes_is_told(application: Application, tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    photons = 4 + 60 * simulate_specimen((64, 64), seed=3)
+    factors = [10.0 if frame == 3 else 1.0 for frame in range(8)]
+    movie = np.array([100 + 2 * rng.poisson(photons * factor) for factor in factors])
+    path = tmp_path / "flash.tif"
+    tifffile.imwrite(path, movie.astype(np.uint16), imagej=True, metadata={"axes": "TYX"})
+    with application.client() as api:
+        image_id = upload(api, path)
+        document = api.get(f"/v1/images/{image_id}").json()
+        (warning,) = document["warnings"]
+        assert warning.startswith("1 of 8 planes looked at have 11 times the light of those beside them")
+        brightness = document["survey"]["brightness"]
+        assert (brightness["far_planes"], brightness["first_far"]) == (1, [3])
+        spec = {"kind": "denoise", "image_ids": [image_id]}
+        assert api.post("/v1/jobs/preflight", json=spec).json()["warnings"] == [warning]

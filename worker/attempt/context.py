@@ -9,12 +9,12 @@ import torch
 
 from models_store.contracts.outcomes import MadeBlob
 from models_store.database.engines import Database
-from models_store.image_files.channels import ChannelPlanes, survey_image
+from models_store.image_files.channels import survey_channel, survey_image
 from models_store.image_files.isolation.client import ImageReader, Isolation
 from models_store.image_files.planes import PlaneSource
 from models_store.repositories.jobs.lifecycle import Claim
 from models_store.settings import Settings
-from models_store.survey.survey import Survey, survey_planes
+from models_store.survey.survey import Survey
 from models_store.telemetry.traces import Tracing
 from worker.attempt.checkpoints import BlobCheckpoints, attempt_prefix
 from worker.attempt.device import choose_device
@@ -85,7 +85,7 @@ class JobContext:
 def _survey_of_channel(image: KnownImage, planes: PlaneSource, channel: int) -> Survey:
     if image.survey is not None and image.survey.channels:
         return image.survey.channels[channel]
-    return survey_planes(ChannelPlanes(planes, channel))
+    return survey_channel(planes, channel)
 
 
 @contextmanager

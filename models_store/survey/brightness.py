@@ -1,0 +1,109 @@
+"""Brightness of the planes of a stack: mixed exposures, closed shutters, bleaching, unlike positions."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from pydantic import BaseModel
+
+from models_store.survey.exposures import far_planes
+from models_store.survey.noise_line import NoisePoints
+from models_store.survey.plane_light import SPECIMEN_CONTRAST, PlaneLight
+from models_store.survey.positions import noise_ratio, position_range
+
+_LIT_QUANTILE = 0.75
+_BLEACHING_SHARE = 0.1
+_MIN_BLEACHING_PLANES = 5
+_SHOWN_PLANES = 5
+
+
+@dataclass(frozen=True)
+class Series:
+    """Planes in their order along one axis, at one place along the others; numbers are those of the file.
+
+    `over_time`: False if the planes are of one specimen at several depths, or of unknown order.
+    """
+
+    planes: tuple[int, ...]
+    over_time: bool
+    position: int = 0
+
+
+class Brightness(BaseModel, frozen=True):
+    """Brightness of the planes looked at: mean above the darkest pixels of all of them.
+
+    `darkest`, `brightest`: relative to the median. `far_planes`: number of planes with at least four times,
+    or at most a quarter of, the light of the planes beside them in their series; `far_factor`: their median
+    ratio; `first_far`: the first of them, counted from 0. `last_to_first`: of a time series, the brightness
+    of its last planes relative to its first ones, which is small after bleaching.
+    """
+
+    planes: int
+    darkest: float
+    brightest: float
+    far_planes: int = 0
+    far_factor: float | None = None
+    first_far: tuple[int, ...] = ()
+    last_to_first: float | None = None
+    positions: int = 1
+    darkest_position: float | None = None
+    brightest_position: float | None = None
+    """Relative to the median position."""
+    position_noise_ratio: float | None = None
+    """Of the noise's variance at equal signals, between the two positions that differ most."""
+
+
+def brightness_of(
+    series: Sequence[Series],
+    measured: Mapping[int, PlaneLight | None],
+    noise: Mapping[int, NoisePoints],
+) -> Brightness | None:
+    """Compare planes, given by number, and positions; None for fewer than two planes with data.
+
+    `noise`: points of the noise line of each position, by its number.
+    """
+    known = {plane: light for plane, light in measured.items() if light is not None}
+    if len(known) < 2:  # noqa: PLR2004  # nothing to compare
+        return None
+    dark_adu = min(light.dark_adu for light in known.values())
+    means = {plane: light.mean_adu - dark_adu for plane, light in known.items()}
+    usual = float(np.median([*means.values()]))
+    if usual <= 0:
+        return None
+    contrast = float(np.quantile([light.contrast for light in known.values()], _LIT_QUANTILE))
+    far: dict[int, float] = {}
+    changes: list[float] = []
+    by_position: dict[int, list[PlaneLight]] = {}
+    for each in series:
+        present = [plane for plane in each.planes if plane in known]
+        # The darkest pixels of flat planes do not tell the detector's offset, nor how much light is above it.
+        lights = [known[plane] for plane in present] if contrast >= SPECIMEN_CONTRAST else []
+        found = far_planes(lights, dark_adu, over_time=each.over_time)
+        far |= {present[index]: ratio for index, ratio in found.items()}
+        if each.over_time:
+            changes += _change([means[plane] for index, plane in enumerate(present) if index not in found])
+        by_position.setdefault(each.position, []).extend(
+            known[plane] for plane in present if plane not in far
+        )
+    positions = position_range(by_position, dark_adu)
+    return Brightness(
+        planes=len(known),
+        darkest=min(means.values()) / usual,
+        brightest=max(means.values()) / usual,
+        far_planes=len(far),
+        far_factor=float(np.median([*far.values()])) if far else None,
+        first_far=tuple(sorted(far)[:_SHOWN_PLANES]),
+        last_to_first=float(np.median(changes)) if changes else None,
+        positions=len(by_position),
+        darkest_position=positions[0] if positions else None,
+        brightest_position=positions[1] if positions else None,
+        position_noise_ratio=noise_ratio(noise.values()),
+    )
+
+
+def _change(means_adu: Sequence[float]) -> list[float]:
+    if len(means_adu) < _MIN_BLEACHING_PLANES:
+        return []
+    count = max(round(_BLEACHING_SHARE * len(means_adu)), 1)
+    first, last = (float(np.median(part)) for part in (means_adu[:count], means_adu[-count:]))
+    return [last / first] if first > 0 else []

@@ -1,0 +1,182 @@
+"""Brightness of the planes of a stack: what exposures change, and what a specimen does."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from models_store.image_files.plane_series import series_of
+from models_store.survey.brightness import Brightness, Series, brightness_of
+from models_store.survey.noise_line import noise_points
+from models_store.survey.plane_light import light_of
+from models_store.survey.positions import FAR_NOISE
+from tests.support.headers import header_of
+from worker.engine.simulation import simulate_specimen
+
+SHAPE_YX = (128, 128)
+SPECIMEN = 4 + 60 * simulate_specimen(SHAPE_YX, seed=3)
+Stack = Sequence[NDArray[Any]]
+
+
+def camera(photons: NDArray[Any], rng: np.random.Generator, gain_adu: float = 2.0) -> NDArray[np.uint16]:
+    noisy = 100 + gain_adu * rng.poisson(np.maximum(photons, 0)) + rng.normal(0, 2, photons.shape)
+    return np.asarray(noisy.clip(0, 65535).round().astype(np.uint16))
+
+
+def exposed(factors: Sequence[float]) -> Stack:
+    rng = np.random.default_rng(1)
+    return [camera(SPECIMEN * factor, rng) for factor in factors]
+
+
+def measured(planes: Stack, *, over_time: bool) -> Brightness:
+    lights = {number: light_of(plane) for number, plane in enumerate(planes)}
+    found = brightness_of([Series(tuple(lights), over_time)], lights, {})
+    assert found is not None
+    return found
+
+
+def with_planes(count: int, other: float, *at: int) -> list[float]:
+    return [other if index in at else 1.0 for index in range(count)]
+
+
+@pytest.mark.parametrize("over_time", [True, False])
+@pytest.mark.parametrize(
+    ("factors", "far", "factor"),
+    [
+        (with_planes(40, 10, 11, 12), (11, 12), 10),
+        (with_planes(40, 10, 7), (7,), 10),
+        # Without light noise keeps the mean above the darkest pixels.
+        (with_planes(20, 0, 5, 6, 9), (5, 6, 9), 0.25),
+    ],
+)
+def test_planes_of_another_exposure_are_found(
+    factors: list[float], far: tuple[int, ...], factor: float, *, over_time: bool
+) -> None:
+    found = measured(exposed(factors), over_time=over_time)
+    assert (found.far_planes, found.first_far) == (len(far), far)
+    assert found.far_factor == pytest.approx(factor, rel=0.05)
+
+
+def test_alternating_exposures_and_bleaching_with_flashes_are_found() -> None:
+    assert measured(exposed([1, 10] * 10), over_time=True).far_planes == 10
+    bleached = measured(exposed([1.0, 0.6, 0.35, 0.2, 0.12, 0.08, 10.0, 10.0]), over_time=True)
+    assert bleached.first_far == (6, 7)
+    assert bleached.last_to_first is not None
+    assert bleached.last_to_first < 0.35
+
+
+def _bleaching() -> Stack:
+    return exposed(np.exp(-np.arange(40) / 10).tolist())
+
+
+def _one_layer_of_cells(planes: int) -> Callable[[], Stack]:
+    return lambda: exposed([20.0 if index == planes // 2 else 0.0 for index in range(planes)])
+
+
+def _cells_that_flare_up() -> Stack:
+    return exposed([1 + 5 * np.exp(-(index % 15) / 4) for index in range(60)])
+
+
+def _slow_focus() -> Stack:
+    return exposed(np.exp(-((np.linspace(-2.5, 2.5, 30)) ** 2) * 1.5).tolist())
+
+
+def _several_stacks_one_after_the_other() -> Stack:
+    return exposed([np.exp(-(index % 10) / 3) for index in range(60)])
+
+
+def _single_molecules() -> Stack:
+    rng = np.random.default_rng(2)
+    y, x = np.mgrid[: SHAPE_YX[0], : SHAPE_YX[1]]
+    planes = []
+    for _ in range(60):
+        photons = np.ones(SHAPE_YX)
+        for at_y, at_x in rng.uniform(0, 128, (rng.poisson(5), 2)):
+            photons += 300 * np.exp(-((y - at_y) ** 2 + (x - at_x) ** 2) / 4)
+        planes.append(camera(photons, rng))
+    return planes
+
+
+def _even_illumination() -> Stack:
+    rng = np.random.default_rng(2)
+    return [camera(np.full(SHAPE_YX, level), rng) for level in rng.uniform(300, 600, 20)]
+
+
+def _photon_counts() -> Stack:
+    rng = np.random.default_rng(2)
+    return [
+        rng.poisson(0.01 * SPECIMEN * np.exp(-(((i - 20) / 10) ** 2))).astype(np.uint8) for i in range(40)
+    ]
+
+
+def _half_without_data() -> Stack:
+    planes = list(exposed([1.0] * 12))
+    planes[5][:, :100] = 0
+    return planes
+
+
+@pytest.mark.parametrize(
+    ("stack", "over_time"),
+    [
+        (_bleaching, True),
+        (_one_layer_of_cells(5), False),
+        (_one_layer_of_cells(40), False),
+        (_cells_that_flare_up, True),
+        (_slow_focus, False),
+        (_several_stacks_one_after_the_other, False),
+        (_single_molecules, True),
+        (_even_illumination, True),
+        (_photon_counts, True),
+        (_photon_counts, False),
+        (_half_without_data, True),
+    ],
+)
+def test_what_specimens_do_is_no_other_exposure(stack: Callable[[], Stack], *, over_time: bool) -> None:
+    assert measured(stack(), over_time=over_time).far_planes == 0
+
+
+def compared(positions: Stack) -> Brightness:
+    lights = {number: light_of(plane) for number, plane in enumerate(positions)}
+    noise = {number: noise_points(plane, len(positions)) for number, plane in enumerate(positions)}
+    found = brightness_of([Series((number,), True, number) for number in lights], lights, noise)
+    assert found is not None
+    assert found.positions == len(positions)
+    return found
+
+
+def test_positions_of_another_exposure_or_gain_are_found() -> None:
+    brighter = compared(exposed([1, 1, 20, 1]))
+    assert brighter.brightest_position == pytest.approx(20, rel=0.05)
+    rng = np.random.default_rng(3)
+    other_gain = compared([camera(SPECIMEN, rng, gain_adu=8.0 if at == 2 else 2.0) for at in range(4)])
+    assert other_gain.position_noise_ratio == pytest.approx(4, rel=0.3)
+
+
+@pytest.mark.parametrize("photons", [3, 300])
+def test_empty_positions_and_fine_textures_have_the_same_noise(photons: float) -> None:
+    rng = np.random.default_rng(4)
+    grains = rng.lognormal(0, 0.7, SHAPE_YX)
+    empty = camera(np.full(SHAPE_YX, photons), rng)
+    found = compared([camera(photons * grains, rng), empty, camera(SPECIMEN, rng), camera(SPECIMEN, rng)])
+    assert found.position_noise_ratio is not None
+    assert found.position_noise_ratio < FAR_NOISE
+
+
+def test_series_run_along_time_if_there_is_any() -> None:
+    header = header_of("PTZYX", (2, 3, 4, 16, 16))
+    series = series_of(header, None, planes=100)
+    assert len(series) == 2 * 4
+    assert series[1] == Series((1, 5, 9), True, 0)
+    assert series[-1] == Series((15, 19, 23), True, 1)
+    (focus,) = series_of(header_of("CZYX", (2, 5, 16, 16)), 1, planes=100)
+    assert focus == Series((5, 6, 7, 8, 9), False)
+
+
+def test_of_many_planes_some_are_read() -> None:
+    header = header_of("PTYX", (6, 1000, 16, 16))
+    series = series_of(header, None, planes=60)
+    assert sum(len(each.planes) for each in series) == 60
+    assert {each.position for each in series} == set(range(6))
+    assert series[-1].planes[-1] == 5999
