@@ -5,6 +5,7 @@ values.py               pixel values of the detector: range, step, saturation
 defects.py              pixels of a plane without a measurement, made of
   flat_areas.py           areas of one value, as of registered images
   outliers.py             hot and dead pixels, cosmic rays
+  steep_edges.py          clusters, and rows and columns of several pixels
   noise_scale.py          the noise that outliers are compared with
 defect_counts.py        numbers of such pixels and planes
 correlation.py          noise correlation of neighbouring pixels, made of

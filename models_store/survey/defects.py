@@ -10,6 +10,7 @@ from scipy import ndimage
 from models_store.survey.flat_areas import fill_areas
 from models_store.survey.noise_scale import measure_noise_scale
 from models_store.survey.outliers import outliers
+from models_store.survey.steep_edges import steep_outliers
 
 _COUNTED_PX = 1 << 16
 _EIGHT_NEIGHBOURS = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], dtype=np.uint8)
@@ -51,7 +52,9 @@ def find_defects(plane_yx: NDArray[Any]) -> Defects:
     # Where the detector saturates there is no noise to measure.
     unsaturated = np.where(measured < np.nanmax(measured), measured, np.nan)
     noise = measure_noise_scale(unsaturated, step_adu=float(np.diff(levels).min()))
-    return Defects(missing_yx, none if noise is None else outliers(measured, noise))
+    if noise is None:
+        return Defects(missing_yx, none)
+    return Defects(missing_yx, outliers(measured, noise) | steep_outliers(measured, noise))
 
 
 def _with_islands(missing_yx: NDArray[np.bool_]) -> NDArray[np.bool_]:

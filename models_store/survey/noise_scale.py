@@ -23,6 +23,12 @@ class NoiseScale:
     intercept_adu2: float
     floor_adu2: float
 
+    def std_adu(self, value_adu: FloatArray) -> FloatArray:
+        """Return the standard deviation of the noise at these signals."""
+        return np.asarray(
+            np.sqrt(np.maximum(self.intercept_adu2 + self.gain_adu * value_adu, self.floor_adu2))
+        )
+
     def in_noise_units(self, value_adu: FloatArray) -> FloatArray:
         """Return values on a scale on which the noise has a standard deviation of about one.
 

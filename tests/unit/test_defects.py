@@ -99,6 +99,63 @@ def test_pixels_that_differ_from_all_around_them_are_outliers(place: Any, excess
     assert not found.missing_yx.any()
 
 
+@pytest.mark.parametrize(
+    "place",
+    [
+        np.s_[:, 50:52],
+        np.s_[80:83],
+        np.s_[:, 0],
+        np.s_[-2:],
+        np.s_[60:63, 61:64],
+        np.s_[60:64, 61:65],
+        ([98, 99, 99, 99, 100, 100, 100, 100, 100, 101, 101, 101, 102],
+         [100, 99, 100, 101, 98, 99, 100, 101, 102, 99, 100, 101, 100]),
+    ],
+    ids=["two columns", "three rows", "border", "two rows at the border", "3 x 3", "4 x 4", "disc"],
+)  # fmt: skip
+@pytest.mark.parametrize("excess_adu", [400, 3000])
+def test_wide_outliers_have_edges_that_no_lens_makes(place: Any, excess_adu: int) -> None:
+    plane_yx = dim_image().astype(np.int32)
+    expected = mask_of(place)
+    plane_yx[expected] += (excess_adu * np.random.default_rng(3).uniform(0.7, 1.3, expected.sum())).astype(
+        int
+    )
+    found = find_defects(plane_yx)
+    assert found.outliers_yx[expected].mean() > 0.9
+    assert not found.outliers_yx[~expected].any()
+    assert not found.missing_yx.any()
+
+
+def _bars(rng: np.random.Generator, scene: NDArray[np.float64]) -> None:
+    """Add bars and gaps of 0.25 to 3.5 pixels, four pixels of the scene to one of the camera."""
+    for width in range(1, 15):
+        at_y, at_x = rng.integers(0, np.array(scene.shape) - 20)
+        scene[:, at_x : at_x + width] += rng.uniform(0.2, 1)
+        scene[at_y : at_y + width] += rng.uniform(0.2, 1)
+
+
+def _blocks_and_discs(rng: np.random.Generator, scene: NDArray[np.float64]) -> None:
+    y, x = np.mgrid[: scene.shape[0], : scene.shape[1]]
+    for _ in range(20):
+        (at_y, at_x), radius = rng.uniform(0, scene.shape), rng.uniform(2, 12)
+        scene[(y - at_y) ** 2 + (x - at_x) ** 2 < radius**2] += rng.uniform(0.02, 1)
+        scene[int(at_x) : int(at_x + 2 * radius), int(at_y) : int(at_y + 2 * radius)] += rng.uniform(0.02, 1)
+
+
+@pytest.mark.parametrize("draw", [_bars, _blocks_and_discs])
+@pytest.mark.parametrize("sigma_px", [0.7, 1.0])
+def test_sharp_objects_behind_a_lens_are_not_outliers(draw: Any, sigma_px: float) -> None:
+    rng = np.random.default_rng(1)
+    scene = np.zeros((4 * SHAPE_YX[0], 4 * SHAPE_YX[1]))
+    draw(rng, scene)
+    seen = ndimage.gaussian_filter(scene, 4 * sigma_px)
+    seen = seen.reshape(SHAPE_YX[0], 4, SHAPE_YX[1], 4).mean(axis=(1, 3))
+    for photons in (300, 10_000):
+        for signal in (photons * seen, photons * (seen.max() - seen)):
+            noisy = (100 + 2 * rng.poisson(4 + signal) + rng.normal(0, 2, SHAPE_YX)).round()
+            assert find_defects(noisy.clip(0, 65535).astype(np.uint16)).usable_yx.all()
+
+
 @pytest.mark.parametrize("sigma_px", [0.65, 0.8, 1.5])
 def test_points_of_light_are_not_outliers(sigma_px: float) -> None:
     rng = np.random.default_rng(4)
