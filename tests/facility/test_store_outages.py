@@ -231,7 +231,8 @@ def test_a_full_disk_is_reported_and_survived(
         assert api.get("/v1/images").json() == [image]
         filler.unlink()
         assert _files(small_disk) == files
-        assert upload(api, noise).status_code == 201
+        answer = upload(api, noise)
+        assert answer.status_code == 201, answer.text
         assert api.post("/v1/microscopes", json={"name": "after"}).status_code == 201
 
 
