@@ -4,7 +4,7 @@ from models_store.contracts.spec_parts import StructuredMask
 from models_store.image_files.channels import channel_title
 from models_store.image_files.header import ImageHeader
 from models_store.survey.survey import Survey
-from models_store.survey.warnings import survey_warnings
+from models_store.survey.warnings import channel_warnings, survey_warnings
 
 
 def image_warnings(
@@ -21,4 +21,4 @@ def image_warnings(
         for channel, each in enumerate(survey.channels)
         for text in survey_warnings(each, **hidden)
     ]
-    return [*header.warnings, *of_channels]
+    return [*header.warnings, *channel_warnings(survey.channels), *of_channels]

@@ -1,6 +1,7 @@
 """What users should know of an image before hours of work, in one sentence each."""
 
 from collections.abc import Sequence
+from statistics import median
 
 from models_store.survey.brightness import Brightness
 from models_store.survey.defect_counts import DefectCounts
@@ -10,6 +11,7 @@ from models_store.survey.values import Values
 
 _MIN_SATURATED_SHARE = 1e-4
 _FEW_LEVELS = 8
+_FAR_CHANNELS = 10.0
 _SHARED = "they share networks and a noise model, so denoise them as files of their own"
 _LEFT_OUT = "they stay as they are, and nothing is learned from them"
 
@@ -97,6 +99,26 @@ def _brightness_warnings(brightness: Brightness) -> list[str]:
             f"with another gain or camera mode; {_SHARED}"
         )
     return found
+
+
+def channel_warnings(channels: Sequence[Survey]) -> list[str]:
+    """Return a warning if the noise of the channels of an image differs much."""
+    noise_adu = {
+        number: median(channel.noise.variance_adu2) ** 0.5
+        for number, channel in enumerate(channels, start=1)
+        if channel.noise.variance_adu2
+    }
+    if not noise_adu:
+        return []
+    quiet, noisy = (choose(noise_adu, key=noise_adu.__getitem__) for choose in (min, max))
+    if noise_adu[noisy] <= _FAR_CHANNELS * noise_adu[quiet]:
+        return []
+    return [
+        (
+            f"channels differ: the noise of channel {noisy} is {noise_adu[noisy]:.3g} ADU, that of channel "
+            f"{quiet} {noise_adu[quiet]:.3g} ADU; each is denoised with networks and a noise model of its own"
+        )
+    ]
 
 
 def _share(count: int, pixels: int) -> str:

@@ -74,3 +74,17 @@ def test_another_exposure_of_some_planes_is_told(application: Application, tmp_p
         assert (brightness["far_planes"], brightness["first_far"]) == (1, [3])
         spec = {"kind": "denoise", "image_ids": [image_id]}
         assert api.post("/v1/jobs/preflight", json=spec).json()["warnings"] == [warning]
+
+
+@pytest.mark.parametrize(("gains", "told"), [((0.5, 4.0, 30.0), True), ((1.0, 2.0, 4.0), False)])
+def test_channels_that_differ_are_told(
+    application: Application, tmp_path: Path, gains: tuple[float, ...], *, told: bool
+) -> None:
+    photons = np.random.default_rng(5).poisson(30.0, (len(gains), 64, 64))
+    planes = np.rint(100 + np.array(gains)[:, None, None] * photons).astype(np.uint16)
+    path = tmp_path / "dyes.tif"
+    tifffile.imwrite(path, planes, imagej=True, metadata={"axes": "CYX"})
+    with application.client() as api:
+        warnings = api.get(f"/v1/images/{upload(api, path)}").json()["warnings"]
+    found = [each for each in warnings if each.startswith("channels differ: the noise of channel 3")]
+    assert len(found) == told
