@@ -106,9 +106,10 @@ def test_planes_keep_their_mean_and_their_missing_pixels() -> None:
 
 
 def test_a_few_hot_pixels_that_were_not_found_do_not_shift_a_plane() -> None:
-    plane_yx = (100 + np.random.default_rng(1).poisson(9.0, (64, 64))).astype(np.float32)
-    plane_yx[20:24, 20:24] = 60_000
-    assert ObservedPlane.of(plane_yx).defects.usable_yx[21, 21]
+    rng = np.random.default_rng(1)
+    plane_yx = (100 + rng.poisson(9.0, (128, 128))).astype(np.float32)
+    plane_yx[20:27, 20:27] = rng.uniform(50_000, 60_000, (7, 7))
+    assert ObservedPlane.of(plane_yx).defects.usable_yx[23, 23]
     right = PlaneDenoiser(
         (Output.DENOISED,),
         lambda observed: {Output.DENOISED: np.full_like(observed.input_yx, 109.0)},
