@@ -123,6 +123,13 @@ def test_the_ends_of_a_movie_gain_from_the_neighbours_that_they_have(frame: int)
     assert found > psnr(alone(movie[frame]), truth_yx) + 0.1
 
 
+def test_a_neighbour_without_data_in_the_part_that_is_judged_is_none() -> None:
+    frame_yx = recorded(light())[MIDDLE]
+    np.testing.assert_array_equal(
+        with_neighbours(frame_yx, {1: np.full_like(frame_yx, np.nan)}), alone(frame_yx)
+    )
+
+
 def test_planes_of_other_exposures_are_no_neighbours() -> None:
     movie = Movie(recorded(light()))
     brighter = {
@@ -158,8 +165,13 @@ def _interpolated(frames_tyx: np.ndarray) -> np.ndarray:
     return np.stack([frames_tyx[:-1], between], axis=1).reshape(-1, *frames_tyx.shape[1:])
 
 
+def _twice(frames_tyx: np.ndarray) -> np.ndarray:
+    return np.repeat(frames_tyx, 2, axis=0)
+
+
 @pytest.mark.parametrize(
-    ("change", "shared"), [(_plain, False), (_fixed_pattern, True), (_interpolated, True)]
+    ("change", "shared"),
+    [(_plain, False), (_fixed_pattern, True), (_interpolated, True), (_twice, True)],
 )
 @pytest.mark.parametrize("step_px", [0.0, 1.5])
 def test_noise_that_neighbouring_planes_share_is_found(

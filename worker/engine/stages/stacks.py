@@ -1,5 +1,6 @@
 """Planes of a stack denoised with the help of their neighbours."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -56,11 +57,13 @@ def shared_noise(
         neighbours = planes.neighbours(index, 1)
         if not neighbours:
             continue
-        pair = [middle_window(yx, _WINDOW_PX) for yx in (planes[index], next(iter(neighbours.values())))]
-        (first, copied), (second, _) = (_residual(network_for(yx), yx, device) for yx in pair)
-        product = first * second
-        if np.isfinite(product).any():
-            shares.append((float(np.nanmean(product)) - copied) / (1 - copied) ** 2)
+        windows = (middle_window(yx, _WINDOW_PX) for yx in (planes[index], *neighbours.values()))
+        (residual, copied), *others = [_residual(network_for(yx), yx, device) for yx in windows]
+        products = [residual * other for other, _ in others]
+        found = [float(np.nanmean(product)) for product in products if np.isfinite(product).any()]
+        if found:
+            # A plane that is there twice has its noise in common with one neighbour only.
+            shares.append((max(found) - copied) / (1 - copied) ** 2)
     return float(np.clip(np.mean(shares), 0, 1)) if shares else None
 
 
@@ -74,7 +77,8 @@ def _residual(network: Network, plane_yx: np.ndarray, device: torch.device) -> t
 
 def _light(plane_yx: np.ndarray, scale: Scale) -> float:
     """Return the mean of a plane above the darkest signal, in standard deviations of the noise there."""
-    return (float(np.nanmean(plane_yx)) - scale.origin_adu) / scale.unit_adu
+    finite = np.asarray(plane_yx, dtype=np.float64)[np.isfinite(plane_yx)]
+    return (float(finite.mean()) - scale.origin_adu) / scale.unit_adu if finite.size else math.nan
 
 
 def _same_exposure(light: float, other: float) -> bool:
