@@ -72,12 +72,12 @@ def plan_denoise(
     planner = _Planner(spec, known, extent, new_job_id, why_nothing_is_distilled(spec, correlation), channel)
     if not spec.preset.trains:
         planner.use_pretrained()
-    elif why_nothing_is_adapted(spec, correlation) is None:
+    elif (why_not_adapted := why_nothing_is_adapted(spec, correlation)) is None:
         planner.adapt_pretrained()
     elif spec.reuse is Reuse.NETWORK and known.pn2v_network_id and spec.noise_model is None:
         planner.reuse_networks(known.pn2v_network_id)
     else:
-        planner.train_networks()
+        planner.train_networks(why_not_adapted)
     return Plan(planner.stages, planner.steps)
 
 
@@ -134,8 +134,8 @@ class _Planner:
         distilled = self._stage("distil", training)
         self._predict(PRETRAINED, noise_model, compare_with=None, distilled=distilled)
 
-    def train_networks(self) -> None:
-        n2v = self._n2v()
+    def train_networks(self, why_not_adapted: str) -> None:
+        n2v = self._n2v(why_not_adapted)
         noise_model, bootstrapped = self._noise_model(n2v)
         self._add_computed("pn2v", self._why_pn2v())
         start = n2v if self.spec.preset.warm_starts else None
@@ -146,14 +146,14 @@ class _Planner:
         distilled = self._distil(pn2v, noise_model)
         self._predict(pn2v, noise_model, compare_with=n2v, distilled=distilled)
 
-    def _n2v(self) -> Reference:
+    def _n2v(self, why_not_adapted: str) -> Reference:
         known, spec = self.known, self.spec
         if spec.reuse in {Reuse.NOISE_MODEL, Reuse.NETWORK} and known.n2v_network_id is not None:
             why = f"the newest N2V network of {known.profile} with the recipe {spec.recipe}"
             self._add_reused("n2v", why, known.n2v_network_id)
             return known.n2v_network_id
         why = "it initialises PN2V" if spec.preset.warm_starts else "its result is compared with PN2V's"
-        self._add_computed("n2v", why)
+        self._add_computed("n2v", f"{why}; the pretrained network is not adapted: {why_not_adapted}")
         return self._stage("n2v", self._train(Method.N2V))
 
     def _noise_model(self, n2v: Reference) -> tuple[Reference, bool]:
