@@ -26,7 +26,7 @@ from benchmarks import (
     upload_burst,
 )
 from benchmarks.fields import ScoredField, fields
-from models_store.contracts.vocabulary import DEFAULT_PRESET, Prior
+from models_store.contracts.vocabulary import DEFAULT_PRESET, Preset, Prior
 from models_store.errors import InvalidRequestError
 from worker.attempt.device import choose_device
 from worker.engine.training.presets import PRESETS
@@ -44,7 +44,9 @@ def main() -> None:
         help="benchmarks to run; default: all except camera-maps, and except gpu and time-to-quality, "
         "which take hours on a CPU",
     )
-    parser.add_argument("--preset", nargs="+", choices=list(PRESETS), default=["fast", "balanced"])
+    parser.add_argument(
+        "--preset", nargs="+", choices=["instant", *PRESETS], default=["instant", "fast", "balanced"]
+    )
     parser.add_argument(
         "--prior", choices=list(Prior), default=Prior.PRETRAINED, help="quality: where training starts"
     )
@@ -123,18 +125,26 @@ def measure_quality(arguments: argparse.Namespace, console: Console) -> None:
     scores: dict[str, list[quality.Score]] = {}
     for field in chosen_fields(arguments):
         references, filters = reference.references(field), quality.filtered(field)
-        for preset in arguments.preset:
-            for several in (False, True) if arguments.several and field.others else (False,):
-                prior = Prior(arguments.prior)
-                found = quality.denoised(field, PRESETS[preset], several=several, prior=prior)
-                for kind, reference_yx in references.items():
-                    scores.setdefault(kind, []).append(quality.score(found, reference_yx, filters))
-                delivered = scores[reference.AS_IT_IS][-1].methods[quality.DELIVERED]
-                console.print(
-                    f"{found.field}, {preset}: {delivered.psnr_db:.2f} dB in {delivered.seconds:.0f} s"
-                )
+        for found in quality_of_presets(field, arguments):
+            for kind, reference_yx in references.items():
+                scores.setdefault(kind, []).append(quality.score(found, reference_yx, filters))
+            delivered = scores[reference.AS_IT_IS][-1].methods[quality.DELIVERED]
+            console.print(
+                f"{found.field}, {found.preset}: {delivered.psnr_db:.2f} dB, {delivered.seconds:.0f} CPU s"
+            )
     for kind, scores_of_kind in scores.items():
         console.print(quality.table(scores_of_kind, kind))
+
+
+def quality_of_presets(field: ScoredField, arguments: argparse.Namespace) -> Iterator[quality.DenoisedField]:
+    """Denoise a field with each preset, alone and if asked for with more images of the specimen."""
+    for preset in arguments.preset:
+        if preset == Preset.INSTANT:
+            yield quality.instant(field)
+            continue
+        for several in (False, True) if arguments.several and field.others else (False,):
+            prior = Prior(arguments.prior)
+            yield quality.denoised(field, PRESETS[preset], several=several, prior=prior)
 
 
 def measure_movies(console: Console) -> None:

@@ -28,7 +28,7 @@ _SIGNAL_BINS = 64
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """Filtered image, and the seconds it took."""
+    """Filtered image, and the processor seconds it took."""
 
     image_yx: Image
     seconds: float
@@ -36,7 +36,7 @@ class Result:
 
 @dataclass(frozen=True, eq=False)
 class Filtered:
-    """Best result of a filter, its affine-invariant PSNR, and the seconds it took."""
+    """Best result of a filter, its affine-invariant PSNR, and the processor seconds it took."""
 
     psnr_db: float
     seconds: float
@@ -108,6 +108,6 @@ def best_result(results: Iterable[Result], reference_yx: NDArray[Any]) -> Filter
 
 
 def _timed(apply_filter: Callable[[], Image]) -> Result:
-    started_s = time.perf_counter()
+    started_s = time.process_time()
     image_yx = apply_filter()
-    return Result(image_yx, time.perf_counter() - started_s)
+    return Result(image_yx, time.process_time() - started_s)

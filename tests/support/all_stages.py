@@ -1,5 +1,6 @@
 """Run all stages of a `denoise` job in this process, on planes in memory."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,8 @@ class AllStages:
 
     denoiser: Denoiser
     seconds: Mapping[str, float]
+    processor_s: float
+    """Processor seconds of all stages together, from the image file to the result file."""
 
     @property
     def stages(self) -> list[str]:
@@ -73,7 +76,9 @@ def run_all_stages(
             lambda: new_id("job"),
             correlation=Survey.of(surveys).noise_correlation,
         )
+        started_s = time.process_time()
         run.carry_out_plan(plan)
+        processor_s = time.process_time() - started_s
         prediction = plan.stages[-1].spec
         if not isinstance(prediction, PredictSpec):
             raise JobFailedError(f"the plan must end with a prediction, not with {prediction.kind}")
@@ -83,4 +88,4 @@ def run_all_stages(
             denoiser = prepare(prediction, context, images, lambda *_: None).denoiser
     if not isinstance(denoiser, Denoiser):
         raise JobFailedError("the prediction has no PN2V network")
-    return AllStages(denoiser, seconds)
+    return AllStages(denoiser, seconds, processor_s)

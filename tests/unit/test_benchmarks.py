@@ -86,6 +86,14 @@ def test_the_quality_table_holds_every_method_with_its_seconds(field: ScoredFiel
     assert {*quality.FILTERS, *quality.TRAINED} <= {str(column.header) for column in rendered.columns}
 
 
+def test_the_preset_that_trains_nothing_is_in_the_quality_table(field: ScoredField) -> None:
+    found = quality.instant(field)
+    score = quality.score(found, field.reference_yx, quality.filtered(field))
+    assert score.methods[quality.DELIVERED].psnr_db > score.methods[quality.RAW].psnr_db + 3
+    assert score.methods[quality.DELIVERED].seconds > 0
+    assert quality.table([score], reference.AS_IT_IS).row_count == 1
+
+
 def test_averaging_with_bm3d_gains_only_if_errors_differ(field: ScoredField) -> None:
     truth_yx = field.reference_yx.astype(np.float64)
     own_yx, other_yx = np.random.default_rng(0).normal(0, 0.1 * truth_yx.std(), (2, *truth_yx.shape))
