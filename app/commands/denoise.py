@@ -15,6 +15,7 @@ from app.commands.options import (
     PriorOption,
     SeedOption,
     StructuredMaskOption,
+    for_channels,
     parse_structured_mask,
 )
 from app.commands.progress import stage_bars
@@ -37,9 +38,10 @@ def denoise(
     preset: PresetOption = DEFAULT_PRESET,
     prior: PriorOption = None,
     noise_model: Annotated[
-        Path | None,
+        list[Path] | None,
         typer.Option(
-            help="Use this .npz or .npy file, for all channels, instead of bootstrapping noise models."
+            help="Use this .npz or .npy file instead of bootstrapping noise models: named once, for all "
+            "channels; else once for each, in their order, and `none` for one to bootstrap."
         ),
     ] = None,
     noise_model_kind: NoiseModelKindOption = NoiseModelKind.GMM,
@@ -80,7 +82,7 @@ def denoise(
             seed=seed,
             dtype=dtype,
             keep_hot_pixels=keep_hot_pixels,
-            noise_model=noise_model,
+            noise_model=for_channels(noise_model),
             noise_model_kind=noise_model_kind,
             save_noise_model=save_noise_model,
             report_folder=report,

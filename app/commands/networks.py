@@ -8,11 +8,13 @@ from rich.console import Console
 
 from app.commands.extras import require_extra
 from app.commands.options import (
+    ChannelOption,
     DeviceOption,
     KeepHotPixelsOption,
     PresetOption,
     SeedOption,
     StructuredMaskOption,
+    for_channels,
     parse_structured_mask,
 )
 from app.commands.progress import stage_bars
@@ -58,6 +60,7 @@ def train(  # one parameter per command-line option
     ] = None,
     preset: PresetOption = DEFAULT_PRESET,
     structured_mask: StructuredMaskOption = (0, 0),
+    channel: ChannelOption = None,
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
 ) -> None:
@@ -72,6 +75,7 @@ def train(  # one parameter per command-line option
         device=choose_device(device),
         preset=preset,
         structured_mask=parse_structured_mask(structured_mask),
+        channel=channel,
         seed=seed,
     )
     with stage_bars(Console(stderr=True)) as show:
@@ -91,7 +95,16 @@ def predict(  # one parameter per command-line option
             help="Network file, from `clearscope train` or downloaded from a server.",
         ),
     ],
-    noise_model: NoiseModelOption = None,
+    noise_model: Annotated[
+        list[Path] | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="PN2V only: noise model file in the published .npz or .npy format; named once, for all "
+            "channels, else once for each, in their order.",
+        ),
+    ] = None,
+    channel: ChannelOption = None,
     estimate: Annotated[
         Output,
         typer.Option(help="PN2V only: prior_mean, mmse, or denoised for the one of lower estimated risk."),
@@ -101,7 +114,7 @@ def predict(  # one parameter per command-line option
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
 ) -> None:
-    """Denoise a file with a trained network on this machine, without a server."""
+    """Denoise a file with a trained network on this machine, without a server; each channel on its own."""
     if estimate is Output.POSTERIOR_STD:
         raise InvalidRequestError("posterior_std is not an estimate of the image; choose another output")
     with require_extra("worker"):
@@ -113,7 +126,8 @@ def predict(  # one parameter per command-line option
     options = PredictionOptions(
         network=network,
         device=choose_device(device),
-        noise_model=noise_model,
+        noise_model=for_channels(noise_model),
+        channel=channel,
         estimate=estimate,
         dtype=dtype,
         keep_hot_pixels=keep_hot_pixels,
@@ -121,7 +135,8 @@ def predict(  # one parameter per command-line option
     )
     with stage_bars(Console(stderr=True)) as show:
         chosen = predict_file(source, target, options, show, _print_warning)
-    typer.echo(f"{'estimate':<14}{chosen}")
+    for text in chosen:
+        typer.echo(f"{'estimate':<14}{text}")
     typer.echo(f"{'written':<14}{target}")
 
 

@@ -1,6 +1,7 @@
 """Command-line options shared by several commands."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -8,6 +9,8 @@ from models_store.contracts.numbers import LARGEST_EXACT_INTEGER
 from models_store.contracts.spec_parts import MAX_MASK_PX, StructuredMask
 from models_store.contracts.vocabulary import NoiseModelKind, Preset, Prior
 
+Named = TypeVar("Named")
+NONE = "none"
 DEFAULT_SERVER = "http://127.0.0.1:8000"
 
 ServerOption = Annotated[str, typer.Option(envvar="CLEARSCOPE_SERVER", help="URL of the server.")]
@@ -33,6 +36,9 @@ KeepHotPixelsOption = Annotated[
         help="Leave hot and dead pixels as they are, instead of estimating them from their neighbours.",
     ),
 ]
+ChannelOption = Annotated[
+    str | None, typer.Option(help="Channel of a file with several: its name, or else its index, from 0.")
+]
 StructuredMaskOption = Annotated[
     tuple[int, int],
     typer.Option(
@@ -48,6 +54,12 @@ DeviceOption = Annotated[
         help="cpu, cuda:N, cuda (the GPU with the most free memory), or auto (like cuda, else cpu)."
     ),
 ]
+
+
+def for_channels(given: Sequence[Named] | None) -> Named | list[Named | None] | None:
+    """Return what a repeatable option names: once, for all channels; else for each, and None for `none`."""
+    entries = [None if str(each) == NONE else each for each in given or ()]
+    return entries if len(entries) > 1 else next(iter(entries), None)
 
 
 def parse_structured_mask(pixels: tuple[int, int]) -> StructuredMask | None:

@@ -18,8 +18,10 @@ from app.commands.options import (
     SeedOption,
     ServerOption,
     StructuredMaskOption,
+    for_channels,
 )
 from app.commands.progress import show_job, stage_bars
+from app.commands.result_lines import result_lines
 from models_store.contracts.vocabulary import DEFAULT_PRESET, NoiseModelKind, OutputDtype, Reuse
 from models_store.whole_files import reporting_write_errors, require_writable_folder
 
@@ -38,6 +40,13 @@ def submit(
     reuse: Annotated[
         Reuse, typer.Option(help="Models of this microscope that the server may reuse.")
     ] = Reuse.CALIBRATION,
+    noise_model: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Use this noise model of the server, given by its id: named once, for all channels; else "
+            "once for each, in their order, and `none` for one to bootstrap or reuse."
+        ),
+    ] = None,
     noise_model_kind: Annotated[
         NoiseModelKind | None,
         typer.Option(
@@ -67,6 +76,7 @@ def submit(
             "preset": preset,
             **({} if prior is None else {"prior": prior}),
             "reuse": reuse,
+            "noise_model": for_channels(noise_model),
             "noise_model_kind": noise_model_kind,
             "structured_mask": dict(zip(("y_px", "x_px"), structured_mask, strict=True)),
             "output_dtype": dtype,
@@ -83,6 +93,8 @@ def _await_result(client: Client, job: Document, output: Path, console: Console)
     with stage_bars(console) as show:
         job = client.wait(job["id"], show_job(show))
     _print_warnings(job["result"]["values"].get("warnings", []), console)
+    for title, text in result_lines(job, client.get):
+        console.print(f"{title:<14}{text}", highlight=False, markup=False, soft_wrap=True)
     with reporting_write_errors(output):
         output.mkdir(parents=True, exist_ok=True)
     for artifact in job["result"]["artifacts"]:

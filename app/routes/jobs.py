@@ -42,6 +42,7 @@ DNS_TIMEOUT_S = 5.0
 
 IMAGE_ID = "img_0123456789abcdef0123456789abcdef"
 GROUND_TRUTH_ID = "img_fedcba9876543210fedcba9876543210"
+NOISE_MODEL_ID = "nm_0123456789abcdef0123456789abcdef"
 JOB_ID = "job_0123456789abcdef0123456789abcdef"
 Spec = Annotated[
     JobSpec,
@@ -54,6 +55,14 @@ Spec = Annotated[
             "reuse": {
                 "summary": "Denoise with the existing noise model of the microscope",
                 "value": {"kind": "denoise", "image_ids": [IMAGE_ID], "reuse": "noise_model"},
+            },
+            "channels": {
+                "summary": "Denoise an image of three channels with noise models for the first and the last",
+                "value": {
+                    "kind": "denoise",
+                    "image_ids": [IMAGE_ID],
+                    "noise_model": [NOISE_MODEL_ID, None, NOISE_MODEL_ID],
+                },
             },
             "calibrate": {
                 "summary": "Fit the noise model of a microscope to calibration frames",

@@ -17,13 +17,16 @@ from models_store.contracts.spec_parts import (
     ChannelLabel,
     GroundTruthIds,
     Id,
+    IdsOfChannels,
     ImageIds,
     KeepHotPixels,
     MadeByJob,
+    OneOfSeveral,
     Outputs,
     PartOfPrediction,
     PostedSpec,
     Reference,
+    ReferencesOfChannels,
     Seed,
     Spec,
     TrainingBudget,
@@ -93,9 +96,10 @@ class DenoiseSpec(TrainingSpec, PostedSpec):
         "the one before: none; a noise model that was calibrated or imported; also a bootstrapped one; also "
         "a network.",
     )
-    noise_model: Id | None = Field(
+    noise_model: Id | IdsOfChannels | None = Field(
         default=None,
-        description="Noise model to use instead of a bootstrapped or active one, for all channels.",
+        description="Noise model to use instead of a bootstrapped or active one: one for all channels, or a "
+        "list with one for each. A channel whose entry is null has a bootstrapped or active one.",
     )
     noise_model_kind: NoiseModelKind | None = Field(
         default=None,
@@ -200,7 +204,7 @@ class TrainSpec(TrainingSpec, PostedSpec):
             "preset's suffice."
         ),
     )
-    channel: Channel | None = None
+    channel: OneOfSeveral = None
     seed: Seed = 0
 
     @property
@@ -219,7 +223,7 @@ class BootstrapNoiseModelSpec(PostedSpec):
     image_ids: ImageIds
     network: Reference
     noise_model_kind: NoiseModelKind = NoiseModelKind.GMM
-    channel: Channel | None = None
+    channel: OneOfSeveral = None
     seed: Seed = 0
 
 
@@ -261,12 +265,12 @@ class CheckNoiseModelSpec(PostedSpec):
         description="N2V or PN2V network whose prediction (PN2V: prior mean) is the signal of images of the "
         "role `data`.",
     )
+    channel: OneOfSeveral = None
 
 
 class _WithNetworks(Spec):
     image_ids: ImageIds
     network: Reference
-    noise_model: Reference | None = None
     compare_with: Reference | None = Field(
         default=None, description="N2V network to compare with; the better result is delivered."
     )
@@ -276,9 +280,24 @@ class _WithNetworks(Spec):
 
 
 class PredictSpec(_WithNetworks, PostedSpec):
-    """Denoised images from a trained network."""
+    """Denoised images from a trained network.
+
+    Of images with several channels, each is denoised as if it were alone: a noise model, the choice of the
+    estimate and figures of its own.
+    """
 
     kind: Literal["predict"] = "predict"
+    noise_model: Reference | ReferencesOfChannels | None = Field(
+        default=None,
+        description="Noise model of the images: one for all channels, or a list with one for each. Default, "
+        "also for a channel whose entry is null: the one that the network was trained with; of the "
+        "pretrained network, a bootstrapped one.",
+    )
+    channel: Channel | None = Field(
+        default=None,
+        description="Index along the axis C, from 0: only this channel is denoised, and the result has the "
+        "planes of the others as they are. Default: each channel, as if it were alone.",
+    )
     refit_noise_model: bool = Field(
         default=False, strict=True, description="Refit the noise model to this network's predictions."
     )
@@ -303,6 +322,7 @@ class ChooseEstimateSpec(_WithNetworks):
     """The choices that a split prediction makes once, from all images: noise model and estimate."""
 
     kind: Literal["choose_estimate"] = "choose_estimate"
+    noise_model: Reference | None = None
     refit_noise_model: bool
     channel: Channel | None = None
     seed: Seed
@@ -315,6 +335,7 @@ class PredictPartSpec(_WithNetworks):
     """
 
     kind: Literal["predict_part"] = "predict_part"
+    noise_model: Reference | None = None
     channel: Channel | None = None
     first_plane: Annotated[int, Field(ge=0)]
     planes: Annotated[int, Field(ge=1)]
@@ -329,6 +350,8 @@ class AssembleSpec(Spec):
     kind: Literal["assemble"] = "assemble"
     image_ids: ImageIds
     parts: tuple[PartOfPrediction, ...]
+    only_channel: Channel | None = None
+    """The only channel that the job was asked to denoise; None: all."""
     output_dtype: OutputDtype
 
 
@@ -388,7 +411,8 @@ def noise_models_named(spec: StoredSpec) -> set[str]:
 
 
 def _named(spec: StoredSpec, *fields: str) -> set[str]:
-    references = (getattr(spec, field, None) for field in fields)
+    values = (getattr(spec, field, None) for field in fields)
+    references = chain.from_iterable(value if isinstance(value, tuple) else (value,) for value in values)
     return {reference for reference in references if isinstance(reference, str)} - {PRETRAINED}
 
 
@@ -398,6 +422,7 @@ def channel_of(spec: BaseModel) -> int | None:
         case (
             TrainSpec()
             | BootstrapNoiseModelSpec()
+            | CheckNoiseModelSpec()
             | RefitNoiseModelSpec()
             | ChooseEstimateSpec()
             | PredictPartSpec()

@@ -1,5 +1,6 @@
 """Noise model parameters as they are stored and exchanged."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
@@ -104,3 +105,13 @@ NoiseModelOutline = Annotated[GmmParameters | HistogramOutline, Field(discrimina
 
 noise_model_parameters: TypeAdapter[GmmParameters | HistogramParameters] = TypeAdapter(NoiseModelParameters)
 noise_model_outline: TypeAdapter[GmmParameters | HistogramOutline] = TypeAdapter(NoiseModelOutline)
+
+
+def describe_noise_model(parameters: Mapping[str, Any]) -> str:
+    """Return the size and the range of a noise model, given as the JSON values of its outline."""
+    low, high = (f"{parameters[f'signal_{end}_adu']:.4g}" for end in ("min", "max"))
+    if parameters["kind"] == "histogram":
+        size = f"histogram of {parameters['bins']} bins"
+    else:
+        size = f"{len(parameters['weights']) // 3} Gaussians"
+    return f"{size}, signals {low} to {high} ADU"

@@ -81,10 +81,25 @@ Channel = Annotated[
     Field(
         ge=0,
         lt=MAX_CHANNELS,
-        description="Index along the axis C, from 0: only the planes of this channel are read. Default: all.",
+        description="Index along the axis C, from 0.",
     ),
     JSON_NUMBER,
 ]
+OneOfSeveral = Annotated[
+    Channel | None,
+    Field(
+        description="Index along the axis C, from 0: only the planes of this channel are read. Images with "
+        "several channels need it, as each has a detector, a gain and dyes of its own; others have none.",
+    ),
+]
+
+
+Named = TypeVar("Named")
+
+
+def entry_of_channel(named: Named | tuple[Named | None, ...] | None, channel: int | None) -> Named | None:
+    """Return what is named for a channel, or for an image with a single one (None)."""
+    return named[channel or 0] if isinstance(named, tuple) else named
 
 
 CHANNEL_LABEL = r"^[^\x00-\x1f]{1,200}$"
@@ -109,6 +124,14 @@ class MadeByJob(Spec):
 
 
 Reference = Id | MadeByJob
+
+_EACH = Field(
+    min_length=1,
+    max_length=MAX_CHANNELS,
+    description="One entry for each channel, in the order of the file; null: none is named for it.",
+)
+IdsOfChannels = Annotated[tuple[Id | None, ...], _EACH]
+ReferencesOfChannels = Annotated[tuple[Reference | None, ...], _EACH]
 
 PRETRAINED = "pretrained"
 """In place of a network's id: the network that comes with ClearScope, trained once for all images."""

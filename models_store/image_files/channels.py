@@ -56,9 +56,13 @@ def channel_called(header: ImageHeader, label: str) -> int | None:
 
 def channel_title(header: ImageHeader, channel: int) -> str:
     """Return a channel's number, counted from 1, and its name, for messages."""
-    name = channel_name(header, channel)
+    return title_of(channel, len(channels_of(header)), channel_name(header, channel))
+
+
+def title_of(channel: int, channels: int, name: str | None) -> str:
+    """Return the title of one of several channels, given its index."""
     named = f" ({name[:_SHOWN_CHARACTERS]})" if name else ""
-    return f"channel {channel + 1} of {len(channels_of(header))}{named}"
+    return f"channel {channel + 1} of {channels}{named}"
 
 
 class ChannelPlanes:

@@ -8,9 +8,15 @@ from models_store.survey.warnings import channel_warnings, survey_warnings
 
 
 def image_warnings(
-    header: ImageHeader, survey: Survey | None, mask: StructuredMask | None = None
+    header: ImageHeader,
+    survey: Survey | None,
+    mask: StructuredMask | None = None,
+    only_channel: int | None = None,
 ) -> list[str]:
-    """Return what to know before hours of work; of the pixels nothing if they have not been surveyed."""
+    """Return what to know before hours of work; of the pixels nothing if they have not been surveyed.
+
+    `only_channel`: the only one of several channels that matters.
+    """
     hidden = {"blind_y_px": mask.y_px, "blind_x_px": mask.x_px} if mask else {}
     if survey is None:
         return list(header.warnings)
@@ -19,6 +25,8 @@ def image_warnings(
     of_channels = [
         f"{channel_title(header, channel)}: {text}"
         for channel, each in enumerate(survey.channels)
+        if only_channel in {None, channel}
         for text in survey_warnings(each, **hidden)
     ]
-    return [*header.warnings, *channel_warnings(survey.channels), *of_channels]
+    differ = channel_warnings(survey.channels) if only_channel is None else []
+    return [*header.warnings, *differ, *of_channels]

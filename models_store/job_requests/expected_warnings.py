@@ -15,9 +15,10 @@ from models_store.survey.warnings import warnings_of_images
 def expected_warnings(session: Session, spec: JobSpec) -> list[str]:
     """Return the warnings about the images that a job would read; images without a survey have none yet."""
     images = get_images(session, images_read(spec))
-    mask = getattr(spec, "structured_mask", None)
-    return warnings_of_images([(image.filename, _warnings(image, mask)) for image in images])
+    mask, channel = getattr(spec, "structured_mask", None), getattr(spec, "channel", None)
+    return warnings_of_images([(image.filename, _warnings(image, mask, channel)) for image in images])
 
 
-def _warnings(image: Image, mask: StructuredMask | None) -> list[str]:
-    return image_warnings(ImageHeader.model_validate(image.header), stored_survey(image.survey), mask)
+def _warnings(image: Image, mask: StructuredMask | None, channel: int | None) -> list[str]:
+    header = ImageHeader.model_validate(image.header)
+    return image_warnings(header, stored_survey(image.survey), mask, channel)

@@ -1,17 +1,21 @@
-"""Planning of denoise jobs for images with several channels; pure functions."""
+"""Planning of jobs for images with several channels; pure functions."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from models_store.contracts.job_specs import DenoiseSpec
-from models_store.contracts.plans import Plan, PlanStep
-from models_store.errors import InvalidRequestError
+from models_store.contracts.job_specs import DenoiseSpec, PredictSpec
+from models_store.contracts.plans import Plan, PlanStep, StageName
+from models_store.errors import FieldError, InvalidRequestError
 from models_store.image_files.channels import channels_of, planes_of_channel
 from models_store.image_files.header import ImageHeader
 from models_store.job_requests.plan_denoise import WEIGHTS, KnownModels, plan_denoise
-from models_store.job_requests.plan_prediction import PredictionExtent, plan_assembly
+from models_store.job_requests.plan_prediction import PredictionExtent, plan_assembly, plan_parts
 from models_store.job_requests.plane_ranges import MAX_RANGES, ImageExtent
 from models_store.survey.survey import Survey
+
+_EMPTY = "the channel is empty (one value, or none), so its planes are copied"
+_ALL_EMPTY = "image_ids: every channel is empty; there is nothing to denoise"
+_NOT_ASKED = "the job names another channel, so the planes of this one are copied"
 
 
 @dataclass(frozen=True)
@@ -42,13 +46,39 @@ def plan_channels(
     """
     planned = sum(not channel.is_empty for channel in channels)
     if not planned:
-        raise InvalidRequestError("image_ids: every channel is empty; there is nothing to denoise")
+        raise InvalidRequestError(_ALL_EMPTY)
     plans = [
-        _skipped(number) if channel.is_empty else _plan_channel(spec, number, channel, new_job_id)
+        _skipped(number, WEIGHTS, _EMPTY)
+        if channel.is_empty
+        else _plan_channel(spec, number, channel, new_job_id)
         for number, channel in enumerate(channels)
     ]
     stages = [replace(stage, weight=stage.weight / planned) for plan in plans for stage in plan.stages]
     assembly = plan_assembly(spec, stages, new_job_id, weight=WEIGHTS["predict"])
+    return Plan([*stages, assembly], [step for plan in plans for step in plan.steps])
+
+
+def plan_predictions(
+    spec: PredictSpec, channels: Sequence[ChannelToDenoise], new_job_id: Callable[[], str]
+) -> Plan:
+    """Plan the prediction of each channel, or of the one that the job names, and an assembly of the files.
+
+    Raises InvalidRequestError if there is nothing to denoise.
+    """
+    asked = range(len(channels)) if spec.channel is None else [spec.channel]
+    planned = [number for number in asked if not channels[number].is_empty]
+    if not planned:
+        if spec.channel is not None:
+            raise FieldError("channel", f"channel {spec.channel} is empty; there is nothing to denoise")
+        raise InvalidRequestError(_ALL_EMPTY)
+    plans = [
+        plan_parts(spec, channels[number].extent, new_job_id, weight=1 / len(planned), channel=number)
+        if number in planned
+        else _skipped(number, ["predict"], _EMPTY if number in asked else _NOT_ASKED)
+        for number in range(len(channels))
+    ]
+    stages = [stage for plan in plans for stage in plan.stages]
+    assembly = plan_assembly(spec, stages, new_job_id, weight=1.0)
     return Plan([*stages, assembly], [step for plan in plans for step in plan.steps])
 
 
@@ -65,10 +95,8 @@ def _plan_channel(
     )
 
 
-def _skipped(channel: int) -> Plan:
-    why = "the channel is empty (one value, or none), so its planes are copied"
-    steps = [PlanStep(stage=stage, action="skip", why=why, channel=channel) for stage in WEIGHTS]
-    return Plan([], steps)
+def _skipped(channel: int, stages: Iterable[StageName], why: str) -> Plan:
+    return Plan([], [PlanStep(stage=stage, action="skip", why=why, channel=channel) for stage in stages])
 
 
 def extent_of_channel(

@@ -12,7 +12,7 @@ from models_store.contracts.job_specs import (
     TrainSpec,
 )
 from models_store.contracts.plans import Plan, PlannedStage, PlanStep, StageName
-from models_store.contracts.spec_parts import PRETRAINED, MadeByJob, Reference
+from models_store.contracts.spec_parts import PRETRAINED, MadeByJob, Reference, entry_of_channel
 from models_store.contracts.vocabulary import Method, NoiseModelKind, NoiseModelOrigin, Reuse
 from models_store.job_requests.distillation_rule import why_nothing_is_distilled
 from models_store.job_requests.plan_prediction import PredictionExtent, plan_parts, plan_prediction
@@ -74,7 +74,7 @@ def plan_denoise(
         planner.use_pretrained()
     elif (why_not_adapted := why_nothing_is_adapted(spec, correlation)) is None:
         planner.adapt_pretrained()
-    elif spec.reuse is Reuse.NETWORK and known.pn2v_network_id and spec.noise_model is None:
+    elif spec.reuse is Reuse.NETWORK and known.pn2v_network_id and planner.named_noise_model is None:
         planner.reuse_networks(known.pn2v_network_id)
     else:
         planner.train_networks(why_not_adapted)
@@ -94,6 +94,11 @@ class _Planner:
     channel: int | None
     stages: list[PlannedStage] = field(default_factory=list)
     steps: list[PlanStep] = field(default_factory=list)
+
+    @property
+    def named_noise_model(self) -> str | None:
+        """The noise model that the job names for the planes."""
+        return entry_of_channel(self.spec.noise_model, self.channel)
 
     def reuse_networks(self, network_id: str) -> None:
         known, recipe = self.known, self.spec.recipe
@@ -229,8 +234,8 @@ class _Planner:
 
     def _reusable_noise_model(self) -> tuple[str, str] | None:
         """Return the noise model that the job uses, and the reason; None if it bootstraps one."""
-        if self.spec.noise_model is not None:
-            return self.spec.noise_model, "named in the job"
+        if self.named_noise_model is not None:
+            return self.named_noise_model, "named in the job"
         active, origin = self._active_noise_model(), self.known.noise_model_origin
         if self.spec.reuse is Reuse.NONE or active is None:
             return None

@@ -11,7 +11,7 @@ from models_store.contracts.job_specs import (
     PredictSpec,
 )
 from models_store.contracts.plans import Plan, PlannedStage, PlanStep
-from models_store.contracts.spec_parts import MadeByJob, PartOfPrediction
+from models_store.contracts.spec_parts import MadeByJob, PartOfPrediction, entry_of_channel
 from models_store.job_requests.plane_ranges import MAX_RANGES, ImageExtent, PlaneRange, divide
 
 # Shares of a split prediction's time.
@@ -90,7 +90,12 @@ def plan_assembly(
         for stage in stages
         if isinstance(stage.spec, PredictPartSpec)
     )
-    assembly = AssembleSpec(image_ids=spec.image_ids, parts=parts, output_dtype=spec.output_dtype)
+    assembly = AssembleSpec(
+        image_ids=spec.image_ids,
+        parts=parts,
+        only_channel=spec.channel if isinstance(spec, PredictSpec) else None,
+        output_dtype=spec.output_dtype,
+    )
     return PlannedStage(new_job_id(), "predict", assembly, ASSEMBLY_SHARE * weight)
 
 
@@ -98,7 +103,7 @@ def _choice(spec: PredictSpec, channel: int | None) -> ChooseEstimateSpec:
     return ChooseEstimateSpec(
         image_ids=spec.image_ids,
         network=spec.network,
-        noise_model=spec.noise_model,
+        noise_model=entry_of_channel(spec.noise_model, channel),
         compare_with=spec.compare_with,
         distilled=spec.distilled,
         refit_noise_model=spec.refit_noise_model,
@@ -114,7 +119,7 @@ def _part(spec: PredictSpec, planes: PlaneRange, choice: MadeByJob, channel: int
         first_plane=planes.first_plane,
         planes=planes.planes,
         network=spec.network,
-        noise_model=spec.noise_model,
+        noise_model=entry_of_channel(spec.noise_model, channel),
         compare_with=spec.compare_with,
         distilled=spec.distilled,
         outputs=spec.outputs,

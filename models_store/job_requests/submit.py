@@ -17,7 +17,6 @@ from models_store.contracts.job_specs import (
     PredictSpec,
     StoredSpec,
     TrainSpec,
-    channel_of,
     dependencies,
     images_read,
     job_spec,
@@ -32,15 +31,21 @@ from models_store.errors import InvalidRequestError
 from models_store.image_files.header import ImageHeader
 from models_store.job_requests.calibration_rules import require_calibration
 from models_store.job_requests.channel_rules import (
-    require_channel,
+    headers_of,
     require_channel_called,
     require_same_channels,
 )
+from models_store.job_requests.check_channels import check_channels
 from models_store.job_requests.evaluation_rules import require_comparable
 from models_store.job_requests.known_models import known_models, profile_name
 from models_store.job_requests.pair_rules import require_role, require_training_pairs
-from models_store.job_requests.plan_channels import ChannelToDenoise, extent_of_channel, plan_channels
-from models_store.job_requests.plan_denoise import plan_denoise
+from models_store.job_requests.plan_channels import (
+    ChannelToDenoise,
+    extent_of_channel,
+    plan_channels,
+    plan_predictions,
+)
+from models_store.job_requests.plan_denoise import KnownModels, plan_denoise
 from models_store.job_requests.plan_prediction import PredictionExtent, plan_prediction
 from models_store.job_requests.plane_ranges import ImageExtent
 from models_store.job_requests.training_rules import (
@@ -120,16 +125,17 @@ def check_and_plan(session: Session, spec: JobSpec, part_pixels: int) -> tuple[P
         _check_sources(session, spec, images)
     if isinstance(spec, TrainSpec) and spec.ground_truth_ids is not None:
         require_training_pairs(images, get_images(session, spec.ground_truth_ids))
-    if (channel := channel_of(spec)) is not None:
-        require_channel(images, channel)
+    check_channels(session, spec, images, profile)
     return _plan(session, spec, images, profile, part_pixels), profile
 
 
 def _check(session: Session, spec: JobSpec) -> None:
-    if spec_noise_model := getattr(spec, "noise_model", None):
-        _check_reference(session, spec_noise_model, "noise_model", get_noise_model)
-    if isinstance(spec, DenoiseSpec) and spec.noise_model is not None and spec.noise_model_kind is not None:
-        _check_kind(get_noise_model(session, spec.noise_model), spec.noise_model_kind)
+    named = getattr(spec, "noise_model", None)
+    for noise_model in named if isinstance(named, tuple) else [named]:
+        if noise_model is not None:
+            _check_reference(session, noise_model, "noise_model", get_noise_model)
+            if isinstance(spec, DenoiseSpec) and spec.noise_model_kind is not None:
+                _check_kind(get_noise_model(session, noise_model), spec.noise_model_kind)
     if isinstance(spec, DenoiseSpec):
         require_what_the_preset_needs(spec)
     if isinstance(spec, TrainSpec):
@@ -160,13 +166,15 @@ def _plan(
     """Return the plan of a job; one without stages is executed as a whole."""
     if not isinstance(spec, DenoiseSpec | PredictSpec):
         return Plan(stages=[], steps=[])
+    surveys = [survey for image in images if (survey := stored_survey(image.survey)) is not None]
+    if channels := require_same_channels(headers_of(images)):
+        to_denoise = _channels_to_denoise(session, spec, images, surveys, profile, channels, part_pixels)
+        if isinstance(spec, PredictSpec):
+            return plan_predictions(spec, to_denoise, _new_job_id)
+        return plan_channels(spec, to_denoise, _new_job_id)
     extent = PredictionExtent([_extent(image) for image in images], part_pixels)
     if isinstance(spec, PredictSpec):
         return plan_prediction(spec, extent, _new_job_id)
-    surveys = [survey for image in images if (survey := stored_survey(image.survey)) is not None]
-    if channels := require_same_channels(images):
-        to_denoise = _channels_to_denoise(session, spec, images, surveys, profile, channels, part_pixels)
-        return plan_channels(spec, to_denoise, _new_job_id)
     correlation = Survey.of(surveys).noise_correlation if len(surveys) == len(images) else None
     known = known_models(session, spec, profile, correlation)
     return plan_denoise(spec, known, extent, _new_job_id, correlation=correlation)
@@ -178,7 +186,7 @@ def _new_job_id() -> str:
 
 def _channels_to_denoise(
     session: Session,
-    spec: DenoiseSpec,
+    spec: DenoiseSpec | PredictSpec,
     images: list[Image],
     surveys: list[Survey],
     profile: Profile | None,
@@ -193,7 +201,9 @@ def _channels_to_denoise(
         complete = len(surveyed) == len(images)
         survey = Survey.of(each[channel] for each in surveyed) if complete else None
         correlation = survey.noise_correlation if survey else None
-        known = known_models(session, spec, profile, correlation, of_channel=(headers[0][1], channel))
+        known = KnownModels(profile=None)
+        if isinstance(spec, DenoiseSpec):
+            known = known_models(session, spec, profile, correlation, of_channel=(headers[0][1], channel))
         found.append(ChannelToDenoise(known, extent_of_channel(headers, channel, part_pixels), survey))
     return found
 
@@ -224,7 +234,7 @@ def _data_images(session: Session, spec: FitNoiseModelSpec) -> list[Image]:
     images = get_images(session, spec.data_image_ids or ())
     require_role(images, ImageRole.DATA, "data_image_ids")
     if spec.for_channel is not None:
-        require_channel_called(images, spec.for_channel)
+        require_channel_called(headers_of(images), spec.for_channel)
     return images
 
 

@@ -142,3 +142,13 @@ def test_a_noise_model_of_a_channel_does_not_overwrite_an_input(run: Run) -> Non
 
 def _fail_on_progress(stage: str, fraction: float, status: str) -> None:
     pytest.fail(f"something was computed: {stage} {fraction} {status}")
+
+
+def test_noise_model_files_that_are_not_one_for_each_channel_are_refused(run: Run) -> None:
+    given = run.target.parent / "noise_c0.npz"
+    options = replace(OPTIONS, noise_model=[given, given, None])
+    with pytest.raises(InvalidRequestError, match=r"--noise-model: 3 are named .*2 channels \(0 \(dim\), 1"):
+        denoise_file(run.source, run.target, options, _fail_on_progress)
+    options = replace(OPTIONS, noise_model=[given, None], save_noise_model=run.target.parent / "noise.npy")
+    with pytest.raises(InvalidRequestError, match=r"kind gmm is written as \.npz"):
+        denoise_file(run.source, run.target, options, _fail_on_progress)

@@ -16,8 +16,8 @@ from models_store.contracts.job_specs import (
 from models_store.contracts.plans import Plan
 from models_store.contracts.spec_parts import MAX_CHANNELS
 from models_store.contracts.vocabulary import NoiseModelOrigin, Reuse
-from models_store.errors import InvalidRequestError
-from models_store.job_requests.channel_rules import require_few_channels
+from models_store.errors import FieldError, InvalidRequestError
+from models_store.job_requests.channel_rules import channel_given, require_few_channels, require_one_channel
 from models_store.job_requests.plan_channels import ChannelToDenoise, extent_of_channel, plan_channels
 from models_store.job_requests.plan_denoise import KnownModels
 from models_store.job_requests.plane_ranges import MAX_RANGES
@@ -119,6 +119,27 @@ def test_all_channels_together_have_no_more_parts_than_a_single_image() -> None:
     extent = extent_of_channel([("img_1", header)], 9, 1)
     assert 10 * extent.max_parts == MAX_RANGES
     assert extent.planes == 500
+
+
+def test_the_choices_are_named_as_far_as_they_can_be_read() -> None:
+    for header, choices in (
+        (header_of("CYX", (2, 16, 16), ("DAPI", "GFP")), r"0 \(DAPI\) or 1 \(GFP\)"),
+        (header_of("CYX", (50, 16, 16)), "0 to 49"),
+    ):
+        for channel in (None, 60):
+            with pytest.raises(FieldError, match=rf"^channel: a\.tif has .*name {choices}$"):
+                require_one_channel({"a.tif": header}, channel)
+    require_one_channel({"a.tif": header_of("TYX", (2, 16, 16))}, None)
+
+
+@pytest.mark.parametrize(("text", "channel"), [("GFP", 1), ("0", 0), ("2", 2), ("1", 1)])
+def test_a_command_names_a_channel_by_name_or_index(text: str, channel: int) -> None:
+    named, numbered = (
+        header_of("CYX", (3, 16, 16), names) for names in (("DAPI", "GFP", "Cy5"), ("2", "1", "0"))
+    )
+    assert channel_given("a.tif", named, text) == channel
+    if text.isdecimal():
+        assert channel_given("a.tif", numbered, text) == 2 - channel
 
 
 def test_a_file_of_too_many_channels_is_refused_and_its_axes_shown() -> None:

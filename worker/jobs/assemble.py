@@ -31,7 +31,7 @@ def assemble(spec: AssembleSpec, context: JobContext) -> Outcome:
     channels = {part.job: part.channel for part in spec.parts}
     pieces = _by_output(context.registry.part_planes(list(channels)))
     with open_images(context, spec.image_ids) as images:
-        copied = CopiedChannels(context.warn)
+        copied = CopiedChannels(context.warn, spec.only_channel)
         count = len(pieces) * sum(len(image.reader) for image in images)
         done = 0
 

@@ -38,16 +38,31 @@ def in_order(
 
 
 class CopiedChannels:
-    """Channels whose surveyed pixels have a single value: nothing is computed, their planes are copied."""
+    """Channels for which nothing is computed, so that their planes are copied.
 
-    def __init__(self, warn: Callable[[str], None]) -> None:
+    Their surveyed pixels have a single value, or the job was asked for another channel.
+    """
+
+    def __init__(self, warn: Callable[[str], None], asked: int | None = None) -> None:
         self._warn = warn
+        self._asked = asked
         self.warnings: list[str] = []
 
     def plane(self, source: PlaneSource, plane: int, output: Output) -> np.ndarray:
         """Return a plane (Y, X) as float32, or its unknown standard deviation: NaN."""
-        title = channel_title(source.header, channel_of_plane(source.header, plane))
-        plane_yx = source[plane]
+        channel, plane_yx = channel_of_plane(source.header, plane), source[plane]
+        title = channel_title(source.header, channel)
+        if self._asked in {None, channel}:
+            self._tell_of_empty(title, plane, plane_yx)
+        else:
+            self._tell(
+                f"{title} is not the one that the job names, so its planes are copied, with their noise"
+            )
+        if output is Output.POSTERIOR_STD:
+            return np.full(plane_yx.shape, np.nan, np.float32)
+        return plane_yx.astype(np.float32)
+
+    def _tell_of_empty(self, title: str, plane: int, plane_yx: np.ndarray) -> None:
         self._tell(f"{title} is empty (one value, or none), so its planes are copied")
         finite = plane_yx[np.isfinite(plane_yx)]
         if finite.size and finite.min() != finite.max():
@@ -55,9 +70,6 @@ class CopiedChannels:
                 f"{title}: plane {plane + 1} is not empty, but was copied like the others; denoise it as a "
                 "file of its own"
             )
-        if output is Output.POSTERIOR_STD:
-            return np.full(plane_yx.shape, np.nan, np.float32)
-        return plane_yx.astype(np.float32)
 
     def _tell(self, text: str) -> None:
         if text not in self.warnings:

@@ -30,7 +30,7 @@ from worker.judging.image_facts import facts_of
 def check_noise_model(spec: CheckNoiseModelSpec, context: JobContext) -> Outcome:
     """Compare the distributions predicted by the noise model with the observations."""
     known, model = load_noise_model(context, spec.noise_model)
-    with open_images(context, spec.image_ids) as images:
+    with open_images(context, spec.image_ids, spec.channel) as images:
         counts, scenes = _count(spec, context, images)
         covered = coverage(model, calibrated_range_adu(known), all_planes(images))
     check = check_pairs(model, counts)

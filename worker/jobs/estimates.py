@@ -28,6 +28,7 @@ from worker.jobs.inputs import (
     load_network,
     load_network_if_made,
     load_noise_model,
+    named_noise_model,
     survey_of,
 )
 from worker.jobs.made_noise_models import made_noise_model
@@ -108,7 +109,7 @@ def prepare(
     network_id, network = load_network(context, spec.network)
     if network.method != "pn2v":
         return Prepared(network)
-    noise_model = _noise_model(spec.noise_model, network_id, context)
+    noise_model = _noise_model(named_noise_model(spec), network_id, context)
     facts = facts_of(survey_of(context, images))
     refitted, refit_end = None, 0.0
     if spec.refit_noise_model:
@@ -149,8 +150,8 @@ def _prepare_pretrained(
 ) -> Prepared:
     """Bootstrap a noise model unless the spec names one; networks adapted to the images compete."""
     pretrained, made, bootstrapped = packaged_network(), None, True
-    if spec.noise_model is not None:
-        known, noise_model = load_noise_model(context, spec.noise_model)
+    if (named := named_noise_model(spec)) is not None:
+        known, noise_model = load_noise_model(context, named)
         bootstrapped = known.origin is NoiseModelOrigin.BOOTSTRAP
     else:
         selected = bootstrap_noise_model(

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
+from models_store.contracts.job_specs import ChooseEstimateSpec, PredictSpec
 from models_store.contracts.spec_parts import (
     PRETRAINED,
     MadeByJob,
@@ -155,6 +156,12 @@ def load_noise_model(context: JobContext, reference: Reference) -> tuple[KnownNo
     """Return a noise model's registry entry and the noise model."""
     known = context.registry.noise_model(_resolve(context, reference, "noise_model_id"))
     return known, noise_model_from_parameters(known.parameters.plain())
+
+
+def named_noise_model(spec: PredictSpec | ChooseEstimateSpec) -> Reference | None:
+    """Return the noise model that a prediction names for its planes, which are of one channel."""
+    named = spec.noise_model
+    return named[0] if isinstance(named, tuple) else named
 
 
 def calibrated_range_adu(known: KnownNoiseModel) -> tuple[float, float]:

@@ -1,6 +1,6 @@
 """Denoise a file in this process, without a server."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from models_store.clock_and_ids import new_id
 from models_store.contracts.job_specs import ChooseEstimateSpec, DenoiseSpec, PredictSpec, channel_of
 from models_store.contracts.plans import Plan
 from models_store.contracts.progress import ShowStage
-from models_store.contracts.spec_parts import StructuredMask
+from models_store.contracts.spec_parts import StructuredMask, entry_of_channel
 from models_store.contracts.vocabulary import (
     DEFAULT_PRESET,
     NoiseModelKind,
@@ -24,11 +24,14 @@ from models_store.contracts.vocabulary import (
     Reuse,
 )
 from models_store.errors import InvalidRequestError, JobFailedError
-from models_store.image_files.channels import channels_of, planes_of_channel
+from models_store.image_files.channels import planes_of_channel
 from models_store.image_files.header import ImageHeader
 from models_store.image_files.planes import PlaneSource
-from models_store.job_requests.channel_rules import require_few_channels
-from models_store.job_requests.plan_channels import ChannelToDenoise, extent_of_channel, plan_channels
+from models_store.job_requests.channel_rules import (
+    require_noise_model_for_each_channel,
+    require_same_channels,
+)
+from models_store.job_requests.plan_channels import plan_channels
 from models_store.job_requests.plan_denoise import KnownModels, plan_denoise
 from models_store.job_requests.plan_prediction import PredictionExtent
 from models_store.job_requests.plane_ranges import ImageExtent
@@ -42,10 +45,17 @@ from worker.engine.noise.fitting.pairs import PairCounts
 from worker.engine.prediction.inference import predict_plane
 from worker.engine.stages.pretrained import estimate_and_factor
 from worker.engine.training.presets import PRESETS, TrainingPreset
-from worker.jobs.inputs import load_noise_model, load_source_of_signal
+from worker.jobs.inputs import load_noise_model, load_source_of_signal, named_noise_model
 from worker.judging.removed_noise import REMOVED_NOISE
+from worker.offline.channels import channels_to_denoise
 from worker.offline.denoise_summary import ChannelSummary, DenoiseSummary
-from worker.offline.files import read_noise_model_file, require_room, require_writable
+from worker.offline.files import (
+    naming_options,
+    noise_model_files,
+    read_noise_model_file,
+    require_room,
+    require_writable,
+)
 from worker.offline.report import PICTURE, DenoisedPlane, NoiseEvidence, write_reports
 from worker.offline.run import OfflineRun, offline_run
 from worker.planes.observed_plane import ObservedPlane
@@ -62,8 +72,8 @@ class DenoiseOptions:
     seed: int = 0
     dtype: OutputDtype = OutputDtype.FLOAT32
     keep_hot_pixels: bool = False
-    noise_model: Path | None = None
-    """Noise model file (.npz/.npy) to use instead of bootstrapping one."""
+    noise_model: Path | Sequence[Path | None] | None = None
+    """Noise model file (.npz/.npy) to use instead of bootstrapping one: for all channels, or one for each."""
     noise_model_kind: NoiseModelKind = NoiseModelKind.GMM
     """Kind of noise model to bootstrap."""
     save_noise_model: Path | None = None
@@ -86,8 +96,11 @@ def denoise_file(
     stop.
     """
     _require_paths(source, target, options)
-    known = read_noise_model_file(options.noise_model) if options.noise_model else None
-    _require_suffix(options, known.kind if known else options.noise_model_kind)
+    given = options.noise_model
+    known = [read_noise_model_file(path) for path in noise_model_files(given)]
+    bootstraps = not known or (isinstance(given, Sequence) and None in given)
+    kinds = {model.kind for model in known} | ({options.noise_model_kind.value} if bootstraps else set())
+    _require_suffix(options, kinds)
     warnings: list[str] = []
 
     def warn(text: str) -> None:
@@ -98,7 +111,7 @@ def denoise_file(
         target.parent, device=options.device, show=on_progress, warn=warn, presets=options.presets
     ) as run:
         image_id, header, survey = run.add_image(source)
-        channels = _channels_of(source, header)
+        channels = _channels_of(source, header, options)
         _require_outputs(source, target, options, header, channels)
         spec = DenoiseSpec(
             image_ids=[image_id],
@@ -106,8 +119,8 @@ def denoise_file(
             prior=options.prior,
             structured_mask=options.structured_mask,
             reuse=Reuse.NONE,
-            noise_model=run.add_noise_model(known) if known else None,
-            noise_model_kind=None if known else options.noise_model_kind,
+            noise_model=run.add_noise_models(given),
+            noise_model_kind=options.noise_model_kind if bootstraps else None,
             outputs=(Output.DENOISED,),
             output_dtype=options.dtype,
             keep_hot_pixels=options.keep_hot_pixels,
@@ -122,7 +135,7 @@ def denoise_file(
         summary = DenoiseSummary(
             image=header,
             channels=tuple(
-                _summary_of(prediction, "file" if known else "bootstrap", survey)
+                _summary_of(prediction, _noise_model_origin(spec, prediction.channel), survey)
                 for prediction in predictions
             ),
             seconds=dict(run.seconds),
@@ -133,9 +146,16 @@ def denoise_file(
         return replace(summary, written=(target, *extras))
 
 
-def _channels_of(source: Path, header: ImageHeader) -> range:
-    require_few_channels(str(source), header)
-    return channels_of(header)
+def _channels_of(source: Path, header: ImageHeader, options: DenoiseOptions) -> range:
+    headers = {str(source): header}
+    with naming_options():
+        if isinstance(options.noise_model, Sequence):
+            require_noise_model_for_each_channel(headers, options.noise_model)
+        return require_same_channels(headers)
+
+
+def _noise_model_origin(spec: DenoiseSpec, channel: int | None) -> str:
+    return "bootstrap" if entry_of_channel(spec.noise_model, channel) is None else "file"
 
 
 def _require_outputs(
@@ -146,23 +166,15 @@ def _require_outputs(
     if options.save_noise_model is not None:
         for channel in channels:
             path = _of_channel(options.save_noise_model, channel)
-            require_writable(path, [source, *filter(None, [options.noise_model])])
+            require_writable(path, [source, *noise_model_files(options.noise_model)])
 
 
 def _plan(spec: DenoiseSpec, header: ImageHeader, survey: Survey) -> Plan:
     """Plan a denoising without a registry, with one part for each channel."""
     known, pixels = KnownModels(profile=None), header.planes * header.height_px * header.width_px
     (image_id,) = spec.image_ids
-    if channels := channels_of(header):
-        to_denoise = [
-            ChannelToDenoise(
-                known,
-                extent_of_channel([(image_id, header)], channel, pixels),
-                survey.channels[channel],
-            )
-            for channel in channels
-        ]
-        return plan_channels(spec, to_denoise, _new_job_id)
+    if channels := channels_to_denoise(image_id, header, survey):
+        return plan_channels(spec, channels, _new_job_id)
     image = ImageExtent(image_id, header.planes, header.height_px * header.width_px)
     extent = PredictionExtent([image], pixels)
     return plan_denoise(spec, known, extent, _new_job_id, correlation=survey.noise_correlation)
@@ -190,9 +202,9 @@ def _predictions(run: OfflineRun, plan: Plan) -> Iterator[_Prediction]:
     for stage in plan.stages:
         spec = stage.spec
         if isinstance(spec, PredictSpec | ChooseEstimateSpec):
-            if spec.noise_model is None:
+            if (named := named_noise_model(spec)) is None:
                 raise JobFailedError("the plan names no noise model")
-            noise_model, _ = load_noise_model(context, spec.noise_model)
+            noise_model, _ = load_noise_model(context, named)
             yield _Prediction(spec, noise_model, run.registry.result(stage.job_id))
 
 
@@ -274,11 +286,13 @@ def _plane_to_show(source: PlaneSource, planes: Sequence[int]) -> tuple[int, NDA
     raise JobFailedError("every plane is empty")
 
 
-def _require_suffix(options: DenoiseOptions, kind: str) -> None:
-    """Fail early if the suffix of the noise model file does not match its kind."""
-    path, suffix = options.save_noise_model, SUFFIXES[NoiseModelKind(kind)]
-    if path is not None and path.suffix != suffix:
-        raise InvalidRequestError(f"{path}: a noise model of kind {kind} is written as {suffix}")
+def _require_suffix(options: DenoiseOptions, kinds: Iterable[str]) -> None:
+    """Fail early if the suffix of the noise model file does not match the kinds of the noise models."""
+    path = options.save_noise_model
+    for kind in kinds:
+        suffix = SUFFIXES[NoiseModelKind(kind)]
+        if path is not None and path.suffix != suffix:
+            raise InvalidRequestError(f"{path}: a noise model of kind {kind} is written as {suffix}")
 
 
 def _require_paths(source: Path, target: Path, options: DenoiseOptions) -> None:
@@ -286,7 +300,7 @@ def _require_paths(source: Path, target: Path, options: DenoiseOptions) -> None:
     if not source.is_file():
         raise InvalidRequestError(f"{source} is not a file")
     for path in filter(None, (target, options.save_noise_model)):
-        require_writable(path, [source, *filter(None, [options.noise_model])])
+        require_writable(path, [source, *noise_model_files(options.noise_model)])
     if target == options.save_noise_model:
         raise InvalidRequestError(f"{target} cannot be both the result and the noise model; name two files")
     if options.report_folder is not None:

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from models_store.contracts.noise_models import describe_noise_model
 from models_store.image_files.channels import channel_name, channel_title
 from models_store.image_files.header import ImageHeader
 from models_store.survey.correlation import NeighbourCorrelation
@@ -25,15 +26,8 @@ class ChannelSummary:
     noise_correlation: NeighbourCorrelation
 
     def lines(self) -> Iterator[tuple[str, str]]:
-        signals = " to ".join(f"{self.noise_model[f'signal_{end}_adu']:.4g}" for end in ("min", "max"))
         yield "estimate", f"{self.estimate}: {self.reason}"
-        yield "noise model", f"{self.noise_model_origin}, {self._distributions}, signals {signals} ADU"
-
-    @property
-    def _distributions(self) -> str:
-        if self.noise_model["kind"] == "histogram":
-            return f"histogram of {self.noise_model['bins']} bins"
-        return f"{len(self.noise_model['weights']) // 3} Gaussians"
+        yield "noise model", f"{self.noise_model_origin}, {describe_noise_model(self.noise_model)}"
 
     def record(self) -> dict[str, Any]:
         return {

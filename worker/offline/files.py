@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from models_store.contracts.noise_models import GmmParameters, HistogramParameters
 from models_store.contracts.vocabulary import OutputDtype
-from models_store.errors import ImageError, InvalidRequestError
+from models_store.errors import FieldError, ImageError, InvalidRequestError
 from models_store.image_files.header import ImageHeader
 from models_store.noise_model_files.published import read_published
 from models_store.settings import MEBIBYTE
@@ -19,10 +19,18 @@ from models_store.whole_files import reporting_write_errors, require_writable_fo
 
 Spec = TypeVar("Spec", bound=BaseModel)
 
+_OPTIONS = {"ground_truth_ids": "--ground-truth"}
+"""Options whose names differ from those of their fields."""
+
 
 def read_noise_model_file(path: Path) -> GmmParameters | HistogramParameters:
     """Read a published `.npz` or `.npy`; raise InvalidRequestError or NoiseModelInvalidError if invalid."""
     return read_published(read_content(path, "noise model"))
+
+
+def noise_model_files(given: Path | Sequence[Path | None] | None) -> list[Path]:
+    """Return the files of an option that names one for all channels, or one for each."""
+    return [path for path in (given if isinstance(given, Sequence) else [given]) if path is not None]
 
 
 def read_content(path: Path, what: str) -> bytes:
@@ -39,6 +47,16 @@ def naming_file(path: Path) -> Iterator[None]:
         yield
     except (ImageError, OSError) as error:
         raise InvalidRequestError(f"{path}: {error}") from error
+
+
+@contextmanager
+def naming_options() -> Iterator[None]:
+    """Convert errors about a job's field to errors about the command's option."""
+    try:
+        yield
+    except FieldError as error:
+        option = _OPTIONS.get(error.field, f"--{error.field.replace('_', '-')}")
+        raise InvalidRequestError(f"{option}: {error.problem}") from error
 
 
 def checked(spec: type[Spec], **fields: Any) -> Spec:  # noqa: ANN401  # pydantic checks them

@@ -1,35 +1,44 @@
 """Train a network on files, and denoise files with a network, in this process, without a server."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
-from models_store.contracts.job_specs import PredictSpec, TrainSpec
+from models_store.clock_and_ids import new_id
+from models_store.contracts.job_specs import ChooseEstimateSpec, PredictSpec, TrainSpec
 from models_store.contracts.progress import ShowStage
 from models_store.contracts.spec_parts import StructuredMask
 from models_store.contracts.vocabulary import DEFAULT_PRESET, Method, Output, OutputDtype, Preset
-from models_store.errors import FieldError, InvalidRequestError
+from models_store.errors import InvalidRequestError
+from models_store.image_files.channels import channel_title
 from models_store.image_files.header import ImageHeader
+from models_store.job_requests.channel_rules import (
+    Headers,
+    channel_given,
+    require_noise_model_for_each_channel,
+    require_one_channel,
+    require_same_channels,
+)
 from models_store.job_requests.pair_rules import require_same_planes
+from models_store.job_requests.plan_channels import plan_predictions
 from models_store.job_requests.training_rules import require_method, require_what_the_method_needs
 from worker.engine.errors import EngineError
 from worker.engine.networks.network import Network
 from worker.engine.training.presets import PRESETS, TrainingPreset
+from worker.offline.channels import channels_to_denoise
 from worker.offline.files import (
     checked,
     naming_file,
+    naming_options,
+    noise_model_files,
     read_content,
     read_noise_model_file,
     require_room,
     require_writable,
 )
 from worker.offline.run import OfflineRun, offline_run
-
-_OPTIONS = {"ground_truth_ids": "--ground-truth"}
-"""Options whose names differ from those of their fields."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,8 @@ class TrainingOptions:
     device: torch.device
     preset: Preset = DEFAULT_PRESET
     structured_mask: StructuredMask | None = None
+    channel: str | None = None
+    """Channel of several to train on: its name, or else its index, from 0."""
     seed: int = 0
     presets: Mapping[str, TrainingPreset] = field(default_factory=lambda: PRESETS)
 
@@ -65,7 +76,10 @@ class PredictionOptions:
 
     network: Path
     device: torch.device
-    noise_model: Path | None = None
+    noise_model: Path | Sequence[Path | None] | None = None
+    """Noise model file of all channels, or one for each."""
+    channel: str | None = None
+    """The only channel of several to denoise: its name, or else its index, from 0."""
     estimate: Output = Output.DENOISED
     dtype: OutputDtype = OutputDtype.FLOAT32
     keep_hot_pixels: bool = False
@@ -89,7 +103,7 @@ def train_on_files(
     require_writable(target, [*files.noisy, *files.ground_truth, *others])
     start, teacher = (_read_network(path) if path else None for path in (files.start, files.teacher))
     if teacher is not None:
-        with _naming_options():
+        with naming_options():
             require_method(Method(teacher.method), "teacher", Method.PN2V)
     noise_model = read_noise_model_file(files.noise_model) if files.noise_model else None
     with offline_run(
@@ -99,9 +113,11 @@ def train_on_files(
         clean = [_add_ground_truth(run, path) for path in files.ground_truth]
         if clean:
             _require_pairs(files, noisy, clean)
+        headers = {str(path): header for path, (_, header) in zip(files.noisy, noisy, strict=True)}
         spec = _spec(
             options,
             image_ids=[image_id for image_id, _ in noisy],
+            channel=_channel_to_train_on(headers, options.channel),
             ground_truth_ids=[image_id for image_id, _ in clean] or None,
             noise_model=run.add_noise_model(noise_model) if noise_model else None,
             start=run.add_network(start.to_bytes()) if start else None,
@@ -118,42 +134,80 @@ def predict_file(
     options: PredictionOptions,
     on_progress: ShowStage,
     on_warning: Callable[[str], None],
-) -> str:
-    """Denoise an image or stack like a `predict` job; return the chosen estimate and the reason.
+) -> list[str]:
+    """Denoise an image or stack like a `predict` job; return the chosen estimates and the reasons.
 
-    Raises like `train_on_files`.
+    There is one for each channel that is denoised. Raises like `train_on_files`.
     """
-    require_writable(target, [source, options.network])
+    require_writable(target, [source, options.network, *noise_model_files(options.noise_model)])
     network = _read_network(options.network)
-    is_pn2v = Method(network.method) is Method.PN2V
-    if is_pn2v and options.noise_model is None:
-        raise InvalidRequestError(
-            f"{options.network} is of method pn2v; name the noise model it was trained with"
-        )
-    if not is_pn2v and (options.noise_model is not None or options.estimate is not Output.DENOISED):
-        raise InvalidRequestError(
-            f"{options.network} is of method {network.method}, which has one estimate and uses no noise "
-            f"model; omit both options"
-        )
+    _require_noise_model(network, options)
     with offline_run(target.parent, device=options.device, show=on_progress, warn=on_warning) as run:
-        image_id, header = _add_image(run, source)
-        require_room(target, header, options.dtype)
-        noise_model = read_noise_model_file(options.noise_model) if options.noise_model else None
-        spec = PredictSpec(
+        with naming_file(source):
+            image_id, header, survey = run.add_image(source)
+        channels = channels_to_denoise(image_id, header, survey)
+        require_room(target, header, options.dtype, divided=bool(channels))
+        spec = checked(
+            PredictSpec,
             image_ids=[image_id],
             network=run.add_network(network.to_bytes()),
-            noise_model=run.add_noise_model(noise_model) if noise_model else None,
+            noise_model=run.add_noise_models(options.noise_model),
+            channel=_channel_to_denoise(source, header, options),
             outputs=(options.estimate,),
             output_dtype=options.dtype,
             keep_hot_pixels=options.keep_hot_pixels,
             seed=options.seed,
         )
-        outcome = run.carry_out(spec, "predict")
+        if channels:
+            with naming_options():
+                plan = plan_predictions(spec, channels, lambda: new_id("job"))
+            outcome = run.carry_out_plan(plan)
+            made = [
+                (f"{channel_title(header, stage.spec.channel or 0)}: ", run.registry.result(stage.job_id))
+                for stage in plan.stages
+                if isinstance(stage.spec, ChooseEstimateSpec)
+            ]
+        else:
+            outcome = run.carry_out(spec, "predict")
+            made = [("", outcome.result)]
         (artifact,) = outcome.artifacts
         run.move_blob(artifact.blob, target)
     if options.estimate is not Output.DENOISED:
-        return f"{options.estimate}: asked for"
-    return f"{outcome.result['estimate']}: {outcome.result['reason']}"
+        return [f"{title}{options.estimate}: asked for" for title, _ in made]
+    return [f"{title}{result['estimate']}: {result['reason']}" for title, result in made]
+
+
+def _require_noise_model(network: Network, options: PredictionOptions) -> None:
+    """Raise InvalidRequestError unless noise model and estimate are what the network's method has."""
+    is_pn2v = Method(network.method) is Method.PN2V
+    given = options.noise_model
+    if is_pn2v and (given is None or (isinstance(given, Sequence) and None in given)):
+        raise InvalidRequestError(
+            f"{options.network} is of method pn2v; name the noise model it was trained with"
+        )
+    if not is_pn2v and (given is not None or options.estimate is not Output.DENOISED):
+        raise InvalidRequestError(
+            f"{options.network} is of method {network.method}, which has one estimate and uses no noise "
+            f"model; omit both options"
+        )
+
+
+def _channel_to_denoise(source: Path, header: ImageHeader, options: PredictionOptions) -> int | None:
+    headers = {str(source): header}
+    with naming_options():
+        require_same_channels(headers)
+        channel = None if options.channel is None else channel_given(str(source), header, options.channel)
+        if isinstance(options.noise_model, Sequence):
+            require_noise_model_for_each_channel(headers, options.noise_model, channel)
+    return channel
+
+
+def _channel_to_train_on(headers: Headers, given: str | None) -> int | None:
+    with naming_options():
+        name, header = next(iter(headers.items()))
+        channel = None if given is None else channel_given(name, header, given)
+        require_one_channel(headers, channel)
+    return channel
 
 
 def _require_files(files: TrainingFiles, options: TrainingOptions) -> None:
@@ -167,7 +221,7 @@ def _require_files(files: TrainingFiles, options: TrainingOptions) -> None:
         start=placeholder if files.start else None,
         teacher=placeholder if files.teacher else None,
     )
-    with _naming_options():
+    with naming_options():
         require_what_the_method_needs(spec)
 
 
@@ -179,6 +233,7 @@ def _spec(
     noise_model: str | None,
     start: str | None,
     teacher: str | None,
+    channel: int | None = None,
 ) -> TrainSpec:
     return checked(
         TrainSpec,
@@ -190,18 +245,9 @@ def _spec(
         noise_model=noise_model,
         start=start,
         teacher=teacher,
+        channel=channel,
         seed=options.seed,
     )
-
-
-@contextmanager
-def _naming_options() -> Iterator[None]:
-    """Convert errors about a job's field to errors about the command's option."""
-    try:
-        yield
-    except FieldError as error:
-        option = _OPTIONS.get(error.field, f"--{error.field.replace('_', '-')}")
-        raise InvalidRequestError(f"{option}: {error.problem}") from error
 
 
 def _add_image(run: OfflineRun, path: Path) -> tuple[str, ImageHeader]:

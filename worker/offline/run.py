@@ -6,7 +6,7 @@ import tempfile
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +36,7 @@ from worker.attempt.registry import KnownImage, KnownNetwork, KnownNoiseModel
 from worker.engine.errors import EngineError
 from worker.engine.training.presets import PRESETS, TrainingPreset
 from worker.jobs.handlers import carry_out
+from worker.offline.files import read_noise_model_file
 from worker.offline.memory_registry import MemoryRegistry
 
 
@@ -76,6 +77,17 @@ class OfflineRun:
         stored = self.blobs.put(f"networks/{network_id}", content)
         self.registry.add_network(KnownNetwork(network_id, stored.key, noise_model_id=None))
         return network_id
+
+    def add_noise_models(
+        self, files: Path | Sequence[Path | None] | None
+    ) -> str | tuple[str | None, ...] | None:
+        """Read the noise model file of all channels, or one for each; return the ids in the same form."""
+        if isinstance(files, Sequence):
+            return tuple(self._add_noise_model_file(path) for path in files)
+        return self._add_noise_model_file(files)
+
+    def _add_noise_model_file(self, path: Path | None) -> str | None:
+        return None if path is None else self.add_noise_model(read_noise_model_file(path))
 
     def add_noise_model(self, parameters: NoiseModelParameters) -> str:
         noise_model_id = new_id("nm")
