@@ -119,6 +119,11 @@ class NoiseModelInvalidError(ClearScopeError):
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
+class NetworkFileInvalidError(ClearScopeError):
+    code = "network-file-invalid"
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
 class LeaseLostError(ClearScopeError):
     """Another worker has taken over this job; this attempt must not write anything."""
 

@@ -12,6 +12,7 @@ from app.commands.options import (
     KeepHotPixelsOption,
     NoiseModelKindOption,
     PresetOption,
+    PretrainedOption,
     PriorOption,
     SeedOption,
     StructuredMaskOption,
@@ -37,6 +38,7 @@ def denoise(
     target: Annotated[Path, typer.Argument(dir_okay=False, help="Output file for the denoised image.")],
     preset: PresetOption = DEFAULT_PRESET,
     prior: PriorOption = None,
+    pretrained: PretrainedOption = None,
     noise_model: Annotated[
         list[Path] | None,
         typer.Option(
@@ -78,6 +80,7 @@ def denoise(
             device=choose_device(device),
             preset=preset,
             prior=prior,
+            pretrained=pretrained,
             structured_mask=parse_structured_mask(structured_mask),
             seed=seed,
             dtype=dtype,

@@ -1,6 +1,7 @@
 """Command-line options shared by several commands."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
@@ -23,6 +24,14 @@ PriorOption = Annotated[
     typer.Option(
         help="Where training starts: the pretrained network, or nothing. Default: fast and balanced "
         "adapt the pretrained network where they can."
+    ),
+]
+PretrainedOption = Annotated[
+    Path | None,
+    typer.Option(
+        exists=True,
+        dir_okay=False,
+        help="Network file from `clearscope pretrain`, in place of the one that comes with ClearScope.",
     ),
 ]
 NoiseModelKindOption = Annotated[NoiseModelKind, typer.Option(help="Kind of noise model to bootstrap.")]

@@ -10,6 +10,7 @@ from rich.console import Console
 from app.commands.extras import require_extra
 from app.commands.options import DeviceOption
 from app.commands.progress import stage_bars
+from models_store.errors import InvalidRequestError
 
 pretrain_command = typer.Typer()
 
@@ -17,6 +18,15 @@ pretrain_command = typer.Typer()
 @pretrain_command.command()
 def pretrain(
     target: Annotated[Path, typer.Argument(dir_okay=False, help="Output file for the network.")],
+    images: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            exists=True,
+            dir_okay=False,
+            help="Images of your own, noisy ones too: half of the scenes are parts of them, and training "
+            "starts from the packaged network.",
+        ),
+    ] = None,
     steps: Annotated[
         int | None, typer.Option(min=1, help="Training steps. Default: those of the packaged network.")
     ] = None,
@@ -30,20 +40,41 @@ def pretrain(
     ] = False,
     device: DeviceOption = "auto",
 ) -> None:
-    """Train a network on simulated images, as the preset `instant` uses it; interrupted runs resume."""
+    """Train a network on simulated images and your own, as the preset `instant` uses it.
+
+    A run that was interrupted resumes.
+    """
+    if images and stacks:
+        raise InvalidRequestError("--stacks: networks for stacks are trained on simulated images alone")
     with require_extra("worker"):
         # Imported here: other commands work without the engine.
         from worker.attempt.device import choose_device  # noqa: PLC0415
         from worker.engine.networks.pretrained import packaged_network  # noqa: PLC0415
-        from worker.engine.pretraining.recipe import OF_STACKS, PretrainingRecipe  # noqa: PLC0415
+        from worker.engine.pretraining.recipe import (  # noqa: PLC0415
+            OF_OWN_IMAGES,
+            OF_STACKS,
+            PretrainingRecipe,
+        )
+        from worker.offline.own_scenes import scenes_of_images  # noqa: PLC0415
         from worker.offline.pretraining import pretrain_to_file  # noqa: PLC0415
-    default = OF_STACKS if stacks else PretrainingRecipe()
+    default = OF_OWN_IMAGES if images else OF_STACKS if stacks else PretrainingRecipe()
     recipe = replace(default, steps=steps or default.steps, seed=default.seed if seed is None else seed)
-    start = packaged_network() if stacks else None
+    start = packaged_network() if images or stacks else None
+    chosen_device = choose_device(device)
     with stage_bars(Console(stderr=True)) as show:
+        own = None
+        if images and start is not None:
+            own = scenes_of_images(
+                images,
+                start,
+                smallest_px=recipe.patch_px,
+                device=chosen_device,
+                on_plane=lambda done, count: show("scenes", done / count, f"plane {done} of {count}"),
+                on_warning=lambda text: typer.echo(f"{'warning':<14}{text}"),
+            )
 
         def on_step(step: int, error: float) -> None:
             show("pretrained", step / recipe.steps, f"step {step} of {recipe.steps}, error {error:.3f}")
 
-        digest = pretrain_to_file(target, recipe, start=start, device=choose_device(device), on_step=on_step)
+        digest = pretrain_to_file(target, recipe, start=start, own=own, device=chosen_device, on_step=on_step)
     typer.echo(f"{'written':<14}{target}, digest {digest}")

@@ -37,6 +37,10 @@ def submit(
     profile: Annotated[str | None, typer.Option(help="Acquisition profile of the microscope.")] = None,
     preset: PresetOption = DEFAULT_PRESET,
     prior: PriorOption = None,
+    pretrained: Annotated[
+        str | None,
+        typer.Option(help="Id of an imported network to use instead of the microscope's own, or packaged."),
+    ] = None,
     reuse: Annotated[
         Reuse, typer.Option(help="Models of this microscope that the server may reuse.")
     ] = Reuse.CALIBRATION,
@@ -75,6 +79,7 @@ def submit(
             "image_ids": [image["id"] for image in uploaded],
             "preset": preset,
             **({} if prior is None else {"prior": prior}),
+            **({} if pretrained is None else {"pretrained": pretrained}),
             "reuse": reuse,
             "noise_model": for_channels(noise_model),
             "noise_model_kind": noise_model_kind,

@@ -16,7 +16,7 @@ from models_store.database.engines import Database
 from models_store.settings import Settings
 
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
-FILE_PATHS = frozenset({"/v1/images", "/v1/noise-models/import"})
+FILE_PATHS = frozenset({"/v1/images", "/v1/noise-models/import", "/v1/networks/import"})
 """Routes with a file as the raw body; they enforce their own size limits."""
 
 

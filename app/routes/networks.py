@@ -1,18 +1,31 @@
-"""Routes of trained networks."""
+"""Routes of networks: lists, import of pretrained ones, download."""
 
 from fastapi import APIRouter, BackgroundTasks, Request, Response
+from fastapi.concurrency import run_in_threadpool
 
 from app.documents.networks import NetworkDocument
-from app.http.authorization import READ, SUBMIT
+from app.http.authorization import CALIBRATE, READ, SUBMIT
 from app.http.dependencies import CurrentCaller, PageQuery, ReadSession, RequestServices, WriteSession
 from app.http.downloads import Conditional, download, file_responses
 from app.http.paging import link_next_page
 from app.http.profile_parameters import ChannelQuery, MicroscopeQuery, ProfileQuery, matching_profiles
+from app.http.received_files import receive_file
+from app.imports import ImportTarget, import_pretrained
 from models_store.blobs.blobs import StoredBlob
 from models_store.contracts.vocabulary import Method
+from models_store.errors import NetworkFileInvalidError
+from models_store.network_files.pretrained import MAX_FILE_BYTES
 from models_store.repositories import networks
 
 router = APIRouter(prefix="/networks", tags=["networks"])
+
+_FILE_BODY = {
+    "requestBody": {
+        "required": True,
+        "description": "The bytes of a file of a network for single planes that `clearscope pretrain` wrote.",
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
 
 
 @router.get("", dependencies=READ)
@@ -31,6 +44,31 @@ def list_networks(  # one parameter per API parameter
     found = networks.list_networks(session, page, profile_ids=profile_ids, method=method, channel=channel)
     link_next_page(found.next_cursor, request, response)
     return [NetworkDocument.of(row) for row in found.rows]
+
+
+@router.post("/import", dependencies=CALIBRATE, status_code=201, openapi_extra=_FILE_BODY)
+async def import_network(
+    request: Request,
+    response: Response,
+    services: RequestServices,
+    caller: CurrentCaller,
+    microscope: MicroscopeQuery = None,
+    profile: ProfileQuery = None,
+    channel: ChannelQuery = None,
+) -> NetworkDocument:
+    """Import a pretrained network of your own for a microscope, one of its profiles, or one of its channels.
+
+    From then on it takes the place of the network that comes with ClearScope in jobs of their images. With
+    neither, jobs have to name it.
+    """
+    too_large = NetworkFileInvalidError(
+        f"the file has more than {MAX_FILE_BYTES} bytes, so it is no pretrained network"
+    )
+    content = await receive_file(request, MAX_FILE_BYTES, too_large)
+    target = ImportTarget(microscope, profile, channel, caller)
+    document = await run_in_threadpool(import_pretrained, services, content, target)
+    response.headers["Location"] = f"/v1/networks/{document.id}"
+    return document
 
 
 @router.get("/{network_id}", dependencies=READ)

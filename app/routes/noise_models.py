@@ -19,6 +19,7 @@ from app.http.profile_parameters import (
     matching_profiles,
     named_profile,
 )
+from app.http.received_files import receive_file
 from models_store.contracts.vocabulary import NoiseModelOrigin
 from models_store.errors import NoiseModelInvalidError
 from models_store.noise_model_files.plot import noise_model_png
@@ -44,6 +45,10 @@ def _in_utc(moment: datetime) -> datetime:
 Moment = Annotated[AwareDatetime, BeforeValidator(_as_written), AfterValidator(_in_utc)]
 
 router = APIRouter(prefix="/noise-models", tags=["noise models"])
+
+_TOO_LARGE = NoiseModelInvalidError(
+    f"the file has more than {MAX_FILE_BYTES} bytes, so it is not a noise model"
+)
 
 
 _BYTES = {"schema": {"type": "string", "format": "binary"}}
@@ -95,7 +100,7 @@ async def import_noise_model(
     channel: ChannelQuery = None,
 ) -> NoiseModelDocument:
     """Import a noise model in the published format and activate it for a profile, or one of its channels."""
-    content = await _receive(request)
+    content = await receive_file(request, MAX_FILE_BYTES, _TOO_LARGE)
 
     def register() -> NoiseModelDocument:
         parameters = read_published(content)
@@ -165,14 +170,3 @@ def activate_noise_model(
     row = noise_models.get_noise_model(session, noise_model_id)
     noise_models.activate(session, row, services.clock())
     return NoiseModelDocument.of(row)
-
-
-async def _receive(request: Request) -> bytes:
-    content = bytearray()
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > MAX_FILE_BYTES:
-            raise NoiseModelInvalidError(
-                f"the file has more than {MAX_FILE_BYTES} bytes, so it is not a noise model"
-            )
-    return bytes(content)

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
 from models_store.contracts.evaluation import EvaluateSpec, UploadedResults
 from models_store.contracts.spec_parts import (
+    PACKAGED,
     PRETRAINED,
     Channel,
     ChannelLabel,
@@ -89,6 +90,12 @@ class DenoiseSpec(TrainingSpec, PostedSpec):
         "Default: the presets fast and balanced adapt that network to the images, unless their noise "
         "correlates, or the job has a budget or a structured mask, reuses networks, or asks for PN2V's "
         "estimates.",
+    )
+    pretrained: Id | None = Field(
+        default=None,
+        description="Id of an imported network to use in place of the one that comes with ClearScope; "
+        "`packaged` names the latter. Default: the newest that was imported for the images' profile or "
+        "microscope, if there is one.",
     )
     reuse: Reuse = Field(
         default=Reuse.CALIBRATION,
@@ -169,6 +176,19 @@ The other methods refuse these fields.
 """
 
 
+def _require_trained_by_jobs(method: Method) -> Method:
+    if method is Method.PRETRAINED:
+        raise ValueError("pretrained networks are made by `clearscope pretrain`, not by jobs")
+    return method
+
+
+TrainedMethod = Annotated[
+    Method,
+    AfterValidator(_require_trained_by_jobs),
+    Field(json_schema_extra={"not": {"const": Method.PRETRAINED.value}}),
+]
+
+
 class TrainSpec(TrainingSpec, PostedSpec):
     """A network for these images: N2V, PN2V with a noise model, CARE with ground truth, or a distilled one.
 
@@ -179,12 +199,13 @@ class TrainSpec(TrainingSpec, PostedSpec):
 
     kind: Literal["train"] = "train"
     image_ids: ImageIds
-    method: Method
+    method: TrainedMethod
     noise_model: Reference | None = None
     ground_truth_ids: GroundTruthIds | None = None
     teacher: Reference | None = Field(
         default=None,
-        description="Distilled networks only: the PN2V network whose estimates it learns, or `pretrained`.",
+        description="Distilled networks only: the PN2V network whose estimates it learns, or `pretrained`, "
+        "or an imported network.",
     )
     refit_noise_model: bool = Field(
         default=False,
@@ -194,7 +215,7 @@ class TrainSpec(TrainingSpec, PostedSpec):
     start: Reference | None = Field(
         default=None,
         description="Network whose weights initialise the training; `pretrained`, for N2V and distilled "
-        "networks: the one that comes with ClearScope.",
+        "networks: the one that comes with ClearScope. An imported network starts what learns from it.",
     )
     teaches: bool = Field(
         default=False,
@@ -211,9 +232,17 @@ class TrainSpec(TrainingSpec, PostedSpec):
     def recipe(self) -> str:
         return self.recipe_of(teaches=self.teaches)
 
+    @property
+    def adapts(self) -> bool:
+        """Whether the training adapts a pretrained network to the images."""
+        return self.start == PRETRAINED or (self.start is not None and self.start == self.teacher)
+
     def recipe_of(self, *, teaches: bool) -> str:
         recipe = super().recipe_of(teaches=teaches)
-        return f"{recipe} prior={self.preset.adaptation_digest}" if self.start == PRETRAINED else recipe
+        if not self.adapts:
+            return recipe
+        imported = "" if self.start == PRETRAINED else f":{self.start}"
+        return f"{recipe} prior={self.preset.adaptation_digest}{imported}"
 
 
 class BootstrapNoiseModelSpec(PostedSpec):
@@ -402,7 +431,7 @@ def images_read(spec: StoredSpec) -> list[str]:
 
 def networks_named(spec: StoredSpec) -> set[str]:
     """Return the ids of the networks that a spec names directly, not through the job that makes them."""
-    return _named(spec, "network", "start", "teacher", "compare_with", "distilled")
+    return _named(spec, "network", "pretrained", "start", "teacher", "compare_with", "distilled")
 
 
 def noise_models_named(spec: StoredSpec) -> set[str]:
@@ -413,7 +442,7 @@ def noise_models_named(spec: StoredSpec) -> set[str]:
 def _named(spec: StoredSpec, *fields: str) -> set[str]:
     values = (getattr(spec, field, None) for field in fields)
     references = chain.from_iterable(value if isinstance(value, tuple) else (value,) for value in values)
-    return {reference for reference in references if isinstance(reference, str)} - {PRETRAINED}
+    return {reference for reference in references if isinstance(reference, str)} - {PRETRAINED, PACKAGED}
 
 
 def channel_of(spec: BaseModel) -> int | None:

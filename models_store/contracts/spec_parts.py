@@ -136,6 +136,9 @@ ReferencesOfChannels = Annotated[tuple[Reference | None, ...], _EACH]
 PRETRAINED = "pretrained"
 """In place of a network's id: the network that comes with ClearScope, trained once for all images."""
 
+PACKAGED = "packaged"
+"""In place of the id of a pretrained network: the one that comes with ClearScope, whatever was imported."""
+
 
 class PartOfPrediction(MadeByJob):
     """Reference to the planes that a part computes: those of one channel, or of all (None)."""

@@ -38,12 +38,13 @@ class NoiseModelKind(StrEnum):
 
 
 class Method(StrEnum):
-    """Training method of a network."""
+    """Training method of a network; `pretrained`: on simulated scenes and others, for images of all kinds."""
 
     N2V = "n2v"
     PN2V = "pn2v"
     CARE = "care"
     DISTILLED = "distilled"
+    PRETRAINED = "pretrained"
 
     @property
     def is_blind_spot(self) -> bool:

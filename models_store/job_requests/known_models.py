@@ -9,6 +9,7 @@ from models_store.image_files.channels import channel_label, channel_title
 from models_store.image_files.header import ImageHeader
 from models_store.job_requests.distillation_rule import why_nothing_is_distilled
 from models_store.job_requests.plan_denoise import DELIBERATE_ORIGINS, KnownModels
+from models_store.repositories.microscopes import default_profile_of
 from models_store.repositories.networks import newest_network
 from models_store.repositories.noise_models import active_noise_model
 from models_store.survey.correlation import NeighbourCorrelation
@@ -50,7 +51,22 @@ def known_models(
         pn2v_network_id=pn2v.id if pn2v else None,
         pn2v_noise_model_id=pn2v.noise_model_id if pn2v else None,
         distilled_network_id=distilled.id if distilled else None,
+        pretrained_network_id=_imported_network_id(session, profile, label),
     )
+
+
+def _imported_network_id(session: Session, profile: Profile, channel: str | None) -> str | None:
+    """Return the newest network imported for a channel, else for the profile, else for the microscope.
+
+    The noise of images is told to these networks, so that one may serve all profiles of a microscope.
+    """
+    of_microscope = default_profile_of(session, profile.microscope)
+    for owner in dict.fromkeys(filter(None, (profile, of_microscope))):
+        for label in dict.fromkeys((channel, None)):
+            found = newest_network(session, owner.id, Method.PRETRAINED, channel=label)
+            if found is not None:
+                return found.id
+    return None
 
 
 def profile_name(profile: Profile | None) -> str | None:

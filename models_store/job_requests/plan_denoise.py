@@ -12,7 +12,13 @@ from models_store.contracts.job_specs import (
     TrainSpec,
 )
 from models_store.contracts.plans import Plan, PlannedStage, PlanStep, StageName
-from models_store.contracts.spec_parts import PRETRAINED, MadeByJob, Reference, entry_of_channel
+from models_store.contracts.spec_parts import (
+    PACKAGED,
+    PRETRAINED,
+    MadeByJob,
+    Reference,
+    entry_of_channel,
+)
 from models_store.contracts.vocabulary import Method, NoiseModelKind, NoiseModelOrigin, Reuse
 from models_store.job_requests.distillation_rule import why_nothing_is_distilled
 from models_store.job_requests.plan_prediction import PredictionExtent, plan_parts, plan_prediction
@@ -38,6 +44,8 @@ class KnownModels:
     pn2v_noise_model_id: str | None = None
     """Noise model that the PN2V network was trained with."""
     distilled_network_id: str | None = None
+    pretrained_network_id: str | None = None
+    """Network that was imported for the profile or the microscope."""
 
 
 DELIBERATE_ORIGINS = {NoiseModelOrigin.CALIBRATION: "calibrated", NoiseModelOrigin.IMPORT: "imported"}
@@ -118,26 +126,34 @@ class _Planner:
 
     def use_pretrained(self) -> None:
         """Plan for the network that was trained once, which needs to know the noise of the images alone."""
-        trains_nothing = f"the preset {self.spec.preset} uses the pretrained network"
+        network, name = self._pretrained()
+        trains_nothing = f"the preset {self.spec.preset} uses {name}"
         self._add_reused("n2v", trains_nothing, None)
-        noise_model, _ = self._noise_model(PRETRAINED)
+        noise_model, _ = self._noise_model(network)
         self._add_reused("pn2v", trains_nothing, None)
         self._add_reused("distil", trains_nothing, None)
-        self._predict(PRETRAINED, noise_model, compare_with=None, distilled=None)
+        self._predict(network, noise_model, compare_with=None, distilled=None)
 
     def adapt_pretrained(self) -> None:
         """Plan for the pretrained network and for one that starts from it and learns from the images."""
-        takes_its_place = "the pretrained network takes its place"
+        network, name = self._pretrained()
+        takes_its_place = f"{name} takes its place"
         self._add_reused("n2v", takes_its_place, None)
-        noise_model, _ = self._noise_model(PRETRAINED)
+        noise_model, _ = self._noise_model(network)
         self._add_reused("pn2v", takes_its_place, None)
-        why = "the pretrained network learns its own estimates of these images under fresh noise"
-        self._add_computed("distil", why)
-        training = self._train(
-            Method.DISTILLED, noise_model=noise_model, start=PRETRAINED, teacher=PRETRAINED
-        )
+        self._add_computed("distil", f"{name} learns its own estimates of these images under fresh noise")
+        training = self._train(Method.DISTILLED, noise_model=noise_model, start=network, teacher=network)
         distilled = self._stage("distil", training)
-        self._predict(PRETRAINED, noise_model, compare_with=None, distilled=distilled)
+        self._predict(network, noise_model, compare_with=None, distilled=distilled)
+
+    def _pretrained(self) -> tuple[str, str]:
+        """Return the pretrained network of the job, and what to call it."""
+        named, imported = self.spec.pretrained, self.known.pretrained_network_id
+        if named == PACKAGED or (named is None and imported is None):
+            return PRETRAINED, "the pretrained network"
+        if named is not None:
+            return named, f"the network {named}"
+        return str(imported), f"the network {imported}, imported for {self.known.profile}"
 
     def train_networks(self, why_not_adapted: str) -> None:
         n2v = self._n2v(why_not_adapted)

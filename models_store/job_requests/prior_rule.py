@@ -23,12 +23,18 @@ def why_nothing_is_adapted(spec: DenoiseSpec, correlation: NeighbourCorrelation 
 
 
 def require_what_the_prior_needs(spec: DenoiseSpec) -> None:
-    """Raise FieldError if the job names a prior that its other fields do not go with."""
+    """Raise FieldError if the job names a prior or a pretrained network that its other fields rule out."""
     if not spec.preset.trains and spec.prior is Prior.NONE:
         raise FieldError("prior", f"the preset {spec.preset} is the pretrained network; leave it out")
-    if spec.preset.trains and spec.prior is Prior.PRETRAINED and (obstacle := _obstacle(spec)) is not None:
-        field, why = obstacle
+    if spec.pretrained is not None and spec.prior is Prior.NONE:
+        raise FieldError("pretrained", "the job says prior none; leave out one of them")
+    if not spec.preset.trains or (obstacle := _obstacle(spec)) is None:
+        return
+    field, why = obstacle
+    if spec.prior is Prior.PRETRAINED:
         raise FieldError("prior", f"{why}; leave out prior, or change {field}")
+    if spec.pretrained is not None:
+        raise FieldError("pretrained", f"{why}; leave out pretrained, or change {field}")
 
 
 def _obstacle(spec: DenoiseSpec) -> tuple[str, str] | None:

@@ -24,7 +24,7 @@ from models_store.contracts.job_specs import (
     noise_models_named,
 )
 from models_store.contracts.plans import Plan
-from models_store.contracts.spec_parts import PRETRAINED, MadeByJob, Reference
+from models_store.contracts.spec_parts import PACKAGED, PRETRAINED, MadeByJob, Reference
 from models_store.contracts.vocabulary import ImageRole, Method, NoiseModelKind
 from models_store.database.tables import Image, Job, NoiseModelRow, Profile, Webhook
 from models_store.errors import InvalidRequestError
@@ -51,6 +51,9 @@ from models_store.job_requests.plane_ranges import ImageExtent
 from models_store.job_requests.training_rules import (
     require_blind_spot,
     require_method,
+    require_source_of_residuals,
+    require_start,
+    require_teacher,
     require_what_the_method_needs,
     require_what_the_preset_needs,
     require_what_the_pretrained_network_needs,
@@ -138,20 +141,22 @@ def _check(session: Session, spec: JobSpec) -> None:
                 _check_kind(get_noise_model(session, noise_model), spec.noise_model_kind)
     if isinstance(spec, DenoiseSpec):
         require_what_the_preset_needs(spec)
+        if spec.pretrained not in {None, PACKAGED}:
+            require_method(get_network(session, spec.pretrained).method, "pretrained", Method.PRETRAINED)
     if isinstance(spec, TrainSpec):
         _check_training(session, spec)
     if isinstance(spec, PredictSpec):
         _check_prediction(session, spec)
     if isinstance(spec, BootstrapNoiseModelSpec) and spec.network != PRETRAINED:
         _check_reference(session, spec.network, "network", get_network)
-        require_blind_spot(_method_of(session, spec.network), "network")
+        require_source_of_residuals(_method_of(session, spec.network), "network")
 
 
 def _check_prediction(session: Session, spec: PredictSpec) -> None:
-    if spec.network == PRETRAINED:
-        require_what_the_pretrained_network_needs(spec)
-    else:
+    if spec.network != PRETRAINED:
         _check_reference(session, spec.network, "network", get_network)
+    if spec.network == PRETRAINED or _method_of(session, spec.network) is Method.PRETRAINED:
+        require_what_the_pretrained_network_needs(spec)
     if spec.compare_with is not None:
         _check_reference(session, spec.compare_with, "network", get_network)
         require_blind_spot(_method_of(session, spec.compare_with), "compare_with")
@@ -225,9 +230,10 @@ def _check_training(session: Session, spec: TrainSpec) -> None:
     require_what_the_method_needs(spec)
     if spec.teacher not in {None, PRETRAINED}:
         _check_reference(session, spec.teacher, "network", get_network)
-        require_method(_method_of(session, spec.teacher), "teacher", Method.PN2V)
+        require_teacher(_method_of(session, spec.teacher), spec)
     if spec.start not in {None, PRETRAINED}:
         _check_reference(session, spec.start, "network", get_network)
+        require_start(_method_of(session, spec.start), spec)
 
 
 def _data_images(session: Session, spec: FitNoiseModelSpec) -> list[Image]:

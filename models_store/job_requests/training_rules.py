@@ -67,7 +67,7 @@ def require_what_the_method_needs(spec: TrainSpec) -> None:
             "structured_mask",
             f"{name} learns from all pixels and hides none; leave it out, or train with method n2v",
         )
-    if spec.start == PRETRAINED:
+    if spec.adapts:
         _require_adaptable(spec)
     if spec.teaches:
         _require_future_teacher(spec)
@@ -82,6 +82,34 @@ def require_blind_spot(method: Method, field: str) -> None:
     if not method.is_blind_spot:
         name = method.upper() if method is Method.CARE else method
         raise FieldError(field, f"a {name} network cannot tell noise from signal; name an N2V network")
+
+
+def require_source_of_residuals(method: Method, field: str) -> None:
+    """Raise FieldError unless what the network leaves of an image can be taken for noise."""
+    if method is not Method.PRETRAINED:
+        require_blind_spot(method, field)
+
+
+def require_start(method: Method, spec: TrainSpec) -> None:
+    """Raise FieldError if a training cannot start from a stored network of this method."""
+    if method is Method.PRETRAINED and not spec.adapts:
+        raise FieldError(
+            "start",
+            "an imported network starts distilled networks that learn from it; name it as teacher too",
+        )
+
+
+def require_teacher(method: Method, spec: TrainSpec) -> None:
+    """Raise FieldError unless a distilled network can learn from a stored network of this method."""
+    if method is Method.PRETRAINED:
+        _require_pretrained_teacher(spec)
+    elif spec.start is not None:
+        raise FieldError(
+            "start",
+            "what learns from a PN2V network starts from random weights or from it by itself; leave it out",
+        )
+    else:
+        require_method(method, "teacher", Method.PN2V)
 
 
 def require_method(method: Method, field: str, expected: Method) -> None:
@@ -106,15 +134,22 @@ def _require_distillable(spec: TrainSpec) -> None:
     if not spec.preset.distils:
         distilling = " or ".join(preset for preset in Preset if preset.distils)
         raise FieldError("preset", f"{spec.preset} distils no network; take {distilling}")
-    if spec.start not in {None, PRETRAINED}:
+    if spec.start not in {None, PRETRAINED, spec.teacher}:
         raise FieldError(
             "start",
             "a distilled network starts from random weights, its teacher or the pretrained network; "
             "leave it out, or name pretrained",
         )
-    if spec.teacher == PRETRAINED and spec.start != PRETRAINED:
-        raise FieldError("start", "what learns from the pretrained network starts from it; name pretrained")
-    if spec.teacher == PRETRAINED and spec.refit_noise_model:
+    if spec.teacher == PRETRAINED:
+        _require_pretrained_teacher(spec)
+
+
+def _require_pretrained_teacher(spec: TrainSpec) -> None:
+    if spec.start != spec.teacher:
+        raise FieldError(
+            "start", f"what learns from a pretrained network starts from it; name {spec.teacher}"
+        )
+    if spec.refit_noise_model:
         raise FieldError("refit_noise_model", "the pretrained network is no PN2V network; leave it out")
 
 

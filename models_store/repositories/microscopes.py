@@ -90,10 +90,17 @@ def profile_ids(session: Session, microscope: Microscope) -> list[str]:
     return list(session.scalars(select(Profile.id).where(Profile.microscope_id == microscope.id)))
 
 
-def default_profile(session: Session, microscope: Microscope, now: datetime) -> Profile:
-    """Return the profile of images uploaded without one; created on first use."""
+def default_profile_of(session: Session, microscope: Microscope) -> Profile | None:
+    """Return the profile of images uploaded without one, if there is one already."""
     with suppress(NotFoundError):
         return find_profile(session, microscope, DEFAULT_PROFILE)
+    return None
+
+
+def default_profile(session: Session, microscope: Microscope, now: datetime) -> Profile:
+    """Return the profile of images uploaded without one; created on first use."""
+    if (existing := default_profile_of(session, microscope)) is not None:
+        return existing
     # Two concurrent uploads may both be the first.
     with suppress(ConflictError), session.begin_nested():
         return create_profile(session, microscope, name=DEFAULT_PROFILE, acquisition={}, now=now)

@@ -21,7 +21,7 @@ def create_network(
     *,
     profile_id: str | None,
     noise_model_id: str | None,
-    made_by: Job,
+    made_by: Job | None,
     now: datetime,
     channel: str | None = None,
 ) -> Network:
@@ -37,8 +37,8 @@ def create_network(
         sha256=made.blob.sha256,
         size_bytes=made.blob.size_bytes,
         description=made.description,
-        job_id=made_by.id,
-        owner_id=made_by.owner_id,
+        job_id=made_by.id if made_by else None,
+        owner_id=made_by.owner_id if made_by else None,
         created_at=now,
     )
     session.add(network)
@@ -95,12 +95,12 @@ def newest_network(
     session: Session,
     profile_id: str,
     method: Method,
-    recipes: Collection[str],
+    recipes: Collection[str] | None = None,
     *,
     noise_model_kind: NoiseModelKind | None = None,
     channel: str | None = None,
 ) -> Network | None:
-    """Return the newest matching network.
+    """Return the newest matching network; `recipes` None: of any recipe.
 
     `noise_model_kind`: kind of the noise model it was trained with. `channel`: name of the channel that it
     was trained on; None: it was trained on all planes.
@@ -108,9 +108,10 @@ def newest_network(
     query = select(Network).where(
         Network.profile_id == profile_id,
         Network.method == method,
-        Network.recipe.in_(recipes),
         Network.channel.is_not_distinct_from(channel),
     )
+    if recipes is not None:
+        query = query.where(Network.recipe.in_(recipes))
     if noise_model_kind is not None:
         query = query.join(NoiseModelRow).where(NoiseModelRow.kind == noise_model_kind)
     return session.scalar(query.order_by(Network.created_at.desc()).limit(1))

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session, aliased
 
-from models_store.contracts.vocabulary import ENDED_STATES
+from models_store.contracts.vocabulary import ENDED_STATES, Method
 from models_store.database.tables import (
     Artifact,
     Job,
@@ -69,7 +69,7 @@ def expire_jobs(session: Session, ended_before: datetime, limit: int) -> Expired
 
 
 def expire_networks(session: Session, unused_since: datetime, limit: int) -> Expired:
-    """Delete networks that no job uses or has used or made since a time."""
+    """Delete networks that no job uses or has used or made since a time; imported ones stay."""
     user = aliased(Job)
     used = (
         select(JobNetwork.job_id)
@@ -78,7 +78,9 @@ def expire_networks(session: Session, unused_since: datetime, limit: int) -> Exp
             JobNetwork.network_id == Network.id, (user.ended_at.is_(None)) | (user.ended_at >= unused_since)
         )
     )
-    unused = select(Network).where(Network.created_at < unused_since, ~used.exists())
+    unused = select(Network).where(
+        Network.method != Method.PRETRAINED, Network.created_at < unused_since, ~used.exists()
+    )
     oldest = unused.order_by(Network.created_at).limit(limit)
     locked = session.scalars(oldest.with_for_update(of=Network, skip_locked=True)).all()
     # Asked again under the lock: a job that uses one may have been posted since the query.

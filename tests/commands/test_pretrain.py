@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
+import tifffile
 from typer.testing import CliRunner
 
 from app.commands.main import cli
+from models_store.network_files.pretrained import read_pretrained
 from worker.engine.networks.pretrained import PretrainedNetwork, packaged_network, packaged_stack_network
 
 
@@ -29,3 +32,42 @@ def test_a_network_for_stacks_starts_from_the_packaged_one(tmp_path: Path) -> No
     network = PretrainedNetwork.from_bytes(target.read_bytes())
     assert network.reach == packaged_stack_network().reach == 3
     assert network.provenance["start"] == packaged_network().digest
+
+
+def test_own_images_are_a_part_of_the_scenes(tmp_path: Path, noisy_tiff: Path) -> None:
+    image = tmp_path / "image.tif"
+    tifffile.imwrite(image, np.tile(tifffile.imread(noisy_tiff), (2, 2)))
+    target = tmp_path / "own.safetensors"
+    run = CliRunner().invoke
+    result = run(cli, ["pretrain", str(target), str(image), "--steps", "1", "--device", "cpu"])
+    assert result.exit_code == 0, result.output
+    network = PretrainedNetwork.from_bytes(target.read_bytes())
+    assert network.provenance["own_scenes"]["planes"] == 1
+    assert network.provenance["start"] == packaged_network().digest
+    assert read_pretrained(target.read_bytes()).digest == network.digest
+    denoised = tmp_path / "denoised.tif"
+    command = ["denoise", str(noisy_tiff), str(denoised), "--preset", "instant", "--device", "cpu"]
+    result = run(cli, [*command, "--pretrained", str(target)])
+    assert result.exit_code == 0, result.output
+    predicted = tmp_path / "predicted.tif"
+    command = ["predict", str(noisy_tiff), str(predicted), "--network", str(target), "--device", "cpu"]
+    result = run(cli, command)
+    assert result.exit_code == 0, result.output
+    assert np.array_equal(tifffile.imread(denoised), tifffile.imread(predicted))
+
+
+def test_what_cannot_be_used_is_named(tmp_path: Path, noisy_tiff: Path) -> None:
+    target, stacks = tmp_path / "own.safetensors", tmp_path / "stacks.safetensors"
+    stacks.write_bytes(packaged_stack_network().to_bytes())
+    cropped = tmp_path / "small.tif"
+    tifffile.imwrite(cropped, tifffile.imread(noisy_tiff)[:60])
+    small, denoise = str(cropped), ["denoise", str(noisy_tiff), str(tmp_path / "denoised.tif")]
+    for arguments, words in (
+        (["pretrain", str(target), small], "80 x 80 pixels or more"),
+        (["pretrain", str(target), small, "--stacks"], "--stacks"),
+        ([*denoise, "--pretrained", small], "is no pretrained network"),
+        ([*denoise, "--pretrained", str(stacks)], "for planes with neighbours"),
+    ):
+        result = CliRunner().invoke(cli, arguments)
+        assert result.exit_code == 1, arguments
+        assert words in str(result.exception)

@@ -10,6 +10,7 @@ from tests.support.tiny_training import CPU
 from worker.engine.errors import CheckpointInvalidError
 from worker.engine.pretraining.exposures import expose
 from worker.engine.pretraining.movies import expose_movie
+from worker.engine.pretraining.own_scenes import OwnScenes
 from worker.engine.pretraining.recipe import PretrainingRecipe
 from worker.engine.pretraining.training import pretrain
 from worker.engine.simulation.movies import Layer, record, spline_of
@@ -122,3 +123,28 @@ def test_a_movie_shows_the_scene_at_time_zero_and_another_part_of_it_later() -> 
     assert all(np.array_equal(movie[0], movie[1]) for movie in steady)
     moving = [movie for movie in steady if not np.allclose(movie[2], movie[0], atol=1e-3)]
     assert len(moving) > len(steady) / 2
+
+
+def test_own_scenes_are_parts_of_the_images() -> None:
+    x = np.mgrid[:90, :150][1]
+    stripes_yx = (100 + 40 * np.sin(x / 3)).astype(np.float32)
+    flat_yx = np.full((90, 90), 100.0, dtype=np.float32)
+    own = OwnScenes.of([stripes_yx, flat_yx])
+    assert len(own.planes) == 1
+    rng = np.random.default_rng(0)
+    for side_px in (48, 200):
+        scene_yx = own.draw(side_px, rng)
+        assert scene_yx.shape == (side_px, side_px)
+        assert scene_yx.min() >= 0
+        assert scene_yx[:60].std(axis=0).max() < 0.01
+        assert scene_yx.max() == pytest.approx(1, abs=0.1)
+
+
+def test_a_run_with_other_images_does_not_resume() -> None:
+    recipe = replace(TINY, own_share=0.5, steps=2, steps_per_checkpoint=1)
+    one, other = (OwnScenes.of([np.eye(60, k=k, dtype=np.float32)]) for k in (0, 9))
+    memory = Memory()
+    pretrain(recipe, device=CPU, checkpoints=memory, on_step=lambda *_: None, own=one)
+    pretrain(recipe, device=CPU, checkpoints=memory, on_step=lambda *_: None, own=one)
+    with pytest.raises(CheckpointInvalidError, match="other images"):
+        pretrain(recipe, device=CPU, checkpoints=memory, on_step=lambda *_: None, own=other)

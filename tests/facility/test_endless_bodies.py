@@ -26,12 +26,15 @@ def raw_exchange(server: ServerProcess, request: bytes, chunks: Iterator[bytes])
     return answer.decode().strip(), sent_bytes
 
 
+TARGETS = ("/v1/images?filename=a.tif", "/v1/noise-models/import", "/v1/networks/import", "/v1/jobs")
+
+
 def test_an_endless_body_is_cut_off(tmp_path: Path, redis_service: Redis) -> None:
     server = server_without_worker(tmp_path / "data", redis_service.url, upload_limit_bytes="100000")
     server.start()
     endless = 400 * MEBIBYTE
     try:
-        for target in ("/v1/images?filename=a.tif", "/v1/noise-models/import", "/v1/jobs"):
+        for target in TARGETS:
             request = (
                 f"POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
                 "Transfer-Encoding: chunked\r\n\r\n"

@@ -109,6 +109,7 @@ ALLOWED = {
     ("POST", "/v1/jobs/job_none/cancel"): {"submit"},
     ("POST", "/v1/jobs/job_none/retry"): {"submit"},
     ("POST", "/v1/noise-models/import"): {"calibrate"},
+    ("POST", "/v1/networks/import"): {"calibrate"},
     ("POST", "/v1/noise-models/nm_none/activate"): {"calibrate"},
     ("POST", "/v1/microscopes/none/profiles"): {"calibrate"},
     ("POST", "/v1/microscopes"): set(),

@@ -13,6 +13,7 @@ from models_store.database.table_base import Base
 from tests.support.answers import problem, wait_for_status
 from tests.support.application import Application
 from tests.support.posted_jobs import TINY, run, upload
+from tests.support.pretrained_files import small_pretrained_network
 from tests.support.published_files import import_model, npz
 
 OWN, OTHER = "scope of ours", "scope of theirs"
@@ -127,6 +128,7 @@ def test_a_job_cannot_name_data_that_its_key_cannot_see(facility: Facility) -> N
         {**predict, "image_ids": [other["image_id"]]},
         {**denoise, "image_ids": [own["image_id"], other["image_id"]]},
         {**denoise, "noise_model": other["noise_model_id"]},
+        {**denoise, "pretrained": other["network_id"]},
         {**predict, "network": other["network_id"]},
         {**predict, "network": {"job": other["job_id"]}},
         {**predict, "compare_with": other["network_id"]},
@@ -149,7 +151,11 @@ def test_a_job_cannot_name_data_that_its_key_cannot_see(facility: Facility) -> N
 def test_a_bound_key_adds_to_its_own_microscope_only(facility: Facility, noisy_tiff: Path) -> None:
     refused = facility.bound.post("/v1/microscopes", json={"name": "one more"})
     assert "bound" in problem(refused, 403, "forbidden")
-    files = {"/v1/images?filename=a.tif": noisy_tiff.read_bytes(), "/v1/noise-models/import?": npz()}
+    files = {
+        "/v1/images?filename=a.tif": noisy_tiff.read_bytes(),
+        "/v1/noise-models/import?": npz(),
+        "/v1/networks/import?": small_pretrained_network(),
+    }
     for path, content in files.items():
         assert "microscope" in problem(facility.bound.post(path, content=content), 422, "invalid-request")
         problem(facility.bound.post(f"{path}&microscope={OTHER}", content=content), 404, "not-found")

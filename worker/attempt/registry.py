@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from models_store.contracts.evaluation import ResultsOfJob
 from models_store.contracts.job_specs import StoredSpec, stored_spec
 from models_store.contracts.noise_models import NoiseModelParameters
-from models_store.contracts.vocabulary import NoiseModelOrigin, Output
+from models_store.contracts.vocabulary import Method, NoiseModelOrigin, Output
 from models_store.database.engines import Database
 from models_store.image_files.header import ImageHeader
 from models_store.repositories.images import get_image, get_images
@@ -34,6 +34,7 @@ class KnownNetwork:
     blob_key: str
     noise_model_id: str | None
     """The noise model the network was trained with."""
+    method: Method
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ class DatabaseRegistry:
     def network(self, network_id: str) -> KnownNetwork:
         with self.database.read() as session:
             row = get_network(session, network_id)
-        return KnownNetwork(row.id, row.blob_key, row.noise_model_id)
+        return KnownNetwork(row.id, row.blob_key, row.noise_model_id, row.method)
 
     def noise_model(self, noise_model_id: str) -> KnownNoiseModel:
         with self.database.read() as session:

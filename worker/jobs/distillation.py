@@ -7,21 +7,20 @@ from typing import Any
 from numpy.typing import NDArray
 
 from models_store.contracts.job_specs import TrainSpec
-from models_store.contracts.spec_parts import PRETRAINED, Reference
+from models_store.contracts.spec_parts import Reference
 from models_store.errors import JobFailedError
 from models_store.job_requests.distillation_rule import why_nothing_is_distilled
 from models_store.survey.correlation import NeighbourCorrelation
 from worker.attempt.context import JobContext, Report
 from worker.attempt.progress import PREPARING_DISTILLATION, REFITTING, part_of, planes_done
 from worker.engine.networks.network import Network
-from worker.engine.networks.pretrained import packaged_network
 from worker.engine.noise.measuring.facts import ImageFacts
 from worker.engine.noise.models.kinds import AnyNoiseModel, kind_of
 from worker.engine.planes.sequence import PlaneSequence
 from worker.engine.stages.denoise import refit_noise_model
 from worker.engine.stages.distillation import EstimatedPlanes, PretrainedEstimates, first_weights
 from worker.engine.training.presets import TrainingPreset
-from worker.jobs.inputs import load_network
+from worker.jobs.inputs import load_network, load_pretrained
 
 STAGE = "distil"
 
@@ -53,10 +52,8 @@ def prepare_distillation(
     noise_model = inputs.noise_model
     if noise_model is None:
         raise JobFailedError("noise_model: a distilled network needs one")
-    if teacher == PRETRAINED:
-        own = PretrainedEstimates(
-            inputs.planes, packaged_network(), noise_model, inputs.bootstrapped, context.device
-        )
+    if (pretrained := load_pretrained(context, teacher)) is not None:
+        own = PretrainedEstimates(inputs.planes, pretrained, noise_model, inputs.bootstrapped, context.device)
         return _taught(inputs, own, noise_model, inputs.start, 0.0)
     _, pn2v = load_network(context, teacher)
     refit_end = 0.0

@@ -9,13 +9,13 @@ import numpy as np
 
 from models_store.contracts.job_specs import ChooseEstimateSpec, PredictPartSpec, PredictSpec
 from models_store.contracts.outcomes import MadeNoiseModel, Outcome
-from models_store.contracts.spec_parts import PRETRAINED, Reference
+from models_store.contracts.spec_parts import Reference
 from models_store.contracts.vocabulary import NoiseModelOrigin, Output
 from models_store.errors import InvalidRequestError, JobFailedError
 from worker.attempt.context import JobContext, Report
 from worker.attempt.progress import REFITTING, part_of, planes_done
 from worker.engine.networks.network import Network
-from worker.engine.networks.pretrained import packaged_network, packaged_stack_network
+from worker.engine.networks.pretrained import PretrainedNetwork, packaged_stack_network
 from worker.engine.noise.models.kinds import AnyNoiseModel, kind_of
 from worker.engine.prediction.choice import Choice, choose_estimate
 from worker.engine.prediction.inference import predict_plane
@@ -28,6 +28,7 @@ from worker.jobs.inputs import (
     load_network,
     load_network_if_made,
     load_noise_model,
+    load_pretrained,
     named_noise_model,
     survey_of,
 )
@@ -104,8 +105,8 @@ def prepare(
     spec: PredictSpec | ChooseEstimateSpec, context: JobContext, images: list[OpenImage], report: Report
 ) -> Prepared:
     """Refit the noise model if the spec asks for it, and choose the estimate; only PN2V has several."""
-    if spec.network == PRETRAINED:
-        return _prepare_pretrained(spec, context, images, report)
+    if (pretrained := load_pretrained(context, spec.network)) is not None:
+        return _prepare_pretrained(pretrained, spec, context, images, report)
     network_id, network = load_network(context, spec.network)
     if network.method != "pn2v":
         return Prepared(network)
@@ -146,10 +147,14 @@ def prepare(
 
 
 def _prepare_pretrained(
-    spec: PredictSpec | ChooseEstimateSpec, context: JobContext, images: list[OpenImage], report: Report
+    pretrained: PretrainedNetwork,
+    spec: PredictSpec | ChooseEstimateSpec,
+    context: JobContext,
+    images: list[OpenImage],
+    report: Report,
 ) -> Prepared:
     """Bootstrap a noise model unless the spec names one; networks adapted to the images compete."""
-    pretrained, made, bootstrapped = packaged_network(), None, True
+    made, bootstrapped = None, True
     if (named := named_noise_model(spec)) is not None:
         known, noise_model = load_noise_model(context, named)
         bootstrapped = known.origin is NoiseModelOrigin.BOOTSTRAP
@@ -221,7 +226,7 @@ def outcome_of(prepared: Prepared, warnings: Sequence[str]) -> Outcome:
 
 def prepare_chosen(spec: PredictPartSpec, context: JobContext) -> Prepared:
     """Prepare the denoiser with the estimate that another stage has chosen."""
-    if spec.network == PRETRAINED:
+    if (pretrained := load_pretrained(context, spec.network)) is not None:
         choice, made_id = _decided(spec, context)
         if (reference := made_id or spec.noise_model) is None:
             raise JobFailedError(f"job {spec.choice.job} made no noise model")
@@ -232,7 +237,7 @@ def prepare_chosen(spec: PredictPartSpec, context: JobContext) -> Prepared:
             choice,
             n2v=trained.get("n2v"),
             distilled=trained.get("distilled"),
-            pretrained=packaged_network(),
+            pretrained=pretrained,
             pretrained_stack=packaged_stack_network(),
             bootstrapped=known.origin is NoiseModelOrigin.BOOTSTRAP,
         )

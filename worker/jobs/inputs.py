@@ -13,6 +13,7 @@ from models_store.contracts.spec_parts import (
     StructuredMask,
     TrainingBudget,
 )
+from models_store.contracts.vocabulary import Method
 from models_store.errors import JobFailedError
 from models_store.image_files.channels import ChannelPlanes, planes_of_channel
 from models_store.image_files.planes import PlaneSource
@@ -134,7 +135,17 @@ def _warn(context: JobContext, warnings: Sequence[tuple[str, Sequence[str]]]) ->
 
 def load_source_of_signal(context: JobContext, reference: Reference) -> Network | PretrainedNetwork:
     """Return a network whose predictions serve as pseudo ground truth."""
-    return packaged_network() if reference == PRETRAINED else load_network(context, reference)[1]
+    return load_pretrained(context, reference) or load_network(context, reference)[1]
+
+
+def load_pretrained(context: JobContext, reference: Reference) -> PretrainedNetwork | None:
+    """Return the packaged network or an imported one; None if the reference is to a network of images."""
+    if reference == PRETRAINED:
+        return packaged_network()
+    known = context.registry.network(_resolve(context, reference, "network_id"))
+    if known.method is not Method.PRETRAINED:
+        return None
+    return PretrainedNetwork.from_bytes(context.blobs.get(known.blob_key))
 
 
 def load_network(context: JobContext, reference: Reference) -> tuple[str, Network]:

@@ -6,14 +6,13 @@ from typing import Any
 
 from models_store.contracts.job_specs import TrainSpec
 from models_store.contracts.outcomes import MadeNetwork, Outcome
-from models_store.contracts.spec_parts import PRETRAINED
 from models_store.contracts.vocabulary import Method, NoiseModelOrigin
 from models_store.job_requests.distillation_rule import why_nothing_is_distilled
 from models_store.survey.survey import Survey
 from worker.attempt.context import JobContext, Report
 from worker.engine.errors import CheckpointInvalidError
 from worker.engine.networks.network import Network
-from worker.engine.networks.pretrained import packaged_network
+from worker.engine.networks.pretrained import PretrainedNetwork
 from worker.engine.noise.measuring.residual_pattern import PATTERN
 from worker.engine.stages.distillation import network_to_adapt, pattern_left
 from worker.engine.training.loop import TrainingStep
@@ -27,6 +26,7 @@ from worker.jobs.inputs import (
     ground_truth_planes,
     load_network,
     load_noise_model,
+    load_pretrained,
     open_images,
     preset_with,
     survey_of,
@@ -44,10 +44,12 @@ def train(spec: TrainSpec, context: JobContext) -> Outcome:
         survey = None if clean else survey_of(context, images)
         correlation = survey.noise_correlation if survey else None
         warnings = warn_of_images(context, images)
-        if spec.start == PRETRAINED and (pattern := _pattern(spec, images, context)) is not None:
+        to_adapt = _network_to_adapt(spec, context)
+        if to_adapt is not None and (pattern := _pattern(to_adapt, spec, images, context)) is not None:
             context.warn(pattern)
             warnings.append(pattern)
             spec = spec.model_copy(update={"method": Method.N2V, "start": None, "teacher": None})
+            to_adapt = None
         teaches = spec.teaches and why_nothing_is_distilled(spec, correlation) is None
         preset = _preset(spec, context, teaches=teaches)
         for warning in (
@@ -60,7 +62,7 @@ def train(spec: TrainSpec, context: JobContext) -> Outcome:
         result: dict[str, Any] = {"warnings": warnings, **measured}
         if spec.teacher is not None and correlation and skips_distillation(spec, correlation, context):
             return Outcome(result=result)
-        network = _train(spec, images, clean, survey, preset, context)
+        network = _train(spec, to_adapt, images, clean, survey, preset, context)
     noise_model_id = (
         load_noise_model(context, spec.noise_model)[0].noise_model_id if spec.noise_model else None
     )
@@ -80,17 +82,24 @@ def train(spec: TrainSpec, context: JobContext) -> Outcome:
 def _preset(spec: TrainSpec, context: JobContext, *, teaches: bool) -> TrainingPreset:
     """Return the preset with the job's overrides, and fewer steps for a network that is only a teacher."""
     preset = context.presets[spec.preset]
-    if spec.start == PRETRAINED:
+    if spec.adapts:
         preset = preset.adapting()
     preset = preset_with(preset, spec.budget, spec.structured_mask)
     return preset.of_teachers() if teaches else preset
 
 
-def _pattern(spec: TrainSpec, images: list[OpenImage], context: JobContext) -> str | None:
+def _network_to_adapt(spec: TrainSpec, context: JobContext) -> PretrainedNetwork | None:
+    """Return the pretrained network that the training starts from, if it does."""
+    return load_pretrained(context, spec.start) if spec.adapts and spec.start is not None else None
+
+
+def _pattern(
+    pretrained: PretrainedNetwork, spec: TrainSpec, images: list[OpenImage], context: JobContext
+) -> str | None:
     """Return a warning if the pretrained network fails on the images, so that N2V has to take its place."""
     known, noise_model = load_noise_model(context, spec.noise_model) if spec.noise_model else (None, None)
     peak = pattern_left(
-        packaged_network(),
+        pretrained,
         all_planes(images),
         noise_model,
         bootstrapped=known is not None and known.origin is NoiseModelOrigin.BOOTSTRAP,
@@ -115,8 +124,9 @@ def _calibration_warnings(spec: TrainSpec, images: list[OpenImage], context: Job
     return coverage_warnings(all_planes(images), noise_model, calibrated_range_adu(known))
 
 
-def _train(
+def _train(  # the inputs of a training, each prepared on its own
     spec: TrainSpec,
+    to_adapt: PretrainedNetwork | None,
     images: list[OpenImage],
     clean: list[OpenImage],
     survey: Survey | None,
@@ -126,10 +136,8 @@ def _train(
     known, noise_model = load_noise_model(context, spec.noise_model) if spec.noise_model else (None, None)
     bootstrapped = known is not None and known.origin is NoiseModelOrigin.BOOTSTRAP
     start = None
-    if spec.start == PRETRAINED:
-        start = network_to_adapt(
-            packaged_network(), all_planes(images), noise_model, bootstrapped=bootstrapped
-        )
+    if to_adapt is not None:
+        start = network_to_adapt(to_adapt, all_planes(images), noise_model, bootstrapped=bootstrapped)
     elif spec.start is not None:
         start = load_network(context, spec.start)[1]
     inputs = TrainingInputs(all_planes(images), noise_model, start, context.report, bootstrapped)

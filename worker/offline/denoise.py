@@ -53,6 +53,7 @@ from worker.offline.files import (
     naming_options,
     noise_model_files,
     read_noise_model_file,
+    read_pretrained_file,
     require_room,
     require_writable,
 )
@@ -68,6 +69,8 @@ class DenoiseOptions:
     device: torch.device
     preset: Preset = DEFAULT_PRESET
     prior: Prior | None = None
+    pretrained: Path | None = None
+    """File of a network to use in place of the one that comes with ClearScope."""
     structured_mask: StructuredMask | None = None
     seed: int = 0
     dtype: OutputDtype = OutputDtype.FLOAT32
@@ -80,6 +83,11 @@ class DenoiseOptions:
     """File of the noise model; of several channels, each has its own: `noise_c0.npz` for `noise.npz`."""
     report_folder: Path | None = None
     presets: Mapping[str, TrainingPreset] = field(default_factory=lambda: PRESETS)
+
+    @property
+    def other_inputs(self) -> list[Path]:
+        """Files that are read besides the image."""
+        return [*noise_model_files(self.noise_model), *noise_model_files(self.pretrained)]
 
 
 def denoise_file(
@@ -101,6 +109,7 @@ def denoise_file(
     bootstraps = not known or (isinstance(given, Sequence) and None in given)
     kinds = {model.kind for model in known} | ({options.noise_model_kind.value} if bootstraps else set())
     _require_suffix(options, kinds)
+    pretrained = read_pretrained_file(options.pretrained) if options.pretrained else None
     warnings: list[str] = []
 
     def warn(text: str) -> None:
@@ -117,6 +126,7 @@ def denoise_file(
             image_ids=[image_id],
             preset=options.preset,
             prior=options.prior,
+            pretrained=run.add_network(pretrained) if pretrained else None,
             structured_mask=options.structured_mask,
             reuse=Reuse.NONE,
             noise_model=run.add_noise_models(given),
@@ -166,7 +176,7 @@ def _require_outputs(
     if options.save_noise_model is not None:
         for channel in channels:
             path = _of_channel(options.save_noise_model, channel)
-            require_writable(path, [source, *noise_model_files(options.noise_model)])
+            require_writable(path, [source, *options.other_inputs])
 
 
 def _plan(spec: DenoiseSpec, header: ImageHeader, survey: Survey) -> Plan:
@@ -300,7 +310,7 @@ def _require_paths(source: Path, target: Path, options: DenoiseOptions) -> None:
     if not source.is_file():
         raise InvalidRequestError(f"{source} is not a file")
     for path in filter(None, (target, options.save_noise_model)):
-        require_writable(path, [source, *noise_model_files(options.noise_model)])
+        require_writable(path, [source, *options.other_inputs])
     if target == options.save_noise_model:
         raise InvalidRequestError(f"{target} cannot be both the result and the noise model; name two files")
     if options.report_folder is not None:

@@ -16,6 +16,8 @@ from models_store.image_files.header import ImageHeader
 from models_store.noise_model_files.published import read_published
 from models_store.settings import MEBIBYTE
 from models_store.whole_files import reporting_write_errors, require_writable_folder
+from worker.engine.errors import EngineError
+from worker.engine.networks.pretrained import PretrainedNetwork
 
 Spec = TypeVar("Spec", bound=BaseModel)
 
@@ -26,6 +28,20 @@ _OPTIONS = {"ground_truth_ids": "--ground-truth"}
 def read_noise_model_file(path: Path) -> GmmParameters | HistogramParameters:
     """Read a published `.npz` or `.npy`; raise InvalidRequestError or NoiseModelInvalidError if invalid."""
     return read_published(read_content(path, "noise model"))
+
+
+def read_pretrained_file(path: Path) -> PretrainedNetwork:
+    """Read a network for single planes that `clearscope pretrain` wrote; else raise InvalidRequestError."""
+    try:
+        network = PretrainedNetwork.from_bytes(read_content(path, "network"))
+    except EngineError as error:
+        raise InvalidRequestError(f"{path} is no pretrained network: {error.detail}") from error
+    if network.reach:
+        raise InvalidRequestError(
+            f"{path} is a network for planes with neighbours; name one for single planes, as clearscope "
+            "pretrain makes them without --stacks"
+        )
+    return network
 
 
 def noise_model_files(given: Path | Sequence[Path | None] | None) -> list[Path]:

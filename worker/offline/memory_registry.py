@@ -47,7 +47,10 @@ class MemoryRegistry:
         if outcome.network is not None:
             noise_model_id = outcome.network.noise_model_id or result.get("noise_model_id")
             result["network_id"] = f"net_{job_id}"
-            self.add_network(KnownNetwork(result["network_id"], outcome.network.blob.key, noise_model_id))
+            network = outcome.network
+            self.add_network(
+                KnownNetwork(result["network_id"], network.blob.key, noise_model_id, network.method)
+            )
         for image_id, survey in outcome.surveys.items():
             self._images[image_id] = replace(self._images[image_id], survey=survey)
         self._results[job_id] = result

@@ -26,6 +26,7 @@ from models_store.job_requests.plan_channels import plan_predictions
 from models_store.job_requests.training_rules import require_method, require_what_the_method_needs
 from worker.engine.errors import EngineError
 from worker.engine.networks.network import Network
+from worker.engine.networks.pretrained import PretrainedNetwork, is_pretrained
 from worker.engine.training.presets import PRESETS, TrainingPreset
 from worker.offline.channels import channels_to_denoise
 from worker.offline.files import (
@@ -120,8 +121,8 @@ def train_on_files(
             channel=_channel_to_train_on(headers, options.channel),
             ground_truth_ids=[image_id for image_id, _ in clean] or None,
             noise_model=run.add_noise_model(noise_model) if noise_model else None,
-            start=run.add_network(start.to_bytes()) if start else None,
-            teacher=run.add_network(teacher.to_bytes()) if teacher else None,
+            start=run.add_network(start) if start else None,
+            teacher=run.add_network(teacher) if teacher else None,
         )
         outcome = run.carry_out(spec, options.method.value)
         if outcome.network is not None:
@@ -140,8 +141,8 @@ def predict_file(
     There is one for each channel that is denoised. Raises like `train_on_files`.
     """
     require_writable(target, [source, options.network, *noise_model_files(options.noise_model)])
-    network = _read_network(options.network)
-    _require_noise_model(network, options)
+    network = _read_any_network(options.network)
+    _require_what_the_network_has(network, options)
     with offline_run(target.parent, device=options.device, show=on_progress, warn=on_warning) as run:
         with naming_file(source):
             image_id, header, survey = run.add_image(source)
@@ -150,7 +151,7 @@ def predict_file(
         spec = checked(
             PredictSpec,
             image_ids=[image_id],
-            network=run.add_network(network.to_bytes()),
+            network=run.add_network(network),
             noise_model=run.add_noise_models(options.noise_model),
             channel=_channel_to_denoise(source, header, options),
             outputs=(options.estimate,),
@@ -177,21 +178,6 @@ def predict_file(
     return [f"{title}{result['estimate']}: {result['reason']}" for title, result in made]
 
 
-def _require_noise_model(network: Network, options: PredictionOptions) -> None:
-    """Raise InvalidRequestError unless noise model and estimate are what the network's method has."""
-    is_pn2v = Method(network.method) is Method.PN2V
-    given = options.noise_model
-    if is_pn2v and (given is None or (isinstance(given, Sequence) and None in given)):
-        raise InvalidRequestError(
-            f"{options.network} is of method pn2v; name the noise model it was trained with"
-        )
-    if not is_pn2v and (given is not None or options.estimate is not Output.DENOISED):
-        raise InvalidRequestError(
-            f"{options.network} is of method {network.method}, which has one estimate and uses no noise "
-            f"model; omit both options"
-        )
-
-
 def _channel_to_denoise(source: Path, header: ImageHeader, options: PredictionOptions) -> int | None:
     headers = {str(source): header}
     with naming_options():
@@ -208,6 +194,26 @@ def _channel_to_train_on(headers: Headers, given: str | None) -> int | None:
         channel = None if given is None else channel_given(name, header, given)
         require_one_channel(headers, channel)
     return channel
+
+
+def _require_what_the_network_has(network: Network | PretrainedNetwork, options: PredictionOptions) -> None:
+    """Raise InvalidRequestError for a noise model or an estimate that is missing or not used."""
+    method = Method.PRETRAINED if isinstance(network, PretrainedNetwork) else Method(network.method)
+    given = options.noise_model
+    if method is Method.PN2V:
+        if given is None or (isinstance(given, Sequence) and None in given):
+            raise InvalidRequestError(
+                f"{options.network} is of method pn2v; name the noise model it was trained with"
+            )
+        return
+    if options.estimate is not Output.DENOISED:
+        raise InvalidRequestError(
+            f"{options.network} is of method {method}, which has one estimate; omit the option"
+        )
+    if given is not None and method is not Method.PRETRAINED:
+        raise InvalidRequestError(
+            f"{options.network} is of method {method}, which uses no noise model; omit the option"
+        )
 
 
 def _require_files(files: TrainingFiles, options: TrainingOptions) -> None:
@@ -262,8 +268,20 @@ def _add_ground_truth(run: OfflineRun, path: Path) -> tuple[str, ImageHeader]:
 
 
 def _read_network(path: Path) -> Network:
+    network = _read_any_network(path)
+    if isinstance(network, PretrainedNetwork):
+        raise InvalidRequestError(
+            f"{path} is a pretrained network; adapt it with clearscope denoise --pretrained {path}"
+        )
+    return network
+
+
+def _read_any_network(path: Path) -> Network | PretrainedNetwork:
+    content = read_content(path, "network")
     try:
-        return Network.from_bytes(read_content(path, "network"))
+        return (
+            PretrainedNetwork.from_bytes(content) if is_pretrained(content) else Network.from_bytes(content)
+        )
     except EngineError as error:
         raise InvalidRequestError(f"{path} is not a network: {error.detail}") from error
 

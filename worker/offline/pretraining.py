@@ -8,6 +8,7 @@ import torch
 
 from models_store.whole_files import reporting_write_errors, write_whole
 from worker.engine.networks.pretrained import PretrainedNetwork
+from worker.engine.pretraining.own_scenes import OwnScenes
 from worker.engine.pretraining.recipe import PretrainingRecipe
 from worker.engine.pretraining.training import pretrain
 
@@ -29,14 +30,15 @@ def pretrain_to_file(
     recipe: PretrainingRecipe,
     *,
     start: PretrainedNetwork | None = None,
+    own: OwnScenes | None = None,
     device: torch.device,
     on_step: Callable[[int, float], None],
 ) -> str:
     """Train on simulated images and write the network; return its digest.
 
-    A network of several frames may start from one of a single frame.
-    The checkpoint beside the file is removed at the end. Raises CheckpointInvalidError if it is of another
-    recipe, and InvalidRequestError if a file cannot be written.
+    `own`: scenes besides the simulated ones. A network of several frames may start from one of a single
+    frame. The checkpoint beside the file is removed at the end. Raises CheckpointInvalidError if it is of
+    another recipe, and InvalidRequestError if a file cannot be written.
     """
     checkpoint = _CheckpointFile(target.with_name(f"{target.name}.checkpoint"))
     model = pretrain(
@@ -45,9 +47,12 @@ def pretrain_to_file(
         checkpoints=checkpoint,
         on_step=on_step,
         start=start.model if start else None,
+        own=own,
     )
     model.requires_grad_(requires_grad=False).eval()
     provenance = {"recipe": asdict(recipe), "steps": recipe.steps}
+    if own is not None:
+        provenance["own_scenes"] = {"digest": own.digest, "planes": len(own.planes)}
     if start is not None:
         provenance["start"] = start.digest
     network = PretrainedNetwork(model, recipe.spread, "", provenance)

@@ -21,7 +21,7 @@ from models_store.contracts.noise_models import NoiseModelParameters
 from models_store.contracts.outcomes import MadeBlob, Outcome
 from models_store.contracts.plans import Plan
 from models_store.contracts.progress import ShowStage
-from models_store.contracts.vocabulary import NoiseModelOrigin
+from models_store.contracts.vocabulary import Method, NoiseModelOrigin
 from models_store.errors import JobFailedError
 from models_store.image_files.channels import channel_title
 from models_store.image_files.header import ImageHeader
@@ -34,6 +34,8 @@ from worker.attempt.measured_blobs import MeasuredBlobs
 from worker.attempt.progress import part_of
 from worker.attempt.registry import KnownImage, KnownNetwork, KnownNoiseModel
 from worker.engine.errors import EngineError
+from worker.engine.networks.network import Network
+from worker.engine.networks.pretrained import PretrainedNetwork
 from worker.engine.training.presets import PRESETS, TrainingPreset
 from worker.jobs.handlers import carry_out
 from worker.offline.files import read_noise_model_file
@@ -72,10 +74,11 @@ class OfflineRun:
         header = self.reader.open(path).header
         return self._link(path, header, None), header
 
-    def add_network(self, content: bytes) -> str:
+    def add_network(self, network: Network | PretrainedNetwork) -> str:
         network_id = new_id("net")
-        stored = self.blobs.put(f"networks/{network_id}", content)
-        self.registry.add_network(KnownNetwork(network_id, stored.key, noise_model_id=None))
+        stored = self.blobs.put(f"networks/{network_id}", network.to_bytes())
+        method = Method.PRETRAINED if isinstance(network, PretrainedNetwork) else Method(network.method)
+        self.registry.add_network(KnownNetwork(network_id, stored.key, None, method))
         return network_id
 
     def add_noise_models(

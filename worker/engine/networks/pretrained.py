@@ -87,6 +87,11 @@ class PretrainedNetwork:
             raise NetworkInvalidError(f"incomplete or inconsistent description: {error!r}") from error
 
 
+def is_pretrained(content: bytes) -> bool:
+    """Return whether a network's file is of a pretrained one; raise CheckpointInvalidError if it is none."""
+    return bool(deserialise(content)[1].get("format") == _FORMAT)
+
+
 @cache
 def packaged_network() -> PretrainedNetwork:
     """Return the network that comes with ClearScope, shared within the process."""

@@ -11,7 +11,9 @@ from worker.engine.networks.scale import Curve
 from worker.engine.planes.symmetries import SYMMETRIES, apply_symmetry
 from worker.engine.pretraining.exposures import Exposure, expose_part
 from worker.engine.pretraining.movies import draw_layers, expose_movie
+from worker.engine.pretraining.own_scenes import OwnScenes
 from worker.engine.pretraining.recipe import PretrainingRecipe
+from worker.engine.simulation.chance import happens
 from worker.engine.simulation.scenes import draw_scene
 
 _PATCHES, _SCENES = 0, 1
@@ -39,8 +41,9 @@ class PatchBatch:
 class ScenePool:
     """Scenes to draw from at each step; they depend on the step alone, so that a run can be resumed."""
 
-    def __init__(self, recipe: PretrainingRecipe) -> None:
+    def __init__(self, recipe: PretrainingRecipe, own: OwnScenes | None = None) -> None:
         self._recipe = recipe
+        self._own = own
         self._scenes: deque[np.ndarray] = deque(maxlen=recipe.scenes)
         self._next = 0
 
@@ -56,12 +59,17 @@ class ScenePool:
     def _advance(self, step: int) -> None:
         if step + self._recipe.scenes < self._next:
             self._scenes.clear()
-        shape_yx = (self._recipe.scene_px, self._recipe.scene_px)
         self._next = max(self._next, step) if self._scenes else step
         while self._next < step + self._recipe.scenes:
             rng = np.random.default_rng([self._recipe.seed, _SCENES, self._next])
-            self._scenes.append(draw_scene(shape_yx, rng).astype(np.float32))
+            self._scenes.append(self._new_scene(rng).astype(np.float32))
             self._next += 1
+
+    def _new_scene(self, rng: np.random.Generator) -> np.ndarray:
+        side_px = self._recipe.scene_px
+        if self._own is not None and happens(self._recipe.own_share, rng):
+            return self._own.draw(side_px, rng)
+        return draw_scene((side_px, side_px), rng)
 
     def _patch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         recipe = self._recipe

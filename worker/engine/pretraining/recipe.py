@@ -29,6 +29,8 @@ class PretrainingRecipe:
     seed: int = 1
     frames: int = 1
     """Planes of a stack that the network sees at once: one and its neighbours."""
+    own_share: float = 0.0
+    """Share of the scenes that are parts of given images; the others are simulated."""
 
     @property
     def shape(self) -> UNetShape:
@@ -37,3 +39,6 @@ class PretrainingRecipe:
 
 OF_STACKS = PretrainingRecipe(frames=7, steps=15_000, learning_rate=1e-3, seed=2)
 """Its training starts from the network for single planes."""
+
+OF_OWN_IMAGES = PretrainingRecipe(steps=4_000, learning_rate=5e-4, seed=3, own_share=0.5)
+"""Its training starts from the packaged network, so that it needs few steps."""

@@ -14,6 +14,7 @@ from worker.engine.networks.architecture import build_model, to_device
 from worker.engine.networks.checkpoint import CheckpointStore, deserialise, serialise, strip_prefix
 from worker.engine.networks.network import OUTPUT_SCALE
 from worker.engine.networks.unet import UNet
+from worker.engine.pretraining.own_scenes import OwnScenes
 from worker.engine.pretraining.patches import PatchBatch, ScenePool
 from worker.engine.pretraining.recipe import PretrainingRecipe
 from worker.engine.training.optimiser_state import optimiser_tensors, restore_optimiser
@@ -26,17 +27,19 @@ def pretrain(
     checkpoints: CheckpointStore | None,
     on_step: Callable[[int, float], None],
     start: UNet | None = None,
+    own: OwnScenes | None = None,
 ) -> UNet:
     """Train a network to denoise simulated images of all kinds, whose noise is one.
 
-    A network of several frames may start from one of a single frame, as one that ignores the neighbours.
-    `on_step(step, error)` is called after each step, with the mean squared error in noise variances. A run
-    with the same checkpoints resumes, with the result of an uninterrupted one. Raises CheckpointInvalidError.
+    `own`: scenes that take the place of a share of the simulated ones. A network of several frames may start
+    from one of a single frame, as one that ignores the neighbours. `on_step(step, error)` is called after
+    each step, with the mean squared error in noise variances. A run with the same checkpoints resumes, with
+    the result of an uninterrupted one. Raises CheckpointInvalidError.
     """
-    run = _Run(recipe, device, start)
+    run = _Run(recipe, device, start, own.digest if own else None)
     if checkpoints is not None and (content := checkpoints.load()) is not None:
         run.restore(content)
-    scenes = ScenePool(recipe)
+    scenes = ScenePool(recipe, own)
     while run.step < recipe.steps:
         error = run.advance(scenes.batch(run.step))
         ends = run.step == recipe.steps
@@ -49,8 +52,15 @@ def pretrain(
 class _Run:
     """The state of one pretraining."""
 
-    def __init__(self, recipe: PretrainingRecipe, device: torch.device, start: UNet | None) -> None:
+    def __init__(
+        self,
+        recipe: PretrainingRecipe,
+        device: torch.device,
+        start: UNet | None,
+        own_digest: str | None,
+    ) -> None:
         self._recipe = recipe
+        self._own_digest = own_digest
         self._device = device
         model = build_model(recipe.shape)
         if not isinstance(model, UNet):
@@ -97,8 +107,8 @@ class _Run:
     def restore(self, content: bytes) -> None:
         """Resume from a checkpoint; raise CheckpointInvalidError if it belongs to another recipe."""
         tensors, description = deserialise(content)
-        if description.get("recipe") != self._identity()["recipe"]:
-            raise CheckpointInvalidError("checkpoint of a pretraining with another recipe")
+        if {name: description.get(name) for name in self._identity()} != self._identity():
+            raise CheckpointInvalidError("checkpoint of a pretraining with another recipe or other images")
         try:
             self.model.load_state_dict(strip_prefix(tensors, "model."))
             restore_optimiser(self._optimiser, tensors)
@@ -107,7 +117,7 @@ class _Run:
             raise CheckpointInvalidError(f"incomplete checkpoint: {error!r}") from error
 
     def _identity(self) -> dict[str, Any]:
-        return {"recipe": asdict(self._recipe)}
+        return {"recipe": asdict(self._recipe), "own_scenes": self._own_digest}
 
 
 _FIRST_CHANGE = 0.01
