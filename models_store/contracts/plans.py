@@ -5,9 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from models_store.contracts.job_specs import (
-    StageSpec,
-)
+from models_store.contracts.job_specs import StageSpec
 
 StageName = Literal["n2v", "noise_model", "pn2v", "distil", "predict"]
 

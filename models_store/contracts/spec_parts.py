@@ -204,3 +204,7 @@ class PostedSpec(Spec):
         exclude=True,
         description="URL that receives a signed POST when the job has ended.",
     )
+
+
+HIDES_NOTHING = {"anyOf": [{"type": "null"}, {"properties": {"y_px": {"const": 0}, "x_px": {"const": 0}}}]}
+"""JSON schema of a structured mask that hides no neighbours."""

@@ -4,15 +4,12 @@ from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 
-from models_store.contracts.job_specs import (
-    BootstrapNoiseModelSpec,
-    CheckNoiseModelSpec,
-    DenoiseSpec,
-    JobSpec,
-    PredictSpec,
-    TrainSpec,
-)
+from models_store.contracts.denoise_spec import DenoiseSpec
+from models_store.contracts.job_specs import JobSpec
+from models_store.contracts.noise_model_specs import BootstrapNoiseModelSpec, CheckNoiseModelSpec
+from models_store.contracts.prediction_specs import PredictSpec
 from models_store.contracts.spec_parts import PRETRAINED, MadeByJob, Reference
+from models_store.contracts.train_spec import TrainSpec
 from models_store.database.tables import Image, Profile
 from models_store.errors import FieldError
 from models_store.job_requests.channel_rules import (

@@ -2,7 +2,7 @@
 
 from sqlalchemy.orm import Session
 
-from models_store.contracts.job_specs import DenoiseSpec
+from models_store.contracts.denoise_spec import DenoiseSpec
 from models_store.contracts.vocabulary import Method, NoiseModelKind, NoiseModelOrigin
 from models_store.database.tables import NoiseModelRow, Profile
 from models_store.image_files.channels import channel_label, channel_title

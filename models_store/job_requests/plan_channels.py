@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from models_store.contracts.job_specs import DenoiseSpec, PredictSpec
+from models_store.contracts.denoise_spec import DenoiseSpec
 from models_store.contracts.plans import Plan, PlanStep, StageName
+from models_store.contracts.prediction_specs import PredictSpec
 from models_store.errors import FieldError, InvalidRequestError
 from models_store.image_files.channels import channels_of, planes_of_channel
 from models_store.image_files.header import ImageHeader

@@ -3,15 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from models_store.contracts.job_specs import (
-    BootstrapNoiseModelSpec,
-    DenoiseSpec,
-    PredictSpec,
-    RefitNoiseModelSpec,
-    StageSpec,
-    TrainSpec,
-)
+from models_store.contracts.denoise_spec import DenoiseSpec
+from models_store.contracts.job_specs import StageSpec
+from models_store.contracts.noise_model_specs import BootstrapNoiseModelSpec, RefitNoiseModelSpec
 from models_store.contracts.plans import Plan, PlannedStage, PlanStep, StageName
+from models_store.contracts.prediction_specs import PredictSpec
 from models_store.contracts.spec_parts import (
     PACKAGED,
     PRETRAINED,
@@ -19,6 +15,7 @@ from models_store.contracts.spec_parts import (
     Reference,
     entry_of_channel,
 )
+from models_store.contracts.train_spec import TrainSpec
 from models_store.contracts.vocabulary import Method, NoiseModelKind, NoiseModelOrigin, Reuse
 from models_store.job_requests.distillation_rule import why_nothing_is_distilled
 from models_store.job_requests.plan_prediction import PredictionExtent, plan_parts, plan_prediction

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from models_store.contracts.job_specs import (
+from models_store.contracts.denoise_spec import DenoiseSpec
+from models_store.contracts.plans import Plan, PlannedStage, PlanStep
+from models_store.contracts.prediction_specs import (
     AssembleSpec,
     ChooseEstimateSpec,
-    DenoiseSpec,
     PredictPartSpec,
     PredictSpec,
 )
-from models_store.contracts.plans import Plan, PlannedStage, PlanStep
 from models_store.contracts.spec_parts import MadeByJob, PartOfPrediction, entry_of_channel
 from models_store.job_requests.plane_ranges import MAX_RANGES, ImageExtent, PlaneRange, divide
 

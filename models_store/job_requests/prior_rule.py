@@ -1,6 +1,6 @@
 """Rule that decides if a denoise job starts from the pretrained network; the only place that does."""
 
-from models_store.contracts.job_specs import OF_INSTANT, DenoiseSpec
+from models_store.contracts.denoise_spec import OF_INSTANT, DenoiseSpec
 from models_store.contracts.spec_parts import TrainingBudget
 from models_store.contracts.vocabulary import Prior, Reuse
 from models_store.errors import FieldError

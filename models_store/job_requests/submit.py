@@ -7,24 +7,26 @@ from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from models_store.clock_and_ids import new_id
+from models_store.contracts.denoise_spec import DenoiseSpec
 from models_store.contracts.evaluation import EvaluateSpec
 from models_store.contracts.job_specs import (
-    BootstrapNoiseModelSpec,
-    CheckNoiseModelSpec,
-    DenoiseSpec,
-    FitNoiseModelSpec,
     JobSpec,
-    PredictSpec,
     StoredSpec,
-    TrainSpec,
     dependencies,
     images_read,
     job_spec,
     networks_named,
     noise_models_named,
 )
+from models_store.contracts.noise_model_specs import (
+    BootstrapNoiseModelSpec,
+    CheckNoiseModelSpec,
+    FitNoiseModelSpec,
+)
 from models_store.contracts.plans import Plan
+from models_store.contracts.prediction_specs import PredictSpec
 from models_store.contracts.spec_parts import PACKAGED, PRETRAINED, MadeByJob, Reference
+from models_store.contracts.train_spec import TrainSpec
 from models_store.contracts.vocabulary import ImageRole, Method, NoiseModelKind
 from models_store.database.tables import Image, Job, NoiseModelRow, Profile, Webhook
 from models_store.errors import InvalidRequestError

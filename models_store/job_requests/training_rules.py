@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
-from models_store.contracts.job_specs import NEEDED_BY, OF_INSTANT, DenoiseSpec, PredictSpec, TrainSpec
+from models_store.contracts.denoise_spec import OF_INSTANT, DenoiseSpec
+from models_store.contracts.prediction_specs import PredictSpec
 from models_store.contracts.spec_parts import PRETRAINED, TrainingBudget
+from models_store.contracts.train_spec import NEEDED_BY, TrainSpec
 from models_store.contracts.vocabulary import Method, Output, Preset
 from models_store.errors import FieldError
 from models_store.job_requests.distillation_rule import why_nothing_is_distilled

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from models_store.contracts.job_specs import DenoiseSpec
+from models_store.contracts.denoise_spec import DenoiseSpec
 from models_store.contracts.vocabulary import Method
 from tests.support.application import MakeApplication
 from tests.support.databases import network

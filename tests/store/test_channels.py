@@ -6,15 +6,13 @@ from itertools import groupby
 import pytest
 from sqlalchemy.orm import Session
 
-from models_store.contracts.job_specs import (
-    BootstrapNoiseModelSpec,
-    DenoiseSpec,
-    TrainSpec,
-    channel_of,
-)
+from models_store.contracts.denoise_spec import DenoiseSpec
+from models_store.contracts.job_specs import channel_of
+from models_store.contracts.noise_model_specs import BootstrapNoiseModelSpec
 from models_store.contracts.noise_models import GmmParameters
 from models_store.contracts.outcomes import MadeBlob, MadeNetwork, MadeNoiseModel, Outcome
 from models_store.contracts.plans import Plan
+from models_store.contracts.train_spec import TrainSpec
 from models_store.contracts.vocabulary import JobState, Method, NoiseModelOrigin, Queue
 from models_store.database.engines import Database
 from models_store.database.tables import NoiseModelRow

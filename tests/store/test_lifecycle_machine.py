@@ -24,10 +24,13 @@ from sqlalchemy import event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from models_store.clock_and_ids import new_id
-from models_store.contracts.job_specs import BootstrapNoiseModelSpec, DenoiseSpec, JobSpec, TrainSpec
-from models_store.contracts.job_specs import PredictSpec as Predict
+from models_store.contracts.denoise_spec import DenoiseSpec
+from models_store.contracts.job_specs import JobSpec
+from models_store.contracts.noise_model_specs import BootstrapNoiseModelSpec
 from models_store.contracts.outcomes import MadeArtifact, MadeBlob, Outcome
+from models_store.contracts.prediction_specs import PredictSpec as Predict
 from models_store.contracts.spec_parts import MadeByJob
+from models_store.contracts.train_spec import TrainSpec
 from models_store.contracts.vocabulary import JobState, Method, Queue
 from models_store.database.engines import Database
 from models_store.database.schema import migrate

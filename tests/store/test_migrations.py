@@ -8,8 +8,8 @@ import pytest
 from alembic import command
 from sqlalchemy import MetaData, create_engine, inspect, select, text
 
-from models_store.contracts.job_specs import TrainSpec
 from models_store.contracts.spec_parts import TrainingBudget
+from models_store.contracts.train_spec import TrainSpec
 from models_store.contracts.vocabulary import JobState, Method, Queue
 from models_store.database.schema import alembic_config, migrate
 from models_store.database.tables import JobNetwork, JobNoiseModel

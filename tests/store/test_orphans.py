@@ -11,7 +11,7 @@ import pytest
 
 from models_store.blobs.blobs import Blobs
 from models_store.clock_and_ids import new_id
-from models_store.contracts.job_specs import TrainSpec
+from models_store.contracts.train_spec import TrainSpec
 from models_store.contracts.vocabulary import JobState, Method
 from models_store.database.engines import Database
 from models_store.database.tables import Artifact

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from models_store.contracts.job_specs import PredictSpec
 from models_store.contracts.outcomes import MadeBlob, MadePlanes, Outcome
+from models_store.contracts.prediction_specs import PredictSpec
 from models_store.contracts.vocabulary import JobState, Output
 from models_store.database.engines import Database
 from models_store.job_requests.plan_prediction import PredictionExtent, plan_prediction

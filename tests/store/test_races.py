@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from models_store.contracts.job_specs import TrainSpec
+from models_store.contracts.train_spec import TrainSpec
 from models_store.contracts.vocabulary import JobState, Method
 from models_store.database.engines import Database
 from models_store.database.tables import Job, JobImage

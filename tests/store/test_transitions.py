@@ -8,8 +8,8 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
 from demo.server import free_port
-from models_store.contracts.job_specs import TrainSpec
 from models_store.contracts.outcomes import Outcome
+from models_store.contracts.train_spec import TrainSpec
 from models_store.contracts.vocabulary import JobState, Method, Queue
 from models_store.database.engines import Database
 from models_store.database.tables import JobImage

@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 
 from models_store.clock_and_ids import new_id
-from models_store.contracts.job_specs import DenoiseSpec, PredictSpec
+from models_store.contracts.denoise_spec import DenoiseSpec
 from models_store.contracts.noise_models import NoiseModelParameters
+from models_store.contracts.prediction_specs import PredictSpec
 from models_store.contracts.progress import ShowStage
 from models_store.contracts.vocabulary import Output, Preset, Prior, Reuse
 from models_store.errors import JobFailedError

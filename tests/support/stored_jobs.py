@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from models_store.contracts.job_specs import TrainSpec
+from models_store.contracts.train_spec import TrainSpec
 from models_store.contracts.vocabulary import JobState, Method
 from models_store.database.engines import Database
 from models_store.repositories.jobs import lifecycle

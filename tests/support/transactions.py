@@ -10,9 +10,10 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from models_store.clock_and_ids import new_id
-from models_store.contracts.job_specs import JobSpec, TrainSpec
+from models_store.contracts.job_specs import JobSpec
 from models_store.contracts.outcomes import Outcome
 from models_store.contracts.spec_parts import MadeByJob
+from models_store.contracts.train_spec import TrainSpec
 from models_store.contracts.vocabulary import Method
 from models_store.database.engines import Database
 from models_store.database.tables import Job

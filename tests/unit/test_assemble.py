@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import tifffile
 
-from models_store.contracts.job_specs import AssembleSpec, PredictPartSpec, PredictSpec
 from models_store.contracts.outcomes import MadeBlob, MadePlanes, Outcome
 from models_store.contracts.plans import Plan
+from models_store.contracts.prediction_specs import AssembleSpec, PredictPartSpec, PredictSpec
 from models_store.contracts.vocabulary import Output
 from models_store.database.engines import Database
 from models_store.database.schema import migrate

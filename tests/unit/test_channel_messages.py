@@ -3,8 +3,8 @@
 from pathlib import Path
 from unittest.mock import Mock
 
-from models_store.contracts.job_specs import TrainSpec
 from models_store.contracts.outcomes import Outcome
+from models_store.contracts.train_spec import TrainSpec
 from models_store.contracts.vocabulary import Method
 from tests.support.headers import header_of
 from tests.support.job_contexts import context_of

@@ -9,10 +9,11 @@ import pytest
 import tifffile
 import torch
 
-from models_store.contracts.job_specs import PredictPartSpec, TrainSpec
 from models_store.contracts.noise_models import noise_model_parameters
 from models_store.contracts.outcomes import MadeBlob, MadeNetwork, Outcome
+from models_store.contracts.prediction_specs import PredictPartSpec
 from models_store.contracts.spec_parts import MadeByJob
+from models_store.contracts.train_spec import TrainSpec
 from models_store.contracts.vocabulary import DEFAULT_PRESET, Method, NoiseModelOrigin, Output, Preset
 from models_store.database.engines import Database
 from models_store.job_requests.submit import submit

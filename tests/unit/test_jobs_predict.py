@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from models_store.contracts.job_specs import PredictPartSpec
+from models_store.contracts.prediction_specs import PredictPartSpec
 from models_store.contracts.spec_parts import MadeByJob
 from models_store.contracts.vocabulary import Output
 from models_store.image_files.tiff.reader import open_planes

@@ -6,14 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models_store.contracts.job_specs import (
-    AssembleSpec,
-    DenoiseSpec,
-    PredictPartSpec,
-    channel_of,
-    dependencies,
-)
+from models_store.contracts.denoise_spec import DenoiseSpec
+from models_store.contracts.job_specs import channel_of, dependencies
 from models_store.contracts.plans import Plan
+from models_store.contracts.prediction_specs import AssembleSpec, PredictPartSpec
 from models_store.contracts.spec_parts import MAX_CHANNELS
 from models_store.contracts.vocabulary import NoiseModelOrigin, Reuse
 from models_store.errors import FieldError, InvalidRequestError

@@ -5,9 +5,12 @@ from typing import Any
 
 import pytest
 
-from models_store.contracts.job_specs import BootstrapNoiseModelSpec, DenoiseSpec, PredictSpec, TrainSpec
+from models_store.contracts.denoise_spec import DenoiseSpec
+from models_store.contracts.noise_model_specs import BootstrapNoiseModelSpec
 from models_store.contracts.plans import Plan
+from models_store.contracts.prediction_specs import PredictSpec
 from models_store.contracts.spec_parts import MadeByJob, StructuredMask, TrainingBudget
+from models_store.contracts.train_spec import TrainSpec
 from models_store.contracts.vocabulary import Output, Preset, Prior, Reuse
 from models_store.job_requests.plan_denoise import KnownModels, plan_denoise
 from models_store.job_requests.plan_prediction import PredictionExtent

@@ -6,24 +6,23 @@ from typing import Any
 
 import pytest
 
-from models_store.contracts.job_specs import (
+from models_store.contracts.denoise_spec import DenoiseSpec
+from models_store.contracts.job_specs import dependencies
+from models_store.contracts.noise_model_specs import BootstrapNoiseModelSpec, RefitNoiseModelSpec
+from models_store.contracts.plans import Plan
+from models_store.contracts.prediction_specs import (
     AssembleSpec,
-    BootstrapNoiseModelSpec,
     ChooseEstimateSpec,
-    DenoiseSpec,
     PredictPartSpec,
     PredictSpec,
-    RefitNoiseModelSpec,
-    TrainSpec,
-    dependencies,
 )
-from models_store.contracts.plans import Plan
 from models_store.contracts.spec_parts import (
     MadeByJob,
     PartOfPrediction,
     StructuredMask,
     TrainingBudget,
 )
+from models_store.contracts.train_spec import TrainSpec
 from models_store.contracts.vocabulary import (
     Method,
     NoiseModelKind,

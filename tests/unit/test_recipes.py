@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from models_store.contracts.job_specs import TrainSpec
+from models_store.contracts.train_spec import TrainSpec
 from models_store.contracts.vocabulary import Method, Preset
 from worker.engine.networks.pretrained import packaged_network
 from worker.engine.training import presets

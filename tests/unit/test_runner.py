@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from models_store.blobs.blobs import Blobs
-from models_store.contracts.job_specs import TrainSpec
+from models_store.contracts.train_spec import TrainSpec
 from models_store.contracts.vocabulary import Method
 from models_store.database.engines import Database
 from models_store.database.schema import migrate

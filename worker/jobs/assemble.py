@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from models_store.contracts.job_specs import AssembleSpec
 from models_store.contracts.outcomes import Outcome
+from models_store.contracts.prediction_specs import AssembleSpec
 from models_store.contracts.vocabulary import Output
 from models_store.errors import JobFailedError
 from worker.attempt.context import JobContext

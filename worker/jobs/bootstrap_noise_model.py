@@ -1,6 +1,6 @@
 """Job handlers: bootstrap a noise model from noisy images and their denoised versions, and refit it."""
 
-from models_store.contracts.job_specs import BootstrapNoiseModelSpec, RefitNoiseModelSpec
+from models_store.contracts.noise_model_specs import BootstrapNoiseModelSpec, RefitNoiseModelSpec
 from models_store.contracts.outcomes import Outcome
 from models_store.contracts.vocabulary import NoiseModelOrigin
 from worker.attempt.context import JobContext

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from models_store.contracts.job_specs import CheckNoiseModelSpec
+from models_store.contracts.noise_model_specs import CheckNoiseModelSpec
 from models_store.contracts.outcomes import Outcome
 from worker.attempt.context import JobContext
 from worker.attempt.progress import COMPARING_PIXELS, part_of, planes_done

@@ -6,8 +6,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from models_store.contracts.job_specs import TrainSpec
 from models_store.contracts.spec_parts import Reference
+from models_store.contracts.train_spec import TrainSpec
 from models_store.errors import JobFailedError
 from models_store.job_requests.distillation_rule import why_nothing_is_distilled
 from models_store.survey.correlation import NeighbourCorrelation

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from models_store.contracts.job_specs import ChooseEstimateSpec, PredictPartSpec, PredictSpec
 from models_store.contracts.outcomes import MadeNoiseModel, Outcome
+from models_store.contracts.prediction_specs import ChooseEstimateSpec, PredictPartSpec, PredictSpec
 from models_store.contracts.spec_parts import Reference
 from models_store.contracts.vocabulary import NoiseModelOrigin, Output
 from models_store.errors import InvalidRequestError, JobFailedError

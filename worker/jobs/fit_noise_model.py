@@ -1,6 +1,6 @@
 """Job handler: fit a noise model to calibration frames."""
 
-from models_store.contracts.job_specs import FitNoiseModelSpec
+from models_store.contracts.noise_model_specs import FitNoiseModelSpec
 from models_store.contracts.outcomes import Outcome
 from models_store.contracts.vocabulary import NoiseModelOrigin
 from models_store.image_files.channels import channel_called

@@ -6,19 +6,21 @@ from typing import Any
 from pydantic import BaseModel
 
 from models_store.contracts.evaluation import EvaluateSpec
-from models_store.contracts.job_specs import (
-    AssembleSpec,
+from models_store.contracts.job_specs import channel_of
+from models_store.contracts.noise_model_specs import (
     BootstrapNoiseModelSpec,
     CheckNoiseModelSpec,
-    ChooseEstimateSpec,
     FitNoiseModelSpec,
-    PredictPartSpec,
-    PredictSpec,
     RefitNoiseModelSpec,
-    TrainSpec,
-    channel_of,
 )
 from models_store.contracts.outcomes import Outcome
+from models_store.contracts.prediction_specs import (
+    AssembleSpec,
+    ChooseEstimateSpec,
+    PredictPartSpec,
+    PredictSpec,
+)
+from models_store.contracts.train_spec import TrainSpec
 from models_store.errors import JobFailedError
 from worker.attempt.context import JobContext
 from worker.jobs.assemble import assemble

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
-from models_store.contracts.job_specs import ChooseEstimateSpec, PredictSpec
+from models_store.contracts.prediction_specs import ChooseEstimateSpec, PredictSpec
 from models_store.contracts.spec_parts import (
     PRETRAINED,
     MadeByJob,

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from models_store.contracts.job_specs import ChooseEstimateSpec, PredictSpec
 from models_store.contracts.outcomes import Outcome
+from models_store.contracts.prediction_specs import ChooseEstimateSpec, PredictSpec
 from worker.attempt.context import JobContext
 from worker.attempt.progress import PREPARING_PREDICTION, part_of
 from worker.jobs.estimates import PlaneDenoiser, outcome_of, plane_denoiser, prepare

@@ -7,8 +7,8 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from models_store.contracts.job_specs import PredictPartSpec
 from models_store.contracts.outcomes import MadePlanes, Outcome
+from models_store.contracts.prediction_specs import PredictPartSpec
 from models_store.contracts.vocabulary import Output
 from worker.attempt.context import JobContext
 from worker.jobs.estimates import PlaneDenoiser, plane_denoiser, prepare_chosen

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from models_store.contracts.job_specs import TrainSpec
 from models_store.contracts.outcomes import MadeNetwork, Outcome
+from models_store.contracts.train_spec import TrainSpec
 from models_store.contracts.vocabulary import Method, NoiseModelOrigin
 from models_store.job_requests.distillation_rule import why_nothing_is_distilled
 from models_store.survey.survey import Survey

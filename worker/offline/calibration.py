@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from models_store.contracts.job_specs import FitNoiseModelSpec
+from models_store.contracts.noise_model_specs import FitNoiseModelSpec
 from models_store.contracts.outcomes import MadeNoiseModel
 from models_store.contracts.progress import ShowStage
 from models_store.errors import InvalidRequestError, JobFailedError

@@ -10,8 +10,10 @@ import torch
 from numpy.typing import NDArray
 
 from models_store.clock_and_ids import new_id
-from models_store.contracts.job_specs import ChooseEstimateSpec, DenoiseSpec, PredictSpec, channel_of
+from models_store.contracts.denoise_spec import DenoiseSpec
+from models_store.contracts.job_specs import channel_of
 from models_store.contracts.plans import Plan
+from models_store.contracts.prediction_specs import ChooseEstimateSpec, PredictSpec
 from models_store.contracts.progress import ShowStage
 from models_store.contracts.spec_parts import StructuredMask, entry_of_channel
 from models_store.contracts.vocabulary import (

@@ -7,9 +7,10 @@ from pathlib import Path
 import torch
 
 from models_store.clock_and_ids import new_id
-from models_store.contracts.job_specs import ChooseEstimateSpec, PredictSpec, TrainSpec
+from models_store.contracts.prediction_specs import ChooseEstimateSpec, PredictSpec
 from models_store.contracts.progress import ShowStage
 from models_store.contracts.spec_parts import StructuredMask
+from models_store.contracts.train_spec import TrainSpec
 from models_store.contracts.vocabulary import DEFAULT_PRESET, Method, Output, OutputDtype, Preset
 from models_store.errors import InvalidRequestError
 from models_store.image_files.channels import channel_title

@@ -1,0 +1,100 @@
+"""The spec of denoise jobs."""
+
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from models_store.contracts.spec_parts import (
+    HIDES_NOTHING,
+    Id,
+    IdsOfChannels,
+    ImageIds,
+    KeepHotPixels,
+    Outputs,
+    PostedSpec,
+    Seed,
+    TrainingBudget,
+    TrainingSpec,
+    require_kind,
+)
+from models_store.contracts.vocabulary import (
+    NoiseModelKind,
+    Output,
+    OutputDtype,
+    Preset,
+    Prior,
+    Reuse,
+)
+
+OF_INSTANT = (Output.DENOISED, Output.POSTERIOR_STD)
+"""Outputs of the preset `instant`: the pretrained network has no prior."""
+_NOTHING_CHOSEN = {"properties": {name: {"type": "null"} for name in TrainingBudget.model_fields}}
+
+
+def _add_pretrained_rules(schema: dict[str, Any]) -> None:
+    """Describe in the JSON schema what goes with `instant`, and with a prior that the job names."""
+    require_kind(schema)
+    schema["if"] = {"properties": {"preset": {"const": Preset.INSTANT.value}}, "required": ["preset"]}
+    without_training = {
+        "budget": _NOTHING_CHOSEN,
+        "structured_mask": HIDES_NOTHING,
+        "outputs": {"items": {"enum": [output.value for output in OF_INSTANT]}},
+    }
+    schema["then"] = {"properties": without_training | {"prior": {"not": {"const": Prior.NONE.value}}}}
+    schema["else"] = {
+        "if": {"properties": {"prior": {"const": Prior.PRETRAINED.value}}, "required": ["prior"]},
+        "then": {
+            "properties": without_training
+            | {
+                "preset": {"not": {"const": Preset.PAPER.value}},
+                "reuse": {"not": {"const": Reuse.NETWORK.value}},
+            }
+        },
+    }
+
+
+class DenoiseSpec(TrainingSpec, PostedSpec):
+    """Denoised images from noisy ones alone: the whole pipeline.
+
+    Channels have networks and noise models of their own; positions, times and focus share them.
+    """
+
+    model_config = ConfigDict(json_schema_extra=_add_pretrained_rules)
+
+    kind: Literal["denoise"] = "denoise"
+    image_ids: ImageIds
+    prior: Prior | None = Field(
+        default=None,
+        description="Where training starts: from the network that comes with ClearScope, or from nothing. "
+        "Default: the presets fast and balanced adapt that network to the images, unless their noise "
+        "correlates, or the job has a budget or a structured mask, reuses networks, or asks for PN2V's "
+        "estimates.",
+    )
+    pretrained: Id | None = Field(
+        default=None,
+        description="Id of an imported network to use in place of the one that comes with ClearScope; "
+        "`packaged` names the latter. Default: the newest that was imported for the images' profile or "
+        "microscope, if there is one.",
+    )
+    reuse: Reuse = Field(
+        default=Reuse.CALIBRATION,
+        description="Models of the images' microscope and profile that may be reused, each value adding to "
+        "the one before: none; a noise model that was calibrated or imported; also a bootstrapped one; also "
+        "a network.",
+    )
+    noise_model: Id | IdsOfChannels | None = Field(
+        default=None,
+        description="Noise model to use instead of a bootstrapped or active one: one for all channels, or a "
+        "list with one for each. A channel whose entry is null has a bootstrapped or active one.",
+    )
+    noise_model_kind: NoiseModelKind | None = Field(
+        default=None,
+        description=(
+            "Kind of the noise model that is bootstrapped or reused. Default: the active model's kind if one "
+            "is reused, gmm if one is bootstrapped."
+        ),
+    )
+    outputs: Outputs = (Output.DENOISED, Output.POSTERIOR_STD)
+    output_dtype: OutputDtype = OutputDtype.FLOAT32
+    keep_hot_pixels: KeepHotPixels = False
+    seed: Seed = 0

@@ -1,0 +1,82 @@
+"""Specs of jobs that make or check noise models."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from models_store.contracts.spec_parts import (
+    Channel,
+    ChannelLabel,
+    ImageIds,
+    OneOfSeveral,
+    PostedSpec,
+    Reference,
+    Seed,
+    Spec,
+)
+from models_store.contracts.vocabulary import (
+    NoiseModelKind,
+)
+
+
+class BootstrapNoiseModelSpec(PostedSpec):
+    """A noise model from noisy images and a network whose predictions serve as pseudo ground truth."""
+
+    kind: Literal["bootstrap_noise_model"] = "bootstrap_noise_model"
+    image_ids: ImageIds
+    network: Reference
+    noise_model_kind: NoiseModelKind = NoiseModelKind.GMM
+    channel: OneOfSeveral = None
+    seed: Seed = 0
+
+
+class FitNoiseModelSpec(PostedSpec):
+    """A noise model from calibration images: frames of static scenes, whose mean estimates the signal.
+
+    The images have the role `calibration`. Each stack is a scene; all single-plane images together are the
+    frames of one more. The noise model becomes the active one of the images' microscope and profile.
+    """
+
+    kind: Literal["fit_noise_model"] = "fit_noise_model"
+    image_ids: ImageIds
+    data_image_ids: ImageIds | None = Field(
+        default=None,
+        description="Images that will be denoised (role `data`): they set the range of a histogram, and the "
+        "calibration must cover their signals.",
+    )
+    for_channel: ChannelLabel | None = Field(
+        default=None,
+        description="Name of the channel, of several, that was recorded with these settings, or else its "
+        "index, from 0. Default: the noise model is for all channels.",
+    )
+    noise_model_kind: NoiseModelKind = NoiseModelKind.GMM
+    seed: Seed = 0
+
+
+class CheckNoiseModelSpec(PostedSpec):
+    """A check of how well a noise model describes images; read-only.
+
+    Images of the role `calibration` estimate the signal themselves, as in `fit_noise_model`; others need a
+    network.
+    """
+
+    kind: Literal["check_noise_model"] = "check_noise_model"
+    image_ids: ImageIds
+    noise_model: Reference
+    network: Reference | None = Field(
+        default=None,
+        description="N2V or PN2V network whose prediction (PN2V: prior mean) is the signal of images of the "
+        "role `data`.",
+    )
+    channel: OneOfSeveral = None
+
+
+class RefitNoiseModelSpec(Spec):
+    """A bootstrapped noise model, refitted to a better network's predictions."""
+
+    kind: Literal["refit_noise_model"] = "refit_noise_model"
+    image_ids: ImageIds
+    network: Reference
+    noise_model: Reference
+    channel: Channel | None = None
+    seed: Seed
