@@ -24,6 +24,7 @@ from benchmarks import (
     time_to_quality,
     upload,
     upload_burst,
+    verdict,
 )
 from benchmarks.fields import ScoredField, fields
 from models_store.contracts.vocabulary import DEFAULT_PRESET, Preset, Prior
@@ -40,9 +41,9 @@ def main() -> None:
     parser.add_argument(
         "what",
         nargs="*",
-        choices=[[], *default, "camera-maps", "gpu", "time-to-quality"],
-        help="benchmarks to run; default: all except camera-maps, and except gpu and time-to-quality, "
-        "which take hours on a CPU",
+        choices=[[], *default, "camera-maps", "gpu", "time-to-quality", "verdict"],
+        help="benchmarks to run; default: all except camera-maps and verdict, and except gpu and "
+        "time-to-quality, which take hours on a CPU",
     )
     parser.add_argument(
         "--preset", nargs="+", choices=["instant", *PRESETS], default=["instant", "fast", "balanced"]
@@ -118,6 +119,9 @@ def measure_optional(what: list[str], arguments: argparse.Namespace, console: Co
         console.print(gpu_table(arguments))
     if "time-to-quality" in what:
         measure_time_to_quality(arguments, console)
+    if "verdict" in what:
+        for table in verdict.tables():
+            console.print(table)
 
 
 def measure_quality(arguments: argparse.Namespace, console: Console) -> None:

@@ -8,7 +8,16 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from models_store.survey.brightness import Brightness
-from models_store.survey.correlation import AxisSums, NeighbourCorrelation, axis_sums, plane_products
+from models_store.survey.correlation import (
+    AxisSums,
+    CloserLook,
+    NeighbourCorrelation,
+    at_rest,
+    axis_sums,
+    difference_products,
+    least_noise_adu2,
+    plane_products,
+)
 from models_store.survey.defect_counts import DefectCounts, count_defects
 from models_store.survey.defects import find_defects, without_defects
 from models_store.survey.noise_line import NoisePoints, noise_points
@@ -17,8 +26,11 @@ from models_store.survey.values import Values, values_of
 SAMPLE_PX = 1 << 22
 """Number of sampled pixels, in planes evenly spaced over the image."""
 
+_MAX_TRIPLES = 8
+"""Planes whose difference to the next ones is measured where structure hides the noise."""
 
-SURVEY_VERSION: Final = 3
+
+SURVEY_VERSION: Final = 4
 """Version of the stored form; `stored_survey` takes no other."""
 
 
@@ -33,7 +45,7 @@ class Planes(Protocol):
 class Survey(BaseModel, frozen=True):
     """Statistics of a sample of an image's pixels; surveys of several images can be merged."""
 
-    version: Literal[3] = SURVEY_VERSION
+    version: Literal[4] = SURVEY_VERSION
     values: Values | None
     """None: no pixel holds data."""
     along_y: AxisSums
@@ -90,6 +102,8 @@ def survey_planes(planes: Planes) -> Survey:
         noise.append(noise_points(measured_yx, len(indices)))
         counts.append(count_defects(plane_yx, defects))
     along_y, along_x = axis_sums(products)
+    if NeighbourCorrelation.of(along_y, along_x).doubt():
+        along_y, along_x = axis_sums(products, _closer_look(planes, indices))
     return Survey(
         values=Values.of(each for each in values if each is not None),
         along_y=along_y,
@@ -97,6 +111,26 @@ def survey_planes(planes: Planes) -> Survey:
         noise=NoisePoints.of(noise),
         defects=DefectCounts.of(counts),
     )
+
+
+def _closer_look(planes: Planes, indices: Sequence[int]) -> CloserLook:
+    """Measure differences of neighbouring planes, as far as they are at rest: a third plane tells."""
+    first = [index for index in indices if index + 2 < len(planes)]
+    first = first[:: max(len(first) // _MAX_TRIPLES, 1)][:_MAX_TRIPLES]
+    found = []
+    for index in first:
+        one, two, three = (_measured(planes[each]) for each in range(index, index + 3))
+        between = [
+            difference_products(*pair, len(first)) for pair in ((one, two), (two, three), (one, three))
+        ]
+        if at_rest(between):
+            found.append(between[0])
+    return CloserLook(found, least_noise_adu2(_measured(planes[indices[0]]), len(indices)))
+
+
+def _measured(plane_yx: NDArray[Any]) -> NDArray[Any]:
+    plane_yx = np.asarray(plane_yx)
+    return without_defects(plane_yx, find_defects(plane_yx))
 
 
 def _sample_indices(planes: Planes) -> Sequence[int]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from statistics import median
 
 from models_store.survey.brightness import Brightness
+from models_store.survey.correlation import NeighbourCorrelation
 from models_store.survey.defect_counts import DefectCounts
 from models_store.survey.positions import FAR_NOISE, FAR_POSITIONS
 from models_store.survey.survey import Survey
@@ -17,9 +18,18 @@ _LEFT_OUT = "they stay as they are, and nothing is learned from them"
 
 
 def survey_warnings(survey: Survey, *, blind_y_px: int = 0, blind_x_px: int = 0) -> list[str]:
-    """Return warnings about the pixels, and about noise that a structured mask does not hide."""
-    correlated = survey.noise_correlation.warning(blind_y_px=blind_y_px, blind_x_px=blind_x_px)
-    return pixel_warnings(survey) + ([correlated] if correlated else [])
+    """Return warnings about the pixels, and about correlated noise that a structured mask does not hide."""
+    told = correlation_warnings(survey.noise_correlation, blind_y_px=blind_y_px, blind_x_px=blind_x_px)
+    return pixel_warnings(survey) + told
+
+
+def correlation_warnings(
+    found: NeighbourCorrelation, *, blind_y_px: int = 0, blind_x_px: int = 0
+) -> list[str]:
+    """Return a warning about correlated noise, or about noise of which that cannot be told."""
+    warning = found.warning(blind_y_px=blind_y_px, blind_x_px=blind_x_px)
+    told = warning or found.doubt(blind_y_px=blind_y_px, blind_x_px=blind_x_px)
+    return [told] if told else []
 
 
 def pixel_warnings(survey: Survey) -> list[str]:

@@ -9,6 +9,7 @@ import pytest
 import tifffile
 
 from tests.support.posted_jobs import TINY, artifact, run, upload
+from tests.support.textures import observe, texture
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -40,6 +41,19 @@ def test_an_image_is_denoised_by_the_pretrained_network(
     assert np.diff(denoised, axis=-1).std() < 0.5 * np.diff(observation, axis=-1).std()
     std = tifffile.imread(io.BytesIO(artifact(api, job, "noisy_posterior_std.tif")))
     assert (std > 0).all()
+
+
+def test_image_and_job_say_what_fine_structure_hides(api: httpx.Client, tmp_path: Path) -> None:
+    path = tmp_path / "texture.tif"
+    tifffile.imwrite(path, observe(texture(300, 0.7, seed=4, size_px=256), seed=4))
+    image_id = upload(api, path)
+    job = run(api, kind="denoise", image_ids=[image_id], preset="instant")
+    for warnings in (
+        api.get(f"/v1/images/{image_id}").json()["warnings"],
+        job["result"]["values"]["warnings"],
+    ):
+        said = [each for each in warnings if "is correlated cannot be told" in each]
+        assert len(said) == 1
 
 
 def test_the_pretrained_network_is_named_in_jobs_of_its_own(api: httpx.Client, image_id: str) -> None:

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import shift
 
 from models_store.survey.correlation import NeighbourCorrelation
 from models_store.survey.survey import survey_planes
+from models_store.survey.warnings import survey_warnings
 from tests.support.textures import FloatArray, observe, texture
 
 GRAINS_PX = (0.7, 1.0, 1.5, 2.0, 3.0)
@@ -97,3 +99,44 @@ def test_planes_are_measured_together() -> None:
     assert several.error_x < single.error_x / 2
     assert several.x == pytest.approx(0.15, abs=0.04)
     assert several.warning() is not None
+
+
+@pytest.mark.parametrize(("photons", "grain_px"), [(100, 1.0), (300, 0.7)])
+@pytest.mark.parametrize("along_x", [0.0, 0.15])
+def test_what_cannot_be_told_is_said(photons: float, grain_px: float, along_x: float) -> None:
+    survey = survey_planes([observe(texture(photons, grain_px, seed=4), seed=4, along_x=along_x)])
+    (said,) = survey_warnings(survey)
+    assert said.startswith("whether the noise of neighbouring pixels is correlated cannot be told (+0.")
+    assert "Three planes of one field at rest would tell" in said
+    # A mask hides the neighbours, whatever their noise is.
+    assert survey_warnings(survey, blind_y_px=1, blind_x_px=1) == []
+
+
+def frames(photons: float, grain_px: float, *, along_x: float, drift_px: float = 0) -> list[np.ndarray]:
+    """Return three exposures of a texture that moves by so much from one to the next."""
+    still_yx = texture(photons, grain_px, seed=7, size_px=256)
+    return [
+        observe(shift(still_yx, (0, drift_px * each), mode="grid-wrap").clip(0), seed=each, along_x=along_x)
+        for each in range(3)
+    ]
+
+
+@pytest.mark.parametrize(("photons", "grain_px"), [(30, 0.7), (1000, 0.7), (300, 1.0)])
+def test_three_planes_at_rest_tell(photons: float, grain_px: float) -> None:
+    independent = correlation(*frames(photons, grain_px, along_x=0))
+    assert independent.warning() is None
+    assert independent.doubt() is None
+    correlated = correlation(*frames(photons, grain_px, along_x=0.15))
+    assert correlated.x == pytest.approx(0.15, abs=0.045)
+    assert "along x" in (correlated.warning() or "")
+
+
+def test_planes_that_move_do_not_tell() -> None:
+    moving = correlation(*frames(300, 0.7, along_x=0, drift_px=0.1))
+    assert moving.warning() is None
+    assert moving.doubt() is not None
+
+
+def test_noise_of_rows_is_found_in_a_texture_as_fine_as_a_pixel() -> None:
+    found = correlation(observe(texture(30, 0.7, seed=5), seed=5, rows_adu=4))
+    assert "along x" in (found.warning() or "")

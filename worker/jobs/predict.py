@@ -1,6 +1,6 @@
 """Job handlers: denoise images with trained networks, and choose the estimate of a divided prediction."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
@@ -8,10 +8,11 @@ import numpy as np
 
 from models_store.contracts.outcomes import Outcome
 from models_store.contracts.prediction_specs import ChooseEstimateSpec, PredictSpec
+from models_store.survey.warnings import correlation_warnings
 from worker.attempt.context import JobContext
 from worker.attempt.progress import PREPARING_PREDICTION, part_of
 from worker.jobs.estimates import PlaneDenoiser, outcome_of, plane_denoiser, prepare
-from worker.jobs.inputs import OpenImage, open_images, survey_of, warn_of_images
+from worker.jobs.inputs import OpenImage, load_pretrained, open_images, survey_of, warn_of_images
 from worker.jobs.removed_noise import Judge, all_numbered, with_verdict
 from worker.jobs.result_files import OutputPlanes, store_results
 from worker.planes.observed_plane import ObservedPlane
@@ -27,9 +28,11 @@ def predict(spec: PredictSpec, context: JobContext) -> Outcome:
     preparing = part_of(context.report, 0, PREPARING_PREDICTION)
     denoising = part_of(context.report, PREPARING_PREDICTION, 1)
     with open_images(context, spec.image_ids) as images:
-        warnings = warn_of_images(context, images)
+        warnings = [*warn_of_images(context, images), *_warn_of_correlation(spec, context, images)]
         prepared = prepare(spec, context, images, preparing)
-        judge = Judge.of(prepared, survey_of(context, images).noise_correlation, all_numbered(images))
+        judge = Judge.of(
+            prepared, survey_of(context, images).noise_correlation, all_numbered(images), context.device
+        )
         denoiser = judge.watching(plane_denoiser(prepared, spec, context))
         planes = sum(len(image.reader) for image in images)
         done = 0
@@ -50,8 +53,22 @@ def predict(spec: PredictSpec, context: JobContext) -> Outcome:
 def choose_estimate(spec: ChooseEstimateSpec, context: JobContext) -> Outcome:
     """Choose noise model and estimate from all images, for the parts of a divided prediction."""
     with open_images(context, spec.image_ids, spec.channel) as images:
-        warnings = warn_of_images(context, images)
+        warnings = [*warn_of_images(context, images), *_warn_of_correlation(spec, context, images)]
         return outcome_of(prepare(spec, context, images, context.report), warnings)
+
+
+def _warn_of_correlation(
+    spec: PredictSpec | ChooseEstimateSpec, context: JobContext, images: Sequence[OpenImage]
+) -> list[str]:
+    """Warn of correlated noise if no network is trained for the job, which would warn of it; return it."""
+    if spec.compare_with is not None or spec.distilled is not None:
+        return []
+    if load_pretrained(context, spec.network) is None:
+        return []
+    found = correlation_warnings(survey_of(context, images).noise_correlation)
+    for warning in found:
+        context.warn(warning)
+    return found
 
 
 @contextmanager

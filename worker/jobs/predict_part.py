@@ -36,7 +36,7 @@ def predict_part(spec: PredictPartSpec, context: JobContext) -> Outcome:
     planes: list[MadePlanes] = []
     with open_images(context, spec.image_ids, spec.channel) as images:
         correlation = survey_of(context, images).noise_correlation
-        judge = Judge.of(prepared, correlation, numbered(_indices_of(images, spec)))
+        judge = Judge.of(prepared, correlation, numbered(_indices_of(images, spec)), context.device)
         denoiser = judge.watching(plane_denoiser(prepared, spec, context))
         for image, indices in _indices_of(images, spec):
             planes += _store_planes(context, image, indices, denoiser, with_progress)

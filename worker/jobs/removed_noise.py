@@ -2,24 +2,32 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
+import torch
 
 from models_store.contracts.outcomes import Outcome
 from models_store.contracts.vocabulary import Output
 from models_store.survey.correlation import NeighbourCorrelation
 from worker.attempt.context import JobContext
 from worker.engine.noise.measuring.noise_line import noise_line
-from worker.engine.noise.measuring.noise_verdict import Expected
-from worker.engine.noise.measuring.removed_noise import RemovedNoise, measure_removed_noise, variance_of
-from worker.engine.stages.denoise import Denoiser
+from worker.engine.noise.measuring.noise_verdict import MAX_CORRELATION, Expected
+from worker.engine.noise.measuring.removed_noise import (
+    RemovedNoise,
+    RespondTo,
+    measure_removed_noise,
+    variance_of,
+)
+from worker.engine.prediction.response import measure_response
+from worker.engine.stages.denoise import Denoiser, network_of
 from worker.jobs.estimates import PlaneDenoiser, Prepared
 from worker.jobs.inputs import OpenImage
 from worker.judging.removed_noise import REMOVED_NOISE, RemovedNoiseSummary
 from worker.planes.observed_plane import ObservedPlane
 
-_BY_MODEL = "the noise model: mean, variance, correlation and structure"
-_BY_LINE = "a line of noise fitted to each plane: mean, correlation and structure, not the variance"
+_BY_MODEL = "the noise model: mean, variance, correlation, structure and detail"
+_BY_LINE = "a line of noise fitted to each plane: mean, correlation, structure and detail, not the variance"
 _BY_STRUCTURE = (
     "a line of noise fitted to each plane: correlation and structure, not mean and variance, as the network "
     "learned the scale of its ground truth"
@@ -49,21 +57,27 @@ class Judge:
     prepared: Prepared
     expected: Expected
     names: Iterator[NumberedPlane]
+    device: torch.device | None = None
+    """Device for the response of networks; None: fine detail is not judged."""
     summary: RemovedNoiseSummary = field(default_factory=RemovedNoiseSummary)
 
     @classmethod
     def of(
-        cls, prepared: Prepared, correlation: NeighbourCorrelation, names: Iterator[NumberedPlane]
+        cls,
+        prepared: Prepared,
+        correlation: NeighbourCorrelation,
+        names: Iterator[NumberedPlane],
+        device: torch.device | None = None,
     ) -> "Judge":
         denoiser = prepared.denoiser
         expected = Expected(
             _certain(correlation.y, correlation.error_y), _certain(correlation.x, correlation.error_x)
         )
         if isinstance(denoiser, Denoiser):
-            return cls(prepared, expected, names, RemovedNoiseSummary(_BY_MODEL))
+            return cls(prepared, expected, names, device, RemovedNoiseSummary(_BY_MODEL))
         expected = replace(expected, variance=False, scale=denoiser.method != "care")
         judged_by = _BY_LINE if expected.scale else _BY_STRUCTURE
-        return cls(prepared, expected, names, RemovedNoiseSummary(judged_by))
+        return cls(prepared, expected, names, device, RemovedNoiseSummary(judged_by))
 
     def watching(self, denoiser: PlaneDenoiser) -> PlaneDenoiser:
         """Return the same denoiser, which has its results judged on the way."""
@@ -73,20 +87,34 @@ class Judge:
             found = None
             if not observed.defects.empty:
                 input_yx, result_yx = observed.input_yx, results[Output.DENOISED]
-                found = self._measure(input_yx, result_yx)
+                found = self._measure(observed, result_yx)
                 self.summary.not_finite_px += int((np.isfinite(input_yx) & ~np.isfinite(result_yx)).sum())
             self.summary.add(name, plane, found, self.expected)
 
         return replace(denoiser, watch=judge)
 
-    def _measure(self, observation_yx: np.ndarray, result_yx: np.ndarray) -> RemovedNoise | None:
-        denoiser = self.prepared.denoiser
+    def _measure(self, observed: ObservedPlane, result_yx: np.ndarray) -> RemovedNoise | None:
+        denoiser, input_yx = self.prepared.denoiser, observed.input_yx
+        respond = self._respond(observed)
         if isinstance(denoiser, Denoiser):
-            return measure_removed_noise(observation_yx, result_yx, variance_of(denoiser.noise_model))
+            return measure_removed_noise(input_yx, result_yx, variance_of(denoiser.noise_model), respond)
         if denoiser.method == "care":
-            result_yx = _on_scale_of(observation_yx, result_yx)
-        line = noise_line(observation_yx, result_yx)
-        return measure_removed_noise(observation_yx, result_yx, line.variance_adu2) if line else None
+            result_yx = _on_scale_of(input_yx, result_yx)
+        line = noise_line(input_yx, result_yx)
+        return measure_removed_noise(input_yx, result_yx, line.variance_adu2, respond) if line else None
+
+    def _respond(self, observed: ObservedPlane) -> RespondTo | None:
+        """Return the response of the plane's network; None where it does not tell what was copied."""
+        denoiser, input_yx, device = self.prepared.denoiser, observed.input_yx, self.device
+        if device is None or max(self.expected.correlation_y, self.expected.correlation_x) >= MAX_CORRELATION:
+            return None
+        if isinstance(denoiser, Denoiser):
+            network = network_of(denoiser, input_yx, observed.neighbours)
+        else:
+            network = denoiser if self.expected.scale else None
+        if network is None:
+            return None
+        return partial(measure_response, network, input_yx, device=device)
 
 
 def _certain(correlation: float, error: float) -> float:

@@ -9,6 +9,7 @@ from models_store.contracts.train_spec import TrainSpec
 from models_store.contracts.vocabulary import Method, NoiseModelOrigin
 from models_store.job_requests.distillation_rule import why_nothing_is_distilled
 from models_store.survey.survey import Survey
+from models_store.survey.warnings import correlation_warnings
 from worker.attempt.context import JobContext, Report
 from worker.engine.errors import CheckpointInvalidError
 from worker.engine.networks.network import Network
@@ -33,7 +34,7 @@ from worker.jobs.inputs import (
     warn_of_images,
 )
 from worker.judging.image_facts import facts_of
-from worker.judging.noise_warnings import correlation_warnings, coverage_warnings
+from worker.judging.noise_warnings import coverage_warnings
 
 
 def train(spec: TrainSpec, context: JobContext) -> Outcome:
@@ -52,8 +53,9 @@ def train(spec: TrainSpec, context: JobContext) -> Outcome:
             to_adapt = None
         teaches = spec.teaches and why_nothing_is_distilled(spec, correlation) is None
         preset = _preset(spec, context, teaches=teaches)
+        hidden = {"blind_y_px": preset.blind_y_px, "blind_x_px": preset.blind_x_px}
         for warning in (
-            *(correlation_warnings(correlation, preset) if correlation else []),
+            *(correlation_warnings(correlation, **hidden) if correlation else []),
             *_calibration_warnings(spec, images, context),
         ):
             warnings.append(warning)

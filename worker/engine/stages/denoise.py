@@ -94,7 +94,7 @@ def denoise_plane(
         images["prior_mean"], std_yx = pn2v.prior_mean_yx, pn2v.posterior_std_yx
         if pn2v.mmse_yx is not None:
             images["mmse"] = pn2v.mmse_yx
-    network = _network_of(denoiser, plane_yx, neighbours)
+    network = network_of(denoiser, plane_yx, neighbours)
     if network is not None and denoiser.pretrained is None:
         images[chosen] = predict(network, plane_yx).prior_mean_yx
     elif network is not None:
@@ -105,8 +105,8 @@ def denoise_plane(
     return Denoised(images[chosen], std_yx, pn2v)
 
 
-def _network_of(denoiser: Denoiser, plane_yx: np.ndarray, neighbours: Neighbours) -> Network | None:
-    """Return the network of the chosen estimate; None if it is PN2V's."""
+def network_of(denoiser: Denoiser, plane_yx: np.ndarray, neighbours: Neighbours) -> Network | None:
+    """Return the network of the chosen estimate on the scale of a plane; None if it is PN2V's."""
     match denoiser.choice.estimate:
         case "n2v":
             return denoiser.n2v

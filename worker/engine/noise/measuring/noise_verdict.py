@@ -11,10 +11,14 @@ MAX_BIAS = 0.04
 MIN_VARIANCE, MAX_VARIANCE = 0.25, 2.0
 MAX_CORRELATION = 0.1
 """Beyond the correlation of the noise itself."""
+MAX_BRIGHT_CORRELATION = 0.15
+"""Of the brightest pixels of the result: structure of few photons is smoothed there."""
 MAX_BLOCK_EXCESS = 2.5
 MAX_BLOCK_RMS = 0.1
 """In standard deviations of the noise: large blocks reveal smaller errors than matter."""
 MAX_STRUCTURE_SLOPE = 0.07
+MAX_LOST_DETAIL = 0.04
+"""Of the detail: good results lack up to 0.02 (see docs/results.md)."""
 MAX_BLOCK_MEAN, MAX_BLOCK_DEVIATION = 0.5, 8.0
 _SIGNIFICANCE = 5.0
 _COMPARE = "compare it with the source before you measure on it"
@@ -44,7 +48,7 @@ class Misfit:
 
 def misfits(found: RemovedNoise, expected: Expected) -> list[Misfit]:
     """Return the misfits of a plane, the worst first; none if what was removed is noise."""
-    ways = [*_values(found), *_structure(found, expected)]
+    ways = [*_values(found), *_structure(found, expected), *_detail(found)]
     if expected.variance:
         ways += _variance(found)
     if expected.scale:
@@ -68,22 +72,22 @@ def _structure(found: RemovedNoise, expected: Expected) -> Iterator[Misfit]:
     everywhere, bright = found.correlation_error, found.bright_correlation_error
     of_bright = " in the brightest tenth"
     neighbours = (
-        ("y", "", found.correlation_y, expected.correlation_y, everywhere),
-        ("x", "", found.correlation_x, expected.correlation_x, everywhere),
-        ("y", of_bright, found.bright_correlation_y, expected.correlation_y, bright),
-        ("x", of_bright, found.bright_correlation_x, expected.correlation_x, bright),
+        ("y", "", found.correlation_y, expected.correlation_y, everywhere, MAX_CORRELATION),
+        ("x", "", found.correlation_x, expected.correlation_x, everywhere, MAX_CORRELATION),
+        ("y", of_bright, found.bright_correlation_y, expected.correlation_y, bright, MAX_BRIGHT_CORRELATION),
+        ("x", of_bright, found.bright_correlation_x, expected.correlation_x, bright, MAX_BRIGHT_CORRELATION),
     )
-    for axis, where, correlation, usual, error in neighbours:
+    for axis, where, correlation, usual, error, limit in neighbours:
         yield Misfit(
-            (correlation - max(usual, 0.0)) / max(MAX_CORRELATION, _SIGNIFICANCE * error),
+            (correlation - max(usual, 0.0)) / max(limit, _SIGNIFICANCE * error),
             f"structure was removed, not only noise: what was removed correlates "
             f"{correlation:+.2f} along {axis}{where} (expected {usual:+.2f} +- {error:.2f}); {_COMPARE}",
         )
     for side_px, excess, error in zip(BLOCKS_PX, found.block_excess, found.block_excess_error, strict=False):
-        limit = MAX_BLOCK_EXCESS * _block_excess(side_px, expected) * max(1.0, _SIGNIFICANCE * error / 2)
+        most = MAX_BLOCK_EXCESS * _block_excess(side_px, expected) * max(1.0, _SIGNIFICANCE * error / 2)
         rms = math.sqrt(excess * found.variance) / side_px
         yield Misfit(
-            min(excess / limit, rms / MAX_BLOCK_RMS),
+            min(excess / most, rms / MAX_BLOCK_RMS),
             f"structure was removed, not only noise: over {side_px} x {side_px} pixels, "
             f"the mean of what was removed varies {excess:.3g} times as much as noise would; {_COMPARE}",
         )
@@ -110,6 +114,17 @@ def _about(block: Block) -> str:
         f"{block.side_px} x {block.side_px} pixels, the mean of what was removed is {block.mean:+.2f} "
         f"standard deviations of the noise (expected 0.00 +- {abs(block.mean / block.deviation):.2f}); "
         f"{_COMPARE}"
+    )
+
+
+def _detail(found: RemovedNoise) -> Iterator[Misfit]:
+    if found.lost_detail is None or found.lost_detail_error is None:
+        return
+    error = found.lost_detail_error
+    yield Misfit(
+        found.lost_detail / max(MAX_LOST_DETAIL, _SIGNIFICANCE * error),
+        f"the result is blurred: its fine detail is at least {100 * found.lost_detail:.2g} % too weak "
+        f"(expected 0 +- {100 * error:.2g} %), and what was removed holds it; {_COMPARE}",
     )
 
 

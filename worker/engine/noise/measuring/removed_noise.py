@@ -8,11 +8,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from worker.engine.noise.measuring.lost_detail import Response, lost_detail
 from worker.engine.noise.models.likelihood import NoiseModel
 
 Image = NDArray[np.floating]
 VarianceAt = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """Noise variance (ADU^2) at signals (ADU)."""
+
+RespondTo = Callable[[NDArray[np.float64]], Response]
+"""Response of the result to noise of this standard deviation (Y, X), ADU."""
 
 BLOCKS_PX = (4, 16, 64)
 MIN_PIXELS = 1024
@@ -62,7 +66,10 @@ class RemovedNoise:
     `correlation_y`, `correlation_x`: of neighbouring pixels. `bright_correlation_y`, `_x`: the same among the
     brightest tenth of the result's pixels. `block_excess`: for each side of `BLOCKS_PX`, the variance of the
     means of blocks relative to independent noise of the same variance. `structure_slope`: slope of the
-    removed noise against the result, over means of blocks; None if the result is constant.
+    removed noise against the result, over means of blocks, without the noise that the result is known to
+    copy; None if the result is constant.
+    `lost_detail`: share of the result's own fine detail that it lacks; None if it is unknown how the estimate
+    follows noise.
     `removed_adu`: mean of observation - result. `signal_adu`: mean of the result above its darkest pixels.
     `noise_adu`: root mean square of the expected noise. `not_finite_px`: pixels that only the result lacks.
     Each `..._error` is a standard error.
@@ -84,6 +91,8 @@ class RemovedNoise:
     block_excess_error: tuple[float, ...]
     structure_slope: float | None
     structure_slope_error: float | None
+    lost_detail: float | None
+    lost_detail_error: float | None
     worst_block: Block | None
     removed_adu: float
     removed_adu_error: float
@@ -106,11 +115,11 @@ def variance_of(noise_model: NoiseModel) -> VarianceAt:
 
 
 def measure_removed_noise(
-    observation_yx: Image, result_yx: Image, variance_at: VarianceAt
+    observation_yx: Image, result_yx: Image, variance_at: VarianceAt, respond: RespondTo | None = None
 ) -> RemovedNoise | None:
     """Compare what was removed from a plane (Y, X), ADU, with its noise; NaN observations are ignored.
 
-    Return None if fewer than `MIN_PIXELS` pixels are usable.
+    `respond` tells how the result follows noise. Return None if fewer than `MIN_PIXELS` pixels are usable.
     """
     observed = np.isfinite(observation_yx)
     usable = observed & np.isfinite(result_yx)
@@ -131,9 +140,17 @@ def measure_removed_noise(
     del signal
     kept_adu = standardised * noise_adu
     noise_adu_rms = math.sqrt(float(np.mean(noise_adu**2)))
-    del noise_adu
     removed_adu, removed_variance_adu2 = float(kept_adu.mean()), float(kept_adu.var())
-    slope, slope_error = _slope(_placed(kept_adu - removed_adu, usable), result, usable)
+    lost, copied_adu2 = None, 0.0
+    if respond is not None:
+        noise_yx = _placed(noise_adu, usable)
+        response = respond(noise_yx)
+        kept_yx = _placed(kept_adu - removed_adu, usable)
+        lost = lost_detail(kept_yx, result, noise_yx, usable, response)
+        copied_adu2 = _copied(response, noise_yx, usable)
+        del noise_yx, kept_yx
+    del noise_adu
+    slope, slope_error = _slope(_placed(kept_adu - removed_adu, usable), result, usable, copied_adu2)
     del kept_adu, result
     centred = _placed(standardised - mean, usable)
     del standardised
@@ -166,6 +183,8 @@ def measure_removed_noise(
         block_excess_error=tuple(math.sqrt(2 / len(each.count)) for each in judged),
         structure_slope=slope,
         structure_slope_error=slope_error,
+        lost_detail=lost.share if lost else None,
+        lost_detail_error=lost.error if lost else None,
         worst_block=_worst(judged, energy),
         removed_adu=removed_adu,
         removed_adu_error=math.sqrt(removed_variance_adu2 * inflation / pixels),
@@ -222,9 +241,15 @@ class _Blocks:
 
 
 def _slope(
-    removed_adu: NDArray[np.float64], result_adu: NDArray[np.float64], usable: NDArray[np.bool_]
+    removed_adu: NDArray[np.float64],
+    result_adu: NDArray[np.float64],
+    usable: NDArray[np.bool_],
+    copied_adu2: float,
 ) -> tuple[float | None, float | None]:
-    """Return the slope of the removed noise against the result, from means of blocks, and its error."""
+    """Return the slope of the removed noise against the result, from means of blocks, and its error.
+
+    `copied_adu2`: covariance of the means of the noise and of the noise that the result copies.
+    """
     count = _sums(usable.astype(np.float64), _SLOPE_PX)
     kept = count >= _SLOPE_PX**2 / 2
     signal = _sums(result_adu, _SLOPE_PX)[kept] / count[kept]
@@ -235,7 +260,20 @@ def _slope(
     if spread <= _FLAT * float(np.abs(result_adu).max()):
         return None, None
     slope = float(np.vdot(signal, removed)) / power
-    return slope, float(np.std(removed - slope * signal)) / math.sqrt(power)
+    error = float(np.std(removed - slope * signal)) / math.sqrt(power)
+    return slope - copied_adu2 * signal.size / power, error
+
+
+def _copied(response: Response, noise_adu: NDArray[np.float64], usable: NDArray[np.bool_]) -> float:
+    """Return the covariance of the means of blocks of the noise and of its copy in the result (ADU^2)."""
+    known = usable[response.window_yx]
+    count = _sums(known.astype(np.float64), _SLOPE_PX)
+    kept = count >= _SLOPE_PX**2 / 2
+    noise, copy = (
+        _sums(np.where(known, values, 0.0), _SLOPE_PX)[kept] / count[kept]
+        for values in (response.probe_yx * noise_adu[response.window_yx], response.change_yx)
+    )
+    return max(float(np.mean(noise * copy)), 0.0) if noise.size else 0.0
 
 
 def _sums(values: NDArray[np.float64], side_px: int) -> NDArray[np.float64]:
