@@ -31,9 +31,12 @@ class BrightnessDocument(BaseModel):
     darkest: float = Field(description="Darkest plane, relative to the median.")
     brightest: float = Field(description="Brightest plane, relative to the median.")
     far_planes: int = Field(
-        description="Planes with four times or a quarter of the light of those beside them, or further off."
+        description="Planes of another exposure than most: from 1.3 times the light on, along Z from 4."
     )
     far_factor: float | None = Field(description="Their light relative to that of the planes beside them.")
+    far_factor_is_bound: bool = Field(
+        description="Whether the factor is a limit: at least so much light, or at most if it is below 1."
+    )
     first_far: list[int] = Field(description="The first of them, counted from 0.")
     last_to_first: float | None = Field(
         description="Of a time series: its last tenth relative to its first; small after bleaching."
@@ -53,7 +56,7 @@ class SurveyDocument(BaseModel):
     empty_planes: int
     pixels: int
     not_finite_px: int
-    filled_px: int = Field(description="Pixels in areas of one value, which hold no data.")
+    filled_px: int = Field(description="Pixels in areas, text or scale bars of one value, without data.")
     outliers_px: int = Field(description="Hot and dead pixels, cosmic rays.")
     min_adu: float | None
     max_adu: float | None

@@ -4,8 +4,11 @@ survey.py               survey of an image or of several images
 values.py               pixel values of the detector: range, step, saturation
 defects.py              pixels of a plane without a measurement, made of
   flat_areas.py           areas of one value, as of registered images
+  strokes.py              text and scale bars burnt into the picture
   outliers.py             hot and dead pixels, cosmic rays
-  steep_edges.py          clusters, and rows and columns of several pixels
+  steep_edges.py          clusters, and rows and columns of several pixels, by their
+    edges.py              edges that no lens makes
+  faint_lines.py          rows and columns whose single pixels do not stand out
   noise_scale.py          the noise that outliers are compared with
 defect_counts.py        numbers of such pixels and planes
 correlation.py          noise correlation of neighbouring pixels, made of
@@ -16,6 +19,7 @@ noise_line.py           variance of the noise against the signal
 brightness.py           brightness of the planes of a stack, made of
   plane_light.py          light of a plane
   exposures.py            planes of another exposure than those beside them
+  light_factors.py        factors of light that do not depend on the offset
   positions.py            differences of the positions
 window.py               the part of a plane that is measured
 warnings.py             what users should know before hours of work

@@ -7,6 +7,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from models_store.survey.exposures import far_planes
+from models_store.survey.light_factors import LightFactor, factor_to_usual, other_exposures
 from models_store.survey.noise_line import NoisePoints
 from models_store.survey.plane_light import SPECIMEN_CONTRAST, PlaneLight
 from models_store.survey.positions import noise_ratio, position_range
@@ -32,10 +33,10 @@ class Series:
 class Brightness(BaseModel, frozen=True):
     """Brightness of the planes looked at: mean above the darkest pixels of all of them.
 
-    `darkest`, `brightest`: relative to the median. `far_planes`: number of planes with at least four times,
-    or at most a quarter of, the light of the planes beside them in their series; `far_factor`: their median
-    ratio; `first_far`: the first of them, counted from 0. `last_to_first`: of a time series, the brightness
-    of its last planes relative to its first ones, which is small after bleaching.
+    `darkest`, `brightest`: relative to the median. `far_planes`: number of planes of another exposure than
+    most of their series; `far_factor`: their median ratio to the planes beside them, a limit if
+    `far_factor_is_bound`; `first_far`: the first of them, counted from 0. `last_to_first`: of a time
+    series, the brightness of its last planes relative to its first ones, which is small after bleaching.
     """
 
     planes: int
@@ -43,6 +44,7 @@ class Brightness(BaseModel, frozen=True):
     brightest: float
     far_planes: int = 0
     far_factor: float | None = None
+    far_factor_is_bound: bool = False
     first_far: tuple[int, ...] = ()
     last_to_first: float | None = None
     positions: int = 1
@@ -71,15 +73,23 @@ def brightness_of(
     if usual <= 0:
         return None
     contrast = float(np.quantile([light.contrast for light in known.values()], _LIT_QUANTILE))
-    far: dict[int, float] = {}
+    far: dict[int, LightFactor] = {}
     changes: list[float] = []
     by_position: dict[int, list[PlaneLight]] = {}
     for each in series:
         present = [plane for plane in each.planes if plane in known]
         # The darkest pixels of flat planes do not tell the detector's offset, nor how much light is above it.
-        lights = [known[plane] for plane in present] if contrast >= SPECIMEN_CONTRAST else []
-        found = far_planes(lights, dark_adu, over_time=each.over_time)
-        far |= {present[index]: ratio for index, ratio in found.items()}
+        lights = [known[plane] for plane in present]
+        lit = lights if contrast >= SPECIMEN_CONTRAST else []
+        found = far_planes(lit, dark_adu, over_time=each.over_time)
+        if each.over_time:
+            kept = [index for index in range(len(lights)) if index not in found]
+            others = other_exposures([lights[index] for index in kept])
+            found |= {kept[at]: ratio for at, ratio in others.items()}
+        usual_planes = [at for at in range(len(lights)) if at not in found]
+        for index, ratio in found.items():
+            factor = factor_to_usual(lights, index, usual_planes)
+            far[present[index]] = factor or LightFactor(ratio, 0.0, 0.0, is_bound=True)
         if each.over_time:
             changes += _change([means[plane] for index, plane in enumerate(present) if index not in found])
         by_position.setdefault(each.position, []).extend(
@@ -91,7 +101,8 @@ def brightness_of(
         darkest=min(means.values()) / usual,
         brightest=max(means.values()) / usual,
         far_planes=len(far),
-        far_factor=float(np.median([*far.values()])) if far else None,
+        far_factor=float(np.median([each.factor for each in far.values()])) if far else None,
+        far_factor_is_bound=any(each.is_bound for each in far.values()),
         first_far=tuple(sorted(far)[:_SHOWN_PLANES]),
         last_to_first=float(np.median(changes)) if changes else None,
         positions=len(by_position),

@@ -7,10 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from models_store.survey.faint_lines import faint_lines
 from models_store.survey.flat_areas import fill_areas
-from models_store.survey.noise_scale import measure_noise_scale
+from models_store.survey.noise_scale import NoiseScale, measure_noise_scale
 from models_store.survey.outliers import outliers
 from models_store.survey.steep_edges import steep_outliers
+from models_store.survey.strokes import burnt_strokes
 
 _COUNTED_PX = 1 << 16
 _EIGHT_NEIGHBOURS = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], dtype=np.uint8)
@@ -49,12 +51,31 @@ def find_defects(plane_yx: NDArray[Any]) -> Defects:
     levels = np.unique(measured[~missing_yx][:: max(measured.size // _COUNTED_PX, 1)])
     if levels.size <= _FEW_LEVELS or np.abs(levels).max() > _LARGEST_ADU:
         return Defects(missing_yx, none)
-    # Where the detector saturates there is no noise to measure.
-    unsaturated = np.where(measured < np.nanmax(measured), measured, np.nan)
-    noise = measure_noise_scale(unsaturated, step_adu=float(np.diff(levels).min()))
+    noise, scaled = _scaled(measured, levels)
     if noise is None:
         return Defects(missing_yx, none)
-    return Defects(missing_yx, outliers(measured, noise) | steep_outliers(measured, noise))
+    strokes_yx = burnt_strokes(measured, scaled, noise)
+    if strokes_yx.any():
+        missing_yx = _with_islands(missing_yx | strokes_yx)
+        measured[missing_yx] = np.nan
+        noise, scaled = _scaled(measured, levels)
+        if noise is None:
+            return Defects(missing_yx, none)
+    found_yx = outliers(measured, scaled, noise)
+    found_yx |= steep_outliers(measured, scaled, noise)
+    found_yx |= faint_lines(measured, scaled, noise)
+    return Defects(missing_yx, found_yx)
+
+
+def _scaled(
+    measured_yx: NDArray[np.float64], levels: NDArray[np.float64]
+) -> tuple[NoiseScale | None, NDArray[np.float32]]:
+    """Measure the noise, and return the plane in its units."""
+    # Where the detector saturates there is no noise to measure.
+    unsaturated = np.where(measured_yx < np.nanmax(measured_yx), measured_yx, np.nan)
+    noise = measure_noise_scale(unsaturated, step_adu=float(np.diff(levels).min()))
+    scaled = noise.in_noise_units(measured_yx) if noise else measured_yx
+    return noise, scaled.astype(np.float32)
 
 
 def _with_islands(missing_yx: NDArray[np.bool_]) -> NDArray[np.bool_]:

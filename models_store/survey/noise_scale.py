@@ -1,6 +1,6 @@
 """Scale on which a plane's noise has a standard deviation of one, measured quickly from the plane alone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +17,15 @@ _MEDIAN_TO_STD = 1.4826
 
 @dataclass(frozen=True)
 class NoiseScale:
-    """Noise variance in ADU^2: `intercept_adu2` + `gain_adu` * signal, at least `floor_adu2`."""
+    """Noise variance in ADU^2: `intercept_adu2` + `gain_adu` * signal, at least `floor_adu2`.
+
+    `step_adu`: distance between the detector's values.
+    """
 
     gain_adu: float
     intercept_adu2: float
     floor_adu2: float
+    step_adu: float = 0.0
 
     def std_adu(self, value_adu: FloatArray) -> FloatArray:
         """Return the standard deviation of the noise at these signals."""
@@ -63,7 +67,7 @@ def measure_noise_scale(plane_yx: FloatArray, *, step_adu: float = 0.0) -> Noise
     signal = np.array([np.median(level_adu[each]) for each in bins])
     variance = np.array([(_MEDIAN_TO_STD * np.median(size[each])) ** 2 for each in bins])
     smallest_adu2 = max(step_adu**2 / 12, 1e-12 * float(np.square(level_adu).max()), np.finfo(float).tiny)
-    return _fit(signal, np.maximum(variance, smallest_adu2))
+    return replace(_fit(signal, np.maximum(variance, smallest_adu2)), step_adu=step_adu)
 
 
 def _both_axes(plane_yx: FloatArray, kernel: list[float]) -> FloatArray:

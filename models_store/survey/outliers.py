@@ -27,8 +27,10 @@ _RING_2 = [(y, x) for y, x in product(range(-2, 3), repeat=2) if max(abs(y), abs
 _REACH_PX = 2
 
 
-def outliers(plane_yx: FloatArray, noise: NoiseScale) -> NDArray[np.bool_]:
-    """Return a mask of the outliers of a plane (Y, X) in ADU; pixels that are NaN are ignored.
+def outliers(plane_yx: FloatArray, scaled_yx: NDArray[np.float32], noise: NoiseScale) -> NDArray[np.bool_]:
+    """Return a mask of the outliers of a plane (Y, X); pixels that are NaN are ignored.
+
+    `plane_yx` is in ADU, `scaled_yx` in noise units.
 
     An outlier differs from its neighbours by more than the noise, and its neighbours, of which a few may be
     outliers too, do not share its excess over the pixels around them.
@@ -37,7 +39,7 @@ def outliers(plane_yx: FloatArray, noise: NoiseScale) -> NDArray[np.bool_]:
     inner = tuple(slice(_REACH_PX, -_REACH_PX) for _ in padded.shape)
     found_yx = np.zeros(padded.shape, dtype=bool)
     candidates_yx = np.zeros(padded.shape, dtype=bool)
-    candidates_yx[inner] = _candidates(plane_yx, noise)
+    candidates_yx[inner] = _candidates(scaled_yx)
     # Outliers beside each other hide each other: each round ignores those that were found before.
     if candidates_yx.mean() > _MAX_CANDIDATES:
         return found_yx[inner]
@@ -51,12 +53,12 @@ def outliers(plane_yx: FloatArray, noise: NoiseScale) -> NDArray[np.bool_]:
     return found_yx[inner]
 
 
-def _candidates(plane_yx: FloatArray, noise: NoiseScale) -> NDArray[np.bool_]:
+def _candidates(scaled_yx: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Return the pixels that differ from all but a few of their neighbours."""
-    scaled = np.pad(noise.in_noise_units(plane_yx).astype(np.float32), 1, constant_values=np.nan)
-    height, width = plane_yx.shape
+    scaled = np.pad(scaled_yx, 1, constant_values=np.nan)
+    height, width = scaled_yx.shape
     centre = scaled[1:-1, 1:-1]
-    alike = np.zeros(plane_yx.shape, dtype=np.uint8)
+    alike = np.zeros(scaled_yx.shape, dtype=np.uint8)
     for dy, dx in _RING_1:
         neighbour = scaled[1 + dy : 1 + dy + height, 1 + dx : 1 + dx + width]
         alike += np.abs(centre - neighbour) <= _CANDIDATE_DEVIATION

@@ -60,8 +60,8 @@ def _defect_warnings(counts: DefectCounts) -> list[str]:
     if counts.filled_px:
         values = ", ".join(f"{value:g}" for value in counts.fill_values_adu)
         found.append(
-            f"{_share(counts.filled_px, counts.pixels)} lie in areas of one value ({values}), without data; "
-            f"{_LEFT_OUT}"
+            f"{_share(counts.filled_px, counts.pixels)} lie in areas, text or scale bars of one value "
+            f"({values}), without data; {_LEFT_OUT}"
         )
     if counts.outliers_px:
         found.append(
@@ -90,9 +90,11 @@ def _value_warnings(values: Values) -> list[str]:
 def _brightness_warnings(brightness: Brightness) -> list[str]:
     found = []
     if brightness.far_factor is not None:
-        factor = brightness.far_factor
+        factor = f"{brightness.far_factor:.2g}"
+        if brightness.far_factor_is_bound:
+            factor = f"at {'least' if brightness.far_factor > 1 else 'most'} {factor}"
         found.append(
-            f"{brightness.far_planes} of {brightness.planes} planes looked at have {factor:.2g} times the "
+            f"{brightness.far_planes} of {brightness.planes} planes looked at have {factor} times the "
             f"light of those beside them (first: plane {brightness.first_far[0] + 1}): mixed exposures, or a "
             "lamp or shutter that failed; each plane keeps its brightness"
         )

@@ -108,10 +108,18 @@ def test_pixels_that_differ_from_all_around_them_are_outliers(place: Any, excess
         np.s_[-2:],
         np.s_[60:63, 61:64],
         np.s_[60:64, 61:65],
+        np.s_[:3, :3],
+        np.s_[-4:, :4],
+        np.s_[:3, 60:63],
+        np.s_[50:54, -2:],
+        np.s_[1:4, 1:4],
+        np.s_[60:63, -5:-2],
         ([98, 99, 99, 99, 100, 100, 100, 100, 100, 101, 101, 101, 102],
          [100, 99, 100, 101, 98, 99, 100, 101, 102, 99, 100, 101, 100]),
     ],
-    ids=["two columns", "three rows", "border", "two rows at the border", "3 x 3", "4 x 4", "disc"],
+    ids=["two columns", "three rows", "border", "two rows at the border", "3 x 3", "4 x 4",
+         "3 x 3 in a corner", "4 x 4 in a corner", "at the top", "at the right",
+         "1 px from a corner", "2 px from the right", "disc"],
 )  # fmt: skip
 @pytest.mark.parametrize("excess_adu", [400, 3000])
 def test_wide_outliers_have_edges_that_no_lens_makes(place: Any, excess_adu: int) -> None:
@@ -124,6 +132,45 @@ def test_wide_outliers_have_edges_that_no_lens_makes(place: Any, excess_adu: int
     assert found.outliers_yx[expected].mean() > 0.9
     assert not found.outliers_yx[~expected].any()
     assert not found.missing_yx.any()
+
+
+@pytest.mark.parametrize(
+    "place",
+    [np.s_[:, 50:52], np.s_[70:75], np.s_[:, :3], np.s_[-2:], np.s_[:100, 90:93]],
+    ids=["two columns", "five rows", "border", "two rows at the border", "half of the columns"],
+)
+@pytest.mark.parametrize(("excess_adu", "read_noise_adu"), [(30, 0), (150, 0), (150, 18), (-30, 0)])
+def test_rows_and_columns_of_low_excess_are_outliers(
+    place: Any, excess_adu: int, read_noise_adu: float
+) -> None:
+    """Each of their pixels is within the noise, or hardly above it."""
+    rng = np.random.default_rng(3)
+    plane_yx = dim_image() + rng.normal(200, read_noise_adu, SHAPE_YX)
+    expected = mask_of(place)
+    plane_yx[expected] += excess_adu * rng.uniform(0.7, 1.3, expected.sum())
+    found = find_defects(plane_yx.round().astype(np.uint16))
+    assert found.outliers_yx[expected].mean() > 0.9
+    # Where one ends within the image is known to a few pixels.
+    assert found.outliers_yx[~expected].sum() <= 0.06 * expected.sum()
+
+
+@pytest.mark.parametrize("sigma_px", [0.65, 1.0])
+@pytest.mark.parametrize("photons", [30, 300, 10_000])
+def test_straight_edges_and_bars_along_the_whole_image_are_not_outliers(
+    photons: int, sigma_px: float
+) -> None:
+    rng = np.random.default_rng(8)
+    for width in range(1, 24, 2):
+        scene = np.zeros((4 * SHAPE_YX[0], 4 * SHAPE_YX[1]))
+        at_y, at_x = rng.integers(8, np.array(scene.shape) - 30)
+        scene[:, at_x : at_x + width] += rng.uniform(0.2, 1)
+        scene[at_y:] += rng.uniform(0.2, 1)
+        scene[:, -width:] += 0.5
+        seen = ndimage.gaussian_filter(scene, 4 * sigma_px)
+        seen = seen.reshape(SHAPE_YX[0], 4, SHAPE_YX[1], 4).mean(axis=(1, 3))
+        for signal in (photons * seen, photons * (seen.max() - seen)):
+            noisy = (100 + 2 * rng.poisson(4 + signal) + rng.normal(0, 2, SHAPE_YX)).round()
+            assert find_defects(noisy.astype(np.uint16)).usable_yx.all()
 
 
 def _bars(rng: np.random.Generator, scene: NDArray[np.float64]) -> None:
@@ -276,3 +323,56 @@ def test_remnants_within_an_area_without_data_are_missing() -> None:
     assert found.missing_yx[60, :8].all()
     assert not found.usable_yx[60, :9].any()
     assert not found.missing_yx[:, 9:].any()
+
+
+_DIGITS = (
+    "#### ..#. #### .#### #...#",
+    "#..# .##. ...# .#... #...#",
+    "#..# ..#. #### .#### #####",
+    "#..# ..#. #... ....# ....#",
+    "#### .### #### .#### ....#",
+)
+
+
+def _stamp(stroke_px: int) -> NDArray[np.bool_]:
+    """Return a time stamp with a dot, and a scale bar below it."""
+    digits = np.array([[each == "#" for each in row] for row in _DIGITS])
+    drawn = np.zeros((11, digits.shape[1] + 3), dtype=bool)
+    drawn[:5, : digits.shape[1]] = digits
+    drawn[4, -2] = True
+    drawn[9, :20] = True
+    return np.kron(drawn, np.ones((stroke_px, stroke_px), dtype=bool))
+
+
+@pytest.mark.parametrize("stroke_px", [1, 2])
+@pytest.mark.parametrize("value", [65535, 4095, 0])
+def test_text_and_scale_bars_burnt_in_are_missing(stroke_px: int, value: int) -> None:
+    plane_yx = dim_image() + np.uint16(200)
+    drawn = _stamp(stroke_px)
+    expected = np.zeros(SHAPE_YX, dtype=bool)
+    expected[6 : 6 + drawn.shape[0], 8 : 8 + drawn.shape[1]] = drawn
+    plane_yx[expected] = value
+    # A hot pixel of the same value is no text.
+    plane_yx[150, 90] = value
+    found = find_defects(plane_yx)
+    assert found.missing_yx[expected].all()
+    assert not found.missing_yx[40:].any()
+    np.testing.assert_array_equal(np.argwhere(found.outliers_yx), [[150, 90]])
+
+
+@pytest.mark.parametrize("sigma_px", [0.65, 1.2])
+def test_saturated_filaments_and_points_are_not_text(sigma_px: float) -> None:
+    rng = np.random.default_rng(6)
+    scene = np.zeros((4 * SHAPE_YX[0], 4 * SHAPE_YX[1]))
+    for _ in range(20):
+        path = np.cumsum(rng.normal(0, 1.5, (400, 2)), axis=0) + rng.uniform(0, 700, 2)
+        y, x = path.round().astype(int)[((path > 0) & (path < 700)).all(axis=1)].T
+        scene[y, x] += rng.uniform(1, 20)
+        scene[tuple(rng.integers(0, 700, 2))] += rng.uniform(10, 1000)
+    seen = ndimage.gaussian_filter(scene, 4 * sigma_px).reshape(SHAPE_YX[0], 4, SHAPE_YX[1], 4)
+    photons = seen.mean(axis=(1, 3)) / np.quantile(seen, 0.999)
+    for brightest in (2, 10):
+        noisy = 100 + 2 * rng.poisson(4 + brightest * 2048 * photons) + rng.normal(0, 2, SHAPE_YX)
+        plane_yx = noisy.round().clip(0, 4095).astype(np.uint16)
+        assert (plane_yx == 4095).sum() > 100
+        assert not find_defects(plane_yx).missing_yx.any()
