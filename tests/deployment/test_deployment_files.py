@@ -193,7 +193,7 @@ import {modules}
     ("hidden", "modules"),
     [
         (
-            {"torch", "skimage", "matplotlib", "safetensors"},
+            {"torch", "skimage", "matplotlib"},
             "app.commands.main, app.serving.brokered, worker.upkeep.beat",
         ),
         (
