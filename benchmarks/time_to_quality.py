@@ -22,7 +22,7 @@ from worker.engine.prediction.inference import predict_plane
 from worker.engine.scores.metrics import affine_invariant_psnr, psnr
 from worker.engine.stages.bootstrap import bootstrap_noise_model
 from worker.engine.stages.denoise import refit_noise_model
-from worker.engine.stages.distillation import EstimatedPlanes, first_weights
+from worker.engine.stages.distillation import estimates_of_pn2v, first_weights
 from worker.engine.training.loop import TrainingStep, train
 from worker.engine.training.presets import TrainingPreset
 from worker.judging.image_facts import facts_of
@@ -160,7 +160,7 @@ class Run:
                     planes, pn2v, "gmm", facts=self.facts, seed=SEED, device=CPU, on_plane=lambda *_: None
                 )
                 noise_model = self.noise_model = refitted.fitted.model if refitted else self.noise_model
-                estimates = EstimatedPlanes(planes, pn2v, noise_model, CPU)
+                estimates = estimates_of_pn2v(planes, pn2v, noise_model, CPU)
                 self._train("distilled", estimates, self.preset, first_weights(pn2v, self.preset))
         except _TargetReachedError:
             pass

@@ -15,7 +15,7 @@ from worker.engine.noise.models.kinds import AnyNoiseModel
 from worker.engine.prediction.inference import predict_plane
 from worker.engine.simulation import Scmos
 from worker.engine.stages.bootstrap import bootstrap_noise_model
-from worker.engine.stages.distillation import PretrainedEstimates, network_to_adapt
+from worker.engine.stages.distillation import estimates_of_pretrained, network_to_adapt
 from worker.engine.training.loop import train
 from worker.engine.training.presets import PRESETS
 
@@ -44,7 +44,7 @@ def _noise_model(observation: np.ndarray) -> AnyNoiseModel:
 def _adapted(observation: np.ndarray, noise_model: AnyNoiseModel) -> Network:
     pretrained = packaged_network()
     return train(
-        PretrainedEstimates([observation], pretrained, noise_model, bootstrapped=True, device=CPU),
+        estimates_of_pretrained([observation], pretrained, noise_model, bootstrapped=True, device=CPU),
         method="distilled",
         preset=FEW,
         noise_model=noise_model,

@@ -15,7 +15,7 @@ from worker.engine.noise.models.likelihood import NoiseModel
 from worker.engine.planes.filling import filled
 from worker.engine.prediction.inference import predict_plane
 from worker.engine.stages.bootstrap import count_pseudo_pairs
-from worker.engine.stages.distillation import EstimatedPlanes
+from worker.engine.stages.distillation import estimates_of_pn2v
 from worker.engine.training.batches import FixedBatch, MaskedBatch
 from worker.engine.training.patches import collect_training_images
 from worker.engine.training.presets import TrainingPreset
@@ -120,7 +120,7 @@ def test_rows_without_data_are_not_held_out_for_validation() -> None:
 def test_pixels_without_a_value_are_no_targets_of_distillation() -> None:
     plane = exposure(40)
     plane[3:7, 9] = np.nan
-    estimate = EstimatedPlanes([plane], _network(), NOISE, CPU)[0]
+    estimate = estimates_of_pn2v([plane], _network(), NOISE, CPU)[0]
     np.testing.assert_array_equal(np.isnan(estimate), np.isnan(plane))
 
 

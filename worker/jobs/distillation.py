@@ -18,7 +18,7 @@ from worker.engine.noise.measuring.facts import ImageFacts
 from worker.engine.noise.models.kinds import AnyNoiseModel, kind_of
 from worker.engine.planes.sequence import PlaneSequence
 from worker.engine.stages.denoise import refit_noise_model
-from worker.engine.stages.distillation import EstimatedPlanes, PretrainedEstimates, first_weights
+from worker.engine.stages.distillation import estimates_of_pn2v, estimates_of_pretrained, first_weights
 from worker.engine.training.presets import TrainingPreset
 from worker.jobs.inputs import load_network, load_pretrained
 
@@ -53,7 +53,13 @@ def prepare_distillation(
     if noise_model is None:
         raise JobFailedError("noise_model: a distilled network needs one")
     if (pretrained := load_pretrained(context, teacher)) is not None:
-        own = PretrainedEstimates(inputs.planes, pretrained, noise_model, inputs.bootstrapped, context.device)
+        own = estimates_of_pretrained(
+            inputs.planes,
+            pretrained,
+            noise_model,
+            bootstrapped=inputs.bootstrapped,
+            device=context.device,
+        )
         return _taught(inputs, own, noise_model, inputs.start, 0.0)
     _, pn2v = load_network(context, teacher)
     refit_end = 0.0
@@ -69,7 +75,7 @@ def prepare_distillation(
             on_plane=planes_done(part_of(inputs.report, 0, refit_end), "noise model refitted to plane"),
         )
         noise_model = refitted.fitted.model if refitted else noise_model
-    estimates = EstimatedPlanes(inputs.planes, pn2v, noise_model, context.device)
+    estimates = estimates_of_pn2v(inputs.planes, pn2v, noise_model, context.device)
     return _taught(inputs, estimates, noise_model, inputs.start or first_weights(pn2v, preset), refit_end)
 
 

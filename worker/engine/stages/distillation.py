@@ -1,5 +1,6 @@
 """Distillation targets (estimates of PN2V or the pretrained network) and weight initialisation."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,47 +22,49 @@ _PLANES_OF_PATTERN, _WINDOW_PX = 2, 512
 
 @dataclass(frozen=True)
 class EstimatedPlanes:
-    """PlaneSequence of PN2V's MMSE estimates, float32 (Y, X) in ADU, computed on access.
+    """PlaneSequence of estimates, float32 (Y, X) in ADU, computed on access.
 
     Pixels that are not finite stay NaN: there is no observation to learn from.
     """
 
     planes: PlaneSequence
-    pn2v: Network
-    noise_model: NoiseModel
-    device: torch.device
+    estimate: Callable[[np.ndarray], np.ndarray]
 
     def __len__(self) -> int:
         return len(self.planes)
 
     def __getitem__(self, index: int, /) -> np.ndarray:
         plane_yx = self.planes[index]
-        estimate = predict_plane(self.pn2v, plane_yx, noise_model=self.noise_model, device=self.device)
-        estimate_yx = estimate.prior_mean_yx if estimate.mmse_yx is None else estimate.mmse_yx
-        return np.where(np.isfinite(plane_yx), estimate_yx, np.float32(np.nan))
+        return np.where(np.isfinite(plane_yx), self.estimate(plane_yx), np.float32(np.nan))
 
 
-@dataclass(frozen=True)
-class PretrainedEstimates:
-    """PlaneSequence of the pretrained network's estimates, float32 (Y, X) in ADU, computed on access.
+def estimates_of_pn2v(
+    planes: PlaneSequence, pn2v: Network, noise_model: NoiseModel, device: torch.device
+) -> EstimatedPlanes:
+    """Return PN2V's MMSE estimates of planes."""
 
-    Pixels that are not finite stay NaN.
-    """
+    def estimate(plane_yx: np.ndarray) -> np.ndarray:
+        found = predict_plane(pn2v, plane_yx, noise_model=noise_model, device=device)
+        return found.prior_mean_yx if found.mmse_yx is None else found.mmse_yx
 
-    planes: PlaneSequence
-    pretrained: PretrainedNetwork
-    noise_model: NoiseModel
-    bootstrapped: bool
-    device: torch.device
+    return EstimatedPlanes(planes, estimate)
 
-    def __len__(self) -> int:
-        return len(self.planes)
 
-    def __getitem__(self, index: int, /) -> np.ndarray:
-        plane_yx = self.planes[index]
-        network = network_for(self.pretrained, self.noise_model, plane_yx, bootstrapped=self.bootstrapped)
-        estimate_yx = predict_plane(network, plane_yx, device=self.device).prior_mean_yx
-        return np.where(np.isfinite(plane_yx), estimate_yx, np.float32(np.nan))
+def estimates_of_pretrained(
+    planes: PlaneSequence,
+    pretrained: PretrainedNetwork,
+    noise_model: NoiseModel,
+    *,
+    bootstrapped: bool,
+    device: torch.device,
+) -> EstimatedPlanes:
+    """Return the pretrained network's estimates of planes, each on its own scale."""
+
+    def estimate(plane_yx: np.ndarray) -> np.ndarray:
+        network = network_for(pretrained, noise_model, plane_yx, bootstrapped=bootstrapped)
+        return predict_plane(network, plane_yx, device=device).prior_mean_yx
+
+    return EstimatedPlanes(planes, estimate)
 
 
 def network_to_adapt(
