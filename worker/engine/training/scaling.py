@@ -26,6 +26,7 @@ _WINDOW_PX = 2048
 """Side of the part of an image in which noise is measured, which bounds the memory."""
 
 _BINS = 32
+_ROWS = 256
 _SUPPORT_PX = 4
 _KEPT, _KEPT_VARIANCE = 0.9, 0.6232
 """Share of the squared residuals that is kept, against structure, and their mean for noise of variance 1."""
@@ -64,9 +65,7 @@ def noise_scale(images: Sequence[Tensor], noise_model: NoiseModel | None = None)
     Its centre is the median, its spread that of the mean absolute deviation: one bright object hardly moves
     them. Raises ImageUnsuitableError if there are too few finite pixels.
     """
-    some = _some_pixels(images)
-    scale = _scale_of_noise(images, some, noise_model)
-    units = scale.noise_units(some)
+    units = (scale := scale_of_noise(images, noise_model)).noise_units(_some_pixels(images))
     centre = float(units.median())
     spread = float((units - centre).abs().mean()) * math.sqrt(math.pi / 2)
     return replace(scale, centre=centre, spread=spread or 1.0)
@@ -74,12 +73,9 @@ def noise_scale(images: Sequence[Tensor], noise_model: NoiseModel | None = None)
 
 def scale_of_noise(images: Sequence[Tensor], noise_model: NoiseModel | None = None) -> Scale:
     """Return the same scale as it is, with its origin as the centre and a spread of one."""
-    return _scale_of_noise(images, _some_pixels(images), noise_model)
-
-
-def _scale_of_noise(images: Sequence[Tensor], some: Tensor, noise_model: NoiseModel | None) -> Scale:
-    line = _noise_line(images) if noise_model is None else _line_of(noise_model, some)
-    return replace(line or moments_scale([some]), centre=0.0, spread=1.0)
+    _require_pixels(sum(int(image.isfinite().sum()) for image in images))
+    line = _noise_line(images) if noise_model is None else _line_of(noise_model, _some_pixels(images))
+    return replace(line or moments_scale([_some_pixels(images)]), centre=0.0, spread=1.0)
 
 
 def _some_pixels(images: Sequence[Tensor]) -> Tensor:
@@ -112,10 +108,13 @@ def scale_of_signals(scale: Scale, observations: Sequence[Tensor], signals: Sequ
 
 def _finite(images: Sequence[Tensor]) -> list[Tensor]:
     finite = [image[image.isfinite()].double() for image in images]
-    count = sum(values.numel() for values in finite)
+    _require_pixels(sum(values.numel() for values in finite))
+    return finite
+
+
+def _require_pixels(count: int) -> None:
     if count < MIN_PIXELS:
         raise ImageUnsuitableError(f"the images have {count} finite pixels, expected at least {MIN_PIXELS}")
-    return finite
 
 
 def _line_of(noise_model: NoiseModel, signals_adu: Tensor) -> Scale | None:
@@ -132,7 +131,7 @@ def _noise_line(images: Sequence[Tensor]) -> Scale | None:
     """Measure the noise in the highest spatial frequencies, against the local mean; None without noise."""
     levels, squares = [], []
     for image in images:
-        level, square = _residuals(torch.from_numpy(middle_window(image.numpy(), _WINDOW_PX)).double())
+        level, square = _residuals(torch.from_numpy(middle_window(image.numpy(), _WINDOW_PX)))
         step = max(len(images) * level.numel() // _MAX_PIXELS, 1)
         levels.append(level[::step])
         squares.append(square[::step])
@@ -147,6 +146,14 @@ def _residuals(image: Tensor) -> tuple[Tensor, Tensor]:
     """Return mean and squared third difference along both axes of all finite squares of 4 x 4 pixels."""
     if min(image.shape) < _SUPPORT_PX:
         return image.new_zeros(0), image.new_zeros(0)
+    # Rows by rows: of a large plane each array takes as much memory as a network's tile.
+    starts = range(0, image.shape[0] - _SUPPORT_PX + 1, _ROWS)
+    parts = [_residuals_of_rows(image[start : start + _ROWS + _SUPPORT_PX - 1].double()) for start in starts]
+    levels, squares = zip(*parts, strict=True)
+    return torch.cat(levels), torch.cat(squares)
+
+
+def _residuals_of_rows(image: Tensor) -> tuple[Tensor, Tensor]:
     # As a convolution it would take 16 times the memory of the image.
     residual = image.diff(n=3, dim=0).diff(n=3, dim=1) / 20
     level = functional.avg_pool2d(image[None, None], _SUPPORT_PX, stride=1)[0, 0]
