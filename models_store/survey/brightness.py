@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from models_store.survey.exposures import far_planes
-from models_store.survey.light_factors import LightFactor, factor_to_usual, other_exposures
+from models_store.survey.light_factors import LightFactor, factor_to_usual, is_usual, other_exposures
 from models_store.survey.noise_line import NoisePoints
 from models_store.survey.plane_light import SPECIMEN_CONTRAST, PlaneLight
 from models_store.survey.positions import noise_ratio, position_range
@@ -82,16 +82,13 @@ def brightness_of(
         lights = [known[plane] for plane in present]
         lit = lights if contrast >= SPECIMEN_CONTRAST else []
         found = far_planes(lit, dark_adu, over_time=each.over_time)
+        kept = [index for index in range(len(lights)) if index not in found]
+        others = other_exposures([lights[index] for index in kept]) if each.over_time else {}
+        levels = {kept[at]: ratio for at, ratio in others.items()}
+        factors = _factors(lights, found, levels)
+        far |= {present[index]: factor for index, factor in factors.items()}
         if each.over_time:
-            kept = [index for index in range(len(lights)) if index not in found]
-            others = other_exposures([lights[index] for index in kept])
-            found |= {kept[at]: ratio for at, ratio in others.items()}
-        usual_planes = [at for at in range(len(lights)) if at not in found]
-        for index, ratio in found.items():
-            factor = factor_to_usual(lights, index, usual_planes)
-            far[present[index]] = factor or LightFactor(ratio, 0.0, 0.0, is_bound=True)
-        if each.over_time:
-            changes += _change([means[plane] for index, plane in enumerate(present) if index not in found])
+            changes += _change([means[plane] for index, plane in enumerate(present) if index not in factors])
         by_position.setdefault(each.position, []).extend(
             known[plane] for plane in present if plane not in far
         )
@@ -110,6 +107,25 @@ def brightness_of(
         brightest_position=positions[1] if positions else None,
         position_noise_ratio=noise_ratio(noise.values()),
     )
+
+
+def _factors(
+    lights: Sequence[PlaneLight], by_mean: Mapping[int, float], by_steps: Mapping[int, float]
+) -> dict[int, LightFactor]:
+    """Compare planes that lie apart from the others, by their means or by steps between planes, with those.
+
+    Steps one after the other may add up to a level that no plane has: such planes are left out. Planes whose
+    mean alone differs have other light than that of the specimen.
+    """
+    usual = [index for index in range(len(lights)) if index not in by_mean and index not in by_steps]
+    factors = {}
+    for index, ratio in {**by_mean, **by_steps}.items():
+        factor = factor_to_usual(lights, index, usual)
+        if factor is None or (index in by_mean and is_usual(factor)):
+            factors[index] = LightFactor(ratio, 0.0, 0.0, is_bound=True)
+        elif not is_usual(factor):
+            factors[index] = factor
+    return factors
 
 
 def _change(means_adu: Sequence[float]) -> list[float]:

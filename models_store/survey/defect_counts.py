@@ -1,5 +1,6 @@
 """Numbers of pixels and planes without a measurement."""
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,12 +11,14 @@ from pydantic import BaseModel
 from models_store.survey.defects import Defects
 
 _MAX_FILL_VALUES = 4
+_MIN_FILL_SHARE = 0.05
+"""Of the missing pixels: fewer are remnants of the image among them."""
 
 
 class DefectCounts(BaseModel, frozen=True):
     """Counts over the surveyed planes; empty planes count as planes only, not as pixels.
 
-    `fill_values_adu`: the values of missing pixels that are numbers.
+    `fill_values_adu`: the most frequent values of missing pixels that are numbers.
     """
 
     planes: int = 0
@@ -30,14 +33,14 @@ class DefectCounts(BaseModel, frozen=True):
     def of(cls, parts: Iterable["DefectCounts"]) -> "DefectCounts":
         """Add up the counts of several planes or images."""
         several = list(parts)
-        values = sorted({value for each in several for value in each.fill_values_adu})
+        values = Counter(value for each in several for value in each.fill_values_adu)
         return cls(
             planes=sum(each.planes for each in several),
             empty_planes=sum(each.empty_planes for each in several),
             pixels=sum(each.pixels for each in several),
             not_finite_px=sum(each.not_finite_px for each in several),
             filled_px=sum(each.filled_px for each in several),
-            fill_values_adu=tuple(values[:_MAX_FILL_VALUES]),
+            fill_values_adu=tuple(sorted(value for value, _ in values.most_common(_MAX_FILL_VALUES))),
             outliers_px=sum(each.outliers_px for each in several),
         )
 
@@ -52,6 +55,15 @@ def count_defects(plane_yx: NDArray[Any], defects: Defects) -> DefectCounts:
         pixels=plane_yx.size,
         not_finite_px=int(defects.missing_yx.sum() - filled_yx.sum()),
         filled_px=int(filled_yx.sum()),
-        fill_values_adu=tuple(np.unique(plane_yx[filled_yx]).tolist()[:_MAX_FILL_VALUES]),
+        fill_values_adu=_fill_values(plane_yx, filled_yx),
         outliers_px=int(defects.outliers_yx.sum()),
     )
+
+
+def _fill_values(plane_yx: NDArray[Any], filled_yx: NDArray[np.bool_]) -> tuple[float, ...]:
+    """Return the frequent values that are missing at most of their pixels; remnants have any value."""
+    values, counts = np.unique(plane_yx[filled_yx], return_counts=True)
+    often = np.argsort(-counts)[:_MAX_FILL_VALUES]
+    often = often[counts[often] >= _MIN_FILL_SHARE * filled_yx.sum()]
+    found = [at for at in often if counts[at] > (plane_yx == values[at]).sum() / 2]
+    return tuple(sorted(values[found].tolist()))

@@ -64,7 +64,9 @@ class _Surroundings:
         neighbours = ndimage.convolve(equal_yx.astype(np.uint8), _EIGHT.astype(np.uint8), mode="constant")
         full = ndimage.convolve(np.ones_like(equal_yx, np.uint8), _EIGHT.astype(np.uint8), mode="constant")
         exceptions = int((~equal_yx & self.finite_yx & (neighbours == full - 1)).sum())
-        if exceptions > _MAX_EXCEPTIONS * int(area_yx.sum()):
+        # Amid the darkest value a single one may be a hot pixel, or a remnant of the image.
+        remnants = int(value == self.values[0])
+        if exceptions > max(_MAX_EXCEPTIONS * int(area_yx.sum()), remnants):
             return True
         at = int(np.searchsorted(self.values, value))
         next_values = self.values[max(at - 1, 0) : at + 2]

@@ -57,7 +57,9 @@ def light_factor(one: PlaneLight, other: PlaneLight) -> LightFactor | None:
     error = float(np.sqrt(noise.mean() / known.sum()) / bright)
     if share <= 0 and error <= 0:
         return None
-    unlit = share + 2 * error < _UNLIT
+    # With light of its own, but not that of the bright plane, a plane shows another specimen.
+    own_light = dim > _SIGNIFICANCE * 2 * float((noise_dim**2).mean()) / known.sum() ** 0.5
+    unlit = share + 2 * error < _UNLIT and not own_light
     correlation = both / np.sqrt(bright * dim) if dim > 0 else 0.0
     if not unlit and correlation < _MIN_CORRELATION:
         return None
@@ -65,6 +67,11 @@ def light_factor(one: PlaneLight, other: PlaneLight) -> LightFactor | None:
     share = max(share, 0.0) + 2 * error if is_bound else share
     factor = share if own < others else 1 / share
     return LightFactor(float(factor), float(factor * error / share), float(correlation), bool(is_bound))
+
+
+def is_usual(found: LightFactor) -> bool:
+    """Return whether a plane is known to have the light of the one that it was compared with."""
+    return not found.is_bound and abs(np.log(found.factor)) < np.log(_MIN_STEP)
 
 
 def factor_to_usual(lights: Sequence[PlaneLight], index: int, usual: Sequence[int]) -> LightFactor | None:

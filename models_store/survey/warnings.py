@@ -59,10 +59,8 @@ def _defect_warnings(counts: DefectCounts) -> list[str]:
         found.append(f"{_share(counts.not_finite_px, counts.pixels)} are NaN or infinite; {_LEFT_OUT}")
     if counts.filled_px:
         values = ", ".join(f"{value:g}" for value in counts.fill_values_adu)
-        found.append(
-            f"{_share(counts.filled_px, counts.pixels)} lie in areas, text or scale bars of one value "
-            f"({values}), without data; {_LEFT_OUT}"
-        )
+        where = f"in areas, text or scale bars of one value ({values})," if values else "alone amid pixels"
+        found.append(f"{_share(counts.filled_px, counts.pixels)} lie {where} without data; {_LEFT_OUT}")
     if counts.outliers_px:
         found.append(
             f"{_share(counts.outliers_px, counts.pixels)} are hot or dead, or hit by cosmic rays; nothing is "
@@ -90,7 +88,7 @@ def _value_warnings(values: Values) -> list[str]:
 def _brightness_warnings(brightness: Brightness) -> list[str]:
     found = []
     if brightness.far_factor is not None:
-        factor = f"{brightness.far_factor:.2g}"
+        factor = _two_digits(brightness.far_factor)
         if brightness.far_factor_is_bound:
             factor = f"at {'least' if brightness.far_factor > 1 else 'most'} {factor}"
         found.append(
@@ -101,14 +99,14 @@ def _brightness_warnings(brightness: Brightness) -> list[str]:
     darkest, brightest = brightness.darkest_position or 1.0, brightness.brightest_position or 1.0
     if darkest < 1 / FAR_POSITIONS or brightest > FAR_POSITIONS:
         found.append(
-            f"positions differ in brightness: the darkest has {darkest:.2g} times, the brightest "
-            f"{brightest:.2g} times the light of most; {_SHARED}"
+            f"positions differ in brightness: the darkest has {_two_digits(darkest)} times, the brightest "
+            f"{_two_digits(brightest)} times the light of most; {_SHARED}"
         )
     ratio = brightness.position_noise_ratio
     if ratio is not None and ratio > FAR_NOISE:
         found.append(
-            f"positions differ in their noise: its variance at equal signals by a factor of {ratio:.2g}, as "
-            f"with another gain or camera mode; {_SHARED}"
+            f"positions differ in their noise: its variance at equal signals by a factor of "
+            f"{_two_digits(ratio)}, as with another gain or camera mode; {_SHARED}"
         )
     return found
 
@@ -134,4 +132,9 @@ def channel_warnings(channels: Sequence[Survey]) -> list[str]:
 
 
 def _share(count: int, pixels: int) -> str:
-    return f"{count} of {pixels} pixels ({count / max(pixels, 1):.2g} of all)"
+    return f"{count} of {pixels} pixels ({_two_digits(count / max(pixels, 1))} of all)"
+
+
+def _two_digits(value: float) -> str:
+    """Return a rounded number without an exponent below a million."""
+    return f"{float(f'{value:.2g}'):g}"

@@ -72,6 +72,11 @@ def test_names_and_axes_survive(run: Run) -> None:
         assert all(f'Name="{name}"' in str(tiff.ome_metadata) for name in NAMES)
 
 
+def test_channels_that_differ_are_told_once_before_the_work(run: Run) -> None:
+    told = [text for text in run.warnings if text.startswith("channels differ: the noise of channel 2 is")]
+    assert told == run.warnings[:1]
+
+
 def test_progress_and_warnings_name_the_channel(run: Run) -> None:
     titles = [f"channel {number} of 2 ({name})" for number, name in enumerate(NAMES, start=1)]
     # The noise of the second channel correlates: it alone has networks that are trained from nothing.

@@ -99,3 +99,13 @@ def test_a_noise_model_that_is_a_tenth_wrong_raises_no_alarm() -> None:
         )
         assert found is not None
         assert verdict(found, Expected()) is None
+
+
+@pytest.mark.parametrize("weak_adu", [0.0, 0.5])
+def test_an_empty_field_passes_although_its_result_holds_nothing_but_copied_noise(weak_adu: float) -> None:
+    truth_yx = 200 + weak_adu * (signal() - 200) / 12
+    noise = observe(0) - signal()
+    found = measure(truth_yx + noise, truth_yx + copied(noise))
+    assert verdict(found, Expected()) is None
+    # A contrast that exceeds the copied noise is still told.
+    assert "too high" in (verdict(measure(observe(0), 1.3 * denoised(observe(0)) - 60), Expected()) or "")

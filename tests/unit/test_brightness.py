@@ -95,6 +95,21 @@ def test_alternating_exposures_and_bleaching_with_flashes_are_found() -> None:
     assert bleached.last_to_first < 0.35
 
 
+def test_planes_between_several_exposures_have_the_usual_light() -> None:
+    found = measured(exposed([1, 1, 3, 1, 3, 1, 0.3, 1]), over_time=True)
+    assert (found.far_planes, found.first_far) == (3, (2, 4, 6))
+    assert found.far_factor == pytest.approx(3, rel=0.05)
+
+
+def test_two_dyes_in_turn_are_not_compared_as_if_one_had_no_light() -> None:
+    rng = np.random.default_rng(2)
+    other = 40 + 600 * simulate_specimen(SHAPE_YX, seed=9)
+    found = measured([camera((SPECIMEN, other)[frame % 2], rng) for frame in range(8)], over_time=True)
+    ratio = (other.mean() - other.min()) / (SPECIMEN.mean() - SPECIMEN.min())
+    assert found.far_factor is not None
+    assert max(found.far_factor, 1 / found.far_factor) < 3 * ratio
+
+
 def _bleaching() -> Stack:
     return exposed(np.exp(-np.arange(40) / 10).tolist())
 

@@ -8,7 +8,10 @@ import tifffile
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from models_store.survey.defect_counts import DefectCounts, count_defects
 from models_store.survey.defects import find_defects, without_defects
+from models_store.survey.survey import survey_planes
+from models_store.survey.warnings import pixel_warnings
 from worker.engine.simulation import PhotonCounter, Scmos, simulate_specimen
 
 SHAPE_YX = (200, 180)
@@ -360,6 +363,16 @@ def test_text_and_scale_bars_burnt_in_are_missing(stroke_px: int, value: int) ->
     np.testing.assert_array_equal(np.argwhere(found.outliers_yx), [[150, 90]])
 
 
+def test_a_remnant_in_an_area_without_data_is_missing_too_but_its_value_is_not_told() -> None:
+    plane_yx = dim_image()
+    plane_yx[60:80, 60:80] = 0
+    plane_yx[70, 70] = 120
+    counts = count_defects(plane_yx, find_defects(plane_yx))
+    assert counts.filled_px == 20 * 20
+    assert counts.fill_values_adu == (0.0,)
+    assert DefectCounts.of([counts, counts]).fill_values_adu == (0.0,)
+
+
 @pytest.mark.parametrize("sigma_px", [0.65, 1.2])
 def test_saturated_filaments_and_points_are_not_text(sigma_px: float) -> None:
     rng = np.random.default_rng(6)
@@ -376,3 +389,11 @@ def test_saturated_filaments_and_points_are_not_text(sigma_px: float) -> None:
         plane_yx = noisy.round().clip(0, 4095).astype(np.uint16)
         assert (plane_yx == 4095).sum() > 100
         assert not find_defects(plane_yx).missing_yx.any()
+
+
+def test_pixels_alone_amid_nan_are_told_as_such() -> None:
+    plane_yx = dim_image().astype(np.float32)
+    plane_yx[np.random.default_rng(5).random(plane_yx.shape) < 0.3] = np.nan
+    not_finite, alone = pixel_warnings(survey_planes([plane_yx]))
+    assert "are NaN or infinite" in not_finite
+    assert "lie alone amid pixels without data; they stay as they are" in alone

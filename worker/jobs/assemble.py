@@ -16,7 +16,7 @@ from worker.attempt.context import JobContext
 from worker.attempt.measured_blobs import MeasuredBlobs
 from worker.attempt.registry import KnownPlanes
 from worker.jobs.channel_order import CopiedChannels, in_order
-from worker.jobs.inputs import OpenImage, open_images, warn_of_files
+from worker.jobs.inputs import OpenImage, open_images, warn_of_channels, warn_of_files
 from worker.jobs.removed_noise import with_verdict
 from worker.jobs.result_files import OutputPlanes, store_results
 from worker.judging.removed_noise import REMOVED_NOISE, RemovedNoiseSummary
@@ -65,6 +65,8 @@ def assemble(spec: AssembleSpec, context: JobContext) -> Outcome:
         artifacts = tuple(store_results(context, images, list(pieces), spec.output_dtype, planes_of))
         # Stages of single channels leave it to this one to tell about the files.
         told = [*warn_of_files(context, images), *copied.warnings]
+        if spec.only_channel is None:
+            told += warn_of_channels(context, images)
     outcome = Outcome(artifacts=artifacts, result={"warnings": told} if told else {})
     return with_verdict(outcome, _summary_of_parts(spec, context), context)
 

@@ -18,7 +18,7 @@ from models_store.errors import JobFailedError
 from models_store.image_files.channels import ChannelPlanes, planes_of_channel
 from models_store.image_files.planes import PlaneSource
 from models_store.survey.survey import Survey
-from models_store.survey.warnings import pixel_warnings, warnings_of_images
+from models_store.survey.warnings import channel_warnings, pixel_warnings, warnings_of_images
 from worker.attempt.context import JobContext
 from worker.attempt.registry import KnownImage, KnownNoiseModel
 from worker.engine.networks.network import Network
@@ -124,6 +124,15 @@ def warn_of_files(context: JobContext, images: Sequence[OpenImage]) -> list[str]
     """Issue warnings about what the images' files lack, and return them."""
     distinct = {image.image_id: image for image in images}.values()
     return _warn(context, [(each.filename, each.reader.header.warnings) for each in distinct])
+
+
+def warn_of_channels(context: JobContext, images: Sequence[OpenImage]) -> list[str]:
+    """Issue warnings about images whose channels differ, as far as they have been surveyed; return them."""
+    distinct = {image.image_id: image for image in images}.values()
+    surveys = [(each.filename, each.known.survey) for each in distinct]
+    return _warn(
+        context, [(name, channel_warnings(found.channels if found else ())) for name, found in surveys]
+    )
 
 
 def _warn(context: JobContext, warnings: Sequence[tuple[str, Sequence[str]]]) -> list[str]:

@@ -40,6 +40,7 @@ from models_store.job_requests.plane_ranges import ImageExtent
 from models_store.job_requests.training_rules import require_what_the_preset_needs
 from models_store.noise_model_files.published import SUFFIXES, write_published
 from models_store.survey.survey import Survey
+from models_store.survey.warnings import channel_warnings
 from models_store.whole_files import reporting_write_errors, require_writable_folder, write_whole
 from worker.attempt.registry import KnownNoiseModel
 from worker.engine.networks.pretrained import PretrainedNetwork
@@ -123,6 +124,8 @@ def denoise_file(
     ) as run:
         image_id, header, survey = run.add_image(source)
         channels = _channels_of(source, header, options)
+        for text in channel_warnings(survey.channels if channels else ()):
+            run.warn_once(text)
         _require_outputs(source, target, options, header, channels)
         spec = DenoiseSpec(
             image_ids=[image_id],

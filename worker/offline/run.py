@@ -64,7 +64,7 @@ class OfflineRun:
         """
         planes, _ = self.reader.inspect(path)
         for text in planes.header.warnings:
-            self.warn(text)
+            self.warn_once(text)
         survey = planes.survey()
         image_id = self._link(path, planes.header, survey)
         return image_id, planes.header, survey
@@ -98,6 +98,11 @@ class OfflineRun:
         self.registry.add_noise_model(known)
         return noise_model_id
 
+    def warn_once(self, text: str) -> None:
+        if text not in self._warned:
+            self._warned.add(text)
+            self.warn(text)
+
     def context(self, job_id: str, stage: str | None, report: Callable[[float, str], None]) -> JobContext:
         return JobContext(
             job_id=job_id,
@@ -108,7 +113,7 @@ class OfflineRun:
             reader=self.reader,
             device=self.device,
             report=report,
-            warn=self._warn_once,
+            warn=self.warn_once,
             presets=self.presets,
         )
 
@@ -168,11 +173,6 @@ class OfflineRun:
         known = KnownImage(image_id, str(path), f"images/{image_id}/content", survey)
         self.registry.add_image(known, header)
         return image_id
-
-    def _warn_once(self, text: str) -> None:
-        if text not in self._warned:
-            self._warned.add(text)
-            self.warn(text)
 
 
 @contextmanager

@@ -123,8 +123,8 @@ def _detail(found: RemovedNoise) -> Iterator[Misfit]:
     error = found.lost_detail_error
     yield Misfit(
         found.lost_detail / max(MAX_LOST_DETAIL, _SIGNIFICANCE * error),
-        f"the result is blurred: its fine detail is at least {100 * found.lost_detail:.2g} % too weak "
-        f"(expected 0 +- {100 * error:.2g} %), and what was removed holds it; {_COMPARE}",
+        f"the result is blurred: its fine detail is at least {_percent(found.lost_detail)} % too "
+        f"weak (expected 0 +- {_percent(error)} %), and what was removed holds it; {_COMPARE}",
     )
 
 
@@ -148,14 +148,20 @@ def _scale(found: RemovedNoise) -> Iterator[Misfit]:
     yield Misfit(
         abs(found.relative_bias) / max(MAX_BIAS, _SIGNIFICANCE * error),
         f"the result is {abs(found.removed_adu):.3g} ADU {change} than the source on average, "
-        f"{100 * abs(found.relative_bias):.2g} % of its signal "
-        f"(expected 0 +- {100 * error:.2g} %); {_COMPARE}",
+        f"{_percent(abs(found.relative_bias))} % of its signal "
+        f"(expected 0 +- {_percent(error)} %); {_COMPARE}",
     )
     if found.structure_slope is not None and found.structure_slope_error is not None:
         slope, slope_error = found.structure_slope, found.structure_slope_error
+        too = "low" if slope > 0 else "high"
         yield Misfit(
             abs(slope) / max(MAX_STRUCTURE_SLOPE, _SIGNIFICANCE * slope_error),
-            f"the contrast of the result is {100 * abs(slope):.2g} % too {'low' if slope > 0 else 'high'} "
-            f"(expected 0 +- {100 * slope_error:.2g} %): what was removed follows the result's structure; "
-            f"{_COMPARE}",
+            f"the contrast of the result is {_percent(abs(slope))} % too {too} "
+            f"(expected 0 +- {_percent(slope_error)} %): what was removed follows the result's "
+            f"structure; {_COMPARE}",
         )
+
+
+def _percent(share: float) -> str:
+    """Return a share in percent, with two digits and without an exponent."""
+    return f"{float(f'{100 * share:.2g}'):g}"

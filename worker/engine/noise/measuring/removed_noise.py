@@ -141,16 +141,16 @@ def measure_removed_noise(
     kept_adu = standardised * noise_adu
     noise_adu_rms = math.sqrt(float(np.mean(noise_adu**2)))
     removed_adu, removed_variance_adu2 = float(kept_adu.mean()), float(kept_adu.var())
-    lost, copied_adu2 = None, 0.0
+    lost, copied = None, _Copied()
     if respond is not None:
         noise_yx = _placed(noise_adu, usable)
         response = respond(noise_yx)
         kept_yx = _placed(kept_adu - removed_adu, usable)
         lost = lost_detail(kept_yx, result, noise_yx, usable, response)
-        copied_adu2 = _copied(response, noise_yx, usable)
+        copied = _copied(response, noise_yx, usable)
         del noise_yx, kept_yx
     del noise_adu
-    slope, slope_error = _slope(_placed(kept_adu - removed_adu, usable), result, usable, copied_adu2)
+    slope, slope_error = _slope(_placed(kept_adu - removed_adu, usable), result, usable, copied)
     del kept_adu, result
     centred = _placed(standardised - mean, usable)
     del standardised
@@ -240,15 +240,23 @@ class _Blocks:
         return float(np.mean(self.noise**2 / self.count)) / energy if energy > 0 else 0.0
 
 
+@dataclass(frozen=True)
+class _Copied:
+    """Noise that the result copies, in means of blocks: covariance with the noise, and its own variance."""
+
+    covariance_adu2: float = 0.0
+    variance_adu2: float = 0.0
+
+
 def _slope(
     removed_adu: NDArray[np.float64],
     result_adu: NDArray[np.float64],
     usable: NDArray[np.bool_],
-    copied_adu2: float,
+    copied: _Copied,
 ) -> tuple[float | None, float | None]:
     """Return the slope of the removed noise against the result, from means of blocks, and its error.
 
-    `copied_adu2`: covariance of the means of the noise and of the noise that the result copies.
+    Contrast that is nothing but copied noise is left out: it is all that the result of an empty field has.
     """
     count = _sums(usable.astype(np.float64), _SLOPE_PX)
     kept = count >= _SLOPE_PX**2 / 2
@@ -261,11 +269,13 @@ def _slope(
         return None, None
     slope = float(np.vdot(signal, removed)) / power
     error = float(np.std(removed - slope * signal)) / math.sqrt(power)
-    return slope - copied_adu2 * signal.size / power, error
+    slope -= copied.covariance_adu2 * signal.size / power
+    if slope < 0:
+        slope = min(slope + copied.variance_adu2 * signal.size / power, 0.0)
+    return slope, error
 
 
-def _copied(response: Response, noise_adu: NDArray[np.float64], usable: NDArray[np.bool_]) -> float:
-    """Return the covariance of the means of blocks of the noise and of its copy in the result (ADU^2)."""
+def _copied(response: Response, noise_adu: NDArray[np.float64], usable: NDArray[np.bool_]) -> _Copied:
     known = usable[response.window_yx]
     count = _sums(known.astype(np.float64), _SLOPE_PX)
     kept = count >= _SLOPE_PX**2 / 2
@@ -273,7 +283,9 @@ def _copied(response: Response, noise_adu: NDArray[np.float64], usable: NDArray[
         _sums(np.where(known, values, 0.0), _SLOPE_PX)[kept] / count[kept]
         for values in (response.probe_yx * noise_adu[response.window_yx], response.change_yx)
     )
-    return max(float(np.mean(noise * copy)), 0.0) if noise.size else 0.0
+    if not noise.size:
+        return _Copied()
+    return _Copied(max(float(np.mean(noise * copy)), 0.0), float(np.mean(copy**2)))
 
 
 def _sums(values: NDArray[np.float64], side_px: int) -> NDArray[np.float64]:
