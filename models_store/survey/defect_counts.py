@@ -18,7 +18,8 @@ _MIN_FILL_SHARE = 0.05
 class DefectCounts(BaseModel, frozen=True):
     """Counts over the surveyed planes; empty planes count as planes only, not as pixels.
 
-    `fill_values_adu`: the most frequent values of missing pixels that are numbers.
+    `counter_px`: pixels that a camera has written a counter or time stamp over. `fill_values_adu`: the most
+    frequent values of missing pixels that are numbers.
     """
 
     planes: int = 0
@@ -28,6 +29,7 @@ class DefectCounts(BaseModel, frozen=True):
     filled_px: int = 0
     fill_values_adu: tuple[float, ...] = ()
     outliers_px: int = 0
+    counter_px: int = 0
 
     @classmethod
     def of(cls, parts: Iterable["DefectCounts"]) -> "DefectCounts":
@@ -42,6 +44,7 @@ class DefectCounts(BaseModel, frozen=True):
             filled_px=sum(each.filled_px for each in several),
             fill_values_adu=tuple(sorted(value for value, _ in values.most_common(_MAX_FILL_VALUES))),
             outliers_px=sum(each.outliers_px for each in several),
+            counter_px=sum(each.counter_px for each in several),
         )
 
 
@@ -54,9 +57,10 @@ def count_defects(plane_yx: NDArray[Any], defects: Defects) -> DefectCounts:
         planes=1,
         pixels=plane_yx.size,
         not_finite_px=int(defects.missing_yx.sum() - filled_yx.sum()),
-        filled_px=int(filled_yx.sum()),
+        filled_px=int(filled_yx.sum()) - defects.counter_px,
         fill_values_adu=_fill_values(plane_yx, filled_yx),
         outliers_px=int(defects.outliers_yx.sum()),
+        counter_px=defects.counter_px,
     )
 
 

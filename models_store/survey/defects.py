@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from models_store.survey.counters import camera_counters
 from models_store.survey.faint_lines import faint_lines
 from models_store.survey.flat_areas import fill_areas
 from models_store.survey.noise_scale import NoiseScale, measure_noise_scale
@@ -16,18 +17,25 @@ from models_store.survey.strokes import burnt_strokes
 
 _COUNTED_PX = 1 << 16
 _EIGHT_NEIGHBOURS = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], dtype=np.uint8)
+_FOUR_NEIGHBOURS = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], dtype=np.uint8)
 _MIN_NEIGHBOURS = 3
 _LARGEST_ADU = float(np.finfo(np.float32).max)
 _FEW_LEVELS = 8
 """With so few different values noise and outliers look alike."""
+_MAX_DRAWN_SHARE, _MIN_JOINED_SHARE = 0.1, 0.8
+"""Of the pixels of the rarer one of two values: text is made of strokes, photons lie alone."""
 
 
 @dataclass(frozen=True, eq=False)
 class Defects:
-    """Masks (Y, X): `missing_yx` holds no data; `outliers_yx` are hot or dead, or hit by cosmic rays."""
+    """Masks (Y, X): `missing_yx` holds no data; `outliers_yx` are hot or dead, or hit by cosmic rays.
+
+    `counter_px`: number of the missing pixels that the camera has written a counter over.
+    """
 
     missing_yx: NDArray[np.bool_]
     outliers_yx: NDArray[np.bool_]
+    counter_px: int = 0
 
     @property
     def empty(self) -> bool:
@@ -46,6 +54,8 @@ def find_defects(plane_yx: NDArray[Any]) -> Defects:
     finite = plane_yx[finite_yx]
     if not finite.size or finite.min() == finite.max():
         return Defects(~none, none)
+    if _is_drawn_on(plane_yx, finite):
+        return Defects(~none, none)
     missing_yx = _with_islands(~finite_yx | fill_areas(plane_yx, finite_yx))
     measured = np.where(missing_yx, np.nan, plane_yx.astype(np.float64))
     levels = np.unique(measured[~missing_yx][:: max(measured.size // _COUNTED_PX, 1)])
@@ -54,9 +64,10 @@ def find_defects(plane_yx: NDArray[Any]) -> Defects:
     noise, scaled = _scaled(measured, levels)
     if noise is None:
         return Defects(missing_yx, none)
-    strokes_yx = burnt_strokes(measured, scaled, noise)
-    if strokes_yx.any():
-        missing_yx = _with_islands(missing_yx | strokes_yx)
+    counters_yx = camera_counters(scaled)
+    written_yx = burnt_strokes(measured, scaled, noise) | counters_yx
+    if written_yx.any():
+        missing_yx = _with_islands(missing_yx | written_yx)
         measured[missing_yx] = np.nan
         noise, scaled = _scaled(measured, levels)
         if noise is None:
@@ -64,7 +75,17 @@ def find_defects(plane_yx: NDArray[Any]) -> Defects:
     found_yx = outliers(measured, scaled, noise)
     found_yx |= steep_outliers(measured, scaled, noise)
     found_yx |= faint_lines(measured, scaled, noise)
-    return Defects(missing_yx, found_yx)
+    return Defects(missing_yx, found_yx, int(counters_yx.sum()))
+
+
+def _is_drawn_on(plane_yx: NDArray[Any], finite: NDArray[Any]) -> bool:
+    """Return whether the plane holds one value but for text of another, as a frame without light may."""
+    drawn_yx = plane_yx == (finite.max() if np.mean(finite == finite.min()) > 1 / 2 else finite.min())
+    share = float(drawn_yx.mean())
+    if share > _MAX_DRAWN_SHARE or np.isin(finite, [finite.min(), finite.max()], invert=True).any():
+        return False
+    beside_yx = ndimage.convolve(drawn_yx.astype(np.uint8), _FOUR_NEIGHBOURS, mode="constant") > 0
+    return bool((drawn_yx & beside_yx).sum() >= _MIN_JOINED_SHARE * drawn_yx.sum())
 
 
 def _scaled(

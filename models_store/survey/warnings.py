@@ -61,6 +61,11 @@ def _defect_warnings(counts: DefectCounts) -> list[str]:
         values = ", ".join(f"{value:g}" for value in counts.fill_values_adu)
         where = f"in areas, text or scale bars of one value ({values})," if values else "alone amid pixels"
         found.append(f"{_share(counts.filled_px, counts.pixels)} lie {where} without data; {_LEFT_OUT}")
+    if counts.counter_px:
+        found.append(
+            f"{_share(counts.counter_px, counts.pixels)} are numbers, such as a counter or a time stamp, "
+            f"that the camera wrote over the start of a row; {_LEFT_OUT}"
+        )
     if counts.outliers_px:
         found.append(
             f"{_share(counts.outliers_px, counts.pixels)} are hot or dead, or hit by cosmic rays; nothing is "

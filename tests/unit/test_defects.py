@@ -363,6 +363,33 @@ def test_text_and_scale_bars_burnt_in_are_missing(stroke_px: int, value: int) ->
     np.testing.assert_array_equal(np.argwhere(found.outliers_yx), [[150, 90]])
 
 
+def test_an_empty_frame_with_text_on_it_is_empty() -> None:
+    plane_yx = np.zeros(SHAPE_YX, dtype=np.uint16)
+    plane_yx[3:8, 3:20:2] = 65535
+    assert find_defects(plane_yx).empty
+    photons_yx = np.random.default_rng(0).uniform(size=SHAPE_YX) < 0.05
+    assert not find_defects(photons_yx.astype(np.uint8)).empty
+
+
+@pytest.mark.parametrize("row", [0, -1])
+@pytest.mark.parametrize(("pixels", "unit"), [(14, 256), (14, 1), (40, 31)])
+def test_a_counter_that_the_camera_writes_over_a_row_is_missing(row: int, pixels: int, unit: int) -> None:
+    plane_yx, rng = dim_image().astype(np.uint16), np.random.default_rng(pixels)
+    digits = rng.integers(0, 10, (2, pixels))
+    plane_yx[row, :pixels] = (16 * digits[0] + digits[1]) * unit
+    expected_yx = np.zeros(plane_yx.shape, dtype=bool)
+    expected_yx[row, :pixels] = True
+    defects = find_defects(plane_yx)
+    # Its last pixels may equal the image's by chance.
+    assert not (defects.missing_yx & ~expected_yx).any()
+    assert defects.missing_yx.sum() >= 0.7 * pixels
+    assert defects.outliers_yx.sum() <= 3
+    counts = count_defects(plane_yx, defects)
+    assert counts.filled_px == 0
+    (told,) = [text for text in pixel_warnings(survey_planes([plane_yx])) if "wrote over" in text]
+    assert told.startswith(f"{counts.counter_px} of ")
+
+
 def test_a_remnant_in_an_area_without_data_is_missing_too_but_its_value_is_not_told() -> None:
     plane_yx = dim_image()
     plane_yx[60:80, 60:80] = 0
