@@ -43,6 +43,8 @@ class Upload:
     microscope: str | None
     profile: str | None
     role: ImageRole
+    series: int | None
+    """Number of the image, from 0, if the file holds several."""
     idempotency_key: str | None
     caller: Caller
 
@@ -52,7 +54,15 @@ class Upload:
 
     def fingerprint(self, sha256: str) -> str:
         """Return a digest that distinguishes requests with the same Idempotency-Key."""
-        parameters = [self.filename, self.microscope, self.profile, self.role, sha256]
+        parameters: list[str | int | None] = [
+            self.filename,
+            self.microscope,
+            self.profile,
+            self.role,
+            sha256,
+        ]
+        # Left out, so that requests from before there was a choice keep their fingerprints.
+        parameters += [] if self.series is None else [self.series]
         return hashlib.sha256(json.dumps(parameters).encode()).hexdigest()
 
 
@@ -140,7 +150,7 @@ async def _create_image(
         return existing
     # The limiter queues inspections here, so that they do not occupy the threads of other requests.
     inspection = await to_thread.run_sync(
-        _inspect, services, received.key, preview_key, limiter=services.inspections
+        _inspect, services, received.key, preview_key, upload.series, limiter=services.inspections
     )
     return await to_thread.run_sync(_register, services, upload, image_id, received, inspection)
 
@@ -153,12 +163,13 @@ def _existing_image(services: Services, upload: Upload, fingerprint: str) -> Ima
         return ImageDocument.of(images.get_image(session, image_id)) if image_id else None
 
 
-def _inspect(services: Services, key: str, preview_key: str) -> Inspection:
+def _inspect(services: Services, key: str, preview_key: str, series: int | None) -> Inspection:
     """Inspect an uploaded file in an isolated process, which a hostile file may crash."""
     settings = services.settings
     reading = ReadingLimits(_INSPECTION_BYTES, settings.inspection_timeout_s)
     with services.blobs.as_file(key) as path, services.isolation.reader(reading) as reader:
-        planes, png = reader.inspect(path, ImageLimits(decoded_bytes=settings.decoded_limit_bytes))
+        limits = ImageLimits(decoded_bytes=settings.decoded_limit_bytes)
+        planes, png = reader.inspect(path, limits, series)
         preview = services.blobs.put(preview_key, png)
         survey: Survey | None = None
         # A plane not inspected so far may be broken, or the survey may time out: the first job that needs

@@ -17,7 +17,7 @@ from demo.sample import Sample, simulate
 from demo.server import ServerProcess
 from models_store.errors import ClearScopeError, InvalidRequestError
 from models_store.image_files.channels import planes_of_channel
-from models_store.image_files.tiff.reader import open_planes
+from models_store.image_files.opening import open_planes
 from models_store.whole_files import appearing_whole, require_writable_folder
 from worker.engine.noise.models.gmm import GaussianMixtureNoiseModel
 from worker.engine.scores.metrics import psnr

@@ -85,7 +85,7 @@ class ImageError(ClearScopeError):
 
 
 class ImageCorruptError(ImageError):
-    """Not a TIFF, or one that is broken, truncated or hostile."""
+    """Of no known format, or broken, truncated or hostile."""
 
     code = "image-corrupt"
 
@@ -101,6 +101,12 @@ class ImageContentError(ImageError):
     """Readable, but its pixels carry no information (constant, not finite, too small)."""
 
     code = "image-content"
+
+
+class ImageSeriesError(ImageError):
+    """A file of several images, of which none is chosen, or one that it does not hold."""
+
+    code = "image-series"
 
 
 class ImageTooLargeError(ClearScopeError):

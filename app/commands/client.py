@@ -71,10 +71,22 @@ class Client:
         return self._ensure(f"/v1/microscopes/{quote(microscope, safe='')}/profiles", name)
 
     def upload(
-        self, path: Path, *, microscope: str | None = None, profile: str | None = None, role: str = "data"
+        self,
+        path: Path,
+        *,
+        microscope: str | None = None,
+        profile: str | None = None,
+        role: str = "data",
+        series: int | None = None,
     ) -> Document:
         """Stream a file to the server; errors name the file."""
-        query = {"filename": path.name, "microscope": microscope, "profile": profile, "role": role}
+        query = {
+            "filename": path.name,
+            "microscope": microscope,
+            "profile": profile,
+            "role": role,
+            "series": series,
+        }
         present = {key: value for key, value in query.items() if value is not None}
         headers = {"Content-Length": str(path.stat().st_size)}
         try:

@@ -15,6 +15,7 @@ from app.commands.options import (
     PretrainedOption,
     PriorOption,
     SeedOption,
+    SeriesOption,
     StructuredMaskOption,
     for_channels,
     parse_structured_mask,
@@ -32,10 +33,11 @@ def denoise(
         typer.Argument(
             exists=True,
             dir_okay=False,
-            help="TIFF file, a single plane or a stack; each channel is denoised on its own.",
+            help="TIFF, CZI, ND2 or LIF file: a plane or a stack; each channel is denoised on its own.",
         ),
     ],
     target: Annotated[Path, typer.Argument(dir_okay=False, help="Output file for the denoised image.")],
+    series: SeriesOption = None,
     preset: PresetOption = DEFAULT_PRESET,
     prior: PriorOption = None,
     pretrained: PretrainedOption = None,
@@ -78,6 +80,7 @@ def denoise(
         keep_compiled_programs()
         options = DenoiseOptions(
             device=choose_device(device),
+            series=series,
             preset=preset,
             prior=prior,
             pretrained=pretrained,

@@ -13,6 +13,7 @@ from app.commands.options import (
     KeepHotPixelsOption,
     PresetOption,
     SeedOption,
+    SeriesOption,
     StructuredMaskOption,
     for_channels,
     parse_structured_mask,
@@ -85,7 +86,7 @@ def train(  # one parameter per command-line option
 
 @network_commands.command()
 def predict(  # one parameter per command-line option
-    source: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="TIFF file to denoise.")],
+    source: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="TIFF, CZI, ND2 or LIF file.")],
     target: Annotated[Path, typer.Argument(dir_okay=False, help="Output file for the denoised image.")],
     network: Annotated[
         Path,
@@ -104,6 +105,7 @@ def predict(  # one parameter per command-line option
             "channels, else once for each, in their order.",
         ),
     ] = None,
+    series: SeriesOption = None,
     channel: ChannelOption = None,
     estimate: Annotated[
         Output,
@@ -127,6 +129,7 @@ def predict(  # one parameter per command-line option
         network=network,
         device=choose_device(device),
         noise_model=for_channels(noise_model),
+        series=series,
         channel=channel,
         estimate=estimate,
         dtype=dtype,

@@ -45,6 +45,12 @@ KeepHotPixelsOption = Annotated[
         help="Leave hot and dead pixels as they are, instead of estimating them from their neighbours.",
     ),
 ]
+SeriesOption = Annotated[
+    int | None,
+    typer.Option(
+        min=0, help="Number of the image, from 0, in a file with several (scenes, series, positions)."
+    ),
+]
 ChannelOption = Annotated[
     str | None, typer.Option(help="Channel of a file with several: its name, or else its index, from 0.")
 ]

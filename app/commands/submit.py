@@ -16,6 +16,7 @@ from app.commands.options import (
     PresetOption,
     PriorOption,
     SeedOption,
+    SeriesOption,
     ServerOption,
     StructuredMaskOption,
     for_channels,
@@ -30,11 +31,14 @@ submit_command = typer.Typer()
 
 @submit_command.command()
 def submit(
-    images: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="TIFF files.")],
+    images: Annotated[
+        list[Path], typer.Argument(exists=True, dir_okay=False, help="TIFF, CZI, ND2 or LIF files.")
+    ],
     server: ServerOption = DEFAULT_SERVER,
     key: KeyOption = None,
     microscope: Annotated[str | None, typer.Option(help="Microscope of the images; created if new.")] = None,
     profile: Annotated[str | None, typer.Option(help="Acquisition profile of the microscope.")] = None,
+    series: SeriesOption = None,
     preset: PresetOption = DEFAULT_PRESET,
     prior: PriorOption = None,
     pretrained: Annotated[
@@ -71,7 +75,9 @@ def submit(
     with Client(server, key=key) as client:
         if microscope is not None:
             client.ensure_microscope(microscope)
-        uploaded = [client.upload(path, microscope=microscope, profile=profile) for path in images]
+        uploaded = [
+            client.upload(path, microscope=microscope, profile=profile, series=series) for path in images
+        ]
         for image in uploaded:
             _print_warnings([f"{image['filename']}: {text}" for text in image["warnings"]], console)
         spec = {

@@ -30,6 +30,15 @@ Filename = Annotated[
     Query(min_length=1, max_length=255, pattern=r"^[^/\\\x00-\x1f]+$", examples=["cells.tif"]),
 ]
 
+Series = Annotated[
+    int | None,
+    Query(
+        ge=0,
+        description="Number of the image, from 0, if the file holds several (scenes, series, positions); "
+        "needed if more than one of them can be denoised.",
+    ),
+]
+
 
 @router.post(
     "",
@@ -38,7 +47,7 @@ Filename = Annotated[
     openapi_extra={
         "requestBody": {
             "required": True,
-            "description": "The bytes of a TIFF file; the Content-Type is ignored.",
+            "description": "The bytes of a TIFF, CZI, ND2 or LIF file; the Content-Type is ignored.",
             "content": {"image/tiff": {"schema": {"type": "string", "format": "binary"}}},
         }
     },
@@ -52,10 +61,11 @@ async def upload_image(
     microscope: MicroscopeQuery = None,
     profile: ProfileQuery = None,
     role: ImageRole = ImageRole.DATA,
+    series: Series = None,
     idempotency_key: IdempotencyHeader = None,
 ) -> ImageDocument:
-    """Upload a TIFF file (including OME, ImageJ and Micro-Manager files) as the raw request body."""
-    upload = Upload(filename, microscope, profile, role, idempotency_key, caller)
+    """Upload a TIFF (also of OME, ImageJ or Micro-Manager), CZI, ND2 or LIF file as the raw request body."""
+    upload = Upload(filename, microscope, profile, role, series, idempotency_key, caller)
     declared_bytes = int(request.headers.get("content-length") or 0)
     document = await uploads.upload_image(services, upload, request.stream(), declared_bytes)
     response.headers["Location"] = f"/v1/images/{document.id}"

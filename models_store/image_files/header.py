@@ -8,7 +8,8 @@ from pydantic import BaseModel
 # Networks pool by four and masks use 5x5 neighbourhoods: fewer than 16 pixels are not enough to learn from.
 MIN_SIDE_PX = 16
 
-FileKind = Literal["ome", "imagej", "ndtiff", "micromanager", "tiff"]
+VendorKind = Literal["czi", "nd2", "lif"]
+FileKind = Literal["ome", "imagej", "ndtiff", "micromanager", "tiff", VendorKind]
 
 
 class PixelSize(BaseModel, frozen=True):
@@ -19,6 +20,15 @@ class PixelSize(BaseModel, frozen=True):
     z_um: float | None = None
 
 
+class SeriesEntry(BaseModel, frozen=True):
+    """One of several images in a file: its number, counted from 0, its name, and its axes and shape."""
+
+    index: int
+    name: str
+    axes: str
+    shape: tuple[int, ...]
+
+
 class ImageHeader(BaseModel, frozen=True):
     """An image of one or more planes; `shape` and `axes` end in (Y, X), planes are in row-major order.
 
@@ -26,6 +36,7 @@ class ImageHeader(BaseModel, frozen=True):
     dropped. `dtype` is the numpy name of the type of decoded pixels (uint16 for 12 packed bits).
     `white_is_zero`: programs show low values bright, as after inverting a look-up table; the values are as
     stored. `warnings` tell of planes that are missing or left out and of metadata that cannot be used.
+    `series` is the number of the image if its file holds several; `series_in_file` lists them then.
     """
 
     axes: str
@@ -40,6 +51,8 @@ class ImageHeader(BaseModel, frozen=True):
     decoded_bytes: int
     white_is_zero: bool = False
     warnings: tuple[str, ...] = ()
+    series: int | None = None
+    series_in_file: tuple[SeriesEntry, ...] = ()
 
 
 @dataclass(frozen=True)

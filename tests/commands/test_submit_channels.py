@@ -9,6 +9,7 @@ import tifffile
 
 from tests.support.commands import clearscope
 from tests.support.dyes import planes_of_dyes, write_dyes
+from tests.support.lif_files import LifImage, write_lif
 from tests.support.published_files import import_model
 from tests.support.server_process import ServerProcess
 
@@ -50,6 +51,19 @@ def test_submit_prints_the_lines_of_each_channel(
     assert (tifffile.imread(tmp_path / "dyes_denoised.ome.tif")[:, 2] == 11).all()
     refused = clearscope("submit", dyes, *options, "--noise-model", named, "--noise-model", named, code=1)
     assert "noise_model: 2 are named for image" in refused
+
+
+def test_submit_uploads_the_series_that_it_is_given(
+    api: httpx.Client, server: ServerProcess, tmp_path: Path
+) -> None:
+    pixels = np.random.default_rng(0).poisson(60, (2, 48, 64)).astype(np.uint8)
+    scans = [LifImage(f"scan {n}", "YX", pixels[n], {"X": 0.1, "Y": 0.1}) for n in range(2)]
+    source = write_lif(tmp_path / "scans.lif", scans)
+    refused = clearscope("submit", source, "--server", server.url, "--preset", "instant", code=1)
+    assert "name one of the file's images by its number, as series" in refused
+    clearscope("submit", source, "--server", server.url, "--preset", "instant", "--series", "1")
+    uploaded = api.get("/v1/images").json()[0]
+    assert (uploaded["filename"], uploaded["header"]["series"]) == ("scans.lif", 1)
 
 
 def test_submit_prints_the_lines_of_an_image_with_a_single_channel(

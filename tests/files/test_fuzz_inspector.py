@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from models_store.errors import ImageError, ImageTooLargeError
 from models_store.image_files.isolation.client import Isolation, ReadingLimits
+from tests.support.lif_files import LifImage, lif_content
 from tests.support.tiff_bytes import Entry, Field, Layout, build, entries_of, layout_of
 
 LIMITS = ReadingLimits(memory_bytes=2**32, answer_s=120.0)
@@ -196,6 +197,20 @@ def test_unchanged_files_are_read(reader: FuzzedReader) -> None:
     assert all(reader.read(content) for content in _own_seeds())
 
 
+def _lif_seeds() -> list[bytes]:
+    pixels = np.random.default_rng(0).integers(100, 200, (2, 3, 20, 24)).astype(np.uint16)
+    step_um = {"X": 0.1, "Y": 0.1, "Z": 0.5}
+    return [
+        lif_content([LifImage("stack", "CZYX", pixels, step_um, ("Green", "Red"))]),
+        lif_content([LifImage("section", "ZX", pixels[0, 0], step_um)]),
+    ]
+
+
+def test_a_changed_file_of_a_vendor_is_read_or_refused(reader: FuzzedReader) -> None:
+    assert all(reader.read(content) for content in _lif_seeds())
+    _fuzz(reader, _changed(_lif_seeds()), 60)
+
+
 def test_a_changed_file_is_read_or_refused(reader: FuzzedReader) -> None:
     _fuzz(reader, _changed(_own_seeds()), 200)
 
@@ -216,3 +231,11 @@ def test_many_changed_files_are_read_or_refused(reader: FuzzedReader, test_data:
 @pytest.mark.slow
 def test_many_files_built_of_odd_parts_are_read_or_refused(reader: FuzzedReader) -> None:
     _fuzz(reader, _built(), 15_000)
+
+
+@pytest.mark.slow
+def test_many_changed_files_of_microscopes_are_read_or_refused(reader: FuzzedReader, test_data: Path) -> None:
+    names = ("czi_newCZI_compressed.czi", "nd2_cluster.nd2")
+    seeds = [(test_data / "vendor" / name).read_bytes() for name in names]
+    assert all(reader.read(content) for content in seeds)
+    _fuzz(reader, _changed(seeds), 1_000)

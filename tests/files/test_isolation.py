@@ -72,6 +72,13 @@ def _forks() -> None:
     os.fork()
 
 
+def _starts_a_thread() -> None:
+    try:
+        threading.Thread(target=_forks).start()
+    except RuntimeError as error:
+        raise OSError(str(error)) from error
+
+
 def _executes() -> None:
     os.execv("/bin/true", ["true"])  # noqa: S606  # it must not be
 
@@ -86,6 +93,7 @@ FORBIDDEN = (
     _connects,
     _lists_a_folder,
     _forks,
+    _starts_a_thread,
     _executes,
     _ends_others,
 )

@@ -26,6 +26,8 @@ class KnownImage:
     blob_key: str
     survey: Survey | None = None
     """None if the image has not been surveyed yet."""
+    series: int | None = None
+    """The number of the image if its file holds several."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,12 @@ class DatabaseRegistry:
     def images(self, image_ids: Sequence[str]) -> list[KnownImage]:
         with self.database.read() as session:
             rows = get_images(session, image_ids)
-        return [KnownImage(row.id, row.filename, row.blob_key, stored_survey(row.survey)) for row in rows]
+        return [
+            KnownImage(
+                row.id, row.filename, row.blob_key, stored_survey(row.survey), row.header.get("series")
+            )
+            for row in rows
+        ]
 
     def header(self, image_id: str) -> ImageHeader:
         with self.database.read() as session:

@@ -77,16 +77,16 @@ def open_images(
     with ExitStack() as stack:
         opened = {}
         for image in known:
-            planes = stack.enter_context(open_blob(context, image.blob_key))
+            planes = stack.enter_context(open_blob(context, image.blob_key, image.series))
             opened[image.image_id] = OpenImage(image, planes, channel)
         yield [opened[image_id] for image_id in image_ids]
 
 
 @contextmanager
-def open_blob(context: JobContext, blob_key: str) -> Iterator[PlaneSource]:
+def open_blob(context: JobContext, blob_key: str, series: int | None = None) -> Iterator[PlaneSource]:
     """Open an image blob; bytes of a local file are counted as read, of a remote one as downloaded."""
     with context.blobs.as_file(blob_key) as path:
-        yield MeasuredPlanes(context.reader.open(path), context.blobs.count_read)
+        yield MeasuredPlanes(context.reader.open(path, series=series), context.blobs.count_read)
 
 
 def _allow_open_files(count: int) -> None:

@@ -70,6 +70,8 @@ class DenoiseOptions:
     """Options of denoising, and optional files to write besides the result."""
 
     device: torch.device
+    series: int | None = None
+    """Number of the image, from 0, if the file holds several."""
     preset: Preset = DEFAULT_PRESET
     prior: Prior | None = None
     pretrained: Path | None = None
@@ -122,7 +124,7 @@ def denoise_file(
     with offline_run(
         target.parent, device=options.device, show=on_progress, warn=warn, presets=options.presets
     ) as run:
-        image_id, header, survey = run.add_image(source)
+        image_id, header, survey = run.add_image(source, options.series)
         channels = _channels_of(source, header, options)
         for text in channel_warnings(survey.channels if channels else ()):
             run.warn_once(text)
@@ -253,7 +255,7 @@ def _write_extras(  # the results of a run, and the options
                 write_whole(path, write_published(prediction.noise_model.parameters).content)
             yield path
     if options.report_folder is not None:
-        observed, results = run.reader.open(source), run.reader.open(target)
+        observed, results = run.reader.open(source, series=options.series), run.reader.open(target)
         drawings = (
             _drawing(run, prediction, observed, results, options.device) for prediction in predictions
         )

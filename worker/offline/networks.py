@@ -80,6 +80,8 @@ class PredictionOptions:
     device: torch.device
     noise_model: Path | Sequence[Path | None] | None = None
     """Noise model file of all channels, or one for each."""
+    series: int | None = None
+    """Number of the image, from 0, if the file holds several."""
     channel: str | None = None
     """The only channel of several to denoise: its name, or else its index, from 0."""
     estimate: Output = Output.DENOISED
@@ -146,7 +148,7 @@ def predict_file(
     _require_what_the_network_has(network, options)
     with offline_run(target.parent, device=options.device, show=on_progress, warn=on_warning) as run:
         with naming_file(source):
-            image_id, header, survey = run.add_image(source)
+            image_id, header, survey = run.add_image(source, options.series)
         channels = channels_to_denoise(image_id, header, survey)
         require_room(target, header, options.dtype, divided=bool(channels))
         spec = checked(

@@ -57,12 +57,12 @@ class OfflineRun:
     """Duration of each stage."""
     _warned: set[str] = field(default_factory=set)
 
-    def add_image(self, path: Path) -> tuple[str, ImageHeader, Survey]:
+    def add_image(self, path: Path, series: int | None = None) -> tuple[str, ImageHeader, Survey]:
         """Inspect and survey an image file like an upload; return its id, header and survey.
 
-        Raises like `inspect_image`, and ImageContentError for pixels without information.
+        Raises like `open_planes`, and ImageContentError for pixels without information.
         """
-        planes, _ = self.reader.inspect(path)
+        planes, _ = self.reader.inspect(path, series=series)
         for text in planes.header.warnings:
             self.warn_once(text)
         survey = planes.survey()
@@ -170,7 +170,7 @@ class OfflineRun:
     def _link(self, path: Path, header: ImageHeader, survey: Survey | None) -> str:
         image_id = new_id("img")
         self.blobs.link_file(f"images/{image_id}/content", path)
-        known = KnownImage(image_id, str(path), f"images/{image_id}/content", survey)
+        known = KnownImage(image_id, str(path), f"images/{image_id}/content", survey, header.series)
         self.registry.add_image(known, header)
         return image_id
 

@@ -33,6 +33,7 @@ _IMAGE_ERRORS = {
         ImageCorruptError,
         errors.ImageUnsupportedError,
         errors.ImageContentError,
+        errors.ImageSeriesError,
         errors.ImageTooLargeError,
     )
 }
@@ -57,8 +58,10 @@ class ReadingLimits:
 class ImageReader(Protocol):
     """A reader of image files."""
 
-    def open(self, path: Path, limits: ImageLimits = DEFAULT_LIMITS) -> PlaneSource:
-        """Open an image file and read its header; raises the errors of `inspect_image`."""
+    def open(
+        self, path: Path, limits: ImageLimits = DEFAULT_LIMITS, series: int | None = None
+    ) -> PlaneSource:
+        """Open an image file and read its header; raises the errors of `open_planes`."""
         ...
 
 
@@ -107,16 +110,24 @@ class Reader:
         self._plane_lock = threading.Lock()
         self._shared: mmap.mmap | None = None
 
-    def open(self, path: Path, limits: ImageLimits = DEFAULT_LIMITS) -> "IsolatedPlanes":
-        """Open an image file and read its header; raises the errors of `inspect_image`."""
-        return self._send_file(path, {"do": "open", "limits": asdict(limits)})[0]
+    def open(
+        self, path: Path, limits: ImageLimits = DEFAULT_LIMITS, series: int | None = None
+    ) -> "IsolatedPlanes":
+        """Open an image file and read its header; raises the errors of `open_planes`.
 
-    def inspect(self, path: Path, limits: ImageLimits = DEFAULT_LIMITS) -> tuple["IsolatedPlanes", bytes]:
+        `series`: the number of the image if the file holds several.
+        """
+        return self._send_file(path, {"do": "open", "limits": asdict(limits), "series": series})[0]
+
+    def inspect(
+        self, path: Path, limits: ImageLimits = DEFAULT_LIMITS, series: int | None = None
+    ) -> tuple["IsolatedPlanes", bytes]:
         """Open an image file, check some of its pixels, and return it with a PNG preview of its middle plane.
 
-        Raises the errors of `inspect_image` and `check_content`.
+        Raises the errors of `open_planes` and `check_content`.
         """
-        return self._send_file(path, {"do": "inspect", "limits": asdict(limits)}, _MAX_PREVIEW_BYTES)
+        request = {"do": "inspect", "limits": asdict(limits), "series": series}
+        return self._send_file(path, request, _MAX_PREVIEW_BYTES)
 
     def _send_file(
         self, path: Path, request: dict[str, Any], max_payload_bytes: int = 0

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 # Enough to compute, to read and map files that are already open, and to answer; opening files, connecting and
-# starting processes is forbidden.
+# starting processes or threads is forbidden.
 _ALLOWED = (
     *("read", "readv", "pread64", "preadv", "lseek", "_llseek", "fstat", "fstat64", "newfstatat", "statx"),
     *("write", "writev", "recvfrom", "recvmsg", "sendto", "sendmsg", "poll", "ppoll", "select", "pselect6"),
@@ -17,6 +17,7 @@ _ALLOWED = (
     *("getpid", "gettid", "getppid", "getuid", "geteuid", "getgid", "getegid", "getrusage", "times", "uname"),
     *("sched_yield", "sched_getaffinity", "getcpu", "sysinfo", "getrlimit", "exit", "exit_group"),
 )
+_THREADS = ("clone", "clone3")
 _NICENESS = 10
 _LINUX = sys.platform == "linux"
 
@@ -63,10 +64,13 @@ def _filter_system_calls() -> None:
     import pyseccomp  # noqa: PLC0415  # see seccomp_problem
 
     calls = pyseccomp.SyscallFilter(pyseccomp.ERRNO(errno.EPERM))
-    for name in _ALLOWED:
-        number = pyseccomp.resolve_syscall(pyseccomp.Arch.NATIVE, name)
-        if number >= 0:  # negative: a call of another architecture, or newer than the library
-            calls.add_rule(pyseccomp.ALLOW, number)
+    # A library that cannot start threads works without them if the kernel has none (ENOSYS), and crashes if
+    # it is forbidden (EPERM).
+    for names, answer in ((_ALLOWED, pyseccomp.ALLOW), (_THREADS, pyseccomp.ERRNO(errno.ENOSYS))):
+        for name in names:
+            number = pyseccomp.resolve_syscall(pyseccomp.Arch.NATIVE, name)
+            if number >= 0:  # negative: a call of another architecture, or newer than the library
+                calls.add_rule(answer, number)
     # abort() sends a signal to the own process; signals to others are forbidden.
     calls.add_rule(pyseccomp.ALLOW, "tgkill", pyseccomp.Arg(0, pyseccomp.EQ, os.getpid()))
     calls.load()

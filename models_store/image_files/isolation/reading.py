@@ -18,9 +18,9 @@ from models_store.image_files.content import check_content
 from models_store.image_files.header import ImageLimits
 from models_store.image_files.isolation import wire
 from models_store.image_files.isolation.lockdown import lock_down
+from models_store.image_files.opening import open_planes
 from models_store.image_files.planes import PlaneSource
 from models_store.image_files.preview import preview_png
-from models_store.image_files.tiff.reader import open_planes
 
 Answer = tuple[dict[str, Any], bytes]
 
@@ -58,9 +58,9 @@ class Files:
         self.shared: mmap.mmap | bytes = b""
         """Shared memory through which the client receives decoded planes."""
 
-    def open(self, descriptor: int, limits: ImageLimits) -> int:
+    def open(self, descriptor: int, limits: ImageLimits, series: int | None) -> int:
         self._stack.callback(os.close, descriptor)
-        self._planes.append(self._stack.enter_context(open_planes(descriptor, limits)))
+        self._planes.append(self._stack.enter_context(open_planes(descriptor, limits, series)))
         return len(self._planes) - 1
 
     def __getitem__(self, number: int) -> PlaneSource:
@@ -83,7 +83,7 @@ def answer(files: Files, request: dict[str, Any], descriptors: list[int]) -> Ans
 
 def _open(files: Files, request: dict[str, Any], descriptors: list[int]) -> Answer:
     (descriptor,) = descriptors
-    number = files.open(descriptor, ImageLimits(**request["limits"]))
+    number = files.open(descriptor, ImageLimits(**request["limits"]), request["series"])
     return {"file": number, "header": files[number].header.model_dump(mode="json")}, b""
 
 

@@ -61,7 +61,7 @@ def read_samples() -> None:
             file.flush()
             files = reading.Files(stack)
             requests: list[dict[str, Any]] = [
-                {"do": "inspect", "limits": asdict(DEFAULT_LIMITS)},
+                {"do": "inspect", "limits": asdict(DEFAULT_LIMITS), "series": None},
                 {"do": "survey", "file": 0},
                 {"do": "result_format", "file": 0, "dtype": "float32"},
             ]

@@ -6,23 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from models_store.errors import ImageCorruptError, ImageTooLargeError, ImageUnsupportedError
+from models_store.errors import ImageCorruptError, ImageTooLargeError
+from models_store.image_files.signatures import read_head, refuse_other_formats
 from models_store.image_files.tiff.page_kind import PageKind, page_kind
 
 _MAX_TAGS_PER_PAGE = 4096
 _CLASSIC, _BIG = 42, 43  # the version field
 _BIG_TAG_BYTES = 20
-
-# Other formats that users upload, by their first bytes.
-_OTHER_FORMATS = {
-    b"\x89PNG": "a PNG",
-    b"\xff\xd8\xff": "a JPEG",
-    b"\x89HDF": "an HDF5 file",
-    b"ZISRAWFILE": "a Zeiss CZI file",
-    b"\xda\xce\xbe\x0a": "a Nikon ND2 file",
-    b"\x70\x00\x00\x00": "a Leica LIF file",
-    b"PK\x03\x04": "a ZIP archive",
-}
 
 
 @dataclass(frozen=True)
@@ -79,17 +69,11 @@ def check_ifd_chain(path: Path | int, *, max_pages: int) -> IfdChain:
 def _read_file_header(file: BinaryIO) -> tuple[_Layout, int]:
     """Return the layout and the offset of the first page."""
     head = file.read(16).ljust(16, b"\0")
-    if not head.strip(b"\0"):
-        raise ImageCorruptError("the file is empty")
-    for magic, name in _OTHER_FORMATS.items():
-        if head.startswith(magic):
-            raise ImageUnsupportedError(
-                f"this is {name}; export it as TIFF (grey values, uncompressed or lossless)"
-            )
     order = {b"II": "<", b"MM": ">"}.get(head[:2])
     version = struct.unpack(f"{order}H", head[2:4])[0] if order else None
     if version not in {_CLASSIC, _BIG}:
-        raise ImageCorruptError("this is not a TIFF file: it does not begin with a TIFF signature")
+        refuse_other_formats(read_head(file))
+        raise ImageCorruptError("this is not a TIFF file, nor CZI, ND2 or LIF: it does not begin like one")
     big = version == _BIG
     layout = _Layout(
         order=order or "",

@@ -1,6 +1,5 @@
 """Choice of a result's TIFF flavour and metadata, preserving the metadata of its source."""
 
-import math
 from typing import Any
 
 import numpy as np
@@ -15,32 +14,33 @@ from models_store.image_files.tiff.ome import ResultPixels, ome_can_hold, ome_ca
 from models_store.image_files.tiff.ome_layout import ome_xml
 from models_store.image_files.tiff.page_axes import shaped_metadata
 from models_store.image_files.tiff.page_tags import kept_pages, kept_tags
+from models_store.image_files.tiff.result_metadata import (
+    fit_rationals,
+    needs_bigtiff,
+    ome_metadata,
+    pixels_per_cm,
+)
 from models_store.image_files.tiff.scanimage import is_scanimage, software_settings
 from models_store.image_files.tiff.tag_values import integer, positive_number
 
-# Classic TIFF has 32-bit offsets; the margin leaves room for the page directories.
-_CLASSIC_BYTES = 2**32 - 2**25
 _IMAGEJ_AXES = "TZCYX"
 _IMAGEJ_UNICODE = {"Info", "Labels", "Properties"}  # kept outside the description, which is ASCII
 _IMAGEJ_TYPES = {"uint8", "uint16", "int16", "float32"}
 _IMAGEJ_DIMENSIONS = {"order", "axes", "images", "channels", "slices", "frames"}
-_LARGEST_INTEGER = 2**32 - 1
-_PER_CENTIMETRE = 1e4
 
 
 def result_format(tiff: TiffFile, image: TiffImage, dtype: np.dtype[Any]) -> ResultFormat:
     """Return a result's format: ImageJ for ImageJ files, OME for others with named axes, else plain TIFF."""
     header = image.header
-    result_bytes = math.prod(header.shape) * dtype.itemsize
     # Readers take the places of pages in a classic ScanImage file for granted.
-    big = {"bigtiff": result_bytes > _CLASSIC_BYTES or is_scanimage(image.stack.keyframe)}
+    big = {"bigtiff": needs_bigtiff(header, dtype) or is_scanimage(image.stack.keyframe)}
     shown = {
         **_resolution(image.stack.keyframe, header),
         **_photometric(header),
         **_first_tags(tiff, image.stack.keyframe),
     }
     if header.file_kind == "imagej" and _imagej_can_hold(header, dtype):
-        return _imagej(tiff, image, dtype, shown, truncate=result_bytes > _CLASSIC_BYTES)
+        return _imagej(tiff, image, dtype, shown, truncate=needs_bigtiff(header, dtype))
     layout = image.stack.ome
     if layout is not None and layout.samples == image.stack.samples == 1 and ome_can_hold_type(dtype):
         pixels = ResultPixels(dtype, header.height_px, header.width_px)
@@ -87,18 +87,8 @@ def _escaped(text: str) -> str:
 
 
 def _ome_metadata(image: TiffImage) -> dict[str, Any]:
-    header = image.header
-    metadata: dict[str, Any] = {"axes": header.axes}
-    if planes := ome_planes(image.stack):
-        metadata["Plane"] = planes
-    size = header.pixel_size_um
-    lengths = {"X": size.x_um, "Y": size.y_um, "Z": size.z_um} if size else {}
-    for axis, length_um in lengths.items():
-        if length_um is not None:
-            metadata |= {f"PhysicalSize{axis}": length_um, f"PhysicalSize{axis}Unit": "µm"}
-    if header.channel_names:
-        metadata["Channel"] = {"Name": list(header.channel_names)}
-    return metadata
+    planes = ome_planes(image.stack)
+    return ome_metadata(image.header) | ({"Plane": planes} if planes else {})
 
 
 def _plain_metadata(image: TiffImage) -> dict[str, Any]:
@@ -134,15 +124,12 @@ def _resolution(page: TiffPage, header: ImageHeader) -> dict[str, Any]:
     if x is not None and y is not None:
         resolution = (_rational(page, "XResolution", x), _rational(page, "YResolution", y))
         known = unit in set(RESUNIT)
-        return {"resolution": resolution, "resolutionunit": unit if known else None} if _fit(x, y) else {}
-    size = header.pixel_size_um
-    per_cm = (_PER_CENTIMETRE / size.x_um, _PER_CENTIMETRE / size.y_um) if size else (0.0, 0.0)
-    return {"resolution": per_cm, "resolutionunit": "CENTIMETER"} if _fit(*per_cm) else {}
-
-
-def _fit(*numbers: float) -> bool:
-    """Return whether fractions of 32-bit integers come close to the numbers."""
-    return all(1 / _LARGEST_INTEGER < number < _LARGEST_INTEGER for number in numbers)
+        return (
+            {"resolution": resolution, "resolutionunit": unit if known else None}
+            if fit_rationals(x, y)
+            else {}
+        )
+    return pixels_per_cm(header)
 
 
 def _rational(page: TiffPage, name: str, number: float) -> float | tuple[int, int]:

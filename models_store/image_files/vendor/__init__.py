@@ -1,0 +1,9 @@
+"""Files of microscopes' vendors, read through openreadout; no other package imports it.
+
+vendor_file.py   opening from a descriptor, integrity, and errors in the project's terms
+layout.py        planes of an image: leading axes, and what the rows of a plane lie along
+header.py        header of an image, with its limits and warnings
+series.py        choice of one of several images in a file
+planes.py        planes by index
+result_format.py metadata of a result
+"""

@@ -1,0 +1,69 @@
+"""Reader of vendors' files, one plane at a time."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openreadout
+from numpy.typing import NDArray
+from openreadout import ImageInfo
+
+from models_store.errors import ImageCorruptError
+from models_store.image_files.header import DEFAULT_LIMITS, ImageHeader, ImageLimits, VendorKind
+from models_store.image_files.planes import ResultFormat
+from models_store.image_files.vendor.layout import Layout
+from models_store.image_files.vendor.result_format import result_format
+from models_store.image_files.vendor.series import choose
+from models_store.image_files.vendor.vendor_file import open_vendor_file, raising_image_errors
+
+
+class VendorPlanes:
+    """The PlaneSource of one image in a vendor's file, at full resolution."""
+
+    def __init__(self, file: openreadout.File, image: ImageInfo, header: ImageHeader) -> None:
+        self.header = header
+        self._file = file
+        self._image = image
+        self._layout = Layout.of(image)
+
+    def __len__(self) -> int:
+        return self.header.planes
+
+    def __getitem__(self, index: int) -> NDArray[Any]:
+        """Decode one plane. Raises ImageCorruptError if its bytes are missing or broken."""
+        plane = range(len(self))[index]
+        with raising_image_errors(f"plane {plane} cannot be decoded"):
+            read = [
+                self._file.read_plane(self._image["index"], at.c, at.z, at.t)
+                for at in self._layout.lines(plane)
+            ]
+        expected = (self.header.height_px // len(read), self.header.width_px)
+        for part in read:
+            if part.shape != expected or part.dtype != self.header.dtype:
+                raise ImageCorruptError(
+                    f"plane {plane} decodes to {part.dtype} of the shape {part.shape}, expected "
+                    f"{self.header.dtype} of {expected}"
+                )
+        return read[0] if len(read) == 1 else np.concatenate(read)
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        return (self[plane] for plane in range(len(self)))
+
+    def result_format(self, dtype: np.dtype[Any]) -> ResultFormat:
+        """Return the metadata of a result with pixels of `dtype`, an OME-TIFF."""
+        return result_format(self._image, self.header, dtype)
+
+
+@contextmanager
+def open_vendor_planes(
+    file: Path | int, kind: VendorKind, limits: ImageLimits = DEFAULT_LIMITS, series: int | None = None
+) -> Iterator[VendorPlanes]:
+    """Open an image of a vendor's file, given by path or descriptor; raises the errors of `choose`."""
+    with open_vendor_file(file, kind) as opened:
+        with raising_image_errors("the file's metadata is broken"):
+            images = opened.info["images"]
+            size_bytes = opened.info["size_bytes"]
+        image, header = choose(images, series, kind, size_bytes, limits)
+        yield VendorPlanes(opened, image, header)

@@ -1,0 +1,68 @@
+"""Opening of vendors' files from a path or descriptor, with errors in the project's terms."""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import openreadout
+from openreadout import OpenReadoutError, UnsupportedFeatureError
+
+from models_store.errors import ImageCorruptError, ImageUnsupportedError
+from models_store.image_files.header import VendorKind
+from models_store.image_files.signatures import VENDOR_NAMES
+
+# The library's messages name the file so.
+_NAME = "the file"
+_SHOWN_FINDINGS = 3
+_HINT = " (hint: "
+
+
+@contextmanager
+def raising_image_errors(message: str) -> Iterator[None]:
+    """Raise the library's errors as ImageCorruptError, or ImageUnsupportedError if it lacks a feature."""
+    try:
+        yield
+    except UnsupportedFeatureError as error:
+        raise ImageUnsupportedError(
+            f"{message}: {_reason(error)}; export the image as OME-TIFF, with the program of the microscope"
+        ) from error
+    except OpenReadoutError as error:
+        raise ImageCorruptError(f"{message}: {_reason(error)}") from error
+
+
+def _reason(error: OpenReadoutError) -> str:
+    """Return the library's message without its hint, which is for its own command line."""
+    return str(error).partition(_HINT)[0].partition("corrupt file: ")[2] or str(error).partition(_HINT)[0]
+
+
+@contextmanager
+def open_vendor_file(file: Path | int, kind: VendorKind) -> Iterator[openreadout.File]:
+    """Open a file, given by path or descriptor; a descriptor stays open.
+
+    Files beside it, which its metadata may name, are never opened. Raises ImageCorruptError if its structure
+    is broken or incomplete.
+    """
+    name = VENDOR_NAMES[kind]
+    # Through a file object, the library opens no file itself, which seccomp forbids.
+    with io.FileIO(file, closefd=isinstance(file, Path)) as stream:
+        stream.seek(0)  # a descriptor may have been read from
+        with raising_image_errors(f"the {name} file cannot be read"):
+            opened = openreadout.File(stream, name=_NAME)
+        with opened:
+            if opened.format != kind:
+                raise ImageCorruptError(f"the file begins like a {name} file, but is none")
+            with raising_image_errors(f"the {name} file's structure is broken"):
+                _require_whole(opened, name)
+            yield opened
+
+
+def _require_whole(opened: openreadout.File, name: str) -> None:
+    """Raise ImageCorruptError if planes are missing or the file was cut; reads structure, no pixels."""
+    errors = [each["message"] for each in opened.check()["findings"] if each["severity"] == "error"]
+    if errors:
+        more = f" (and {len(errors) - _SHOWN_FINDINGS} more)" if len(errors) > _SHOWN_FINDINGS else ""
+        raise ImageCorruptError(
+            f"the {name} file is incomplete or broken: {'; '.join(errors[:_SHOWN_FINDINGS])}{more}. Copy it "
+            "again; if its acquisition was stopped, export the complete planes as OME-TIFF"
+        )

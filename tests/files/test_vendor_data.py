@@ -1,0 +1,268 @@
+"""Real files of vendors: their headers, and their planes against those of other readers."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from models_store.errors import (
+    ImageContentError,
+    ImageCorruptError,
+    ImageError,
+    ImageSeriesError,
+    ImageUnsupportedError,
+)
+from models_store.image_files.isolation.client import Isolation, Reader, ReadingLimits
+
+CELL_UM, AIRYSCAN_UM, XZ_UM = 0.0905766741522103, 0.0439294085166052, 0.140279842519685
+
+
+class Facts(NamedTuple):
+    """What a header must say; sizes along X, Y and Z."""
+
+    name: str
+    series: int | None
+    axes: str
+    shape: tuple[int, ...]
+    dtype: str
+    size_um: tuple[float | None, ...] | None
+    channels: tuple[str, ...]
+
+
+FACTS = [
+    Facts(
+        "czi_Airyscan.czi",
+        None,
+        "TCYX",
+        (3, 2, 480, 480),
+        "uint16",
+        (AIRYSCAN_UM, AIRYSCAN_UM, None),
+        ("ChA-T1", "ChA-T2"),
+    ),
+    Facts(
+        "czi_CellDivision_T3_Z5_CH2_X240_Y170.czi",
+        None,
+        "TCZYX",
+        (3, 2, 5, 170, 240),
+        "uint16",
+        (CELL_UM, CELL_UM, 0.32),
+        ("LED555", "LED470"),
+    ),
+    Facts(
+        "czi_CellDivision_T3_Z5_CH2_X240_Y170_comp1.czi",
+        None,
+        "TCZYX",
+        (3, 2, 5, 170, 240),
+        "uint16",
+        None,
+        (),
+    ),
+    Facts("czi_DAPI_GFP.czi", None, "CYX", (2, 640, 640), "uint8", None, ("DAPI", "")),
+    Facts("czi_WellD6-7_S2.czi", 0, "YX", (440, 544), "uint16", (0.1, 0.1, None), ("AF488",)),
+    Facts("czi_WellD6-7_S2.czi", 1, "YX", (440, 544), "uint16", (0.1, 0.1, None), ("AF488",)),
+    Facts("czi_newCZI_compressed.czi", None, "YX", (512, 512), "uint16", None, ()),
+    Facts(
+        "nd2_cluster.nd2",
+        None,
+        "TCZYX",
+        (3, 2, 10, 31, 38),
+        "uint16",
+        (0.167808983232682, 0.167808983232682, 0.5),
+        ("5-FAM/pH 9.0", "FM 4-64/2% CHAPS"),
+    ),
+    Facts(
+        "lif_2channel_xz.lif",
+        0,
+        "TCYX",
+        (20, 2, 128, 128),
+        "uint8",
+        (XZ_UM, 0.14027874015748, None),
+        ("FITC", "TRITC"),
+    ),
+    Facts(
+        "lif_2channel_xz.lif",
+        1,
+        "CZYX",
+        (2, 128, 23, 128),
+        "uint8",
+        (XZ_UM, 0.229061545454545, 0.14027874015748),
+        ("FITC", "TRITC"),
+    ),
+    Facts(
+        "lif_2channel_xz.lif",
+        2,
+        "CYX",
+        (2, 512, 512),
+        "uint8",
+        (0.102697221135029, 0.10269747553816, None),
+        ("FITC", "TRITC"),
+    ),
+]
+
+
+def _name(facts: Facts) -> str:
+    return facts.name if facts.series is None else f"{facts.name}[{facts.series}]"
+
+
+def _planes_of_czi(path: Path, facts: Facts) -> NDArray[Any]:
+    reader = pytest.importorskip("pylibCZIrw.czi")
+    sizes = dict(zip(facts.axes, facts.shape, strict=True))
+    with reader.open_czi(str(path)) as file:
+        read = [
+            file.read(plane={"T": t, "C": c, "Z": z}, scene=facts.series)
+            for t in range(sizes.get("T", 1))
+            for c in range(sizes.get("C", 1))
+            for z in range(sizes.get("Z", 1))
+        ]
+    return np.stack(read).reshape(facts.shape)
+
+
+def _planes_of_nd2(path: Path, facts: Facts) -> NDArray[Any]:
+    reader = pytest.importorskip("nd2")
+    with reader.ND2File(path) as file:
+        return _ordered("".join(file.sizes), file.asarray(), facts)
+
+
+def _planes_of_lif(path: Path, facts: Facts) -> NDArray[Any]:
+    reader = pytest.importorskip("liffile")
+    with reader.LifFile(path) as file:
+        image = file.images[facts.series]
+        dims = "".join(image.dims)
+        return _ordered(dims if "Y" in dims else dims.replace("Z", "Y"), image.asarray(), facts)
+
+
+def _ordered(axes: str, pixels: NDArray[Any], facts: Facts) -> NDArray[Any]:
+    return pixels.transpose([axes.index(axis) for axis in facts.axes])
+
+
+ORACLES: dict[str, Callable[[Path, Facts], NDArray[Any]]] = {
+    ".czi": _planes_of_czi,
+    ".nd2": _planes_of_nd2,
+    ".lif": _planes_of_lif,
+}
+
+
+@pytest.fixture(scope="module")
+def vendor_data(test_data: Path) -> Path:
+    return test_data / "vendor"
+
+
+@pytest.mark.parametrize("facts", FACTS, ids=_name)
+def test_the_header_says_what_the_microscope_wrote(reader: Reader, vendor_data: Path, facts: Facts) -> None:
+    header = reader.open(vendor_data / facts.name, series=facts.series).header
+    assert (header.axes, header.shape, header.dtype) == (facts.axes, facts.shape, facts.dtype)
+    assert header.channel_names == facts.channels
+    assert header.file_kind == Path(facts.name).suffix[1:]
+    assert header.series == facts.series
+    size = header.pixel_size_um
+    if facts.size_um is None:
+        assert size is None
+    else:
+        assert size is not None
+        assert (size.x_um, size.y_um, size.z_um) == pytest.approx(facts.size_um)
+
+
+@pytest.mark.parametrize("facts", FACTS, ids=_name)
+def test_planes_equal_those_of_another_reader_in_any_order(
+    reader: Reader, vendor_data: Path, facts: Facts
+) -> None:
+    path = vendor_data / facts.name
+    expected = ORACLES[path.suffix](path, facts)
+    expected = expected.reshape(-1, *facts.shape[-2:])
+    planes = reader.open(path, series=facts.series)
+    assert len(planes) == len(expected)
+    # Each plane of a reader that has just read another.
+    for index in np.random.default_rng(0).permutation(len(expected)).tolist():
+        np.testing.assert_array_equal(planes[index], expected[index])
+
+
+def test_several_readers_at_once_read_the_same(isolation: Isolation, vendor_data: Path) -> None:
+    path = vendor_data / "nd2_cluster.nd2"
+
+    def read(indices: Sequence[int]) -> list[NDArray[Any]]:
+        with isolation.reader() as reader:
+            planes = reader.open(path)
+            return [planes[index] for index in indices]
+
+    with ThreadPoolExecutor(3) as readers:
+        forward, backward, again = readers.map(read, (range(60), range(59, -1, -1), range(60)))
+    np.testing.assert_array_equal(np.stack(forward), np.stack(backward[::-1]))
+    np.testing.assert_array_equal(np.stack(forward), np.stack(again))
+
+
+@pytest.mark.parametrize(
+    ("name", "listed"),
+    [
+        ("czi_WellD6-7_S2.czi", "0 is 'D6', YX 440 x 544; 1 is 'D7', YX 440 x 544"),
+        ("lif_2channel_xz.lif", "0 is '2channel_xz/xzt', TCYX 20 x 2 x 128 x 128"),
+    ],
+)
+def test_a_file_of_several_images_lists_them(
+    reader: Reader, vendor_data: Path, name: str, listed: str
+) -> None:
+    with pytest.raises(ImageSeriesError, match=r"name one .* as series") as refusal:
+        reader.inspect(vendor_data / name)
+    assert listed in refusal.value.detail
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "reason"),
+    [
+        ("sif_image.sif", ImageUnsupportedError, "an Andor SIF file; export it as OME-TIFF"),
+        (
+            "spe_test_000.spe",
+            ImageUnsupportedError,
+            "a Princeton Instruments SPE file; export it as OME-TIFF",
+        ),
+        ("czi_100x100.czi", ImageContentError, "10 x 10 pixels; at least 16 x 16"),
+        ("ome_companion/multifile.companion.ome", ImageUnsupportedError, "an XML file"),
+    ],
+)
+def test_what_cannot_be_denoised_is_refused_by_name(
+    reader: Reader, vendor_data: Path, name: str, error: type[ImageError], reason: str
+) -> None:
+    with pytest.raises(error, match=reason):
+        reader.inspect(vendor_data / name)
+
+
+WHOLE = [facts for facts in FACTS if not facts.series]
+
+
+@pytest.mark.parametrize("facts", WHOLE, ids=_name)
+def test_a_file_cut_in_half_is_refused(
+    reader: Reader, vendor_data: Path, tmp_path: Path, facts: Facts
+) -> None:
+    content = (vendor_data / facts.name).read_bytes()
+    path = tmp_path / facts.name
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(ImageCorruptError, match=r"incomplete or broken|cannot be read"):
+        reader.open(path, series=facts.series)
+
+
+@pytest.mark.parametrize("facts", WHOLE, ids=_name)
+@pytest.mark.parametrize("place", ["begin", "header", "middle", "end"])
+def test_a_flipped_byte_is_refused_or_harms_its_own_pixel_only(
+    isolation: Isolation, vendor_data: Path, tmp_path: Path, facts: Facts, place: str
+) -> None:
+    content = bytearray((vendor_data / facts.name).read_bytes())
+    at = {"begin": 3, "header": 60, "middle": len(content) // 2, "end": len(content) - 40}[place]
+    content[at] ^= 0xFF
+    path = tmp_path / facts.name
+    path.write_bytes(content)
+    with isolation.reader() as reader:
+        original = reader.open(vendor_data / facts.name, series=facts.series)
+        expected = [*original]
+    with isolation.reader(ReadingLimits(answer_s=60.0)) as reader:
+        try:
+            planes = reader.open(path, series=facts.series)
+            read = [*planes]
+        except ImageError as refusal:
+            assert refusal.detail  # noqa: PT017  # a file may also be read
+            return
+    assert planes.header.shape == original.header.shape
+    differing = [np.count_nonzero(a != b) for a, b in zip(read, expected, strict=True)]
+    assert sum(differing) <= 1
