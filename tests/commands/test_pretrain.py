@@ -62,7 +62,10 @@ def test_what_cannot_be_used_is_named(tmp_path: Path, noisy_tiff: Path) -> None:
     cropped = tmp_path / "small.tif"
     tifffile.imwrite(cropped, tifffile.imread(noisy_tiff)[:60])
     small, denoise = str(cropped), ["denoise", str(noisy_tiff), str(tmp_path / "denoised.tif")]
+    begun = tmp_path / "begun.safetensors"
+    begun.with_name("begun.safetensors.checkpoint").write_bytes(b"of another run")
     for arguments, words in (
+        (["pretrain", str(begun), "--steps", "1"], "begun.safetensors.checkpoint cannot be resumed"),
         (["pretrain", str(target), small], "80 x 80 pixels or more"),
         (["pretrain", str(target), small, "--stacks"], "--stacks"),
         ([*denoise, "--pretrained", small], "is no pretrained network"),

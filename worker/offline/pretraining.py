@@ -6,7 +6,9 @@ from pathlib import Path
 
 import torch
 
+from models_store.errors import InvalidRequestError
 from models_store.whole_files import reporting_write_errors, write_whole
+from worker.engine.errors import CheckpointInvalidError
 from worker.engine.networks.pretrained import PretrainedNetwork
 from worker.engine.pretraining.own_scenes import OwnScenes
 from worker.engine.pretraining.recipe import PretrainingRecipe
@@ -37,18 +39,24 @@ def pretrain_to_file(
     """Train on simulated images and write the network; return its digest.
 
     `own`: scenes besides the simulated ones. A network of several frames may start from one of a single
-    frame. The checkpoint beside the file is removed at the end. Raises CheckpointInvalidError if it is of
-    another recipe, and InvalidRequestError if a file cannot be written.
+    frame. The checkpoint beside the file is removed at the end. Raises InvalidRequestError if it is of
+    another recipe or other images, or if a file cannot be written.
     """
     checkpoint = _CheckpointFile(target.with_name(f"{target.name}.checkpoint"))
-    model = pretrain(
-        recipe,
-        device=device,
-        checkpoints=checkpoint,
-        on_step=on_step,
-        start=start.model if start else None,
-        own=own,
-    )
+    try:
+        model = pretrain(
+            recipe,
+            device=device,
+            checkpoints=checkpoint,
+            on_step=on_step,
+            start=start.model if start else None,
+            own=own,
+        )
+    except CheckpointInvalidError as error:
+        raise InvalidRequestError(
+            f"{checkpoint.path} cannot be resumed: {error.detail}; repeat the command that began it, or "
+            "delete the file to begin anew"
+        ) from error
     model.requires_grad_(requires_grad=False).eval()
     provenance = {"recipe": asdict(recipe), "steps": recipe.steps}
     if own is not None:
