@@ -22,6 +22,11 @@ _REFUSE = {
     "teacher": "has no teacher; leave it out, or train with method distilled",
 }
 
+_START_OF_DISTILLED = (
+    "a distilled network starts from random weights, its teacher or the pretrained network; leave it out, or "
+    "name pretrained"
+)
+
 
 def require_what_the_preset_needs(spec: DenoiseSpec) -> None:
     """Raise FieldError for a field that the preset does not use; `instant` trains nothing."""
@@ -106,10 +111,7 @@ def require_teacher(method: Method, spec: TrainSpec) -> None:
     if method is Method.PRETRAINED:
         _require_pretrained_teacher(spec)
     elif spec.start is not None:
-        raise FieldError(
-            "start",
-            "what learns from a PN2V network starts from random weights or from it by itself; leave it out",
-        )
+        raise FieldError("start", _START_OF_DISTILLED)
     else:
         require_method(method, "teacher", Method.PN2V)
 
@@ -137,11 +139,7 @@ def _require_distillable(spec: TrainSpec) -> None:
         distilling = " or ".join(preset for preset in Preset if preset.distils)
         raise FieldError("preset", f"{spec.preset} distils no network; take {distilling}")
     if spec.start not in {None, PRETRAINED, spec.teacher}:
-        raise FieldError(
-            "start",
-            "a distilled network starts from random weights, its teacher or the pretrained network; "
-            "leave it out, or name pretrained",
-        )
+        raise FieldError("start", _START_OF_DISTILLED)
     if spec.teacher == PRETRAINED:
         _require_pretrained_teacher(spec)
 
