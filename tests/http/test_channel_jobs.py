@@ -13,7 +13,16 @@ from numpy.typing import NDArray
 
 from models_store.image_files.isolation.client import Isolation
 from tests.support.application import Application
-from tests.support.dyes import CHANNELS, HEIGHT_PX, NAMES, TIMES, WIDTH_PX, planes_of_dyes, write_dyes
+from tests.support.dyes import (
+    CHANNELS,
+    HEIGHT_PX,
+    NAMES,
+    TIMES,
+    WIDTH_PX,
+    planes_of_dyes,
+    upload_dyes,
+    write_dyes,
+)
 from tests.support.posted_jobs import TINY, Document, artifact, post, run, upload
 from tests.support.published_files import histogram_npy, import_model
 
@@ -46,9 +55,7 @@ def planes_tcyx() -> NDArray[np.uint16]:
 def image_id(
     api: httpx.Client, planes_tcyx: NDArray[np.uint16], tmp_path_factory: pytest.TempPathFactory
 ) -> str:
-    path = tmp_path_factory.mktemp("images") / "dyes.ome.tif"
-    write_dyes(path, planes_tcyx)
-    return upload(api, path, microscope="Scope")
+    return upload_dyes(api, tmp_path_factory.mktemp("images"), planes_tcyx)
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
+
+from tests.support.posted_jobs import upload
 
 NAMES = ["DAPI", "GFP", "Cy5"]
 GAINS_ADU = (0.5, 4.0, 30.0)
@@ -29,3 +32,10 @@ def write_dyes(path: Path, planes_tcyx: NDArray[Any], names: list[str] | None = 
     """Write an OME-TIFF whose channels have names."""
     metadata = {"axes": "TCYX", "Channel": {"Name": names or NAMES[: planes_tcyx.shape[1]]}}
     tifffile.imwrite(path, planes_tcyx, ome=True, metadata=metadata)
+
+
+def upload_dyes(api: httpx.Client, folder: Path, planes_tcyx: NDArray[Any]) -> str:
+    """Upload them as an image of the microscope `Scope`; return its id."""
+    path = folder / "dyes.ome.tif"
+    write_dyes(path, planes_tcyx)
+    return upload(api, path, microscope="Scope")

@@ -12,18 +12,10 @@ from models_store.survey.defect_counts import DefectCounts, count_defects
 from models_store.survey.defects import find_defects, without_defects
 from models_store.survey.survey import survey_planes
 from models_store.survey.warnings import pixel_warnings
+from tests.support.dim_images import SHAPE_YX, dim_image
 from worker.engine.simulation import PhotonCounter, Scmos, simulate_specimen
 
-SHAPE_YX = (200, 180)
 PATCH_YX = np.s_[60:90, 100:150]
-
-
-def dim_image(seed: int = 1) -> NDArray[np.uint16]:
-    """Return up to 64 photons of 2 ADU each, on an offset of 100 ADU with 2 ADU of read noise."""
-    rng = np.random.default_rng(seed)
-    photons = 4 + 60 * simulate_specimen(SHAPE_YX, seed=seed)
-    observed = 100 + 2 * rng.poisson(photons) + rng.normal(0, 2, SHAPE_YX)
-    return observed.round().astype(np.uint16)
 
 
 def mask_of(*places: Any) -> NDArray[np.bool_]:
@@ -328,68 +320,6 @@ def test_remnants_within_an_area_without_data_are_missing() -> None:
     assert not found.missing_yx[:, 9:].any()
 
 
-_DIGITS = (
-    "#### ..#. #### .#### #...#",
-    "#..# .##. ...# .#... #...#",
-    "#..# ..#. #### .#### #####",
-    "#..# ..#. #... ....# ....#",
-    "#### .### #### .#### ....#",
-)
-
-
-def _stamp(stroke_px: int) -> NDArray[np.bool_]:
-    """Return a time stamp with a dot, and a scale bar below it."""
-    digits = np.array([[each == "#" for each in row] for row in _DIGITS])
-    drawn = np.zeros((11, digits.shape[1] + 3), dtype=bool)
-    drawn[:5, : digits.shape[1]] = digits
-    drawn[4, -2] = True
-    drawn[9, :20] = True
-    return np.kron(drawn, np.ones((stroke_px, stroke_px), dtype=bool))
-
-
-@pytest.mark.parametrize("stroke_px", [1, 2])
-@pytest.mark.parametrize("value", [65535, 4095, 0])
-def test_text_and_scale_bars_burnt_in_are_missing(stroke_px: int, value: int) -> None:
-    plane_yx = dim_image() + np.uint16(200)
-    drawn = _stamp(stroke_px)
-    expected = np.zeros(SHAPE_YX, dtype=bool)
-    expected[6 : 6 + drawn.shape[0], 8 : 8 + drawn.shape[1]] = drawn
-    plane_yx[expected] = value
-    # A hot pixel of the same value is no text.
-    plane_yx[150, 90] = value
-    found = find_defects(plane_yx)
-    assert found.missing_yx[expected].all()
-    assert not found.missing_yx[40:].any()
-    np.testing.assert_array_equal(np.argwhere(found.outliers_yx), [[150, 90]])
-
-
-def test_an_empty_frame_with_text_on_it_is_empty() -> None:
-    plane_yx = np.zeros(SHAPE_YX, dtype=np.uint16)
-    plane_yx[3:8, 3:20:2] = 65535
-    assert find_defects(plane_yx).empty
-    photons_yx = np.random.default_rng(0).uniform(size=SHAPE_YX) < 0.05
-    assert not find_defects(photons_yx.astype(np.uint8)).empty
-
-
-@pytest.mark.parametrize("row", [0, -1])
-@pytest.mark.parametrize(("pixels", "unit"), [(14, 256), (14, 1), (40, 31)])
-def test_a_counter_that_the_camera_writes_over_a_row_is_missing(row: int, pixels: int, unit: int) -> None:
-    plane_yx, rng = dim_image().astype(np.uint16), np.random.default_rng(pixels)
-    digits = rng.integers(0, 10, (2, pixels))
-    plane_yx[row, :pixels] = (16 * digits[0] + digits[1]) * unit
-    expected_yx = np.zeros(plane_yx.shape, dtype=bool)
-    expected_yx[row, :pixels] = True
-    defects = find_defects(plane_yx)
-    # Its last pixels may equal the image's by chance.
-    assert not (defects.missing_yx & ~expected_yx).any()
-    assert defects.missing_yx.sum() >= 0.7 * pixels
-    assert defects.outliers_yx.sum() <= 3
-    counts = count_defects(plane_yx, defects)
-    assert counts.filled_px == 0
-    (told,) = [text for text in pixel_warnings(survey_planes([plane_yx])) if "wrote over" in text]
-    assert told.startswith(f"{counts.counter_px} of ")
-
-
 def test_a_remnant_in_an_area_without_data_is_missing_too_but_its_value_is_not_told() -> None:
     plane_yx = dim_image()
     plane_yx[60:80, 60:80] = 0
@@ -398,24 +328,6 @@ def test_a_remnant_in_an_area_without_data_is_missing_too_but_its_value_is_not_t
     assert counts.filled_px == 20 * 20
     assert counts.fill_values_adu == (0.0,)
     assert DefectCounts.of([counts, counts]).fill_values_adu == (0.0,)
-
-
-@pytest.mark.parametrize("sigma_px", [0.65, 1.2])
-def test_saturated_filaments_and_points_are_not_text(sigma_px: float) -> None:
-    rng = np.random.default_rng(6)
-    scene = np.zeros((4 * SHAPE_YX[0], 4 * SHAPE_YX[1]))
-    for _ in range(20):
-        path = np.cumsum(rng.normal(0, 1.5, (400, 2)), axis=0) + rng.uniform(0, 700, 2)
-        y, x = path.round().astype(int)[((path > 0) & (path < 700)).all(axis=1)].T
-        scene[y, x] += rng.uniform(1, 20)
-        scene[tuple(rng.integers(0, 700, 2))] += rng.uniform(10, 1000)
-    seen = ndimage.gaussian_filter(scene, 4 * sigma_px).reshape(SHAPE_YX[0], 4, SHAPE_YX[1], 4)
-    photons = seen.mean(axis=(1, 3)) / np.quantile(seen, 0.999)
-    for brightest in (2, 10):
-        noisy = 100 + 2 * rng.poisson(4 + brightest * 2048 * photons) + rng.normal(0, 2, SHAPE_YX)
-        plane_yx = noisy.round().clip(0, 4095).astype(np.uint16)
-        assert (plane_yx == 4095).sum() > 100
-        assert not find_defects(plane_yx).missing_yx.any()
 
 
 def test_pixels_alone_amid_nan_are_told_as_such() -> None:
