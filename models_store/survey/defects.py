@@ -80,9 +80,12 @@ def find_defects(plane_yx: NDArray[Any]) -> Defects:
 
 def _is_drawn_on(plane_yx: NDArray[Any], finite: NDArray[Any]) -> bool:
     """Return whether the plane holds one value but for text of another, as a frame without light may."""
-    drawn_yx = plane_yx == (finite.max() if np.mean(finite == finite.min()) > 1 / 2 else finite.min())
-    share = float(drawn_yx.mean())
-    if share > _MAX_DRAWN_SHARE or np.isin(finite, [finite.min(), finite.max()], invert=True).any():
+    lowest, highest = finite.min(), finite.max()
+    if ((finite != lowest) & (finite != highest)).any():
+        return False
+    rarer = highest if 2 * (finite == lowest).sum() > finite.size else lowest
+    drawn_yx = plane_yx == rarer
+    if drawn_yx.mean() > _MAX_DRAWN_SHARE:
         return False
     beside_yx = ndimage.convolve(drawn_yx.astype(np.uint8), _FOUR_NEIGHBOURS, mode="constant") > 0
     return bool((drawn_yx & beside_yx).sum() >= _MIN_JOINED_SHARE * drawn_yx.sum())
