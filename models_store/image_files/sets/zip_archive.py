@@ -1,0 +1,68 @@
+"""Files of a set that is stored as a ZIP archive."""
+
+import zipfile
+from collections.abc import Collection
+from pathlib import PurePosixPath
+from typing import BinaryIO, cast
+
+from models_store.errors import ImageCorruptError, ImageTooLargeError, ImageUnsupportedError
+
+MAX_FILES = 1_000_000
+_MAX_RATIO = 1100
+"""Deflate makes files at most 1032 times smaller."""
+_ENCRYPTED = 1
+_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+
+
+class ZipFiles:
+    """The NamedFiles of an archive; folders and entries of file managers are left out."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        """Read the list of files.
+
+        Raises ImageCorruptError if it is broken or names a place outside the archive, ImageUnsupportedError
+        if files are encrypted or compressed by an uncommon method, ImageTooLargeError if there are too many.
+        """
+        try:
+            self._archive = zipfile.ZipFile(stream)
+        except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
+            raise ImageCorruptError(f"the ZIP archive cannot be read: {error}") from error
+        entries = [entry for entry in self._archive.infolist() if not _is_ignored(entry)]
+        if len(entries) > MAX_FILES:
+            raise ImageTooLargeError(
+                f"the ZIP archive holds {len(entries)} files; at most {MAX_FILES} are read"
+            )
+        for entry in entries:
+            _require_readable(entry)
+        self._entries = {entry.filename: entry for entry in entries}
+        if len(self._entries) < len(entries):
+            raise ImageCorruptError("the ZIP archive holds two files of one name; pack it again")
+
+    @property
+    def names(self) -> Collection[str]:
+        return self._entries.keys()
+
+    def size_bytes(self, name: str) -> int:
+        return self._entries[name].file_size
+
+    def open(self, name: str) -> BinaryIO:
+        return cast("BinaryIO", self._archive.open(self._entries[name]))
+
+
+def _is_ignored(entry: zipfile.ZipInfo) -> bool:
+    parts = PurePosixPath(entry.filename).parts
+    return entry.is_dir() or parts[0] == "__MACOSX" or parts[-1] in {".DS_Store", "Thumbs.db"}
+
+
+def _require_readable(entry: zipfile.ZipInfo) -> None:
+    path = PurePosixPath(entry.filename)
+    if path.is_absolute() or ".." in path.parts or "\\" in entry.filename:
+        raise ImageCorruptError("the ZIP archive names a file outside of itself; pack it again")
+    if entry.flag_bits & _ENCRYPTED:
+        raise ImageUnsupportedError("the ZIP archive is encrypted; pack it without a password")
+    if entry.compress_type not in _METHODS:
+        raise ImageUnsupportedError(
+            "the ZIP archive is compressed by an uncommon method; pack it with Deflate or without compression"
+        )
+    if entry.file_size > _MAX_RATIO * max(entry.compress_size, 1):
+        raise ImageCorruptError(f"the ZIP archive's entry {entry.filename!r} claims an impossible size")

@@ -1,0 +1,51 @@
+"""Sets of files in ZIP archives."""
+
+import io
+import zipfile
+
+import pytest
+
+from models_store.errors import ClearScopeError, ImageCorruptError, ImageUnsupportedError
+from models_store.image_files.sets.zip_archive import ZipFiles
+
+
+def archive(contents: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> io.BytesIO:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", compression) as packed:
+        for name, content in contents.items():
+            packed.writestr(name, content)
+    return stream
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_files_of_an_archive_are_read_at_any_place(compression: int) -> None:
+    content = bytes(range(256)) * 100
+    files = ZipFiles(archive({"a/b.bin": content, "c": b""}, compression))
+    assert set(files.names) == {"a/b.bin", "c"}
+    assert files.size_bytes("a/b.bin") == len(content)
+    with files.open("a/b.bin") as stream:
+        stream.seek(20_000)
+        assert stream.read(300) == content[20_000:20_300]
+
+
+def test_what_file_managers_add_is_left_out() -> None:
+    files = ZipFiles(archive({"x/0": b"1", "__MACOSX/x/._0": b"2", "x/.DS_Store": b"3", "x/": b""}))
+    assert set(files.names) == {"x/0"}
+
+
+@pytest.mark.parametrize("name", ["../outside", "/outside", "a/../../outside", "a\\b"])
+def test_a_name_outside_of_the_archive_is_refused(name: str) -> None:
+    with pytest.raises(ImageCorruptError, match="outside of itself"):
+        ZipFiles(archive({name: b"1"}))
+
+
+def test_an_uncommon_compression_is_refused_with_a_remedy() -> None:
+    with pytest.raises(ImageUnsupportedError, match="pack it with Deflate"):
+        ZipFiles(archive({"a": b"1"}, zipfile.ZIP_LZMA))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
+def test_a_cut_archive_is_refused(share: float) -> None:
+    content = archive({"a": b"1" * 1000}).getvalue()
+    with pytest.raises(ClearScopeError, match="ZIP archive cannot be read"):
+        ZipFiles(io.BytesIO(content[: int(len(content) * share)]))
