@@ -1,15 +1,19 @@
 """Opening of image files of any format, which their content tells."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from models_store.errors import ImageSeriesError
 from models_store.image_files.header import DEFAULT_LIMITS, ImageLimits
 from models_store.image_files.planes import PlaneSource
-from models_store.image_files.signatures import read_head, vendor_kind
+from models_store.image_files.sets.kind import require_set_kind
+from models_store.image_files.sets.named_files import NamedFiles
+from models_store.image_files.sets.zip_archive import ZipFiles
+from models_store.image_files.signatures import is_zip, read_head, vendor_kind
 from models_store.image_files.tiff.reader import open_planes as open_tiff_planes
 from models_store.image_files.vendor.planes import open_vendor_planes
+from models_store.image_files.zarr.planes import open_zarr_planes
 
 
 @contextmanager
@@ -21,7 +25,12 @@ def open_planes(
     Raises the errors of `inspect_image`, and ImageSeriesError.
     """
     with open(file, "rb", closefd=isinstance(file, Path)) as stream:  # a descriptor has no path
-        kind = vendor_kind(read_head(stream))
+        head = read_head(stream)
+        if is_zip(head):
+            with _open_set(ZipFiles(stream), "a ZIP archive", limits, series) as set_planes:
+                yield set_planes
+            return
+    kind = vendor_kind(head)
     if kind is not None:
         with open_vendor_planes(file, kind, limits, series) as vendor_planes:
             yield vendor_planes
@@ -33,3 +42,12 @@ def open_planes(
                 "series out"
             )
         yield planes
+
+
+def _open_set(
+    files: NamedFiles, container: str, limits: ImageLimits, series: int | None
+) -> AbstractContextManager[PlaneSource]:
+    """Open an image of a set of files by the reader of its kind; `container` is what holds the set."""
+    match require_set_kind(files, container):
+        case "zarr":
+            return open_zarr_planes(files, limits, series)

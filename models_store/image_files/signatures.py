@@ -30,12 +30,13 @@ _OTHERS = {
     b"SIMPLE  =": ("a FITS file", _AS_TIFF),
     b"\x89PNG": ("a PNG", _AS_TIFF),
     b"\xff\xd8\xff": ("a JPEG", _AS_TIFF),
-    b"PK\x03\x04": ("a ZIP archive", "upload the image files that it holds, one by one"),
     b"<?xml": (
         "an XML file, which describes images in other files",
         "upload the files of the images; of an OME-TIFF set, export one file that holds all planes",
     ),
 }
+_ZIPS = (b"PK\x03\x04", b"PK\x05\x06")
+"""An archive begins with a file, or with its end if it is empty."""
 _SPE_OFFSET, _SPE_MARK = 2996, struct.pack("<i", 0x01234567)
 _MRC_OFFSET, _MRC_MARK = 208, b"MAP "
 
@@ -51,6 +52,10 @@ def read_head(file: BinaryIO) -> bytes:
 def vendor_kind(head: bytes) -> VendorKind | None:
     """Return the vendor's format that a file begins like; None for TIFF and anything else."""
     return next((kind for mark, kind in _VENDORS.items() if head.startswith(mark)), None)
+
+
+def is_zip(head: bytes) -> bool:
+    return head.startswith(_ZIPS)
 
 
 def refuse_other_formats(head: bytes) -> None:

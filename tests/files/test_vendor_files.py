@@ -210,7 +210,6 @@ OTHERS = {
     "an Olympus OIB": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
     "a Gatan DM4": b"\0\0\0\x04\0\0\0\0\0\0\x10\0",
     "an MRC": bytes([1, *bytes(207)]) + b"MAP ",
-    "a ZIP": b"PK\x03\x04",
 }
 
 

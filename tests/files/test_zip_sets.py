@@ -1,11 +1,19 @@
 """Sets of files in ZIP archives."""
 
 import io
+import re
 import zipfile
+from pathlib import Path
 
 import pytest
 
-from models_store.errors import ClearScopeError, ImageCorruptError, ImageUnsupportedError
+from models_store.errors import (
+    ClearScopeError,
+    ImageContentError,
+    ImageCorruptError,
+    ImageUnsupportedError,
+)
+from models_store.image_files.isolation.client import Reader
 from models_store.image_files.sets.zip_archive import ZipFiles
 
 
@@ -49,3 +57,20 @@ def test_a_cut_archive_is_refused(share: float) -> None:
     content = archive({"a": b"1" * 1000}).getvalue()
     with pytest.raises(ClearScopeError, match="ZIP archive cannot be read"):
         ZipFiles(io.BytesIO(content[: int(len(content) * share)]))
+
+
+def test_an_archive_without_an_image_set_is_refused_with_what_it_holds(
+    reader: Reader, tmp_path: Path
+) -> None:
+    path = tmp_path / "cells.zip"
+    path.write_bytes(archive({f"{name}.txt": b"1" for name in "gfedcba"}).getvalue())
+    listed = "holds 'a.txt', 'b.txt', 'c.txt', 'd.txt', 'e.txt' and 2 more"
+    with pytest.raises(ImageUnsupportedError, match=f"no image set; it {re.escape(listed)}"):
+        reader.inspect(path)
+
+
+def test_an_empty_archive_is_refused(reader: Reader, tmp_path: Path) -> None:
+    path = tmp_path / "cells.zip"
+    path.write_bytes(archive({}).getvalue())
+    with pytest.raises(ImageContentError, match="holds no files"):
+        reader.inspect(path)

@@ -1,5 +1,6 @@
 """Files of a set that is stored as a ZIP archive."""
 
+import encodings.cp437  # noqa: F401  # zipfile needs it later, when a reading process can import nothing
 import zipfile
 from collections.abc import Collection
 from pathlib import PurePosixPath

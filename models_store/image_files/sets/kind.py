@@ -1,0 +1,33 @@
+"""Kinds of sets of files, told by the names of the files."""
+
+from collections.abc import Collection
+from pathlib import PurePosixPath
+from typing import Literal
+
+from models_store.errors import ImageContentError, ImageUnsupportedError
+from models_store.image_files.sets.named_files import NamedFiles
+
+SetKind = Literal["zarr"]
+
+ZARR_METADATA = ("zarr.json", ".zattrs", ".zgroup", ".zarray")
+_SHOWN = 5
+
+
+def require_set_kind(files: NamedFiles, container: str) -> SetKind:
+    """Return the kind of a set; `container` is what holds it ("a ZIP archive").
+
+    Raises ImageUnsupportedError if the files are no set of images, ImageContentError if there are none.
+    """
+    if not files.names:
+        raise ImageContentError(f"this is {container} that holds no files")
+    if any(PurePosixPath(name).name in ZARR_METADATA for name in files.names):
+        return "zarr"
+    raise ImageUnsupportedError(
+        f"this is {container} that holds no image set; it holds {_listed(files.names)}. Sets are OME-Zarr; "
+        "upload other image files one by one"
+    )
+
+
+def _listed(names: Collection[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(repr(name) for name in sorted(names)[:_SHOWN]) + more
