@@ -21,12 +21,16 @@ class PixelSize(BaseModel, frozen=True):
 
 
 class SeriesEntry(BaseModel, frozen=True):
-    """One of several images in a file: its number, counted from 0, its name, and its axes and shape."""
+    """One of several images in a file: its number, counted from 0, its name, and its axes and shape.
+
+    `unusable`: why it cannot be denoised; None if it can.
+    """
 
     index: int
     name: str
     axes: str
     shape: tuple[int, ...]
+    unusable: str | None = None
 
 
 class ImageHeader(BaseModel, frozen=True):

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Sequence
 
-from models_store.errors import ImageContentError, ImageSeriesError, ImageTooLargeError
+from models_store.errors import ImageContentError, ImageError, ImageSeriesError, ImageTooLargeError
 from models_store.image_files.header import ImageHeader, SeriesEntry
 
-_MAX_SERIES = 10_000
+MAX_SERIES = 10_000
 _SHOWN = 20
 
 
@@ -13,8 +13,17 @@ def require_series_count(images: int) -> None:
     """Raise ImageContentError if a file holds no image, ImageTooLargeError if it holds too many."""
     if not images:
         raise ImageContentError("the file holds no image")
-    if images > _MAX_SERIES:
-        raise ImageTooLargeError(f"the file holds {images} images; at most {_MAX_SERIES} are accepted")
+    if images > MAX_SERIES:
+        raise ImageTooLargeError(f"the file holds {images} images; at most {MAX_SERIES} are accepted")
+
+
+def why_unusable(read_header: Callable[[], ImageHeader]) -> str | None:
+    """Return why an image cannot be denoised, as its header tells; None if it can."""
+    try:
+        read_header()
+    except (ImageError, ImageTooLargeError) as error:
+        return error.detail
+    return None
 
 
 def chosen_number(

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from models_store import errors
 from models_store.errors import ImageCorruptError, ReaderFailedError, UnavailableError
 from models_store.image_files.header import DEFAULT_LIMITS, ImageHeader, ImageLimits
+from models_store.image_files.images_in_file import ImagesInFile
 from models_store.image_files.isolation import wire
 from models_store.image_files.planes import PlaneSource, ResultFormat
 from models_store.survey.survey import Survey
@@ -119,6 +120,12 @@ class Reader:
         """
         return self._send_file(path, {"do": "open", "limits": asdict(limits), "series": series})[0]
 
+    def list_images(self, path: Path, limits: ImageLimits = DEFAULT_LIMITS) -> ImagesInFile:
+        """List the images of a file; see `listing.list_images`."""
+        request = {"do": "list_images", "limits": asdict(limits)}
+        message, _ = self._ask_of_file(path, request, "the headers", 0)
+        return ImagesInFile.model_validate(message["images"])
+
     def inspect(
         self, path: Path, limits: ImageLimits = DEFAULT_LIMITS, series: int | None = None
     ) -> tuple["IsolatedPlanes", bytes]:
@@ -132,15 +139,18 @@ class Reader:
     def _send_file(
         self, path: Path, request: dict[str, Any], max_payload_bytes: int = 0
     ) -> tuple["IsolatedPlanes", bytes]:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            message, payload = self.ask(
-                request, "the header", max_payload_bytes=max_payload_bytes, descriptor=descriptor
-            )
-        finally:
-            os.close(descriptor)
+        message, payload = self._ask_of_file(path, request, "the header", max_payload_bytes)
         header = ImageHeader.model_validate(message["header"])
         return IsolatedPlanes(self, message["file"], header), bytes(payload)
+
+    def _ask_of_file(
+        self, path: Path, request: dict[str, Any], what: str, max_payload_bytes: int
+    ) -> tuple[dict[str, Any], bytearray]:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            return self.ask(request, what, max_payload_bytes=max_payload_bytes, descriptor=descriptor)
+        finally:
+            os.close(descriptor)
 
     def ask(
         self,

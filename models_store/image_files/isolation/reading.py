@@ -18,6 +18,7 @@ from models_store.image_files.content import check_content
 from models_store.image_files.header import ImageLimits
 from models_store.image_files.isolation import wire
 from models_store.image_files.isolation.lockdown import lock_down
+from models_store.image_files.listing import list_images
 from models_store.image_files.opening import open_planes
 from models_store.image_files.planes import PlaneSource
 from models_store.image_files.preview import preview_png
@@ -87,6 +88,15 @@ def _open(files: Files, request: dict[str, Any], descriptors: list[int]) -> Answ
     return {"file": number, "header": files[number].header.model_dump(mode="json")}, b""
 
 
+def _list_images(_: Files, request: dict[str, Any], descriptors: list[int]) -> Answer:
+    (descriptor,) = descriptors
+    try:
+        images = list_images(descriptor, ImageLimits(**request["limits"]))
+    finally:
+        os.close(descriptor)
+    return {"images": images.model_dump(mode="json")}, b""
+
+
 def _inspect(files: Files, request: dict[str, Any], descriptors: list[int]) -> Answer:
     """Open a file, check some of its pixels, and return a preview of a plane with data."""
     opened, _ = _open(files, request, descriptors)
@@ -121,6 +131,7 @@ def _result_format(files: Files, request: dict[str, Any], _: list[int]) -> Answe
 
 _ACTIONS: dict[str, Callable[[Files, dict[str, Any], list[int]], Answer]] = {
     "open": _open,
+    "list_images": _list_images,
     "inspect": _inspect,
     "share": _share,
     "plane": _plane,

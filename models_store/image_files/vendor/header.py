@@ -9,7 +9,6 @@ from openreadout import ImageInfo
 from models_store.errors import (
     ImageContentError,
     ImageCorruptError,
-    ImageError,
     ImageTooLargeError,
     ImageUnsupportedError,
 )
@@ -54,15 +53,6 @@ def header_of(image: ImageInfo, kind: VendorKind, size_bytes: int, limits: Image
     )
     _require_bytes(header, size_bytes, limits)
     return header
-
-
-def is_usable(image: ImageInfo, kind: VendorKind, size_bytes: int, limits: ImageLimits) -> bool:
-    """Return whether an image can be denoised."""
-    try:
-        header_of(image, kind, size_bytes, limits)
-    except (ImageError, ImageTooLargeError):
-        return False
-    return True
 
 
 def name_of(image: ImageInfo) -> str:

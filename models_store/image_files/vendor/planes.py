@@ -12,10 +12,11 @@ from openreadout import ImageInfo
 
 from models_store.errors import ImageCorruptError
 from models_store.image_files.header import DEFAULT_LIMITS, ImageHeader, ImageLimits, VendorKind
+from models_store.image_files.images_in_file import ImagesInFile
 from models_store.image_files.planes import ResultFormat
 from models_store.image_files.vendor.layout import Layout
 from models_store.image_files.vendor.result_format import result_format
-from models_store.image_files.vendor.series import choose
+from models_store.image_files.vendor.series import choose, list_images
 from models_store.image_files.vendor.vendor_file import open_vendor_file, raising_image_errors
 
 
@@ -62,8 +63,21 @@ def open_vendor_planes(
 ) -> Iterator[VendorPlanes]:
     """Open an image of a vendor's file, given by path or descriptor; raises the errors of `choose`."""
     with open_vendor_file(file, kind) as opened:
-        with raising_image_errors("the file's metadata is broken"):
-            images = opened.info["images"]
-            size_bytes = opened.info["size_bytes"]
+        images, size_bytes = _images_of(opened)
         image, header = choose(images, series, kind, size_bytes, limits)
         yield VendorPlanes(opened, image, header)
+
+
+def list_vendor_images(
+    file: Path | int, kind: VendorKind, limits: ImageLimits = DEFAULT_LIMITS
+) -> ImagesInFile:
+    """List the images of a vendor's file; raises like `open_vendor_planes` if none is usable."""
+    with open_vendor_file(file, kind) as opened:
+        images, size_bytes = _images_of(opened)
+        return list_images(images, kind, size_bytes, limits)
+
+
+def _images_of(opened: openreadout.File) -> tuple[list[ImageInfo], int]:
+    """Return the images of a file, and its size in bytes."""
+    with raising_image_errors("the file's metadata is broken"):
+        return list(opened.info["images"]), opened.info["size_bytes"]

@@ -1,12 +1,19 @@
-"""Choice of one of several images (scenes, series, positions) in a vendor's file."""
+"""The images (scenes, series, positions) of a vendor's file."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from openreadout import ImageInfo
 
 from models_store.image_files.header import ImageHeader, ImageLimits, SeriesEntry, VendorKind
-from models_store.image_files.series_choice import chosen_number, require_series_count, told_of_series
-from models_store.image_files.vendor.header import header_of, is_usable, name_of
+from models_store.image_files.images_in_file import ImagesInFile
+from models_store.image_files.series_choice import (
+    chosen_number,
+    require_series_count,
+    told_of_series,
+    why_unusable,
+)
+from models_store.image_files.vendor.header import header_of, name_of
 from models_store.image_files.vendor.layout import Layout
 
 
@@ -18,15 +25,34 @@ def choose(
     Raises ImageSeriesError if there is none with this number, or if several are usable and none is named;
     and the errors of `header_of`.
     """
-    require_series_count(len(images))
-    entries = [_entry(number, image) for number, image in enumerate(images)]
-    number = chosen_number(
-        entries, series, lambda number: is_usable(images[number], kind, size_bytes, limits)
-    )
+    entries = _entries(images, kind, size_bytes, limits)
+    number = chosen_number(entries, series, lambda number: entries[number].unusable is None)
     header = header_of(images[number], kind, size_bytes, limits)
     return images[number], told_of_series(header, number, entries, series)
 
 
-def _entry(number: int, image: ImageInfo) -> SeriesEntry:
+def list_images(
+    images: Sequence[ImageInfo], kind: VendorKind, size_bytes: int, limits: ImageLimits
+) -> ImagesInFile:
+    """Return the images of a file; raises like `choose` if none is usable."""
+    entries = _entries(images, kind, size_bytes, limits)
+    usable = [each.index for each in entries if each.unusable is None] or [0]
+    headers = ((number, header_of(images[number], kind, size_bytes, limits)) for number in usable)
+    return ImagesInFile.of(entries, headers)
+
+
+def _entries(
+    images: Sequence[ImageInfo], kind: VendorKind, size_bytes: int, limits: ImageLimits
+) -> tuple[SeriesEntry, ...]:
+    require_series_count(len(images))
+    return tuple(
+        _entry(number, image, why_unusable(partial(header_of, image, kind, size_bytes, limits)))
+        for number, image in enumerate(images)
+    )
+
+
+def _entry(number: int, image: ImageInfo, unusable: str | None) -> SeriesEntry:
     layout = Layout.of(image)
-    return SeriesEntry(index=number, name=name_of(image), axes=layout.axes + "YX", shape=layout.shape)
+    return SeriesEntry(
+        index=number, name=name_of(image), axes=layout.axes + "YX", shape=layout.shape, unusable=unusable
+    )

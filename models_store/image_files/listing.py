@@ -1,0 +1,48 @@
+"""Listing of the images in a file of any format."""
+
+from pathlib import Path
+
+from models_store.errors import ImageError, ImageSeriesError, ImageTooLargeError
+from models_store.image_files.header import DEFAULT_LIMITS, ImageHeader, ImageLimits, SeriesEntry
+from models_store.image_files.images_in_file import ImagesInFile
+from models_store.image_files.opening import open_planes
+from models_store.image_files.series_choice import MAX_SERIES
+from models_store.image_files.signatures import read_head, vendor_kind
+from models_store.image_files.vendor.planes import list_vendor_images
+
+
+def list_images(file: Path | int, limits: ImageLimits = DEFAULT_LIMITS) -> ImagesInFile:
+    """List the images of a file, given by path or descriptor. Raises like `open_planes` if none is usable."""
+    with open(file, "rb", closefd=isinstance(file, Path)) as stream:  # a descriptor has no path
+        kind = vendor_kind(read_head(stream))
+    if kind is not None:
+        return list_vendor_images(file, kind, limits)
+    try:
+        with open_planes(file, limits) as planes:
+            return _with_only(planes.header)
+    except ImageSeriesError:
+        return _open_each(file, limits)
+
+
+def _with_only(header: ImageHeader) -> ImagesInFile:
+    if not header.series_in_file:
+        return ImagesInFile(entries=(), headers=(header,))
+    return ImagesInFile.of(header.series_in_file, [(header.series or 0, header)])
+
+
+def _open_each(file: Path | int, limits: ImageLimits) -> ImagesInFile:
+    """Open a file of several images once for each of them."""
+    headers: dict[int, ImageHeader] = {}
+    unusable: dict[int, str] = {}
+    entries: tuple[SeriesEntry, ...] = ()
+    number = 0
+    while number < (len(entries) or MAX_SERIES):
+        try:
+            with open_planes(file, limits, number) as planes:
+                headers[number] = planes.header
+                entries = entries or planes.header.series_in_file
+        except (ImageError, ImageTooLargeError) as error:
+            unusable[number] = error.detail
+        number += 1
+    told = [each.model_copy(update={"unusable": unusable.get(each.index)}) for each in entries]
+    return ImagesInFile.of(told, headers.items())
