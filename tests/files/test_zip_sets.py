@@ -5,6 +5,7 @@ import re
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from models_store.errors import (
@@ -74,3 +75,26 @@ def test_an_empty_archive_is_refused(reader: Reader, tmp_path: Path) -> None:
     path.write_bytes(archive({}).getvalue())
     with pytest.raises(ImageContentError, match="holds no files"):
         reader.inspect(path)
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_places_of_a_large_file_are_read_in_any_order(compression: int) -> None:
+    numbers = np.arange(5 * 2**20, dtype=np.uint32) >> 8
+    files = ZipFiles(archive({"other": b"1", "large": numbers.tobytes()}, compression))
+    places = np.random.default_rng(0).integers(0, len(numbers) - 1000, 8)
+    with files.open("large") as stream:
+        for place in places.tolist():
+            stream.seek(4 * place)
+            read = np.frombuffer(stream.read(4000), np.uint32)
+            np.testing.assert_array_equal(read, numbers[place : place + 1000])
+        stream.seek(-4, io.SEEK_END)
+        assert np.frombuffer(stream.read(), np.uint32) == numbers[-1]
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_damaged_file_of_an_archive_is_told(compression: int) -> None:
+    content = np.random.default_rng(0).integers(0, 50, 10_000, np.uint8).tobytes()
+    damaged = bytearray(archive({"a": content}, compression).getvalue())
+    damaged[3000] ^= 1
+    with ZipFiles(io.BytesIO(damaged)).open("a") as stream, pytest.raises(ImageCorruptError, match="damaged"):
+        stream.read()

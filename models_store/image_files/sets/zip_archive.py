@@ -1,12 +1,14 @@
 """Files of a set that is stored as a ZIP archive."""
 
 import encodings.cp437  # noqa: F401  # zipfile needs it later, when a reading process can import nothing
+import io
 import zipfile
 from collections.abc import Collection
 from pathlib import PurePosixPath
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from models_store.errors import ImageCorruptError, ImageTooLargeError, ImageUnsupportedError
+from models_store.image_files.sets.zip_member import ZipMember
 
 MAX_FILES = 1_000_000
 _MAX_RATIO = 1100
@@ -24,11 +26,12 @@ class ZipFiles:
         Raises ImageCorruptError if it is broken or names a place outside the archive, ImageUnsupportedError
         if files are encrypted or compressed by an uncommon method, ImageTooLargeError if there are too many.
         """
+        self._stream = stream
         try:
-            self._archive = zipfile.ZipFile(stream)
+            archive = zipfile.ZipFile(stream)
         except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
             raise ImageCorruptError(f"the ZIP archive cannot be read: {error}") from error
-        entries = [entry for entry in self._archive.infolist() if not _is_ignored(entry)]
+        entries = [entry for entry in archive.infolist() if not _is_ignored(entry)]
         if len(entries) > MAX_FILES:
             raise ImageTooLargeError(
                 f"the ZIP archive holds {len(entries)} files; at most {MAX_FILES} are read"
@@ -47,7 +50,7 @@ class ZipFiles:
         return self._entries[name].file_size
 
     def open(self, name: str) -> BinaryIO:
-        return cast("BinaryIO", self._archive.open(self._entries[name]))
+        return io.BufferedReader(ZipMember(self._stream, self._entries[name]))
 
 
 def _is_ignored(entry: zipfile.ZipInfo) -> bool:
