@@ -2,14 +2,25 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 from urllib.parse import quote, urlsplit
 
 import httpx
 
-from models_store.errors import ClearScopeError, JobFailedError
+from app.commands.packed_folder import packed
+from models_store.errors import (
+    ClearScopeError,
+    ImageError,
+    ImageTooLargeError,
+    InvalidRequestError,
+    JobFailedError,
+)
+from models_store.image_files.sets.folder import FolderFiles
+from models_store.image_files.sets.kind import require_set_kind
 from models_store.whole_files import appearing_whole, reporting_write_errors
 
 UPLOAD_CHUNK_BYTES = 1024**2
@@ -79,20 +90,24 @@ class Client:
         role: str = "data",
         series: int | None = None,
     ) -> Document:
-        """Stream a file to the server; errors name the file."""
-        query = {
-            "filename": path.name,
-            "microscope": microscope,
-            "profile": profile,
-            "role": role,
-            "series": series,
-        }
-        present = {key: value for key, value in query.items() if value is not None}
-        headers = {"Content-Length": str(path.stat().st_size)}
+        """Stream a file to the server, or a folder as a ZIP archive; errors name it."""
         try:
-            return self._call("POST", "/v1/images", params=present, content=_chunks(path), headers=headers)
+            with _content(path) as content:
+                query = {
+                    "filename": content.filename,
+                    "microscope": microscope,
+                    "profile": profile,
+                    "role": role,
+                    "series": series,
+                }
+                present = {key: value for key, value in query.items() if value is not None}
+                return self._call(
+                    "POST", "/v1/images", params=present, content=content.chunks, headers=content.headers
+                )
         except ServerRefusedError as refusal:
             raise ServerRefusedError(f"{path}: {refusal.detail}", refusal.http_status) from refusal
+        except (ImageError, ImageTooLargeError) as error:
+            raise InvalidRequestError(f"{path}: {error.detail}") from error
 
     def submit(self, spec: Document) -> Document:
         return self._call("POST", "/v1/jobs", json=spec)
@@ -170,10 +185,31 @@ def is_loopback(server: str) -> bool:
     return urlsplit(server).hostname in {"127.0.0.1", "::1", "localhost"}
 
 
-def _chunks(path: Path) -> Iterator[bytes]:
+@dataclass(frozen=True)
+class _Content:
+    """What an upload sends."""
+
+    filename: str
+    chunks: Iterator[bytes]
+    headers: dict[str, str]
+
+
+@contextmanager
+def _content(path: Path) -> Iterator[_Content]:
+    """Open a file, or a folder of an image set; raises ImageUnsupportedError if it is no such set."""
+    if path.is_dir():
+        with FolderFiles(path) as files:
+            require_set_kind(files, "a folder")
+            # The size of the archive is not known before it is packed.
+            yield _Content(f"{path.resolve().name}.zip", packed(files), {})
+        return
     with path.open("rb") as file:
-        while chunk := file.read(UPLOAD_CHUNK_BYTES):
-            yield chunk
+        yield _Content(path.name, _chunks(file), {"Content-Length": str(path.stat().st_size)})
+
+
+def _chunks(file: BinaryIO) -> Iterator[bytes]:
+    while chunk := file.read(UPLOAD_CHUNK_BYTES):
+        yield chunk
 
 
 def _refusal(response: httpx.Response) -> ServerRefusedError:

@@ -32,8 +32,8 @@ def denoise(
         Path,
         typer.Argument(
             exists=True,
-            dir_okay=False,
-            help="TIFF, CZI, ND2 or LIF file: a plane or a stack; each channel is denoised on its own.",
+            help="TIFF, CZI, ND2 or LIF file, or folder of an image set: a plane or a stack; each channel is "
+            "denoised on its own.",
         ),
     ],
     target: Annotated[Path, typer.Argument(dir_okay=False, help="Output file for the denoised image.")],

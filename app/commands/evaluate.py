@@ -27,9 +27,7 @@ def evaluate(
     ],
     ground_truth: Annotated[
         list[Path],
-        typer.Option(
-            exists=True, dir_okay=False, help="Clean TIFF file; repeat the option for each field of view."
-        ),
+        typer.Option(exists=True, help="Clean image; repeat the option for each field of view."),
     ],
     as_json: Annotated[  # a command-line flag
         bool, typer.Option("--json", help="Print JSON including the scores of each plane.")

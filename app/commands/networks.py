@@ -37,7 +37,7 @@ NoiseModelOption = Annotated[
 @network_commands.command()
 def train(  # one parameter per command-line option
     noisy: Annotated[
-        list[Path], typer.Argument(exists=True, dir_okay=False, help="TIFF files, single planes or stacks.")
+        list[Path], typer.Argument(exists=True, help="Files or folders of images, single planes or stacks.")
     ],
     method: Annotated[
         Method,
@@ -49,7 +49,7 @@ def train(  # one parameter per command-line option
     output: Annotated[Path, typer.Option(dir_okay=False, help="Output file for the network (safetensors).")],
     ground_truth: Annotated[
         list[Path] | None,
-        typer.Option(exists=True, dir_okay=False, help="CARE only: one clean file per noisy file."),
+        typer.Option(exists=True, help="CARE only: one clean file or folder per noisy one."),
     ] = None,
     noise_model: NoiseModelOption = None,
     start: Annotated[
@@ -86,7 +86,9 @@ def train(  # one parameter per command-line option
 
 @network_commands.command()
 def predict(  # one parameter per command-line option
-    source: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="TIFF, CZI, ND2 or LIF file.")],
+    source: Annotated[
+        Path, typer.Argument(exists=True, help="TIFF, CZI, ND2 or LIF file, or folder of an image set.")
+    ],
     target: Annotated[Path, typer.Argument(dir_okay=False, help="Output file for the denoised image.")],
     network: Annotated[
         Path,

@@ -32,7 +32,7 @@ submit_command = typer.Typer()
 @submit_command.command()
 def submit(
     images: Annotated[
-        list[Path], typer.Argument(exists=True, dir_okay=False, help="TIFF, CZI, ND2 or LIF files.")
+        list[Path], typer.Argument(exists=True, help="TIFF, CZI, ND2 or LIF files; folders of image sets.")
     ],
     server: ServerOption = DEFAULT_SERVER,
     key: KeyOption = None,

@@ -131,7 +131,7 @@ class Blobs:
         return StoredBlob(key, sha256, size_bytes)
 
     def link_file(self, key: str, path: Path) -> None:
-        """Store a symbolic link to a local file; only for stores in a local folder."""
+        """Store a symbolic link to a local file or folder; only for stores in a local folder."""
         if self._folder is None:
             raise NotImplementedError("a remote store cannot hold links; use put_file")
         target = self._folder / key
@@ -236,7 +236,7 @@ class Blobs:
         if self._folder is None:
             return None
         path = self._folder / key
-        if not path.is_file():
+        if not (path.is_file() or path.is_symlink()):
             raise NotFoundError(f"no blob has the key {key}")
         return path
 

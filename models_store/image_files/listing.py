@@ -5,18 +5,19 @@ from pathlib import Path
 from models_store.errors import ImageError, ImageSeriesError, ImageTooLargeError
 from models_store.image_files.header import DEFAULT_LIMITS, ImageHeader, ImageLimits, SeriesEntry
 from models_store.image_files.images_in_file import ImagesInFile
-from models_store.image_files.opening import open_planes
+from models_store.image_files.opening import ImageFile, open_planes
 from models_store.image_files.series_choice import MAX_SERIES
 from models_store.image_files.signatures import read_head, vendor_kind
 from models_store.image_files.vendor.planes import list_vendor_images
 
 
-def list_images(file: Path | int, limits: ImageLimits = DEFAULT_LIMITS) -> ImagesInFile:
-    """List the images of a file, given by path or descriptor. Raises like `open_planes` if none is usable."""
-    with open(file, "rb", closefd=isinstance(file, Path)) as stream:  # a descriptor has no path
-        kind = vendor_kind(read_head(stream))
-    if kind is not None:
-        return list_vendor_images(file, kind, limits)
+def list_images(file: ImageFile, limits: ImageLimits = DEFAULT_LIMITS) -> ImagesInFile:
+    """List the images of a file or folder. Raises like `open_planes` if none is usable."""
+    if isinstance(file, int) or (isinstance(file, Path) and not file.is_dir()):
+        with open(file, "rb", closefd=isinstance(file, Path)) as stream:  # a descriptor has no path
+            kind = vendor_kind(read_head(stream))
+        if kind is not None:
+            return list_vendor_images(file, kind, limits)
     try:
         with open_planes(file, limits) as planes:
             return _with_only(planes.header)
@@ -30,7 +31,7 @@ def _with_only(header: ImageHeader) -> ImagesInFile:
     return ImagesInFile.of(header.series_in_file, [(header.series or 0, header)])
 
 
-def _open_each(file: Path | int, limits: ImageLimits) -> ImagesInFile:
+def _open_each(file: ImageFile, limits: ImageLimits) -> ImagesInFile:
     """Open a file of several images once for each of them."""
     headers: dict[int, ImageHeader] = {}
     unusable: dict[int, str] = {}

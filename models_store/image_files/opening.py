@@ -7,6 +7,7 @@ from pathlib import Path
 from models_store.errors import ImageSeriesError
 from models_store.image_files.header import DEFAULT_LIMITS, ImageLimits
 from models_store.image_files.planes import PlaneSource
+from models_store.image_files.sets.folder import FolderFiles
 from models_store.image_files.sets.kind import require_set_kind
 from models_store.image_files.sets.named_files import NamedFiles
 from models_store.image_files.sets.zip_archive import ZipFiles
@@ -15,15 +16,26 @@ from models_store.image_files.tiff.reader import open_planes as open_tiff_planes
 from models_store.image_files.vendor.planes import open_vendor_planes
 from models_store.image_files.zarr.planes import open_zarr_planes
 
+ImageFile = Path | int | NamedFiles
+"""A file, given by path or descriptor, or a folder, given by path or by its files."""
+
 
 @contextmanager
 def open_planes(
-    file: Path | int, limits: ImageLimits = DEFAULT_LIMITS, series: int | None = None
+    file: ImageFile, limits: ImageLimits = DEFAULT_LIMITS, series: int | None = None
 ) -> Iterator[PlaneSource]:
-    """Open an image of a file, given by path or descriptor; `series` is its number if there are several.
+    """Open an image of a file or folder.
 
-    Raises the errors of `inspect_image`, and ImageSeriesError.
+    `series` is its number if there are several. Raises the errors of `inspect_image`, and ImageSeriesError.
     """
+    if isinstance(file, Path) and file.is_dir():
+        with FolderFiles(file) as files, open_planes(files, limits, series) as planes:
+            yield planes
+        return
+    if not isinstance(file, Path | int):
+        with _open_set(file, "a folder", limits, series) as set_planes:
+            yield set_planes
+        return
     with open(file, "rb", closefd=isinstance(file, Path)) as stream:  # a descriptor has no path
         head = read_head(stream)
         if is_zip(head):

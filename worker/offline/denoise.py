@@ -314,8 +314,8 @@ def _require_suffix(options: DenoiseOptions, kinds: Iterable[str]) -> None:
 
 def _require_paths(source: Path, target: Path, options: DenoiseOptions) -> None:
     """Fail early if an input file is missing or an output file could not be written."""
-    if not source.is_file():
-        raise InvalidRequestError(f"{source} is not a file")
+    if not source.exists():
+        raise InvalidRequestError(f"there is no file or folder {source}")
     for path in filter(None, (target, options.save_noise_model)):
         require_writable(path, [source, *options.other_inputs])
     if target == options.save_noise_model:

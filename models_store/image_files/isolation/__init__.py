@@ -3,7 +3,9 @@
 client.py    client of a reading process: passes open files, requests headers and planes
 launch.py    starts the fork server and restarts it if it dies
 server.py    fork server; forks a reading process for each connection
+sources.py   what the client reads for a reading process that asks for it: files of a folder
 reading.py   request loop of a reading process
+requested_files.py  the reading process's side of a folder: asks the client for its files
 lockdown.py  resource limits and seccomp filter, applied before the first byte of a file is read
 wire.py      messages between client and reading process, without pickle
 """

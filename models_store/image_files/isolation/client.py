@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,6 +23,7 @@ from models_store.errors import ImageCorruptError, ReaderFailedError, Unavailabl
 from models_store.image_files.header import DEFAULT_LIMITS, ImageHeader, ImageLimits
 from models_store.image_files.images_in_file import ImagesInFile
 from models_store.image_files.isolation import wire
+from models_store.image_files.isolation.sources import FolderSource, Source, close_sent
 from models_store.image_files.planes import PlaneSource, ResultFormat
 from models_store.survey.survey import Survey
 
@@ -41,6 +42,8 @@ _IMAGE_ERRORS = {
 _MAX_PREVIEW_BYTES = 2**24
 _START_LIMIT_S = 30.0
 _RETRY_S = 0.02
+_MAX_NEEDS = 2_000_000
+"""Most files that a reading process gets for one answer: each of a set, twice."""
 _WRITER_OPTIONS = {"bigtiff", "imagej", "ome"}
 _PAGE_OPTIONS = {
     *("description", "metadata", "software", "extratags"),
@@ -78,8 +81,8 @@ class Isolation:
 
         Raises UnavailableError if the server cannot be reached.
         """
-        with self._connect(limits) as connection:
-            yield Reader(connection, limits)
+        with self._connect(limits) as connection, closing(Reader(connection, limits)) as reader:
+            yield reader
 
     def _connect(self, limits: ReadingLimits) -> socket.socket:
         """Connect to a new reading process that is ready; wait for a server that is still starting."""
@@ -110,11 +113,18 @@ class Reader:
         self._request_lock = threading.Lock()
         self._plane_lock = threading.Lock()
         self._shared: mmap.mmap | None = None
+        self._sources: list[Source] = []
+
+    def close(self) -> None:
+        """Close what the reading process may ask for; it ends with its connection."""
+        self._connection.close()
+        while self._sources:
+            self._sources.pop().close()
 
     def open(
         self, path: Path, limits: ImageLimits = DEFAULT_LIMITS, series: int | None = None
     ) -> "IsolatedPlanes":
-        """Open an image file and read its header; raises the errors of `open_planes`.
+        """Open an image file or folder and read its header; raises the errors of `open_planes`.
 
         `series`: the number of the image if the file holds several.
         """
@@ -129,7 +139,7 @@ class Reader:
     def inspect(
         self, path: Path, limits: ImageLimits = DEFAULT_LIMITS, series: int | None = None
     ) -> tuple["IsolatedPlanes", bytes]:
-        """Open an image file, check some of its pixels, and return it with a PNG preview of its middle plane.
+        """Open an image file or folder, check some of its pixels, and return it and a PNG of a plane.
 
         Raises the errors of `open_planes` and `check_content`.
         """
@@ -146,6 +156,11 @@ class Reader:
     def _ask_of_file(
         self, path: Path, request: dict[str, Any], what: str, max_payload_bytes: int
     ) -> tuple[dict[str, Any], bytearray]:
+        if path.is_dir():
+            source = FolderSource(path)
+            self._sources.append(source)
+            request |= {"source": len(self._sources) - 1, **source.describe()}
+            return self.ask(request, what, max_payload_bytes=max_payload_bytes)
         descriptor = os.open(path, os.O_RDONLY)
         try:
             return self.ask(request, what, max_payload_bytes=max_payload_bytes, descriptor=descriptor)
@@ -163,11 +178,7 @@ class Reader:
         """Send a request and wait for the answer; `what` describes the requested data in errors."""
         with self._request_lock:
             try:
-                self._connection.settimeout(self._limits.answer_s)
-                wire.send(self._connection, request, descriptor=descriptor)
-                message, payload = wire.receive(
-                    self._connection, max_payload_bytes=max_payload_bytes, within_s=self._limits.answer_s
-                )
+                message, payload = self._exchange(request, max_payload_bytes, descriptor)
             except TimeoutError as error:
                 self._connection.close()
                 raise ImageCorruptError(
@@ -179,6 +190,35 @@ class Reader:
         if "code" in message:
             raise _error_from(message)
         return message, payload
+
+    def _exchange(
+        self, request: dict[str, Any], max_payload_bytes: int, descriptor: int | None
+    ) -> tuple[dict[str, Any], bytearray]:
+        """Send a request, reply to what the reading process needs, and return its answer."""
+        deadline_s = time.monotonic() + self._limits.answer_s
+        self._connection.settimeout(self._limits.answer_s)
+        wire.send(self._connection, request, descriptor=descriptor)
+        for _ in range(_MAX_NEEDS):
+            message, payload = wire.receive(
+                self._connection,
+                max_payload_bytes=max_payload_bytes,
+                within_s=deadline_s - time.monotonic(),
+            )
+            if "need" not in message:
+                return message, payload
+            self._reply(message)
+        raise wire.BrokenMessageError("the reader needs more than any image")
+
+    def _reply(self, message: dict[str, Any]) -> None:
+        match message:
+            case {"need": dict(need), "source": int(source)} if 0 <= source < len(self._sources):
+                reply = self._sources[source].reply(need)
+            case _:
+                raise wire.BrokenMessageError("the reader needs what it was not offered")
+        try:
+            wire.send(self._connection, reply.message, descriptor=reply.descriptor)
+        finally:
+            close_sent(reply)
 
     def plane(self, file: int, index: int, dtype: np.dtype[Any], shape_yx: tuple[int, int]) -> NDArray[Any]:
         """Read a plane through shared memory."""

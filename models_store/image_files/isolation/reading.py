@@ -18,8 +18,9 @@ from models_store.image_files.content import check_content
 from models_store.image_files.header import ImageLimits
 from models_store.image_files.isolation import wire
 from models_store.image_files.isolation.lockdown import lock_down
+from models_store.image_files.isolation.requested_files import RequestedFiles
 from models_store.image_files.listing import list_images
-from models_store.image_files.opening import open_planes
+from models_store.image_files.opening import ImageFile, open_planes
 from models_store.image_files.planes import PlaneSource
 from models_store.image_files.preview import preview_png
 
@@ -35,7 +36,7 @@ def serve(connection: socket.socket) -> None:
     lock_down(begin["memory_bytes"])
     wire.send(connection, {})
     with ExitStack() as stack:
-        files = Files(stack)
+        files = Files(stack, connection)
         while True:
             try:
                 request, descriptors = wire.receive_request(connection)
@@ -51,17 +52,28 @@ def prepare() -> None:
 
 
 class Files:
-    """Files received from the client, by number."""
+    """Files and folders of the client, by number."""
 
-    def __init__(self, stack: ExitStack) -> None:
+    def __init__(self, stack: ExitStack, connection: socket.socket | None = None) -> None:
+        """`connection`: to the client, which opens the files of folders."""
         self._stack = stack
+        self._connection = connection
         self._planes: list[PlaneSource] = []
         self.shared: mmap.mmap | bytes = b""
         """Shared memory through which the client receives decoded planes."""
 
-    def open(self, descriptor: int, limits: ImageLimits, series: int | None) -> int:
+    def received(self, request: dict[str, Any], descriptors: list[int]) -> ImageFile:
+        """Return the file or folder of a request, which stays open."""
+        if "folder" in request:
+            if self._connection is None:
+                raise RuntimeError("without a client, there are no folders")
+            return RequestedFiles(self._connection, request["source"], request["folder"])
+        (descriptor,) = descriptors
         self._stack.callback(os.close, descriptor)
-        self._planes.append(self._stack.enter_context(open_planes(descriptor, limits, series)))
+        return descriptor
+
+    def open(self, file: ImageFile, limits: ImageLimits, series: int | None) -> int:
+        self._planes.append(self._stack.enter_context(open_planes(file, limits, series)))
         return len(self._planes) - 1
 
     def __getitem__(self, number: int) -> PlaneSource:
@@ -83,17 +95,13 @@ def answer(files: Files, request: dict[str, Any], descriptors: list[int]) -> Ans
 
 
 def _open(files: Files, request: dict[str, Any], descriptors: list[int]) -> Answer:
-    (descriptor,) = descriptors
-    number = files.open(descriptor, ImageLimits(**request["limits"]), request["series"])
+    file = files.received(request, descriptors)
+    number = files.open(file, ImageLimits(**request["limits"]), request["series"])
     return {"file": number, "header": files[number].header.model_dump(mode="json")}, b""
 
 
-def _list_images(_: Files, request: dict[str, Any], descriptors: list[int]) -> Answer:
-    (descriptor,) = descriptors
-    try:
-        images = list_images(descriptor, ImageLimits(**request["limits"]))
-    finally:
-        os.close(descriptor)
+def _list_images(files: Files, request: dict[str, Any], descriptors: list[int]) -> Answer:
+    images = list_images(files.received(request, descriptors), ImageLimits(**request["limits"]))
     return {"images": images.model_dump(mode="json")}, b""
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 _LENGTHS = struct.Struct(">QQ")
 MAX_JSON_BYTES = 2**28
+_PART_BYTES = 2**20
 _MIN_TIMEOUT_S = 1e-3  # 0 would make the socket non-blocking
 
 
@@ -70,10 +71,10 @@ def receive_request(connection: socket.socket) -> tuple[dict[str, Any], list[int
 
     Raises BrokenMessageError if the client has disconnected.
     """
-    content, descriptors = b"", []
+    content, descriptors = bytearray(), []
     length = _LENGTHS.size
     while len(content) < length:
-        part, received, _, _ = socket.recv_fds(connection, length - len(content), 1)
+        part, received, _, _ = socket.recv_fds(connection, min(length - len(content), _PART_BYTES), 1)
         if not part:
             raise BrokenMessageError("the client has disconnected")
         content += part

@@ -8,9 +8,9 @@ from pathlib import PurePosixPath
 from typing import BinaryIO
 
 from models_store.errors import ImageCorruptError, ImageTooLargeError, ImageUnsupportedError
+from models_store.image_files.sets.named_files import MAX_FILES, is_of_file_manager
 from models_store.image_files.sets.zip_member import ZipMember
 
-MAX_FILES = 1_000_000
 _MAX_RATIO = 1100
 """Deflate makes files at most 1032 times smaller."""
 _ENCRYPTED = 1
@@ -54,8 +54,7 @@ class ZipFiles:
 
 
 def _is_ignored(entry: zipfile.ZipInfo) -> bool:
-    parts = PurePosixPath(entry.filename).parts
-    return entry.is_dir() or parts[0] == "__MACOSX" or parts[-1] in {".DS_Store", "Thumbs.db"}
+    return entry.is_dir() or is_of_file_manager(entry.filename)
 
 
 def _require_readable(entry: zipfile.ZipInfo) -> None:
