@@ -34,33 +34,38 @@ class IfdChain:
 
 
 def check_ifd_chain(path: Path | int, *, max_pages: int) -> IfdChain:
-    """Follow the chain of pages of a file, given by path or descriptor.
+    """Follow the chain of pages of a file, given by path or descriptor; raises like `read_ifd_chain`."""
+    with open(path, "rb", closefd=isinstance(path, Path)) as file:  # a descriptor has no path
+        return read_ifd_chain(file, max_pages=max_pages)
+
+
+def read_ifd_chain(file: BinaryIO, *, max_pages: int) -> IfdChain:
+    """Follow the chain of pages of an open file.
 
     Raises ImageCorruptError if the chain is missing, loops or leaves the file, ImageUnsupportedError if the
     file has another known format, ImageTooLargeError if there are more than `max_pages`.
     """
-    with open(path, "rb", closefd=isinstance(path, Path)) as file:  # a descriptor has no path
-        size_bytes = file.seek(0, os.SEEK_END)
-        file.seek(0)
-        layout, offset = _read_file_header(file)
-        seen: dict[int, None] = {}
-        kinds = []
-        while offset != 0:
-            page = len(seen) + 1
-            if page > max_pages:
-                raise ImageTooLargeError(f"the file has more than {max_pages} pages; split it")
-            if offset in seen:
-                raise ImageCorruptError(
-                    f"the chain of pages has a loop: page {page} points back to an earlier page"
-                )
-            if offset >= size_bytes:
-                raise ImageCorruptError(
-                    f"page {page} should be at byte {offset}, but the file ends at byte {size_bytes}; "
-                    "it may have been truncated while it was copied"
-                )
-            seen[offset] = None
-            kind, offset = _read_directory(file, layout, offset, page)
-            kinds.append(kind)
+    size_bytes = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    layout, offset = _read_file_header(file)
+    seen: dict[int, None] = {}
+    kinds = []
+    while offset != 0:
+        page = len(seen) + 1
+        if page > max_pages:
+            raise ImageTooLargeError(f"the file has more than {max_pages} pages; split it")
+        if offset in seen:
+            raise ImageCorruptError(
+                f"the chain of pages has a loop: page {page} points back to an earlier page"
+            )
+        if offset >= size_bytes:
+            raise ImageCorruptError(
+                f"page {page} should be at byte {offset}, but the file ends at byte {size_bytes}; "
+                "it may have been truncated while it was copied"
+            )
+        seen[offset] = None
+        kind, offset = _read_directory(file, layout, offset, page)
+        kinds.append(kind)
     if not kinds:
         raise ImageCorruptError("the TIFF file has no pages")
     return IfdChain(tuple(seen), tuple(kinds))

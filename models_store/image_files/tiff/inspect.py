@@ -50,9 +50,9 @@ def read_image(tiff: TiffFile, chain: IfdChain, limits: ImageLimits = DEFAULT_LI
     """Return the image of an open TIFF whose IFD chain was checked; raises the errors of `inspect_image`."""
     with raising_image_corrupt("the TIFF file's header is broken"):
         if all(kind == chain.kinds[0] for kind in chain.kinds):
-            _require_page(tiff.pages.first, limits)  # before the other pages are read
+            require_page(tiff.pages.first, limits)  # before the other pages are read
         stack = image_stack(tiff, chain)
-        _require_page(stack.keyframe, limits)
+        require_page(stack.keyframe, limits)
         signed = stack.kind == "imagej" and is_signed(tiff.imagej_metadata or {})
         values = pixel_values(stack.keyframe, signed=signed)
         header = _describe(tiff, stack, values)
@@ -60,7 +60,8 @@ def read_image(tiff: TiffFile, chain: IfdChain, limits: ImageLimits = DEFAULT_LI
     return TiffImage(header, stack, values)
 
 
-def _require_page(page: TiffPage, limits: ImageLimits) -> None:
+def require_page(page: TiffPage, limits: ImageLimits) -> None:
+    """Raise ImageUnsupportedError, ImageContentError or ImageTooLargeError unless a page can be denoised."""
     require_grey(page)
     _require_size(page, limits)
 

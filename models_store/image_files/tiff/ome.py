@@ -46,7 +46,7 @@ class ResultPixels:
     width_px: int
 
 
-def rewrite_ome(xml: str, layout: OmeLayout, pixels: ResultPixels) -> bytes:
+def rewrite_ome(xml: str | bytes, layout: OmeLayout, pixels: ResultPixels) -> bytes:
     """Return OME-XML for a file that holds the planes of a layout, one page each in this order.
 
     Images and planes that the source does not hold are left out. Everything else is kept: instrument,

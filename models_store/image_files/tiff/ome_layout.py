@@ -53,6 +53,41 @@ class UnclearOmeError(Exception):
     """The OME-XML does not tell which pages are which planes."""
 
 
+@dataclass(frozen=True)
+class PixelGrid:
+    """Axes and lengths of a Pixels element, slowest first, and samples per page."""
+
+    axes: str
+    lengths: tuple[int, ...]
+    samples: int
+
+    @classmethod
+    def of(cls, pixels: ET.Element) -> "PixelGrid":
+        """Read the grid. Raises UnclearOmeError if it is invalid."""
+        order = pixels.get("DimensionOrder", "XYZCT")
+        if order not in _ORDERS:
+            raise UnclearOmeError("the OME-XML of the file has an invalid order of dimensions")
+        axes = order[:1:-1]
+        samples = max(1, count_of(pixels.find("{*}Channel"), "SamplesPerPixel", 1))
+        lengths = [max(1, count_of(pixels, f"Size{axis}", 1)) for axis in axes]
+        channel = axes.index("C")
+        lengths[channel] = max(1, lengths[channel] // samples)
+        return cls(axes, tuple(lengths), samples)
+
+    def planes_in(self, data: ET.Element | None, page_count: int) -> Iterator[tuple[tuple[int, ...], int]]:
+        """Yield coordinates and page of each plane that a TiffData element tells, in a file of so many pages."""
+        page = count_of(data, "IFD", 0)
+        default = 1 if data is not None and "IFD" in data.attrib else page_count
+        count = min(count_of(data, "PlaneCount", count_of(data, "NumPlanes", default)), page_count - page)
+        steps = [math.prod(self.lengths[axis + 1 :]) for axis in range(len(self.lengths))]
+        start = sum(
+            count_of(data, f"First{axis}", 0) * step for axis, step in zip(self.axes, steps, strict=True)
+        )
+        for plane in range(start, min(start + count, math.prod(self.lengths))):
+            at = (plane // step % length for step, length in zip(steps, self.lengths, strict=True))
+            yield tuple(at), page + plane - start
+
+
 def ome_xml(page: TiffPage) -> str | None:
     """Return the OME-XML of a file's first page, which may have several descriptions."""
     for text in (page.description, page.description1):
@@ -99,43 +134,22 @@ def ome_layout(xml: str, pages: Sequence[int], page_count: int) -> OmeLayout:
 
 def _image(number: int, pixels: ET.Element, own: str | None, page_count: int) -> tuple[OmeImage, int, int]:
     """Return an image, the number of planes that its metadata tell of, and its samples per page."""
-    order = pixels.get("DimensionOrder", "XYZCT")
-    if order not in _ORDERS:
-        raise UnclearOmeError("the OME-XML of the file has an invalid order of dimensions")
-    fastest_first = order[2:]
-    samples = max(1, _count(pixels.find("{*}Channel"), "SamplesPerPixel", 1))
-    sizes = [max(1, _count(pixels, f"Size{axis}", 1)) for axis in fastest_first]
-    channel = fastest_first.index("C")
-    sizes[channel] = max(1, sizes[channel] // samples)
-    found = sorted(_planes(pixels, fastest_first, sizes, own, page_count))
+    grid = PixelGrid.of(pixels)
+    told: list[ET.Element | None] = [*pixels.findall("{*}TiffData")]
+    found = sorted(
+        plane
+        for data in told or [None]
+        if data is None or file_uuid(data) in {None, own}
+        for plane in grid.planes_in(data, page_count)
+    )
     image = OmeImage(
         number,
-        fastest_first[::-1],
-        tuple(reversed(sizes)),
+        grid.axes,
+        grid.lengths,
         tuple(coordinates for coordinates, _ in found),
         tuple(page for _, page in found),
     )
-    return image, math.prod(sizes) * samples, samples
-
-
-def _planes(
-    pixels: ET.Element, fastest_first: str, sizes: Sequence[int], own: str | None, page_count: int
-) -> Iterator[tuple[tuple[int, ...], int]]:
-    """Yield coordinates (slowest first) and page of each plane in this file."""
-    data: list[ET.Element | None] = [*pixels.findall("{*}TiffData")]
-    for each in data or [None]:
-        if each is not None and _uuid(each) not in {None, own}:
-            continue
-        page = _count(each, "IFD", 0)
-        default = 1 if each is not None and "IFD" in each.attrib else page_count
-        count = min(_count(each, "PlaneCount", _count(each, "NumPlanes", default)), page_count - page)
-        steps = [math.prod(sizes[:axis]) for axis in range(len(sizes))]
-        start = sum(
-            _count(each, f"First{axis}", 0) * step for axis, step in zip(fastest_first, steps, strict=True)
-        )
-        for plane in range(start, min(start + count, math.prod(sizes))):
-            at = [plane // step % size for step, size in zip(steps, sizes, strict=True)]
-            yield tuple(reversed(at)), page + plane - start
+    return image, math.prod(grid.lengths) * grid.samples, grid.samples
 
 
 def _with_extra_pages(layout: OmeLayout, extra: list[int]) -> OmeLayout:
@@ -157,7 +171,7 @@ def _with_extra_pages(layout: OmeLayout, extra: list[int]) -> OmeLayout:
 
 def _own_uuid(root: ET.Element, elements: Sequence[ET.Element]) -> str | None:
     """Return the UUID by which the metadata mean this file; None if they name no file."""
-    named = {_uuid(data): None for pixels in elements for data in pixels.findall("{*}TiffData")}
+    named = {file_uuid(data): None for pixels in elements for data in pixels.findall("{*}TiffData")}
     own = root.get("UUID")
     if own in named or None in named or not named:
         return own
@@ -171,17 +185,19 @@ def _other_files(elements: Sequence[ET.Element], own: str | None) -> tuple[str, 
     for pixels in elements:
         for data in pixels.findall("{*}TiffData"):
             uuid = data.find("{*}UUID")
-            if uuid is not None and _uuid(data) != own and uuid.get("FileName"):
+            if uuid is not None and file_uuid(data) != own and uuid.get("FileName"):
                 names[uuid.get("FileName", "")] = None
     return tuple(names)[:_NAMED_FILES]
 
 
-def _uuid(data: ET.Element) -> str | None:
+def file_uuid(data: ET.Element) -> str | None:
+    """Return the UUID of the file that a TiffData element names."""
     uuid = data.find("{*}UUID")
     return (uuid.text or "").strip() if uuid is not None else None
 
 
-def _count(element: ET.Element | None, name: str, default: int) -> int:
+def count_of(element: ET.Element | None, name: str, default: int) -> int:
+    """Return a count among the attributes of an element. Raises UnclearOmeError if it is no number."""
     text = element.get(name) if element is not None else None
     if text is None:
         return default

@@ -32,7 +32,7 @@ def read_physical(tiff: TiffFile, stack: Stack) -> Physical:
     """Return pixel size and channel names; missing or unreadable ones are omitted."""
     page, xml = stack.keyframe, ome_xml(tiff.pages.first)
     if stack.ome is not None and xml is not None:
-        return _from_ome(xml, stack.ome.images[0])
+        return ome_physical(xml, stack.ome.images[0])
     if stack.kind == "imagej":
         return _from_imagej(tiff.imagej_metadata or {}, page)
     if stack.kind in {"micromanager", "ndtiff"}:
@@ -40,7 +40,8 @@ def read_physical(tiff: TiffFile, stack: Stack) -> Physical:
     return Physical(maker_size(tiff) or _from_resolution(page))
 
 
-def _from_ome(xml: str, image: OmeImage) -> Physical:
+def ome_physical(xml: str | bytes, image: OmeImage) -> Physical:
+    """Return what OME-XML tells of one of its images."""
     root = ET.fromstring(xml)  # noqa: S314  # because expat bounds entity expansion and reads no other files
     pixels = root.findall("{*}Image/{*}Pixels")[image.number or 0]
     x, y, z = (_ome_length_um(pixels, axis) for axis in "XYZ")

@@ -71,23 +71,22 @@ class TiffPlanes:
             raise ImageUnsupportedError(
                 f"plane {plane} is not in this file; join the files of the series first"
             )
-        self._require_data(page, plane)
-        # Threads do not speed up single planes, and the sandbox forbids them.
-        decoded = page.asarray(maxworkers=1)
+        decoded = decode_page(page, plane, self._tiff.filehandle.size)
         return self._stack.keyframe, decoded[sample] if self._stack.samples > 1 else decoded
 
-    def _require_data(self, page: TiffPage | TiffFrame, plane: int) -> None:
-        """Raise ImageCorruptError unless the data of a page are within the file."""
-        size_bytes = self._tiff.filehandle.size
-        if len(page.dataoffsets) != len(page.databytecounts):
+
+def decode_page(page: TiffPage | TiffFrame, plane: int, size_bytes: int) -> NDArray[Any]:
+    """Decode a page of a file of this size. Raises ImageCorruptError if its data are not within the file."""
+    if len(page.dataoffsets) != len(page.databytecounts):
+        raise _incomplete(plane)
+    for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
+        if not (isinstance(offset, int) and isinstance(count, int)):
+            raise ImageCorruptError(f"plane {plane} is broken: the offset of its pixels is not an integer")
+        if offset <= 0 or count <= 0 or offset + count > size_bytes:
             raise _incomplete(plane)
-        for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
-            if not (isinstance(offset, int) and isinstance(count, int)):
-                raise ImageCorruptError(
-                    f"plane {plane} is broken: the offset of its pixels is not an integer"
-                )
-            if offset <= 0 or count <= 0 or offset + count > size_bytes:
-                raise _incomplete(plane)
+    # Threads do not speed up single planes, and the sandbox forbids them.
+    decoded: NDArray[Any] = page.asarray(maxworkers=1)
+    return decoded
 
 
 def _incomplete(plane: int) -> ImageCorruptError:

@@ -1,16 +1,20 @@
 """Opening of TIFF files; sibling files that the metadata may name are never opened."""
 
 import io
+import os
 import struct
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
 from tifffile import TiffFile, TiffFileError
 
 from models_store.errors import ImageCorruptError
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 # Errors observed when parsing or decoding broken files; imagecodecs' errors are RuntimeErrors.
 BROKEN_FILE_ERRORS = (
@@ -61,17 +65,58 @@ class _AnonymousFile(io.FileIO):
         raise io.UnsupportedOperation("fileno")
 
 
+class _AnonymousStream(io.RawIOBase):
+    """A stream without a name and without a descriptor."""
+
+    name = _NOWHERE
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        stream.seek(0)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        return self._stream.seek(offset, whence)
+
+    def readinto(self, buffer: "WriteableBuffer", /) -> int:
+        with memoryview(buffer) as view:
+            content = self._stream.read(view.nbytes)
+            view.cast("B")[: len(content)] = content
+        return len(content)
+
+
 @contextmanager
 def open_tiff(file: Path | int) -> Iterator[TiffFile]:
     """Open a file, given by path or descriptor; a descriptor stays open.
 
     Raises ImageCorruptError if the first page cannot be read.
     """
-    with io.BufferedReader(_AnonymousFile(file, closefd=isinstance(file, Path))) as stream:
-        with raising_image_corrupt("the TIFF file cannot be read"):
-            tiff = TiffFile(stream, _multifile=False)
-            # Without its index, which is a sibling file, an NDTiff is read as a plain stack of pages.
-            tiff.is_ndtiff = False
-            _ = tiff.pages.first
-        with tiff:
-            yield tiff
+    anonymous = _AnonymousFile(file, closefd=isinstance(file, Path))
+    with io.BufferedReader(anonymous) as stream, _opened(stream) as tiff:
+        yield tiff
+
+
+@contextmanager
+def open_tiff_stream(stream: BinaryIO) -> Iterator[TiffFile]:
+    """Open a file of a set, given by a stream, which stays open.
+
+    Raises ImageCorruptError if the first page cannot be read.
+    """
+    with _opened(io.BufferedReader(_AnonymousStream(stream))) as tiff:
+        yield tiff
+
+
+@contextmanager
+def _opened(stream: io.BufferedReader) -> Iterator[TiffFile]:
+    with raising_image_corrupt("the TIFF file cannot be read"):
+        tiff = TiffFile(stream, _multifile=False)
+        # Without its index, which is a sibling file, an NDTiff is read as a plain stack of pages.
+        tiff.is_ndtiff = False
+        _ = tiff.pages.first
+    with tiff:
+        yield tiff
