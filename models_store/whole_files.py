@@ -1,7 +1,8 @@
-"""Atomic file writes: a file appears complete or not at all."""
+"""Atomic writes: a file or folder appears complete or not at all."""
 
 import os
 import secrets
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,32 @@ def appearing_whole(path: Path) -> Iterator[Path]:
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def appearing_whole_folder(path: Path) -> Iterator[Path]:
+    """Yield a new folder; it is moved to `path` when the block ends without an error.
+
+    `path` may be an empty folder, but no other.
+    """
+    unfinished = path.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        unfinished.mkdir()
+        yield unfinished
+        for parent, _, names in os.walk(unfinished, topdown=False):
+            for name in (*names, "."):
+                _fsync(Path(parent, name))
+        unfinished.replace(path)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -8,7 +8,9 @@ from rich.console import Console
 
 from app.commands.extras import require_extra
 from app.commands.options import (
+    CompressionOption,
     DeviceOption,
+    DtypeOption,
     KeepHotPixelsOption,
     NoiseModelKindOption,
     PresetOption,
@@ -17,11 +19,13 @@ from app.commands.options import (
     SeedOption,
     SeriesOption,
     StructuredMaskOption,
+    TargetArgument,
+    TiledOption,
     for_channels,
     parse_structured_mask,
 )
 from app.commands.progress import stage_bars
-from models_store.contracts.vocabulary import DEFAULT_PRESET, NoiseModelKind, OutputDtype
+from models_store.contracts.vocabulary import DEFAULT_PRESET, NoiseModelKind, OutputDtype, TiffCompression
 
 denoise_command = typer.Typer()
 
@@ -36,7 +40,7 @@ def denoise(
             "denoised on its own.",
         ),
     ],
-    target: Annotated[Path, typer.Argument(dir_okay=False, help="Output file for the denoised image.")],
+    target: TargetArgument,
     series: SeriesOption = None,
     preset: PresetOption = DEFAULT_PRESET,
     prior: PriorOption = None,
@@ -60,7 +64,9 @@ def denoise(
     report: Annotated[
         Path | None, typer.Option(file_okay=False, help="Folder for a report (a figure and a JSON record).")
     ] = None,
-    dtype: Annotated[OutputDtype, typer.Option(help="Pixel type of the result.")] = OutputDtype.FLOAT32,
+    dtype: DtypeOption = OutputDtype.FLOAT32,
+    compression: CompressionOption = TiffCompression.NONE,
+    tiled: TiledOption = False,
     keep_hot_pixels: KeepHotPixelsOption = False,
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
@@ -87,6 +93,8 @@ def denoise(
             structured_mask=parse_structured_mask(structured_mask),
             seed=seed,
             dtype=dtype,
+            compression=compression,
+            tiled=tiled,
             keep_hot_pixels=keep_hot_pixels,
             noise_model=for_channels(noise_model),
             noise_model_kind=noise_model_kind,

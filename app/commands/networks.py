@@ -9,17 +9,21 @@ from rich.console import Console
 from app.commands.extras import require_extra
 from app.commands.options import (
     ChannelOption,
+    CompressionOption,
     DeviceOption,
+    DtypeOption,
     KeepHotPixelsOption,
     PresetOption,
     SeedOption,
     SeriesOption,
     StructuredMaskOption,
+    TargetArgument,
+    TiledOption,
     for_channels,
     parse_structured_mask,
 )
 from app.commands.progress import stage_bars
-from models_store.contracts.vocabulary import DEFAULT_PRESET, Method, Output, OutputDtype
+from models_store.contracts.vocabulary import DEFAULT_PRESET, Method, Output, OutputDtype, TiffCompression
 from models_store.errors import InvalidRequestError
 
 network_commands = typer.Typer()
@@ -89,7 +93,7 @@ def predict(  # one parameter per command-line option
     source: Annotated[
         Path, typer.Argument(exists=True, help="TIFF, CZI, ND2 or LIF file, or folder of an image set.")
     ],
-    target: Annotated[Path, typer.Argument(dir_okay=False, help="Output file for the denoised image.")],
+    target: TargetArgument,
     network: Annotated[
         Path,
         typer.Option(
@@ -113,7 +117,9 @@ def predict(  # one parameter per command-line option
         Output,
         typer.Option(help="PN2V only: prior_mean, mmse, or denoised for the one of lower estimated risk."),
     ] = Output.DENOISED,
-    dtype: Annotated[OutputDtype, typer.Option(help="Pixel type of the result.")] = OutputDtype.FLOAT32,
+    dtype: DtypeOption = OutputDtype.FLOAT32,
+    compression: CompressionOption = TiffCompression.NONE,
+    tiled: TiledOption = False,
     keep_hot_pixels: KeepHotPixelsOption = False,
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
@@ -135,6 +141,8 @@ def predict(  # one parameter per command-line option
         channel=channel,
         estimate=estimate,
         dtype=dtype,
+        compression=compression,
+        tiled=tiled,
         keep_hot_pixels=keep_hot_pixels,
         seed=seed,
     )

@@ -8,7 +8,13 @@ import typer
 
 from models_store.contracts.numbers import LARGEST_EXACT_INTEGER
 from models_store.contracts.spec_parts import MAX_MASK_PX, StructuredMask
-from models_store.contracts.vocabulary import NoiseModelKind, Preset, Prior
+from models_store.contracts.vocabulary import (
+    NoiseModelKind,
+    OutputDtype,
+    Preset,
+    Prior,
+    TiffCompression,
+)
 
 Named = TypeVar("Named")
 NONE = "none"
@@ -37,6 +43,27 @@ PretrainedOption = Annotated[
 NoiseModelKindOption = Annotated[NoiseModelKind, typer.Option(help="Kind of noise model to bootstrap.")]
 SeedOption = Annotated[
     int, typer.Option(min=0, max=LARGEST_EXACT_INTEGER, help="Random seed; equal seeds give equal results.")
+]
+DtypeOption = Annotated[
+    OutputDtype,
+    typer.Option(
+        help="Pixel type of the result; same: that of the file, rounded and clipped, and a warning tells the "
+        "share of clipped pixels."
+    ),
+]
+CompressionOption = Annotated[
+    TiffCompression,
+    typer.Option(help="Lossless compression of a TIFF result; every program reads deflate, few read zstd."),
+]
+TiledOption = Annotated[
+    bool, typer.Option("--tiled", help="Write tiles instead of strips to a TIFF result; ImageJ opens none.")
+]
+TargetArgument = Annotated[
+    Path,
+    typer.Argument(
+        help="Output file for the denoised image; its suffix tells the format: .ome.zarr is an OME-Zarr "
+        "folder, .ozx one in a ZIP file, .ome.tif is OME-TIFF, .tif is TIFF of the file's own kind."
+    ),
 ]
 KeepHotPixelsOption = Annotated[
     bool,

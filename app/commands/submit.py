@@ -11,6 +11,8 @@ from rich.markup import escape
 from app.commands.client import Client, Document
 from app.commands.options import (
     DEFAULT_SERVER,
+    CompressionOption,
+    DtypeOption,
     KeepHotPixelsOption,
     KeyOption,
     PresetOption,
@@ -19,11 +21,19 @@ from app.commands.options import (
     SeriesOption,
     ServerOption,
     StructuredMaskOption,
+    TiledOption,
     for_channels,
 )
 from app.commands.progress import show_job, stage_bars
 from app.commands.result_lines import result_lines
-from models_store.contracts.vocabulary import DEFAULT_PRESET, NoiseModelKind, OutputDtype, Reuse
+from models_store.contracts.vocabulary import (
+    DEFAULT_PRESET,
+    NoiseModelKind,
+    OutputDtype,
+    OutputFormat,
+    Reuse,
+    TiffCompression,
+)
 from models_store.whole_files import reporting_write_errors, require_writable_folder
 
 submit_command = typer.Typer()
@@ -62,7 +72,13 @@ def submit(
         ),
     ] = None,
     structured_mask: StructuredMaskOption = (0, 0),
-    dtype: Annotated[OutputDtype, typer.Option(help="Pixel type of the result.")] = OutputDtype.FLOAT32,
+    dtype: DtypeOption = OutputDtype.FLOAT32,
+    file_format: Annotated[
+        OutputFormat,
+        typer.Option("--format", help="File format of the results; same: that of each image."),
+    ] = OutputFormat.SAME,
+    compression: CompressionOption = TiffCompression.NONE,
+    tiled: TiledOption = False,
     keep_hot_pixels: KeepHotPixelsOption = False,
     seed: SeedOption = 0,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the result and download it.")] = False,
@@ -91,6 +107,9 @@ def submit(
             "noise_model_kind": noise_model_kind,
             "structured_mask": dict(zip(("y_px", "x_px"), structured_mask, strict=True)),
             "output_dtype": dtype,
+            "output_format": file_format,
+            "output_compression": compression,
+            "output_tiled": tiled,
             "keep_hot_pixels": keep_hot_pixels,
             "seed": seed,
         }

@@ -10,7 +10,7 @@ from models_store.repositories.jobs.rows import get_artifact
 
 router = APIRouter(prefix="/artifacts", tags=["artifacts"])
 
-_RESPONSES = file_responses("image/tiff", "application/json", "text/markdown")
+_RESPONSES = file_responses("image/tiff", "application/zip", "application/json", "text/markdown")
 
 
 @router.get(

@@ -12,6 +12,7 @@ from models_store.contracts.spec_parts import (
     KeepHotPixels,
     Outputs,
     PostedSpec,
+    ResultFiles,
     Seed,
     TrainingBudget,
     TrainingSpec,
@@ -20,7 +21,6 @@ from models_store.contracts.spec_parts import (
 from models_store.contracts.vocabulary import (
     NoiseModelKind,
     Output,
-    OutputDtype,
     Preset,
     Prior,
     Reuse,
@@ -53,7 +53,7 @@ def _add_pretrained_rules(schema: dict[str, Any]) -> None:
     }
 
 
-class DenoiseSpec(TrainingSpec, PostedSpec):
+class DenoiseSpec(TrainingSpec, ResultFiles, PostedSpec):
     """Denoised images from noisy ones alone: the whole pipeline.
 
     Channels have networks and noise models of their own; positions, times and focus share them.
@@ -95,6 +95,5 @@ class DenoiseSpec(TrainingSpec, PostedSpec):
         ),
     )
     outputs: Outputs = (Output.DENOISED, Output.POSTERIOR_STD)
-    output_dtype: OutputDtype = OutputDtype.FLOAT32
     keep_hot_pixels: KeepHotPixels = False
     seed: Seed = 0

@@ -14,13 +14,11 @@ from models_store.contracts.spec_parts import (
     PostedSpec,
     Reference,
     ReferencesOfChannels,
+    ResultFiles,
     Seed,
     Spec,
 )
-from models_store.contracts.vocabulary import (
-    Output,
-    OutputDtype,
-)
+from models_store.contracts.vocabulary import Output
 
 
 class _WithNetworks(Spec):
@@ -34,7 +32,7 @@ class _WithNetworks(Spec):
     )
 
 
-class PredictSpec(_WithNetworks, PostedSpec):
+class PredictSpec(_WithNetworks, ResultFiles, PostedSpec):
     """Denoised images from a trained network.
 
     Of images with several channels, each is denoised as if it were alone: a noise model, the choice of the
@@ -57,7 +55,6 @@ class PredictSpec(_WithNetworks, PostedSpec):
         default=False, strict=True, description="Refit the noise model to this network's predictions."
     )
     outputs: Outputs = (Output.DENOISED, Output.POSTERIOR_STD)
-    output_dtype: OutputDtype = OutputDtype.FLOAT32
     keep_hot_pixels: KeepHotPixels = False
     seed: Seed = 0
 
@@ -88,7 +85,7 @@ class PredictPartSpec(_WithNetworks):
     choice: MadeByJob
 
 
-class AssembleSpec(Spec):
+class AssembleSpec(ResultFiles):
     """The result files of a split prediction, assembled from its parts; those of a channel are in order."""
 
     kind: Literal["assemble"] = "assemble"
@@ -96,4 +93,3 @@ class AssembleSpec(Spec):
     parts: tuple[PartOfPrediction, ...]
     only_channel: Channel | None = None
     """The only channel that the job was asked to denoise; None: all."""
-    output_dtype: OutputDtype

@@ -6,7 +6,14 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from models_store.contracts.numbers import JSON_NUMBER, LARGEST_EXACT_INTEGER
-from models_store.contracts.vocabulary import DEFAULT_PRESET, Output, Preset
+from models_store.contracts.vocabulary import (
+    DEFAULT_PRESET,
+    Output,
+    OutputDtype,
+    OutputFormat,
+    Preset,
+    TiffCompression,
+)
 
 MAX_IMAGES_PER_JOB = 1000
 MAX_URL_CHARACTERS = 2000
@@ -115,6 +122,36 @@ def require_kind(schema: dict[str, Any]) -> None:
 
 class Spec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=require_kind)
+
+
+class ResultFiles(Spec):
+    """How result files are written."""
+
+    output_dtype: OutputDtype = Field(
+        default=OutputDtype.FLOAT32,
+        description="Pixel type of the results. `same`: that of the image; values are rounded and clipped, "
+        "and a warning tells the share of clipped pixels.",
+    )
+    output_format: OutputFormat = Field(
+        default=OutputFormat.SAME,
+        description="File format of the results. `same`: ImageJ, OME-TIFF, plain TIFF or OME-Zarr, as the "
+        "image is; OME-TIFF for files of vendors. `ome-zarr`: OME-Zarr 0.5 in one ZIP file (.ozx).",
+    )
+    output_compression: TiffCompression = Field(
+        default=TiffCompression.NONE,
+        description="Lossless compression of TIFF results. OME-Zarr is always compressed, with zstd.",
+    )
+    output_tiled: bool = Field(
+        default=False,
+        strict=True,
+        description="TIFF results have tiles instead of strips, for programs that read regions of large "
+        "planes.",
+    )
+
+    @property
+    def result_files(self) -> dict[str, Any]:
+        """Return the fields above, for the spec of a stage."""
+        return {name: getattr(self, name) for name in ResultFiles.model_fields}
 
 
 class MadeByJob(Spec):

@@ -132,6 +132,22 @@ class OutputDtype(StrEnum):
     SAME = "same"
 
 
+class OutputFormat(StrEnum):
+    """File format of results; `same`: that of the image, or OME-TIFF for files of vendors."""
+
+    SAME = "same"
+    OME_TIFF = "ome-tiff"
+    OME_ZARR = "ome-zarr"
+
+
+class TiffCompression(StrEnum):
+    """Lossless compression of the pixels of a TIFF file."""
+
+    NONE = "none"
+    DEFLATE = "deflate"
+    ZSTD = "zstd"
+
+
 class Queue(StrEnum):
     """Queue of a job: for workers with a GPU, or for any worker."""
 

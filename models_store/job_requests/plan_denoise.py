@@ -233,9 +233,9 @@ class _Planner:
             compare_with=compare_with,
             distilled=distilled,
             outputs=self.spec.outputs,
-            output_dtype=self.spec.output_dtype,
             keep_hot_pixels=self.spec.keep_hot_pixels,
             seed=self.spec.seed,
+            **self.spec.result_files,
         )
         weight = WEIGHTS["predict"]
         if self.channel is None:

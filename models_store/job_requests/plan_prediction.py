@@ -94,7 +94,7 @@ def plan_assembly(
         image_ids=spec.image_ids,
         parts=parts,
         only_channel=spec.channel if isinstance(spec, PredictSpec) else None,
-        output_dtype=spec.output_dtype,
+        **spec.result_files,
     )
     return PlannedStage(new_job_id(), "predict", assembly, ASSEMBLY_SHARE * weight)
 

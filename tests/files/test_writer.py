@@ -12,10 +12,11 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
+from models_store.image_files.pixel_conversion import PixelConversion
 from models_store.image_files.planes import PlaneSource
 from models_store.image_files.preview import preview_png
 from models_store.image_files.tiff.reader import open_planes
-from models_store.image_files.tiff.writer import as_dtype, write_planes
+from models_store.image_files.tiff.writer import write_planes
 
 HYPERSTACK = np.random.default_rng(0).integers(0, 4000, (3, 4, 2, 20, 30)).astype("uint16")
 
@@ -169,9 +170,11 @@ def test_the_type_of_the_input_can_be_kept(tmp_path: Path, dtype: str) -> None:
 
 def test_values_outside_the_type_are_clipped_and_the_rest_rounded() -> None:
     plane_yx = np.array([[-3.0, 0.4, 0.6, 254.5, 1e9]], "float32")
-    assert as_dtype(plane_yx, np.dtype("uint8")).tolist() == [[0, 0, 1, 254, 255]]
-    assert as_dtype(plane_yx, np.dtype("int8")).tolist() == [[-3, 0, 1, 127, 127]]
-    huge = as_dtype(np.array([[1e30, -1e30]]), np.dtype("uint64"))
+    for dtype, expected, clipped in (("uint8", [0, 0, 1, 254, 255], 2), ("int8", [-3, 0, 1, 127, 127], 2)):
+        convert = PixelConversion(np.dtype(dtype))
+        assert convert(plane_yx).tolist() == [expected]
+        assert (convert.clipped, convert.pixels) == (clipped, 5)
+    huge = PixelConversion(np.dtype("uint64"))(np.array([[1e30, -1e30]]))
     assert huge[0, 0] > 2**63
     assert huge[0, 1] == 0
 

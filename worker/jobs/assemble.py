@@ -62,7 +62,7 @@ def assemble(spec: AssembleSpec, context: JobContext) -> Outcome:
                 }
             )
 
-        artifacts = tuple(store_results(context, images, list(pieces), spec.output_dtype, planes_of))
+        artifacts = tuple(store_results(context, images, list(pieces), spec, planes_of))
         # Stages of single channels leave it to this one to tell about the files.
         told = [*warn_of_files(context, images), *copied.warnings]
         if spec.only_channel is None:

@@ -45,7 +45,7 @@ def predict(spec: PredictSpec, context: JobContext) -> Outcome:
         def planes_of(image: OpenImage, folder: Path) -> AbstractContextManager[OutputPlanes]:
             return _denoised_planes(image, denoiser, folder, on_plane)
 
-        artifacts = tuple(store_results(context, images, denoiser.outputs, spec.output_dtype, planes_of))
+        artifacts = tuple(store_results(context, images, denoiser.outputs, spec, planes_of))
     outcome = outcome_of(prepared, warnings).model_copy(update={"artifacts": artifacts})
     return with_verdict(outcome, judge.summary, context)
 

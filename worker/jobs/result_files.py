@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
 
 import numpy as np
 
 from models_store.contracts.outcomes import MadeArtifact
+from models_store.contracts.spec_parts import ResultFiles
 from models_store.contracts.vocabulary import Output, OutputDtype
-from models_store.image_files.tiff.writer import write_planes
+from models_store.image_files.results.result_file import ResultOptions, is_ome_zarr, write_result
 from worker.attempt.context import JobContext
 from worker.jobs.inputs import OpenImage
 from worker.jobs.result_names import result_names
@@ -23,27 +23,33 @@ def store_results(
     context: JobContext,
     images: Sequence[OpenImage],
     outputs: Sequence[Output],
-    dtype: OutputDtype,
+    spec: ResultFiles,
     planes_of: Callable[[OpenImage, Path], AbstractContextManager[OutputPlanes]],
 ) -> Iterator[MadeArtifact]:
     """Write and store the files of each image in turn; `planes_of` gets a temporary folder to use."""
-    for image, names in zip(images, result_names(images, outputs), strict=True):
+    for image, names in zip(images, result_names(images, outputs, spec.output_format), strict=True):
         with TemporaryDirectory(prefix="clearscope-") as name:
             folder = Path(name)
             with planes_of(image, folder) as planes_of_outputs:
                 for output, planes in planes_of_outputs.items():
-                    path = folder / f"{output}.tif"
-                    write_planes(path, planes, like=image.reader, dtype=_dtype_of(output, dtype))
+                    path = folder / str(output)
+                    write_result(path, planes, like=image.reader, options=_options_of(output, spec))
                     blob = context.store_file(f"{image.image_id}/{output}", path)
                     yield MadeArtifact(
                         name=names[output],
-                        media_type="image/tiff",
+                        media_type=_media_type(image, spec),
                         blob=blob,
                         image_id=image.image_id,
                         output=output,
                     )
 
 
-def _dtype_of(output: Output, dtype: OutputDtype) -> Literal["float32", "same"]:
+def _options_of(output: Output, spec: ResultFiles) -> ResultOptions:
     # A standard deviation below one grey value would be rounded away.
-    return "float32" if output is Output.POSTERIOR_STD else dtype.value
+    dtype = OutputDtype.FLOAT32 if output is Output.POSTERIOR_STD else spec.output_dtype
+    return ResultOptions(spec.output_format, dtype, spec.output_compression, spec.output_tiled)
+
+
+def _media_type(image: OpenImage, spec: ResultFiles) -> str:
+    is_zip = is_ome_zarr(spec.output_format, image.reader.header.file_kind)
+    return "application/zip" if is_zip else "image/tiff"

@@ -4,25 +4,29 @@ import itertools
 from collections.abc import Sequence
 from typing import get_args
 
-from models_store.contracts.vocabulary import Output
+from models_store.contracts.vocabulary import Output, OutputFormat
 from models_store.image_files.header import FileKind, VendorKind
+from models_store.image_files.results.result_file import is_ome_zarr
 from worker.jobs.inputs import OpenImage
 
 # File systems allow names of 255 bytes; the rest is for the suffixes appended.
 MAX_STEM_BYTES = 200
 TIFF_SUFFIXES = (".ome.tiff", ".ome.tif", ".tiff", ".tif")
+ZARR_SUFFIXES = (".ome.zarr.zip", ".zarr.zip", ".ozx", ".ome.zarr", ".zarr", ".zip")
 
 
-def result_names(images: Sequence[OpenImage], outputs: Sequence[Output]) -> list[dict[Output, str]]:
+def result_names(
+    images: Sequence[OpenImage], outputs: Sequence[Output], file_format: OutputFormat
+) -> list[dict[Output, str]]:
     """Name each image's outputs after its file: `cells.ome.tif` gives `cells_denoised.ome.tif`.
 
-    Results of vendors' files are OME-TIFFs: `cells.czi` gives `cells_denoised.ome.tif` too.
+    The suffix is that of the results' format: `cells.czi` gives `cells_denoised.ome.tif`, or `.ozx`.
     Duplicate names, compared case-insensitively, are made unique by a number.
     """
     taken: set[str] = set()
     names = []
     for image in images:
-        stem, suffix = _split(image.filename, image.reader.header.file_kind)
+        stem, suffix = _split(image.filename, image.reader.header.file_kind, file_format)
         for number in itertools.count(1):
             numbered = stem if number == 1 else f"{stem}_{number}"
             named = {output: f"{numbered}_{output}{suffix}" for output in outputs}
@@ -33,11 +37,16 @@ def result_names(images: Sequence[OpenImage], outputs: Sequence[Output]) -> list
     return names
 
 
-def _split(filename: str, kind: FileKind) -> tuple[str, str]:
+def _split(filename: str, kind: FileKind, file_format: OutputFormat) -> tuple[str, str]:
     """Return the stem of a file's name, and the suffix of its results."""
     of_vendor = kind in get_args(VendorKind)
-    suffixes = (f".{kind}",) if of_vendor else TIFF_SUFFIXES
+    suffixes = (f".{kind}",) if of_vendor else (*TIFF_SUFFIXES, *ZARR_SUFFIXES)
     suffix = next((suffix for suffix in suffixes if filename.lower().endswith(suffix)), "")
     stem = filename[: len(filename) - len(suffix)]
-    result_suffix = ".ome.tif" if of_vendor else suffix or ".tif"
+    if is_ome_zarr(file_format, kind):
+        result_suffix = ".ozx"
+    elif of_vendor or file_format is OutputFormat.OME_TIFF:
+        result_suffix = ".ome.tif"
+    else:
+        result_suffix = suffix if suffix in TIFF_SUFFIXES else ".tif"
     return stem.encode()[:MAX_STEM_BYTES].decode(errors="ignore"), result_suffix

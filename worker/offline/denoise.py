@@ -21,14 +21,17 @@ from models_store.contracts.vocabulary import (
     NoiseModelKind,
     Output,
     OutputDtype,
+    OutputFormat,
     Preset,
     Prior,
     Reuse,
+    TiffCompression,
 )
 from models_store.errors import InvalidRequestError, JobFailedError
 from models_store.image_files.channels import planes_of_channel
 from models_store.image_files.header import ImageHeader
 from models_store.image_files.planes import PlaneSource
+from models_store.image_files.results.ome_zarr.hierarchy import read_plane
 from models_store.job_requests.channel_rules import (
     require_noise_model_for_each_channel,
     require_same_channels,
@@ -62,6 +65,7 @@ from worker.offline.files import (
 )
 from worker.offline.report import PICTURE, DenoisedPlane, NoiseEvidence, write_reports
 from worker.offline.run import OfflineRun, offline_run
+from worker.offline.targets import output_format_of, require_options_of_format
 from worker.planes.observed_plane import ObservedPlane
 
 
@@ -79,6 +83,8 @@ class DenoiseOptions:
     structured_mask: StructuredMask | None = None
     seed: int = 0
     dtype: OutputDtype = OutputDtype.FLOAT32
+    compression: TiffCompression = TiffCompression.NONE
+    tiled: bool = False
     keep_hot_pixels: bool = False
     noise_model: Path | Sequence[Path | None] | None = None
     """Noise model file (.npz/.npy) to use instead of bootstrapping one: for all channels, or one for each."""
@@ -140,6 +146,9 @@ def denoise_file(
             noise_model_kind=options.noise_model_kind if bootstraps else None,
             outputs=(Output.DENOISED,),
             output_dtype=options.dtype,
+            output_format=output_format_of(target, header.file_kind),
+            output_compression=options.compression,
+            output_tiled=options.tiled,
             keep_hot_pixels=options.keep_hot_pixels,
             seed=options.seed,
         )
@@ -255,10 +264,14 @@ def _write_extras(  # the results of a run, and the options
                 write_whole(path, write_published(prediction.noise_model.parameters).content)
             yield path
     if options.report_folder is not None:
-        observed, results = run.reader.open(source, series=options.series), run.reader.open(target)
-        drawings = (
-            _drawing(run, prediction, observed, results, options.device) for prediction in predictions
-        )
+        observed = run.reader.open(source, series=options.series)
+
+        def result(plane: int) -> NDArray[Any]:
+            if output_format_of(target, observed.header.file_kind) is OutputFormat.OME_ZARR:
+                return read_plane(target, observed.header, plane)
+            return run.reader.open(target)[plane]
+
+        drawings = (_drawing(run, prediction, observed, result, options.device) for prediction in predictions)
         yield from write_reports(options.report_folder, drawings, summary.record())
 
 
@@ -266,7 +279,7 @@ def _drawing(
     run: OfflineRun,
     prediction: _Prediction,
     observed: PlaneSource,
-    results: PlaneSource,
+    result: Callable[[int], NDArray[Any]],
     device: torch.device,
 ) -> tuple[str, DenoisedPlane, NoiseEvidence]:
     """Return a file name, and a plane of a channel or image, before and after, with its noise."""
@@ -285,7 +298,7 @@ def _drawing(
     model = load_noise_model(context, prediction.noise_model.noise_model_id)[1]
     name = _of_channel(Path(PICTURE), channel).name
     noise = NoiseEvidence(model, pairs.photon_transfer_curve())
-    return name, DenoisedPlane(observation_yx, results[shown]), noise
+    return name, DenoisedPlane(observation_yx, result(shown)), noise
 
 
 def _of_channel(path: Path, channel: int | None) -> Path:
@@ -314,6 +327,7 @@ def _require_suffix(options: DenoiseOptions, kinds: Iterable[str]) -> None:
 
 def _require_paths(source: Path, target: Path, options: DenoiseOptions) -> None:
     """Fail early if an input file is missing or an output file could not be written."""
+    require_options_of_format(target, options.compression, tiled=options.tiled)
     if not source.exists():
         raise InvalidRequestError(f"there is no file or folder {source}")
     for path in filter(None, (target, options.save_noise_model)):

@@ -1,5 +1,6 @@
 """Input and output files of commands, with errors that name the file."""
 
+import math
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from models_store.contracts.noise_models import GmmParameters, HistogramParameters
-from models_store.contracts.vocabulary import OutputDtype
+from models_store.contracts.vocabulary import OutputDtype, OutputFormat
 from models_store.errors import FieldError, ImageError, InvalidRequestError
 from models_store.image_files.header import ImageHeader
 from models_store.noise_model_files.published import read_published
@@ -18,9 +19,12 @@ from models_store.settings import MEBIBYTE
 from models_store.whole_files import reporting_write_errors, require_writable_folder
 from worker.engine.errors import EngineError
 from worker.engine.networks.pretrained import PretrainedNetwork
+from worker.offline.targets import is_zarr_folder, output_format_of
 
 Spec = TypeVar("Spec", bound=BaseModel)
 
+_PYRAMID = 4 / 3
+"""Pixels of a plane with all its smaller levels, compared with its own."""
 _OPTIONS = {"ground_truth_ids": "--ground-truth"}
 """Options whose names differ from those of their fields."""
 
@@ -94,6 +98,12 @@ def require_writable(target: Path, sources: Sequence[Path]) -> None:
     require_writable_folder(target.parent)
     with reporting_write_errors(target):
         exists = target.exists()
+    if exists and is_zarr_folder(target):
+        if not target.is_dir() or any(target.iterdir()):
+            raise InvalidRequestError(
+                f"{target} exists already; remove it, or write the result to another folder"
+            )
+        return
     if exists and not target.is_file():
         what = "a folder" if target.is_dir() else "not a regular file"
         raise InvalidRequestError(f"{target} cannot be written: it is {what}")
@@ -104,6 +114,10 @@ def require_writable(target: Path, sources: Sequence[Path]) -> None:
 def require_room(target: Path, header: ImageHeader, dtype: OutputDtype, *, divided: bool = False) -> None:
     """Fail early if the disk has no room for a result; a divided one is first written as raw float32."""
     pixel_bytes = np.dtype(header.dtype if dtype is OutputDtype.SAME else np.float32).itemsize
+    if output_format_of(target, header.file_kind) is OutputFormat.OME_ZARR:
+        pixel_bytes = math.ceil(pixel_bytes * _PYRAMID)
+    if is_zarr_folder(target):
+        pixel_bytes *= 2  # it is unpacked
     pixel_bytes += np.dtype(np.float32).itemsize * divided
     needed_bytes = header.planes * header.height_px * header.width_px * pixel_bytes
     free_bytes = shutil.disk_usage(target.parent).free

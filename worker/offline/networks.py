@@ -11,7 +11,14 @@ from models_store.contracts.prediction_specs import ChooseEstimateSpec, PredictS
 from models_store.contracts.progress import ShowStage
 from models_store.contracts.spec_parts import StructuredMask
 from models_store.contracts.train_spec import TrainSpec
-from models_store.contracts.vocabulary import DEFAULT_PRESET, Method, Output, OutputDtype, Preset
+from models_store.contracts.vocabulary import (
+    DEFAULT_PRESET,
+    Method,
+    Output,
+    OutputDtype,
+    Preset,
+    TiffCompression,
+)
 from models_store.errors import InvalidRequestError
 from models_store.image_files.channels import channel_title
 from models_store.image_files.header import ImageHeader
@@ -41,6 +48,7 @@ from worker.offline.files import (
     require_writable,
 )
 from worker.offline.run import OfflineRun, offline_run
+from worker.offline.targets import output_format_of, require_options_of_format
 
 
 @dataclass(frozen=True)
@@ -86,6 +94,8 @@ class PredictionOptions:
     """The only channel of several to denoise: its name, or else its index, from 0."""
     estimate: Output = Output.DENOISED
     dtype: OutputDtype = OutputDtype.FLOAT32
+    compression: TiffCompression = TiffCompression.NONE
+    tiled: bool = False
     keep_hot_pixels: bool = False
     seed: int = 0
 
@@ -143,6 +153,7 @@ def predict_file(
 
     There is one for each channel that is denoised. Raises like `train_on_files`.
     """
+    require_options_of_format(target, options.compression, tiled=options.tiled)
     require_writable(target, [source, options.network, *noise_model_files(options.noise_model)])
     network = _read_any_network(options.network)
     _require_what_the_network_has(network, options)
@@ -159,6 +170,9 @@ def predict_file(
             channel=_channel_to_denoise(source, header, options),
             outputs=(options.estimate,),
             output_dtype=options.dtype,
+            output_format=output_format_of(target, header.file_kind),
+            output_compression=options.compression,
+            output_tiled=options.tiled,
             keep_hot_pixels=options.keep_hot_pixels,
             seed=options.seed,
         )

@@ -40,6 +40,7 @@ from worker.engine.training.presets import PRESETS, TrainingPreset
 from worker.jobs.handlers import carry_out
 from worker.offline.files import read_noise_model_file
 from worker.offline.memory_registry import MemoryRegistry
+from worker.offline.targets import move_result
 
 
 @dataclass(frozen=True)
@@ -138,12 +139,12 @@ class OfflineRun:
         return outcome
 
     def move_blob(self, blob: MadeBlob, target: Path) -> None:
-        """Move a result to its target path, atomically."""
+        """Move a result to its target path, atomically; see `move_result`."""
         path = self.blobs.local_path(blob.key)
         if path is None:
             raise JobFailedError(f"{blob.key} is not on this machine")
         with reporting_write_errors(target):
-            path.replace(target)
+            move_result(path, target)
 
     def _carry_out(
         self, job_id: str, spec: StoredSpec, stage: str | None, shown_as: str, within: tuple[float, float]

@@ -1,7 +1,7 @@
-"""Writer of results with the axes, pixel size, channels and other metadata of their source."""
+"""Writer of TIFF results with the axes, pixel size, channels and other metadata of their source."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 from uuid import uuid5
@@ -10,45 +10,74 @@ import numpy as np
 from numpy.typing import NDArray
 from tifffile import TiffFile, TiffWriter
 
-from models_store.image_files.planes import PlaneSource
+from models_store.contracts.vocabulary import OutputDtype, TiffCompression
+from models_store.errors import JobFailedError
+from models_store.image_files.pixel_conversion import PixelConversion
+from models_store.image_files.planes import PlaneSource, ResultFormat
 from models_store.image_files.tiff.ome import NO_UUID
 from models_store.whole_files import appearing_whole
 
-_SOFTWARE = "ClearScope"
 OutputType = Literal["float32", "same"]
+_SOFTWARE = "ClearScope"
+_TILE_PX = 512
+_CODECS = {TiffCompression.DEFLATE: "zlib", TiffCompression.ZSTD: "zstd"}
 
 
 def write_planes(
     path: Path, planes: Iterable[NDArray[Any]], *, like: PlaneSource, dtype: OutputType = "float32"
 ) -> None:
-    """Write planes to a file as they arrive, one in memory at a time; the write is atomic.
+    """Write planes to a file of the format of their source; the write is atomic.
 
     `planes`: as many (Y, X) arrays as `like` has, in the same order. `dtype` "same" rounds and clips to the
     dtype of `like`. Raises ValueError if the number or shape of the planes differs.
     """
-    header = like.header
-    stored = np.dtype(np.float32 if dtype == "float32" else header.dtype)
-    form = like.result_format(stored)
+    pixels = PixelConversion.to(OutputDtype(dtype), like)
+    with appearing_whole(path) as unfinished:
+        write_tiff(unfinished, planes, like, like.result_format(pixels.dtype), pixels)
+
+
+def write_tiff(
+    path: Path, planes: Iterable[NDArray[Any]], like: PlaneSource, form: ResultFormat, pixels: PixelConversion
+) -> None:
+    """Write planes to a file of a given format as they arrive, one in memory at a time."""
     page = dict(form.page)
     has_uuid = str(NO_UUID).encode() in page.get("description", b"")
     if form.writer.get("ome"):
         has_uuid = True
         page = {**page, "metadata": {**page["metadata"], "UUID": str(NO_UUID)}}
     software = page.pop("software", _SOFTWARE)
-    pixels = hashlib.sha256()
-    stream = _converted(planes, stored, like)
+    digest = hashlib.sha256()
+    stream = pixels.planes(planes, like)
     if has_uuid:
-        stream = _hashed(stream, pixels.update)
-    with appearing_whole(path) as unfinished:
-        with TiffWriter(unfinished, **form.writer) as tiff:
-            if form.pages:
-                for plane_yx, own in zip(stream, form.pages, strict=False):
-                    tiff.write(plane_yx, contiguous=False, software=software, **{**page, **own})
-            else:
-                tiff.write(stream, shape=header.shape, dtype=stored, software=software, **page)
-        next(stream, None)  # the writer stops at the last expected plane; raises if there are more
-        if has_uuid:
-            _set_uuid(unfinished, pixels.digest())
+        stream = _hashed(stream, digest.update)
+    with TiffWriter(path, **form.writer) as tiff:
+        if form.pages:
+            for plane_yx, own in zip(stream, form.pages, strict=False):
+                tiff.write(plane_yx, contiguous=False, software=software, **{**page, **own})
+        else:
+            tiff.write(stream, shape=like.header.shape, dtype=pixels.dtype, software=software, **page)
+    next(stream, None)  # the writer stops at the last expected plane; raises if there are more
+    if has_uuid:
+        _set_uuid(path, digest.digest())
+
+
+def with_pixels_stored_as(form: ResultFormat, compression: TiffCompression, *, tiled: bool) -> ResultFormat:
+    """Return a format with compressed or tiled pixels; raise JobFailedError if its readers do not open such.
+
+    Tiles are for large planes; ImageJ opens none.
+    """
+    is_imagej = bool(form.writer.get("imagej"))
+    if is_imagej and (compression is TiffCompression.ZSTD or tiled):
+        raise JobFailedError(
+            "ImageJ opens neither tiles nor zstd, and the image is an ImageJ file; ask for deflate without "
+            "tiles, or for the output format ome-tiff"
+        )
+    more: Mapping[str, Any] = {}
+    if tiled:
+        more = {"tile": (_TILE_PX, _TILE_PX)}
+    if compression is not TiffCompression.NONE:
+        more = {**more, "compression": _CODECS[compression], "predictor": True}
+    return ResultFormat(form.writer, {**form.page, **more}, form.pages)
 
 
 def _set_uuid(path: Path, pixels_sha256: bytes) -> None:
@@ -64,32 +93,7 @@ def _set_uuid(path: Path, pixels_sha256: bytes) -> None:
         file.write(xml.replace(str(NO_UUID).encode(), str(made).encode()))
 
 
-def _converted(
-    planes: Iterable[NDArray[Any]], dtype: np.dtype[Any], like: PlaneSource
-) -> Iterator[NDArray[Any]]:
-    shape = (like.header.height_px, like.header.width_px)
-    for plane_yx, _ in zip(planes, range(len(like)), strict=True):
-        if plane_yx.shape != shape:
-            raise ValueError(f"a plane of the result has the shape {plane_yx.shape}; the image has {shape}")
-        yield as_dtype(plane_yx, dtype)
-
-
 def _hashed(planes: Iterator[NDArray[Any]], update: Callable[[memoryview], None]) -> Iterator[NDArray[Any]]:
     for plane_yx in planes:
         update(np.ascontiguousarray(plane_yx).data)
         yield plane_yx
-
-
-def as_dtype(plane_yx: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return a plane converted to `dtype`; for integers, values are rounded and clipped."""
-    if dtype.kind == "f" or plane_yx.dtype == dtype:
-        return plane_yx.astype(dtype)
-    lowest, highest = (0.0, 1.0) if dtype.kind == "b" else _range(dtype)
-    return np.clip(np.rint(plane_yx.astype(np.float64)), lowest, highest).astype(dtype)
-
-
-def _range(dtype: np.dtype[Any]) -> tuple[float, float]:
-    """Return the limits of an integer type as floats that convert back without overflow."""
-    limits = np.iinfo(dtype)
-    highest = float(limits.max)
-    return float(limits.min), highest if int(highest) <= limits.max else float(np.nextafter(highest, 0))

@@ -1,0 +1,68 @@
+"""Result files: the planes of an image in the file format that a job asks for."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from numpy.typing import NDArray
+
+from models_store.contracts.vocabulary import OutputDtype, OutputFormat, TiffCompression
+from models_store.image_files.header import FileKind
+from models_store.image_files.pixel_conversion import PixelConversion
+from models_store.image_files.planes import PlaneSource
+from models_store.image_files.results.ome_tiff import ome_tiff_format
+from models_store.image_files.results.ome_zarr.archive import pack
+from models_store.image_files.results.ome_zarr.hierarchy import write_hierarchy
+from models_store.image_files.tiff.writer import with_pixels_stored_as, write_tiff
+from models_store.whole_files import appearing_whole
+
+_ZARR_KINDS = frozenset({"zarr"})
+
+
+@dataclass(frozen=True)
+class ResultOptions:
+    """How a result is written: file format, pixel type, and how a TIFF file stores pixels."""
+
+    file_format: OutputFormat = OutputFormat.SAME
+    dtype: OutputDtype = OutputDtype.FLOAT32
+    compression: TiffCompression = TiffCompression.NONE
+    tiled: bool = False
+
+
+def is_ome_zarr(file_format: OutputFormat, source: FileKind) -> bool:
+    """Return whether results of an image are OME-Zarr; else they are TIFF."""
+    if file_format is OutputFormat.SAME:
+        return source in _ZARR_KINDS
+    return file_format is OutputFormat.OME_ZARR
+
+
+def write_result(
+    path: Path, planes: Iterable[NDArray[Any]], *, like: PlaneSource, options: ResultOptions | None = None
+) -> PixelConversion:
+    """Write planes to a file as they arrive, one in memory at a time; the write is atomic.
+
+    `planes`: as many (Y, X) arrays as `like` has, in the same order. An OME-Zarr is one ZIP file. Returns
+    the conversion to the file's pixel type, which tells what it clipped. Raises ValueError if the number or
+    shape of the planes differs, JobFailedError if the format cannot hold the image.
+    """
+    options = options or ResultOptions()
+    pixels = PixelConversion.to(options.dtype, like)
+    if is_ome_zarr(options.file_format, like.header.file_kind):
+        with (
+            appearing_whole(path) as unfinished,
+            TemporaryDirectory(prefix=".clearscope-", dir=path.parent) as folder,
+        ):
+            write_hierarchy(Path(folder), planes, like, pixels, {})
+            pack(Path(folder), unfinished)
+        return pixels
+    form = (
+        ome_tiff_format(like, pixels.dtype)
+        if options.file_format is OutputFormat.OME_TIFF
+        else like.result_format(pixels.dtype)
+    )
+    form = with_pixels_stored_as(form, options.compression, tiled=options.tiled)
+    with appearing_whole(path) as unfinished:
+        write_tiff(unfinished, planes, like, form, pixels)
+    return pixels

@@ -1,0 +1,48 @@
+"""Result files of commands: their format, which the suffix tells, and how they come to their places."""
+
+from pathlib import Path
+
+from models_store.contracts.vocabulary import OutputFormat, TiffCompression
+from models_store.errors import InvalidRequestError
+from models_store.image_files.header import FileKind
+from models_store.image_files.results.ome_zarr.archive import unpack
+from models_store.image_files.results.result_file import is_ome_zarr
+
+_FOLDERS = (".zarr",)
+_ZIP_FILES = (".ozx", ".zarr.zip")
+_OME_TIFF = (".ome.tif", ".ome.tiff", ".ome.btf")
+
+
+def is_zarr_folder(target: Path) -> bool:
+    return target.name.lower().endswith(_FOLDERS)
+
+
+def output_format_of(target: Path, source: FileKind) -> OutputFormat:
+    """Return the format that the suffix of a result tells; that of the source if it tells none."""
+    name = target.name.lower()
+    if name.endswith(_FOLDERS + _ZIP_FILES):
+        return OutputFormat.OME_ZARR
+    # A file of another suffix is TIFF, whatever its source is.
+    if name.endswith(_OME_TIFF) or is_ome_zarr(OutputFormat.SAME, source):
+        return OutputFormat.OME_TIFF
+    return OutputFormat.SAME
+
+
+def require_options_of_format(target: Path, compression: TiffCompression, *, tiled: bool) -> None:
+    """Raise InvalidRequestError for options of TIFF files if the target is none."""
+    if (tiled or compression is not TiffCompression.NONE) and target.name.lower().endswith(
+        _FOLDERS + _ZIP_FILES
+    ):
+        raise InvalidRequestError(
+            f"{target} is an OME-Zarr, whose chunks are compressed with zstd in any case; leave out "
+            "--compression and --tiled, which are for TIFF files"
+        )
+
+
+def move_result(file: Path, target: Path) -> None:
+    """Move a result file to its target, atomically; an OME-Zarr for a folder is unpacked."""
+    if is_zarr_folder(target):
+        unpack(file, target)
+        file.unlink()
+    else:
+        file.replace(target)
