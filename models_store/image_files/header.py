@@ -5,6 +5,8 @@ from typing import Literal
 
 from pydantic import BaseModel
 
+from models_store.image_files.acquisition import Acquisition
+
 # Networks pool by four and masks use 5x5 neighbourhoods: fewer than 16 pixels are not enough to learn from.
 MIN_SIDE_PX = 16
 
@@ -41,6 +43,8 @@ class ImageHeader(BaseModel, frozen=True):
     `white_is_zero`: programs show low values bright, as after inverting a look-up table; the values are as
     stored. `warnings` tell of planes that are missing or left out and of metadata that cannot be used.
     `series` is the number of the image if its file holds several; `series_in_file` lists them then.
+    `acquisition` has the detector's settings of each channel, `channel_colours` a colour (#RRGGBB) for each;
+    both are empty if the file tells none. `time_interval_s` is the mean time between planes along T.
     """
 
     axes: str
@@ -57,6 +61,9 @@ class ImageHeader(BaseModel, frozen=True):
     warnings: tuple[str, ...] = ()
     series: int | None = None
     series_in_file: tuple[SeriesEntry, ...] = ()
+    acquisition: tuple[Acquisition, ...] = ()
+    channel_colours: tuple[str, ...] = ()
+    time_interval_s: float | None = None
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,14 @@ from tifffile import COMPRESSION, TiffFile, TiffPage
 
 from models_store.errors import ImageContentError, ImageCorruptError, ImageTooLargeError
 from models_store.image_files.header import DEFAULT_LIMITS, MIN_SIDE_PX, ImageHeader, ImageLimits
+from models_store.image_files.tiff.acquisition import recorded
 from models_store.image_files.tiff.grey import require_grey, shows_white_as_zero
 from models_store.image_files.tiff.ifd_chain import IfdChain, check_ifd_chain
 from models_store.image_files.tiff.imagej import calibration_warning, is_signed
 from models_store.image_files.tiff.page_axes import ndtiff_page_axes
 from models_store.image_files.tiff.page_kind import PageKind
 from models_store.image_files.tiff.page_tags import lost_pages_warning
-from models_store.image_files.tiff.physical import read_physical
+from models_store.image_files.tiff.physical import read_physical, size_warning
 from models_store.image_files.tiff.pixel_values import PixelValues, pixel_values
 from models_store.image_files.tiff.stack import Stack, image_stack
 from models_store.image_files.tiff.tiff_file import open_tiff, raising_image_corrupt
@@ -100,7 +101,7 @@ def _describe(tiff: TiffFile, stack: Stack, values: PixelValues) -> ImageHeader:
     if page_axes is not None and math.prod(page_axes.shape) == stack.planes:
         axes, leading, names = page_axes.axes, page_axes.shape, page_axes.channel_names or names
     channels = leading[axes.index("C")] if "C" in axes else 1
-    told = [lost_pages_warning(tiff, stack)]
+    told = [lost_pages_warning(tiff, stack), size_warning(tiff, stack)]
     if stack.kind == "imagej" and values.dtype.kind != "f":
         told.append(calibration_warning(tiff.imagej_metadata or {}))
     return ImageHeader(
@@ -116,6 +117,7 @@ def _describe(tiff: TiffFile, stack: Stack, values: PixelValues) -> ImageHeader:
         decoded_bytes=stack.planes * height_px * width_px * values.dtype.itemsize,
         white_is_zero=shows_white_as_zero(stack.keyframe),
         warnings=(*stack.warnings, *filter(None, told)),
+        **recorded(tiff, stack, axes, leading),
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from models_store.image_files.tiff.ome_layout import OmeImage, OmeLayout
+from models_store.image_files.tiff.physical import impossible_sizes
 
 _PIXEL_TYPES = {
     "bool": "bit",
@@ -79,8 +80,9 @@ def _rewrite_pixels(
     element.set("Type", _PIXEL_TYPES[np.dtype(pixels.dtype).name])
     element.set("SizeX", str(pixels.width_px))
     element.set("SizeY", str(pixels.height_px))
-    for stale in _OF_SOURCE_PIXELS:
+    for stale in (*_OF_SOURCE_PIXELS, *impossible_sizes(element)):
         element.attrib.pop(stale, None)
+        element.attrib.pop(f"{stale}Unit", None)
     for child in list(element):
         if _name(child) in _LOCATIONS:
             element.remove(child)

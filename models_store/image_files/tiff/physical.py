@@ -7,6 +7,7 @@ from xml.etree import ElementTree as ET
 from tifffile import TiffFile, TiffPage
 
 from models_store.image_files.header import PixelSize
+from models_store.image_files.setting_values import positive
 from models_store.image_files.tiff.maker_sizes import maker_size
 from models_store.image_files.tiff.ome_layout import OmeImage, ome_xml
 from models_store.image_files.tiff.page_axes import page_metadata
@@ -40,10 +41,33 @@ def read_physical(tiff: TiffFile, stack: Stack) -> Physical:
     return Physical(maker_size(tiff) or _from_resolution(page))
 
 
+def impossible_sizes(pixels: ET.Element) -> list[str]:
+    """Return the attributes of OME's Pixels that tell a size which is no positive number.
+
+    The schema forbids them; other readers take such a size as unknown, not as its absolute value.
+    """
+    names = (f"PhysicalSize{axis}" for axis in "XYZ")
+    return [name for name in names if name in pixels.attrib and positive(pixels.get(name)) is None]
+
+
+def size_warning(tiff: TiffFile, stack: Stack) -> str | None:
+    """Return a sentence about sizes of pixels that are left out as they cannot be."""
+    xml = ome_xml(tiff.pages.first)
+    if stack.ome is None or xml is None:
+        return None
+    pixels = _ome_pixels(xml, stack.ome.images[0])
+    wrong = [f"{name} {pixels.get(name)!r}" for name in impossible_sizes(pixels)]
+    return f"sizes of pixels are positive, but the file tells {', '.join(wrong)}: left out" if wrong else None
+
+
+def _ome_pixels(xml: str | bytes, image: OmeImage) -> ET.Element:
+    root = ET.fromstring(xml)  # noqa: S314  # because expat bounds entity expansion and reads no other files
+    return root.findall("{*}Image/{*}Pixels")[image.number or 0]
+
+
 def ome_physical(xml: str | bytes, image: OmeImage) -> Physical:
     """Return what OME-XML tells of one of its images."""
-    root = ET.fromstring(xml)  # noqa: S314  # because expat bounds entity expansion and reads no other files
-    pixels = root.findall("{*}Image/{*}Pixels")[image.number or 0]
+    pixels = _ome_pixels(xml, image)
     x, y, z = (_ome_length_um(pixels, axis) for axis in "XYZ")
     channels = pixels.findall("{*}Channel")
     names = tuple(channels[at].get("Name", "") for at in image.along("C") if at < len(channels))

@@ -4,6 +4,8 @@ vendor_file.py   opening from a descriptor, integrity, and errors in the project
 layout.py        planes of an image: leading axes, and what the rows of a plane lie along
 header.py        header of an image, with its limits and warnings
 series.py        choice of one of several images in a file
+acquisition.py   settings of detectors, colours and times; *_settings.py: those of each format
+plane_metadata.py  times, exposures and positions of planes
 planes.py        planes by index
 result_format.py metadata of a result
 """

@@ -14,10 +14,12 @@ from models_store.errors import ImageCorruptError
 from models_store.image_files.header import DEFAULT_LIMITS, ImageHeader, ImageLimits, VendorKind
 from models_store.image_files.images_in_file import ImagesInFile
 from models_store.image_files.planes import ResultFormat
+from models_store.image_files.vendor.acquisition import recorded
 from models_store.image_files.vendor.layout import Layout
 from models_store.image_files.vendor.result_format import result_format
 from models_store.image_files.vendor.series import choose, list_images
 from models_store.image_files.vendor.vendor_file import open_vendor_file, raising_image_errors
+from models_store.image_files.vendor.xml_metadata import xml_metadata
 
 
 class VendorPlanes:
@@ -65,6 +67,7 @@ def open_vendor_planes(
     with open_vendor_file(file, kind) as opened:
         images, size_bytes = _images_of(opened)
         image, header = choose(images, series, kind, size_bytes, limits)
+        header = header.model_copy(update=recorded(xml_metadata(file, kind), image, kind))
         yield VendorPlanes(opened, image, header)
 
 

@@ -9,6 +9,7 @@ from models_store.image_files.header import ImageHeader
 from models_store.image_files.planes import ResultFormat
 from models_store.image_files.tiff.result_metadata import needs_bigtiff, ome_metadata, pixels_per_cm
 from models_store.image_files.vendor.header import name_of, printable
+from models_store.image_files.vendor.plane_metadata import ome_planes
 
 
 def result_format(image: ImageInfo, header: ImageHeader, dtype: np.dtype[Any]) -> ResultFormat:
@@ -19,6 +20,8 @@ def result_format(image: ImageInfo, header: ImageHeader, dtype: np.dtype[Any]) -
     interval_s = image.get("time_increment_s")
     if "T" in header.axes and interval_s is not None and interval_s > 0:
         metadata |= {"TimeIncrement": interval_s, "TimeIncrementUnit": "s"}
+    if planes := ome_planes(image, header):
+        metadata["Plane"] = planes
     channels = _channels(image["channels"]) if len(image["channels"]) == image["size_c"] else {}
     if channels:
         metadata["Channel"] = metadata.get("Channel", {}) | channels

@@ -1,0 +1,43 @@
+"""Times, exposures and stage positions of the planes of a vendor's image, in OME's terms."""
+
+from typing import Any
+
+import numpy as np
+from openreadout import ImageInfo
+
+from models_store.image_files.header import ImageHeader
+from models_store.image_files.setting_values import mapping, number
+from models_store.image_files.vendor.acquisition import time_stamps_s
+
+_MAX_PLANES = 10_000  # more make OME-XML that other programs read slowly
+
+
+def ome_planes(image: ImageInfo, header: ImageHeader) -> dict[str, Any]:
+    """Return attributes of OME's Plane elements, a list each, of those that the file tells for all planes."""
+    leading, lengths = header.axes[:-2], header.shape[:-2]
+    if header.planes > _MAX_PLANES:
+        return {}
+    places = dict(zip(leading, np.indices(lengths).reshape(len(leading), header.planes), strict=True))
+    attributes: dict[str, Any] = {}
+    times_s = time_stamps_s(image)
+    if "T" in places and times_s:
+        attributes |= _in("s", DeltaT=[times_s[at] for at in places["T"]])
+    exposures_s = [each.exposure_s for each in header.acquisition]
+    if exposures_s and None not in exposures_s:
+        channels = places.get("C", np.zeros(header.planes, int))
+        attributes |= _in("s", ExposureTime=[exposures_s[at] for at in channels])
+    for axis, position_um in _stage_um(image).items():
+        attributes |= _in("µm", **{f"Position{axis}": [position_um] * header.planes})
+    return attributes
+
+
+def _stage_um(image: ImageInfo) -> dict[str, float]:
+    """Return the position of the stage along X and Y; empty unless both are known."""
+    centre = mapping(mapping(mapping(image.get("extra")).get("scene")).get("center_position_um"))
+    told = {axis.upper(): number(centre.get(axis)) for axis in "xy"}
+    found = {axis: position_um for axis, position_um in told.items() if position_um is not None}
+    return found if len(found) == len(told) else {}
+
+
+def _in(unit: str, **values: list[Any]) -> dict[str, Any]:
+    return values | {f"{name}Unit": [unit] * len(numbers) for name, numbers in values.items()}
