@@ -1,5 +1,6 @@
 """Times, exposures and stage positions of the planes of a vendor's image, in OME's terms."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -15,16 +16,17 @@ _MAX_PLANES = 10_000  # more make OME-XML that other programs read slowly
 def ome_planes(image: ImageInfo, header: ImageHeader) -> dict[str, Any]:
     """Return attributes of OME's Plane elements, a list each, of those that the file tells for all planes."""
     leading, lengths = header.axes[:-2], header.shape[:-2]
-    if header.planes > _MAX_PLANES:
+    planes = math.prod(lengths)
+    if planes > _MAX_PLANES:
         return {}
-    places = dict(zip(leading, np.indices(lengths).reshape(len(leading), header.planes), strict=True))
+    places = dict(zip(leading, np.indices(lengths).reshape(len(leading), planes), strict=True))
     attributes: dict[str, Any] = {}
     times_s = time_stamps_s(image)
     if "T" in places and times_s:
         attributes |= _in("s", DeltaT=[times_s[at] for at in places["T"]])
     exposures_s = [each.exposure_s for each in header.acquisition]
     if exposures_s and None not in exposures_s:
-        channels = places.get("C", np.zeros(header.planes, int))
+        channels = places.get("C", np.zeros(planes, int))
         attributes |= _in("s", ExposureTime=[exposures_s[at] for at in channels])
     for axis, position_um in _stage_um(image).items():
         attributes |= _in("µm", **{f"Position{axis}": [position_um] * header.planes})
