@@ -19,15 +19,16 @@ def ome_planes(image: ImageInfo, header: ImageHeader) -> dict[str, Any]:
     planes = math.prod(lengths)
     if planes > _MAX_PLANES:
         return {}
-    places = dict(zip(leading, np.indices(lengths).reshape(len(leading), planes), strict=True))
+    at = np.unravel_index(np.arange(planes), lengths) if lengths else ()
+    places = dict(zip(leading, at, strict=False))
     attributes: dict[str, Any] = {}
     times_s = time_stamps_s(image)
     if "T" in places and times_s:
-        attributes |= _in("s", DeltaT=[times_s[at] for at in places["T"]])
+        attributes |= _in("s", DeltaT=[times_s[t] for t in places["T"]])
     exposures_s = [each.exposure_s for each in header.acquisition]
     if exposures_s and None not in exposures_s:
         channels = places.get("C", np.zeros(planes, int))
-        attributes |= _in("s", ExposureTime=[exposures_s[at] for at in channels])
+        attributes |= _in("s", ExposureTime=[exposures_s[c] for c in channels])
     for axis, position_um in _stage_um(image).items():
         attributes |= _in("µm", **{f"Position{axis}": [position_um] * header.planes})
     return attributes
