@@ -56,7 +56,9 @@ class SurveyDocument(BaseModel):
     empty_planes: int
     pixels: int
     not_finite_px: int
-    filled_px: int = Field(description="Pixels in areas, text or scale bars of one value, without data.")
+    filled_px: int = Field(
+        description="Pixels of one value without data: in areas, text or scale bars, or scattered."
+    )
     outliers_px: int = Field(description="Hot and dead pixels, cosmic rays.")
     min_adu: float | None
     max_adu: float | None

@@ -73,5 +73,6 @@ def _without_data(read: Sequence[_Content], count: int) -> str:
     most_px = max(each.usable_px for each in read)
     return (
         f"only {most_px} pixels of a plane hold data; at least {_MIN_USABLE_PX} are needed. The others have "
-        "the same value as those around them, or are not finite numbers"
+        "the same value as those around them, or are not finite numbers. If every second row or column is "
+        "empty, save the image without them"
     )

@@ -10,6 +10,7 @@ from scipy import ndimage
 from models_store.survey.counters import camera_counters
 from models_store.survey.faint_lines import faint_lines
 from models_store.survey.flat_areas import fill_areas
+from models_store.survey.lone_values import lone_values
 from models_store.survey.noise_scale import NoiseScale, measure_noise_scale
 from models_store.survey.outliers import outliers
 from models_store.survey.steep_edges import steep_outliers
@@ -22,6 +23,8 @@ _MIN_NEIGHBOURS = 3
 _LARGEST_ADU = float(np.finfo(np.float32).max)
 _FEW_LEVELS = 8
 """With so few different values noise and outliers look alike."""
+_MAX_REPLACED_SHARE = 0.45
+"""Of dropped-out pixels: between more of them too little is known to replace them."""
 _MAX_DRAWN_SHARE, _MIN_JOINED_SHARE = 0.1, 0.8
 """Of the pixels of the rarer one of two values: text is made of strokes, photons lie alone."""
 
@@ -56,26 +59,37 @@ def find_defects(plane_yx: NDArray[Any]) -> Defects:
         return Defects(~none, none)
     if _is_drawn_on(plane_yx, finite):
         return Defects(~none, none)
-    missing_yx = _with_islands(~finite_yx | fill_areas(plane_yx, finite_yx))
-    measured = np.where(missing_yx, np.nan, plane_yx.astype(np.float64))
-    levels = np.unique(measured[~missing_yx][:: max(measured.size // _COUNTED_PX, 1)])
-    if levels.size <= _FEW_LEVELS or np.abs(levels).max() > _LARGEST_ADU:
-        return Defects(missing_yx, none)
+    dropped_yx = lone_values(plane_yx, finite_yx) if _usable_levels(finite).size else none
+    missing_yx = ~finite_yx | fill_areas(plane_yx, finite_yx & ~dropped_yx)
+    if dropped_yx.mean() > _MAX_REPLACED_SHARE:
+        missing_yx, dropped_yx = missing_yx | dropped_yx, none
+    missing_yx = _with_islands(missing_yx)
+    dropped_yx &= ~missing_yx
+    measured = np.where(missing_yx | dropped_yx, np.nan, plane_yx.astype(np.float64))
+    levels = _usable_levels(measured[np.isfinite(measured)])
     noise, scaled = _scaled(measured, levels)
     if noise is None:
-        return Defects(missing_yx, none)
+        return Defects(missing_yx, dropped_yx)
     counters_yx = camera_counters(scaled)
     written_yx = burnt_strokes(measured, scaled, noise) | counters_yx
     if written_yx.any():
         missing_yx = _with_islands(missing_yx | written_yx)
+        dropped_yx &= ~missing_yx
         measured[missing_yx] = np.nan
         noise, scaled = _scaled(measured, levels)
         if noise is None:
-            return Defects(missing_yx, none)
+            return Defects(missing_yx, dropped_yx)
     found_yx = outliers(measured, scaled, noise)
     found_yx |= steep_outliers(measured, scaled, noise)
     found_yx |= faint_lines(measured, scaled, noise)
-    return Defects(missing_yx, found_yx, int(counters_yx.sum()))
+    return Defects(missing_yx, found_yx | dropped_yx, int(counters_yx.sum()))
+
+
+def _usable_levels(values: NDArray[Any]) -> NDArray[Any]:
+    """Return the different values of some pixels; none if noise and outliers look alike among them."""
+    levels = np.unique(values[:: max(values.size // _COUNTED_PX, 1)])
+    too_large = levels.size > 0 and np.abs(levels).max() > _LARGEST_ADU
+    return levels[:0] if levels.size <= _FEW_LEVELS or too_large else levels
 
 
 def _is_drawn_on(plane_yx: NDArray[Any], finite: NDArray[Any]) -> bool:
@@ -94,7 +108,9 @@ def _is_drawn_on(plane_yx: NDArray[Any], finite: NDArray[Any]) -> bool:
 def _scaled(
     measured_yx: NDArray[np.float64], levels: NDArray[np.float64]
 ) -> tuple[NoiseScale | None, NDArray[np.float32]]:
-    """Measure the noise, and return the plane in its units."""
+    """Measure the noise, and return the plane in its units; no noise without `levels`."""
+    if not levels.size:
+        return None, measured_yx.astype(np.float32)
     # Where the detector saturates there is no noise to measure.
     unsaturated = np.where(measured_yx < np.nanmax(measured_yx), measured_yx, np.nan)
     noise = measure_noise_scale(unsaturated, step_adu=float(np.diff(levels).min()))

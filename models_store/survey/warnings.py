@@ -59,8 +59,12 @@ def _defect_warnings(counts: DefectCounts) -> list[str]:
         found.append(f"{_share(counts.not_finite_px, counts.pixels)} are NaN or infinite; {_LEFT_OUT}")
     if counts.filled_px:
         values = ", ".join(f"{value:g}" for value in counts.fill_values_adu)
-        where = f"in areas, text or scale bars of one value ({values})," if values else "alone amid pixels"
-        found.append(f"{_share(counts.filled_px, counts.pixels)} lie {where} without data; {_LEFT_OUT}")
+        where = (
+            f"have one value ({values}), in areas, text or scale bars, or scattered,"
+            if values
+            else "lie alone amid pixels"
+        )
+        found.append(f"{_share(counts.filled_px, counts.pixels)} {where} without data; {_LEFT_OUT}")
     if counts.counter_px:
         found.append(
             f"{_share(counts.counter_px, counts.pixels)} are numbers, such as a counter or a time stamp, "
