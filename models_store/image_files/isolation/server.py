@@ -24,6 +24,7 @@ from models_store.image_files.header import DEFAULT_LIMITS
 from models_store.image_files.isolation import reading, wire
 from models_store.image_files.isolation.lockdown import seccomp_problem
 from models_store.image_files.tiff.codecs import load_codecs
+from models_store.image_files.zarr.sample import zarr_sample
 
 _BACKLOG = 128
 _OPEN_FILES = 4096
@@ -54,21 +55,26 @@ def read_samples() -> None:
     planes = np.arange(2 * 16 * 16, dtype=np.uint16).reshape(2, 16, 16)
     kinds = ({"imagej": True}, {"ome": True}, {"metadata": {"axes": "ZYX"}}, {"metadata": None})
     for options in kinds:
-        with tempfile.TemporaryFile() as file, ExitStack() as stack:
-            content = io.BytesIO()
-            tifffile.imwrite(content, planes, photometric="minisblack", **options)
-            file.write(content.getvalue())
-            file.flush()
-            files = reading.Files(stack)
-            requests: list[dict[str, Any]] = [
-                {"do": "inspect", "limits": asdict(DEFAULT_LIMITS), "series": None},
-                {"do": "survey", "file": 0},
-                {"do": "result_format", "file": 0, "dtype": "float32"},
-            ]
-            for request in requests:
-                answer, _ = reading.answer(files, request, [os.dup(file.fileno())])
-                if "code" in answer:
-                    raise RuntimeError(f"a sample cannot be read: {answer['detail']}")
+        content = io.BytesIO()
+        tifffile.imwrite(content, planes, photometric="minisblack", **options)
+        _read_sample(content.getvalue())
+    _read_sample(zarr_sample(planes))
+
+
+def _read_sample(content: bytes) -> None:
+    with tempfile.TemporaryFile() as file, ExitStack() as stack:
+        file.write(content)
+        file.flush()
+        files = reading.Files(stack)
+        requests: list[dict[str, Any]] = [
+            {"do": "inspect", "limits": asdict(DEFAULT_LIMITS), "series": None},
+            {"do": "survey", "file": 0},
+            {"do": "result_format", "file": 0, "dtype": "float32"},
+        ]
+        for request in requests:
+            answer, _ = reading.answer(files, request, [os.dup(file.fileno())])
+            if "code" in answer:
+                raise RuntimeError(f"a sample cannot be read: {answer['detail']}")
 
 
 class ReadingServer:

@@ -1,27 +1,19 @@
 """Header of an image in a vendor's file; claims are checked against limits and the file's size."""
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
 from openreadout import ImageInfo
 
-from models_store.errors import (
-    ImageContentError,
-    ImageCorruptError,
-    ImageTooLargeError,
-    ImageUnsupportedError,
-)
-from models_store.image_files.header import MIN_SIDE_PX, ImageHeader, ImageLimits, PixelSize, VendorKind
+from models_store.errors import ImageUnsupportedError
+from models_store.image_files.claimed_size import require_plane_size, require_plausible, require_total_size
+from models_store.image_files.header import ImageHeader, ImageLimits, PixelSize, VendorKind
+from models_store.image_files.printable_text import printable
 from models_store.image_files.vendor.layout import Layout
 
 _TYPES = {"float": "float32", "double": "float64"} | {
     name: name for name in ("int8", "int16", "int32", "uint8", "uint16", "uint32")
 }
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]+")
-# Noise hardly compresses: a ratio of a thousand is far beyond any measured image. Small claims are harmless.
-_MAX_COMPRESSION_RATIO = 1_000
-_HARMLESS_BYTES = 2**26
 _MAY_LOSE = {"jpeg": "JPEG", "jpeg_xr": "JPEG-XR"}
 _WITHOUT_Y = {
     "Z": "the scan has no axis Y: each plane is an X-Z section, and its rows lie along Z",
@@ -36,7 +28,7 @@ def header_of(image: ImageInfo, kind: VendorKind, size_bytes: int, limits: Image
     """
     layout = Layout.of(image)
     _require_grey(image)
-    _require_size(layout, limits)
+    require_plane_size(layout.shape, limits)
     dtype = np.dtype(_TYPES[image["pixel_type"]])
     header = ImageHeader(
         axes=layout.axes + "YX",
@@ -51,17 +43,14 @@ def header_of(image: ImageInfo, kind: VendorKind, size_bytes: int, limits: Image
         decoded_bytes=layout.planes * layout.height_px * layout.width_px * dtype.itemsize,
         warnings=tuple(_warnings(image, layout)),
     )
-    _require_bytes(header, size_bytes, limits)
+    require_total_size(header.planes, header.decoded_bytes, limits)
+    require_plausible(header, size_bytes)
     return header
 
 
 def name_of(image: ImageInfo) -> str:
     """Return the name of an image, without characters that no document may hold."""
     return printable(image.get("name", ""))
-
-
-def printable(text: str) -> str:
-    return _UNPRINTABLE.sub(" ", text).strip()
 
 
 def _require_grey(image: ImageInfo) -> None:
@@ -80,35 +69,6 @@ def _require_grey(image: ImageInfo) -> None:
         raise ImageUnsupportedError(
             f"the image is a mosaic of {mosaic['tile_count']} tiles that cannot be stitched; stitch it with "
             "the program of the microscope"
-        )
-
-
-def _require_size(layout: Layout, limits: ImageLimits) -> None:
-    height_px, width_px = layout.height_px, layout.width_px
-    if min(layout.shape) < 1:
-        raise ImageContentError(f"the image has no pixels: its shape is {layout.shape}")
-    if min(height_px, width_px) < MIN_SIDE_PX:
-        raise ImageContentError(
-            f"the image is {width_px} x {height_px} pixels; at least {MIN_SIDE_PX} x {MIN_SIDE_PX} are "
-            "needed to tell signal from noise"
-        )
-    if height_px * width_px > limits.plane_px:
-        raise ImageTooLargeError(
-            f"a plane of {width_px} x {height_px} pixels exceeds the limit of {limits.plane_px} pixels; "
-            "crop or tile it"
-        )
-
-
-def _require_bytes(header: ImageHeader, size_bytes: int, limits: ImageLimits) -> None:
-    if header.planes > limits.planes or header.decoded_bytes > limits.decoded_bytes:
-        raise ImageTooLargeError(
-            f"the image has {header.planes} planes with a total of {header.decoded_bytes} bytes; at most "
-            f"{limits.planes} planes and {limits.decoded_bytes} bytes are accepted, so split it"
-        )
-    if header.decoded_bytes > max(_HARMLESS_BYTES, size_bytes * _MAX_COMPRESSION_RATIO):
-        raise ImageCorruptError(
-            f"the header claims {header.decoded_bytes} bytes of pixels, more than a file of {size_bytes} "
-            "bytes can hold"
         )
 
 

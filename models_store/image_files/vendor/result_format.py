@@ -7,8 +7,9 @@ from openreadout import ChannelInfo, ImageInfo
 
 from models_store.image_files.header import ImageHeader
 from models_store.image_files.planes import ResultFormat
+from models_store.image_files.printable_text import printable
 from models_store.image_files.tiff.result_metadata import needs_bigtiff, ome_metadata, pixels_per_cm
-from models_store.image_files.vendor.header import name_of, printable
+from models_store.image_files.vendor.header import name_of
 from models_store.image_files.vendor.plane_metadata import ome_planes
 
 
