@@ -9,7 +9,7 @@ from rich.console import Console
 
 from app.commands.client import Client
 from app.commands.extras import require_extra
-from app.commands.options import DEFAULT_SERVER, KeyOption, SeedOption, ServerOption
+from app.commands.options import DEFAULT_SERVER, KeyOption, SeedOption, SeriesOption, ServerOption
 from app.commands.progress import show_job, stage_bars
 from models_store.contracts.vocabulary import NoiseModelKind
 
@@ -42,6 +42,7 @@ def fit_noise_model(
         Path, typer.Option(dir_okay=False, help="Output file: .npz for a mixture, .npy for a histogram.")
     ],
     image: ImagesOption = None,
+    series: SeriesOption = None,
     seed: SeedOption = 0,
     as_json: Annotated[  # a command-line flag
         bool, typer.Option("--json", help="Print the summary as JSON.")
@@ -56,7 +57,9 @@ def fit_noise_model(
         # Imported here: other commands work without the engine.
         from worker.offline.calibration import fit_noise_model_to_files  # noqa: PLC0415
     with stage_bars(Console(stderr=True)) as show:
-        summary = fit_noise_model_to_files(frames, output, images=image or [], seed=seed, on_progress=show)
+        summary = fit_noise_model_to_files(
+            frames, output, images=image or [], seed=seed, series=series, on_progress=show
+        )
     if as_json:
         typer.echo(json.dumps(summary.record(), indent=2))
         return

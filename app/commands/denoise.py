@@ -17,7 +17,7 @@ from app.commands.options import (
     PretrainedOption,
     PriorOption,
     SeedOption,
-    SeriesOption,
+    SeveralSeriesOption,
     StructuredMaskOption,
     TargetArgument,
     TiledOption,
@@ -41,7 +41,7 @@ def denoise(
         ),
     ],
     target: TargetArgument,
-    series: SeriesOption = None,
+    series: SeveralSeriesOption = None,
     preset: PresetOption = DEFAULT_PRESET,
     prior: PriorOption = None,
     pretrained: PretrainedOption = None,
@@ -80,13 +80,13 @@ def denoise(
     with require_extra("worker"):
         # Imported here: other commands work without the engine.
         from worker.attempt.device import choose_device  # noqa: PLC0415
-        from worker.offline.denoise import DenoiseOptions, denoise_file  # noqa: PLC0415
+        from worker.offline.denoise import DenoiseOptions, denoise_series  # noqa: PLC0415
         from worker.processes.compile_cache import keep_compiled_programs  # noqa: PLC0415
 
         keep_compiled_programs()
         options = DenoiseOptions(
             device=choose_device(device),
-            series=series,
+            series=series or (),
             preset=preset,
             prior=prior,
             pretrained=pretrained,
@@ -102,6 +102,9 @@ def denoise(
             report_folder=report,
         )
         with stage_bars(console) as show:
-            summary = denoise_file(source, target, options, show, lambda text: print_line("warning", text))
-    for title, text in summary.lines():
-        print_line(title, text)
+            summaries = denoise_series(
+                source, target, options, show, lambda text: print_line("warning", text)
+            )
+    for summary in summaries:
+        for title, text in summary.lines():
+            print_line(title, text)

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from app.commands.extras import require_extra
+from app.commands.options import SeriesOption
 from app.commands.progress import stage_bars
 from models_store.contracts.evaluation import NAME_CHARACTER
 from models_store.errors import InvalidRequestError
@@ -29,6 +30,7 @@ def evaluate(
         list[Path],
         typer.Option(exists=True, help="Clean image; repeat the option for each field of view."),
     ],
+    series: SeriesOption = None,
     as_json: Annotated[  # a command-line flag
         bool, typer.Option("--json", help="Print JSON including the scores of each plane.")
     ] = False,
@@ -51,7 +53,10 @@ def evaluate(
     candidates = [NamedFiles(name, paths) for name, paths in named.items()]
     with stage_bars(Console(stderr=True)) as show:
         rows = score_files(
-            candidates, ground_truth, lambda fraction, status: show("evaluate", fraction, status)
+            candidates,
+            ground_truth,
+            lambda fraction, status: show("evaluate", fraction, status),
+            series=series,
         )
     text = json.dumps(document(rows, each=True), indent=2) if as_json else table(rows)
     typer.echo(text, nl=as_json)

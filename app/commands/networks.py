@@ -16,6 +16,7 @@ from app.commands.options import (
     PresetOption,
     SeedOption,
     SeriesOption,
+    SeveralSeriesOption,
     StructuredMaskOption,
     TargetArgument,
     TiledOption,
@@ -65,6 +66,7 @@ def train(  # one parameter per command-line option
     ] = None,
     preset: PresetOption = DEFAULT_PRESET,
     structured_mask: StructuredMaskOption = (0, 0),
+    series: SeriesOption = None,
     channel: ChannelOption = None,
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
@@ -80,6 +82,7 @@ def train(  # one parameter per command-line option
         device=choose_device(device),
         preset=preset,
         structured_mask=parse_structured_mask(structured_mask),
+        series=series,
         channel=channel,
         seed=seed,
     )
@@ -111,7 +114,7 @@ def predict(  # one parameter per command-line option
             "channels, else once for each, in their order.",
         ),
     ] = None,
-    series: SeriesOption = None,
+    series: SeveralSeriesOption = None,
     channel: ChannelOption = None,
     estimate: Annotated[
         Output,
@@ -137,7 +140,7 @@ def predict(  # one parameter per command-line option
         network=network,
         device=choose_device(device),
         noise_model=for_channels(noise_model),
-        series=series,
+        series=series or (),
         channel=channel,
         estimate=estimate,
         dtype=dtype,
@@ -147,10 +150,12 @@ def predict(  # one parameter per command-line option
         seed=seed,
     )
     with stage_bars(Console(stderr=True)) as show:
-        chosen = predict_file(source, target, options, show, _print_warning)
-    for text in chosen:
-        typer.echo(f"{'estimate':<14}{text}")
-    typer.echo(f"{'written':<14}{target}")
+        made = predict_file(source, target, options, show, _print_warning)
+    for predicted in made:
+        for text in predicted.estimates:
+            typer.echo(f"{'estimate':<14}{text}")
+        for path in predicted.written:
+            typer.echo(f"{'written':<14}{path}")
 
 
 def _print_warning(text: str) -> None:

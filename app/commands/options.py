@@ -62,7 +62,8 @@ TargetArgument = Annotated[
     Path,
     typer.Argument(
         help="Output file for the denoised image; its suffix tells the format: .ome.zarr is an OME-Zarr "
-        "folder, .ozx one in a ZIP file, .ome.tif is OME-TIFF, .tif is TIFF of the file's own kind."
+        "folder, .ozx one in a ZIP file, .ome.tif is OME-TIFF, .tif is TIFF of the file's own kind. Of "
+        "several images in a file, each has its own: out_s0.tif, out_s1.tif ... for out.tif."
     ),
 ]
 KeepHotPixelsOption = Annotated[
@@ -75,7 +76,16 @@ KeepHotPixelsOption = Annotated[
 SeriesOption = Annotated[
     int | None,
     typer.Option(
-        min=0, help="Number of the image, from 0, in a file with several (scenes, series, positions)."
+        min=0, help="Number of the image, from 0, in files that hold several (scenes, series, positions)."
+    ),
+]
+SeveralSeriesOption = Annotated[
+    list[int] | None,
+    typer.Option(
+        "--series",
+        min=0,
+        help="Number of an image, from 0, in a file with several (scenes, series, positions); may be "
+        "repeated. Default: all.",
     ),
 ]
 ChannelOption = Annotated[

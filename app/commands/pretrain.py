@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from app.commands.extras import require_extra
-from app.commands.options import DeviceOption
+from app.commands.options import DeviceOption, SeriesOption
 from app.commands.progress import stage_bars
 from models_store.errors import InvalidRequestError
 
@@ -38,6 +38,7 @@ def pretrain(
         bool,
         typer.Option("--stacks", help="A network that sees planes with their neighbours in time or depth."),
     ] = False,
+    series: SeriesOption = None,
     device: DeviceOption = "auto",
 ) -> None:
     """Train a network on simulated images and your own, as the preset `instant` uses it.
@@ -68,6 +69,7 @@ def pretrain(
                 images,
                 start,
                 smallest_px=recipe.patch_px,
+                series=series,
                 device=chosen_device,
                 on_plane=lambda done, count: show("scenes", done / count, f"plane {done} of {count}"),
                 on_warning=lambda text: typer.echo(f"{'warning':<14}{text}"),

@@ -17,8 +17,6 @@ def test_denoise_takes_the_series_that_it_is_given(tmp_path: Path) -> None:
     scans = [np.random.default_rng(seed).poisson(photons).astype(np.uint8) for seed in range(2)]
     images = [LifImage(f"scan {n}", "YX", pixels, {"X": 0.1, "Y": 0.1}) for n, pixels in enumerate(scans)]
     source, target = write_lif(tmp_path / "scans.lif", images), tmp_path / "out.ome.tif"
-    refused = clearscope("denoise", source, target, *INSTANT, code=1)
-    assert "the file holds 2 images: 0 is 'experiment/scan 0', YX 48 x 64" in refused
     clearscope("denoise", source, target, *INSTANT, "--series", "1", "--report", tmp_path / "report")
     denoised = tifffile.imread(target)
     errors = [np.abs(denoised.astype(np.float64) - scan).mean() for scan in scans]

@@ -50,7 +50,7 @@ def test_one_of_several_images_is_denoised(api: httpx.Client, scans: Path) -> No
     assert api.get(document["preview_href"]).content.startswith(b"\x89PNG")
     assert api.get(document["content_href"]).content == scans.read_bytes()
     job = run(api, kind="denoise", image_ids=[document["id"]], preset="instant", outputs=["denoised"])
-    result = artifact(api, job, "scans_denoised.ome.tif")
+    result = artifact(api, job, "scans_s1_experiment-cells_denoised.ome.tif")
     with tifffile.TiffFile(io.BytesIO(result)) as tiff:
         assert (tiff.series[0].axes, tiff.series[0].shape) == ("CYX", (2, 48, 64))
         assert 'Name="Green"' in (tiff.ome_metadata or "")
@@ -85,6 +85,6 @@ def test_a_czi_file_of_a_microscope_is_denoised(api: httpx.Client, test_data: Pa
     response = upload(api, test_data / "vendor" / "czi_WellD6-7_S2.czi", series=1)
     assert response.status_code == 201, response.text
     job = run(api, kind="denoise", image_ids=[response.json()["id"]], preset="instant", outputs=["denoised"])
-    with tifffile.TiffFile(io.BytesIO(artifact(api, job, "czi_WellD6-7_S2_denoised.ome.tif"))) as tiff:
+    with tifffile.TiffFile(io.BytesIO(artifact(api, job, "czi_WellD6-7_S2_s1_D7_denoised.ome.tif"))) as tiff:
         assert tiff.series[0].shape == (440, 544)
         assert 'Image ID="Image:0" Name="D7"' in (tiff.ome_metadata or "")

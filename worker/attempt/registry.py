@@ -29,6 +29,11 @@ class KnownImage:
     series: int | None = None
     """The number of the image if its file holds several."""
 
+    @property
+    def title(self) -> str:
+        """The name of the file, and the number of the image if there are several; for messages."""
+        return self.filename if self.series is None else f"{self.filename}, series {self.series}"
+
 
 @dataclass(frozen=True)
 class KnownNetwork:

@@ -60,7 +60,7 @@ def _count(
     report = planes_done(part_of(context.report, 0, COMPARING_PIXELS), "compared plane")
     facts = facts_of(survey_of(context, images))
     if spec.network is None:
-        scenes = scenes_of([(each.filename, each.reader) for each in images])
+        scenes = scenes_of([(each.title, each.reader) for each in images])
         return count_calibration(scenes, facts, on_frame=report)
     _, network = load_network(context, spec.network)
     counts = count_pseudo_pairs(

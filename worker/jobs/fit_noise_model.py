@@ -20,7 +20,7 @@ def fit_noise_model(spec: FitNoiseModelSpec, context: JobContext) -> Outcome:
         open_images(context, spec.data_image_ids or (), _channel(spec, context)) as images,
     ):
         calibration = calibrate_noise_model(
-            scenes_of([(each.filename, each.reader) for each in frames]),
+            scenes_of([(each.title, each.reader) for each in frames]),
             facts_of(survey_of(context, frames)),
             kind=spec.noise_model_kind.value,
             images=all_planes(images) if images else None,

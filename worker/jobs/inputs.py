@@ -66,6 +66,10 @@ class OpenImage:
     def filename(self) -> str:
         return self.known.filename
 
+    @property
+    def title(self) -> str:
+        return self.known.title
+
 
 @contextmanager
 def open_images(
@@ -116,20 +120,20 @@ def warn_of_images(context: JobContext, images: Sequence[OpenImage]) -> list[str
     distinct = {image.image_id: image for image in images}.values()
     found = [] if any(image.channel is not None for image in images) else warn_of_files(context, images)
     return found + _warn(
-        context, [(each.filename, pixel_warnings(survey_of(context, [each]))) for each in distinct]
+        context, [(each.title, pixel_warnings(survey_of(context, [each]))) for each in distinct]
     )
 
 
 def warn_of_files(context: JobContext, images: Sequence[OpenImage]) -> list[str]:
     """Issue warnings about what the images' files lack, and return them."""
     distinct = {image.image_id: image for image in images}.values()
-    return _warn(context, [(each.filename, each.reader.header.warnings) for each in distinct])
+    return _warn(context, [(each.title, each.reader.header.warnings) for each in distinct])
 
 
 def warn_of_channels(context: JobContext, images: Sequence[OpenImage]) -> list[str]:
     """Issue warnings about images whose channels differ, as far as they have been surveyed; return them."""
     distinct = {image.image_id: image for image in images}.values()
-    surveys = [(each.filename, each.known.survey) for each in distinct]
+    surveys = [(each.title, each.known.survey) for each in distinct]
     return _warn(
         context, [(name, channel_warnings(found.channels if found else ())) for name, found in surveys]
     )

@@ -42,7 +42,7 @@ NumberedPlane = tuple[str, int]
 def numbered(planes_of: Iterable[tuple[OpenImage, range]]) -> Iterator[NumberedPlane]:
     """Yield names for the planes that the job reads at these indices; numbers are those of the file."""
     return (
-        (image.filename, image.plane_indices[index] + 1) for image, indices in planes_of for index in indices
+        (image.title, image.plane_indices[index] + 1) for image, indices in planes_of for index in indices
     )
 
 

@@ -1,16 +1,19 @@
 """Names of result files."""
 
 import itertools
+import re
 from collections.abc import Sequence
 from typing import get_args
 
 from models_store.contracts.vocabulary import Output, OutputFormat
-from models_store.image_files.header import FileKind, VendorKind
+from models_store.image_files.header import FileKind, ImageHeader, VendorKind
 from models_store.image_files.results.result_file import is_ome_zarr
 from worker.jobs.inputs import OpenImage
 
 # File systems allow names of 255 bytes; the rest is for the suffixes appended.
 MAX_STEM_BYTES = 200
+MAX_SERIES_BYTES = 60
+_UNSAFE = re.compile(r"[^\w.]+")
 TIFF_SUFFIXES = (".ome.tiff", ".ome.tif", ".tiff", ".tif")
 ZARR_SUFFIXES = (".ome.zarr.zip", ".zarr.zip", ".ozx", ".ome.zarr", ".zarr", ".zip")
 
@@ -20,13 +23,17 @@ def result_names(
 ) -> list[dict[Output, str]]:
     """Name each image's outputs after its file: `cells.ome.tif` gives `cells_denoised.ome.tif`.
 
-    The suffix is that of the results' format: `cells.czi` gives `cells_denoised.ome.tif`, or `.ozx`.
+    The suffix is that of the results' format: `cells.czi` gives `cells_denoised.ome.tif`, or `.ozx`. One of
+    several images in a file is told by its number and name: `wells_s12_D7_denoised.ome.tif`.
     Duplicate names, compared case-insensitively, are made unique by a number.
     """
     taken: set[str] = set()
     names = []
     for image in images:
-        stem, suffix = _split(image.filename, image.reader.header.file_kind, file_format)
+        header = image.reader.header
+        stem, suffix = _split(image.filename, header.file_kind, file_format)
+        label = _series_label(header)
+        stem = _shortened(stem, MAX_STEM_BYTES - len(label.encode())) + label
         for number in itertools.count(1):
             numbered = stem if number == 1 else f"{stem}_{number}"
             named = {output: f"{numbered}_{output}{suffix}" for output in outputs}
@@ -49,4 +56,17 @@ def _split(filename: str, kind: FileKind, file_format: OutputFormat) -> tuple[st
         result_suffix = ".ome.tif"
     else:
         result_suffix = suffix if suffix in TIFF_SUFFIXES else ".tif"
-    return stem.encode()[:MAX_STEM_BYTES].decode(errors="ignore"), result_suffix
+    return stem, result_suffix
+
+
+def _series_label(header: ImageHeader) -> str:
+    """Return what tells an image from the others of its file: its number and name."""
+    if header.series is None:
+        return ""
+    names = {each.index: each.name for each in header.series_in_file}
+    name = _UNSAFE.sub("-", names.get(header.series, "")).strip("-.")
+    return f"_s{header.series}" + (f"_{_shortened(name, MAX_SERIES_BYTES)}" if name else "")
+
+
+def _shortened(text: str, size_bytes: int) -> str:
+    return text.encode()[:size_bytes].decode(errors="ignore")

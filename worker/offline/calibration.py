@@ -16,6 +16,7 @@ from models_store.noise_model_files.published import SUFFIXES, write_published
 from models_store.whole_files import reporting_write_errors, write_whole
 from worker.offline.files import checked, naming_file, require_writable
 from worker.offline.run import offline_run
+from worker.offline.series import series_in
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,14 @@ def fit_noise_model_to_files(
     *,
     images: Sequence[Path],
     seed: int,
+    series: int | None = None,
     on_progress: ShowStage,
 ) -> CalibrationSummary:
     """Fit a noise model like a `fit_noise_model` job: a mixture is written as `.npz`, a histogram as `.npy`.
 
-    `images` are the images to denoise with it. Raises InvalidRequestError for files that are unreadable or
-    not calibration frames, and JobFailedError if the fit fails.
+    `images`: the images to denoise with it; `series`: the number of the image in files that hold several.
+    Raises InvalidRequestError for files that are unreadable or not calibration frames, and JobFailedError if
+    the fit fails.
     """
     kind = next((kind for kind, suffix in SUFFIXES.items() if target.suffix == suffix), None)
     if kind is None:
@@ -70,9 +73,10 @@ def fit_noise_model_to_files(
     require_writable(target, [*frames, *images])
     with offline_run(target.parent, device=torch.device("cpu"), show=on_progress) as run:
         headers, ids = {}, {}
+        chosen = series_in(run.reader, [*frames, *images], series)
         for path in (*frames, *images):
             with naming_file(path):
-                ids[path], header = run.add_file(path)
+                ids[path], header = run.add_file(path, chosen[path])
             if path in frames:
                 headers[str(path)] = header
         require_scenes(headers)

@@ -42,9 +42,10 @@ class ChannelSummary:
 
 @dataclass(frozen=True)
 class DenoiseSummary:
-    """Summary of a denoising: for each channel (at least one), and the time per stage."""
+    """Summary of a denoising of images that share networks: for each channel (at least one); times."""
 
-    image: ImageHeader
+    images: tuple[ImageHeader, ...]
+    """At least one; several are series of one file."""
     channels: tuple[ChannelSummary, ...]
     seconds: Mapping[str, float]
     removed_noise: Mapping[str, Any]
@@ -56,11 +57,20 @@ class DenoiseSummary:
         """Return the human-readable summary as (title, text) pairs."""
         stages = ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in self.seconds.items())
         return [
-            ("image", f"{self.image.axes} {'x'.join(map(str, self.image.shape))} {self.image.dtype}"),
+            *(("image", self._described(image)) for image in self.images),
             *(line for each in self.channels for line in self._lines_of(each)),
             ("time", f"{stages}, together {sum(self.seconds.values()):.0f} s"),
             *(("written", str(path)) for path in self.written),
         ]
+
+    @property
+    def image(self) -> ImageHeader:
+        """The first image, whose channels all have."""
+        return self.images[0]
+
+    def _described(self, image: ImageHeader) -> str:
+        size = f"{image.axes} {'x'.join(map(str, image.shape))} {image.dtype}"
+        return size if len(self.images) == 1 else f"series {image.series}: {size}"
 
     def _lines_of(self, summary: ChannelSummary) -> Iterator[tuple[str, str]]:
         if summary.channel is None:
@@ -72,12 +82,16 @@ class DenoiseSummary:
     def record(self) -> dict[str, Any]:
         """Return everything but the paths as JSON values."""
         return {
-            "image": self.image.model_dump(mode="json"),
+            **self._record_of_images(),
             **self._record_of_channels(),
             "removed_noise": dict(self.removed_noise),
             "warnings": list(self.warnings),
             "seconds": {stage: round(seconds, 2) for stage, seconds in self.seconds.items()},
         }
+
+    def _record_of_images(self) -> dict[str, Any]:
+        records = [image.model_dump(mode="json") for image in self.images]
+        return {"image": records[0]} if len(records) == 1 else {"images": records}
 
     def _record_of_channels(self) -> dict[str, Any]:
         named = [

@@ -48,6 +48,7 @@ from worker.offline.files import (
     require_writable,
 )
 from worker.offline.run import OfflineRun, offline_run
+from worker.offline.series import OfflineImage, images_alike, series_in
 from worker.offline.targets import output_format_of, require_options_of_format
 
 
@@ -74,6 +75,8 @@ class TrainingOptions:
     device: torch.device
     preset: Preset = DEFAULT_PRESET
     structured_mask: StructuredMask | None = None
+    series: int | None = None
+    """Number of the image, from 0, in files that hold several."""
     channel: str | None = None
     """Channel of several to train on: its name, or else its index, from 0."""
     seed: int = 0
@@ -88,8 +91,8 @@ class PredictionOptions:
     device: torch.device
     noise_model: Path | Sequence[Path | None] | None = None
     """Noise model file of all channels, or one for each."""
-    series: int | None = None
-    """Number of the image, from 0, if the file holds several."""
+    series: Sequence[int] = ()
+    """Numbers of the images, from 0, if the file holds several; none: all that can be denoised."""
     channel: str | None = None
     """The only channel of several to denoise: its name, or else its index, from 0."""
     estimate: Output = Output.DENOISED
@@ -98,6 +101,15 @@ class PredictionOptions:
     tiled: bool = False
     keep_hot_pixels: bool = False
     seed: int = 0
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What was predicted of images with the same channels."""
+
+    estimates: Sequence[str]
+    """The chosen estimate of each channel that was denoised, with the reason."""
+    written: Sequence[Path]
 
 
 def train_on_files(
@@ -123,8 +135,9 @@ def train_on_files(
     with offline_run(
         target.parent, device=options.device, show=on_progress, warn=on_warning, presets=options.presets
     ) as run:
-        noisy = [_add_image(run, path) for path in files.noisy]
-        clean = [_add_ground_truth(run, path) for path in files.ground_truth]
+        series = series_in(run.reader, [*files.noisy, *files.ground_truth], options.series)
+        noisy = [_add_image(run, path, series[path]) for path in files.noisy]
+        clean = [_add_ground_truth(run, path, series[path]) for path in files.ground_truth]
         if clean:
             _require_pairs(files, noisy, clean)
         headers = {str(path): header for path, (_, header) in zip(files.noisy, noisy, strict=True)}
@@ -148,10 +161,10 @@ def predict_file(
     options: PredictionOptions,
     on_progress: ShowStage,
     on_warning: Callable[[str], None],
-) -> list[str]:
-    """Denoise an image or stack like a `predict` job; return the chosen estimates and the reasons.
+) -> list[Predicted]:
+    """Denoise the images of a file like a `predict` job, those recorded alike together.
 
-    There is one for each channel that is denoised. Raises like `train_on_files`.
+    Raises like `train_on_files`.
     """
     require_options_of_format(target, options.compression, tiled=options.tiled)
     require_writable(target, [source, options.network, *noise_model_files(options.noise_model)])
@@ -159,40 +172,58 @@ def predict_file(
     _require_what_the_network_has(network, options)
     with offline_run(target.parent, device=options.device, show=on_progress, warn=on_warning) as run:
         with naming_file(source):
-            image_id, header, survey = run.add_image(source, options.series)
-        channels = channels_to_denoise(image_id, header, survey)
-        require_room(target, header, options.dtype, divided=bool(channels))
-        spec = checked(
-            PredictSpec,
-            image_ids=[image_id],
-            network=run.add_network(network),
-            noise_model=run.add_noise_models(options.noise_model),
-            channel=_channel_to_denoise(source, header, options),
-            outputs=(options.estimate,),
-            output_dtype=options.dtype,
-            output_format=output_format_of(target, header.file_kind),
-            output_compression=options.compression,
-            output_tiled=options.tiled,
-            keep_hot_pixels=options.keep_hot_pixels,
-            seed=options.seed,
-        )
-        if channels:
-            with naming_options():
-                plan = plan_predictions(spec, channels, lambda: new_id("job"))
-            outcome = run.carry_out_plan(plan)
-            made = [
-                (f"{channel_title(header, stage.spec.channel or 0)}: ", run.registry.result(stage.job_id))
-                for stage in plan.stages
-                if isinstance(stage.spec, ChooseEstimateSpec)
-            ]
-        else:
-            outcome = run.carry_out(spec, "predict")
-            made = [("", outcome.result)]
-        (artifact,) = outcome.artifacts
-        run.move_blob(artifact.blob, target)
+            groups = images_alike(run, source, target, options.series)
+        network_id, noise_models = run.add_network(network), run.add_noise_models(options.noise_model)
+        return [_predict_alike(run, source, group, options, network_id, noise_models) for group in groups]
+
+
+def _predict_alike(
+    run: OfflineRun,
+    source: Path,
+    group: Sequence[OfflineImage],
+    options: PredictionOptions,
+    network_id: str,
+    noise_models: str | tuple[str | None, ...] | None,
+) -> Predicted:
+    """Denoise images with the same channels."""
+    header, channels = group[0].header, channels_to_denoise(group)
+    for image in group:
+        require_room(image.target, image.header, options.dtype, divided=bool(channels))
+        require_writable(image.target, [source, options.network, *noise_model_files(options.noise_model)])
+    spec = checked(
+        PredictSpec,
+        image_ids=[image.image_id for image in group],
+        network=network_id,
+        noise_model=noise_models,
+        channel=_channel_to_denoise(source, header, options),
+        outputs=(options.estimate,),
+        output_dtype=options.dtype,
+        output_format=output_format_of(group[0].target, header.file_kind),
+        output_compression=options.compression,
+        output_tiled=options.tiled,
+        keep_hot_pixels=options.keep_hot_pixels,
+        seed=options.seed,
+    )
+    if channels:
+        with naming_options():
+            plan = plan_predictions(spec, channels, lambda: new_id("job"))
+        outcome = run.carry_out_plan(plan)
+        made = [
+            (f"{channel_title(header, stage.spec.channel or 0)}: ", run.registry.result(stage.job_id))
+            for stage in plan.stages
+            if isinstance(stage.spec, ChooseEstimateSpec)
+        ]
+    else:
+        outcome = run.carry_out(spec, "predict")
+        made = [("", outcome.result)]
+    targets = {image.image_id: image.target for image in group}
+    for artifact in outcome.artifacts:
+        run.move_blob(artifact.blob, targets[str(artifact.image_id)])
     if options.estimate is not Output.DENOISED:
-        return [f"{title}{options.estimate}: asked for" for title, _ in made]
-    return [f"{title}{result['estimate']}: {result['reason']}" for title, result in made]
+        estimates = [f"{title}{options.estimate}: asked for" for title, _ in made]
+    else:
+        estimates = [f"{title}{result['estimate']}: {result['reason']}" for title, result in made]
+    return Predicted(estimates, list(targets.values()))
 
 
 def _channel_to_denoise(source: Path, header: ImageHeader, options: PredictionOptions) -> int | None:
@@ -273,15 +304,15 @@ def _spec(
     )
 
 
-def _add_image(run: OfflineRun, path: Path) -> tuple[str, ImageHeader]:
+def _add_image(run: OfflineRun, path: Path, series: int | None) -> tuple[str, ImageHeader]:
     with naming_file(path):
-        image_id, header, _ = run.add_image(path)
+        image_id, header, _ = run.add_image(path, series)
     return image_id, header
 
 
-def _add_ground_truth(run: OfflineRun, path: Path) -> tuple[str, ImageHeader]:
+def _add_ground_truth(run: OfflineRun, path: Path, series: int | None) -> tuple[str, ImageHeader]:
     with naming_file(path):
-        return run.add_file(path)
+        return run.add_file(path, series)
 
 
 def _read_network(path: Path) -> Network:

@@ -16,6 +16,7 @@ from worker.engine.stages.pretrained import network_for
 from worker.jobs.inputs import all_planes, open_images
 from worker.offline.files import naming_file
 from worker.offline.run import offline_run
+from worker.offline.series import series_in
 
 MAX_PLANES = 400
 """Planes that are kept in memory, spread over all images."""
@@ -26,19 +27,22 @@ def scenes_of_images(
     network: PretrainedNetwork,
     *,
     smallest_px: int,
+    series: int | None = None,
     device: torch.device,
     on_plane: Callable[[int, int], None],
     on_warning: Callable[[str], None],
 ) -> OwnScenes:
     """Return the signals of images as a network estimates them, the pseudo ground truth of a pretraining.
 
-    Raises InvalidRequestError for files that are unreadable, and if no plane is large enough and holds data.
+    `series`: the number of the image in files that hold several. Raises InvalidRequestError for files that
+    are unreadable, and if no plane is large enough and holds data.
     """
     with offline_run(paths[0].parent, device=device, show=lambda *_: None, warn=on_warning) as run:
         image_ids = []
+        chosen = series_in(run.reader, paths, series)
         for path in paths:
             with naming_file(path):
-                image_ids.append(run.add_image(path)[0])
+                image_ids.append(run.add_image(path, chosen[path])[0])
         context = run.context("", None, lambda *_: None)
         with open_images(context, image_ids) as images:
             planes = all_planes(images)

@@ -58,21 +58,24 @@ class OfflineRun:
     """Duration of each stage."""
     _warned: set[str] = field(default_factory=set)
 
-    def add_image(self, path: Path, series: int | None = None) -> tuple[str, ImageHeader, Survey]:
+    def add_image(
+        self, path: Path, series: int | None = None, *, named: bool = False
+    ) -> tuple[str, ImageHeader, Survey]:
         """Inspect and survey an image file like an upload; return its id, header and survey.
 
-        Raises like `open_planes`, and ImageContentError for pixels without information.
+        `named`: warnings name the series. Raises like `open_planes`, and ImageContentError for pixels without
+        information.
         """
         planes, _ = self.reader.inspect(path, series=series)
         for text in planes.header.warnings:
-            self.warn_once(text)
+            self.warn_once(f"series {series}: {text}" if named else text)
         survey = planes.survey()
         image_id = self._link(path, planes.header, survey)
         return image_id, planes.header, survey
 
-    def add_file(self, path: Path) -> tuple[str, ImageHeader]:
+    def add_file(self, path: Path, series: int | None = None) -> tuple[str, ImageHeader]:
         """Read the header of an image file without checking its pixels; return its id and header."""
-        header = self.reader.open(path).header
+        header = self.reader.open(path, series=series).header
         return self._link(path, header, None), header
 
     def add_network(self, network: Network | PretrainedNetwork) -> str:

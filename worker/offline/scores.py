@@ -12,6 +12,7 @@ from worker.engine.scores.metrics import ScoreImpossibleError
 from worker.engine.scores.scoreboard import Row
 from worker.judging.scoring import RunScores, row_of, score_image
 from worker.offline.files import naming_file
+from worker.offline.series import series_in
 
 
 @dataclass(frozen=True)
@@ -23,9 +24,16 @@ class NamedFiles:
 
 
 def score_files(
-    candidates: Sequence[NamedFiles], ground_truth: Sequence[Path], on_progress: Callable[[float, str], None]
+    candidates: Sequence[NamedFiles],
+    ground_truth: Sequence[Path],
+    on_progress: Callable[[float, str], None],
+    *,
+    series: int | None = None,
 ) -> list[Row]:
-    """Score every plane of every file; raise InvalidRequestError for unreadable or incomparable files."""
+    """Score every plane of every file, `series` of those that hold several images.
+
+    Raises InvalidRequestError for unreadable or incomparable files.
+    """
     for candidate in candidates:
         if len(candidate.files) % len(ground_truth):
             raise InvalidRequestError(
@@ -33,7 +41,9 @@ def score_files(
                 f"give one for each of them, and as many again for each further run"
             )
     with ReadingService().running() as isolation, isolation.reader() as reader:
-        truths = [_open(reader, path) for path in ground_truth]
+        files = [path for candidate in candidates for path in candidate.files]
+        chosen = series_in(reader, list(dict.fromkeys([*ground_truth, *files])), series)
+        truths = [_open(reader, path, chosen[path]) for path in ground_truth]
         total = sum(len(candidate.files) for candidate in candidates)
         done = 0
         rows = []
@@ -41,7 +51,8 @@ def score_files(
             scores: list[RunScores] = []
             for number, path in enumerate(candidate.files):
                 index = number % len(truths)
-                scores.append(_score(reader, path, ground_truth[index], truths[index]))
+                image = _open(reader, path, chosen[path])
+                scores.append(_score(path, image, ground_truth[index], truths[index]))
                 done += 1
                 on_progress(done / total, str(path))
             rows.append(row_of(candidate.name, _runs(scores, len(truths))))
@@ -54,13 +65,12 @@ def _runs(scores: Sequence[RunScores], fields: int) -> list[RunScores]:
     return [RunScores.joined(scores[first : first + fields]) for first in firsts]
 
 
-def _open(reader: Reader, path: Path) -> PlaneSource:
+def _open(reader: Reader, path: Path, series: int | None) -> PlaneSource:
     with naming_file(path):
-        return reader.open(path)
+        return reader.open(path, series=series)
 
 
-def _score(reader: Reader, path: Path, truth_path: Path, truth: PlaneSource) -> RunScores:
-    image = _open(reader, path)
+def _score(path: Path, image: PlaneSource, truth_path: Path, truth: PlaneSource) -> RunScores:
     try:
         return score_image(str(path), image, str(truth_path), truth, lambda _plane, _planes: None)
     except ScoreImpossibleError as error:
