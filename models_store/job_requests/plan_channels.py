@@ -60,7 +60,11 @@ def plan_channels(
 
 
 def plan_predictions(
-    spec: PredictSpec, channels: Sequence[ChannelToDenoise], new_job_id: Callable[[], str]
+    spec: PredictSpec,
+    channels: Sequence[ChannelToDenoise],
+    new_job_id: Callable[[], str],
+    *,
+    pretrained: bool = False,
 ) -> Plan:
     """Plan the prediction of each channel, or of the one that the job names, and an assembly of the files.
 
@@ -73,7 +77,14 @@ def plan_predictions(
             raise FieldError("channel", f"channel {spec.channel} is empty; there is nothing to denoise")
         raise InvalidRequestError(_ALL_EMPTY)
     plans = [
-        plan_parts(spec, channels[number].extent, new_job_id, weight=1 / len(planned), channel=number)
+        plan_parts(
+            spec,
+            channels[number].extent,
+            new_job_id,
+            weight=1 / len(planned),
+            channel=number,
+            pretrained=pretrained,
+        )
         if number in planned
         else _skipped(number, ["predict"], _EMPTY if number in asked else _NOT_ASKED)
         for number in range(len(channels))
@@ -106,7 +117,7 @@ def extent_of_channel(
     """Return the extent of one of several channels of images, given as ids and headers."""
     channels = len(channels_of(headers[0][1]))
     images = [
-        ImageExtent(image_id, len(planes_of_channel(header, channel)), header.height_px * header.width_px)
+        ImageExtent.of(image_id, header, len(planes_of_channel(header, channel)), one_channel=True)
         for image_id, header in headers
     ]
     return PredictionExtent(images, part_pixels, max(1, MAX_RANGES // channels))

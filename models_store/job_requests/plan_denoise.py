@@ -129,7 +129,7 @@ class _Planner:
         noise_model, _ = self._noise_model(network)
         self._add_reused("pn2v", trains_nothing, None)
         self._add_reused("distil", trains_nothing, None)
-        self._predict(network, noise_model, compare_with=None, distilled=None)
+        self._predict(network, noise_model, compare_with=None, distilled=None, pretrained=True)
 
     def adapt_pretrained(self) -> None:
         """Plan for the pretrained network and for one that starts from it and learns from the images."""
@@ -141,7 +141,7 @@ class _Planner:
         self._add_computed("distil", f"{name} learns its own estimates of these images under fresh noise")
         training = self._train(Method.DISTILLED, noise_model=noise_model, start=network, teacher=network)
         distilled = self._stage("distil", training)
-        self._predict(network, noise_model, compare_with=None, distilled=distilled)
+        self._predict(network, noise_model, compare_with=None, distilled=distilled, pretrained=True)
 
     def _pretrained(self) -> tuple[str, str]:
         """Return the pretrained network of the job, and what to call it."""
@@ -225,6 +225,7 @@ class _Planner:
         *,
         compare_with: Reference | None,
         distilled: Reference | None,
+        pretrained: bool = False,
     ) -> None:
         spec = PredictSpec(
             image_ids=self.spec.image_ids,
@@ -239,9 +240,18 @@ class _Planner:
         )
         weight = WEIGHTS["predict"]
         if self.channel is None:
-            prediction = plan_prediction(spec, self.extent, self.new_job_id, weight=weight)
+            prediction = plan_prediction(
+                spec, self.extent, self.new_job_id, weight=weight, pretrained=pretrained
+            )
         else:
-            prediction = plan_parts(spec, self.extent, self.new_job_id, weight=weight, channel=self.channel)
+            prediction = plan_parts(
+                spec,
+                self.extent,
+                self.new_job_id,
+                weight=weight,
+                channel=self.channel,
+                pretrained=pretrained,
+            )
         self.stages += prediction.stages
         self.steps += prediction.steps
 

@@ -38,10 +38,15 @@ class PredictionExtent:
 
 
 def plan_prediction(
-    spec: PredictSpec, extent: PredictionExtent, new_job_id: Callable[[], str], *, weight: float = 1.0
+    spec: PredictSpec,
+    extent: PredictionExtent,
+    new_job_id: Callable[[], str],
+    *,
+    weight: float = 1.0,
+    pretrained: bool = False,
 ) -> Plan:
     """Plan a prediction: one stage, or a choice of the estimate, parts, and their assembly."""
-    divided = plan_parts(spec, extent, new_job_id, weight=weight)
+    divided = plan_parts(spec, extent, new_job_id, weight=weight, pretrained=pretrained)
     (step,) = divided.steps
     if step.parts == 1:
         return Plan([PlannedStage(new_job_id(), "predict", spec, weight)], [step])
@@ -56,10 +61,12 @@ def plan_parts(
     *,
     weight: float,
     channel: int | None = None,
+    pretrained: bool = False,
 ) -> Plan:
     """Plan the choice of the estimate and the parts of a prediction, of one channel or of all planes.
 
-    `extent`: the planes of the channel. `weight`: share of the prediction with its assembly.
+    `extent`: the planes of the channel. `weight`: share of the prediction with its assembly. `pretrained`:
+    the network is a pretrained one.
     """
     ranges = divide(extent.images, extent.part_pixels, extent.max_parts)
     choice = PlannedStage(new_job_id(), "predict", _choice(spec, channel), CHOICE_SHARE * weight)
@@ -72,7 +79,7 @@ def plan_parts(
         )
         for planes in ranges
     ]
-    why = _why(extent, len(ranges))
+    why = _why(extent, len(ranges)) + (_neighbours(extent.images) if pretrained else "")
     step = PlanStep(stage="predict", action="compute", why=why, channel=channel, parts=len(ranges))
     return Plan([choice, *parts], [step])
 
@@ -125,6 +132,19 @@ def _part(spec: PredictSpec, planes: PlaneRange, choice: MadeByJob, channel: int
         outputs=spec.outputs,
         keep_hot_pixels=spec.keep_hot_pixels,
         choice=choice,
+    )
+
+
+def _neighbours(images: Sequence[ImageExtent]) -> str:
+    """Return what the plan says of the planes beside each plane."""
+    if all(image.planes == 1 for image in images):
+        return ""
+    axes = sorted({image.stack_axis for image in images if image.stack_axis is not None})
+    if not axes:
+        return "; planes are denoised one by one: none are neighbours in time or depth"
+    return (
+        f"; planes beside each other along {' or '.join(axes)} help where that lowers the estimated error, "
+        "which the job decides"
     )
 
 

@@ -5,17 +5,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
+from models_store.image_files.header import ImageHeader
+from models_store.image_files.stack_axis import StackAxis
+
 MAX_RANGES = 100
 """Each range costs a process start, loading the networks, and a few database rows."""
 
 
 @dataclass(frozen=True)
 class ImageExtent:
-    """Size of an image."""
+    """Size of an image, or of one of its channels."""
 
     image_id: str
     planes: int
     plane_px: int
+    stack_axis: str | None = None
+    """Axis along which the planes are neighbours; None if they are not."""
+
+    @classmethod
+    def of(
+        cls, image_id: str, header: ImageHeader, planes: int, *, one_channel: bool = False
+    ) -> "ImageExtent":
+        """Return the extent of so many of an image's planes."""
+        axis = StackAxis.of(header, one_channel=one_channel)
+        return cls(image_id, planes, header.height_px * header.width_px, axis.name if axis else None)
 
 
 @dataclass(frozen=True)

@@ -157,7 +157,7 @@ def _check(session: Session, spec: JobSpec) -> None:
 def _check_prediction(session: Session, spec: PredictSpec) -> None:
     if spec.network != PRETRAINED:
         _check_reference(session, spec.network, "network", get_network)
-    if spec.network == PRETRAINED or _method_of(session, spec.network) is Method.PRETRAINED:
+    if _uses_pretrained(session, spec):
         require_what_the_pretrained_network_needs(spec)
     if spec.compare_with is not None:
         _check_reference(session, spec.compare_with, "network", get_network)
@@ -177,11 +177,13 @@ def _plan(
     if channels := require_same_channels(headers_of(images)):
         to_denoise = _channels_to_denoise(session, spec, images, surveys, profile, channels, part_pixels)
         if isinstance(spec, PredictSpec):
-            return plan_predictions(spec, to_denoise, _new_job_id)
+            pretrained = _uses_pretrained(session, spec)
+            return plan_predictions(spec, to_denoise, _new_job_id, pretrained=pretrained)
         return plan_channels(spec, to_denoise, _new_job_id)
     extent = PredictionExtent([_extent(image) for image in images], part_pixels)
     if isinstance(spec, PredictSpec):
-        return plan_prediction(spec, extent, _new_job_id)
+        pretrained = _uses_pretrained(session, spec)
+        return plan_prediction(spec, extent, _new_job_id, pretrained=pretrained)
     correlation = Survey.of(surveys).noise_correlation if len(surveys) == len(images) else None
     known = known_models(session, spec, profile, correlation)
     return plan_denoise(spec, known, extent, _new_job_id, correlation=correlation)
@@ -217,7 +219,11 @@ def _channels_to_denoise(
 
 def _extent(image: Image) -> ImageExtent:
     header = ImageHeader.model_validate(image.header)
-    return ImageExtent(image.id, header.planes, header.height_px * header.width_px)
+    return ImageExtent.of(image.id, header, header.planes)
+
+
+def _uses_pretrained(session: Session, spec: PredictSpec) -> bool:
+    return spec.network == PRETRAINED or _method_of(session, spec.network) is Method.PRETRAINED
 
 
 def _check_kind(noise_model: NoiseModelRow, expected: NoiseModelKind) -> None:

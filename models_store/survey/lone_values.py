@@ -49,4 +49,4 @@ def _stands_alone(distance_yx: NDArray[np.float64], others_yx: Mask) -> bool:
     near = one + other <= np.quantile(one + other, _NEAR_SHARE)
     noise = _MEDIAN_TO_STD * float(np.median(np.abs(one - other)[near])) / np.sqrt(2)
     gap = float(np.quantile(distance_yx[others_yx], _STRAY_SHARE))
-    return noise > 0 and gap > _MIN_GAP * noise
+    return bool(noise > 0) and gap > _MIN_GAP * noise

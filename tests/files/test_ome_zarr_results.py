@@ -39,7 +39,8 @@ def _write(
 
 
 def _levels(group: zarr.Group) -> list[NDArray[Any]]:
-    (image,) = group.attrs["ome"]["multiscales"]  # type: ignore[index,call-overload]  # JSON
+    ome: Any = group.attrs["ome"]
+    (image,) = ome["multiscales"]
     arrays = [group[each["path"]] for each in image["datasets"]]
     return [np.asarray(array[:]) for array in arrays if isinstance(array, zarr.Array)]
 

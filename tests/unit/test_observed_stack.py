@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from models_store.image_files.header import ImageHeader
-from worker.planes.observed_stack import ObservedStack, StackAxis
+from models_store.image_files.stack_axis import StackAxis
+from worker.planes.observed_stack import ObservedStack
 
 
 def header(axes: str, shape: tuple[int, ...]) -> ImageHeader:

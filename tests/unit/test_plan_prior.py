@@ -1,6 +1,7 @@
 """Plans of denoise jobs that start from the pretrained network, and of those that do not."""
 
 import itertools
+from math import prod
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from models_store.contracts.prediction_specs import PredictSpec
 from models_store.contracts.spec_parts import MadeByJob, StructuredMask, TrainingBudget
 from models_store.contracts.train_spec import TrainSpec
 from models_store.contracts.vocabulary import Output, Preset, Prior, Reuse
+from models_store.image_files.header import ImageHeader
 from models_store.job_requests.plan_denoise import KnownModels, plan_denoise
 from models_store.job_requests.plan_prediction import PredictionExtent
 from models_store.job_requests.plane_ranges import ImageExtent
@@ -19,12 +21,17 @@ from models_store.survey.correlation import NeighbourCorrelation
 
 INDEPENDENT = NeighbourCorrelation(0.0, 0.0, 0.01, 0.01, 0.01)
 CORRELATED = NeighbourCorrelation(0.4, 0.4, 0.01, 0.01, 0.01)
+ONE_PLANE = ImageExtent("img_1", planes=1, plane_px=100)
 
 
-def plan(correlation: NeighbourCorrelation | None = INDEPENDENT, **fields: Any) -> Plan:
+def plan(
+    correlation: NeighbourCorrelation | None = INDEPENDENT,
+    image: ImageExtent = ONE_PLANE,
+    **fields: Any,
+) -> Plan:
     numbers = itertools.count()
     spec = DenoiseSpec(image_ids=["img_1"], **fields)
-    extent = PredictionExtent([ImageExtent("img_1", planes=1, plane_px=100)], part_pixels=1000)
+    extent = PredictionExtent([image], part_pixels=1000)
     known = KnownModels(profile="Scope / default")
     return plan_denoise(spec, known, extent, lambda: f"job_{next(numbers)}", correlation=correlation)
 
@@ -63,3 +70,34 @@ def test_networks_are_trained_from_nothing_where_the_pretrained_one_does_not_do(
     _, why_not_adapted = planned.steps[0].why.split("; the pretrained network is not adapted: ")
     assert why in why_not_adapted
     assert planned.steps[0].action == "compute"
+
+
+def _header(axes: str, *lengths: int) -> ImageHeader:
+    return ImageHeader(
+        axes=f"{axes}YX",
+        shape=(*lengths, 10, 10),
+        dtype="uint16",
+        planes=prod(lengths),
+        height_px=10,
+        width_px=10,
+        pixel_size_um=None,
+        channel_names=(),
+        file_kind="tiff",
+        decoded_bytes=0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [
+        (_header("TZ", 2, 3), "beside each other along T help where"),
+        (_header("Z", 5), "beside each other along Z help where"),
+        (_header("P", 5), "none are neighbours in time or depth"),
+    ],
+)
+def test_the_plan_says_whether_planes_are_neighbours(header: ImageHeader, told: str) -> None:
+    extent = ImageExtent.of("img_1", header, header.planes)
+    for preset in (Preset.INSTANT, Preset.BALANCED):
+        assert told in plan(preset=preset, image=extent).steps[-1].why
+    assert "neighbours" not in plan(preset=Preset.BALANCED).steps[-1].why
+    assert told not in plan(prior=Prior.NONE, image=extent).steps[-1].why

@@ -17,6 +17,7 @@ from models_store.contracts.vocabulary import Method
 from models_store.errors import JobFailedError
 from models_store.image_files.channels import ChannelPlanes, planes_of_channel
 from models_store.image_files.planes import PlaneSource
+from models_store.image_files.stack_axis import StackAxis
 from models_store.survey.survey import Survey
 from models_store.survey.warnings import channel_warnings, pixel_warnings, warnings_of_images
 from worker.attempt.context import JobContext
@@ -28,7 +29,7 @@ from worker.engine.planes.sequence import PlaneSequence
 from worker.engine.training.presets import TrainingPreset
 from worker.judging.calibration_scenes import SIGNAL_RANGE
 from worker.planes.float_planes import FloatPlanes, GroundTruthPlanes, MeasuredPlanes
-from worker.planes.observed_stack import ObservedStack, StackAxis
+from worker.planes.observed_stack import ObservedStack
 
 OTHER_FILES = 256
 """Upper bound of the files that a job process has open besides its images."""

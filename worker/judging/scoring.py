@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 
 from models_store.image_files.header import ImageHeader
 from models_store.image_files.planes import PlaneSource
+from models_store.image_files.stack_axis import StackAxis
 from models_store.job_requests.pair_rules import require_same_planes
 from worker.engine.scores.metrics import ScoreImpossibleError, Scores, score
 from worker.engine.scores.scoreboard import Row
 from worker.engine.scores.traces import TraceScore
-from worker.planes.observed_stack import StackAxis
 
 
 @dataclass

@@ -75,7 +75,7 @@ class PixelGrid:
         return cls(axes, tuple(lengths), samples)
 
     def planes_in(self, data: ET.Element | None, page_count: int) -> Iterator[tuple[tuple[int, ...], int]]:
-        """Yield coordinates and page of each plane that a TiffData element tells, in a file of so many pages."""
+        """Yield coordinates and page of each plane of a TiffData element, in a file of so many pages."""
         page = count_of(data, "IFD", 0)
         default = 1 if data is not None and "IFD" in data.attrib else page_count
         count = min(count_of(data, "PlaneCount", count_of(data, "NumPlanes", default)), page_count - page)

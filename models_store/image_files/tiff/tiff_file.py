@@ -112,7 +112,7 @@ def open_tiff_stream(stream: BinaryIO) -> Iterator[TiffFile]:
 
 
 @contextmanager
-def _opened(stream: io.BufferedReader) -> Iterator[TiffFile]:
+def _opened(stream: BinaryIO) -> Iterator[TiffFile]:
     with raising_image_corrupt("the TIFF file cannot be read"):
         tiff = TiffFile(stream, _multifile=False)
         # Without its index, which is a sibling file, an NDTiff is read as a plain stack of pages.

@@ -51,4 +51,4 @@ def _halved(plane_yx: NDArray[Any]) -> NDArray[Any]:
     )
     means_yx = np.full_like(sums_yx, np.nan)
     np.divide(sums_yx, known, out=means_yx, where=known > 0)
-    return means_yx
+    return np.asarray(means_yx)
