@@ -167,9 +167,10 @@ def _inspect(services: Services, key: str, preview_key: str, series: int | None)
     """Inspect an uploaded file in an isolated process, which a hostile file may crash."""
     settings = services.settings
     reading = ReadingLimits(_INSPECTION_BYTES, settings.inspection_timeout_s)
-    with services.blobs.as_file(key) as path, services.isolation.reader(reading) as reader:
+    file = services.blobs.local_path_or_ranges(key)
+    with services.isolation.reader(reading) as reader:
         limits = ImageLimits(decoded_bytes=settings.decoded_limit_bytes)
-        planes, png = reader.inspect(path, limits, series)
+        planes, png = reader.inspect(file, limits, series)
         preview = services.blobs.put(preview_key, png)
         survey: Survey | None = None
         # A plane not inspected so far may be broken, or the survey may time out: the first job that needs

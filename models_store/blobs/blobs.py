@@ -18,6 +18,7 @@ import obstore
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from models_store.blobs.outages import blob_outages
+from models_store.blobs.ranges import BlobRanges
 from models_store.errors import NotFoundError, OutageError, UnavailableError
 from models_store.settings import Settings
 
@@ -168,6 +169,18 @@ class Blobs:
         with _key_errors(key), blob_outages():
             found = obstore.get(self._store, key, options=options if start or stop else None)
         return _chunks(found.stream(min_chunk_size=CHUNK_BYTES))
+
+    def read_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Return byte ranges of a blob, given by offset and length, which must be within it."""
+        starts, lengths = [start for start, _ in ranges], [length for _, length in ranges]
+        with _key_errors(key), blob_outages():
+            # Bytes between the ranges are never fetched.
+            found = obstore.get_ranges(self._store, key, starts=starts, lengths=lengths, coalesce=0)
+            return [part.to_bytes() for part in found]
+
+    def local_path_or_ranges(self, key: str) -> Path | BlobRanges:
+        """Return the path of a blob in a local store; a blob of a remote store is read by ranges."""
+        return self.local_path(key) or BlobRanges(self, key, self.size_bytes(key))
 
     def size_bytes(self, key: str) -> int:
         with _key_errors(key), blob_outages():

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from models_store.errors import ImageError, ImageSeriesError, ImageTooLargeError
+from models_store.image_files.file_streams import StreamedFile, stream_of
 from models_store.image_files.header import DEFAULT_LIMITS, ImageHeader, ImageLimits, SeriesEntry
 from models_store.image_files.images_in_file import ImagesInFile
 from models_store.image_files.opening import ImageFile, open_planes
@@ -13,8 +14,8 @@ from models_store.image_files.vendor.planes import list_vendor_images
 
 def list_images(file: ImageFile, limits: ImageLimits = DEFAULT_LIMITS) -> ImagesInFile:
     """List the images of a file or folder. Raises like `open_planes` if none is usable."""
-    if isinstance(file, int) or (isinstance(file, Path) and not file.is_dir()):
-        with open(file, "rb", closefd=isinstance(file, Path)) as stream:  # a descriptor has no path
+    if isinstance(file, StreamedFile) and not (isinstance(file, Path) and file.is_dir()):
+        with stream_of(file) as stream:
             kind = vendor_kind(read_head(stream))
         if kind is not None:
             return list_vendor_images(file, kind, limits)

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from models_store.errors import ImageSeriesError
+from models_store.image_files.file_streams import StreamedFile, stream_of
 from models_store.image_files.header import DEFAULT_LIMITS, ImageLimits
 from models_store.image_files.planes import PlaneSource
 from models_store.image_files.sets.folder import FolderFiles
@@ -16,8 +17,8 @@ from models_store.image_files.tiff.reader import open_planes as open_tiff_planes
 from models_store.image_files.vendor.planes import open_vendor_planes
 from models_store.image_files.zarr.planes import open_zarr_planes
 
-ImageFile = Path | int | NamedFiles
-"""A file, given by path or descriptor, or a folder, given by path or by its files."""
+ImageFile = StreamedFile | NamedFiles
+"""A file, or a folder, given by path or by its files."""
 
 
 @contextmanager
@@ -32,11 +33,11 @@ def open_planes(
         with FolderFiles(file) as files, open_planes(files, limits, series) as planes:
             yield planes
         return
-    if not isinstance(file, Path | int):
+    if not isinstance(file, StreamedFile):
         with _open_set(file, "a folder", limits, series) as set_planes:
             yield set_planes
         return
-    with open(file, "rb", closefd=isinstance(file, Path)) as stream:  # a descriptor has no path
+    with stream_of(file) as stream:
         head = read_head(stream)
         if is_zip(head):
             with _open_set(ZipFiles(stream), "a ZIP archive", limits, series) as set_planes:

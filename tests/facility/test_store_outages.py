@@ -128,6 +128,8 @@ def test_an_s3_store_that_fails_or_hangs_is_an_outage_and_leaves_nothing(
             assert_outage(upload(api, content))
         assert_outage(api.get(image["content_href"]))
         assert_outage(api.get(image["preview_href"]))
+        proxy.failing = frozenset({"GET"})  # it takes the file, which then cannot be inspected
+        assert_outage(upload(api, noisy_tiff.read_bytes()))
         proxy.failing = frozenset()
         s3_service.process.freeze()
         try:
@@ -141,15 +143,19 @@ def test_an_s3_store_that_fails_or_hangs_is_an_outage_and_leaves_nothing(
         assert upload(api, noisy_tiff.read_bytes()).status_code == 201
 
 
-def test_a_job_that_cannot_write_its_blobs_waits_and_succeeds_later(
-    proxied_s3: tuple[FaultyProxy, str], make_application: MakeApplication, noisy_tiff: Path
+@pytest.mark.parametrize("failing", [{"PUT", "POST"}, {"GET"}], ids=["write", "read"])
+def test_a_job_that_cannot_reach_its_blobs_waits_and_succeeds_later(
+    proxied_s3: tuple[FaultyProxy, str],
+    make_application: MakeApplication,
+    noisy_tiff: Path,
+    failing: set[str],
 ) -> None:
     proxy, url = proxied_s3
     limits: dict[str, Any] = {"blob_timeout_s": 2, "blob_retries": 0, "blob_retry_s": 2, "max_crashes": 1}
     application = make_application(blob_url=url, **limits)
     with application.client() as api, application.worker():
         image = upload(api, noisy_tiff.read_bytes()).json()
-        proxy.failing = frozenset({"PUT", "POST"})
+        proxy.failing = frozenset(failing)
         job = api.post("/v1/jobs", json=SPEC | {"image_ids": [image["id"]]}).json()
         events = f"/v1/jobs/{job['id']}/events"
         wait_until(lambda: "requeued" in {event["kind"] for event in api.get(events).json()})

@@ -57,6 +57,27 @@ def test_a_range_is_read(blobs: Blobs, start: int, stop: int | None) -> None:
     assert b"".join(blobs.stream("key", start, stop)) == CONTENT[start:stop]
 
 
+def test_ranges_are_read_together_and_nothing_between_them(blobs: Blobs) -> None:
+    blobs.put("key", CONTENT)
+    ranges = [(5, 10), (0, 1), (len(CONTENT) - 3, 3)]
+    assert blobs.read_ranges("key", ranges) == [CONTENT[start : start + size] for start, size in ranges]
+    with pytest.raises(NotFoundError):
+        blobs.read_ranges("other", [(0, 1)])
+
+
+def test_a_remote_blob_is_opened_by_ranges_and_a_local_one_by_its_path(blobs: Blobs) -> None:
+    blobs.put("key", CONTENT)
+    opened = blobs.local_path_or_ranges("key")
+    if isinstance(opened, Path):
+        assert blobs.is_local
+        assert opened.read_bytes() == CONTENT
+    else:
+        assert not blobs.is_local
+        assert (opened.size_bytes, opened.read([(3, 4)])) == (len(CONTENT), [CONTENT[3:7]])
+    with pytest.raises(NotFoundError):
+        blobs.local_path_or_ranges("other")
+
+
 def test_a_large_blob_is_written_in_parts_and_appears_at_the_end(blobs: Blobs) -> None:
     content = os.urandom(2 * PART_BYTES + 1)
 

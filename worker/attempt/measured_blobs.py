@@ -1,6 +1,6 @@
 """Blob store that counts the bytes an attempt reads and writes, and traces each access."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
@@ -52,6 +52,12 @@ class MeasuredBlobs(Blobs):
 
     def stream(self, key: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         return self._count_chunks(super().stream(key, start, stop))
+
+    def read_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        with self._tracing.span("read blob", key=key, bytes=sum(length for _, length in ranges)):
+            found = super().read_ranges(key, ranges)
+        self.read_bytes += sum(map(len, found))
+        return found
 
     @contextmanager
     def as_file(self, key: str) -> Iterator[Path]:

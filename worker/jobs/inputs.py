@@ -76,7 +76,7 @@ class OpenImage:
 def open_images(
     context: JobContext, image_ids: Sequence[str], channel: int | None = None
 ) -> Iterator[list[OpenImage]]:
-    """Open images in the order of their ids; a remote or repeated image is downloaded once."""
+    """Open images in the order of their ids; those of a remote store are read by ranges."""
     known = context.registry.images(list(dict.fromkeys(image_ids)))
     _allow_open_files(len(known) + OTHER_FILES)
     with ExitStack() as stack:
@@ -89,9 +89,9 @@ def open_images(
 
 @contextmanager
 def open_blob(context: JobContext, blob_key: str, series: int | None = None) -> Iterator[PlaneSource]:
-    """Open an image blob; bytes of a local file are counted as read, of a remote one as downloaded."""
-    with context.blobs.as_file(blob_key) as path:
-        yield MeasuredPlanes(context.reader.open(path, series=series), context.blobs.count_read)
+    """Open an image blob; of a local file, pixels are counted as read, of a remote one, fetched bytes."""
+    file = context.blobs.local_path_or_ranges(blob_key)
+    yield MeasuredPlanes(context.reader.open(file, series=series), context.blobs.count_read)
 
 
 def _allow_open_files(count: int) -> None:

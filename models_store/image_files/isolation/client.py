@@ -23,7 +23,13 @@ from models_store.errors import ImageCorruptError, ReaderFailedError, Unavailabl
 from models_store.image_files.header import DEFAULT_LIMITS, ImageHeader, ImageLimits
 from models_store.image_files.images_in_file import ImagesInFile
 from models_store.image_files.isolation import wire
-from models_store.image_files.isolation.sources import FolderSource, Source, close_sent
+from models_store.image_files.isolation.sources import (
+    FolderSource,
+    RangedFile,
+    RangesSource,
+    Source,
+    close_sent,
+)
 from models_store.image_files.planes import PlaneSource, ResultFormat
 from models_store.survey.survey import Survey
 
@@ -43,7 +49,7 @@ _MAX_PREVIEW_BYTES = 2**24
 _START_LIMIT_S = 30.0
 _RETRY_S = 0.02
 _MAX_NEEDS = 2_000_000
-"""Most files that a reading process gets for one answer: each of a set, twice."""
+"""Most files or ranges that a reading process gets for one answer: each file of a set, twice."""
 _WRITER_OPTIONS = {"bigtiff", "imagej", "ome"}
 _PAGE_OPTIONS = {
     *("description", "metadata", "software", "extratags"),
@@ -53,17 +59,18 @@ _PAGE_OPTIONS = {
 
 @dataclass(frozen=True)
 class ReadingLimits:
-    """Limits of a reading process: address space, and time for each answer."""
+    """Limits of a reading process: address space, time for each answer, and for replies to what it needs."""
 
     memory_bytes: int = 2**34
     answer_s: float = 300.0
+    replies_s: float = 600.0
 
 
 class ImageReader(Protocol):
     """A reader of image files."""
 
     def open(
-        self, path: Path, limits: ImageLimits = DEFAULT_LIMITS, series: int | None = None
+        self, file: Path | RangedFile, limits: ImageLimits = DEFAULT_LIMITS, series: int | None = None
     ) -> PlaneSource:
         """Open an image file and read its header; raises the errors of `open_planes`."""
         ...
@@ -114,6 +121,7 @@ class Reader:
         self._plane_lock = threading.Lock()
         self._shared: mmap.mmap | None = None
         self._sources: list[Source] = []
+        self._outage: errors.ClearScopeError | None = None
 
     def close(self) -> None:
         """Close what the reading process may ask for; it ends with its connection."""
@@ -122,46 +130,46 @@ class Reader:
             self._sources.pop().close()
 
     def open(
-        self, path: Path, limits: ImageLimits = DEFAULT_LIMITS, series: int | None = None
+        self, file: Path | RangedFile, limits: ImageLimits = DEFAULT_LIMITS, series: int | None = None
     ) -> "IsolatedPlanes":
         """Open an image file or folder and read its header; raises the errors of `open_planes`.
 
         `series`: the number of the image if the file holds several.
         """
-        return self._send_file(path, {"do": "open", "limits": asdict(limits), "series": series})[0]
+        return self._send_file(file, {"do": "open", "limits": asdict(limits), "series": series})[0]
 
-    def list_images(self, path: Path, limits: ImageLimits = DEFAULT_LIMITS) -> ImagesInFile:
+    def list_images(self, file: Path | RangedFile, limits: ImageLimits = DEFAULT_LIMITS) -> ImagesInFile:
         """List the images of a file; see `listing.list_images`."""
         request = {"do": "list_images", "limits": asdict(limits)}
-        message, _ = self._ask_of_file(path, request, "the headers", 0)
+        message, _ = self._ask_of_file(file, request, "the headers", 0)
         return ImagesInFile.model_validate(message["images"])
 
     def inspect(
-        self, path: Path, limits: ImageLimits = DEFAULT_LIMITS, series: int | None = None
+        self, file: Path | RangedFile, limits: ImageLimits = DEFAULT_LIMITS, series: int | None = None
     ) -> tuple["IsolatedPlanes", bytes]:
         """Open an image file or folder, check some of its pixels, and return it and a PNG of a plane.
 
         Raises the errors of `open_planes` and `check_content`.
         """
         request = {"do": "inspect", "limits": asdict(limits), "series": series}
-        return self._send_file(path, request, _MAX_PREVIEW_BYTES)
+        return self._send_file(file, request, _MAX_PREVIEW_BYTES)
 
     def _send_file(
-        self, path: Path, request: dict[str, Any], max_payload_bytes: int = 0
+        self, file: Path | RangedFile, request: dict[str, Any], max_payload_bytes: int = 0
     ) -> tuple["IsolatedPlanes", bytes]:
-        message, payload = self._ask_of_file(path, request, "the header", max_payload_bytes)
+        message, payload = self._ask_of_file(file, request, "the header", max_payload_bytes)
         header = ImageHeader.model_validate(message["header"])
         return IsolatedPlanes(self, message["file"], header), bytes(payload)
 
     def _ask_of_file(
-        self, path: Path, request: dict[str, Any], what: str, max_payload_bytes: int
+        self, file: Path | RangedFile, request: dict[str, Any], what: str, max_payload_bytes: int
     ) -> tuple[dict[str, Any], bytearray]:
-        if path.is_dir():
-            source = FolderSource(path)
+        if not isinstance(file, Path) or file.is_dir():
+            source = FolderSource(file) if isinstance(file, Path) else RangesSource(file)
             self._sources.append(source)
             request |= {"source": len(self._sources) - 1, **source.describe()}
             return self.ask(request, what, max_payload_bytes=max_payload_bytes)
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = os.open(file, os.O_RDONLY)
         try:
             return self.ask(request, what, max_payload_bytes=max_payload_bytes, descriptor=descriptor)
         finally:
@@ -177,6 +185,8 @@ class Reader:
     ) -> tuple[dict[str, Any], bytearray]:
         """Send a request and wait for the answer; `what` describes the requested data in errors."""
         with self._request_lock:
+            if self._outage is not None:
+                raise self._outage
             try:
                 message, payload = self._exchange(request, max_payload_bytes, descriptor)
             except TimeoutError as error:
@@ -187,6 +197,11 @@ class Reader:
             except (wire.BrokenMessageError, OSError) as error:
                 self._connection.close()
                 raise ImageCorruptError(f"the file is broken: its reader crashes at {what}") from error
+            except errors.ClearScopeError as error:
+                # The reading process waits for bytes that it will not get.
+                self._connection.close()
+                self._outage = error
+                raise
         if "code" in message:
             raise _error_from(message)
         return message, payload
@@ -194,19 +209,26 @@ class Reader:
     def _exchange(
         self, request: dict[str, Any], max_payload_bytes: int, descriptor: int | None
     ) -> tuple[dict[str, Any], bytearray]:
-        """Send a request, reply to what the reading process needs, and return its answer."""
-        deadline_s = time.monotonic() + self._limits.answer_s
-        self._connection.settimeout(self._limits.answer_s)
+        """Send a request, reply to what the reading process needs, and return its answer.
+
+        Raises the errors of the source that is read for it. Time that this takes is limited on its own.
+        """
+        remaining_s, replies_s = self._limits.answer_s, self._limits.replies_s
+        self._connection.settimeout(remaining_s)
         wire.send(self._connection, request, descriptor=descriptor)
         for _ in range(_MAX_NEEDS):
+            started_s = time.monotonic()
             message, payload = wire.receive(
-                self._connection,
-                max_payload_bytes=max_payload_bytes,
-                within_s=deadline_s - time.monotonic(),
+                self._connection, max_payload_bytes=max_payload_bytes, within_s=remaining_s
             )
             if "need" not in message:
                 return message, payload
+            received_s = time.monotonic()
             self._reply(message)
+            remaining_s -= received_s - started_s
+            replies_s -= time.monotonic() - received_s
+            if min(remaining_s, replies_s) < 0:
+                raise TimeoutError
         raise wire.BrokenMessageError("the reader needs more than any image")
 
     def _reply(self, message: dict[str, Any]) -> None:
@@ -215,8 +237,9 @@ class Reader:
                 reply = self._sources[source].reply(need)
             case _:
                 raise wire.BrokenMessageError("the reader needs what it was not offered")
+        self._connection.settimeout(self._limits.answer_s)
         try:
-            wire.send(self._connection, reply.message, descriptor=reply.descriptor)
+            wire.send(self._connection, reply.message, reply.payload, descriptor=reply.descriptor)
         finally:
             close_sent(reply)
 

@@ -18,7 +18,9 @@ from models_store.image_files.content import check_content
 from models_store.image_files.header import ImageLimits
 from models_store.image_files.isolation import wire
 from models_store.image_files.isolation.lockdown import lock_down
+from models_store.image_files.isolation.ranged_stream import RangedStream
 from models_store.image_files.isolation.requested_files import RequestedFiles
+from models_store.image_files.isolation.requested_ranges import RequestedRanges
 from models_store.image_files.listing import list_images
 from models_store.image_files.opening import ImageFile, open_planes
 from models_store.image_files.planes import PlaneSource
@@ -64,13 +66,18 @@ class Files:
 
     def received(self, request: dict[str, Any], descriptors: list[int]) -> ImageFile:
         """Return the file or folder of a request, which stays open."""
-        if "folder" in request:
-            if self._connection is None:
-                raise RuntimeError("without a client, there are no folders")
-            return RequestedFiles(self._connection, request["source"], request["folder"])
+        if "source" in request:
+            return self._requested(request)
         (descriptor,) = descriptors
         self._stack.callback(os.close, descriptor)
         return descriptor
+
+    def _requested(self, request: dict[str, Any]) -> ImageFile:
+        if self._connection is None:
+            raise RuntimeError("without a client, there are descriptors only")
+        if "folder" in request:
+            return RequestedFiles(self._connection, request["source"], request["folder"])
+        return RangedStream(RequestedRanges(self._connection, request["source"], request["ranged_bytes"]))
 
     def open(self, file: ImageFile, limits: ImageLimits, series: int | None) -> int:
         self._planes.append(self._stack.enter_context(open_planes(file, limits, series)))

@@ -1,6 +1,7 @@
 """What a client reads for its reading process, which asks for it while it answers a request."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -9,12 +10,28 @@ from models_store.errors import ImageError
 from models_store.image_files.isolation.wire import BrokenMessageError
 from models_store.image_files.sets.folder import FolderFiles
 
+MAX_RANGES = 64
+MAX_RANGES_BYTES = 2**25
+"""Most ranges, and bytes of them together, that a reading process may ask for at once."""
+
+
+class RangedFile(Protocol):
+    """A file that is read by ranges, such as a blob of a remote store."""
+
+    @property
+    def size_bytes(self) -> int: ...
+
+    def read(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Return byte ranges within the file, given by offset and length; may raise OutageError."""
+        ...
+
 
 @dataclass(frozen=True)
 class Reply:
-    """Reply to a reading process; the receiver closes the descriptor."""
+    """Reply to a reading process; `close_sent` closes the descriptor."""
 
     message: dict[str, Any]
+    payload: bytes = b""
     descriptor: int | None = None
 
 
@@ -26,7 +43,7 @@ class Source(Protocol):
         ...
 
     def reply(self, need: dict[str, Any]) -> Reply:
-        """Return what the reading process needs.
+        """Return what the reading process needs; errors of the source's store are raised.
 
         Raises BrokenMessageError for anything that an intact one would not ask for.
         """
@@ -50,12 +67,41 @@ class FolderSource:
         if not isinstance(name, str) or name not in self._files.names:
             raise BrokenMessageError("the reader asks for a file that its folder does not hold")
         try:
-            return Reply({}, self._files.descriptor(name))
+            return Reply({}, descriptor=self._files.descriptor(name))
         except ImageError as error:
             return Reply({"failed": error.detail})
 
     def close(self) -> None:
         self._files.close()
+
+
+class RangesSource:
+    """A file that a reading process gets by ranges."""
+
+    def __init__(self, file: RangedFile) -> None:
+        self._file = file
+
+    def describe(self) -> dict[str, Any]:
+        return {"ranged_bytes": self._file.size_bytes}
+
+    def reply(self, need: dict[str, Any]) -> Reply:
+        ranges = self._checked(need.get("ranges"))
+        return Reply({}, b"".join(self._file.read(ranges)))
+
+    def _checked(self, ranges: object) -> list[tuple[int, int]]:
+        checked: list[tuple[int, int]] = []
+        for each in ranges if isinstance(ranges, list) else []:
+            match each:
+                case [int(start), int(length)] if 0 <= start < start + length <= self._file.size_bytes:
+                    checked.append((start, length))
+                case _:
+                    raise BrokenMessageError("the reader asks for bytes beyond its file")
+        if not 0 < len(checked) <= MAX_RANGES or sum(length for _, length in checked) > MAX_RANGES_BYTES:
+            raise BrokenMessageError("the reader asks for too many bytes at once, or for none")
+        return checked
+
+    def close(self) -> None:
+        """Do nothing: each range is a request of its own."""
 
 
 def close_sent(reply: Reply) -> None:

@@ -38,16 +38,17 @@ def send(
 
 
 def receive(
-    connection: socket.socket, *, max_payload_bytes: int, within_s: float
+    connection: socket.socket, *, max_payload_bytes: int, within_s: float | None
 ) -> tuple[dict[str, Any], bytearray]:
     """Receive a message and its payload. Raises BrokenMessageError and TimeoutError."""
-    deadline_s = time.monotonic() + within_s
+    deadline_s = None if within_s is None else time.monotonic() + within_s
 
     def read(count: int) -> bytearray:
         content = bytearray(count)
         view, done = memoryview(content), 0
         while done < count:
-            connection.settimeout(max(deadline_s - time.monotonic(), _MIN_TIMEOUT_S))
+            if deadline_s is not None:
+                connection.settimeout(max(deadline_s - time.monotonic(), _MIN_TIMEOUT_S))
             received = connection.recv_into(view[done:])
             if received == 0:
                 raise BrokenMessageError("the peer has disconnected")

@@ -3,10 +3,10 @@
 import os
 import struct
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
 from models_store.errors import ImageCorruptError, ImageTooLargeError
+from models_store.image_files.file_streams import StreamedFile, stream_of
 from models_store.image_files.signatures import read_head, refuse_other_formats
 from models_store.image_files.tiff.page_kind import PageKind, page_kind
 
@@ -33,10 +33,10 @@ class IfdChain:
     kinds: tuple[PageKind, ...]
 
 
-def check_ifd_chain(path: Path | int, *, max_pages: int) -> IfdChain:
-    """Follow the chain of pages of a file, given by path or descriptor; raises like `read_ifd_chain`."""
-    with open(path, "rb", closefd=isinstance(path, Path)) as file:  # a descriptor has no path
-        return read_ifd_chain(file, max_pages=max_pages)
+def check_ifd_chain(file: StreamedFile, *, max_pages: int) -> IfdChain:
+    """Follow the chain of pages of a file; raises like `read_ifd_chain`."""
+    with stream_of(file) as stream:
+        return read_ifd_chain(stream, max_pages=max_pages)
 
 
 def read_ifd_chain(file: BinaryIO, *, max_pages: int) -> IfdChain:

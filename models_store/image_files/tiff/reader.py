@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from tifffile import TiffFile, TiffFrame, TiffPage
 
 from models_store.errors import ImageCorruptError, ImageUnsupportedError
+from models_store.image_files.file_streams import StreamedFile
 from models_store.image_files.header import DEFAULT_LIMITS, ImageLimits
 from models_store.image_files.planes import ResultFormat
 from models_store.image_files.tiff.ifd_chain import check_ifd_chain
@@ -94,8 +94,8 @@ def _incomplete(plane: int) -> ImageCorruptError:
 
 
 @contextmanager
-def open_planes(file: Path | int, limits: ImageLimits = DEFAULT_LIMITS) -> Iterator[TiffPlanes]:
-    """Open an image file, given by path or descriptor; raises the errors of `inspect_image`."""
+def open_planes(file: StreamedFile, limits: ImageLimits = DEFAULT_LIMITS) -> Iterator[TiffPlanes]:
+    """Open an image file; raises the errors of `inspect_image`."""
     chain = check_ifd_chain(file, max_pages=limits.planes)
     with open_tiff(file) as tiff:
         yield TiffPlanes(tiff, read_image(tiff, chain, limits))

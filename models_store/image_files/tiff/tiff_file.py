@@ -7,11 +7,12 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, BinaryIO, NoReturn, cast
 
 from tifffile import TiffFile, TiffFileError
 
 from models_store.errors import ImageCorruptError
+from models_store.image_files.file_streams import StreamedFile
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -84,6 +85,8 @@ class _AnonymousStream(io.RawIOBase):
         return self._stream.seek(offset, whence)
 
     def readinto(self, buffer: "WriteableBuffer", /) -> int:
+        if isinstance(self._stream, io.RawIOBase):
+            return self._stream.readinto(buffer) or 0  # may be less than asked for, if that is cheaper
         with memoryview(buffer) as view:
             content = self._stream.read(view.nbytes)
             view.cast("B")[: len(content)] = content
@@ -91,11 +94,15 @@ class _AnonymousStream(io.RawIOBase):
 
 
 @contextmanager
-def open_tiff(file: Path | int) -> Iterator[TiffFile]:
-    """Open a file, given by path or descriptor; a descriptor stays open.
+def open_tiff(file: StreamedFile) -> Iterator[TiffFile]:
+    """Open a file; one that was given by descriptor or stream stays open.
 
     Raises ImageCorruptError if the first page cannot be read.
     """
+    if isinstance(file, io.RawIOBase):
+        with open_tiff_stream(cast("BinaryIO", file)) as tiff:
+            yield tiff
+        return
     anonymous = _AnonymousFile(file, closefd=isinstance(file, Path))
     with io.BufferedReader(anonymous) as stream, _opened(stream) as tiff:
         yield tiff

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from openreadout import ImageInfo
 
 from models_store.errors import ImageCorruptError
+from models_store.image_files.file_streams import StreamedFile
 from models_store.image_files.header import DEFAULT_LIMITS, ImageHeader, ImageLimits, VendorKind
 from models_store.image_files.images_in_file import ImagesInFile
 from models_store.image_files.planes import ResultFormat
@@ -61,9 +61,9 @@ class VendorPlanes:
 
 @contextmanager
 def open_vendor_planes(
-    file: Path | int, kind: VendorKind, limits: ImageLimits = DEFAULT_LIMITS, series: int | None = None
+    file: StreamedFile, kind: VendorKind, limits: ImageLimits = DEFAULT_LIMITS, series: int | None = None
 ) -> Iterator[VendorPlanes]:
-    """Open an image of a vendor's file, given by path or descriptor; raises the errors of `choose`."""
+    """Open an image of a vendor's file; raises the errors of `choose`."""
     with open_vendor_file(file, kind) as opened:
         images, size_bytes = _images_of(opened)
         image, header = choose(images, series, kind, size_bytes, limits)
@@ -72,7 +72,7 @@ def open_vendor_planes(
 
 
 def list_vendor_images(
-    file: Path | int, kind: VendorKind, limits: ImageLimits = DEFAULT_LIMITS
+    file: StreamedFile, kind: VendorKind, limits: ImageLimits = DEFAULT_LIMITS
 ) -> ImagesInFile:
     """List the images of a vendor's file; raises like `open_vendor_planes` if none is usable."""
     with open_vendor_file(file, kind) as opened:

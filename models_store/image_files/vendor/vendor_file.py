@@ -1,14 +1,13 @@
 """Opening of vendors' files from a path or descriptor, with errors in the project's terms."""
 
-import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import openreadout
 from openreadout import OpenReadoutError, UnsupportedFeatureError
 
 from models_store.errors import ImageCorruptError, ImageUnsupportedError
+from models_store.image_files.file_streams import StreamedFile, stream_of
 from models_store.image_files.header import VendorKind
 from models_store.image_files.signatures import VENDOR_NAMES
 
@@ -37,16 +36,15 @@ def _reason(error: OpenReadoutError) -> str:
 
 
 @contextmanager
-def open_vendor_file(file: Path | int, kind: VendorKind) -> Iterator[openreadout.File]:
-    """Open a file, given by path or descriptor; a descriptor stays open.
+def open_vendor_file(file: StreamedFile, kind: VendorKind) -> Iterator[openreadout.File]:
+    """Open a file; one that was given by descriptor or stream stays open.
 
     Files beside it, which its metadata may name, are never opened. Raises ImageCorruptError if its structure
     is broken or incomplete.
     """
     name = VENDOR_NAMES[kind]
     # Through a file object, the library opens no file itself, which seccomp forbids.
-    with io.FileIO(file, closefd=isinstance(file, Path)) as stream:
-        stream.seek(0)  # a descriptor may have been read from
+    with stream_of(file) as stream:
         with raising_image_errors(f"the {name} file cannot be read"):
             opened = openreadout.File(stream, name=_NAME)
         with opened:

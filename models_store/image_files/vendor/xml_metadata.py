@@ -6,10 +6,10 @@ openreadout turns what looks like a number into one, so that the serial number 1
 import io
 import struct
 from collections.abc import Callable
-from pathlib import Path
 from typing import BinaryIO
 from xml.etree import ElementTree as ET
 
+from models_store.image_files.file_streams import StreamedFile, stream_of
 from models_store.image_files.header import VendorKind
 
 _MAX_BYTES = 2**26
@@ -18,11 +18,11 @@ _CZI_SIZE_AT, _CZI_XML_AT = 32, 288  # in the metadata segment
 _LIF_XML_AT = 13
 
 
-def xml_metadata(file: Path | int, kind: VendorKind) -> ET.Element | None:
-    """Return the XML of a file, given by path or descriptor; None if it has none that can be read."""
+def xml_metadata(file: StreamedFile, kind: VendorKind) -> ET.Element | None:
+    """Return the XML of a file; None if it has none that can be read."""
     if kind not in _READERS:
         return None
-    with open(file, "rb", closefd=isinstance(file, Path)) as stream:  # a descriptor has no path
+    with stream_of(file) as stream:
         try:
             xml = _READERS[kind](stream)
             return ET.fromstring(xml) if xml else None  # noqa: S314  # expat bounds entities, reads no files
