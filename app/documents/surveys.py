@@ -44,6 +44,10 @@ class BrightnessDocument(BaseModel):
     positions: int
     darkest_position: float | None = Field(description="Darkest position, relative to the median one.")
     brightest_position: float | None = Field(description="Brightest position, relative to the median one.")
+    plane_noise_ratio: float | None = Field(
+        default=None,
+        description="Largest ratio of the noise's variance at equal signals between planes of one series.",
+    )
     position_noise_ratio: float | None = Field(
         description="Largest ratio of the noise's variance at equal signals between two positions."
     )

@@ -18,6 +18,7 @@ READ_PX = 1 << 26
 MAX_PLANES = 1024
 """Most pixels and planes that are read; of more planes, some evenly spaced series and planes."""
 _MAX_NOISE_PLANES = 32
+_NOISE_PLANES_OF_SERIES = 8
 _MAIN_AXES = "TZI"
 _POSITION_AXES = "PR"
 
@@ -55,6 +56,8 @@ def brightness_of_planes(planes: PlaneSource, channel: int | None = None) -> Bri
     positions = len({each.position for each in series})
     noise: dict[int, NoisePoints] = {}
     lights = {}
+    longest = max((each.planes for each in series), key=len)
+    along = {longest[index]: NoisePoints() for index in _evenly(len(longest), _NOISE_PLANES_OF_SERIES)}
     for each in series:
         for plane in each.planes:
             plane_yx = planes[plane]
@@ -63,7 +66,9 @@ def brightness_of_planes(planes: PlaneSource, channel: int | None = None) -> Bri
             wanted = positions > 1 and plane == each.planes[len(each.planes) // 2]
             if wanted and each.position not in noise and len(noise) < _MAX_NOISE_PLANES:
                 noise[each.position] = _noise_of(middle(plane_yx, min(positions, _MAX_NOISE_PLANES)))
-    return brightness_of(series, lights, noise)
+            if plane in along:
+                along[plane] = _noise_of(middle(plane_yx, len(along)))
+    return brightness_of(series, lights, noise, [*along.values()])
 
 
 def _noise_of(window_yx: NDArray[np.float64]) -> NoisePoints:

@@ -53,16 +53,20 @@ class Brightness(BaseModel, frozen=True):
     """Relative to the median position."""
     position_noise_ratio: float | None = None
     """Of the noise's variance at equal signals, between the two positions that differ most."""
+    plane_noise_ratio: float | None = None
+    """The same between planes of one series."""
 
 
 def brightness_of(
     series: Sequence[Series],
     measured: Mapping[int, PlaneLight | None],
     noise: Mapping[int, NoisePoints],
+    noise_along: Sequence[NoisePoints] = (),
 ) -> Brightness | None:
     """Compare planes, given by number, and positions; None for fewer than two planes with data.
 
-    `noise`: points of the noise line of each position, by its number.
+    `noise`: points of the noise line of each position, by its number; `noise_along`: those of some planes of
+    one series.
     """
     known = {plane: light for plane, light in measured.items() if light is not None}
     if len(known) < 2:  # noqa: PLR2004  # nothing to compare
@@ -106,6 +110,7 @@ def brightness_of(
         darkest_position=positions[0] if positions else None,
         brightest_position=positions[1] if positions else None,
         position_noise_ratio=noise_ratio(noise.values()),
+        plane_noise_ratio=noise_ratio(noise_along),
     )
 
 

@@ -117,6 +117,12 @@ def _brightness_warnings(brightness: Brightness) -> list[str]:
             f"positions differ in their noise: its variance at equal signals by a factor of "
             f"{_two_digits(ratio)}, as with another gain or camera mode; {_SHARED}"
         )
+    ratio = brightness.plane_noise_ratio
+    if ratio is not None and ratio > FAR_NOISE:
+        found.append(
+            f"planes differ in their noise: its variance at equal signals by a factor of "
+            f"{_two_digits(ratio)}, as if gain or camera mode had changed; {_SHARED}"
+        )
     return found
 
 
