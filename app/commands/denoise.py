@@ -9,6 +9,7 @@ from rich.console import Console
 from app.commands.extras import require_extra
 from app.commands.options import (
     CompressionOption,
+    CrateOption,
     DeviceOption,
     DtypeOption,
     KeepHotPixelsOption,
@@ -67,6 +68,7 @@ def denoise(
     dtype: DtypeOption = OutputDtype.FLOAT32,
     compression: CompressionOption = TiffCompression.NONE,
     tiled: TiledOption = False,
+    crate: CrateOption = False,
     keep_hot_pixels: KeepHotPixelsOption = False,
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
@@ -95,6 +97,7 @@ def denoise(
             dtype=dtype,
             compression=compression,
             tiled=tiled,
+            crate=crate,
             keep_hot_pixels=keep_hot_pixels,
             noise_model=for_channels(noise_model),
             noise_model_kind=noise_model_kind,

@@ -10,6 +10,7 @@ from app.commands.extras import require_extra
 from app.commands.options import (
     ChannelOption,
     CompressionOption,
+    CrateOption,
     DeviceOption,
     DtypeOption,
     KeepHotPixelsOption,
@@ -123,6 +124,7 @@ def predict(  # one parameter per command-line option
     dtype: DtypeOption = OutputDtype.FLOAT32,
     compression: CompressionOption = TiffCompression.NONE,
     tiled: TiledOption = False,
+    crate: CrateOption = False,
     keep_hot_pixels: KeepHotPixelsOption = False,
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
@@ -146,6 +148,7 @@ def predict(  # one parameter per command-line option
         dtype=dtype,
         compression=compression,
         tiled=tiled,
+        crate=crate,
         keep_hot_pixels=keep_hot_pixels,
         seed=seed,
     )

@@ -58,6 +58,12 @@ CompressionOption = Annotated[
 TiledOption = Annotated[
     bool, typer.Option("--tiled", help="Write tiles instead of strips to a TIFF result; ImageJ opens none.")
 ]
+CrateOption = Annotated[
+    bool,
+    typer.Option(
+        "--crate", help="Write an RO-Crate beside the result: what was made from what, by what, and how."
+    ),
+]
 TargetArgument = Annotated[
     Path,
     typer.Argument(

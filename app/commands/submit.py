@@ -37,6 +37,7 @@ from models_store.contracts.vocabulary import (
 from models_store.whole_files import reporting_write_errors, require_writable_folder
 
 submit_command = typer.Typer()
+_CRATE = "ro-crate-metadata.json"
 
 
 @submit_command.command()
@@ -128,8 +129,12 @@ def _await_result(client: Client, job: Document, output: Path, console: Console)
     with reporting_write_errors(output):
         output.mkdir(parents=True, exist_ok=True)
     for artifact in job["result"]["artifacts"]:
-        client.download(artifact["href"], output / artifact["name"])
-        console.print(str(output / artifact["name"]), highlight=False, markup=False, soft_wrap=True)
+        name = artifact["name"]
+        if name == _CRATE:
+            # The folder may have results of other jobs.
+            name = f"{job['id']}-{name}"
+        client.download(artifact["href"], output / name)
+        console.print(str(output / name), highlight=False, markup=False, soft_wrap=True)
 
 
 def _print_warnings(warnings: Iterable[str], console: Console) -> None:

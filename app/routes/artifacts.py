@@ -10,7 +10,9 @@ from models_store.repositories.jobs.rows import get_artifact
 
 router = APIRouter(prefix="/artifacts", tags=["artifacts"])
 
-_RESPONSES = file_responses("image/tiff", "application/zip", "application/json", "text/markdown")
+_RESPONSES = file_responses(
+    "image/tiff", "application/zip", "application/json", "application/ld+json", "text/markdown"
+)
 
 
 @router.get(

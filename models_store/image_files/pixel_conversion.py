@@ -22,6 +22,10 @@ class PixelConversion:
     def to(cls, dtype: OutputDtype, like: PlaneSource) -> "PixelConversion":
         return cls(np.dtype(like.header.dtype if dtype is OutputDtype.SAME else np.float32))
 
+    @property
+    def clipped_share(self) -> float:
+        return self.clipped / max(self.pixels, 1)
+
     def __call__(self, plane_yx: NDArray[Any]) -> NDArray[Any]:
         self.pixels += plane_yx.size
         if self.dtype.kind == "f" or plane_yx.dtype == self.dtype:

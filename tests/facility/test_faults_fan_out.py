@@ -12,6 +12,7 @@ import pytest
 import tifffile
 
 from tests.support.posted_jobs import TINY, Document, events, post, upload, wait_for_success, wait_until
+from tests.support.result_files import files_of_images
 from tests.support.services import Postgres, Redis
 from tests.support.worker_process import Facility
 
@@ -65,7 +66,7 @@ def test_other_workers_take_over_the_parts_of_one_that_was_killed(facility: Faci
 
 
 def _check_result(api: httpx.Client, job: Document, shape: tuple[int, ...]) -> None:
-    (artifact,) = job["result"]["artifacts"]
+    (artifact,) = files_of_images(job)
     content = api.get(artifact["href"]).content
     assert hashlib.sha256(content).hexdigest() == artifact["sha256"]
     denoised = tifffile.imread(io.BytesIO(content))

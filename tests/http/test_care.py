@@ -10,6 +10,7 @@ import pytest
 import tifffile
 
 from tests.support.posted_jobs import LONG, TINY, Document, artifact, post, run, upload
+from tests.support.result_files import files_of_images
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -66,7 +67,7 @@ def test_care_learns_from_clean_images(api: httpx.Client, pair: tuple[str, str],
 
     predicted = run(api, kind="predict", image_ids=[noisy_id], network=network["id"])
     assert predicted["result"]["values"]["estimate"] == "care"
-    assert [each["name"] for each in predicted["result"]["artifacts"]] == ["noisy_denoised.tif"]
+    assert [each["name"] for each in files_of_images(predicted)] == ["noisy_denoised.tif"]
     denoised_tyx = tifffile.imread(io.BytesIO(artifact(api, predicted, "noisy_denoised.tif")))
     assert denoised_tyx.shape == (3, 64, 48)
     residual = GAIN * denoised_tyx + OFFSET - clean_yx()

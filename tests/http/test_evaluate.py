@@ -10,6 +10,7 @@ import pytest
 import tifffile
 
 from tests.support.posted_jobs import TINY, Document, artifact, ended, post, run, upload, wait_until
+from tests.support.result_files import files_of_images
 from worker.engine.scores.metrics import psnr, ssim
 
 pytestmark = pytest.mark.usefixtures("worker")
@@ -94,7 +95,7 @@ def test_a_job_is_scored_beside_the_noisy_images(
     table = artifact(api, job, "scores.md").decode().splitlines()
     assert table[2].startswith(f"| noisy | {np.mean(expected):.2f} ± ")
     predicted = api.get(f"/v1/jobs/{prediction['id']}").json()
-    assert [(made["image_id"], made["output"]) for made in predicted["result"]["artifacts"]] == [
+    assert [(made["image_id"], made["output"]) for made in files_of_images(predicted)] == [
         (image_id, "denoised") for image_id in noisy_ids
     ]
 

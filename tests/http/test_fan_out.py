@@ -17,6 +17,7 @@ from app.commands.progress import STAGE_TITLES, show_job, stage_bars
 from models_store.image_files.isolation.client import Isolation
 from tests.support.application import Application
 from tests.support.posted_jobs import TINY, Document, artifact, ended, post, run, upload, wait_until
+from tests.support.result_files import digests, files_of_images
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -80,10 +81,6 @@ def _write_stack(path: Path, planes: int) -> None:
     tifffile.imwrite(path, (100 + 2 * rng.poisson(signal)).astype(np.uint16), **STACK)
 
 
-def _digests(job: Document) -> dict[str, str]:
-    return {artifact["name"]: artifact["sha256"] for artifact in job["result"]["artifacts"]}
-
-
 def _prediction(job: Document) -> Document:
     found: Document = job["stages"][-1]
     assert found["stage"] == "predict"
@@ -140,8 +137,8 @@ def test_a_divided_prediction_gives_the_same_files_as_an_undivided_one(
     spec["image_ids"] = [upload(undivided, path) for path in (stack_tiff, tmp_path / "small.tif")]
     whole = run(undivided, **spec)
     assert _prediction(whole)["parts"] is None
-    assert _digests(divided) == _digests(whole)
-    assert len(_digests(divided)) == 2 * len(OUTPUTS)
+    assert digests(api, divided) == digests(undivided, whole)
+    assert len(files_of_images(divided)) == 2 * len(OUTPUTS)
     values, values_of_whole = divided["result"]["values"], whole["result"]["values"]
     assert values.keys() == values_of_whole.keys()
     assert [each["removed_noise"]["planes"] for each in (values, values_of_whole)] == [15, 15]
@@ -159,7 +156,7 @@ def test_the_preset_instant_is_divided_too(
         assert job["plan"][-1]["parts"] == parts
         # Neighbours beyond a part's ends are read from the whole stack.
         assert job["result"]["values"]["estimate"] == "pretrained_stack", job["result"]["values"]["reason"]
-        names = [each["name"] for each in job["result"]["artifacts"]]
+        names = [each["name"] for each in files_of_images(job)]
         results.append({name: artifact(client, job, name) for name in names})
     divided, whole = results
     assert divided.keys() == whole.keys()
@@ -178,7 +175,7 @@ def test_a_posted_prediction_is_divided_too(
     job = run(api, **spec)
     assert [stage["stage"] for stage in job["stages"]] == ["predict"]
     assert job["result"]["values"]["estimate"] == "n2v"
-    assert list(_digests(job)) == ["stack_denoised.tif"]
+    assert [each["name"] for each in files_of_images(job)] == ["stack_denoised.tif"]
     content = api.get(job["result"]["artifacts"][0]["href"]).content
     denoised = tifffile.imread(io.BytesIO(content))
     assert denoised.shape == (PLANES, HEIGHT_PX, WIDTH_PX)
@@ -255,7 +252,7 @@ def test_a_retry_of_a_cancelled_prediction_computes_only_missing_parts(
     claims = _claims(api, finished)
     assert len(claims) == 10
     assert sum(count == 2 for count in claims.values()) <= 1
-    assert _digests(finished) == _digests(run(api, **spec))
+    assert digests(api, finished) == digests(api, run(api, **spec))
     _wait_until_no_planes_are_kept(application, claims)
 
 

@@ -14,6 +14,7 @@ from zarr.storage import ZipStore
 from models_store.image_files.isolation.client import Isolation
 from tests.support.application import Application
 from tests.support.posted_jobs import TINY, artifact, run, upload
+from tests.support.result_files import files_of_images
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,7 @@ def _as_ome_zarr(api: httpx.Client, stack: Path) -> tuple[bytes, np.ndarray]:
         "outputs": ["denoised"],
     }
     job = run(api, **spec, output_format="ome-zarr")
-    (made,) = job["result"]["artifacts"]
+    (made,) = files_of_images(job)
     assert (made["name"], made["media_type"]) == ("cells_denoised.ozx", "application/zip")
     assert api.get(made["href"]).headers["content-type"] == "application/zip"
     same = run(api, **spec, output_compression="deflate")

@@ -46,11 +46,12 @@ def assemble_two_parts(source: Path, target: Path) -> None:
                     session, stage.job_id, worker="w", now=NOON, lease=timedelta(minutes=1)
                 )
                 assert claim is not None
-                lifecycle.finish(session, claim, Outcome(planes=made), NOON)
+                chosen = {"estimate": "n2v", "reason": "the network's method is n2v"}
+                lifecycle.finish(session, claim, Outcome(planes=made, result=chosen), NOON)
     spec = plan.stages[-1].spec
     assert isinstance(spec, AssembleSpec)
     with context_of(DatabaseRegistry(database), blobs, job_id=plan.stages[-1].job_id) as context:
-        (artifact,) = assemble(spec, context).artifacts
+        artifact, _ = assemble(spec, context).artifacts
     assembled = blobs.local_path(artifact.blob.key)
     assert assembled is not None
     shutil.copy(assembled, target)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from models_store.clock_and_ids import Clock, system_clock
 from models_store.contracts.outcomes import MadeBlob
 from models_store.database.engines import Database
 from models_store.image_files.channels import survey_channel, survey_image
@@ -46,6 +47,7 @@ class JobContext:
     checkpoints: BlobCheckpoints | None = None
     """None if an interrupted attempt starts over."""
     presets: Mapping[str, TrainingPreset] = field(default_factory=lambda: PRESETS)
+    clock: Clock = system_clock
     new_surveys: dict[str, Survey] = field(default_factory=dict)
     """Surveys made during this attempt, by image id."""
 

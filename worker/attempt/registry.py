@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 from models_store.contracts.evaluation import ResultsOfJob
@@ -28,6 +29,8 @@ class KnownImage:
     """None if the image has not been surveyed yet."""
     series: int | None = None
     """The number of the image if its file holds several."""
+    sha256: str | None = None
+    """None if the file has not been read for it yet."""
 
     @property
     def title(self) -> str:
@@ -42,6 +45,9 @@ class KnownNetwork:
     noise_model_id: str | None
     """The noise model the network was trained with."""
     method: Method
+    sha256: str = ""
+    recipe: str | None = None
+    """Preset, its digest and overrides; None: it was trained elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,15 @@ class KnownFile:
     blob_key: str
 
 
+@dataclass(frozen=True)
+class KnownRequest:
+    """The job that a user posted, or the command, to which a stage belongs."""
+
+    job_id: str
+    spec: StoredSpec
+    started_at: datetime
+
+
 class Registry(Protocol):
     """Look-ups for handlers; each raises NotFoundError for an unknown id."""
 
@@ -81,6 +96,10 @@ class Registry(Protocol):
     def noise_model(self, noise_model_id: str) -> KnownNoiseModel: ...
 
     def spec(self, job_id: str) -> StoredSpec: ...
+
+    def request(self, job_id: str) -> KnownRequest:
+        """Return the request that a job is, or is a stage of."""
+        ...
 
     def result(self, job_id: str) -> Mapping[str, Any]:
         """Return the result document of a job that has succeeded: ids, figures, reasons."""
@@ -106,7 +125,12 @@ class DatabaseRegistry:
             rows = get_images(session, image_ids)
         return [
             KnownImage(
-                row.id, row.filename, row.blob_key, stored_survey(row.survey), row.header.get("series")
+                row.id,
+                row.filename,
+                row.blob_key,
+                stored_survey(row.survey),
+                row.header.get("series"),
+                row.sha256,
             )
             for row in rows
         ]
@@ -118,7 +142,7 @@ class DatabaseRegistry:
     def network(self, network_id: str) -> KnownNetwork:
         with self.database.read() as session:
             row = get_network(session, network_id)
-        return KnownNetwork(row.id, row.blob_key, row.noise_model_id, row.method)
+        return KnownNetwork(row.id, row.blob_key, row.noise_model_id, row.method, row.sha256, row.recipe)
 
     def noise_model(self, noise_model_id: str) -> KnownNoiseModel:
         with self.database.read() as session:
@@ -128,6 +152,13 @@ class DatabaseRegistry:
     def spec(self, job_id: str) -> StoredSpec:
         with self.database.read() as session:
             return stored_spec.validate_python(get_job(session, job_id).spec)
+
+    def request(self, job_id: str) -> KnownRequest:
+        with self.database.read() as session:
+            row = get_job(session, job_id)
+            posted = get_job(session, row.parent_id) if row.parent_id else row
+            started_at = posted.started_at or posted.created_at
+            return KnownRequest(posted.id, stored_spec.validate_python(posted.spec), started_at)
 
     def result(self, job_id: str) -> Mapping[str, Any]:
         with self.database.read() as session:

@@ -17,6 +17,7 @@ from worker.attempt.measured_blobs import MeasuredBlobs
 from worker.attempt.registry import KnownPlanes
 from worker.jobs.channel_order import CopiedChannels, in_order
 from worker.jobs.inputs import OpenImage, open_images, warn_of_channels, warn_of_files
+from worker.jobs.provenance import provenance_of_parts
 from worker.jobs.removed_noise import with_verdict
 from worker.jobs.result_files import OutputPlanes, store_results
 from worker.judging.removed_noise import REMOVED_NOISE, RemovedNoiseSummary
@@ -62,13 +63,17 @@ def assemble(spec: AssembleSpec, context: JobContext) -> Outcome:
                 }
             )
 
-        artifacts = tuple(store_results(context, images, list(pieces), spec, planes_of))
         # Stages of single channels leave it to this one to tell about the files.
-        told = [*warn_of_files(context, images), *copied.warnings]
-        if spec.only_channel is None:
-            told += warn_of_channels(context, images)
-    outcome = Outcome(artifacts=artifacts, result={"warnings": told} if told else {})
-    return with_verdict(outcome, _summary_of_parts(spec, context), context)
+        of_files = warn_of_files(context, images)
+        of_channels = warn_of_channels(context, images) if spec.only_channel is None else []
+        summary = _summary_of_parts(spec, context)
+        run = provenance_of_parts(spec, images[0].reader.header, context)
+        run.warnings += [*of_files, *of_channels]
+        run.verdict, run.told = summary.figures, lambda: [*copied.warnings, *summary.warnings()]
+        results = tuple(store_results(context, images, list(pieces), spec, planes_of, run))
+    told = [*of_files, *copied.warnings, *of_channels]
+    outcome = Outcome(result={"warnings": told} if told else {})
+    return run.outcome(with_verdict(outcome, summary, context), results)
 
 
 def _summary_of_parts(spec: AssembleSpec, context: JobContext) -> RemovedNoiseSummary:

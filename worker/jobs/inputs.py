@@ -156,7 +156,7 @@ def load_pretrained(context: JobContext, reference: Reference) -> PretrainedNetw
     """Return the packaged network or an imported one; None if the reference is to a network of images."""
     if reference == PRETRAINED:
         return packaged_network()
-    known = context.registry.network(_resolve(context, reference, "network_id"))
+    known = context.registry.network(resolve(context, reference, "network_id"))
     if known.method is not Method.PRETRAINED:
         return None
     return PretrainedNetwork.from_bytes(context.blobs.get(known.blob_key))
@@ -164,7 +164,7 @@ def load_pretrained(context: JobContext, reference: Reference) -> PretrainedNetw
 
 def load_network(context: JobContext, reference: Reference) -> tuple[str, Network]:
     """Return a network's id and the network."""
-    known = context.registry.network(_resolve(context, reference, "network_id"))
+    known = context.registry.network(resolve(context, reference, "network_id"))
     return known.network_id, Network.from_bytes(context.blobs.get(known.blob_key))
 
 
@@ -179,7 +179,7 @@ def load_network_if_made(context: JobContext, reference: Reference | None) -> Ne
 
 def load_noise_model(context: JobContext, reference: Reference) -> tuple[KnownNoiseModel, AnyNoiseModel]:
     """Return a noise model's registry entry and the noise model."""
-    known = context.registry.noise_model(_resolve(context, reference, "noise_model_id"))
+    known = context.registry.noise_model(resolve(context, reference, "noise_model_id"))
     return known, noise_model_from_parameters(known.parameters.plain())
 
 
@@ -217,7 +217,7 @@ def preset_with(
     )
 
 
-def _resolve(context: JobContext, reference: Reference, id_field: str) -> str:
+def resolve(context: JobContext, reference: Reference, id_field: str) -> str:
     if not isinstance(reference, MadeByJob):
         return reference
     found: str | None = context.registry.result(reference.job).get(id_field)

@@ -13,6 +13,7 @@ from worker.attempt.context import JobContext
 from worker.attempt.progress import PREPARING_PREDICTION, part_of
 from worker.jobs.estimates import PlaneDenoiser, outcome_of, plane_denoiser, prepare
 from worker.jobs.inputs import OpenImage, load_pretrained, open_images, survey_of, warn_of_images
+from worker.jobs.provenance import provenance_of_prediction
 from worker.jobs.removed_noise import Judge, all_numbered, with_verdict
 from worker.jobs.result_files import OutputPlanes, store_results
 from worker.planes.observed_plane import ObservedPlane
@@ -45,9 +46,12 @@ def predict(spec: PredictSpec, context: JobContext) -> Outcome:
         def planes_of(image: OpenImage, folder: Path) -> AbstractContextManager[OutputPlanes]:
             return _denoised_planes(image, denoiser, folder, on_plane)
 
-        artifacts = tuple(store_results(context, images, denoiser.outputs, spec, planes_of))
-    outcome = outcome_of(prepared, warnings).model_copy(update={"artifacts": artifacts})
-    return with_verdict(outcome, judge.summary, context)
+        outcome = outcome_of(prepared, warnings)
+        run = provenance_of_prediction(spec, outcome.result, outcome.noise_model, context)
+        run.warnings += warnings
+        run.verdict, run.told = judge.summary.figures, judge.summary.warnings
+        results = tuple(store_results(context, images, denoiser.outputs, spec, planes_of, run))
+    return run.outcome(with_verdict(outcome, judge.summary, context), results)
 
 
 def choose_estimate(spec: ChooseEstimateSpec, context: JobContext) -> Outcome:

@@ -13,6 +13,7 @@ from models_store.contracts.vocabulary import Output, OutputDtype
 from models_store.image_files.results.result_file import ResultOptions, is_ome_zarr, write_result
 from worker.attempt.context import JobContext
 from worker.jobs.inputs import OpenImage
+from worker.jobs.provenance import RunProvenance
 from worker.jobs.result_names import result_names
 
 OutputPlanes = Mapping[Output, Iterable[np.ndarray]]
@@ -25,6 +26,7 @@ def store_results(
     outputs: Sequence[Output],
     spec: ResultFiles,
     planes_of: Callable[[OpenImage, Path], AbstractContextManager[OutputPlanes]],
+    run: RunProvenance,
 ) -> Iterator[MadeArtifact]:
     """Write and store the files of each image in turn; `planes_of` gets a temporary folder to use."""
     for image, names in zip(images, result_names(images, outputs, spec.output_format), strict=True):
@@ -33,7 +35,8 @@ def store_results(
             with planes_of(image, folder) as planes_of_outputs:
                 for output, planes in planes_of_outputs.items():
                     path = folder / str(output)
-                    write_result(path, planes, like=image.reader, options=_options_of(output, spec))
+                    options, note = _options_of(output, spec), run.note(image)
+                    write_result(path, planes, like=image.reader, options=options, note=note)
                     blob = context.store_file(f"{image.image_id}/{output}", path)
                     yield MadeArtifact(
                         name=names[output],

@@ -72,6 +72,8 @@ class DenoiseOptions:
     dtype: OutputDtype = OutputDtype.FLOAT32
     compression: TiffCompression = TiffCompression.NONE
     tiled: bool = False
+    crate: bool = False
+    """Write an RO-Crate of the result beside it."""
     keep_hot_pixels: bool = False
     noise_model: Path | Sequence[Path | None] | None = None
     """Noise model file (.npz/.npy) to use instead of bootstrapping one: for all channels, or one for each."""
@@ -183,11 +185,11 @@ def _denoise_alike(
         of_images = [(f"series {each.series}", channel_warnings(each.survey.channels)) for each in group]
         for text in warnings_of_images(of_images):
             run.warn_once(text)
+    run.begin(spec)
     plan = _plan(spec, group, channels)
     outcome = run.carry_out_plan(plan)
     targets = {image.image_id: image.target for image in group}
-    for artifact in outcome.artifacts:
-        run.move_blob(artifact.blob, targets[str(artifact.image_id)])
+    crates = run.move_results(outcome, targets, crate=options.crate)
     predictions = list(predictions_of(run, plan))
     survey = Survey.of(image.survey for image in group)
     summary = DenoiseSummary(
@@ -212,7 +214,7 @@ def _denoise_alike(
         extras += write_report(
             run, options.report_folder, predictions, observed, first.target, summary.record()
         )
-    return replace(summary, written=(*targets.values(), *extras))
+    return replace(summary, written=(*targets.values(), *crates, *extras))
 
 
 def _noise_model_origin(spec: DenoiseSpec, channel: int | None) -> str:

@@ -9,7 +9,14 @@ from models_store.contracts.job_specs import StoredSpec
 from models_store.contracts.outcomes import MadeNoiseModel, MadePlanes, Outcome
 from models_store.errors import NotFoundError
 from models_store.image_files.header import ImageHeader
-from worker.attempt.registry import KnownFile, KnownImage, KnownNetwork, KnownNoiseModel, KnownPlanes
+from worker.attempt.registry import (
+    KnownFile,
+    KnownImage,
+    KnownNetwork,
+    KnownNoiseModel,
+    KnownPlanes,
+    KnownRequest,
+)
 
 Known = TypeVar("Known")
 
@@ -23,6 +30,8 @@ class MemoryRegistry:
     _networks: dict[str, KnownNetwork] = field(default_factory=dict)
     _noise_models: dict[str, KnownNoiseModel] = field(default_factory=dict)
     _specs: dict[str, StoredSpec] = field(default_factory=dict)
+    _request: KnownRequest | None = None
+    """What the command asks for; it has one at a time."""
     _results: dict[str, dict[str, Any]] = field(default_factory=dict)
     _planes: dict[str, tuple[MadePlanes, ...]] = field(default_factory=dict)
 
@@ -35,6 +44,10 @@ class MemoryRegistry:
 
     def add_noise_model(self, noise_model: KnownNoiseModel) -> None:
         self._noise_models[noise_model.noise_model_id] = noise_model
+
+    def begin(self, request: KnownRequest) -> None:
+        """Register what the jobs that follow belong to."""
+        self._request = request
 
     def add_job(self, job_id: str, spec: StoredSpec) -> None:
         self._specs[job_id] = spec
@@ -49,7 +62,14 @@ class MemoryRegistry:
             result["network_id"] = f"net_{job_id}"
             network = outcome.network
             self.add_network(
-                KnownNetwork(result["network_id"], network.blob.key, noise_model_id, network.method)
+                KnownNetwork(
+                    result["network_id"],
+                    network.blob.key,
+                    noise_model_id,
+                    network.method,
+                    network.blob.sha256,
+                    network.recipe,
+                )
             )
         for image_id, survey in outcome.surveys.items():
             self._images[image_id] = replace(self._images[image_id], survey=survey)
@@ -70,6 +90,11 @@ class MemoryRegistry:
 
     def spec(self, job_id: str) -> StoredSpec:
         return _known(self._specs, job_id, "job")
+
+    def request(self, job_id: str) -> KnownRequest:
+        if self._request is None:
+            raise NotFoundError(f"job {job_id!r} belongs to no request")
+        return self._request
 
     def result(self, job_id: str) -> Mapping[str, Any]:
         return _known(self._results, job_id, "job")

@@ -99,6 +99,8 @@ class PredictionOptions:
     dtype: OutputDtype = OutputDtype.FLOAT32
     compression: TiffCompression = TiffCompression.NONE
     tiled: bool = False
+    crate: bool = False
+    """Write an RO-Crate of the result beside it."""
     keep_hot_pixels: bool = False
     seed: int = 0
 
@@ -204,6 +206,7 @@ def _predict_alike(
         keep_hot_pixels=options.keep_hot_pixels,
         seed=options.seed,
     )
+    run.begin(spec)
     if channels:
         with naming_options():
             plan = plan_predictions(spec, channels, lambda: new_id("job"))
@@ -217,13 +220,12 @@ def _predict_alike(
         outcome = run.carry_out(spec, "predict")
         made = [("", outcome.result)]
     targets = {image.image_id: image.target for image in group}
-    for artifact in outcome.artifacts:
-        run.move_blob(artifact.blob, targets[str(artifact.image_id)])
+    crates = run.move_results(outcome, targets, crate=options.crate)
     if options.estimate is not Output.DENOISED:
         estimates = [f"{title}{options.estimate}: asked for" for title, _ in made]
     else:
         estimates = [f"{title}{result['estimate']}: {result['reason']}" for title, result in made]
-    return Predicted(estimates, list(targets.values()))
+    return Predicted(estimates, [*targets.values(), *crates])
 
 
 def _channel_to_denoise(source: Path, header: ImageHeader, options: PredictionOptions) -> int | None:

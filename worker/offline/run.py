@@ -14,7 +14,7 @@ from types import FrameType
 
 import torch
 
-from models_store.clock_and_ids import new_id
+from models_store.clock_and_ids import new_id, system_clock
 from models_store.contracts.evaluation import EvaluateSpec
 from models_store.contracts.job_specs import StoredSpec, channel_of
 from models_store.contracts.noise_models import NoiseModelParameters
@@ -28,19 +28,20 @@ from models_store.image_files.header import ImageHeader
 from models_store.image_files.isolation.client import Reader
 from models_store.image_files.isolation.launch import ReadingService
 from models_store.survey.survey import Survey
-from models_store.whole_files import reporting_write_errors
+from models_store.whole_files import reporting_write_errors, write_whole
 from worker.attempt.context import JobContext
 from worker.attempt.measured_blobs import MeasuredBlobs
 from worker.attempt.progress import part_of
-from worker.attempt.registry import KnownImage, KnownNetwork, KnownNoiseModel
+from worker.attempt.registry import KnownImage, KnownNetwork, KnownNoiseModel, KnownRequest
 from worker.engine.errors import EngineError
 from worker.engine.networks.network import Network
 from worker.engine.networks.pretrained import PretrainedNetwork
 from worker.engine.training.presets import PRESETS, TrainingPreset
 from worker.jobs.handlers import carry_out
+from worker.jobs.ro_crate import renamed
 from worker.offline.files import read_noise_model_file
 from worker.offline.memory_registry import MemoryRegistry
-from worker.offline.targets import move_result
+from worker.offline.targets import crate_of, is_zarr_folder, move_result
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class OfflineRun:
         network_id = new_id("net")
         stored = self.blobs.put(f"networks/{network_id}", network.to_bytes())
         method = Method.PRETRAINED if isinstance(network, PretrainedNetwork) else Method(network.method)
-        self.registry.add_network(KnownNetwork(network_id, stored.key, None, method))
+        self.registry.add_network(KnownNetwork(network_id, stored.key, None, method, stored.sha256))
         return network_id
 
     def add_noise_models(
@@ -121,6 +122,10 @@ class OfflineRun:
             presets=self.presets,
         )
 
+    def begin(self, spec: StoredSpec) -> None:
+        """Note what the command asks for, as the provenance of its results."""
+        self.registry.begin(KnownRequest(new_id("run"), spec, system_clock()))
+
     def carry_out(self, spec: StoredSpec, stage: str) -> Outcome:
         """Run a job without stages; `stage` is its name in the progress."""
         return self._carry_out(new_id("job"), spec, None, stage, (0.0, 1.0))
@@ -140,6 +145,24 @@ class OfflineRun:
                 planned.job_id, planned.spec, planned.stage, planned.stage, (begin, end)
             )
         return outcome
+
+    def move_results(self, outcome: Outcome, targets: Mapping[str, Path], *, crate: bool) -> list[Path]:
+        """Move results to the targets of their images, by id; write an RO-Crate beside the first if asked.
+
+        Returns the crate's path if there is one.
+        """
+        results = {artifact.image_id: artifact for artifact in outcome.artifacts}
+        made_crate = results.pop(None)
+        names = {}
+        for image_id, target in targets.items():
+            self.move_blob(results[image_id].blob, target)
+            names[results[image_id].name] = f"{target.name}/" if is_zarr_folder(target) else target.name
+        if not crate:
+            return []
+        path = crate_of(next(iter(targets.values())))
+        with reporting_write_errors(path):
+            write_whole(path, renamed(self.blobs.get(made_crate.blob.key), names))
+        return [path]
 
     def move_blob(self, blob: MadeBlob, target: Path) -> None:
         """Move a result to its target path, atomically; see `move_result`."""
@@ -174,7 +197,8 @@ class OfflineRun:
     def _link(self, path: Path, header: ImageHeader, survey: Survey | None) -> str:
         image_id = new_id("img")
         self.blobs.link_file(f"images/{image_id}/content", path)
-        known = KnownImage(image_id, str(path), f"images/{image_id}/content", survey, header.series)
+        key = f"images/{image_id}/content"
+        known = KnownImage(image_id, str(path), key, survey, header.series)
         self.registry.add_image(known, header)
         return image_id
 

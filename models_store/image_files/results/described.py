@@ -1,10 +1,11 @@
 """What is known of an image besides its header, for results of another format."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 from xml.etree import ElementTree as ET
 
+from models_store.image_files.header import ImageHeader
 from models_store.image_files.planes import ResultFormat
 
 _SECONDS = {"s": 1.0, "ms": 1e-3, "µs": 1e-6, "min": 60.0, "h": 3600.0, "sec": 1.0, "seconds": 1.0}
@@ -20,8 +21,17 @@ class Description:
     colours: tuple[str | None, ...] = ()
 
     @classmethod
-    def of(cls, form: ResultFormat) -> Self:
-        """Read the metadata of a TIFF result, whose format is that of the source."""
+    def of(cls, header: ImageHeader, form: ResultFormat) -> Self:
+        """Return what the header tells, or else the metadata of a TIFF result of the source's own format."""
+        found = cls._of_format(form)
+        return replace(
+            found,
+            interval_s=header.time_interval_s or found.interval_s,
+            colours=tuple(colour.removeprefix("#") for colour in header.channel_colours) or found.colours,
+        )
+
+    @classmethod
+    def _of_format(cls, form: ResultFormat) -> Self:
         metadata, text = form.page.get("metadata"), form.page.get("description", b"")
         if form.writer.get("imagej") and isinstance(metadata, Mapping):
             return cls(

@@ -30,7 +30,7 @@ def ome_tiff_format(like: PlaneSource, dtype: np.dtype[Any]) -> ResultFormat:
             f"OME-TIFF cannot hold the axes {header.axes} of this image; ask for the output format ome-zarr "
             "or same"
         )
-    known = Description.of(form)
+    known = Description.of(header, form)
     metadata: dict[str, Any] = ome_metadata(header) | {"axes": axes}
     if known.interval_s is not None and "T" in axes:
         metadata |= {"TimeIncrement": known.interval_s, "TimeIncrementUnit": "s"}

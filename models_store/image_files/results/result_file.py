@@ -1,6 +1,6 @@
 """Result files: the planes of an image in the file format that a job asks for."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,13 +12,12 @@ from models_store.contracts.vocabulary import OutputDtype, OutputFormat, TiffCom
 from models_store.image_files.header import FileKind
 from models_store.image_files.pixel_conversion import PixelConversion
 from models_store.image_files.planes import PlaneSource
+from models_store.image_files.results.note import ProvenanceNote
 from models_store.image_files.results.ome_tiff import ome_tiff_format
 from models_store.image_files.results.ome_zarr.archive import pack
 from models_store.image_files.results.ome_zarr.hierarchy import write_hierarchy
 from models_store.image_files.tiff.writer import with_pixels_stored_as, write_tiff
 from models_store.whole_files import appearing_whole
-
-_ZARR_KINDS = frozenset({"zarr"})
 
 
 @dataclass(frozen=True)
@@ -34,12 +33,17 @@ class ResultOptions:
 def is_ome_zarr(file_format: OutputFormat, source: FileKind) -> bool:
     """Return whether results of an image are OME-Zarr; else they are TIFF."""
     if file_format is OutputFormat.SAME:
-        return source in _ZARR_KINDS
+        return source == "ome-zarr"
     return file_format is OutputFormat.OME_ZARR
 
 
 def write_result(
-    path: Path, planes: Iterable[NDArray[Any]], *, like: PlaneSource, options: ResultOptions | None = None
+    path: Path,
+    planes: Iterable[NDArray[Any]],
+    *,
+    like: PlaneSource,
+    options: ResultOptions | None = None,
+    note: ProvenanceNote | None = None,
 ) -> PixelConversion:
     """Write planes to a file as they arrive, one in memory at a time; the write is atomic.
 
@@ -54,7 +58,7 @@ def write_result(
             appearing_whole(path) as unfinished,
             TemporaryDirectory(prefix=".clearscope-", dir=path.parent) as folder,
         ):
-            write_hierarchy(Path(folder), planes, like, pixels, {})
+            write_hierarchy(Path(folder), planes, like, pixels, lambda: _attributes(note, pixels))
             pack(Path(folder), unfinished)
         return pixels
     form = (
@@ -63,6 +67,16 @@ def write_result(
         else like.result_format(pixels.dtype)
     )
     form = with_pixels_stored_as(form, options.compression, tiled=options.tiled)
+    if note is not None:
+        form = note.place_in(form)
     with appearing_whole(path) as unfinished:
         write_tiff(unfinished, planes, like, form, pixels)
+        if note is not None:
+            note.fill(unfinished, note.complete(pixels.clipped_share))
     return pixels
+
+
+def _attributes(note: ProvenanceNote | None, pixels: PixelConversion) -> Mapping[str, Any]:
+    if note is None:
+        return {}
+    return {"clearscope": note.complete(pixels.clipped_share).model_dump(mode="json")}

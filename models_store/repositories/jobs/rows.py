@@ -196,7 +196,7 @@ def list_artifacts(session: Session, job_ids: Sequence[str]) -> Mapping[str, lis
         select(eldest, Artifact)
         .join(Job, Job.id == Artifact.job_id)
         .where(or_(Job.id.in_(job_ids), Job.parent_id.in_(job_ids)))
-        .order_by(Artifact.created_at, Artifact.name)
+        .order_by(Artifact.created_at, Artifact.image_id.is_(None), Artifact.name)
     )
     found: dict[str, list[Artifact]] = defaultdict(list)
     for job_id, artifact in session.execute(query):

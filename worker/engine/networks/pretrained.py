@@ -104,5 +104,11 @@ def packaged_stack_network() -> PretrainedNetwork:
     return _packaged(_PACKAGED_OF_STACKS)
 
 
+def packaged_sha256(*, of_stacks: bool = False) -> str:
+    """Return the digest of a packaged network's file."""
+    name = _PACKAGED_OF_STACKS if of_stacks else _PACKAGED
+    return hashlib.sha256(resources.files(__package__).joinpath(name).read_bytes()).hexdigest()
+
+
 def _packaged(name: str) -> PretrainedNetwork:
     return PretrainedNetwork.from_bytes(resources.files(__package__).joinpath(name).read_bytes())

@@ -1,6 +1,6 @@
 """The folder of an OME-Zarr, written plane by plane."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,16 +27,17 @@ def write_hierarchy(
     planes: Iterable[NDArray[Any]],
     like: PlaneSource,
     pixels: PixelConversion,
-    attributes: Mapping[str, Any],
+    attributes: Callable[[], Mapping[str, Any]],
 ) -> None:
     """Write planes (Y, X) as OME-Zarr into an empty folder, with those of one shard in memory.
 
-    Positions become images of their own, `0`, `1`..., in the order of the source. `attributes`: further ones
-    of the root. Raises ValueError like `PixelConversion.planes`, and JobFailedError for unknown axes.
+    Positions become images of their own, `0`, `1`..., in the order of the source. `attributes`: returns
+    further ones of the root when all planes are written. Raises ValueError like `PixelConversion.planes`,
+    and JobFailedError for unknown axes.
     """
     header = like.header
     layout = ZarrLayout.of(header)
-    known = Description.of(like.result_format(pixels.dtype))
+    known = Description.of(header, like.result_format(pixels.dtype))
     root = zarr.open_group(LocalStore(folder), mode="w", zarr_format=3)
     alone = layout.images == 1
     images = [
@@ -62,7 +63,7 @@ def write_hierarchy(
         root.attrs["ome"] = {"version": VERSION, "bioformats2raw.layout": 3}
         series = [str(number) for number in range(layout.images)]
         root.create_group("OME").attrs["ome"] = {"version": VERSION, "series": series}
-    root.attrs.update(attributes)
+    root.attrs.update(attributes())
 
 
 def read_plane(path: Path, source: ImageHeader, plane: int) -> NDArray[Any]:

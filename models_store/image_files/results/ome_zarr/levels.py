@@ -49,6 +49,6 @@ def _halved(plane_yx: NDArray[Any]) -> NDArray[Any]:
     sums_yx = np.sum(
         [np.nan_to_num(quarter, nan=0.0, posinf=np.inf, neginf=-np.inf) for quarter in quarters], axis=0
     )
-    means_yx = np.full_like(sums_yx, np.nan)
+    means_yx: NDArray[Any] = np.full_like(sums_yx, np.nan)
     np.divide(sums_yx, known, out=means_yx, where=known > 0)
     return np.asarray(means_yx)
