@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 from app.documents.images import ImageDocument
 from app.http.authorization import Caller
 from app.http.dependencies import Services
-from app.http.profile_parameters import matching_profiles, named_profile
+from app.http.profile_parameters import matching_profiles, profile_of_upload
 from models_store.blobs.blobs import StoredBlob
 from models_store.clock_and_ids import new_id
 from models_store.contracts.vocabulary import ImageRole
@@ -204,5 +204,8 @@ def _register(
             return ImageDocument.of(images.get_image(session, claimed_id))
         if upload.caller.quota:
             require_room_for(session, upload.caller.quota, received.size_bytes)
-        profile = named_profile(session, upload.microscope, upload.profile, now)
-        return ImageDocument.of(images.create_image(session, uploaded, profile=profile, now=now))
+        profile, choice = profile_of_upload(
+            session, upload.microscope, upload.profile, inspection.header, now
+        )
+        created = images.create_image(session, uploaded, profile=profile, profile_choice=choice, now=now)
+        return ImageDocument.of(created)

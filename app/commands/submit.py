@@ -96,6 +96,9 @@ def submit(
             client.upload(path, microscope=microscope, profile=profile, series=series) for path in images
         ]
         for image in uploaded:
+            if image["profile_choice"] == "settings":
+                chosen = f"profile {image['origin']['profile']}, by the settings in {image['filename']}"
+                console.print(chosen, highlight=False, markup=False, soft_wrap=True)
             _print_warnings([f"{image['filename']}: {text}" for text in image["warnings"]], console)
         spec = {
             "kind": "denoise",

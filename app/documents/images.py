@@ -9,12 +9,15 @@ from app.documents.microscopes import Origin
 from app.documents.surveys import SurveyDocument
 from models_store.contracts.vocabulary import (
     ImageRole,
+    ProfileChoice,
 )
 from models_store.database.tables import (
     Image,
 )
 from models_store.image_files.header import ImageHeader
 from models_store.image_files.image_warnings import image_warnings
+from models_store.repositories.microscopes import settings_of_profile
+from models_store.repositories.profile_settings import differences, settings_of_file
 from models_store.survey.survey import stored_survey
 
 
@@ -26,6 +29,11 @@ class ImageDocument(BaseModel):
     size_bytes: int
     header: ImageHeader
     origin: Origin | None
+    profile_choice: ProfileChoice | None = Field(
+        default=None,
+        description="How the image came to its acquisition profile: named in the upload, found or made by "
+        "the settings in the file, or the microscope's default as the file tells nothing of its detector.",
+    )
     survey: SurveyDocument | None = Field(
         default=None, description="None: the pixels have not been surveyed yet."
     )
@@ -49,9 +57,23 @@ class ImageDocument(BaseModel):
             size_bytes=row.size_bytes,
             header=header,
             origin=Origin.of(row.profile),
+            profile_choice=ProfileChoice(row.profile_choice) if row.profile_choice else None,
             survey=SurveyDocument.of(survey) if survey else None,
-            warnings=image_warnings(header, survey),
+            warnings=[*image_warnings(header, survey), *_profile_warnings(row, header)],
             content_href=f"/v1/images/{row.id}/content",
             preview_href=f"/v1/images/{row.id}/preview.png",
             created_at=row.created_at,
         )
+
+
+def _profile_warnings(row: Image, header: ImageHeader) -> list[str]:
+    """Return where the settings in a file differ from those of the profile that its upload named."""
+    if row.profile is None or row.profile_choice != ProfileChoice.NAMED:
+        return []
+    asked = settings_of_profile(row.profile)
+    return [
+        f"{f'channel {channel}: ' if channel else ''}the file tells {', '.join(differ)}, as the profile "
+        f"{row.profile.name!r} has; the upload named the profile, so that is what counts"
+        for channel, told in settings_of_file(header).items()
+        if (differ := differences(asked, told))
+    ]

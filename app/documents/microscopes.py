@@ -3,12 +3,13 @@
 from datetime import datetime
 from typing import Self
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from models_store.database.tables import (
     Microscope,
     Profile,
 )
+from models_store.repositories.profile_settings import DetectorSettings
 
 
 class MicroscopeDocument(BaseModel):
@@ -33,6 +34,17 @@ class ProfileDocument(BaseModel):
     exposure_ms: float | None
     bit_depth: int | None
     offset_adu: float | None
+    camera_serial: str | None = None
+    gain_name: str | None = None
+    em_gain: float | None = None
+    file_settings: dict[str, DetectorSettings] | None = Field(
+        default=None,
+        description="Of a profile made for a file: its settings by channel; the empty name is all channels.",
+    )
+    fingerprint: str | None = Field(
+        default=None,
+        description="Digest of the settings, however they are spelled; files find the profile by it.",
+    )
     created_at: datetime
 
     @classmethod

@@ -7,9 +7,12 @@ from fastapi import Query
 from sqlalchemy.orm import Session
 
 from models_store.contracts.spec_parts import CHANNEL_LABEL
+from models_store.contracts.vocabulary import ProfileChoice
 from models_store.database.tables import Profile
 from models_store.database.visibility import require_named_microscope
+from models_store.image_files.header import ImageHeader
 from models_store.repositories import microscopes
+from models_store.repositories.profile_settings import settings_of_file
 
 MicroscopeQuery = Annotated[str | None, Query(description="Id or name of a microscope.")]
 ProfileQuery = Annotated[
@@ -36,6 +39,23 @@ def named_profile(
     if profile is None:
         return microscopes.default_profile(session, owner, now)
     return microscopes.find_profile(session, owner, profile)
+
+
+def profile_of_upload(
+    session: Session, microscope: str | None, profile: str | None, header: ImageHeader, now: datetime
+) -> tuple[Profile | None, ProfileChoice | None]:
+    """Return the profile of an uploaded image: the named one, else that of the settings in its file.
+
+    A microscope alone, and a file that tells nothing of its detector, mean the default profile.
+    """
+    settings = settings_of_file(header)
+    if microscope is None or profile is not None or not settings:
+        found = named_profile(session, microscope, profile, now)
+        choice = ProfileChoice.DEFAULT if profile is None else ProfileChoice.NAMED
+        return found, choice if found is not None else None
+    require_named_microscope(session, microscope)
+    owner = microscopes.find_microscope(session, microscope)
+    return microscopes.profile_of_settings(session, owner, settings, now), ProfileChoice.SETTINGS
 
 
 def matching_profiles(session: Session, microscope: str | None, profile: str | None) -> list[str] | None:

@@ -48,6 +48,12 @@ class NewProfile(BaseModel):
     exposure_ms: Annotated[float, Field(gt=0, allow_inf_nan=False), JSON_NUMBER] | None = None
     bit_depth: Annotated[int, Field(ge=1, le=64), JSON_NUMBER] | None = None
     offset_adu: Annotated[float, Field(allow_inf_nan=False), JSON_NUMBER] | None = None
+    camera_serial: Annotated[str, Field(max_length=200)] | None = None
+    gain_name: (
+        Annotated[str, Field(max_length=200, description="Name or step of the gain, as files spell it.")]
+        | None
+    ) = None
+    em_gain: Annotated[float, Field(gt=0, allow_inf_nan=False), JSON_NUMBER] | None = None
 
 
 @router.post("", dependencies=ADMIN, status_code=201)

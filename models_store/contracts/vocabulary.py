@@ -24,6 +24,14 @@ class ImageRole(StrEnum):
     GROUND_TRUTH = "ground_truth"
 
 
+class ProfileChoice(StrEnum):
+    """How an image came to its profile: named by the upload, by the file's settings, or for want of any."""
+
+    NAMED = "named"
+    SETTINGS = "settings"
+    DEFAULT = "default"
+
+
 class NoiseModelOrigin(StrEnum):
     BOOTSTRAP = "bootstrap"
     CALIBRATION = "calibration"

@@ -66,7 +66,10 @@ class Profile(Listed):
     """An acquisition profile: all settings that determine the noise of a microscope's images."""
 
     __tablename__ = "profile"
-    __table_args__ = (UniqueConstraint("microscope_id", "name"),)
+    __table_args__ = (
+        UniqueConstraint("microscope_id", "name"),
+        Index(None, "microscope_id", "fingerprint"),
+    )
 
     microscope_id: Mapped[str] = mapped_column(ForeignKey("microscope.id"))
     name: Mapped[str] = mapped_column(String(200))
@@ -77,6 +80,13 @@ class Profile(Listed):
     exposure_ms: Mapped[float | None]
     bit_depth: Mapped[int | None]
     offset_adu: Mapped[float | None]
+    camera_serial: Mapped[str | None] = mapped_column(String(200))
+    gain_name: Mapped[str | None] = mapped_column(String(200))
+    em_gain: Mapped[float | None]
+    file_settings: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    """Settings by channel of the file for which the profile was made; None: made by a request."""
+    fingerprint: Mapped[str | None] = mapped_column(String(64))
+    """Of the settings, however they are spelled; None: it tells nothing of the detector."""
 
     microscope: Mapped[Microscope] = relationship(lazy="joined")
 
@@ -95,6 +105,8 @@ class Image(Listed):
     survey: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     """None: uploaded before surveys existed, or the survey timed out."""
     profile_id: Mapped[str | None] = mapped_column(ForeignKey("profile.id"), index=True)
+    profile_choice: Mapped[str | None] = mapped_column(String(20))
+    """ProfileChoice; None: no microscope, or uploaded before files chose profiles."""
     owner_id: Mapped[str | None] = mapped_column(ForeignKey("api_key.id"), index=True)
 
     profile: Mapped[Profile | None] = relationship(lazy="joined")

@@ -30,7 +30,10 @@ def known_models(
     name = profile_name(profile)
     own = active_noise_model(session, profile.id, channel=label)
     shared = _shared_noise_model(session, profile) if label is not None and not _is_deliberate(own) else None
-    noise_model = shared or own
+    of_microscope = None
+    if not (shared or _is_deliberate(own)) and profile.file_settings is not None:
+        of_microscope = _noise_model_of_microscope(session, profile)
+    noise_model = shared or of_microscope or own
     kind = spec.noise_model_kind
     full, distils = {spec.recipe}, why_nothing_is_distilled(spec, correlation) is None
     with_teachers = full | ({spec.recipe_of(teaches=True)} if distils else set())
@@ -44,7 +47,11 @@ def known_models(
     return KnownModels(
         profile=f"{name}, {channel_title(*of_channel)}" if of_channel else name,
         noise_model_id=noise_model.id if noise_model else None,
-        noise_model_profile=name if shared else None,
+        noise_model_profile=profile_name(of_microscope.profile)
+        if of_microscope
+        else name
+        if shared
+        else None,
         noise_model_kind=NoiseModelKind(noise_model.kind) if noise_model else None,
         noise_model_origin=noise_model.origin if noise_model else NoiseModelOrigin.BOOTSTRAP,
         n2v_network_id=n2v.id if n2v else None,
@@ -80,6 +87,15 @@ def _shared_noise_model(session: Session, profile: Profile) -> NoiseModelRow | N
     """
     found = active_noise_model(session, profile.id)
     return found if _is_deliberate(found) else None
+
+
+def _noise_model_of_microscope(session: Session, profile: Profile) -> NoiseModelRow | None:
+    """Return what was calibrated or imported for a microscope without saying for which settings.
+
+    It serves the profiles that were made for files, as it did before files told their settings.
+    """
+    default = default_profile_of(session, profile.microscope)
+    return _shared_noise_model(session, default) if default is not None else None
 
 
 def _is_deliberate(noise_model: NoiseModelRow | None) -> bool:

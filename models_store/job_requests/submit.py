@@ -300,6 +300,7 @@ def _common_profile(images: list[Image]) -> Profile | None:
         names = sorted(profile_name(profile) or "none" for profile in profiles.values())
         raise InvalidRequestError(
             "image_ids: the images of one job share noise model and network, so they must come from one "
-            f"acquisition profile, not from {', '.join(names)}; post one job per profile"
+            f"acquisition profile, not from {', '.join(names)}; post one job per profile, or name the "
+            "profile of all when you upload them"
         )
     return next(iter(profiles.values()))

@@ -8,7 +8,7 @@ from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
 from models_store.blobs.blobs import StoredBlob
-from models_store.contracts.vocabulary import ENDED_STATES, ImageRole
+from models_store.contracts.vocabulary import ENDED_STATES, ImageRole, ProfileChoice
 from models_store.database.tables import Image, Job, JobImage, Profile
 from models_store.errors import ConflictError, NotFoundError
 from models_store.image_files.header import ImageHeader
@@ -30,7 +30,12 @@ class UploadedImage:
 
 
 def create_image(
-    session: Session, uploaded: UploadedImage, *, profile: Profile | None, now: datetime
+    session: Session,
+    uploaded: UploadedImage,
+    *,
+    profile: Profile | None,
+    profile_choice: ProfileChoice | None = None,
+    now: datetime,
 ) -> Image:
     image = Image(
         id=uploaded.image_id,
@@ -43,6 +48,7 @@ def create_image(
         role=uploaded.role,
         survey=uploaded.survey.model_dump(mode="json") if uploaded.survey else None,
         profile_id=profile.id if profile else None,
+        profile_choice=profile_choice if profile else None,
         created_at=now,
     )
     image.profile = profile
