@@ -14,6 +14,7 @@ from models_store.image_files.sets.named_files import NamedFiles
 from models_store.image_files.sets.zip_archive import ZipFiles
 from models_store.image_files.signatures import is_zip, read_head, vendor_kind
 from models_store.image_files.tiff.reader import open_planes as open_tiff_planes
+from models_store.image_files.tiff_sets.opening import open_tiff_set
 from models_store.image_files.vendor.planes import open_vendor_planes
 from models_store.image_files.zarr.planes import open_zarr_planes
 
@@ -64,3 +65,5 @@ def _open_set(
     match require_set_kind(files, container):
         case "zarr":
             return open_zarr_planes(files, limits, series)
+        case "tiff":
+            return open_tiff_set(files, limits, series)

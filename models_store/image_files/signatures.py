@@ -32,7 +32,7 @@ _OTHERS = {
     b"\xff\xd8\xff": ("a JPEG", _AS_TIFF),
     b"<?xml": (
         "an XML file, which describes images in other files",
-        "upload the files of the images; of an OME-TIFF set, export one file that holds all planes",
+        "pack all files of the set, with it, into one ZIP archive; commands also read their folder",
     ),
 }
 _ZIPS = (b"PK\x03\x04", b"PK\x05\x06")

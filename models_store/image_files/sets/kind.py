@@ -7,9 +7,12 @@ from typing import Literal
 from models_store.errors import ImageContentError, ImageUnsupportedError
 from models_store.image_files.sets.named_files import NamedFiles
 
-SetKind = Literal["zarr"]
+SetKind = Literal["zarr", "tiff"]
 
 ZARR_METADATA = ("zarr.json", ".zattrs", ".zgroup", ".zarray")
+_TIFF_SUFFIXES = (".tif", ".tiff", ".tf2", ".tf8", ".btf")
+_OME_SUFFIXES = (".ome", ".ome.xml")
+NDTIFF_INDEX = "NDTiff.index"
 _SHOWN = 5
 
 
@@ -22,10 +25,22 @@ def require_set_kind(files: NamedFiles, container: str) -> SetKind:
         raise ImageContentError(f"this is {container} that holds no files")
     if any(PurePosixPath(name).name in ZARR_METADATA for name in files.names):
         return "zarr"
+    if any(is_tiff(name) or is_ome_xml(name) for name in files.names):
+        return "tiff"
     raise ImageUnsupportedError(
-        f"this is {container} that holds no image set; it holds {_listed(files.names)}. Sets are OME-Zarr; "
-        "upload other image files one by one"
+        f"this is {container} that holds no image set; it holds {_listed(files.names)}. Sets are OME-Zarr, "
+        "OME-TIFF and Micro-Manager's folders; upload other image files one by one"
     )
+
+
+def is_tiff(name: str) -> bool:
+    """Return whether a file of a set is a TIFF, by its name."""
+    return name.lower().endswith(_TIFF_SUFFIXES)
+
+
+def is_ome_xml(name: str) -> bool:
+    """Return whether a file of a set describes images in others, by its name."""
+    return name.lower().endswith(_OME_SUFFIXES)
 
 
 def _listed(names: Collection[str]) -> str:

@@ -13,6 +13,8 @@ _COUNT = re.compile("[0-9]{1,9}")
 _ORDERS = {"XYZCT", "XYZTC", "XYCZT", "XYCTZ", "XYTCZ", "XYTZC"}
 _NAMED_FILES = 3
 
+AS_SET = "pack all files of the set into one ZIP archive, or name their folder, to read them as one image"
+
 
 @dataclass(frozen=True)
 class OmeImage:
@@ -61,6 +63,10 @@ class PixelGrid:
     lengths: tuple[int, ...]
     samples: int
 
+    @property
+    def planes(self) -> int:
+        return math.prod(self.lengths)
+
     @classmethod
     def of(cls, pixels: ET.Element) -> "PixelGrid":
         """Read the grid. Raises UnclearOmeError if it is invalid."""
@@ -83,7 +89,7 @@ class PixelGrid:
         start = sum(
             count_of(data, f"First{axis}", 0) * step for axis, step in zip(self.axes, steps, strict=True)
         )
-        for plane in range(start, min(start + count, math.prod(self.lengths))):
+        for plane in range(start, min(start + count, self.planes)):
             at = (plane // step % length for step, length in zip(steps, self.lengths, strict=True))
             yield tuple(at), page + plane - start
 
@@ -107,7 +113,7 @@ def ome_layout(xml: str, pages: Sequence[int], page_count: int) -> OmeLayout:
         raise UnclearOmeError("the OME-XML of the file is broken") from error
     elements = root.findall("{*}Image/{*}Pixels")
     if not elements:
-        raise UnclearOmeError("the OME-XML of the file describes no image")
+        raise UnclearOmeError(_without_image(root))
     own = _own_uuid(root, elements)
     chosen = set(pages)
     images, told, samples = [], 0, set()
@@ -132,6 +138,14 @@ def ome_layout(xml: str, pages: Sequence[int], page_count: int) -> OmeLayout:
     return _with_extra_pages(layout, [page for page in pages if page not in described])
 
 
+def _without_image(root: ET.Element) -> str:
+    binary = root.find("{*}BinaryOnly")
+    if binary is None:
+        return "the OME-XML of the file describes no image"
+    name = binary.get("MetadataFile", "another file")
+    return f"the file is part of a set that {name} describes ({AS_SET})"
+
+
 def _image(number: int, pixels: ET.Element, own: str | None, page_count: int) -> tuple[OmeImage, int, int]:
     """Return an image, the number of planes that its metadata tell of, and its samples per page."""
     grid = PixelGrid.of(pixels)
@@ -149,7 +163,7 @@ def _image(number: int, pixels: ET.Element, own: str | None, page_count: int) ->
         tuple(coordinates for coordinates, _ in found),
         tuple(page for _, page in found),
     )
-    return image, math.prod(grid.lengths) * grid.samples, grid.samples
+    return image, grid.planes * grid.samples, grid.samples
 
 
 def _with_extra_pages(layout: OmeLayout, extra: list[int]) -> OmeLayout:

@@ -13,7 +13,7 @@ from models_store.image_files.tiff.chosen_pages import ChosenPages, choose_pages
 from models_store.image_files.tiff.grey import sample_axis, samples_as_planes
 from models_store.image_files.tiff.ifd_chain import IfdChain
 from models_store.image_files.tiff.imagej import imagej_axes
-from models_store.image_files.tiff.ome_layout import OmeLayout, UnclearOmeError, ome_layout, ome_xml
+from models_store.image_files.tiff.ome_layout import AS_SET, OmeLayout, UnclearOmeError, ome_layout, ome_xml
 from models_store.image_files.tiff.page_axes import page_metadata, shaped_metadata
 from models_store.image_files.tiff.plane_grid import count_warning, fitted, grid_of, squeezed
 from models_store.image_files.tiff.scanimage import is_scanimage, scanimage_axes
@@ -112,7 +112,8 @@ def _from_ome(tiff: TiffFile, chain: IfdChain, layout: OmeLayout, warnings: list
     samples = samples_as_planes(keyframe)
     planes = len(layout.pages) * samples
     if planes != layout.told:
-        where = f"; the others are in {', '.join(layout.other_files)}" if layout.other_files else ""
+        others = ", ".join(layout.other_files)
+        where = f"; the others are in {others} ({AS_SET})" if others else ""
         warnings.append(count_warning(planes, layout.told) + (where if planes < layout.told else ""))
     return Stack(
         kind="ome",
