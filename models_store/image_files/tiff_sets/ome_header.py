@@ -10,6 +10,7 @@ from models_store.image_files.planes import ResultFormat
 from models_store.image_files.tiff.grey import shows_white_as_zero
 from models_store.image_files.tiff.ome import ResultPixels, ome_can_hold_type, rewrite_ome
 from models_store.image_files.tiff.ome_layout import OmeLayout
+from models_store.image_files.tiff.ome_settings import ome_settings
 from models_store.image_files.tiff.physical import ome_physical
 from models_store.image_files.tiff.plane_grid import grid_of
 from models_store.image_files.tiff.result_metadata import needs_bigtiff, pixels_per_cm
@@ -50,6 +51,7 @@ def header_of(image: SetImage, members: Members, limits: ImageLimits) -> ImageHe
         decoded_bytes=planes * page.imagelength * page.imagewidth * values.dtype.itemsize,
         white_is_zero=shows_white_as_zero(page),
         warnings=tuple(image.warnings(members)),
+        **(ome_settings(image.document.xml, image.ome) if len(image.ome.along("C")) == channels else {}),
     )
     require_total_size(header.planes, header.decoded_bytes, limits)
     require_plausible(header, sum(map(members.files.size_bytes, image.files)))

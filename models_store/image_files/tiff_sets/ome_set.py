@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from xml.etree import ElementTree as ET
 
 from models_store.errors import ImageCorruptError, ImageTooLargeError
+from models_store.image_files.printable_text import printable
 from models_store.image_files.sets.kind import is_tiff
 from models_store.image_files.tiff.ome_layout import (
     OmeImage,
@@ -161,7 +162,7 @@ def _told_name(data: ET.Element | None) -> str:
 
 def _name_of(root: ET.Element, pixels: ET.Element) -> str:
     parents = (image for image in root.findall("{*}Image") if image.find("{*}Pixels") is pixels)
-    return next((image.get("Name", "") for image in parents), "")
+    return next((printable(image.get("Name", "")) for image in parents), "")
 
 
 def _evenly(names: Sequence[str]) -> Sequence[str]:
