@@ -105,7 +105,7 @@ def test_a_file_of_another_set_is_left_out_and_told(reader: Reader, tmp_path: Pa
     header = reader.open(zipped(tmp_path / "set.zip", files)).header
     assert header.shape == PIXELS.shape
     assert header.warnings == (
-        "other.ome.tif is left out: it is no part of the image that the metadata of the set describes",
+        "other.ome.tif is left out: it is no part of an image that the metadata of the set describes",
     )
 
 

@@ -12,7 +12,6 @@ SetKind = Literal["zarr", "tiff"]
 ZARR_METADATA = ("zarr.json", ".zattrs", ".zgroup", ".zarray")
 _TIFF_SUFFIXES = (".tif", ".tiff", ".tf2", ".tf8", ".btf")
 _OME_SUFFIXES = (".ome", ".ome.xml")
-NDTIFF_INDEX = "NDTiff.index"
 _SHOWN = 5
 
 
@@ -25,7 +24,7 @@ def require_set_kind(files: NamedFiles, container: str) -> SetKind:
         raise ImageContentError(f"this is {container} that holds no files")
     if any(PurePosixPath(name).name in ZARR_METADATA for name in files.names):
         return "zarr"
-    if any(is_tiff(name) or is_ome_xml(name) for name in files.names):
+    if any(is_tiff(name) or is_ome_xml(name) or is_ndtiff_index(name) for name in files.names):
         return "tiff"
     raise ImageUnsupportedError(
         f"this is {container} that holds no image set; it holds {_listed(files.names)}. Sets are OME-Zarr, "
@@ -36,6 +35,11 @@ def require_set_kind(files: NamedFiles, container: str) -> SetKind:
 def is_tiff(name: str) -> bool:
     """Return whether a file of a set is a TIFF, by its name."""
     return name.lower().endswith(_TIFF_SUFFIXES)
+
+
+def is_ndtiff_index(name: str) -> bool:
+    """Return whether a file of a set is the index of a folder of Micro-Manager's NDTiff."""
+    return PurePosixPath(name).name == "NDTiff.index"
 
 
 def is_ome_xml(name: str) -> bool:

@@ -1,5 +1,6 @@
 """Pixel size and channel names, read from the metadata of each kind of file."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -7,7 +8,7 @@ from xml.etree import ElementTree as ET
 from tifffile import TiffFile, TiffPage
 
 from models_store.image_files.header import PixelSize
-from models_store.image_files.setting_values import positive
+from models_store.image_files.setting_values import mapping, positive
 from models_store.image_files.tiff.maker_sizes import maker_size
 from models_store.image_files.tiff.ome_layout import OmeImage, ome_xml
 from models_store.image_files.tiff.page_axes import page_metadata
@@ -93,16 +94,17 @@ def _from_imagej(metadata: dict[str, Any], page: TiffPage) -> Physical:
 
 
 def _from_micro_manager(metadata: dict[str, Any], page: TiffPage) -> Physical:
-    summary = metadata.get("Summary")
-    summary = summary if isinstance(summary, dict) else {}
-    of_page = page_metadata(page)
+    told = micro_manager_physical(mapping(metadata.get("Summary")), page_metadata(page))
+    return Physical(told.pixel_size_um or _from_resolution(page), told.channel_names)
+
+
+def micro_manager_physical(summary: Mapping[str, Any], of_page: Mapping[str, Any]) -> Physical:
+    """Return what Micro-Manager tells of an acquisition and of one of its pages."""
     side = of_page.get("PixelSizeUm") or summary.get("PixelSize_um")
     step = of_page.get("ZStepUm") or summary.get("z-step_um")
     names = summary.get("ChNames")
     size = _pixel_size(length_um(side, "um"), length_um(side, "um"), length_um(step, "um"))
-    return Physical(
-        size or _from_resolution(page), tuple(str(name) for name in names) if isinstance(names, list) else ()
-    )
+    return Physical(size, tuple(str(name) for name in names) if isinstance(names, list) else ())
 
 
 def _from_resolution(page: TiffPage) -> PixelSize | None:

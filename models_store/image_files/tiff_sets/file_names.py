@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 
 _MAX_SEARCHED = 1_000
 _SEPARATOR = re.compile(r"[/\\]")
+_NAMED = 3
 _PREFIX = "urn:uuid:"
 
 
@@ -27,6 +28,17 @@ def plain_uuid(text: str | None) -> str | None:
     return (text or "").strip().lower().removeprefix(_PREFIX) or None
 
 
+def last_part(name: str) -> str:
+    """Return a name without its folders, which may be those of Windows."""
+    return _SEPARATOR.split(name)[-1]
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the first names, for messages."""
+    shown = ", ".join(last_part(name) for name in names[:_NAMED])
+    return shown + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+
+
 class FileNames:
     """The names of a set's files, by the names that metadata tell, which may have other folders or case.
 
@@ -38,16 +50,16 @@ class FileNames:
     ) -> None:
         self._same: dict[str, list[str]] = defaultdict(list)
         for name in sorted(names):
-            self._same[_last(name).casefold()].append(name)
+            self._same[last_part(name).casefold()].append(name)
         self._tiff_names = tiff_names
         self._uuid_of = uuid_of
         self._by_uuid: dict[str, list[str]] | None = None
 
     def find(self, told: str | None, uuid: str | None, beside: str) -> str | None:
         """Return the name of a file, of several the one in the folder of `beside`; None if it is missing."""
-        candidates = self._same.get(_last(told).casefold(), []) if told else []
+        candidates = self._same.get(last_part(told).casefold(), []) if told else []
         candidates = candidates or self._with_uuid(plain_uuid(uuid))
-        exact = [name for name in candidates if _last(name) == _last(told or "")] or candidates
+        exact = [name for name in candidates if last_part(name) == last_part(told or "")] or candidates
         near = [name for name in exact if PurePosixPath(name).parent == PurePosixPath(beside).parent]
         chosen = near or exact
         return chosen[0] if len(chosen) == 1 else None
@@ -61,7 +73,3 @@ class FileNames:
                 if (own := self._uuid_of(name)) is not None:
                     self._by_uuid[own].append(name)
         return self._by_uuid.get(uuid, [])
-
-
-def _last(name: str) -> str:
-    return _SEPARATOR.split(name)[-1]

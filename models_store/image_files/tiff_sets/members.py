@@ -1,6 +1,5 @@
 """TIFF files of a set, opened when they are first read."""
 
-from collections import OrderedDict
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -13,8 +12,7 @@ from models_store.image_files.sets.kind import is_tiff
 from models_store.image_files.sets.named_files import NamedFiles
 from models_store.image_files.tiff.ifd_chain import IfdChain, read_ifd_chain
 from models_store.image_files.tiff.tiff_file import open_tiff_stream
-
-MAX_OPEN = 64
+from models_store.image_files.tiff_sets.recent import RecentFiles
 
 
 def tiff_names(names: Collection[str]) -> list[str]:
@@ -46,7 +44,6 @@ class Member:
     name: str
     tiff: TiffFile
     chain: IfdChain
-    closing: ExitStack
 
     def page(self, index: int) -> TiffPage:
         """Read a page with its tags. Raises ImageCorruptError if the file has fewer."""
@@ -65,25 +62,17 @@ class Members:
     def __init__(self, files: NamedFiles, max_pages: int) -> None:
         self.files = files
         self._max_pages = max_pages
-        self._open: OrderedDict[str, Member] = OrderedDict()
+        self._recent = RecentFiles(self._opened)
 
     def __getitem__(self, name: str) -> Member:
         """Return a file, and open it if it is closed. Raises errors that name it if it is no whole TIFF."""
-        member = self._open.pop(name, None)
-        if member is None:
-            while len(self._open) >= MAX_OPEN:
-                self._open.popitem(last=False)[1].closing.close()
-            member = self._opened(name)
-        self._open[name] = member
-        return member
+        return self._recent[name]
 
     def close(self) -> None:
-        while self._open:
-            self._open.popitem()[1].closing.close()
+        self._recent.close()
 
-    def _opened(self, name: str) -> Member:
-        with naming(name), ExitStack() as stack:
+    def _opened(self, name: str, stack: ExitStack) -> Member:
+        with naming(name):
             stream = stack.enter_context(self.files.open(name))
             chain = read_ifd_chain(stream, max_pages=self._max_pages)
-            tiff = stack.enter_context(open_tiff_stream(stream))
-            return Member(name, tiff, chain, stack.pop_all())
+            return Member(name, stack.enter_context(open_tiff_stream(stream)), chain)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from models_store.image_files.claimed_size import require_plausible, require_total_size
-from models_store.image_files.header import ImageHeader, ImageLimits, SeriesEntry
+from models_store.image_files.header import ImageHeader, ImageLimits
 from models_store.image_files.planes import ResultFormat
 from models_store.image_files.tiff.grey import shows_white_as_zero
 from models_store.image_files.tiff.ome import ResultPixels, ome_can_hold_type, rewrite_ome
@@ -18,12 +18,6 @@ from models_store.image_files.tiff.tiff_file import raising_image_corrupt
 from models_store.image_files.tiff_sets.members import Members, naming
 from models_store.image_files.tiff_sets.ome_set import SetImage
 from models_store.image_files.tiff_sets.planes import values_of
-
-
-def entry_of(number: int, image: SetImage) -> SeriesEntry:
-    """Return what lists tell of an image, by its metadata alone."""
-    axes, leading = grid_of(image.ome.axes, image.ome.coordinates)
-    return SeriesEntry(index=number, name=image.name, axes=axes + "YX", shape=(*leading, *image.size_yx))
 
 
 def header_of(image: SetImage, members: Members, limits: ImageLimits) -> ImageHeader:

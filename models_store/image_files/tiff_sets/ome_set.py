@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from xml.etree import ElementTree as ET
 
 from models_store.errors import ImageCorruptError, ImageTooLargeError
@@ -15,13 +14,12 @@ from models_store.image_files.tiff.ome_layout import (
     count_of,
     file_uuid,
 )
-from models_store.image_files.tiff_sets.file_names import FileNames, plain_uuid
+from models_store.image_files.tiff_sets.file_names import FileNames, last_part, listed, plain_uuid
 from models_store.image_files.tiff_sets.members import Members, Place
 from models_store.image_files.tiff_sets.ome_documents import Document, Documents, uuid_of
 
 _CHECKED_FILES = 256
 """Files whose UUIDs are read when a set is opened; more would take seconds."""
-_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -46,9 +44,7 @@ class SetImage:
     def warnings(self, members: Members) -> Iterator[str]:
         """Yield what to know of files that are missing or seem to be of another set."""
         if self.missing:
-            yield (
-                f"the set lacks {_listed(self.missing)}; {len(self.places)} of {self.told} planes are read"
-            )
+            yield (f"the set lacks {listed(self.missing)}; {len(self.places)} of {self.told} planes are read")
         elif len(self.places) < self.told:
             yield f"{len(self.places)} of {self.told} planes are in the set"
         others = [
@@ -58,7 +54,7 @@ class SetImage:
         ]
         if others:
             yield (
-                f"{_listed(others)} may be of another set: {_last(self.document.file)} tells of other UUIDs"
+                f"{listed(others)} may be of another set: {last_part(self.document.file)} tells other UUIDs"
             )
 
 
@@ -84,18 +80,10 @@ def images_of(documents: Documents, members: Members, max_planes: int) -> list[S
     if not held and images:
         missing = list(dict.fromkeys(name for each in images for name in each.missing))
         raise ImageCorruptError(
-            f"no plane of the image is in the set: {_last(images[0].document.file)} tells of "
-            f"{_listed(missing)}; add these files"
+            f"no plane of the image is in the set: {last_part(images[0].document.file)} tells of "
+            f"{listed(missing)}; add these files"
         )
     return held
-
-
-def left_out_warning(names: Sequence[str]) -> str | None:
-    """Return a sentence about TIFF files that are no part of the image."""
-    if not names:
-        return None
-    verb = "is left out: it is" if len(names) == 1 else "are left out: they are"
-    return f"{_listed(names)} {verb} no part of the image that the metadata of the set describes"
 
 
 def _image(
@@ -167,12 +155,3 @@ def _name_of(root: ET.Element, pixels: ET.Element) -> str:
 
 def _evenly(names: Sequence[str]) -> Sequence[str]:
     return names[:: -(-len(names) // _CHECKED_FILES)] if names else names
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(_last(name) for name in names[:_NAMED])
-    return shown + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
-
-
-def _last(name: str) -> str:
-    return PurePosixPath(name).name

@@ -1,8 +1,7 @@
-"""Opening of an image in a set of TIFF files."""
+"""Opening of an image in a set of TIFF files, and the list of its images."""
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from functools import partial
+from contextlib import ExitStack, contextmanager
 
 from models_store.image_files.header import DEFAULT_LIMITS, ImageLimits
 from models_store.image_files.planes import PlaneSource
@@ -13,11 +12,7 @@ from models_store.image_files.series_choice import (
     why_unusable,
 )
 from models_store.image_files.sets.named_files import NamedFiles
-from models_store.image_files.tiff_sets.members import Members
-from models_store.image_files.tiff_sets.ome_documents import read_documents
-from models_store.image_files.tiff_sets.ome_header import entry_of, header_of, result_format
-from models_store.image_files.tiff_sets.ome_set import images_of, left_out_warning
-from models_store.image_files.tiff_sets.planes import SetPlanes
+from models_store.image_files.tiff_sets.candidates import candidates_in
 
 
 @contextmanager
@@ -28,19 +23,13 @@ def open_tiff_set(
 
     Raises the errors of `inspect_image`, which name the file, and ImageSeriesError.
     """
-    with closing(Members(files, limits.planes)) as members:
-        documents = read_documents(members)
-        images = images_of(documents, members, limits.planes)
-        require_series_count(len(images))
-        entries = [entry_of(number, image) for number, image in enumerate(images)]
-
-        def usable(number: int) -> bool:
-            return why_unusable(partial(header_of, images[number], members, limits)) is None
-
-        number = chosen_number(entries, series, usable)
-        header = header_of(images[number], members, limits)
-        if left_out := left_out_warning(documents.left_out):
-            header = header.model_copy(update={"warnings": (*header.warnings, left_out)})
-        header = told_of_series(header, number, entries, series)
-        result = partial(result_format, images[number], header)
-        yield SetPlanes(header, members, images[number].places, limits, result)
+    with ExitStack() as stack:
+        found = candidates_in(files, limits, stack)
+        require_series_count(len(found.images))
+        entries = [each.entry for each in found.images]
+        number = chosen_number(
+            entries, series, lambda number: why_unusable(found.images[number].header) is None
+        )
+        header = found.images[number].header()
+        header = header.model_copy(update={"warnings": (*header.warnings, *found.warnings)})
+        yield found.images[number].planes(told_of_series(header, number, entries, series))
