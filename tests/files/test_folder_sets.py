@@ -4,7 +4,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -79,11 +79,12 @@ def reader_in_a_thread(serve: Any) -> Iterator[Reader]:
     here, there = socket.socketpair()
     thread = threading.Thread(target=serve, args=(there,))
     thread.start()
-    reader = Reader(here, ReadingLimits(answer_s=5))
-    yield reader
-    reader.close()
-    thread.join()
-    there.close()
+    try:
+        with closing(Reader(here, ReadingLimits(answer_s=5))) as reader:
+            yield reader
+    finally:
+        thread.join()
+        there.close()
 
 
 def serve_intact(connection: socket.socket) -> None:
@@ -103,7 +104,6 @@ def test_a_folder_is_read_the_same_here_and_by_a_reading_process(raw_folder: Pat
         for index in (4, 0, 2, -1):
             np.testing.assert_array_equal(planes[index], direct[index])
         assert planes.survey().channels == ()
-        assert reader.list_images(raw_folder).headers == (direct.header,)
 
 
 def test_a_file_that_has_gone_is_named(raw_folder: Path) -> None:

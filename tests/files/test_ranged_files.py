@@ -3,7 +3,7 @@
 import socket
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -157,10 +157,15 @@ def test_a_reading_process_gets_nothing_beyond_its_file(tmp_path: Path, ranges: 
 
     thread = threading.Thread(target=serve)
     thread.start()
-    with pytest.raises(ImageCorruptError, match="reader crashes"):
-        Reader(here, ReadingLimits()).open(file)
-    thread.join()
-    there.close()
+    try:
+        with (
+            closing(Reader(here, ReadingLimits())) as reader,
+            pytest.raises(ImageCorruptError, match="reader crashes"),
+        ):
+            reader.open(file)
+    finally:
+        thread.join()
+        there.close()
     assert file.requests == 0
 
 
