@@ -47,7 +47,7 @@ Series = Annotated[
     openapi_extra={
         "requestBody": {
             "required": True,
-            "description": "The bytes of a TIFF, CZI, ND2 or LIF file; the Content-Type is ignored.",
+            "description": "The bytes of a TIFF, CZI, ND2, LIF, IMS or MRC file; Content-Type is ignored.",
             "content": {"image/tiff": {"schema": {"type": "string", "format": "binary"}}},
         }
     },
@@ -64,7 +64,7 @@ async def upload_image(
     series: Series = None,
     idempotency_key: IdempotencyHeader = None,
 ) -> ImageDocument:
-    """Upload a TIFF (also of OME, ImageJ or Micro-Manager), CZI, ND2 or LIF file as the raw request body."""
+    """Upload a TIFF (OME, ImageJ, Micro-Manager), CZI, ND2, LIF, IMS or MRC file as the raw request body."""
     upload = Upload(filename, microscope, profile, role, series, idempotency_key, caller)
     declared_bytes = int(request.headers.get("content-length") or 0)
     document = await uploads.upload_image(services, upload, request.stream(), declared_bytes)

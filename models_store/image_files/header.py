@@ -10,7 +10,7 @@ from models_store.image_files.acquisition import Acquisition
 # Networks pool by four and masks use 5x5 neighbourhoods: fewer than 16 pixels are not enough to learn from.
 MIN_SIDE_PX = 16
 
-VendorKind = Literal["czi", "nd2", "lif"]
+VendorKind = Literal["czi", "nd2", "lif", "ims", "mrc"]
 FileKind = Literal["ome", "imagej", "ndtiff", "micromanager", "ome-zarr", "tiff", VendorKind]
 
 

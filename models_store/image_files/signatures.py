@@ -13,8 +13,15 @@ _VENDORS: dict[bytes, VendorKind] = {
     b"ZISRAWFILE": "czi",
     b"\xda\xce\xbe\x0a": "nd2",
     b"\x70\x00\x00\x00": "lif",
+    b"\x89HDF": "ims",
 }
-VENDOR_NAMES: dict[VendorKind, str] = {"czi": "Zeiss CZI", "nd2": "Nikon ND2", "lif": "Leica LIF"}
+VENDOR_NAMES: dict[VendorKind, str] = {
+    "czi": "Zeiss CZI",
+    "nd2": "Nikon ND2",
+    "lif": "Leica LIF",
+    "ims": "Imaris IMS",
+    "mrc": "MRC",
+}
 
 _AS_OME_TIFF = "export it as OME-TIFF, with the program of the microscope or with Fiji"
 _AS_TIFF = "export it as TIFF (grey values, uncompressed or lossless)"
@@ -25,7 +32,6 @@ _OTHERS = {
     b"DCIMG": ("a Hamamatsu DCIMG file", _AS_OME_TIFF),
     b"\x00\x00\x00\x03\x00": ("a Gatan DM3 file", _AS_OME_TIFF),
     b"\x00\x00\x00\x04\x00\x00": ("a Gatan DM4 file", _AS_OME_TIFF),
-    b"\x89HDF": ("an HDF5 file (Imaris, for example)", _AS_OME_TIFF),
     b"\x00\x00\x00\x0cjP  ": ("a JPEG 2000 image or an ND2 file of NIS-Elements before 3", _AS_OME_TIFF),
     b"SIMPLE  =": ("a FITS file", _AS_TIFF),
     b"\x89PNG": ("a PNG", _AS_TIFF),
@@ -51,6 +57,8 @@ def read_head(file: BinaryIO) -> bytes:
 
 def vendor_kind(head: bytes) -> VendorKind | None:
     """Return the vendor's format that a file begins like; None for TIFF and anything else."""
+    if head[_MRC_OFFSET : _MRC_OFFSET + len(_MRC_MARK)] == _MRC_MARK:
+        return "mrc"
     return next((kind for mark, kind in _VENDORS.items() if head.startswith(mark)), None)
 
 
@@ -68,8 +76,6 @@ def refuse_other_formats(head: bytes) -> None:
     found = next((format_ for mark, format_ in _OTHERS.items() if head.startswith(mark)), None)
     if head[_SPE_OFFSET : _SPE_OFFSET + len(_SPE_MARK)] == _SPE_MARK:
         found = found or ("a Princeton Instruments SPE file", _AS_OME_TIFF)
-    if head[_MRC_OFFSET : _MRC_OFFSET + len(_MRC_MARK)] == _MRC_MARK:
-        found = found or ("an MRC file", _AS_OME_TIFF)
     if found is not None:
         name, remedy = found
         raise ImageUnsupportedError(f"this is {name}; {remedy}")

@@ -206,10 +206,8 @@ def test_a_broken_file_is_refused(
 OTHERS = {
     "an Olympus OIR": b"OLYMPUSRAWFORMAT",
     "a Hamamatsu DCIMG": b"DCIMG\0\0\0",
-    "an HDF5": b"\x89HDF\r\n\x1a\n",
     "an Olympus OIB": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
     "a Gatan DM4": b"\0\0\0\x04\0\0\0\0\0\0\x10\0",
-    "an MRC": bytes([1, *bytes(207)]) + b"MAP ",
 }
 
 

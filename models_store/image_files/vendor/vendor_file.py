@@ -13,6 +13,7 @@ from models_store.image_files.signatures import VENDOR_NAMES
 
 # The library's messages name the file so.
 _NAME = "the file"
+_ANY_HDF5 = "hdf5"
 _SHOWN_FINDINGS = 3
 _HINT = " (hint: "
 
@@ -48,8 +49,12 @@ def open_vendor_file(file: StreamedFile, kind: VendorKind) -> Iterator[openreado
         with raising_image_errors(f"the {name} file cannot be read"):
             opened = openreadout.File(stream, name=_NAME)
         with opened:
+            if opened.format == _ANY_HDF5:
+                raise ImageUnsupportedError(
+                    "this is an HDF5 file, but not one of Imaris; export the image as OME-TIFF"
+                )
             if opened.format != kind:
-                raise ImageCorruptError(f"the file begins like a {name} file, but is none")
+                raise ImageCorruptError(f"the file begins like {name}, but is none")
             with raising_image_errors(f"the {name} file's structure is broken"):
                 _require_whole(opened, name)
             yield opened
