@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from openreadout import ImageInfo
 
-from models_store.errors import ImageUnsupportedError
+from models_store.errors import ImageCorruptError, ImageUnsupportedError
 from models_store.image_files.claimed_size import require_plane_size, require_plausible, require_total_size
 from models_store.image_files.header import ImageHeader, ImageLimits, PixelSize, VendorKind
 from models_store.image_files.printable_text import printable
@@ -27,6 +27,7 @@ def header_of(image: ImageInfo, kind: VendorKind, size_bytes: int, limits: Image
     Raises ImageContentError (too small), ImageUnsupportedError, ImageTooLargeError or ImageCorruptError.
     """
     layout = Layout.of(image)
+    _require_planes(image)
     _require_grey(image)
     require_plane_size(layout.shape, limits)
     dtype = np.dtype(_TYPES[image["pixel_type"]])
@@ -51,6 +52,15 @@ def header_of(image: ImageInfo, kind: VendorKind, size_bytes: int, limits: Image
 def name_of(image: ImageInfo) -> str:
     """Return the name of an image, without characters that no document may hold."""
     return printable(image.get("name", ""))
+
+
+def _require_planes(image: ImageInfo) -> None:
+    extra = image.get("extra", {})
+    if "planes_present" in extra and "kept_t" not in extra:
+        raise ImageCorruptError(
+            f"{extra['planes_present']} of {extra['planes_told']} planes are in the file, and no time "
+            "or depth has all its channels; copy the file again, or export the planes as OME-TIFF"
+        )
 
 
 def _require_grey(image: ImageInfo) -> None:
@@ -104,6 +114,12 @@ def _warnings(image: ImageInfo, layout: Layout) -> Sequence[str]:
             "blending: edges of tiles stay visible, and places that no tile covers are zero"
         )
     extra = image.get("extra", {})
+    if "planes_present" in extra:
+        left_out = extra["planes_present"] - layout.planes
+        more = (
+            f"; {left_out} of them belong to incomplete times or depths and are left out" if left_out else ""
+        )
+        told.append(f"{extra['planes_present']} of {extra['planes_told']} planes are in the file{more}")
     if absent := extra.get("absent_channels"):
         told.append(f"channels {absent} were not recorded in this image; their planes are zero")
     compression = {str(each).lower() for each in extra.get("compression", ())}

@@ -1,6 +1,6 @@
 """Reader of vendors' files, one plane at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,9 +16,10 @@ from models_store.image_files.images_in_file import ImagesInFile
 from models_store.image_files.planes import ResultFormat
 from models_store.image_files.vendor.acquisition import recorded
 from models_store.image_files.vendor.layout import Layout
+from models_store.image_files.vendor.present_planes import with_planes_present
 from models_store.image_files.vendor.result_format import result_format
 from models_store.image_files.vendor.series import choose, list_images
-from models_store.image_files.vendor.vendor_file import open_vendor_file, raising_image_errors
+from models_store.image_files.vendor.vendor_file import VendorFile, open_vendor_file, raising_image_errors
 from models_store.image_files.vendor.xml_metadata import xml_metadata
 
 
@@ -30,6 +31,9 @@ class VendorPlanes:
         self._file = file
         self._image = image
         self._layout = Layout.of(image)
+        extra = image.get("extra", {})
+        self._t_in_file: Sequence[int] = extra.get("kept_t", range(image["size_t"]))
+        self._z_in_file: Sequence[int] = extra.get("kept_z", range(image["size_z"]))
 
     def __len__(self) -> int:
         return self.header.planes
@@ -39,7 +43,9 @@ class VendorPlanes:
         plane = range(len(self))[index]
         with raising_image_errors(f"plane {plane} cannot be decoded"):
             read = [
-                self._file.read_plane(self._image["index"], at.c, at.z, at.t)
+                self._file.read_plane(
+                    self._image["index"], at.c, self._z_in_file[at.z], self._t_in_file[at.t]
+                )
                 for at in self._layout.lines(plane)
             ]
         expected = (self.header.height_px // len(read), self.header.width_px)
@@ -64,23 +70,26 @@ def open_vendor_planes(
     file: StreamedFile, kind: VendorKind, limits: ImageLimits = DEFAULT_LIMITS, series: int | None = None
 ) -> Iterator[VendorPlanes]:
     """Open an image of a vendor's file; raises the errors of `choose`."""
-    with open_vendor_file(file, kind) as opened:
-        images, size_bytes = _images_of(opened)
+    with open_vendor_file(file, kind) as vendor_file:
+        images, size_bytes = _images_of(vendor_file)
         image, header = choose(images, series, kind, size_bytes, limits)
         header = header.model_copy(update=recorded(xml_metadata(file, kind), image, kind))
-        yield VendorPlanes(opened, image, header)
+        yield VendorPlanes(vendor_file.opened, image, header)
 
 
 def list_vendor_images(
     file: StreamedFile, kind: VendorKind, limits: ImageLimits = DEFAULT_LIMITS
 ) -> ImagesInFile:
     """List the images of a vendor's file; raises like `open_vendor_planes` if none is usable."""
-    with open_vendor_file(file, kind) as opened:
-        images, size_bytes = _images_of(opened)
+    with open_vendor_file(file, kind) as vendor_file:
+        images, size_bytes = _images_of(vendor_file)
         return list_images(images, kind, size_bytes, limits)
 
 
-def _images_of(opened: openreadout.File) -> tuple[list[ImageInfo], int]:
+def _images_of(file: VendorFile) -> tuple[list[ImageInfo], int]:
     """Return the images of a file, and its size in bytes."""
     with raising_image_errors("the file's metadata is broken"):
-        return list(opened.info["images"]), opened.info["size_bytes"]
+        images = list(file.opened.info["images"])
+        if file.lacks_planes:
+            images = with_planes_present(file.opened, images)
+        return images, file.opened.info["size_bytes"]

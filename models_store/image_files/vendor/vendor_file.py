@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import openreadout
 from openreadout import OpenReadoutError, UnsupportedFeatureError
@@ -14,8 +15,17 @@ from models_store.image_files.signatures import VENDOR_NAMES
 # The library's messages name the file so.
 _NAME = "the file"
 _ANY_HDF5 = "hdf5"
+_LACKS_PLANES = "missing_planes"
 _SHOWN_FINDINGS = 3
 _HINT = " (hint: "
+
+
+@dataclass(frozen=True)
+class VendorFile:
+    """An open file, and whether planes are missing in any of its images."""
+
+    opened: openreadout.File
+    lacks_planes: bool
 
 
 @contextmanager
@@ -37,7 +47,7 @@ def _reason(error: OpenReadoutError) -> str:
 
 
 @contextmanager
-def open_vendor_file(file: StreamedFile, kind: VendorKind) -> Iterator[openreadout.File]:
+def open_vendor_file(file: StreamedFile, kind: VendorKind) -> Iterator["VendorFile"]:
     """Open a file; one that was given by descriptor or stream stays open.
 
     Files beside it, which its metadata may name, are never opened. Raises ImageCorruptError if its structure
@@ -56,16 +66,23 @@ def open_vendor_file(file: StreamedFile, kind: VendorKind) -> Iterator[openreado
             if opened.format != kind:
                 raise ImageCorruptError(f"the file begins like {name}, but is none")
             with raising_image_errors(f"the {name} file's structure is broken"):
-                _require_whole(opened, name)
-            yield opened
+                lacks_planes = _require_whole(opened, name)
+            yield VendorFile(opened, lacks_planes=lacks_planes)
 
 
-def _require_whole(opened: openreadout.File, name: str) -> None:
-    """Raise ImageCorruptError if planes are missing or the file was cut; reads structure, no pixels."""
-    errors = [each["message"] for each in opened.check()["findings"] if each["severity"] == "error"]
+def _require_whole(opened: openreadout.File, name: str) -> bool:
+    """Return whether planes are missing in a file that was not cut; reads structure, no pixels.
+
+    Raises ImageCorruptError if it was cut, or is of a format of which it is not known what is missing.
+    """
+    found = [each for each in opened.check()["findings"] if each["severity"] == "error"]
+    if found and opened.format == "czi" and all(each["code"] == _LACKS_PLANES for each in found):
+        return True
+    errors = [each["message"] for each in found]
     if errors:
         more = f" (and {len(errors) - _SHOWN_FINDINGS} more)" if len(errors) > _SHOWN_FINDINGS else ""
         raise ImageCorruptError(
             f"the {name} file is incomplete or broken: {'; '.join(errors[:_SHOWN_FINDINGS])}{more}. Copy it "
             "again; if its acquisition was stopped, export the complete planes as OME-TIFF"
         )
+    return False
