@@ -56,7 +56,10 @@ CompressionOption = Annotated[
     typer.Option(help="Lossless compression of a TIFF result; every program reads deflate, few read zstd."),
 ]
 TiledOption = Annotated[
-    bool, typer.Option("--tiled", help="Write tiles instead of strips to a TIFF result; ImageJ opens none.")
+    bool,
+    typer.Option(
+        "--tiled", help="Write tiles instead of strips to a TIFF result; ImageJ and ITK do not read them."
+    ),
 ]
 CrateOption = Annotated[
     bool,

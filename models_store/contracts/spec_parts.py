@@ -145,7 +145,7 @@ class ResultFiles(Spec):
         default=False,
         strict=True,
         description="TIFF results have tiles instead of strips, for programs that read regions of large "
-        "planes.",
+        "planes. ImageJ and ITK do not read them.",
     )
 
     @property

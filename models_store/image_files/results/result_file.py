@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from models_store.contracts.vocabulary import OutputDtype, OutputFormat, TiffCompression
 from models_store.image_files.header import FileKind
 from models_store.image_files.pixel_conversion import PixelConversion
-from models_store.image_files.planes import PlaneSource
+from models_store.image_files.planes import PlaneSource, ResultFormat
 from models_store.image_files.results.note import ProvenanceNote
 from models_store.image_files.results.ome_tiff import ome_tiff_format
 from models_store.image_files.results.ome_zarr.archive import pack
@@ -61,12 +61,7 @@ def write_result(
             write_hierarchy(Path(folder), planes, like, pixels, lambda: _attributes(note, pixels))
             pack(Path(folder), unfinished)
         return pixels
-    form = (
-        ome_tiff_format(like, pixels.dtype)
-        if options.file_format is OutputFormat.OME_TIFF
-        else like.result_format(pixels.dtype)
-    )
-    form = with_pixels_stored_as(form, options.compression, tiled=options.tiled)
+    form = _tiff_format(like, pixels, options)
     if note is not None:
         form = note.place_in(form)
     with appearing_whole(path) as unfinished:
@@ -74,6 +69,16 @@ def write_result(
         if note is not None:
             note.fill(unfinished, note.complete(pixels.clipped_share))
     return pixels
+
+
+def _tiff_format(like: PlaneSource, pixels: PixelConversion, options: ResultOptions) -> ResultFormat:
+    header, form = like.header, like.result_format(pixels.dtype)
+    # ImageJ finds the planes of a stack over 4 GB only if they follow each other as they are.
+    too_large = bool(form.page.get("truncate")) and options.compression is not TiffCompression.NONE
+    if options.file_format is OutputFormat.OME_TIFF or too_large:
+        form = ome_tiff_format(like, pixels.dtype)
+    shape_yx = (header.height_px, header.width_px)
+    return with_pixels_stored_as(form, shape_yx, options.compression, tiled=options.tiled)
 
 
 def _attributes(note: ProvenanceNote | None, pixels: PixelConversion) -> Mapping[str, Any]:

@@ -55,16 +55,20 @@ def write_tiff(
             for plane_yx, own in zip(stream, form.pages, strict=False):
                 tiff.write(plane_yx, contiguous=False, software=software, **{**page, **own})
         else:
+            if "tile" in page:
+                stream = _tiles(stream, *page["tile"])
             tiff.write(stream, shape=like.header.shape, dtype=pixels.dtype, software=software, **page)
     next(stream, None)  # the writer stops at the last expected plane; raises if there are more
     if has_uuid:
         _set_uuid(path, digest.digest())
 
 
-def with_pixels_stored_as(form: ResultFormat, compression: TiffCompression, *, tiled: bool) -> ResultFormat:
+def with_pixels_stored_as(
+    form: ResultFormat, plane_shape: tuple[int, int], compression: TiffCompression, *, tiled: bool
+) -> ResultFormat:
     """Return a format with compressed or tiled pixels; raise JobFailedError if its readers do not open such.
 
-    Tiles are for large planes; ImageJ opens none.
+    Tiles are for large planes (Y, X); ImageJ opens none.
     """
     is_imagej = bool(form.writer.get("imagej"))
     if is_imagej and (compression is TiffCompression.ZSTD or tiled):
@@ -74,7 +78,7 @@ def with_pixels_stored_as(form: ResultFormat, compression: TiffCompression, *, t
         )
     more: Mapping[str, Any] = {}
     if tiled:
-        more = {"tile": (_TILE_PX, _TILE_PX)}
+        more = {"tile": tuple(min(_TILE_PX, -(-side_px // 16) * 16) for side_px in plane_shape)}
     if compression is not TiffCompression.NONE:
         more = {**more, "compression": _CODECS[compression], "predictor": True}
     return ResultFormat(form.writer, {**form.page, **more}, form.pages)
@@ -91,6 +95,15 @@ def _set_uuid(path: Path, pixels_sha256: bytes) -> None:
         made = uuid5(NO_UUID, hashlib.sha256(xml + pixels_sha256).hexdigest())
         file.seek(offset)
         file.write(xml.replace(str(NO_UUID).encode(), str(made).encode()))
+
+
+def _tiles(planes: Iterator[NDArray[Any]], tile_height_px: int, tile_width_px: int) -> Iterator[NDArray[Any]]:
+    """Yield the tiles of planes row by row, as the library takes them; those at the borders are smaller."""
+    for plane_yx in planes:
+        height_px, width_px = plane_yx.shape
+        for top in range(0, height_px, tile_height_px):
+            for left in range(0, width_px, tile_width_px):
+                yield plane_yx[top : top + tile_height_px, left : left + tile_width_px]
 
 
 def _hashed(planes: Iterator[NDArray[Any]], update: Callable[[memoryview], None]) -> Iterator[NDArray[Any]]:

@@ -106,7 +106,7 @@ def _channel(at: int, windows: Sequence[Window], header: ImageHeader, known: Des
     default = _WHITE if len(windows) == 1 else _COLOURS[at % len(_COLOURS)]
     colour = colours[at] if len(colours) == len(windows) else None
     return {
-        "label": names[at] if len(names) == len(windows) else f"Channel {at}",
+        **({"label": names[at]} if len(names) == len(windows) else {}),
         "color": colour or default,
         "window": windows[at].document(),
         "active": True,
