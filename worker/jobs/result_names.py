@@ -14,6 +14,8 @@ from worker.jobs.inputs import OpenImage
 MAX_STEM_BYTES = 200
 MAX_SERIES_BYTES = 60
 _UNSAFE = re.compile(r"[^\w.]+")
+_OME_SETS = ("ome", "ndtiff")
+"""Kinds of sets of files whose results are OME-TIFFs."""
 TIFF_SUFFIXES = (".ome.tiff", ".ome.tif", ".tiff", ".tif")
 ZARR_SUFFIXES = (".ome.zarr.zip", ".zarr.zip", ".ozx", ".ome.zarr", ".zarr", ".zip")
 
@@ -52,7 +54,7 @@ def _split(filename: str, kind: FileKind, file_format: OutputFormat) -> tuple[st
     stem = filename[: len(filename) - len(suffix)]
     if is_ome_zarr(file_format, kind):
         result_suffix = ".ozx"
-    elif of_vendor or file_format is OutputFormat.OME_TIFF:
+    elif of_vendor or file_format is OutputFormat.OME_TIFF or (kind in _OME_SETS and suffix == ".zip"):
         result_suffix = ".ome.tif"
     else:
         result_suffix = suffix if suffix in TIFF_SUFFIXES else ".tif"

@@ -27,9 +27,13 @@ def open_tiff_set(
         found = candidates_in(files, limits, stack)
         require_series_count(len(found.images))
         entries = [each.entry for each in found.images]
-        number = chosen_number(
-            entries, series, lambda number: why_unusable(found.images[number].header) is None
-        )
+
+        def is_usable(number: int) -> bool:
+            reason = why_unusable(found.images[number].header)
+            entries[number] = entries[number].model_copy(update={"unusable": reason})
+            return reason is None
+
+        number = chosen_number(entries, series, is_usable)
         header = found.images[number].header()
         header = header.model_copy(update={"warnings": (*header.warnings, *found.warnings)})
         yield found.images[number].planes(told_of_series(header, number, entries, series))
