@@ -2,33 +2,32 @@
 
 import hashlib
 import json
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from anyio import lowlevel, to_thread
 from fastapi import HTTPException
 from starlette.requests import ClientDisconnect
 
-from app.documents.images import ImageDocument
+from app.documents.images import ImageDocument, image_document
 from app.http.authorization import Caller
 from app.http.dependencies import Services
 from app.http.profile_parameters import matching_profiles, profile_of_upload
+from app.series_inspection import inspect_series, survey_if_possible
 from models_store.blobs.blobs import StoredBlob
 from models_store.clock_and_ids import new_id
 from models_store.contracts.vocabulary import ImageRole
 from models_store.database.visibility import require_named_microscope
 from models_store.errors import (
     ClearScopeError,
-    ImageError,
+    ImageSeriesError,
     ImageTooLargeError,
-    ReaderFailedError,
     UnavailableError,
 )
 from models_store.image_files.header import ImageHeader, ImageLimits
 from models_store.image_files.isolation.client import ReadingLimits
 from models_store.repositories import idempotency, images
-from models_store.repositories.images import UploadedImage
+from models_store.repositories.images import SeriesOfUpload, UploadedImage
 from models_store.repositories.usage import remaining_bytes, require_room_for, storage_exceeded
 from models_store.survey.survey import Survey
 
@@ -82,6 +81,8 @@ class Inspection:
     survey: Survey | None
     """None if the survey failed or timed out; the first job that needs it makes it."""
     preview: StoredBlob
+    series: Sequence[SeriesOfUpload] = ()
+    """The images of a file that holds several, of which none was asked for."""
 
 
 async def upload_image(
@@ -160,7 +161,7 @@ def _existing_image(services: Services, upload: Upload, fingerprint: str) -> Ima
     namespace, key = upload.idempotency_namespace, upload.idempotency_key
     with services.database.read() as session:
         image_id = idempotency.find_answer(session, namespace, key, fingerprint)
-        return ImageDocument.of(images.get_image(session, image_id)) if image_id else None
+        return image_document(session, images.get_image(session, image_id)) if image_id else None
 
 
 def _inspect(services: Services, key: str, preview_key: str, series: int | None) -> Inspection:
@@ -170,14 +171,17 @@ def _inspect(services: Services, key: str, preview_key: str, series: int | None)
     file = services.blobs.local_path_or_ranges(key)
     with services.isolation.reader(reading) as reader:
         limits = ImageLimits(decoded_bytes=settings.decoded_limit_bytes)
-        planes, png = reader.inspect(file, limits, series)
+        try:
+            planes, png = reader.inspect(file, limits, series)
+        except ImageSeriesError:
+            if series is not None:
+                raise
+            found = inspect_series(reader, file, limits, services.clock, settings.inspection_timeout_s)
+            return Inspection(
+                found.header, None, services.blobs.put(preview_key, found.preview), found.series
+            )
         preview = services.blobs.put(preview_key, png)
-        survey: Survey | None = None
-        # A plane not inspected so far may be broken, or the survey may time out: the first job that needs
-        # the survey reports that and names the plane.
-        with suppress(ImageError, ImageTooLargeError, ReaderFailedError):
-            survey = planes.survey()
-        return Inspection(planes.header, survey, preview)
+        return Inspection(planes.header, survey_if_possible(planes), preview)
 
 
 def _register(
@@ -193,6 +197,7 @@ def _register(
         inspection.header,
         upload.role,
         inspection.survey,
+        inspection.series,
     )
     now = services.clock()
     with services.database.write() as session:
@@ -201,11 +206,11 @@ def _register(
             session, upload.idempotency_namespace, upload.idempotency_key, fingerprint, image_id, now
         )
         if claimed_id != image_id:
-            return ImageDocument.of(images.get_image(session, claimed_id))
+            return image_document(session, images.get_image(session, claimed_id))
         if upload.caller.quota:
             require_room_for(session, upload.caller.quota, received.size_bytes)
         profile, choice = profile_of_upload(
             session, upload.microscope, upload.profile, inspection.header, now
         )
         created = images.create_image(session, uploaded, profile=profile, profile_choice=choice, now=now)
-        return ImageDocument.of(created)
+        return image_document(session, created)

@@ -84,6 +84,7 @@ def calibrate(
             "Default: all."
         ),
     ] = None,
+    series: SeriesOption = None,
     server: ServerOption = DEFAULT_SERVER,
     key: KeyOption = None,
 ) -> None:
@@ -102,6 +103,7 @@ def calibrate(
             "kind": "fit_noise_model",
             "image_ids": uploaded["calibration"],
             "data_image_ids": uploaded["data"] or None,
+            "series": None if series is None else [series],
             "noise_model_kind": noise_model_kind,
             "for_channel": channel,
         }

@@ -18,8 +18,8 @@ from app.commands.options import (
     PresetOption,
     PriorOption,
     SeedOption,
-    SeriesOption,
     ServerOption,
+    SeveralSeriesOption,
     StructuredMaskOption,
     TiledOption,
     for_channels,
@@ -49,7 +49,7 @@ def submit(
     key: KeyOption = None,
     microscope: Annotated[str | None, typer.Option(help="Microscope of the images; created if new.")] = None,
     profile: Annotated[str | None, typer.Option(help="Acquisition profile of the microscope.")] = None,
-    series: SeriesOption = None,
+    series: SeveralSeriesOption = None,
     preset: PresetOption = DEFAULT_PRESET,
     prior: PriorOption = None,
     pretrained: Annotated[
@@ -92,9 +92,7 @@ def submit(
     with Client(server, key=key) as client:
         if microscope is not None:
             client.ensure_microscope(microscope)
-        uploaded = [
-            client.upload(path, microscope=microscope, profile=profile, series=series) for path in images
-        ]
+        uploaded = [client.upload(path, microscope=microscope, profile=profile) for path in images]
         for image in uploaded:
             if image["profile_choice"] == "settings":
                 chosen = f"profile {image['origin']['profile']}, by the settings in {image['filename']}"
@@ -103,6 +101,7 @@ def submit(
         spec = {
             "kind": "denoise",
             "image_ids": [image["id"] for image in uploaded],
+            **({"series": series} if series else {}),
             "preset": preset,
             **({} if prior is None else {"prior": prior}),
             **({} if pretrained is None else {"pretrained": pretrained}),

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
 
-from app import uploads
-from app.documents.images import ImageDocument
+from app import previews, uploads
+from app.documents.images import ImageDocument, image_document, image_documents
 from app.http.authorization import READ, SUBMIT
 from app.http.dependencies import (
     CurrentCaller,
@@ -34,8 +34,8 @@ Series = Annotated[
     int | None,
     Query(
         ge=0,
-        description="Number of the image, from 0, if the file holds several (scenes, series, positions); "
-        "needed if more than one of them can be denoised.",
+        description="Number of the only image to store, from 0, if the file holds several (scenes, series, "
+        "positions). Default: all, which `series` of the document lists.",
     ),
 ]
 
@@ -81,18 +81,21 @@ def list_images(  # one parameter per API parameter
     microscope: MicroscopeQuery = None,
     profile: ProfileQuery = None,
     role: ImageRole | None = None,
+    parent: Annotated[
+        str | None, Query(description="List the images of this upload, whose file holds several.")
+    ] = None,
 ) -> list[ImageDocument]:
-    """List images, newest first."""
+    """List uploads, newest first; or the images of one that holds several."""
     profile_ids = matching_profiles(session, microscope, profile)
-    found = images.list_images(session, page, profile_ids=profile_ids, role=role)
+    found = images.list_images(session, page, profile_ids=profile_ids, role=role, parent_id=parent)
     link_next_page(found.next_cursor, request, response)
-    return [ImageDocument.of(row) for row in found.rows]
+    return image_documents(session, found.rows)
 
 
 @router.get("/{image_id}", dependencies=READ)
 def get_image(image_id: str, session: ReadSession) -> ImageDocument:
     """Get an image document."""
-    return ImageDocument.of(images.get_image(session, image_id))
+    return image_document(session, images.get_image(session, image_id))
 
 
 @router.get("/{image_id}/content", dependencies=READ, response_class=Response, responses=file_responses())
@@ -106,9 +109,9 @@ def get_content(
 
 
 @router.get("/{image_id}/preview.png", dependencies=READ, response_class=Response)
-def get_preview(image_id: str, session: ReadSession, services: RequestServices) -> Response:
+async def get_preview(image_id: str, services: RequestServices) -> Response:
     """Download a small 8-bit PNG of the image's middle plane."""
-    content = services.blobs.get(images.get_image(session, image_id).preview_key)
+    content = await previews.preview_of(services, image_id)
     return Response(content, media_type="image/png", headers={"Cache-Control": "private, max-age=86400"})
 
 
@@ -116,10 +119,10 @@ def get_preview(image_id: str, session: ReadSession, services: RequestServices) 
 def delete_image(
     image_id: str, session: WriteSession, services: RequestServices, background: BackgroundTasks
 ) -> None:
-    """Delete an image, unless an unfinished job uses it."""
+    """Delete an upload with all images of its file, unless an unfinished job uses one."""
     image = images.get_image(session, image_id)
-    images.delete_image(session, image)
+    keys = images.delete_image(session, image)
     namespace = idempotency.idempotency_namespace(idempotency.IMAGES, image.owner_id)
     idempotency.forget_answer(session, namespace, image_id)
     # In the background, hence after the commit: until then the deletion may still fail.
-    background.add_task(services.blobs.discard, [image.blob_key, image.preview_key])
+    background.add_task(services.blobs.discard, sorted(keys))

@@ -28,6 +28,7 @@ from models_store.contracts.plans import PlanStep
 from models_store.contracts.vocabulary import JobState, Scope
 from models_store.database.tables import Job
 from models_store.errors import InvalidRequestError, UnavailableError
+from models_store.job_requests.expand_series import expand_series
 from models_store.job_requests.expected_warnings import expected_warnings
 from models_store.job_requests.submit import check_and_plan, submit, was_posted_as
 from models_store.outbound.destinations import resolve
@@ -178,8 +179,9 @@ def create_job(
 @router.post("/preflight", dependencies=SUBMIT)
 def preflight(spec: PostedSpec, session: ReadSession, services: RequestServices) -> Preflight:
     """Validate a job and return its plan without posting it."""
-    plan, _ = check_and_plan(session, spec, services.settings.part_pixels)
-    return Preflight(plan=plan.steps, warnings=expected_warnings(session, spec))
+    expanded = expand_series(session, spec)
+    plan, _ = check_and_plan(session, expanded, services.settings.part_pixels)
+    return Preflight(plan=plan.steps, warnings=expected_warnings(session, expanded))
 
 
 @router.get("", dependencies=READ)

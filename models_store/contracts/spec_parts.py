@@ -16,6 +16,8 @@ from models_store.contracts.vocabulary import (
 )
 
 MAX_IMAGES_PER_JOB = 1000
+MAX_SERIES = 10_000
+"""Images in one file."""
 MAX_URL_CHARACTERS = 2000
 MAX_CHANNELS = 100
 """Each channel is denoised with networks of its own."""
@@ -82,6 +84,12 @@ KeepHotPixels = Annotated[
     ),
 ]
 
+
+SeriesNumbers = Annotated[
+    tuple[Annotated[int, Field(ge=0, lt=MAX_SERIES), JSON_NUMBER], ...],
+    Field(min_length=1, max_length=MAX_IMAGES_PER_JOB, json_schema_extra={"uniqueItems": True}),
+    AfterValidator(_require_unique),
+]
 
 Channel = Annotated[
     int,
@@ -233,6 +241,11 @@ class TrainingSpec(Spec):
 
 
 class PostedSpec(Spec):
+    series: SeriesNumbers | None = Field(
+        default=None,
+        description="Of images whose files hold several (scenes, series, positions): the numbers of those to "
+        "work on, from 0. Default: all that can be denoised.",
+    )
     webhook_url: str | None = Field(
         default=None,
         pattern=r"^https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?([/?#][!-\[\]-~]*)?$",

@@ -92,8 +92,19 @@ class Profile(Listed):
 
 
 class Image(Listed):
+    """An uploaded image, or one of several (`parent_id`) in an uploaded file, whose blob they share."""
+
     __tablename__ = "image"
-    __table_args__ = (Index(None, "created_at", "id"),)
+    __table_args__ = (
+        Index(
+            "ix_image_uploads",
+            "created_at",
+            "id",
+            postgresql_where=text("parent_id IS NULL"),
+            sqlite_where=text("parent_id IS NULL"),
+        ),
+        Index(None, "parent_id", "series"),
+    )
 
     filename: Mapped[str] = mapped_column(String(255))
     sha256: Mapped[str] = mapped_column(String(64))
@@ -104,6 +115,10 @@ class Image(Listed):
     role: Mapped[ImageRole]
     survey: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     """None: uploaded before surveys existed, or the survey timed out."""
+    parent_id: Mapped[str | None] = mapped_column(ForeignKey("image.id"))
+    """The upload whose file also holds this image; None: an upload."""
+    series: Mapped[int | None]
+    """Number of the image in the file of its upload."""
     profile_id: Mapped[str | None] = mapped_column(ForeignKey("profile.id"), index=True)
     profile_choice: Mapped[str | None] = mapped_column(String(20))
     """ProfileChoice; None: no microscope, or uploaded before files chose profiles."""

@@ -16,7 +16,11 @@ def expected_warnings(session: Session, spec: JobSpec) -> list[str]:
     """Return the warnings about the images that a job would read; images without a survey have none yet."""
     images = get_images(session, images_read(spec))
     mask, channel = getattr(spec, "structured_mask", None), getattr(spec, "channel", None)
-    return warnings_of_images([(image.filename, _warnings(image, mask, channel)) for image in images])
+    return warnings_of_images([(_title(image), _warnings(image, mask, channel)) for image in images])
+
+
+def _title(image: Image) -> str:
+    return image.filename if image.series is None else f"{image.filename}, series {image.series}"
 
 
 def _warnings(image: Image, mask: StructuredMask | None, channel: int | None) -> list[str]:

@@ -45,4 +45,5 @@ def require_same_planes(name: str, header: ImageHeader, truth_name: str, truth: 
 
 
 def describe_image(image: Image) -> str:
-    return f"image {image.id} ({image.filename})"
+    series = "" if image.series is None else f", series {image.series}"
+    return f"image {image.id} ({image.filename}{series})"

@@ -39,6 +39,7 @@ from models_store.job_requests.channel_rules import (
 )
 from models_store.job_requests.check_channels import check_channels
 from models_store.job_requests.evaluation_rules import require_comparable
+from models_store.job_requests.expand_series import expand_series
 from models_store.job_requests.known_models import known_models, profile_name
 from models_store.job_requests.pair_rules import require_role, require_training_pairs
 from models_store.job_requests.plan_channels import (
@@ -78,6 +79,7 @@ MAKERS = {
 
 def submit(session: Session, spec: JobSpec, now: datetime, *, part_pixels: int, job_id: str) -> Job:
     """Check, plan and insert a job. Raises NotFoundError if it refers to anything that does not exist."""
+    spec = expand_series(session, spec)
     hold_images(session, images_read(spec))
     hold_needed(session, dependencies(spec))
     plan, profile = check_and_plan(session, spec, part_pixels)
@@ -103,6 +105,7 @@ def was_posted_as(session: Session, job_id: str, spec: JobSpec) -> bool:
         return False
     webhook = session.get(Webhook, job_id)
     url = webhook.url if webhook else None
+    spec = expand_series(session, spec)
     return posted.model_dump_json() == spec.model_dump_json() and url == spec.webhook_url
 
 

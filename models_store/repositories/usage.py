@@ -80,8 +80,10 @@ def stored_bytes(session: Session, key_id: str) -> int:
     """Return the total size of a key's images, result files, networks and noise models."""
     own = [
         select(func.sum(table.size_bytes)).where(table.owner_id == key_id)
-        for table in (Image, Network, NoiseModelRow)
+        for table in (Network, NoiseModelRow)
     ]
+    # Images of one file share its blob.
+    own.append(select(func.sum(Image.size_bytes)).where(Image.owner_id == key_id, Image.parent_id.is_(None)))
     artifacts = (
         select(func.sum(Artifact.size_bytes))
         .join(Job, Job.id == Artifact.job_id)

@@ -53,17 +53,21 @@ def test_submit_prints_the_lines_of_each_channel(
     assert "noise_model: 2 are named for image" in refused
 
 
-def test_submit_uploads_the_series_that_it_is_given(
+def test_submit_denoises_the_series_that_it_is_given(
     api: httpx.Client, server: ServerProcess, tmp_path: Path
 ) -> None:
     pixels = np.random.default_rng(0).poisson(60, (2, 48, 64)).astype(np.uint8)
     scans = [LifImage(f"scan {n}", "YX", pixels[n], {"X": 0.1, "Y": 0.1}) for n in range(2)]
     source = write_lif(tmp_path / "scans.lif", scans)
-    refused = clearscope("submit", source, "--server", server.url, "--preset", "instant", code=1)
-    assert "name one of the file's images by its number, as series" in refused
-    clearscope("submit", source, "--server", server.url, "--preset", "instant", "--series", "1")
-    uploaded = api.get("/v1/images").json()[0]
-    assert (uploaded["filename"], uploaded["header"]["series"]) == ("scans.lif", 1)
+    options = ("--server", server.url, "--preset", "instant", "--series")
+    refused = clearscope("submit", source, *options, "2", code=1)
+    assert "series: image " in refused
+    assert "has no number 2; name some of 0, 1" in refused
+    output = clearscope("submit", source, *options, "1", "--wait", "--output", tmp_path)
+    assert (tmp_path / "scans_s1_experiment-scan-1_denoised.ome.tif").is_file(), output
+    job = api.get("/v1/jobs").json()[0]
+    (image_id,) = job["spec"]["image_ids"]
+    assert api.get(f"/v1/images/{image_id}").json()["header"]["series"] == 1
 
 
 def test_submit_prints_the_lines_of_an_image_with_a_single_channel(

@@ -71,8 +71,10 @@ class KnownPlanes:
 
 @dataclass(frozen=True)
 class KnownFile:
-    filename: str
+    title: str
     blob_key: str
+    series: int | None = None
+    """The number of the image if its file holds several."""
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,10 @@ def evaluate(spec: EvaluateSpec, context: JobContext) -> Outcome:
 def _results(context: JobContext, run: ResultsOfJob | UploadedResults) -> list[KnownFile]:
     if isinstance(run, ResultsOfJob):
         return context.registry.results_of_images(run)
-    return [KnownFile(image.filename, image.blob_key) for image in context.registry.images(run.image_ids)]
+    return [
+        KnownFile(image.title, image.blob_key, image.series)
+        for image in context.registry.images(run.image_ids)
+    ]
 
 
 def _score(
@@ -43,10 +46,10 @@ def _score(
     report = part_of(context.report, before, before + share)
 
     def on_plane(plane: int, planes: int) -> None:
-        report(plane / planes, f"plane {plane} of {planes} of {result.filename}")
+        report(plane / planes, f"plane {plane} of {planes} of {result.title}")
 
-    with open_blob(context, result.blob_key) as image:
-        return score_image(result.filename, image, truth.filename, truth.reader, on_plane)
+    with open_blob(context, result.blob_key, result.series) as image:
+        return score_image(result.title, image, truth.title, truth.reader, on_plane)
 
 
 def _artifacts(context: JobContext, rows: Sequence[Row]) -> tuple[MadeArtifact, ...]:
