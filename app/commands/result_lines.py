@@ -12,11 +12,22 @@ def result_lines(job: Document, get: Callable[[str], Document]) -> Iterator[tupl
 
     `get`: returns the document at a path of the server.
     """
-    values, plan = job["result"]["values"], job["plan"]
+    values = job["result"]["values"]
+    # Images of a file that differ in kind have plans and results of their own, in the same order.
+    kinds = list(dict.fromkeys(tuple(step.get("series") or ()) for step in job["plan"]))
+    for kind, results in zip(kinds, values.get("groups", [values]), strict=True):
+        plan = [step for step in job["plan"] if tuple(step.get("series") or ()) == kind]
+        title = f"series {', '.join(map(str, kind))}: " if kind else ""
+        yield from _lines_of_alike(title, results, plan, get)
+
+
+def _lines_of_alike(
+    images: str, values: Document, plan: list[Document], get: Callable[[str], Document]
+) -> Iterator[tuple[str, str]]:
     channels = 1 + max((step["channel"] or 0 for step in plan), default=0)
     for found in values.get("channels", [values]):
         channel = found.get("channel")
-        title = "" if channel is None else f"{title_of(channel, channels, found['name'])}: "
+        title = images + ("" if channel is None else f"{title_of(channel, channels, found['name'])}: ")
         if "estimate" in found:
             yield "estimate", f"{title}{found['estimate']}: {found['reason']}"
         if noise_model_id := found.get("noise_model_id") or _reused_noise_model(plan, channel):

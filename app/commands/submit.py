@@ -130,11 +130,14 @@ def _await_result(client: Client, job: Document, output: Path, console: Console)
         console.print(f"{title:<14}{text}", highlight=False, markup=False, soft_wrap=True)
     with reporting_write_errors(output):
         output.mkdir(parents=True, exist_ok=True)
-    for artifact in job["result"]["artifacts"]:
+    artifacts = job["result"]["artifacts"]
+    crates = [artifact["id"] for artifact in artifacts if artifact["name"] == _CRATE]
+    for artifact in artifacts:
         name = artifact["name"]
         if name == _CRATE:
-            # The folder may have results of other jobs.
-            name = f"{job['id']}-{name}"
+            # The folder may have results of other jobs, and of images of another kind in the same file.
+            number = f"-{crates.index(artifact['id'])}" if len(crates) > 1 else ""
+            name = f"{job['id']}{number}-{name}"
         client.download(artifact["href"], output / name)
         console.print(str(output / name), highlight=False, markup=False, soft_wrap=True)
 

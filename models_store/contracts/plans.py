@@ -22,6 +22,8 @@ class PlanStep(BaseModel):
     """Noise model or network that is reused."""
     channel: int | None = None
     """Index of the only channel that the step is for; None: the images have one, or it is for all planes."""
+    series: tuple[int, ...] | None = None
+    """Numbers of the images of a file that the step is for; None: it is for all images of the job."""
     parts: int = 1
     """Number of parts, which workers may compute in parallel."""
 

@@ -50,6 +50,7 @@ from models_store.job_requests.plan_channels import (
 )
 from models_store.job_requests.plan_denoise import KnownModels, plan_denoise
 from models_store.job_requests.plan_prediction import PredictionExtent, plan_prediction
+from models_store.job_requests.plan_series import images_alike, joined, of_group
 from models_store.job_requests.plane_ranges import ImageExtent
 from models_store.job_requests.training_rules import (
     require_blind_spot,
@@ -63,6 +64,7 @@ from models_store.job_requests.training_rules import (
 )
 from models_store.repositories import webhooks
 from models_store.repositories.images import get_images, hold_images
+from models_store.repositories.jobs.ends import stages_by_images
 from models_store.repositories.jobs.lifecycle import require_obtainable
 from models_store.repositories.jobs.locks import hold_needed
 from models_store.repositories.jobs.rows import create_composite_job, create_job, get_job
@@ -133,8 +135,13 @@ def check_and_plan(session: Session, spec: JobSpec, part_pixels: int) -> tuple[P
         _check_sources(session, spec, images)
     if isinstance(spec, TrainSpec) and spec.ground_truth_ids is not None:
         require_training_pairs(images, get_images(session, spec.ground_truth_ids))
-    check_channels(session, spec, images, profile)
-    return _plan(session, spec, images, profile, part_pixels), profile
+    groups = images_alike(spec, images)
+    plans = []
+    for group in groups:
+        check_channels(session, spec, group, profile)
+        own = of_group(spec, group) if len(groups) > 1 else spec
+        plans.append(_plan(session, own, group, profile, part_pixels))
+    return joined(plans, groups), profile
 
 
 def _check(session: Session, spec: JobSpec) -> None:
@@ -281,6 +288,11 @@ def _check_reference(
         raise InvalidRequestError(
             f"job {job.id} is of kind {job.kind}, which makes no {kind.replace('_', ' ')}; "
             f"name one of kind {' or '.join(MAKERS[kind])}"
+        )
+    if len(stages_by_images(job.stages)) > 1:
+        raise InvalidRequestError(
+            f"job {job.id} makes a {kind.replace('_', ' ')} for each kind of image in its file; name one of "
+            "them by its id, once the job has ended"
         )
     if any(stage.channel is not None for stage in job.stages):
         raise InvalidRequestError(

@@ -15,6 +15,7 @@ from tests.support.answers import problem
 from tests.support.application import Application
 from tests.support.lif_files import LifImage, write_lif
 from tests.support.posted_jobs import Document, artifact, post, run
+from tests.support.result_files import files_of_images
 
 STEP_UM = {"X": 0.1, "Y": 0.1}
 SHAPE_YX = (48, 64)
@@ -174,7 +175,7 @@ def test_each_image_has_a_result_of_its_own_name(api: httpx.Client, uploaded: Do
     names = {
         number: f"scans_s{number}_experiment-{SCANS[number].name}_denoised.ome.tif" for number in (0, 11)
     }
-    assert {each["name"]: each["image_id"] for each in job["result"]["artifacts"]} == {
+    assert {each["name"]: each["image_id"] for each in files_of_images(job)} == {
         name: ids(uploaded)[number] for number, name in names.items()
     }
     for number, name in names.items():

@@ -36,18 +36,44 @@ def record_end(session: Session, job_id: str, state: JobState, now: datetime, **
     webhooks.schedule(session, job_id, now)
 
 
+def stages_by_images(stages: Sequence[Job]) -> list[list[Job]]:
+    """Group the stages of a job that read the same images; there are several if these differ in kind.
+
+    The first stage of each group reads all of its images.
+    """
+    groups: list[tuple[set[str], list[Job]]] = []
+    for stage in stages:
+        image_ids = set(stage.spec["image_ids"])
+        group = next((group for group in groups if group[0] & image_ids), None)
+        if group is None:
+            groups.append((image_ids, [stage]))
+        else:
+            group[1].append(stage)
+    return [group for _, group in groups]
+
+
 def _results_of(session: Session, job: Job) -> dict[str, Any]:
-    """Merge the results of a job's stages; those of each channel apart, if there are several."""
-    channels = sorted({stage.channel for stage in job.stages if stage.channel is not None})
+    """Merge the results of a job's stages; those of images of different kinds apart, if there are any."""
+    merged = [(stages[0], _results_of_alike(session, stages)) for stages in stages_by_images(job.stages)]
+    if len(merged) == 1:
+        return merged[0][1]
+    groups = [{"image_ids": first.spec["image_ids"], **results} for first, results in merged]
+    warnings = [warning for results in groups for warning in results.get("warnings", [])]
+    return {"groups": groups} | ({"warnings": list(dict.fromkeys(warnings))} if warnings else {})
+
+
+def _results_of_alike(session: Session, stages: Sequence[Job]) -> dict[str, Any]:
+    """Merge the results of stages; those of each channel apart, if there are several."""
+    channels = sorted({stage.channel for stage in stages if stage.channel is not None})
     if not channels:
-        return _merged_results(job.stages)
-    header = first_header(session, job)
-    merged = [_merged_results([stage for stage in job.stages if stage.channel == each]) for each in channels]
+        return _merged_results(stages)
+    header = first_header(session, stages[0])
+    merged = [_merged_results([stage for stage in stages if stage.channel == each]) for each in channels]
     named = [
         {"channel": channel, "name": channel_name(header, channel), **results}
         for channel, results in zip(channels, merged, strict=True)
     ]
-    of_all = _merged_results([stage for stage in job.stages if stage.channel is None])
+    of_all = _merged_results([stage for stage in stages if stage.channel is None])
     warnings = [warning for results in (*merged, of_all) for warning in results.get("warnings", [])]
     return {**of_all, "channels": named} | ({"warnings": warnings} if warnings else {})
 

@@ -1,0 +1,64 @@
+"""Planning of jobs on several images of a file, those recorded alike together."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+from models_store.contracts.denoise_spec import DenoiseSpec
+from models_store.contracts.job_specs import JobSpec
+from models_store.contracts.plans import Plan
+from models_store.contracts.prediction_specs import PredictSpec
+from models_store.database.tables import Image
+from models_store.errors import InvalidRequestError
+from models_store.image_files.header import ImageHeader
+from models_store.job_requests.series_groups import SeriesFacts, recorded_alike
+from models_store.survey.survey import stored_survey
+
+MAX_GROUPS = 100
+"""Each has networks and stages of its own, as a channel has."""
+
+
+def images_alike(spec: JobSpec, images: Sequence[Image]) -> list[list[Image]]:
+    """Group the images of a job that share networks and noise models.
+
+    These are all, unless the job is for results and each image is one of several in a file. Raises
+    InvalidRequestError for too many groups, and if results of two of them would have one name.
+    """
+    if not isinstance(spec, DenoiseSpec | PredictSpec) or any(image.parent_id is None for image in images):
+        return [list(images)]
+    by_id = {image.id: image for image in images}
+    facts = {image.id: _facts(image) for image in images}
+    groups = [[by_id[image_id] for image_id in group] for group in recorded_alike(facts)]
+    if len(groups) > MAX_GROUPS:
+        raise InvalidRequestError(
+            f"image_ids: the images were recorded in {len(groups)} ways (channels, type and size of a pixel, "
+            f"noise), and those of each have networks of their own, up to {MAX_GROUPS}; name fewer, as series"
+        )
+    (filename, series), count = Counter((image.filename, image.series) for image in images).most_common(1)[0]
+    if len(groups) > 1 and count > 1:
+        raise InvalidRequestError(
+            f"image_ids: {count} files are named {filename} and hold a series {series}, and not all of their "
+            "images were recorded alike; post one job for each file"
+        )
+    return groups
+
+
+def of_group(spec: JobSpec, group: Sequence[Image]) -> JobSpec:
+    """Return the job with the images of one group."""
+    return spec.model_copy(update={"image_ids": [image.id for image in group]})
+
+
+def joined(plans: Sequence[Plan], groups: Sequence[Sequence[Image]]) -> Plan:
+    """Return one plan with the stages of all groups, which do not depend on each other."""
+    if len(plans) == 1:
+        return plans[0]
+    steps = []
+    for plan, group in zip(plans, groups, strict=True):
+        series = tuple(image.series for image in group if image.series is not None)
+        steps += [step.model_copy(update={"series": series}) for step in plan.steps]
+    stages = [replace(stage, weight=stage.weight / len(plans)) for plan in plans for stage in plan.stages]
+    return Plan(stages, steps)
+
+
+def _facts(image: Image) -> SeriesFacts:
+    return SeriesFacts(ImageHeader.model_validate(image.header), stored_survey(image.survey))
