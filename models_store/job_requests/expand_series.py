@@ -10,7 +10,7 @@ from models_store.contracts.spec_parts import MAX_IMAGES_PER_JOB
 from models_store.errors import FieldError, InvalidRequestError
 from models_store.image_files.header import ImageHeader
 from models_store.job_requests.pair_rules import describe_image
-from models_store.repositories.images import Series, get_image, series_of_uploads
+from models_store.repositories.images import Series, get_image, get_images, series_of_uploads
 
 _LISTS = ("image_ids", "ground_truth_ids", "data_image_ids")
 _SHOWN = 20
@@ -24,6 +24,7 @@ def expand_series(session: Session, spec: JobSpec) -> JobSpec:
     found = series_of_uploads(session, images_read(spec))
     if not found:
         if spec.series is not None:
+            get_images(session, images_read(spec))  # raises if one is unknown
             raise FieldError("series", "no image of this job has a file with several; leave it out")
         return spec
     chosen = {upload_id: _chosen(session, each, spec.series) for upload_id, each in found.items()}

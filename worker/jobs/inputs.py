@@ -120,28 +120,30 @@ def warn_of_images(context: JobContext, images: Sequence[OpenImage]) -> list[str
     """Issue warnings about the images' files, unless one channel is read, and pixels; return them."""
     distinct = {image.image_id: image for image in images}.values()
     found = [] if any(image.channel is not None for image in images) else warn_of_files(context, images)
-    return found + _warn(
-        context, [(each.title, pixel_warnings(survey_of(context, [each]))) for each in distinct]
-    )
+    return found + _warn(context, [(each, pixel_warnings(survey_of(context, [each]))) for each in distinct])
 
 
 def warn_of_files(context: JobContext, images: Sequence[OpenImage]) -> list[str]:
     """Issue warnings about what the images' files lack, and return them."""
     distinct = {image.image_id: image for image in images}.values()
-    return _warn(context, [(each.title, each.reader.header.warnings) for each in distinct])
+    return _warn(context, [(each, each.reader.header.warnings) for each in distinct])
 
 
 def warn_of_channels(context: JobContext, images: Sequence[OpenImage]) -> list[str]:
     """Issue warnings about images whose channels differ, as far as they have been surveyed; return them."""
     distinct = {image.image_id: image for image in images}.values()
-    surveys = [(each.title, each.known.survey) for each in distinct]
+    surveys = [(each, each.known.survey) for each in distinct]
     return _warn(
-        context, [(name, channel_warnings(found.channels if found else ())) for name, found in surveys]
+        context, [(image, channel_warnings(found.channels if found else ())) for image, found in surveys]
     )
 
 
-def _warn(context: JobContext, warnings: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
-    found = warnings_of_images(warnings)
+def _warn(context: JobContext, warnings: Sequence[tuple[OpenImage, Sequence[str]]]) -> list[str]:
+    """Issue warnings; they name the image if the job, or another part of it, may read several."""
+    named = [(image.title, texts) for image, texts in warnings]
+    found = warnings_of_images(named)
+    if any(image.known.series is not None for image, _ in warnings):
+        found = [f"{title}: {text}" for title, texts in named for text in texts]
     for warning in found:
         context.warn(warning)
     return found

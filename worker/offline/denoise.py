@@ -34,7 +34,7 @@ from models_store.job_requests.plane_ranges import ImageExtent
 from models_store.job_requests.training_rules import require_what_the_preset_needs
 from models_store.noise_model_files.published import SUFFIXES
 from models_store.survey.survey import Survey
-from models_store.survey.warnings import channel_warnings, warnings_of_images
+from models_store.survey.warnings import channel_warnings
 from models_store.whole_files import require_writable_folder
 from worker.engine.training.presets import PRESETS, TrainingPreset
 from worker.judging.removed_noise import REMOVED_NOISE
@@ -181,10 +181,9 @@ def _denoise_alike(
     """Denoise images that share networks and noise models."""
     before_s = dict(run.seconds)
     channels = channels_to_denoise(group)
-    if channels:
-        of_images = [(f"series {each.series}", channel_warnings(each.survey.channels)) for each in group]
-        for text in warnings_of_images(of_images):
-            run.warn_once(text)
+    for image in group if channels else ():
+        for text in channel_warnings(image.survey.channels):
+            run.warn_once(text if image.series is None else f"series {image.series}: {text}")
     run.begin(spec)
     plan = _plan(spec, group, channels)
     outcome = run.carry_out_plan(plan)

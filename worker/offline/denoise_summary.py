@@ -70,7 +70,7 @@ class DenoiseSummary:
 
     def _described(self, image: ImageHeader) -> str:
         size = f"{image.axes} {'x'.join(map(str, image.shape))} {image.dtype}"
-        return size if len(self.images) == 1 else f"series {image.series}: {size}"
+        return size if image.series is None else f"series {image.series}: {size}"
 
     def _lines_of(self, summary: ChannelSummary) -> Iterator[tuple[str, str]]:
         if summary.channel is None:
