@@ -18,6 +18,7 @@ from benchmarks import (
     precision,
     published,
     quality,
+    ranges,
     reference,
     speed,
     store,
@@ -37,7 +38,18 @@ from worker.reproduction.layouts import chosen_datasets, find_datasets
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    default = ["speed", "limits", "quality", "movies", "reference", "upload", "load", "store", "fan-out"]
+    default = [
+        "speed",
+        "limits",
+        "quality",
+        "movies",
+        "reference",
+        "upload",
+        "load",
+        "store",
+        "ranges",
+        "fan-out",
+    ]
     parser.add_argument(
         "what",
         nargs="*",
@@ -86,6 +98,8 @@ def main() -> None:
         for name, timed in store.measure():
             console.print(store.plans(name, timed), markup=False, highlight=False)
             console.print(store.table(name, timed))
+    if "ranges" in what:
+        console.print(ranges.table(ranges.measure()))
     if "fan-out" in what:
         console.print(fan_out.table(fan_out.measure()))
     if "speed" in what:
