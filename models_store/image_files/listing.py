@@ -1,24 +1,24 @@
 """Listing of the images in a file of any format."""
 
-from pathlib import Path
-
 from models_store.errors import ImageError, ImageSeriesError, ImageTooLargeError
-from models_store.image_files.file_streams import StreamedFile, stream_of
+from models_store.image_files.file_streams import StreamedFile
 from models_store.image_files.header import DEFAULT_LIMITS, ImageHeader, ImageLimits, SeriesEntry
+from models_store.image_files.image_sets import ImageFile, open_set
 from models_store.image_files.images_in_file import ImagesInFile
-from models_store.image_files.opening import ImageFile, open_planes
+from models_store.image_files.opening import open_planes, vendor_kind_of
 from models_store.image_files.series_choice import MAX_SERIES
-from models_store.image_files.signatures import read_head, vendor_kind
+from models_store.image_files.sets.kind import is_zarr
 from models_store.image_files.vendor.planes import list_vendor_images
+from models_store.image_files.zarr.planes import list_zarr_images
 
 
 def list_images(file: ImageFile, limits: ImageLimits = DEFAULT_LIMITS) -> ImagesInFile:
     """List the images of a file or folder. Raises like `open_planes` if none is usable."""
-    if isinstance(file, StreamedFile) and not (isinstance(file, Path) and file.is_dir()):
-        with stream_of(file) as stream:
-            kind = vendor_kind(read_head(stream))
-        if kind is not None:
-            return list_vendor_images(file, kind, limits)
+    with open_set(file) as found:
+        if found is not None and is_zarr(found.files):
+            return list_zarr_images(found.files, limits)
+    if found is None and isinstance(file, StreamedFile) and (kind := vendor_kind_of(file)) is not None:
+        return list_vendor_images(file, kind, limits)
     try:
         with open_planes(file, limits) as planes:
             return _with_only(planes.header)

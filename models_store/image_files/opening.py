@@ -2,24 +2,19 @@
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 
 from models_store.errors import ImageSeriesError
 from models_store.image_files.file_streams import StreamedFile, stream_of
-from models_store.image_files.header import DEFAULT_LIMITS, ImageLimits
+from models_store.image_files.header import DEFAULT_LIMITS, ImageLimits, VendorKind
+from models_store.image_files.image_sets import ImageFile, open_set
 from models_store.image_files.planes import PlaneSource
-from models_store.image_files.sets.folder import FolderFiles
 from models_store.image_files.sets.kind import require_set_kind
 from models_store.image_files.sets.named_files import NamedFiles
-from models_store.image_files.sets.zip_archive import ZipFiles
-from models_store.image_files.signatures import is_zip, read_head, vendor_kind
+from models_store.image_files.signatures import read_head, vendor_kind
 from models_store.image_files.tiff.reader import open_planes as open_tiff_planes
 from models_store.image_files.tiff_sets.opening import open_tiff_set
 from models_store.image_files.vendor.planes import open_vendor_planes
 from models_store.image_files.zarr.planes import open_zarr_planes
-
-ImageFile = StreamedFile | NamedFiles
-"""A file, or a folder, given by path or by its files."""
 
 
 @contextmanager
@@ -30,21 +25,19 @@ def open_planes(
 
     `series` is its number if there are several. Raises the errors of `inspect_image`, and ImageSeriesError.
     """
-    if isinstance(file, Path) and file.is_dir():
-        with FolderFiles(file) as files, open_planes(files, limits, series) as planes:
-            yield planes
-        return
-    if not isinstance(file, StreamedFile):
-        with _open_set(file, "a folder", limits, series) as set_planes:
-            yield set_planes
-        return
-    with stream_of(file) as stream:
-        head = read_head(stream)
-        if is_zip(head):
-            with _open_set(ZipFiles(stream), "a ZIP archive", limits, series) as set_planes:
+    with open_set(file) as found:
+        if found is not None:
+            with _open_set(found.files, found.container, limits, series) as set_planes:
                 yield set_planes
             return
-    kind = vendor_kind(head)
+    if isinstance(file, StreamedFile):
+        with _open_file(file, limits, series) as planes:
+            yield planes
+
+
+@contextmanager
+def _open_file(file: StreamedFile, limits: ImageLimits, series: int | None) -> Iterator[PlaneSource]:
+    kind = vendor_kind_of(file)
     if kind is not None:
         with open_vendor_planes(file, kind, limits, series) as vendor_planes:
             yield vendor_planes
@@ -56,6 +49,12 @@ def open_planes(
                 "series out"
             )
         yield planes
+
+
+def vendor_kind_of(file: StreamedFile) -> VendorKind | None:
+    """Return the vendor's format of a file; None for TIFF and anything else."""
+    with stream_of(file) as stream:
+        return vendor_kind(read_head(stream))
 
 
 def _open_set(

@@ -42,6 +42,14 @@ def test_what_file_managers_add_is_left_out() -> None:
     assert set(files.names) == {"x/0"}
 
 
+def test_of_two_files_of_one_name_the_last_counts() -> None:
+    stream = archive({"a": b"first"})
+    with zipfile.ZipFile(stream, "a") as packed, pytest.warns(UserWarning, match="Duplicate name"):
+        packed.writestr("a", b"second")
+    with ZipFiles(stream).open("a") as file:
+        assert file.read() == b"second"
+
+
 @pytest.mark.parametrize("name", ["../outside", "/outside", "a/../../outside", "a\\b"])
 def test_a_name_outside_of_the_archive_is_refused(name: str) -> None:
     with pytest.raises(ImageCorruptError, match="outside of itself"):

@@ -16,13 +16,14 @@ from models_store.errors import ClearScopeError, ImageTooLargeError
 from models_store.image_files.channels import survey_image
 from models_store.image_files.content import check_content
 from models_store.image_files.header import ImageLimits
+from models_store.image_files.image_sets import ImageFile
 from models_store.image_files.isolation import wire
 from models_store.image_files.isolation.lockdown import lock_down
 from models_store.image_files.isolation.ranged_stream import RangedStream
 from models_store.image_files.isolation.requested_files import RequestedFiles
 from models_store.image_files.isolation.requested_ranges import RequestedRanges
 from models_store.image_files.listing import list_images
-from models_store.image_files.opening import ImageFile, open_planes
+from models_store.image_files.opening import open_planes
 from models_store.image_files.planes import PlaneSource
 from models_store.image_files.preview import preview_png
 

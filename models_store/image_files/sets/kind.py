@@ -22,7 +22,7 @@ def require_set_kind(files: NamedFiles, container: str) -> SetKind:
     """
     if not files.names:
         raise ImageContentError(f"this is {container} that holds no files")
-    if any(PurePosixPath(name).name in ZARR_METADATA for name in files.names):
+    if is_zarr(files):
         return "zarr"
     if any(is_tiff(name) or is_ome_xml(name) or is_ndtiff_index(name) for name in files.names):
         return "tiff"
@@ -45,6 +45,10 @@ def is_ndtiff_index(name: str) -> bool:
 def is_ome_xml(name: str) -> bool:
     """Return whether a file of a set describes images in others, by its name."""
     return name.lower().endswith(_OME_SUFFIXES)
+
+
+def is_zarr(files: NamedFiles) -> bool:
+    return any(PurePosixPath(name).name in ZARR_METADATA for name in files.names)
 
 
 def _listed(names: Collection[str]) -> str:

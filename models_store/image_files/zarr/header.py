@@ -1,5 +1,6 @@
 """Header of an image of an OME-Zarr, of the planes that were written."""
 
+import re
 from itertools import pairwise
 from math import prod
 
@@ -9,6 +10,8 @@ from models_store.image_files.header import ImageHeader, PixelSize
 from models_store.image_files.tiff.plane_grid import count_warning, squeezed
 from models_store.image_files.zarr.kept_planes import KeptPlanes
 from models_store.image_files.zarr.zarr_image import ZarrImage
+
+_COLOUR = re.compile("[0-9A-F]{6}")
 
 
 def header_of(image: ZarrImage, kept: KeptPlanes, stored_bytes: int) -> ImageHeader:
@@ -36,6 +39,8 @@ def header_of(image: ZarrImage, kept: KeptPlanes, stored_bytes: int) -> ImageHea
         file_kind="ome-zarr",
         decoded_bytes=planes * height_px * width_px * image.array.dtype.itemsize,
         warnings=(*_missing(image, kept), *image.ome.warnings),
+        channel_colours=_colours(image, kept),
+        time_interval_s=_interval_s(image, kept) if "T" in axes else None,
     )
     require_plausible(header, stored_bytes)
     return header
@@ -61,6 +66,16 @@ def kept_channels(image: ZarrImage, kept: KeptPlanes) -> list[tuple[str, str]]:
 def _channel_names(image: ZarrImage, kept: KeptPlanes) -> tuple[str, ...]:
     names = tuple(name for name, _ in kept_channels(image, kept))
     return names if any(names) else ()
+
+
+def _colours(image: ZarrImage, kept: KeptPlanes) -> tuple[str, ...]:
+    colours = [colour.removeprefix("#").upper() for _, colour in kept_channels(image, kept)]
+    return tuple(f"#{each}" for each in colours) if all(map(_COLOUR.fullmatch, colours)) else ()
+
+
+def _interval_s(image: ZarrImage, kept: KeptPlanes) -> float | None:
+    steps = step_of(kept, image.ome.axes, "T")
+    return image.ome.interval_s * steps if image.ome.interval_s and steps else None
 
 
 def _pixel_size(image: ZarrImage, kept: KeptPlanes) -> PixelSize | None:

@@ -45,7 +45,7 @@ class ZarrPlanes:
 
     def result_format(self, dtype: np.dtype[Any]) -> ResultFormat:
         """Return the metadata of a result with pixels of `dtype`, an OME-TIFF."""
-        return result_format(self._image, self._kept, self.header, dtype)
+        return result_format(self._image.name, self.header, dtype)
 
 
 @contextmanager

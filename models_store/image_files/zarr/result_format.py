@@ -8,15 +8,10 @@ from models_store.image_files.header import ImageHeader
 from models_store.image_files.planes import ResultFormat
 from models_store.image_files.tiff.ome import ome_can_hold
 from models_store.image_files.tiff.result_metadata import needs_bigtiff, ome_metadata, pixels_per_cm
-from models_store.image_files.zarr.header import kept_channels, step_of
-from models_store.image_files.zarr.kept_planes import KeptPlanes
-from models_store.image_files.zarr.zarr_image import ZarrImage
 
 
-def result_format(
-    image: ZarrImage, kept: KeptPlanes, header: ImageHeader, dtype: np.dtype[Any]
-) -> ResultFormat:
-    """Return the options of a writer for a result with pixels of `dtype`.
+def result_format(name: str, header: ImageHeader, dtype: np.dtype[Any]) -> ResultFormat:
+    """Return the options of a writer for a result, given the image's name, with pixels of `dtype`.
 
     It is a plain TIFF with axes if OME has no such type.
     """
@@ -25,21 +20,16 @@ def result_format(
     if not ome_can_hold(header.axes, dtype):
         return ResultFormat(big, {"metadata": {"axes": header.axes}, **shown})
     metadata = ome_metadata(header)
-    if image.name:
-        metadata["Name"] = image.name
-    interval_s, steps = image.ome.interval_s, step_of(kept, image.ome.axes, "T")
-    if "T" in header.axes and interval_s and steps:
-        metadata |= {"TimeIncrement": interval_s * steps, "TimeIncrementUnit": "s"}
-    colours = [_rgba(colour) for _, colour in kept_channels(image, kept)]
-    if colours and None not in colours:
+    if name:
+        metadata["Name"] = name
+    if header.time_interval_s is not None:
+        metadata |= {"TimeIncrement": header.time_interval_s, "TimeIncrementUnit": "s"}
+    if header.channel_colours:
+        colours = [_rgba(colour) for colour in header.channel_colours]
         metadata["Channel"] = metadata.get("Channel", {}) | {"Color": colours}
     return ResultFormat({**big, "ome": True}, {"metadata": metadata, **shown})
 
 
-def _rgba(colour: str) -> int | None:
-    """Return a colour such as 00FF00 as OME's signed integer of red, green, blue and opacity."""
-    try:
-        red, green, blue = bytes.fromhex(colour.removeprefix("#"))
-    except ValueError:
-        return None
-    return int.from_bytes(bytes([red, green, blue, 255]), "big", signed=True)
+def _rgba(colour: str) -> int:
+    """Return a colour #RRGGBB as OME's signed integer of red, green, blue and opacity."""
+    return int.from_bytes(bytes([*bytes.fromhex(colour[1:]), 255]), "big", signed=True)
