@@ -12,6 +12,8 @@ from models_store.image_files.isolation.client import Isolation
 from tests.support.answers import problem
 from tests.support.application import Application
 from tests.support.lif_files import LifImage, lif_content
+from tests.support.ndtiff_files import Plane, ndtiff_folder
+from tests.support.tiff_sets import zipped
 from worker.upkeep.orphans import clear_orphans
 
 PIXELS = np.random.default_rng(0).poisson(60, (3, 48, 64)).astype(np.uint8)
@@ -72,3 +74,22 @@ def test_the_sweeper_leaves_a_file_and_previews_that_were_made(tmp_path: Path, i
         assert api.get(hrefs[2]).is_success
         assert api.get(document["content_href"]).content == CONTENT
     application.close()
+
+
+def test_positions_of_a_set_are_images_of_one_upload(facility: Application, tmp_path: Path) -> None:
+    planes = [
+        Plane({"position": position, "time": time}, PIXELS[time] + position)
+        for position in range(2)
+        for time in range(3)
+    ]
+    archive = zipped(tmp_path / "run.zip", ndtiff_folder(planes))
+    with facility.client(facility.make_key("sets", "admin")) as api:
+        response = api.post("/v1/images?filename=run.zip", content=archive.read_bytes())
+        assert response.status_code == 201, response.text
+        listed = response.json()["series"]
+        assert [(each["axes"], each["shape"], each["unusable"]) for each in listed] == [
+            ("TYX", [3, 48, 64], None)
+        ] * 2
+        spec = {"kind": "denoise", "image_ids": [response.json()["id"]], "preset": "instant", "series": [1]}
+        job = api.post("/v1/jobs", json=spec).json()
+        assert job["spec"]["image_ids"] == [listed[1]["image_id"]]
