@@ -10,7 +10,8 @@ from models_store.image_files.image_sets import ImageFile, open_set
 from models_store.image_files.planes import PlaneSource
 from models_store.image_files.sets.kind import require_set_kind
 from models_store.image_files.sets.named_files import NamedFiles
-from models_store.image_files.signatures import read_head, vendor_kind
+from models_store.image_files.signatures import is_spe, read_head, vendor_kind
+from models_store.image_files.spe import open_spe_planes
 from models_store.image_files.tiff.reader import open_planes as open_tiff_planes
 from models_store.image_files.tiff_sets.opening import open_tiff_set
 from models_store.image_files.vendor.planes import open_vendor_planes
@@ -37,10 +38,16 @@ def open_planes(
 
 @contextmanager
 def _open_file(file: StreamedFile, limits: ImageLimits, series: int | None) -> Iterator[PlaneSource]:
-    kind = vendor_kind_of(file)
+    with stream_of(file) as stream:
+        head = read_head(stream)
+    kind = vendor_kind(head)
     if kind is not None:
         with open_vendor_planes(file, kind, limits, series) as vendor_planes:
             yield vendor_planes
+        return
+    if is_spe(head):
+        with open_spe_planes(file, limits, series) as spe_planes:
+            yield spe_planes
         return
     with open_tiff_planes(file, limits) as planes:
         if series:

@@ -66,6 +66,11 @@ def is_zip(head: bytes) -> bool:
     return head.startswith(_ZIPS)
 
 
+def is_spe(head: bytes) -> bool:
+    """Return whether a file begins like one of Princeton Instruments' programs."""
+    return head[_SPE_OFFSET : _SPE_OFFSET + len(_SPE_MARK)] == _SPE_MARK
+
+
 def refuse_other_formats(head: bytes) -> None:
     """Raise ImageUnsupportedError, which names the format, if a file begins like one that is not read.
 
@@ -74,8 +79,6 @@ def refuse_other_formats(head: bytes) -> None:
     if not head.strip(b"\0"):
         raise ImageCorruptError("the file is empty")
     found = next((format_ for mark, format_ in _OTHERS.items() if head.startswith(mark)), None)
-    if head[_SPE_OFFSET : _SPE_OFFSET + len(_SPE_MARK)] == _SPE_MARK:
-        found = found or ("a Princeton Instruments SPE file", _AS_OME_TIFF)
     if found is not None:
         name, remedy = found
         raise ImageUnsupportedError(f"this is {name}; {remedy}")

@@ -213,11 +213,6 @@ def test_a_file_of_several_images_lists_them(
     ("name", "error", "reason"),
     [
         ("sif_image.sif", ImageUnsupportedError, "an Andor SIF file; export it as OME-TIFF"),
-        (
-            "spe_test_000.spe",
-            ImageUnsupportedError,
-            "a Princeton Instruments SPE file; export it as OME-TIFF",
-        ),
         ("czi_100x100.czi", ImageContentError, "10 x 10 pixels; at least 16 x 16"),
         ("ome_companion/multifile.companion.ome", ImageUnsupportedError, "an XML file"),
     ],

@@ -1,0 +1,110 @@
+"""SPE files of Princeton Instruments, against imageio's reader."""
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from models_store.errors import ImageCorruptError, ImageError, ImageSeriesError, ImageUnsupportedError
+from models_store.image_files.isolation.client import Isolation, Reader
+from models_store.image_files.opening import open_planes
+from models_store.image_files.tiff.writer import write_planes
+from tests.support.microscope_files import noise
+
+TYPES = {"float32": 0, "int32": 1, "int16": 2, "uint16": 3, "uint32": 8}
+
+
+Fields = dict[str, tuple[str, int, float]]
+
+
+def spe(path: Path, dtype: str = "uint16", frames: int = 3, changed: Fields | None = None) -> Path:
+    pixels = noise(3, 20, 24, dtype=dtype)
+    head = bytearray(4100)
+    fields: Fields = {
+        "exposure": ("f", 10, 0.05),
+        "width": ("H", 42, 24),
+        "type": ("h", 108, TYPES[dtype]),
+        "height": ("H", 656, 20),
+        "count": ("i", 1446, frames),
+        "regions": ("h", 1510, 1),
+        "bin_x": ("H", 1516, 2),
+        "bin_y": ("H", 1522, 2),
+        "version": ("f", 1992, 2.5),
+        "mark": ("i", 2996, 0x01234567),
+    }
+    for kind, at, value in (fields | (changed or {})).values():
+        struct.pack_into(f"<{kind}", head, at, value)
+    path.write_bytes(bytes(head) + pixels.tobytes())
+    return path
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_frames_equal_those_of_another_reader(reader: Reader, tmp_path: Path, dtype: str) -> None:
+    iio = pytest.importorskip("imageio.v3")
+    path = spe(tmp_path / "a.spe", dtype)
+    planes = reader.open(path)
+    assert (planes.header.file_kind, planes.header.axes, planes.header.dtype) == ("spe", "TYX", dtype)
+    (settings,) = planes.header.acquisition
+    assert settings.exposure_s == pytest.approx(0.05)
+    assert settings.binning == "2x2"
+    with iio.imopen(path, "r", plugin="SPE") as file:
+        np.testing.assert_array_equal(np.stack([*planes]), file.read(index=...))
+
+
+def test_a_real_file_equals_that_of_another_reader(reader: Reader, test_data: Path) -> None:
+    iio = pytest.importorskip("imageio.v3")
+    path = test_data / "vendor" / "spe_test_000.spe"
+    planes = reader.open(path)
+    assert (planes.header.shape, planes.header.dtype) == ((2, 32, 32), "uint16")
+    with iio.imopen(path, "r", plugin="SPE") as file:
+        np.testing.assert_array_equal(np.stack([planes[1], planes[0]])[::-1], file.read(index=...))
+
+
+def test_frames_that_are_missing_are_told(reader: Reader, tmp_path: Path) -> None:
+    planes = reader.open(spe(tmp_path / "a.spe", frames=10))
+    assert (planes.header.shape, planes.header.warnings) == ((3, 20, 24), ("3 of 10 planes are in the file",))
+
+
+def test_the_result_is_an_ome_tiff(tmp_path: Path) -> None:
+    result = tmp_path / "result.ome.tif"
+    with open_planes(spe(tmp_path / "a.spe")) as planes:
+        write_planes(result, (plane.astype("f4") for plane in planes), like=planes)
+    with tifffile.TiffFile(result) as tiff:
+        assert (tiff.series[0].axes, tiff.series[0].shape) == ("TYX", (3, 20, 24))
+
+
+@pytest.mark.parametrize("size_bytes", [3000, 4100, 4600])
+def test_a_file_without_a_complete_frame_is_refused(reader: Reader, tmp_path: Path, size_bytes: int) -> None:
+    content = spe(tmp_path / "a.spe").read_bytes()
+    (tmp_path / "a.spe").write_bytes(content[:size_bytes])
+    with pytest.raises(ImageCorruptError, match="ends within its"):
+        reader.open(tmp_path / "a.spe")
+
+
+@pytest.mark.parametrize(
+    ("changed", "error", "reason"),
+    [
+        ({"version": ("f", 1992, 3.0)}, ImageUnsupportedError, "version 3"),
+        ({"regions": ("h", 1510, 2)}, ImageUnsupportedError, "several regions"),
+        ({"type": ("h", 108, 77)}, ImageCorruptError, "no type of pixels 77"),
+        ({"count": ("i", 1446, -5)}, ImageError, "no pixels"),
+        ({"width": ("H", 42, 65535)}, ImageCorruptError, "within its first frame"),
+    ],
+)
+def test_lying_headers_are_refused(
+    reader: Reader,
+    tmp_path: Path,
+    changed: Fields,
+    error: type[ImageError],
+    reason: str,
+) -> None:
+    with pytest.raises(error, match=reason):
+        reader.open(spe(tmp_path / "a.spe", changed=changed))
+
+
+def test_there_is_one_image(isolation: Isolation, tmp_path: Path) -> None:
+    path = spe(tmp_path / "a.spe")
+    with isolation.reader() as reader, pytest.raises(ImageSeriesError, match="one image"):
+        reader.open(path, series=1)
