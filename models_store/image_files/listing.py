@@ -7,7 +7,8 @@ from models_store.image_files.image_sets import ImageFile, open_set
 from models_store.image_files.images_in_file import ImagesInFile
 from models_store.image_files.opening import open_planes, vendor_kind_of
 from models_store.image_files.series_choice import MAX_SERIES
-from models_store.image_files.sets.kind import is_zarr
+from models_store.image_files.sets.kind import is_tiff_set, is_zarr
+from models_store.image_files.tiff_sets.opening import list_tiff_set
 from models_store.image_files.vendor.planes import list_vendor_images
 from models_store.image_files.zarr.planes import list_zarr_images
 
@@ -17,6 +18,8 @@ def list_images(file: ImageFile, limits: ImageLimits = DEFAULT_LIMITS) -> Images
     with open_set(file) as found:
         if found is not None and is_zarr(found.files):
             return list_zarr_images(found.files, limits)
+        if found is not None and is_tiff_set(found.files):
+            return list_tiff_set(found.files, limits)
     if found is None and isinstance(file, StreamedFile) and (kind := vendor_kind_of(file)) is not None:
         return list_vendor_images(file, kind, limits)
     try:

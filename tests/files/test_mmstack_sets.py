@@ -84,6 +84,15 @@ def test_positions_are_series_across_files(reader: Reader, tmp_path: Path, *, ev
         np.testing.assert_array_equal(np.stack([*planes]).reshape(PIXELS[0].shape), PIXELS[position])
 
 
+def test_positions_are_listed(reader: Reader, tmp_path: Path) -> None:
+    listed = reader.list_images(zipped(tmp_path / "run.zip", mmstack(everywhere=True)))
+    assert [(each.name, each.unusable) for each in listed.entries] == [
+        ("run_MMStack_Pos0", None),
+        ("run_MMStack_Pos1", None),
+    ]
+    assert [each.series for each in listed.headers] == [0, 1]
+
+
 def test_a_position_whose_file_ends_early_is_listed_with_the_reason(reader: Reader, tmp_path: Path) -> None:
     files = mmstack(everywhere=True)
     name = FILES[2][0]

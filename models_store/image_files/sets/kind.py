@@ -24,12 +24,17 @@ def require_set_kind(files: NamedFiles, container: str) -> SetKind:
         raise ImageContentError(f"this is {container} that holds no files")
     if is_zarr(files):
         return "zarr"
-    if any(is_tiff(name) or is_ome_xml(name) or is_ndtiff_index(name) for name in files.names):
+    if is_tiff_set(files):
         return "tiff"
     raise ImageUnsupportedError(
         f"this is {container} that holds no image set; it holds {_listed(files.names)}. Sets are OME-Zarr, "
         "OME-TIFF and Micro-Manager's folders; upload other image files one by one"
     )
+
+
+def is_tiff_set(files: NamedFiles) -> bool:
+    """Return whether a set has TIFF files, or a file that describes some."""
+    return any(is_tiff(name) or is_ome_xml(name) or is_ndtiff_index(name) for name in files.names)
 
 
 def is_tiff(name: str) -> bool:
