@@ -72,6 +72,10 @@ def submit(
             help="Kind of noise model to bootstrap or reuse. Default: that of the active one, or gmm."
         ),
     ] = None,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Use the noise model even if it does not explain the images' noise."),
+    ] = False,
     structured_mask: StructuredMaskOption = (0, 0),
     dtype: DtypeOption = OutputDtype.FLOAT32,
     file_format: Annotated[
@@ -114,6 +118,7 @@ def submit(
             "output_compression": compression,
             "output_tiled": tiled,
             "keep_hot_pixels": keep_hot_pixels,
+            "force": force,
             "seed": seed,
         }
         job = client.submit(spec)

@@ -181,7 +181,8 @@ def preflight(spec: PostedSpec, session: ReadSession, services: RequestServices)
     """Validate a job and return its plan without posting it."""
     expanded = expand_series(session, spec)
     plan, _ = check_and_plan(session, expanded, services.settings.part_pixels)
-    return Preflight(plan=plan.steps, warnings=expected_warnings(session, expanded))
+    unlike = [step.fit.told for step in plan.steps if step.fit is not None and step.fit.told is not None]
+    return Preflight(plan=plan.steps, warnings=[*expected_warnings(session, expanded), *unlike])
 
 
 @router.get("", dependencies=READ)

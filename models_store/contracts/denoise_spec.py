@@ -6,6 +6,7 @@ from pydantic import ConfigDict, Field
 
 from models_store.contracts.spec_parts import (
     HIDES_NOTHING,
+    Force,
     Id,
     IdsOfChannels,
     ImageIds,
@@ -96,4 +97,5 @@ class DenoiseSpec(TrainingSpec, ResultFiles, PostedSpec):
     )
     outputs: Outputs = (Output.DENOISED, Output.POSTERIOR_STD)
     keep_hot_pixels: KeepHotPixels = False
+    force: Force = False
     seed: Seed = 0

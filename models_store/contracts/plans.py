@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from models_store.contracts.job_specs import StageSpec
+from models_store.contracts.noise_model_fit import NoiseModelFit
 
 StageName = Literal["n2v", "noise_model", "pn2v", "distil", "predict"]
 
@@ -26,6 +27,8 @@ class PlanStep(BaseModel):
     """Numbers of the images of a file that the step is for; None: it is for all images of the job."""
     parts: int = 1
     """Number of parts, which workers may compute in parallel."""
+    fit: NoiseModelFit | None = None
+    """How well the noise model that is named or active explains the images; None: there is none."""
 
 
 @dataclass(frozen=True)

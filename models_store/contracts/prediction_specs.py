@@ -6,6 +6,7 @@ from pydantic import Field
 
 from models_store.contracts.spec_parts import (
     Channel,
+    Force,
     ImageIds,
     KeepHotPixels,
     MadeByJob,
@@ -56,6 +57,7 @@ class PredictSpec(_WithNetworks, ResultFiles, PostedSpec):
     )
     outputs: Outputs = (Output.DENOISED, Output.POSTERIOR_STD)
     keep_hot_pixels: KeepHotPixels = False
+    force: Force = False
     seed: Seed = 0
 
 

@@ -84,6 +84,13 @@ KeepHotPixels = Annotated[
     ),
 ]
 
+Force = Annotated[
+    bool,
+    Field(
+        strict=True,
+        description="Use the noise model although it does not explain the images' noise; the result warns.",
+    ),
+]
 
 SeriesNumbers = Annotated[
     tuple[Annotated[int, Field(ge=0, lt=MAX_SERIES), JSON_NUMBER], ...],

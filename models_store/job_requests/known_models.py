@@ -3,29 +3,38 @@
 from sqlalchemy.orm import Session
 
 from models_store.contracts.denoise_spec import DenoiseSpec
+from models_store.contracts.spec_parts import entry_of_channel
 from models_store.contracts.vocabulary import Method, NoiseModelKind, NoiseModelOrigin
 from models_store.database.tables import NoiseModelRow, Profile
 from models_store.image_files.channels import channel_label, channel_title
 from models_store.image_files.header import ImageHeader
 from models_store.job_requests.distillation_rule import why_nothing_is_distilled
+from models_store.job_requests.noise_model_gate import fit_of, fit_of_named, require_fit
 from models_store.job_requests.plan_denoise import DELIBERATE_ORIGINS, KnownModels
 from models_store.repositories.microscopes import default_profile_of
 from models_store.repositories.networks import newest_network
 from models_store.repositories.noise_models import active_noise_model
-from models_store.survey.correlation import NeighbourCorrelation
+from models_store.survey.survey import Survey
 
 
 def known_models(
     session: Session,
     spec: DenoiseSpec,
     profile: Profile | None,
-    correlation: NeighbourCorrelation | None,
+    survey: Survey | None,
     *,
     of_channel: tuple[ImageHeader, int] | None = None,
 ) -> KnownModels:
-    """Return the models of a profile; with a channel, given by header and index, those of the channel."""
+    """Return the models of a profile; with a channel, given by header and index, those of the channel.
+
+    `survey`: that of the images or of their channel; None if there is none yet.
+    """
+    named = entry_of_channel(spec.noise_model, of_channel[1] if of_channel else None)
+    named_fit = fit_of_named(session, named, survey)
+    require_fit(named_fit, force=spec.force)
     if profile is None:
-        return KnownModels(profile=None)
+        return KnownModels(profile=None, named_noise_model_fit=named_fit)
+    correlation = survey.noise_correlation if survey else None
     label = channel_label(*of_channel) if of_channel else None
     name = profile_name(profile)
     own = active_noise_model(session, profile.id, channel=label)
@@ -53,6 +62,8 @@ def known_models(
         if shared
         else None,
         noise_model_kind=NoiseModelKind(noise_model.kind) if noise_model else None,
+        noise_model_fit=fit_of(noise_model, survey),
+        named_noise_model_fit=named_fit,
         noise_model_origin=noise_model.origin if noise_model else NoiseModelOrigin.BOOTSTRAP,
         n2v_network_id=n2v.id if n2v else None,
         pn2v_network_id=pn2v.id if pn2v else None,

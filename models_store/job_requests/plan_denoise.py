@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from models_store.contracts.denoise_spec import DenoiseSpec
 from models_store.contracts.job_specs import StageSpec
+from models_store.contracts.noise_model_fit import NoiseModelFit
 from models_store.contracts.noise_model_specs import BootstrapNoiseModelSpec, RefitNoiseModelSpec
 from models_store.contracts.plans import Plan, PlannedStage, PlanStep, StageName
 from models_store.contracts.prediction_specs import PredictSpec
@@ -36,6 +37,10 @@ class KnownModels:
     """Name of the profile that the noise model is for, if it is for all channels; None: as `profile`."""
     noise_model_kind: NoiseModelKind | None = None
     noise_model_origin: NoiseModelOrigin = NoiseModelOrigin.BOOTSTRAP
+    noise_model_fit: NoiseModelFit | None = None
+    """How well it explains the images; None if that is not known."""
+    named_noise_model_fit: NoiseModelFit | None = None
+    """The same of the noise model that the job names."""
     n2v_network_id: str | None = None
     pn2v_network_id: str | None = None
     pn2v_noise_model_id: str | None = None
@@ -179,9 +184,10 @@ class _Planner:
         reusable = self._reusable_noise_model()
         if reusable is not None:
             noise_model_id, why = reusable
-            self._add_reused("noise_model", why, noise_model_id)
+            self._add_reused("noise_model", why, noise_model_id, fit=self._fit_of_reused)
             return noise_model_id, False
-        self._add_computed("noise_model", self._why_bootstrapped())
+        refused = self.known.noise_model_fit if self._is_refused else None
+        self._add_computed("noise_model", self._why_bootstrapped(), fit=refused)
         spec = BootstrapNoiseModelSpec(
             image_ids=self.spec.image_ids,
             network=n2v,
@@ -260,7 +266,7 @@ class _Planner:
         if self.named_noise_model is not None:
             return self.named_noise_model, "named in the job"
         active, origin = self._active_noise_model(), self.known.noise_model_origin
-        if self.spec.reuse is Reuse.NONE or active is None:
+        if self.spec.reuse is Reuse.NONE or active is None or self._is_refused:
             return None
         if self.spec.reuse is Reuse.CALIBRATION and origin not in DELIBERATE_ORIGINS:
             return None
@@ -272,6 +278,17 @@ class _Planner:
     @property
     def _noise_model_profile(self) -> str | None:
         return self.known.noise_model_profile or self.known.profile
+
+    @property
+    def _fit_of_reused(self) -> NoiseModelFit | None:
+        known = self.known
+        return known.noise_model_fit if self.named_noise_model is None else known.named_noise_model_fit
+
+    @property
+    def _is_refused(self) -> bool:
+        """True if the active noise model does not explain the images, and the job does not force it."""
+        fit = self.known.noise_model_fit
+        return fit is not None and fit.verdict == "refuse" and not self.spec.force
 
     def _active_noise_model(self) -> str | None:
         """Return the active noise model if it is of the kind that the job asks for."""
@@ -286,6 +303,8 @@ class _Planner:
             return "bootstrapped: the images belong to no microscope, so there is nothing to reuse"
         if known.noise_model_id is None:
             return f"bootstrapped: {known.profile} has no noise model yet"
+        if self._is_refused and known.noise_model_fit is not None:
+            return f"bootstrapped: {known.noise_model_fit.told}"
         if self._active_noise_model() is not None:
             return (
                 f"bootstrapped: {known.profile} has no calibrated noise model, and the job reuses none that "
@@ -330,10 +349,14 @@ class _Planner:
         self.stages.append(planned)
         return MadeByJob(job=planned.job_id)
 
-    def _add_computed(self, name: StageName, why: str) -> None:
-        self.steps.append(PlanStep(stage=name, action="compute", why=why, channel=self.channel))
+    def _add_computed(self, name: StageName, why: str, fit: NoiseModelFit | None = None) -> None:
+        self.steps.append(PlanStep(stage=name, action="compute", why=why, channel=self.channel, fit=fit))
 
-    def _add_reused(self, name: StageName, why: str, reused_id: str | None) -> None:
+    def _add_reused(
+        self, name: StageName, why: str, reused_id: str | None, fit: NoiseModelFit | None = None
+    ) -> None:
         """Add a step that reuses a model, or is skipped if `reused_id` is None."""
         action = "reuse" if reused_id else "skip"
-        self.steps.append(PlanStep(stage=name, action=action, why=why, id=reused_id, channel=self.channel))
+        self.steps.append(
+            PlanStep(stage=name, action=action, why=why, id=reused_id, channel=self.channel, fit=fit)
+        )

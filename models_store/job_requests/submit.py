@@ -41,6 +41,7 @@ from models_store.job_requests.check_channels import check_channels
 from models_store.job_requests.evaluation_rules import require_comparable
 from models_store.job_requests.expand_series import expand_series
 from models_store.job_requests.known_models import known_models, profile_name
+from models_store.job_requests.noise_model_gate import require_fit_of_prediction
 from models_store.job_requests.pair_rules import require_role, require_training_pairs
 from models_store.job_requests.plan_channels import (
     ChannelToDenoise,
@@ -191,11 +192,13 @@ def _plan(
             return plan_predictions(spec, to_denoise, _new_job_id, pretrained=pretrained)
         return plan_channels(spec, to_denoise, _new_job_id)
     extent = PredictionExtent([_extent(image) for image in images], part_pixels)
+    survey = Survey.of(surveys) if len(surveys) == len(images) else None
     if isinstance(spec, PredictSpec):
         pretrained = _uses_pretrained(session, spec)
+        require_fit_of_prediction(session, spec, survey)
         return plan_prediction(spec, extent, _new_job_id, pretrained=pretrained)
-    correlation = Survey.of(surveys).noise_correlation if len(surveys) == len(images) else None
-    known = known_models(session, spec, profile, correlation)
+    known = known_models(session, spec, profile, survey)
+    correlation = survey.noise_correlation if survey else None
     return plan_denoise(spec, known, extent, _new_job_id, correlation=correlation)
 
 
@@ -219,10 +222,11 @@ def _channels_to_denoise(
     for channel in channels:
         complete = len(surveyed) == len(images)
         survey = Survey.of(each[channel] for each in surveyed) if complete else None
-        correlation = survey.noise_correlation if survey else None
         known = KnownModels(profile=None)
         if isinstance(spec, DenoiseSpec):
-            known = known_models(session, spec, profile, correlation, of_channel=(headers[0][1], channel))
+            known = known_models(session, spec, profile, survey, of_channel=(headers[0][1], channel))
+        elif spec.channel in {None, channel}:
+            require_fit_of_prediction(session, spec, survey, channel)
         found.append(ChannelToDenoise(known, extent_of_channel(headers, channel, part_pixels), survey))
     return found
 

@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw
 
 from models_store.contracts.noise_models import GmmParameters, HistogramParameters
 from models_store.contracts.packed_probabilities import unpack
+from models_store.noise_model_files.moments import mixture_components
 
 FloatArray = NDArray[np.float64]
 
@@ -43,15 +44,8 @@ def noise_model_png(parameters: GmmParameters | HistogramParameters) -> bytes:
 
 
 def _mixture_density(parameters: GmmParameters, signal: FloatArray) -> tuple[FloatArray, float]:
-    """Return the density (deviation, signal) and the maximum deviation; formulas of Prakash et al. 2020."""
-    unit = (signal - parameters.signal_min_adu) / (parameters.signal_max_adu - parameters.signal_min_adu)
-    means, log_variances, logits = np.split(np.array(parameters.weights), 3)
-    powers = np.vander(unit, means.shape[1], increasing=True).T
-    weight = np.exp(logits @ powers - (logits @ powers).max(axis=0))
-    weight /= weight.sum(axis=0)
-    mean = means @ powers
-    mean -= (weight * mean).sum(axis=0)
-    std = np.sqrt(np.maximum(np.exp(log_variances) @ powers, parameters.variance_floor_adu2))
+    """Return the density (deviation, signal) and the maximum deviation."""
+    weight, mean, std = mixture_components(parameters, signal)
     reach_adu = _finite(float((3 * np.sqrt((weight * (std**2 + mean**2)).sum(axis=0))).max()))
     deviation = np.linspace(-reach_adu, reach_adu, _SIDE_PX)[:, None, None]
     return (weight / std * np.exp(-0.5 * ((deviation - mean) / std) ** 2)).sum(axis=1), reach_adu

@@ -38,7 +38,7 @@ def test_submit_prints_the_lines_of_each_channel(
     named = import_model(api, microscope="Scope", channel="GFP")["id"]
     options = ("--server", server.url, *INSTANT, "--output", tmp_path, "--reuse", "none")
     noise_models = (word for each in ("none", named, "none") for word in ("--noise-model", each))
-    output = clearscope("submit", dyes, *options, *noise_models)
+    output = clearscope("submit", dyes, *options, *noise_models, "--force")
     bootstrapped, imported = of_title(output, "noise model")
     assert bootstrapped.startswith("channel 1 of 3 (DAPI): bootstrap, ")
     assert imported == f"channel 2 of 3 (GFP): import, 1 Gaussians, signals 100 to 4000 ADU, {named}"

@@ -28,8 +28,8 @@ from tests.support.published_files import histogram_npy, import_model
 
 pytestmark = pytest.mark.usefixtures("worker")
 
-PREDICT: dict[str, Any] = {"kind": "predict", "network": "pretrained", "seed": 4}
-INSTANT: dict[str, Any] = {"kind": "denoise", "preset": "instant", "reuse": "none", "seed": 4}
+PREDICT: dict[str, Any] = {"kind": "predict", "network": "pretrained", "seed": 4, "force": True}
+INSTANT: dict[str, Any] = {"kind": "denoise", "preset": "instant", "reuse": "none", "seed": 4, "force": True}
 N2V: dict[str, Any] = {"kind": "train", "method": "n2v", "preset": "paper", "budget": TINY}
 CHOICES = r"0 (DAPI), 1 (GFP) or 2 (Cy5)"
 

@@ -12,7 +12,16 @@ from models_store.survey.warnings import correlation_warnings
 from worker.attempt.context import JobContext
 from worker.attempt.progress import PREPARING_PREDICTION, part_of
 from worker.jobs.estimates import PlaneDenoiser, outcome_of, plane_denoiser, prepare
-from worker.jobs.inputs import OpenImage, load_pretrained, open_images, survey_of, warn_of_images
+from worker.jobs.inputs import (
+    OpenImage,
+    load_noise_model,
+    load_pretrained,
+    named_noise_model,
+    open_images,
+    survey_of,
+    warn_of_fit,
+    warn_of_images,
+)
 from worker.jobs.provenance import provenance_of_prediction
 from worker.jobs.removed_noise import Judge, all_numbered, with_verdict
 from worker.jobs.result_files import OutputPlanes, store_results
@@ -29,7 +38,7 @@ def predict(spec: PredictSpec, context: JobContext) -> Outcome:
     preparing = part_of(context.report, 0, PREPARING_PREDICTION)
     denoising = part_of(context.report, PREPARING_PREDICTION, 1)
     with open_images(context, spec.image_ids) as images:
-        warnings = [*warn_of_images(context, images), *_warn_of_correlation(spec, context, images)]
+        warnings = _warnings(spec, context, images)
         prepared = prepare(spec, context, images, preparing)
         judge = Judge.of(
             prepared, survey_of(context, images).noise_correlation, all_numbered(images), context.device
@@ -57,8 +66,19 @@ def predict(spec: PredictSpec, context: JobContext) -> Outcome:
 def choose_estimate(spec: ChooseEstimateSpec, context: JobContext) -> Outcome:
     """Choose noise model and estimate from all images, for the parts of a divided prediction."""
     with open_images(context, spec.image_ids, spec.channel) as images:
-        warnings = [*warn_of_images(context, images), *_warn_of_correlation(spec, context, images)]
+        warnings = _warnings(spec, context, images)
         return outcome_of(prepare(spec, context, images, context.report), warnings)
+
+
+def _warnings(
+    spec: PredictSpec | ChooseEstimateSpec, context: JobContext, images: Sequence[OpenImage]
+) -> list[str]:
+    """Warn of the images, of correlated noise, and of a noise model of others; return the warnings."""
+    told = [*warn_of_images(context, images), *_warn_of_correlation(spec, context, images)]
+    named = named_noise_model(spec)
+    if isinstance(named, str):
+        told += warn_of_fit(context, load_noise_model(context, named)[0], images)
+    return told
 
 
 def _warn_of_correlation(

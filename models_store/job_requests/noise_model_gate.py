@@ -1,0 +1,44 @@
+"""Refusal of noise models that do not explain the images of a job."""
+
+from sqlalchemy.orm import Session
+
+from models_store.contracts.noise_model_fit import NoiseModelFit
+from models_store.contracts.prediction_specs import PredictSpec
+from models_store.contracts.spec_parts import MadeByJob, Reference
+from models_store.database.tables import NoiseModelRow
+from models_store.errors import FieldError
+from models_store.job_requests.noise_model_fit import judge_fit
+from models_store.repositories.noise_models import get_noise_model, parameters_of
+from models_store.survey.survey import Survey
+
+
+def fit_of(noise_model: NoiseModelRow | None, survey: Survey | None) -> NoiseModelFit | None:
+    """Judge a noise model by the images' survey; None without one of them, or without noise to judge by."""
+    if noise_model is None or survey is None:
+        return None
+    return judge_fit(parameters_of(noise_model), survey.noise, f"the noise model {noise_model.id}")
+
+
+def fit_of_named(session: Session, named: Reference | None, survey: Survey | None) -> NoiseModelFit | None:
+    """Judge the noise model that a job names; one that is yet to be made is judged when it is used."""
+    if named is None or isinstance(named, MadeByJob):
+        return None
+    return fit_of(get_noise_model(session, named), survey)
+
+
+def require_fit(fit: NoiseModelFit | None, *, force: bool) -> None:
+    """Raise FieldError for a noise model that is refused, unless the job forces it."""
+    if fit is not None and fit.verdict == "refuse" and not force:
+        raise FieldError(
+            "noise_model",
+            f"{fit.told}; name one of the images' detector and settings, leave it out to bootstrap one, or "
+            "set force to use it all the same",
+        )
+
+
+def require_fit_of_prediction(
+    session: Session, spec: PredictSpec, survey: Survey | None, channel: int | None = None
+) -> None:
+    """Raise FieldError if a prediction names a noise model that does not explain the images or a channel."""
+    named = spec.noise_model[channel or 0] if isinstance(spec.noise_model, tuple) else spec.noise_model
+    require_fit(fit_of_named(session, named, survey), force=spec.force)
