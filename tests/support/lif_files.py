@@ -29,14 +29,19 @@ def write_lif(path: Path, images: Sequence[LifImage]) -> Path:
     return path
 
 
-def lif_content(images: Sequence[LifImage]) -> bytes:
+def lif_content(images: Sequence[LifImage], kept_bytes: Mapping[int, int] | None = None) -> bytes:
+    """Return a file; `kept_bytes`: of images by number, how much of their pixels was written."""
+    kept = kept_bytes or {}
     elements = "".join(_element(number, image) for number, image in enumerate(images))
     xml = (
         '<LMSDataContainerHeader Version="2"><Element Name="experiment"><Data/>'
         '<Memory Size="0" MemoryBlockID="MemBlock_none"/>'
         f"<Children>{elements}</Children></Element></LMSDataContainerHeader>"
     )
-    blocks = [_block(f"MemBlock_{number}", image.pixels) for number, image in enumerate(images)]
+    blocks = [
+        _block(f"MemBlock_{number}", image.pixels.tobytes()[: kept.get(number)])
+        for number, image in enumerate(images)
+    ]
     return _part(_text(xml)) + b"".join(blocks)
 
 
@@ -78,6 +83,6 @@ def _part(content: bytes) -> bytes:
     return struct.pack("<ii", _MARK, len(content)) + content
 
 
-def _block(name: str, pixels: NDArray[np.unsignedinteger]) -> bytes:
-    described = _SEPARATOR + struct.pack("<q", pixels.nbytes) + _text(name)
-    return _part(described) + np.ascontiguousarray(pixels).tobytes()
+def _block(name: str, content: bytes) -> bytes:
+    described = _SEPARATOR + struct.pack("<q", len(content)) + _text(name)
+    return _part(described) + content

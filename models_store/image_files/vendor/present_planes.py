@@ -1,4 +1,7 @@
-"""Planes that are in a CZI, where an acquisition was stopped or planes were left out."""
+"""Images of vendors' files as large as the planes that are in the file.
+
+An acquisition may have been stopped, or planes been left out.
+"""
 
 from itertools import product
 from typing import cast
@@ -6,9 +9,7 @@ from typing import cast
 import openreadout
 from openreadout import ImageInfo
 
-from models_store.image_files.setting_values import mapping
-
-_Place = tuple[int, int, int]
+from models_store.image_files.vendor.stored_planes import Places, planes_announced, stored_planes
 
 
 def with_planes_present(file: openreadout.File, images: list[ImageInfo]) -> list[ImageInfo]:
@@ -18,25 +19,19 @@ def with_planes_present(file: openreadout.File, images: list[ImageInfo]) -> list
     `extra` of an image of which planes are missing tells `planes_present` and `planes_told`, and in `kept_t`
     and `kept_z` the numbers that its times and depths have in the file; without these, none is complete.
     """
-    found: dict[int, set[_Place]] = {}
-    for entry in file.entries():
-        details = mapping(entry.get("details"))
-        if entry.get("kind") == "subblock" and details.get("scale") == 1:
-            places = mapping(details.get("dims"))
-            t, c, z = (int(mapping(places.get(axis)).get("start", 0)) for axis in "TCZ")
-            found.setdefault(int(entry.get("image", 0)), set()).add((t, c, z))
+    found = stored_planes(file, images)
     return [_as_present(image, found.get(image["index"], set())) for image in images]
 
 
-def _as_present(image: ImageInfo, found: set[_Place]) -> ImageInfo:
+def _as_present(image: ImageInfo, found: Places) -> ImageInfo:
     told = (range(image["size_t"]), range(image["size_c"]), range(image["size_z"]))
-    present = set(product(*told)) & found
-    planes = len(told[0]) * len(told[1]) * len(told[2])
+    present = {place for place in found if all(at in axis for at, axis in zip(place, told, strict=True))}
+    planes = planes_announced(image)
     if len(present) == planes:
         return image
     extra = {**image.get("extra", {}), "planes_present": len(present), "planes_told": planes}
     depths = sorted({z for _, _, z in present})
-    times = [t for t in told[0] if present >= set(product([t], told[1], depths))]
+    times = [t for t in sorted({t for t, _, _ in present}) if present >= set(product([t], told[1], depths))]
     if len(told[0]) == 1 and not times:
         times = [0]
         depths = [z for z in depths if present >= set(product(times, told[1], [z]))]

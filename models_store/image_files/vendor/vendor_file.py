@@ -11,11 +11,13 @@ from models_store.errors import ImageCorruptError, ImageUnsupportedError
 from models_store.image_files.file_streams import StreamedFile, stream_of
 from models_store.image_files.header import VendorKind
 from models_store.image_files.signatures import VENDOR_NAMES
+from models_store.image_files.vendor.stored_planes import tells_stored_planes
 
 # The library's messages name the file so.
 _NAME = "the file"
 _ANY_HDF5 = "hdf5"
 _LACKS_PLANES = "missing_planes"
+_STOPPED = "loop_mismatch"
 _SHOWN_FINDINGS = 3
 _HINT = " (hint: "
 
@@ -73,11 +75,12 @@ def open_vendor_file(file: StreamedFile, kind: VendorKind) -> Iterator["VendorFi
 def _require_whole(opened: openreadout.File, name: str) -> bool:
     """Return whether planes are missing in a file that was not cut; reads structure, no pixels.
 
-    Raises ImageCorruptError if it was cut, or is of a format of which it is not known what is missing.
+    Raises ImageCorruptError if it was cut, or is of a format that does not tell which planes are there.
     """
-    found = [each for each in opened.check()["findings"] if each["severity"] == "error"]
-    if found and opened.format == "czi" and all(each["code"] == _LACKS_PLANES for each in found):
-        return True
+    findings = opened.check()["findings"]
+    found = [each for each in findings if each["severity"] == "error"]
+    if tells_stored_planes(opened.format) and all(each["code"] == _LACKS_PLANES for each in found):
+        return bool(found) or any(each["code"] == _STOPPED for each in findings)
     errors = [each["message"] for each in found]
     if errors:
         more = f" (and {len(errors) - _SHOWN_FINDINGS} more)" if len(errors) > _SHOWN_FINDINGS else ""
