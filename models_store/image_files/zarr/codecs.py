@@ -20,7 +20,9 @@ Step = Callable[[bytes, int], bytes]
 
 _AUTOMATIC = 47  # zlib or gzip, with a window of up to 32 KiB
 _CHECKSUM_BYTES = 4
-_BLOSC_HEADER = struct.Struct("<4xI8x")
+_BLOSC_HEADER = struct.Struct("<2xBxI4xI")
+_BLOSC_COPIED = 0x02
+"""Flag of bytes that are stored as they are."""
 _LZ4_HEADER = struct.Struct("<I")
 
 
@@ -48,7 +50,12 @@ def _ended(decoded: bytes, most_bytes: int, *, ended: bool) -> bytes:
 
 def _blosc(content: bytes, most_bytes: int) -> bytes:
     """Decode in this thread; the reading process has no other."""
-    (claimed_bytes,) = _BLOSC_HEADER.unpack_from(content)
+    flags, claimed_bytes, stored_bytes = _BLOSC_HEADER.unpack_from(content)
+    if flags & _BLOSC_COPIED:
+        stored_bytes = max(stored_bytes, _BLOSC_HEADER.size + claimed_bytes)
+    # The library trusts these lengths: of bytes that were cut, it would read beyond their end.
+    if stored_bytes > len(content):
+        raise _UndecodableError(f"they should be {stored_bytes} bytes, but are {len(content)}")
     return bytes(blosc_decode(content, numthreads=1, out=_allowed(claimed_bytes, most_bytes)))
 
 
