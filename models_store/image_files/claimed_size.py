@@ -36,8 +36,13 @@ def require_total_size(planes: int, decoded_bytes: int, limits: ImageLimits) -> 
 
 def require_plausible(header: ImageHeader, stored_bytes: int) -> None:
     """Raise ImageCorruptError if so many bytes of a file cannot hold the pixels."""
-    if header.decoded_bytes > max(_HARMLESS_BYTES, stored_bytes * _MAX_COMPRESSION_RATIO):
+    require_plausible_bytes(header.decoded_bytes, stored_bytes)
+
+
+def require_plausible_bytes(claimed_bytes: int, stored_bytes: int) -> None:
+    """Raise ImageCorruptError if pixels of so many bytes cannot be in a file of `stored_bytes`."""
+    if claimed_bytes > max(_HARMLESS_BYTES, stored_bytes * _MAX_COMPRESSION_RATIO):
         raise ImageCorruptError(
-            f"the header claims {header.decoded_bytes} bytes of pixels, more than a file of {stored_bytes} "
-            "bytes can hold"
+            f"the header claims {claimed_bytes} bytes of pixels, more than a file of {stored_bytes} bytes "
+            "can hold"
         )

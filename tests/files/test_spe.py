@@ -1,46 +1,21 @@
 """SPE files of Princeton Instruments, against imageio's reader."""
 
-import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
-import tifffile
 
 from models_store.errors import ImageCorruptError, ImageError, ImageSeriesError, ImageUnsupportedError
 from models_store.image_files.isolation.client import Isolation, Reader
-from models_store.image_files.opening import open_planes
-from models_store.image_files.tiff.writer import write_planes
 from tests.support.microscope_files import noise
-
-TYPES = {"float32": 0, "int32": 1, "int16": 2, "uint16": 3, "uint32": 8}
-
-
-Fields = dict[str, tuple[str, int, float]]
+from tests.support.spe_files import SPE_TYPES, Fields, write_spe
 
 
 def spe(path: Path, dtype: str = "uint16", frames: int = 3, changed: Fields | None = None) -> Path:
-    pixels = noise(3, 20, 24, dtype=dtype)
-    head = bytearray(4100)
-    fields: Fields = {
-        "exposure": ("f", 10, 0.05),
-        "width": ("H", 42, 24),
-        "type": ("h", 108, TYPES[dtype]),
-        "height": ("H", 656, 20),
-        "count": ("i", 1446, frames),
-        "regions": ("h", 1510, 1),
-        "bin_x": ("H", 1516, 2),
-        "bin_y": ("H", 1522, 2),
-        "version": ("f", 1992, 2.5),
-        "mark": ("i", 2996, 0x01234567),
-    }
-    for kind, at, value in (fields | (changed or {})).values():
-        struct.pack_into(f"<{kind}", head, at, value)
-    path.write_bytes(bytes(head) + pixels.tobytes())
-    return path
+    return write_spe(path, noise(3, 20, 24, dtype=dtype), frames, changed)
 
 
-@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("dtype", SPE_TYPES)
 def test_frames_equal_those_of_another_reader(reader: Reader, tmp_path: Path, dtype: str) -> None:
     iio = pytest.importorskip("imageio.v3")
     path = spe(tmp_path / "a.spe", dtype)
@@ -65,14 +40,6 @@ def test_a_real_file_equals_that_of_another_reader(reader: Reader, test_data: Pa
 def test_frames_that_are_missing_are_told(reader: Reader, tmp_path: Path) -> None:
     planes = reader.open(spe(tmp_path / "a.spe", frames=10))
     assert (planes.header.shape, planes.header.warnings) == ((3, 20, 24), ("3 of 10 planes are in the file",))
-
-
-def test_the_result_is_an_ome_tiff(tmp_path: Path) -> None:
-    result = tmp_path / "result.ome.tif"
-    with open_planes(spe(tmp_path / "a.spe")) as planes:
-        write_planes(result, (plane.astype("f4") for plane in planes), like=planes)
-    with tifffile.TiffFile(result) as tiff:
-        assert (tiff.series[0].axes, tiff.series[0].shape) == ("TYX", (3, 20, 24))
 
 
 @pytest.mark.parametrize("size_bytes", [3000, 4100, 4600])

@@ -8,6 +8,7 @@ import openreadout
 from openreadout import OpenReadoutError, UnsupportedFeatureError
 
 from models_store.errors import ImageCorruptError, ImageUnsupportedError
+from models_store.image_files.claimed_size import require_plausible_bytes
 from models_store.image_files.file_streams import StreamedFile, stream_of
 from models_store.image_files.header import VendorKind
 from models_store.image_files.signatures import VENDOR_NAMES
@@ -68,8 +69,21 @@ def open_vendor_file(file: StreamedFile, kind: VendorKind) -> Iterator["VendorFi
             if opened.format != kind:
                 raise ImageCorruptError(f"the file begins like {name}, but is none")
             with raising_image_errors(f"the {name} file's structure is broken"):
+                _require_plausible(opened)
                 lacks_planes = _require_whole(opened, name)
             yield VendorFile(opened, lacks_planes=lacks_planes)
+
+
+def _require_plausible(opened: openreadout.File) -> None:
+    """Raise ImageCorruptError if the file's only image has more pixels than so many bytes can hold.
+
+    To check the structure takes memory for each chunk that is claimed.
+    """
+    images = opened.info["images"]
+    if len(images) == 1:
+        (of,) = images
+        planes = of["size_t"] * of["size_c"] * of["size_z"]
+        require_plausible_bytes(planes * of["size_y"] * of["size_x"], opened.info["size_bytes"])
 
 
 def _require_whole(opened: openreadout.File, name: str) -> bool:

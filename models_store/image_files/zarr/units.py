@@ -49,9 +49,10 @@ _TIMES_S = {f"{prefix}second": factor for prefix, factor in _PREFIXES.items()} |
 def length_um(length: float, unit: str) -> float | None:
     """Return a length in micrometres; None if it is not positive or the unit is unknown."""
     factor = _LENGTHS_M.get(unit.strip().lower())
-    return (
-        length_um_of_other_files(length, unit) if factor is None else _positive(length * factor * _UM_PER_M)
-    )
+    if factor is None:
+        return length_um_of_other_files(length, unit)
+    # In this order, 0.1 micrometres are exactly 0.1.
+    return _positive(length * (factor * _UM_PER_M))
 
 
 def duration_s(duration: float, unit: str) -> float | None:
