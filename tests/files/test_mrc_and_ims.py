@@ -8,13 +8,10 @@ import h5py
 import mrcfile
 import numpy as np
 import pytest
-import tifffile
 from numpy.typing import NDArray
 
-from models_store.errors import ImageCorruptError, ImageError, ImageUnsupportedError
+from models_store.errors import ImageError, ImageUnsupportedError
 from models_store.image_files.isolation.client import Isolation, Reader
-from models_store.image_files.opening import open_planes
-from models_store.image_files.tiff.writer import write_planes
 from tests.support.imaris_files import write_ims
 from tests.support.microscope_files import noise
 
@@ -70,29 +67,6 @@ def test_a_stack_of_mrc_has_an_axis_of_its_own(reader: Reader, tmp_path: Path) -
     with mrcfile.open(path, "r+") as file:
         file.set_image_stack()
     assert reader.open(path).header.axes == "TYX"
-
-
-@BOTH
-def test_the_result_is_an_ome_tiff(tmp_path: Path, write: Callable[[Path], Path], name: str) -> None:
-    result = tmp_path / "result.ome.tif"
-    with open_planes(write(tmp_path / name)) as planes:
-        write_planes(result, (plane.astype("f4") for plane in planes), like=planes)
-        before = planes.header
-    with open_planes(result) as again:
-        kept = {"axes", "shape", "pixel_size_um", "channel_names", "time_interval_s"}
-        assert again.header.model_dump(include=kept) == before.model_dump(include=kept)
-    with tifffile.TiffFile(result) as tiff:
-        assert tiff.is_ome
-
-
-@BOTH
-def test_a_file_cut_in_half_is_refused(
-    reader: Reader, tmp_path: Path, write: Callable[[Path], Path], name: str
-) -> None:
-    content = write(tmp_path / name).read_bytes()
-    (tmp_path / name).write_bytes(content[: len(content) // 2])
-    with pytest.raises(ImageCorruptError, match=r"incomplete or broken|cannot be read"):
-        reader.open(tmp_path / name)
 
 
 @BOTH

@@ -1,7 +1,6 @@
 """Real files of vendors: their headers, and their planes against those of other readers."""
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -178,20 +177,6 @@ def test_planes_equal_those_of_another_reader_in_any_order(
     # Each plane of a reader that has just read another.
     for index in np.random.default_rng(0).permutation(len(expected)).tolist():
         np.testing.assert_array_equal(planes[index], expected[index])
-
-
-def test_several_readers_at_once_read_the_same(isolation: Isolation, vendor_data: Path) -> None:
-    path = vendor_data / "nd2_cluster.nd2"
-
-    def read(indices: Sequence[int]) -> list[NDArray[Any]]:
-        with isolation.reader() as reader:
-            planes = reader.open(path)
-            return [planes[index] for index in indices]
-
-    with ThreadPoolExecutor(3) as readers:
-        forward, backward, again = readers.map(read, (range(60), range(59, -1, -1), range(60)))
-    np.testing.assert_array_equal(np.stack(forward), np.stack(backward[::-1]))
-    np.testing.assert_array_equal(np.stack(forward), np.stack(again))
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,11 @@
 """Files of vendors, made here: choice of an image, planes, results and refusals."""
 
-import os
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 import tifffile
 from numpy.typing import NDArray
@@ -154,19 +151,6 @@ def test_limits_apply(reader: Reader, tmp_path: Path) -> None:
     for limits in (ImageLimits(plane_px=400), ImageLimits(planes=3), ImageLimits(decoded_bytes=1000)):
         with pytest.raises(ImageTooLargeError):
             reader.open(path, limits)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="there is no /proc")
-def test_files_are_closed_and_a_descriptor_stays_open(tmp_path: Path) -> None:
-    path = lif(tmp_path / "a.lif", ("YX", noise(20, 24)))
-    before = psutil.Process().num_fds()
-    with open_planes(path) as planes:
-        assert planes[0].shape == (20, 24)
-    assert psutil.Process().num_fds() == before
-    descriptor = os.open(path, os.O_RDONLY)
-    with open_planes(descriptor) as planes:
-        assert planes[0].shape == (20, 24)
-    os.close(descriptor)  # raises if it was closed
 
 
 def _without_last_block(content: bytes) -> bytes:
