@@ -225,7 +225,7 @@ def test_a_file_cut_in_half_is_refused(
 
 @pytest.mark.parametrize("facts", WHOLE, ids=_name)
 @pytest.mark.parametrize("place", ["begin", "header", "middle", "end"])
-def test_a_flipped_byte_is_refused_or_harms_its_own_pixel_only(
+def test_a_flipped_byte_is_refused_or_told_or_harms_its_own_pixel_only(
     isolation: Isolation, vendor_data: Path, tmp_path: Path, facts: Facts, place: str
 ) -> None:
     content = bytearray((vendor_data / facts.name).read_bytes())
@@ -243,6 +243,9 @@ def test_a_flipped_byte_is_refused_or_harms_its_own_pixel_only(
         except ImageError as refusal:
             assert refusal.detail  # noqa: PT017  # a file may also be read
             return
-    assert planes.header.shape == original.header.shape
+    if planes.header.shape != original.header.shape:
+        # The damaged plane cannot be found, and counts as one that was never recorded.
+        assert any("planes are in the file" in text for text in planes.header.warnings)
+        return
     differing = [np.count_nonzero(a != b) for a, b in zip(read, expected, strict=True)]
     assert sum(differing) <= 1
