@@ -10,7 +10,8 @@ from models_store.image_files.image_sets import ImageFile, open_set
 from models_store.image_files.planes import PlaneSource
 from models_store.image_files.sets.kind import require_set_kind
 from models_store.image_files.sets.named_files import NamedFiles
-from models_store.image_files.signatures import is_spe, read_head, vendor_kind
+from models_store.image_files.sif.planes import open_sif_planes
+from models_store.image_files.signatures import is_sif, is_spe, read_head, vendor_kind
 from models_store.image_files.spe import open_spe_planes
 from models_store.image_files.tiff.reader import open_planes as open_tiff_planes
 from models_store.image_files.tiff_sets.opening import open_tiff_set
@@ -48,6 +49,10 @@ def _open_file(file: StreamedFile, limits: ImageLimits, series: int | None) -> I
     if is_spe(head):
         with open_spe_planes(file, limits, series) as spe_planes:
             yield spe_planes
+        return
+    if is_sif(head):
+        with open_sif_planes(file, limits, series) as sif_planes:
+            yield sif_planes
         return
     with open_tiff_planes(file, limits) as planes:
         if series:

@@ -26,7 +26,6 @@ VENDOR_NAMES: dict[VendorKind, str] = {
 _AS_OME_TIFF = "export it as OME-TIFF, with the program of the microscope or with Fiji"
 _AS_TIFF = "export it as TIFF (grey values, uncompressed or lossless)"
 _OTHERS = {
-    b"Andor Technology Multi-Channel File": ("an Andor SIF file", _AS_OME_TIFF),
     b"OLYMPUSRAWFORMAT": ("an Olympus OIR file", _AS_OME_TIFF),
     b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": ("an Olympus OIB, a Zeiss ZVI or an office file", _AS_OME_TIFF),
     b"DCIMG": ("a Hamamatsu DCIMG file", _AS_OME_TIFF),
@@ -44,6 +43,7 @@ _OTHERS = {
 _ZIPS = (b"PK\x03\x04", b"PK\x05\x06")
 """An archive begins with a file, or with its end if it is empty."""
 _SPE_OFFSET, _SPE_MARK = 2996, struct.pack("<i", 0x01234567)
+_SIF_MARK = b"Andor Technology Multi-Channel File"
 _MRC_OFFSET, _MRC_MARK = 208, b"MAP "
 
 
@@ -69,6 +69,11 @@ def is_zip(head: bytes) -> bool:
 def is_spe(head: bytes) -> bool:
     """Return whether a file begins like one of Princeton Instruments' programs."""
     return head[_SPE_OFFSET : _SPE_OFFSET + len(_SPE_MARK)] == _SPE_MARK
+
+
+def is_sif(head: bytes) -> bool:
+    """Return whether a file begins like one of Andor's Solis."""
+    return head.startswith(_SIF_MARK)
 
 
 def refuse_other_formats(head: bytes) -> None:

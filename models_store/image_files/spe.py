@@ -4,62 +4,28 @@ import os
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models_store.errors import ImageCorruptError, ImageSeriesError, ImageUnsupportedError
 from models_store.image_files.acquisition import Acquisition, told
 from models_store.image_files.claimed_size import require_plane_size, require_total_size
 from models_store.image_files.file_streams import StreamedFile, stream_of
 from models_store.image_files.header import DEFAULT_LIMITS, ImageHeader, ImageLimits
-from models_store.image_files.planes import ResultFormat
+from models_store.image_files.raw_frames import RawFrames
 from models_store.image_files.setting_values import binning, positive
 from models_store.image_files.tiff.plane_grid import count_warning
-from models_store.image_files.tiff.result_metadata import needs_bigtiff, ome_metadata, pixels_per_cm
 
 _HEADER_BYTES = 4100
 _DTYPES = {0: "<f4", 1: "<i4", 2: "<i2", 3: "<u2", 5: "<f8", 6: "u1", 8: "<u4"}
 _XML_VERSION = 3.0
 
 
-class SpePlanes:
-    """The PlaneSource of the frames of an SPE file."""
-
-    def __init__(self, stream: BinaryIO, header: ImageHeader, stored: np.dtype[Any]) -> None:
-        self.header = header
-        self._stream = stream
-        self._stored = stored
-
-    def __len__(self) -> int:
-        return self.header.planes
-
-    def __getitem__(self, index: int) -> NDArray[Any]:
-        """Read one plane. Raises ImageCorruptError if its bytes are missing."""
-        plane = range(len(self))[index]
-        shape_yx = (self.header.height_px, self.header.width_px)
-        size_bytes = shape_yx[0] * shape_yx[1] * self._stored.itemsize
-        self._stream.seek(_HEADER_BYTES + plane * size_bytes)
-        content = self._stream.read(size_bytes)
-        if len(content) != size_bytes:
-            raise ImageCorruptError(f"plane {plane} is not in the file, which ends before it")
-        return np.frombuffer(content, self._stored).reshape(shape_yx).astype(self.header.dtype)
-
-    def __iter__(self) -> Iterator[NDArray[Any]]:
-        return (self[plane] for plane in range(len(self)))
-
-    def result_format(self, dtype: np.dtype[Any]) -> ResultFormat:
-        """Return the metadata of a result with pixels of `dtype`, an OME-TIFF."""
-        metadata = ome_metadata(self.header)
-        page = {"metadata": metadata, "photometric": "minisblack", **pixels_per_cm(self.header)}
-        return ResultFormat({"bigtiff": needs_bigtiff(self.header, dtype), "ome": True}, page)
-
-
 @contextmanager
 def open_spe_planes(
     file: StreamedFile, limits: ImageLimits = DEFAULT_LIMITS, series: int | None = None
-) -> Iterator[SpePlanes]:
+) -> Iterator[RawFrames]:
     """Open an SPE file.
 
     Raises ImageSeriesError, ImageUnsupportedError, ImageContentError, ImageTooLargeError, ImageCorruptError.
@@ -73,7 +39,7 @@ def open_spe_planes(
         if len(head) < _HEADER_BYTES:
             raise ImageCorruptError("the SPE file ends within its header; copy it again")
         header, stored = _header_of(head, size_bytes, limits)
-        yield SpePlanes(stream, header, stored)
+        yield RawFrames(stream, header, stored, _HEADER_BYTES)
 
 
 def _header_of(head: bytes, size_bytes: int, limits: ImageLimits) -> tuple[ImageHeader, np.dtype[Any]]:
@@ -91,6 +57,11 @@ def _header_of(head: bytes, size_bytes: int, limits: ImageLimits) -> tuple[Image
     complete = min(frames, (size_bytes - _HEADER_BYTES) // frame_bytes)
     if complete < 1:
         raise ImageCorruptError("the SPE file ends within its first frame; copy it again")
+    if _HEADER_BYTES + complete * frame_bytes != size_bytes:
+        raise ImageCorruptError(
+            f"the SPE file's size is not that of whole frames of {width_px} x {height_px} pixels, at most "
+            f"{frames}; copy it again"
+        )
     require_total_size(complete, complete * frame_bytes, limits)
     header = ImageHeader(
         axes="TYX" if complete > 1 else "YX",

@@ -1,11 +1,18 @@
 """SPE files of Princeton Instruments, against imageio's reader."""
 
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from models_store.errors import ImageCorruptError, ImageError, ImageSeriesError, ImageUnsupportedError
+from models_store.errors import (
+    ImageCorruptError,
+    ImageError,
+    ImageSeriesError,
+    ImageTooLargeError,
+    ImageUnsupportedError,
+)
 from models_store.image_files.isolation.client import Isolation, Reader
 from tests.support.microscope_files import noise
 from tests.support.spe_files import SPE_TYPES, Fields, write_spe
@@ -69,6 +76,33 @@ def test_lying_headers_are_refused(
 ) -> None:
     with pytest.raises(error, match=reason):
         reader.open(spe(tmp_path / "a.spe", changed=changed))
+
+
+def test_a_file_cut_in_half_is_refused(reader: Reader, tmp_path: Path) -> None:
+    content = spe(tmp_path / "a.spe").read_bytes()
+    (tmp_path / "a.spe").write_bytes(content[: 4100 + (len(content) - 4100) // 2])
+    with pytest.raises(ImageCorruptError, match="not that of whole frames"):
+        reader.open(tmp_path / "a.spe")
+
+
+def test_a_flipped_bit_of_a_header_field_changes_no_pixel(isolation: Isolation, tmp_path: Path) -> None:
+    content = spe(tmp_path / "a.spe").read_bytes()
+    path = tmp_path / "flipped.spe"
+    outcomes = {"read": 0, "refused": 0}
+    fields = [*range(42, 44), *range(108, 110), *range(656, 658), *range(1446, 1450), *range(1510, 1512)]
+    with isolation.reader() as reader:
+        for at, bit in product((*fields, *range(1992, 1996), *range(2996, 3000)), range(8)):
+            flipped = bytearray(content)
+            flipped[at] ^= 1 << bit
+            path.write_bytes(flipped)
+            try:
+                read = np.stack([*reader.open(path)])
+            except (ImageError, ImageTooLargeError):
+                outcomes["refused"] += 1
+                continue
+            outcomes["read"] += 1
+            np.testing.assert_array_equal(read, noise(3, 20, 24))
+    assert min(outcomes.values()) > 0
 
 
 def test_there_is_one_image(isolation: Isolation, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ import struct
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import nd2
 import numpy as np
 import pytest
 
@@ -13,6 +12,8 @@ from models_store.errors import ImageCorruptError
 from models_store.image_files.isolation.client import Reader
 from tests.support.lif_files import LifImage, lif_content
 from tests.support.microscope_files import noise
+
+nd2 = pytest.importorskip("nd2")
 
 STEP_UM = {"X": 0.1, "Y": 0.1}
 LEFT_OUT = "belong to incomplete times or depths and are left out"

@@ -197,7 +197,6 @@ def test_a_file_of_several_images_lists_them(
 @pytest.mark.parametrize(
     ("name", "error", "reason"),
     [
-        ("sif_image.sif", ImageUnsupportedError, "an Andor SIF file; export it as OME-TIFF"),
         ("czi_100x100.czi", ImageContentError, "10 x 10 pixels; at least 16 x 16"),
         ("ome_companion/multifile.companion.ome", ImageUnsupportedError, "an XML file"),
     ],

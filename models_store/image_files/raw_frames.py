@@ -1,0 +1,49 @@
+"""Planes of files whose frames lie one after the other, without compression."""
+
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models_store.errors import ImageCorruptError
+from models_store.image_files.header import ImageHeader
+from models_store.image_files.planes import ResultFormat
+from models_store.image_files.tiff.result_metadata import needs_bigtiff, ome_metadata, pixels_per_cm
+
+
+class RawFrames:
+    """The PlaneSource of frames from `start_bytes` of a stream on, with pixels of the type `stored`."""
+
+    def __init__(
+        self, stream: BinaryIO, header: ImageHeader, stored: np.dtype[Any], start_bytes: int
+    ) -> None:
+        self.header = header
+        self._stream = stream
+        self._stored = stored
+        self._start_bytes = start_bytes
+
+    def __len__(self) -> int:
+        return self.header.planes
+
+    def __getitem__(self, index: int) -> NDArray[Any]:
+        """Read one plane. Raises ImageCorruptError if its bytes are missing."""
+        plane = range(len(self))[index]
+        shape_yx = (self.header.height_px, self.header.width_px)
+        size_bytes = shape_yx[0] * shape_yx[1] * self._stored.itemsize
+        self._stream.seek(self._start_bytes + plane * size_bytes)
+        content = self._stream.read(size_bytes)
+        if len(content) != size_bytes:
+            raise ImageCorruptError(f"plane {plane} is not in the file, which ends before it")
+        return np.frombuffer(content, self._stored).reshape(shape_yx).astype(self.header.dtype)
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        return (self[plane] for plane in range(len(self)))
+
+    def result_format(self, dtype: np.dtype[Any]) -> ResultFormat:
+        """Return the metadata of a result with pixels of `dtype`, an OME-TIFF."""
+        metadata = ome_metadata(self.header)
+        if self.header.time_interval_s is not None:
+            metadata |= {"TimeIncrement": self.header.time_interval_s, "TimeIncrementUnit": "s"}
+        page = {"metadata": metadata, "photometric": "minisblack", **pixels_per_cm(self.header)}
+        return ResultFormat({"bigtiff": needs_bigtiff(self.header, dtype), "ome": True}, page)
