@@ -20,8 +20,8 @@ FramesArgument = Annotated[
     typer.Argument(
         metavar="FRAMES...",
         exists=True,
-        dir_okay=False,
-        help="TIFF stacks, one static scene each; all single-frame files together form one more scene.",
+        help="Stacks, one static scene each, as files or folders of image sets; all single-frame files "
+        "together form one more scene.",
     ),
 ]
 ImagesOption = Annotated[
@@ -29,8 +29,8 @@ ImagesOption = Annotated[
     typer.Option(
         "--image",
         exists=True,
-        dir_okay=False,
-        help="Image to be denoised later: sets the range of a histogram and is checked for coverage.",
+        help="Image to be denoised later, a file or a folder of an image set: sets the range of a histogram "
+        "and is checked for coverage.",
     ),
 ]
 

@@ -22,9 +22,8 @@ def pretrain(
         list[Path] | None,
         typer.Argument(
             exists=True,
-            dir_okay=False,
-            help="Images of your own, noisy ones too: half of the scenes are parts of them, and training "
-            "starts from the packaged network.",
+            help="Images of your own, noisy ones too, as files or folders of image sets: half of the scenes "
+            "are parts of them, and training starts from the packaged network.",
         ),
     ] = None,
     steps: Annotated[

@@ -11,8 +11,10 @@ import pytest
 import tifffile
 
 from tests.support.commands import clearscope
+from tests.support.ndtiff_files import Plane, ndtiff_folder
 from tests.support.peak_memory import peak_mb
 from tests.support.server_process import ServerProcess
+from tests.support.tiff_sets import unpacked
 from worker.offline.calibration import fit_noise_model_to_files
 
 
@@ -42,6 +44,22 @@ def test_a_calibration_becomes_a_file_of_the_published_format(
     assert record["coverage"]["above"] < 0.01
     with np.load(made) as archive:
         assert set(archive) >= {"trained_weight", "min_signal", "max_signal", "min_sigma"}
+
+
+def as_folder(path: Path) -> Path:
+    """Return a folder of NDTiff with the frames of a TIFF."""
+    frames = np.atleast_3d(tifffile.imread(path).T).T
+    planes = [Plane({"time": t}, frame) for t, frame in enumerate(frames)]
+    return unpacked(path.with_suffix(""), ndtiff_folder(planes))
+
+
+def test_folders_of_image_sets_make_the_same_noise_model(calibration: Path, tmp_path: Path) -> None:
+    of_file, of_folder = tmp_path / "file.npz", tmp_path / "folder.npz"
+    fit(calibration, of_file)
+    fitted = clearscope("fit-noise-model", as_folder(calibration), "--output", of_folder)
+    assert "calibration: 12 frames" in fitted
+    with np.load(of_file) as expected, np.load(of_folder) as made:
+        np.testing.assert_array_equal(made["trained_weight"], expected["trained_weight"])
 
 
 def test_a_histogram_is_written_as_npy(calibration: Path, tmp_path: Path) -> None:
@@ -79,7 +97,7 @@ def test_a_server_is_calibrated_from_the_command_line(
             "--profile",
             "EM gain 300",
             "--image",
-            noisy_tiff,
+            as_folder(noisy_tiff),
             "--server",
             server.url,
         ),

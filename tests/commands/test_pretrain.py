@@ -8,6 +8,8 @@ from typer.testing import CliRunner
 
 from app.commands.main import cli
 from models_store.network_files.pretrained import read_pretrained
+from tests.support.ndtiff_files import Plane, ndtiff_folder
+from tests.support.tiff_sets import unpacked
 from worker.engine.networks.pretrained import PretrainedNetwork, packaged_network, packaged_stack_network
 
 
@@ -37,12 +39,13 @@ def test_a_network_for_stacks_starts_from_the_packaged_one(tmp_path: Path) -> No
 def test_own_images_are_a_part_of_the_scenes(tmp_path: Path, noisy_tiff: Path) -> None:
     image = tmp_path / "image.tif"
     tifffile.imwrite(image, np.tile(tifffile.imread(noisy_tiff), (2, 2)))
+    folder = unpacked(tmp_path / "run", ndtiff_folder([Plane({"time": 0}, tifffile.imread(image))]))
     target = tmp_path / "own.safetensors"
     run = CliRunner().invoke
-    result = run(cli, ["pretrain", str(target), str(image), "--steps", "1", "--device", "cpu"])
+    result = run(cli, ["pretrain", str(target), str(image), str(folder), "--steps", "1", "--device", "cpu"])
     assert result.exit_code == 0, result.output
     network = PretrainedNetwork.from_bytes(target.read_bytes())
-    assert network.provenance["own_scenes"]["planes"] == 1
+    assert network.provenance["own_scenes"]["planes"] == 2
     assert network.provenance["start"] == packaged_network().digest
     assert read_pretrained(target.read_bytes()).digest == network.digest
     denoised = tmp_path / "denoised.tif"
