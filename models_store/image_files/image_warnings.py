@@ -3,6 +3,7 @@
 from models_store.contracts.spec_parts import StructuredMask
 from models_store.image_files.channels import channel_title
 from models_store.image_files.header import ImageHeader
+from models_store.survey.photon_gain import photon_gain_warning
 from models_store.survey.survey import Survey
 from models_store.survey.warnings import channel_warnings, survey_warnings
 
@@ -21,12 +22,20 @@ def image_warnings(
     if survey is None:
         return list(header.warnings)
     if not survey.channels:
-        return [*header.warnings, *survey_warnings(survey, **hidden)]
+        return [*header.warnings, *survey_warnings(survey, **hidden), *_gain_warnings(header, survey, 0)]
     of_channels = [
         f"{channel_title(header, channel)}: {text}"
         for channel, each in enumerate(survey.channels)
         if only_channel in {None, channel}
-        for text in survey_warnings(each, **hidden)
+        for text in (*survey_warnings(each, **hidden), *_gain_warnings(header, each, channel))
     ]
     differ = channel_warnings(survey.channels) if only_channel is None else []
     return [*header.warnings, *differ, *of_channels]
+
+
+def _gain_warnings(header: ImageHeader, survey: Survey, channel: int) -> list[str]:
+    if channel >= len(header.acquisition):
+        return []
+    settings = header.acquisition[channel]
+    told = photon_gain_warning(survey.noise, settings.photon_conversion_factor, settings.bit_depth)
+    return [told] if told else []
