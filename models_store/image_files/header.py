@@ -11,7 +11,8 @@ from models_store.image_files.acquisition import Acquisition
 MIN_SIDE_PX = 16
 
 VendorKind = Literal["czi", "nd2", "lif", "ims", "mrc"]
-FileKind = Literal["ome", "imagej", "ndtiff", "micromanager", "ome-zarr", "tiff", "spe", "sif", VendorKind]
+RawKind = Literal["spe", "sif"]
+FileKind = Literal["ome", "imagej", "ndtiff", "micromanager", "ome-zarr", "tiff", RawKind, VendorKind]
 
 
 class PixelSize(BaseModel, frozen=True):

@@ -95,7 +95,7 @@ def test_lying_headers_are_refused(
     reader: Reader, tmp_path: Path, changed: Mapping[str, int], error: type[ImageError], reason: str
 ) -> None:
     with pytest.raises(error, match=reason):
-        reader.open(write_sif(tmp_path / "a.sif", **changed))
+        reader.open(write_sif(tmp_path / "a.sif", FRAMES, "", **changed))
 
 
 def test_a_flipped_byte_of_the_header_changes_no_pixel(isolation: Isolation, tmp_path: Path) -> None:

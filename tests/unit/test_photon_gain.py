@@ -18,7 +18,9 @@ def recorded(scene_photons: float, read_noise_adu: float = 1.0) -> NDArray[np.fl
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:256, :256] / 256
     photons = scene_photons * (0.05 + 0.95 * (np.sin(3 * y) * np.cos(2 * x)) ** 2)
-    return GAIN_ADU * rng.poisson(photons) + 100 + rng.normal(0, read_noise_adu, photons.shape)
+    counts: NDArray[np.float64] = GAIN_ADU * rng.poisson(photons) + 100.0
+    counts += rng.normal(0, read_noise_adu, photons.shape)
+    return counts
 
 
 def warnings_of(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import get_args
 
 from models_store.contracts.vocabulary import Output, OutputFormat
-from models_store.image_files.header import FileKind, ImageHeader, VendorKind
+from models_store.image_files.header import FileKind, ImageHeader, RawKind, VendorKind
 from models_store.image_files.results.result_file import is_ome_zarr
 from worker.jobs.inputs import OpenImage
 
@@ -48,7 +48,7 @@ def result_names(
 
 def _split(filename: str, kind: FileKind, file_format: OutputFormat) -> tuple[str, str]:
     """Return the stem of a file's name, and the suffix of its results."""
-    of_vendor = kind in get_args(VendorKind)
+    of_vendor = kind in (*get_args(VendorKind), *get_args(RawKind))
     suffixes = (f".{kind}",) if of_vendor else (*TIFF_SUFFIXES, *ZARR_SUFFIXES)
     suffix = next((suffix for suffix in suffixes if filename.lower().endswith(suffix)), "")
     stem = filename[: len(filename) - len(suffix)]
