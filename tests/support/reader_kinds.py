@@ -14,6 +14,7 @@ from tests.support.imaris_files import write_ims
 from tests.support.lif_files import LifImage, write_lif
 from tests.support.mmstack_files import Part, mmstack
 from tests.support.ndtiff_files import Plane, ndtiff_folder
+from tests.support.sif_files import write_sif
 from tests.support.spe_files import write_spe
 from tests.support.tiff_sets import Files, ome_set, tiff_with, unpacked, zipped
 from tests.support.zarr_files import write_ome_zarr
@@ -93,6 +94,10 @@ def _zarr(*, zarr_format: int = 3, sharded: bool = False) -> Callable[[Path, Pix
     return write
 
 
+def _sif(path: Path, pixels: Pixels) -> Path:
+    return write_sif(path, pixels.astype(np.float32))
+
+
 def _set(files: Callable[[Pixels], Files]) -> Callable[[Path, Pixels], Path]:
     """Return a writer of an archive if the name ends so, else of a folder."""
 
@@ -142,6 +147,7 @@ KINDS: Sequence[ReaderKind] = (
     ReaderKind("cells.lif", "TCZYX", _lif),
     ReaderKind("volume.mrc", "ZYX", _mrc),
     ReaderKind("movie.spe", "TYX", write_spe),
+    ReaderKind("movie.sif", "TYX", _sif),
     ReaderKind("v2.ome.zarr", "TCZYX", _zarr(zarr_format=2)),
     ReaderKind("v2.zip", "TCZYX", _zarr(zarr_format=2)),
     ReaderKind("v3.ome.zarr", "TCZYX", _zarr()),
