@@ -23,9 +23,14 @@ def test_a_set_is_denoised(
         monkeypatch.setenv(name, value)
     application = make_application(blob_url=s3_service.create_bucket(f"sets-{uuid.uuid4().hex}"))
     with application.client() as api, application.worker():
-        image_id = upload(api, zipped(tmp_path / "cells.zip", ome_set(PIXELS)))
+        path = zipped(tmp_path / "cells.zip", ome_set(PIXELS))
+        image_id = upload(api, path)
+        assert api.get(f"/v1/images/{image_id}/content").content == path.read_bytes()
         job = run(api, kind="denoise", image_ids=[image_id], preset="instant", outputs=["denoised"])
         result = artifact(api, job, "cells_denoised.ome.tif")
     with tifffile.TiffFile(io.BytesIO(result)) as tiff:
         assert (tiff.series[0].axes, tiff.series[0].shape) == ("ZYX", (2, 48, 64))
         assert (np.std(tiff.asarray(), (1, 2)) < np.std(PIXELS[0, :, 0], (1, 2))).all()
+        xml = tiff.ome_metadata or ""
+    assert 'PhysicalSizeZ="0.7"' in xml
+    assert "plane_" not in xml
