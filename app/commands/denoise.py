@@ -37,8 +37,8 @@ def denoise(
         Path,
         typer.Argument(
             exists=True,
-            help="TIFF, CZI, ND2 or LIF file, or folder of an image set: a plane or a stack; each channel is "
-            "denoised on its own.",
+            help="Image file (TIFF, CZI, ND2, LIF, IMS, MRC, SPE), or folder or ZIP archive of a set "
+            "(OME-TIFF, NDTiff, OME-Zarr): a plane or a stack; each channel is denoised on its own.",
         ),
     ],
     target: TargetArgument,

@@ -95,7 +95,7 @@ def train(  # one parameter per command-line option
 @network_commands.command()
 def predict(  # one parameter per command-line option
     source: Annotated[
-        Path, typer.Argument(exists=True, help="TIFF, CZI, ND2 or LIF file, or folder of an image set.")
+        Path, typer.Argument(exists=True, help="Image file, or folder or ZIP archive of a set.")
     ],
     target: TargetArgument,
     network: Annotated[

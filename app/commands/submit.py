@@ -43,7 +43,7 @@ _CRATE = "ro-crate-metadata.json"
 @submit_command.command()
 def submit(
     images: Annotated[
-        list[Path], typer.Argument(exists=True, help="TIFF, CZI, ND2 or LIF files; folders of image sets.")
+        list[Path], typer.Argument(exists=True, help="Image files; folders or ZIP archives of sets.")
     ],
     server: ServerOption = DEFAULT_SERVER,
     key: KeyOption = None,

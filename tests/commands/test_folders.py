@@ -4,7 +4,9 @@ import io
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 
 from app.commands.packed_folder import packed
 from models_store.errors import ImageCorruptError
@@ -23,6 +25,23 @@ def test_denoise_names_a_folder_that_is_no_set(tmp_path: Path) -> None:
     assert NO_SET in printed
     assert "'a.txt'" in printed
     assert not (tmp_path / "out.tif").exists()
+
+
+@pytest.mark.parametrize("name", ["out.tif", "set.ome.zarr", "below/out.tif"])
+def test_a_result_within_the_folder_of_its_set_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "a.tif").write_bytes(b"II*\0")
+    (tmp_path / "below").mkdir()
+    printed = clearscope("denoise", tmp_path, tmp_path / name, "--device", "cpu", code=1)
+    assert "write the result beside it" in printed
+    assert not (tmp_path / name).exists()
+
+
+@pytest.mark.parametrize("name", ["out.czi", "out.zip", "out.PNG"])
+def test_a_suffix_of_a_format_that_is_not_written_is_refused(tmp_path: Path, name: str) -> None:
+    source = tmp_path / "a.tif"
+    tifffile.imwrite(source, np.arange(1024, dtype=np.uint16).reshape(32, 32))
+    printed = clearscope("denoise", source, tmp_path / name, "--device", "cpu", code=1)
+    assert f"results are not written as .{name.partition('.')[2]}" in printed
 
 
 def test_submit_refuses_a_folder_that_is_no_set_before_it_sends_anything(tmp_path: Path) -> None:

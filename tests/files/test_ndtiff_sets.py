@@ -119,6 +119,14 @@ def test_an_index_that_ends_within_an_entry_is_told(reader: Reader, tmp_path: Pa
     assert "the NDTiff index ends within an entry; the planes before it are read" in header.warnings
 
 
+def test_an_index_that_names_fewer_planes_than_the_files_hold_is_told(reader: Reader, tmp_path: Path) -> None:
+    whole = ndtiff_folder(recorded())
+    files = whole | {INDEX: ndtiff_folder(recorded()[:-2])[INDEX]}
+    header = reader.open(zipped(tmp_path / "run.zip", files)).header
+    assert any("room for 2 more planes" in warning for warning in header.warnings)
+    assert not reader.open(zipped(tmp_path / "whole.zip", whole)).header.warnings
+
+
 @pytest.mark.parametrize(
     ("broken", "message"),
     [

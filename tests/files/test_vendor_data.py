@@ -61,7 +61,7 @@ FACTS = [
         None,
         (),
     ),
-    Facts("czi_DAPI_GFP.czi", None, "CYX", (2, 640, 640), "uint8", None, ("DAPI", "")),
+    Facts("czi_DAPI_GFP.czi", None, "CYX", (2, 640, 640), "uint8", None, ("DAPI", "GFP")),
     Facts("czi_WellD6-7_S2.czi", 0, "YX", (440, 544), "uint16", (0.1, 0.1, None), ("AF488",)),
     Facts("czi_WellD6-7_S2.czi", 1, "YX", (440, 544), "uint16", (0.1, 0.1, None), ("AF488",)),
     Facts("czi_newCZI_compressed.czi", None, "YX", (512, 512), "uint16", None, ()),

@@ -22,6 +22,7 @@ from models_store.image_files.isolation.client import Reader
 from models_store.image_files.listing import list_images
 from models_store.image_files.opening import open_planes
 from models_store.image_files.results.result_file import ResultOptions, write_result
+from models_store.image_files.zarr.units import length_um
 from tests.support.zarr_files import add_image, attributes_of, described, open_store, write_ome_zarr
 
 OME = {"omero": {"channels": [{"label": "DAPI", "color": "0000FF"}, {"label": "GFP", "color": "00FF00"}]}}
@@ -76,6 +77,10 @@ def test_lengths_of_all_units_become_micrometres(
     size = reader.open(write_ome_zarr(tmp_path / "a.zip", noise(20, 24), "yx", ome=ome)).header.pixel_size_um
     assert size is not None
     assert (size.x_um, size.y_um) == pytest.approx((expected_um, expected_um))
+
+
+def test_micrometres_are_kept_as_they_are() -> None:
+    assert (length_um(0.2, "micrometer"), length_um(0.7, "micrometer")) == (0.2, 0.7)
 
 
 @pytest.mark.parametrize(("unit", "told"), [("furlong", "the unknown unit 'furlong'"), (None, "no unit")])

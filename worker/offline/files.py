@@ -90,7 +90,13 @@ def checked(spec: type[Spec], **fields: Any) -> Spec:  # noqa: ANN401  # pydanti
 
 
 def require_writable(target: Path, sources: Sequence[Path]) -> None:
-    """Fail early if a result could not be written, or would overwrite a source."""
+    """Fail early if a result could not be written, or would overwrite a source or join an image set."""
+    for source in sources:
+        # It would count as a part of the set, even while it is written.
+        if source.is_dir() and target.resolve().is_relative_to(source.resolve()):
+            raise InvalidRequestError(
+                f"{target} is in the folder {source}, whose files are the input; write the result beside it"
+            )
     with reporting_write_errors(target):
         is_folder = target.parent.is_dir()
     if not is_folder:

@@ -12,6 +12,9 @@ from worker.jobs.ro_crate import CRATE_NAME
 _FOLDERS = (".zarr",)
 _ZIP_FILES = (".ozx", ".zarr.zip")
 _OME_TIFF = (".ome.tif", ".ome.tiff", ".ome.btf")
+_OTHERS = frozenset(
+    (".czi", ".nd2", ".lif", ".ims", ".mrc", ".spe", ".sif", ".h5", ".zip", ".gz", ".png", ".jpg", ".jpeg")
+)
 _SUFFIXES = (".ome.zarr.zip", ".ome.zarr", *_ZIP_FILES, *_FOLDERS, *_OME_TIFF)
 
 
@@ -38,7 +41,12 @@ def output_format_of(target: Path, source: FileKind) -> OutputFormat:
 
 
 def require_options_of_format(target: Path, compression: TiffCompression, *, tiled: bool) -> None:
-    """Raise InvalidRequestError for options of TIFF files if the target is none."""
+    """Raise InvalidRequestError for a suffix of other formats, or options of TIFF files if it tells none."""
+    if target.suffix.lower() in _OTHERS and not target.name.lower().endswith(_ZIP_FILES):
+        raise InvalidRequestError(
+            f"{target}: results are not written as {target.suffix}; name a file that ends in .ome.tif "
+            "(OME-TIFF), .tif (TIFF), .ome.zarr (OME-Zarr) or .ozx (OME-Zarr in a ZIP file)"
+        )
     if (tiled or compression is not TiffCompression.NONE) and target.name.lower().endswith(
         _FOLDERS + _ZIP_FILES
     ):

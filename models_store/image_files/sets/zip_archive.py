@@ -30,7 +30,10 @@ class ZipFiles:
         try:
             archive = zipfile.ZipFile(stream)
         except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
-            raise ImageCorruptError(f"the ZIP archive cannot be read: {error}") from error
+            raise ImageCorruptError(
+                "the ZIP archive cannot be read: the list of its files, at its end, is missing or broken "
+                f"({error}); if it was cut, copy it again, else pack it again"
+            ) from error
         entries = [entry for entry in archive.infolist() if not _is_ignored(entry)]
         if len(entries) > MAX_FILES:
             raise ImageTooLargeError(
@@ -58,7 +61,12 @@ def _is_ignored(entry: zipfile.ZipInfo) -> bool:
 
 def _require_readable(entry: zipfile.ZipInfo) -> None:
     path = PurePosixPath(entry.filename)
-    if path.is_absolute() or ".." in path.parts or "\\" in entry.filename:
+    if "\\" in entry.filename:
+        raise ImageCorruptError(
+            f"the ZIP archive separates the folders of {entry.filename!r} by \\, which is not valid; pack it "
+            "again with another program"
+        )
+    if path.is_absolute() or ".." in path.parts:
         raise ImageCorruptError("the ZIP archive names a file outside of itself; pack it again")
     if entry.flag_bits & _ENCRYPTED:
         raise ImageUnsupportedError("the ZIP archive is encrypted; pack it without a password")

@@ -19,12 +19,15 @@ _RAW_DEFLATE = -15
 _PIECE_BYTES = 2**16
 _MIN_STEP_BYTES = 2**23
 _MAX_SAVED = 128
+_MAX_VERIFIED_BYTES = 2**28  # decompressing more would take seconds
 
 
 class ZipMember(io.RawIOBase):
     """A file of an archive; its checksum is verified if it is read from begin to end.
 
-    Reads raise ImageCorruptError if the file is broken. The stream of the archive stays open.
+    A compressed one of up to 256 MiB is verified at the first read elsewhere: damage to one of its bytes
+    changes all that follow. Reads raise ImageCorruptError if the file is broken. The stream of the archive
+    stays open.
     """
 
     def __init__(self, archive: BinaryIO, entry: zipfile.ZipInfo) -> None:
@@ -33,6 +36,7 @@ class ZipMember(io.RawIOBase):
         self._checksum = entry.CRC
         start = _start_of(archive, entry)
         stored = entry.compress_type == zipfile.ZIP_STORED
+        self._verifies_all = not stored and entry.file_size <= _MAX_VERIFIED_BYTES
         content = _Stored if stored else _Deflated
         self._content = content(archive, start, entry.compress_size, entry.file_size)
         self._position = 0
@@ -62,15 +66,22 @@ class ZipMember(io.RawIOBase):
     def _read(self, count: int) -> bytes:
         """Return so many bytes from the position on; fewer only at the end of the file."""
         count = max(min(count, self._size - self._position), 0)
-        content = self._content.read(self._position, count) if count else b""
+        if self._verifies_all and self._verified < self._position:
+            while self._verified < self._size:
+                self._read_at(self._verified, min(_PIECE_BYTES, self._size - self._verified))
+        content = self._read_at(self._position, count)
+        self._position += count
+        return content
+
+    def _read_at(self, offset: int, count: int) -> bytes:
+        content = self._content.read(offset, count) if count else b""
         if len(content) < count:
             raise ImageCorruptError(f"{self.name!r} of the ZIP archive is shorter than the archive claims")
-        if self._position == self._verified:
+        if offset == self._verified:
             self._running = zlib.crc32(content, self._running)
             self._verified += count
             if count and self._verified == self._size and self._running != self._checksum:
                 raise ImageCorruptError(f"{self.name!r} of the ZIP archive is damaged: its checksum is wrong")
-        self._position += count
         return content
 
 

@@ -118,6 +118,11 @@ def _of_ndtiff(files: NamedFiles, indices: list[str], limits: ImageLimits, stack
             )
         if read.cut:
             warnings.append("the NDTiff index ends within an entry; the planes before it are read")
+        if more := folder.planes_left_out(held):
+            warnings.append(
+                f"the files have room for {more} more planes behind those that the NDTiff index names; if "
+                "it was cut, copy it again"
+            )
         known = folder.summary(held[0].file).get("ChNames")
         names = [str(name) for name in known] if isinstance(known, list) else []
         images += [(image, folder) for image in images_in(index, held, names)]

@@ -3,7 +3,7 @@
 import io
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO, Literal
@@ -52,6 +52,18 @@ class NdtiffFolder:
                 f"{plane.file!r} ends before the pixels of a plane at byte {plane.offset}; it may have been "
                 "truncated while it was copied"
             )
+
+    def planes_left_out(self, planes: Iterable[IndexedPlane]) -> int:
+        """Return how many more planes their files have room for behind those that the index names."""
+        ends: dict[str, int] = {}
+        sizes: dict[str, int] = {}
+        for plane in planes:
+            end = max(plane.offset + _pixel_bytes(plane), plane.metadata_offset + plane.metadata_bytes)
+            ends[plane.file] = max(end, ends.get(plane.file, 0))
+            size = _pixel_bytes(plane) + plane.metadata_bytes
+            sizes[plane.file] = min(size, sizes.get(plane.file, size))
+        behind = ((self.size_bytes(file) - end, sizes[file]) for file, end in ends.items())
+        return sum(max(room, 0) // size for room, size in behind if size)
 
     def pixels(self, plane: IndexedPlane) -> NDArray[Any]:
         """Read the pixels (Y, X) of a plane. Raises ImageCorruptError if they are not in the file."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import openreadout
@@ -15,6 +16,7 @@ from models_store.image_files.header import DEFAULT_LIMITS, ImageHeader, ImageLi
 from models_store.image_files.images_in_file import ImagesInFile
 from models_store.image_files.planes import ResultFormat
 from models_store.image_files.vendor.acquisition import recorded
+from models_store.image_files.vendor.display_channels import with_display_channels
 from models_store.image_files.vendor.layout import Layout
 from models_store.image_files.vendor.present_planes import with_planes_present
 from models_store.image_files.vendor.result_format import result_format
@@ -71,9 +73,10 @@ def open_vendor_planes(
 ) -> Iterator[VendorPlanes]:
     """Open an image of a vendor's file; raises the errors of `choose`."""
     with open_vendor_file(file, kind) as vendor_file:
-        images, size_bytes = _images_of(vendor_file)
+        xml = xml_metadata(file, kind)
+        images, size_bytes = _images_of(vendor_file, kind, xml)
         image, header = choose(images, series, kind, size_bytes, limits)
-        header = header.model_copy(update=recorded(xml_metadata(file, kind), image, kind))
+        header = header.model_copy(update=recorded(xml, image, kind))
         yield VendorPlanes(vendor_file.opened, image, header)
 
 
@@ -82,14 +85,16 @@ def list_vendor_images(
 ) -> ImagesInFile:
     """List the images of a vendor's file; raises like `open_vendor_planes` if none is usable."""
     with open_vendor_file(file, kind) as vendor_file:
-        images, size_bytes = _images_of(vendor_file)
+        images, size_bytes = _images_of(vendor_file, kind, xml_metadata(file, kind))
         return list_images(images, kind, size_bytes, limits)
 
 
-def _images_of(file: VendorFile) -> tuple[list[ImageInfo], int]:
+def _images_of(file: VendorFile, kind: VendorKind, xml: ET.Element | None) -> tuple[list[ImageInfo], int]:
     """Return the images of a file, and its size in bytes."""
     with raising_image_errors("the file's metadata is broken"):
         images = list(file.opened.info["images"])
         if file.lacks_planes:
             images = with_planes_present(file.opened, images)
+        if kind == "czi":
+            images = with_display_channels(images, xml)
         return images, file.opened.info["size_bytes"]

@@ -41,7 +41,9 @@ def raising_image_errors(message: str) -> Iterator[None]:
             f"{message}: {_reason(error)}; export the image as OME-TIFF, with the program of the microscope"
         ) from error
     except OpenReadoutError as error:
-        raise ImageCorruptError(f"{message}: {_reason(error)}") from error
+        raise ImageCorruptError(
+            f"{message}: {_reason(error)}; it may have been cut or damaged, so copy the file again"
+        ) from error
 
 
 def _reason(error: OpenReadoutError) -> str:
