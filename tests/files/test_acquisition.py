@@ -212,3 +212,14 @@ def test_values_that_say_nothing_are_missing() -> None:
     assert [bits(value) for value in (0, -1, 12.5, 1000, "14")] == [None, None, None, None, 14]
     shown = [amount(value) for value in ("1.3999999999999999", "HDR", "2.0", np.nan)]
     assert shown == ["1.4", "HDR", "2", None]
+
+
+@pytest.mark.parametrize("name", ["lif_2channel_xz.lif", "czi_WellD6-7_S2.czi"])
+def test_the_list_of_images_tells_what_each_of_them_tells(reader: Reader, test_data: Path, name: str) -> None:
+    path = test_data / "vendor" / name
+    listed = reader.list_images(path).headers
+    assert len(listed) > 1
+    for header in listed:
+        own = reader.open(path, series=header.series).header
+        assert own.acquisition
+        assert header == own.model_copy(update={"series_in_file": ()})

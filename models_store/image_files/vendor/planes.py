@@ -85,8 +85,9 @@ def list_vendor_images(
 ) -> ImagesInFile:
     """List the images of a vendor's file; raises like `open_vendor_planes` if none is usable."""
     with open_vendor_file(file, kind) as vendor_file:
-        images, size_bytes = _images_of(vendor_file, kind, xml_metadata(file, kind))
-        return list_images(images, kind, size_bytes, limits)
+        xml = xml_metadata(file, kind)
+        images, size_bytes = _images_of(vendor_file, kind, xml)
+        return list_images(images, kind, size_bytes, limits, lambda image: recorded(xml, image, kind))
 
 
 def _images_of(file: VendorFile, kind: VendorKind, xml: ET.Element | None) -> tuple[list[ImageInfo], int]:

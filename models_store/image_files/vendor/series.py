@@ -1,7 +1,8 @@
 """The images (scenes, series, positions) of a vendor's file."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 from openreadout import ImageInfo
 
@@ -32,12 +33,25 @@ def choose(
 
 
 def list_images(
-    images: Sequence[ImageInfo], kind: VendorKind, size_bytes: int, limits: ImageLimits
+    images: Sequence[ImageInfo],
+    kind: VendorKind,
+    size_bytes: int,
+    limits: ImageLimits,
+    recorded: Callable[[ImageInfo], dict[str, Any]],
 ) -> ImagesInFile:
-    """Return the images of a file; raises like `choose` if none is usable."""
+    """Return the images of a file; raises like `choose` if none is usable.
+
+    `recorded` returns the fields of a header that tell how an image was recorded.
+    """
     entries = _entries(images, kind, size_bytes, limits)
     usable = [each.index for each in entries if each.unusable is None] or [0]
-    headers = ((number, header_of(images[number], kind, size_bytes, limits)) for number in usable)
+    headers = (
+        (
+            number,
+            header_of(images[number], kind, size_bytes, limits).model_copy(update=recorded(images[number])),
+        )
+        for number in usable
+    )
     return ImagesInFile.of(entries, headers)
 
 
