@@ -60,10 +60,10 @@ class NdtiffFolder:
         for plane in planes:
             end = max(plane.offset + _pixel_bytes(plane), plane.metadata_offset + plane.metadata_bytes)
             ends[plane.file] = max(end, ends.get(plane.file, 0))
-            size = _pixel_bytes(plane) + plane.metadata_bytes
-            sizes[plane.file] = min(size, sizes.get(plane.file, size))
+            sizes[plane.file] = _pixel_bytes(plane) + plane.metadata_bytes
         behind = ((self.size_bytes(file) - end, sizes[file]) for file, end in ends.items())
-        return sum(max(room, 0) // size for room, size in behind if size)
+        # Metadata of planes differ in length by some digits.
+        return sum(max(round(room / size), 0) for room, size in behind if size)
 
     def pixels(self, plane: IndexedPlane) -> NDArray[Any]:
         """Read the pixels (Y, X) of a plane. Raises ImageCorruptError if they are not in the file."""
