@@ -139,7 +139,11 @@ def _flipped(content: bytes, place: float) -> bytes:
     return content[:at] + bytes([content[at] ^ 0x10]) + content[at + 1 :]
 
 
-@pytest.mark.parametrize("codecs", [[], [zarr.codecs.ZstdCodec()], [zarr.codecs.BloscCodec()]], ids=str)
+@pytest.mark.parametrize(
+    "codecs",
+    [[], [zarr.codecs.ZstdCodec()], [zarr.codecs.BloscCodec()]],
+    ids=["uncompressed", "zstd", "Blosc"],
+)
 def test_a_flipped_byte_in_an_archive_is_refused(reader: Reader, tmp_path: Path, codecs: Any) -> None:
     path = write_ome_zarr(tmp_path / "a.ozx", PIXELS[:1], "zyx", chunks=(1, 40, 48), compressors=codecs)
     content = path.read_bytes()
