@@ -80,8 +80,9 @@ class ZipMember(io.RawIOBase):
         if offset == self._verified:
             self._running = zlib.crc32(content, self._running)
             self._verified += count
-            if count and self._verified == self._size and self._running != self._checksum:
-                raise ImageCorruptError(f"{self.name!r} of the ZIP archive is damaged: its checksum is wrong")
+        # Not only once: who tries again must not get damaged bytes.
+        if count and self._verified == self._size and self._running != self._checksum:
+            raise ImageCorruptError(f"{self.name!r} of the ZIP archive is damaged: its checksum is wrong")
         return content
 
 
