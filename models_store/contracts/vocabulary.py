@@ -103,7 +103,7 @@ _DIGESTS = {
     Preset.BALANCED: "c8b16d83",
     Preset.PAPER: "73e167e0",
 }
-_ADAPTATION_DIGESTS = {Preset.FAST: "4bf60f8d", Preset.BALANCED: "44c730a7"}
+_ADAPTATION_DIGESTS = {Preset.FAST: "4bf60f8d", Preset.BALANCED: "008d52fd"}
 DEFAULT_PRESET = Preset.BALANCED
 
 

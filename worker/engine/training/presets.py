@@ -194,7 +194,7 @@ PRESETS: dict[str, TrainingPreset] = {
             distillation_warm_start=False,
             reduced_precision=True,
             symmetries=8,
-            adaptation=Adaptation(steps=120, learning_rate=6e-4),
+            adaptation=Adaptation(steps=140, learning_rate=6e-4),
         ),
         # Prakash et al. 2020: 200 epochs of 5 steps (10 for N2V), 20 patches of 100 px per step.
         TrainingPreset(
