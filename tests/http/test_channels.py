@@ -147,7 +147,8 @@ def test_a_deliberate_noise_model_serves_its_channel_or_all(
     gfp = run(api, **fit)["result"]["values"]["noise_model_id"]
     cy5 = import_model(api, microscope="Calibrated", channel="Cy5")["id"]
     shared = import_model(api, microscope="Calibrated")["id"]
-    plan = api.post("/v1/jobs/preflight", json={**DENOISE, "image_ids": [image_id]}).json()["plan"]
+    spec = {**DENOISE, "image_ids": [image_id], "force": True}
+    plan = api.post("/v1/jobs/preflight", json=spec).json()["plan"]
     reused = {step["channel"]: step for step in plan if step["stage"] == "noise_model"}
     assert {channel: step["id"] for channel, step in reused.items()} == {0: shared, 1: gfp, 2: cy5}
     assert reused[0]["why"] == "the imported noise model of Calibrated / default"

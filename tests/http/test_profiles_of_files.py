@@ -125,6 +125,6 @@ def test_a_noise_model_of_the_microscope_serves_profiles_made_for_files(
 ) -> None:
     import_model(api, microscope=microscope)
     document = send(api, camera_file(tmp_path / "a.ome.tif", "4"), microscope=microscope)
-    job = post(api, kind="denoise", image_ids=[document["id"]], preset="fast", prior="none")
+    job = post(api, kind="denoise", image_ids=[document["id"]], preset="fast", prior="none", force=True)
     why = [step["why"] for step in job["plan"] if step.get("noise_model_id") or "noise model" in step["why"]]
     assert f"the imported noise model of {microscope} / default" in why

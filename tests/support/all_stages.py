@@ -78,6 +78,7 @@ def run_all_stages(
             correlation=Survey.of(surveys).noise_correlation,
         )
         started_s = time.process_time()
+        run.begin(spec)
         run.carry_out_plan(plan)
         processor_s = time.process_time() - started_s
         prediction = plan.stages[-1].spec

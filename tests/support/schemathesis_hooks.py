@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from models_store.contracts.noise_models import GmmParameters, HistogramParameters
 from models_store.contracts.packed_probabilities import pack
-from models_store.contracts.spec_parts import MAX_CHANNELS, MAX_IMAGES_PER_JOB
+from models_store.contracts.spec_parts import MAX_CHANNELS, MAX_IMAGES_PER_JOB, MAX_SERIES
 from models_store.noise_model_files.published import write_published
 from tests.support.pretrained_files import small_pretrained_network
 
@@ -73,7 +73,19 @@ def before_call(_: schemathesis.HookContext, case: schemathesis.Case[Any], kwarg
         # Files of networks and of histograms have the same media type.
         case.body = small_pretrained_network()
     if isinstance(case.body, dict):
-        case.body = _with_known_ids(_without_channel(case.body))
+        case.body = _with_known_ids(_without_channel(_without_series(case.body)))
+
+
+def _without_series(body: dict[str, Any]) -> dict[str, Any]:
+    """Leave out a valid list of series: the files hold a single image, and a job for them names none."""
+    series = body.get("series")
+    if not (isinstance(series, list) and 0 < len(series) <= MAX_IMAGES_PER_JOB):
+        return body
+    numbers = [each for each in series if isinstance(each, int | float) and not isinstance(each, bool)]
+    valid = len(numbers) == len(series) == len({*numbers}) and all(
+        each in range(MAX_SERIES) for each in numbers
+    )
+    return {name: value for name, value in body.items() if name != "series"} if valid else body
 
 
 def _without_channel(body: dict[str, Any]) -> dict[str, Any]:

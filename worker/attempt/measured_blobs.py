@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Self
 
 from models_store.blobs.blobs import Blobs, BlobStoreLimits, StoredBlob
+from models_store.blobs.ranges import BlobRanges
 from models_store.settings import Settings
 from models_store.telemetry.traces import Tracing
 
@@ -52,6 +53,10 @@ class MeasuredBlobs(Blobs):
 
     def stream(self, key: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         return self._count_chunks(super().stream(key, start, stop))
+
+    def local_path_or_ranges(self, key: str) -> Path | BlobRanges:
+        with self._tracing.span("read blob", key=key):
+            return super().local_path_or_ranges(key)
 
     def read_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
         with self._tracing.span("read blob", key=key, bytes=sum(length for _, length in ranges)):
