@@ -63,8 +63,9 @@ def test_a_volume_of_mrc_is_read(reader: Reader, tmp_path: Path, dtype: str) -> 
 
 
 def test_a_stack_of_mrc_has_an_axis_of_its_own(reader: Reader, tmp_path: Path) -> None:
-    path = write_mrc(tmp_path / "movie.mrc", noise(5, 20, 24, dtype="float32"))
-    with mrcfile.open(path, "r+") as file:
+    path = tmp_path / "movie.mrc"
+    with mrcfile.new(path) as file:
+        file.set_data(noise(5, 20, 24, dtype="float32"))
         file.set_image_stack()
     assert reader.open(path).header.axes == "TYX"
 
