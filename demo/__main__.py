@@ -79,7 +79,8 @@ def denoise(
     for artifact in job["result"]["artifacts"]:
         target = OUTPUT / artifact["name"]
         client.download(artifact["href"], target)
-        files["std" if "posterior_std" in artifact["name"] else "denoised"] = target
+        if artifact["output"] is not None:  # others describe the results
+            files[artifact["output"]] = target
     document = client.get(f"/v1/noise-models/{shown_results(job)['noise_model_id']}")
     return job, GaussianMixtureNoiseModel.from_parameters(document["parameters"]), files
 
