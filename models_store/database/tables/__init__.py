@@ -1,0 +1,42 @@
+"""Database tables. Alembic migrations are generated from these classes and checked against them."""
+
+from models_store.database.tables.images import Image
+from models_store.database.tables.jobs import (
+    Job,
+    JobDependency,
+    JobEvent,
+    JobImage,
+    JobNetwork,
+    JobNoiseModel,
+    Webhook,
+)
+from models_store.database.tables.keys import ApiKey, ApiKeyMicroscope, IdempotencyKey
+from models_store.database.tables.microscopes import Microscope, Profile
+from models_store.database.tables.networks import Network
+from models_store.database.tables.noise_models import NoiseModelActivation, NoiseModelRow
+from models_store.database.tables.results import Artifact, PartPlanes
+from models_store.database.tables.upkeep import Retention, Sweep, Worker
+
+__all__ = [
+    "ApiKey",
+    "ApiKeyMicroscope",
+    "Artifact",
+    "IdempotencyKey",
+    "Image",
+    "Job",
+    "JobDependency",
+    "JobEvent",
+    "JobImage",
+    "JobNetwork",
+    "JobNoiseModel",
+    "Microscope",
+    "Network",
+    "NoiseModelActivation",
+    "NoiseModelRow",
+    "PartPlanes",
+    "Profile",
+    "Retention",
+    "Sweep",
+    "Webhook",
+    "Worker",
+]

@@ -1,0 +1,44 @@
+"""Microscopes and acquisition profiles."""
+
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from models_store.database.table_base import Listed
+
+
+class Microscope(Listed):
+    __tablename__ = "microscope"
+
+    name: Mapped[str] = mapped_column(String(200), unique=True)
+    description: Mapped[str] = mapped_column(String(2000))
+
+
+class Profile(Listed):
+    """An acquisition profile: all settings that determine the noise of a microscope's images."""
+
+    __tablename__ = "profile"
+    __table_args__ = (
+        UniqueConstraint("microscope_id", "name"),
+        Index(None, "microscope_id", "fingerprint"),
+    )
+
+    microscope_id: Mapped[str] = mapped_column(ForeignKey("microscope.id"))
+    name: Mapped[str] = mapped_column(String(200))
+    camera: Mapped[str | None] = mapped_column(String(200))
+    readout_mode: Mapped[str | None] = mapped_column(String(200))
+    gain: Mapped[float | None]
+    binning: Mapped[int | None]
+    exposure_ms: Mapped[float | None]
+    bit_depth: Mapped[int | None]
+    offset_adu: Mapped[float | None]
+    camera_serial: Mapped[str | None] = mapped_column(String(200))
+    gain_name: Mapped[str | None] = mapped_column(String(200))
+    em_gain: Mapped[float | None]
+    file_settings: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    """Settings by channel of the file for which the profile was made; None: made by a request."""
+    fingerprint: Mapped[str | None] = mapped_column(String(64))
+    """Of the settings, however they are spelled; None: it tells nothing of the detector."""
+
+    microscope: Mapped[Microscope] = relationship(lazy="joined")
