@@ -1,9 +1,10 @@
 """Header of an image file, and limits on the size that it may claim."""
 
 from dataclasses import dataclass
-from typing import Literal
+from datetime import datetime
+from typing import Annotated, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, WithJsonSchema
 
 from models_store.image_files.acquisition import Acquisition
 
@@ -13,6 +14,9 @@ MIN_SIDE_PX = 16
 VendorKind = Literal["czi", "nd2", "lif", "ims", "mrc"]
 RawKind = Literal["spe", "sif"]
 FileKind = Literal["ome", "imagej", "ndtiff", "micromanager", "ome-zarr", "tiff", RawKind, VendorKind]
+
+_TIME_IN_JSON = {"type": "string", "description": "ISO 8601; without a time zone if the file tells none."}
+TimeInFile = Annotated[datetime, WithJsonSchema(_TIME_IN_JSON)]  # "date-time" would promise a time zone
 
 
 class PixelSize(BaseModel, frozen=True):
@@ -46,6 +50,7 @@ class ImageHeader(BaseModel, frozen=True):
     `series` is the number of the image if its file holds several; `series_in_file` lists them then.
     `acquisition` has the detector's settings of each channel, `channel_colours` a colour (#RRGGBB) for each;
     both are empty if the file tells none. `time_interval_s` is the mean time between planes along T.
+    `acquired_at` is when the acquisition began, with a time zone only if the file tells one.
     """
 
     axes: str
@@ -65,6 +70,7 @@ class ImageHeader(BaseModel, frozen=True):
     acquisition: tuple[Acquisition, ...] = ()
     channel_colours: tuple[str, ...] = ()
     time_interval_s: float | None = None
+    acquired_at: TimeInFile | None = None
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy as np
 
 from models_store.errors import ImageCorruptError, ImageSeriesError, ImageUnsupportedError
 from models_store.image_files.acquisition import Acquisition, told
+from models_store.image_files.acquisition_date import acquired_at
 from models_store.image_files.claimed_size import require_plane_size, require_total_size
 from models_store.image_files.file_streams import StreamedFile, stream_of
 from models_store.image_files.header import DEFAULT_LIMITS, ImageHeader, ImageLimits
@@ -76,6 +77,7 @@ def _header_of(head: bytes, size_bytes: int, limits: ImageLimits) -> tuple[Image
         decoded_bytes=complete * frame_bytes,
         warnings=(count_warning(complete, frames),) if complete < frames else (),
         acquisition=told([_acquisition(head)]),
+        acquired_at=acquired_at(f"{_text(head, 20, 9)} {_text(head, 172, 6)}", "%d%b%Y %H%M%S"),
     )
     return header, stored
 
@@ -85,6 +87,10 @@ def _acquisition(head: bytes) -> Acquisition:
     pixels = (_number(head, "H", 1516), _number(head, "H", 1522))
     binned = binning(f"{pixels[0]}x{pixels[1]}") if _number(head, "h", 1510) == 1 else None
     return Acquisition(exposure_s=positive(_number(head, "f", 10)), binning=binned)
+
+
+def _text(head: bytes, offset: int, length: int) -> str:
+    return head[offset : offset + length].decode("latin-1")
 
 
 def _number(head: bytes, kind: str, offset: int) -> Any:  # noqa: ANN401  # as the format character says

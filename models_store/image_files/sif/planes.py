@@ -7,6 +7,7 @@ import numpy as np
 
 from models_store.errors import ImageSeriesError
 from models_store.image_files.acquisition import told
+from models_store.image_files.acquisition_date import acquired_at_unix_s
 from models_store.image_files.claimed_size import require_plane_size, require_total_size
 from models_store.image_files.file_streams import StreamedFile, stream_of
 from models_store.image_files.header import DEFAULT_LIMITS, ImageHeader, ImageLimits
@@ -58,4 +59,5 @@ def _header_of(head: bytes, layout: FrameLayout, limits: ImageLimits) -> ImageHe
         ),
         acquisition=told([acquisition(settings, layout.binning_xy)]),
         time_interval_s=cycle_s(settings) if is_movie else None,
+        acquired_at=acquired_at_unix_s(settings.get("unix_s")),
     )

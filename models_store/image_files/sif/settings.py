@@ -8,7 +8,7 @@ from models_store.image_files.setting_values import amount, number, positive, te
 
 # Single bytes of any value, a line's end too, stand between the numbers.
 _LINE = re.compile(
-    rb"[^\n]*\n[^\n]*\n65\d{3} \d+ \d+ \d+ \d+ (?P<temperature>\S+) (?:[\s\S] ){5}"
+    rb"[^\n]*\n[^\n]*\n65\d{3} \d+ \d+ \d+ (?P<unix_s>\d+) (?P<temperature>\S+) (?:[\s\S] ){5}"
     rb"\S+ (?P<exposure>\S+) \S+ \S+ \d+ [\s\S] (?P<cycle>\S+) (?P<pixel_readout>\S+) \S+ \S+ (?P<gain>\S+) "
     rb"(?:\S+ ){5}(?:[\s\S] ){2}(?:\S+ ){13}(?P<amplifier>\S+) (?P<pre_amplifier>\S+) (?P<serial>\S+) "
     rb"[^\n]*\n(?P<camera>[^\n]{1,100})\n"

@@ -9,7 +9,10 @@ from tifffile import TiffFile, TiffPage
 from models_store.image_files.acquisition import Acquisition, told
 from models_store.image_files.setting_values import mapping, positive
 from models_store.image_files.tiff.meta_morph import meta_morph_acquisition
-from models_store.image_files.tiff.micro_manager_settings import micro_manager_acquisition
+from models_store.image_files.tiff.micro_manager_settings import (
+    micro_manager_acquired_at,
+    micro_manager_acquisition,
+)
 from models_store.image_files.tiff.ome_layout import ome_xml
 from models_store.image_files.tiff.ome_settings import ome_settings
 from models_store.image_files.tiff.page_axes import page_metadata
@@ -40,9 +43,13 @@ def recorded(tiff: TiffFile, stack: Stack, axes: str, lengths: Sequence[int]) ->
         return {
             "acquisition": _of_pages(stack, axes, lengths),
             "time_interval_s": interval_ms * _MS if interval_ms else None,
+            "acquired_at": micro_manager_acquired_at(summary, _metadata(stack, 0)),
         }
     own = meta_morph_acquisition(tiff)
-    return {"acquisition": told([own] * _channels(axes, lengths)) if own is not None else ()}
+    return {
+        "acquisition": told([own] * _channels(axes, lengths)) if own is not None else (),
+        "acquired_at": stack.keyframe.datetime,
+    }
 
 
 def _of_pages(stack: Stack, axes: str, lengths: Sequence[int]) -> tuple[Acquisition, ...]:

@@ -1,9 +1,11 @@
 """Settings of the camera in the metadata that Micro-Manager writes with each page."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from models_store.image_files.acquisition import Acquisition
+from models_store.image_files.acquisition_date import acquired_at
 from models_store.image_files.setting_values import binning, bits, joined, mapping, number, positive, text
 
 _MS = 1e-3
@@ -12,6 +14,8 @@ _GAINS = ("Gain", "Sensitivity/DynamicRange", "Pre-Amp-Gain", "ConversionGain", 
 _MODELS = ("CameraName", "Name")
 _SERIALS = ("CameraID", "SerialNumber", "CameraSerialNumber", "Serial Number")
 _EM_GAINS = ("MultiplierGain", "EMGain", "EM Gain")
+_TAKEN = ("ReceivedTime", "Time")
+_STARTS = ("StartTime", "Time")
 _TEMPERATURES = ("CCDTemperature", "SensorTemperature")
 
 
@@ -41,6 +45,11 @@ def micro_manager_acquisition(page: Mapping[str, Any]) -> Acquisition:
         exposure_s=exposure_ms * _MS if exposure_ms else None,
         temperature_c=number(_first(properties, _TEMPERATURES)),
     )
+
+
+def micro_manager_acquired_at(summary: Mapping[str, Any], page: Mapping[str, Any]) -> datetime | None:
+    """Return when the acquisition began, or else when its first page was taken."""
+    return acquired_at(_first(summary, _STARTS)) or acquired_at(_first(page, _TAKEN))
 
 
 def _first(properties: Mapping[str, Any], names: Sequence[str]) -> object:

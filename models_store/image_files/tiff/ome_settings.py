@@ -6,6 +6,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from models_store.image_files.acquisition import Acquisition, told
+from models_store.image_files.acquisition_date import acquired_at
 from models_store.image_files.setting_values import amount, binning, bits, joined, number, positive, text
 from models_store.image_files.tiff.ome_layout import OmeImage
 
@@ -20,10 +21,11 @@ def ome_settings(xml: str | bytes, image: OmeImage) -> dict[str, Any]:
     pixels = element.find("{*}Pixels")
     if pixels is None:
         return {}
+    date = acquired_at(element.findtext("{*}AcquisitionDate"))
     channels = pixels.findall("{*}Channel")
     kept = image.along("C")
     if len(channels) <= max(kept, default=-1):
-        return {"time_interval_s": _interval_s(pixels)}
+        return {"time_interval_s": _interval_s(pixels), "acquired_at": date}
     planes = pixels.findall("{*}Plane")[:_MAX_PLANES]
     detectors = {each.get("ID"): each for each in root.findall("{*}Instrument/{*}Detector")}
     objective = _objective(root, element)
@@ -42,6 +44,7 @@ def ome_settings(xml: str | bytes, image: OmeImage) -> dict[str, Any]:
         "acquisition": told(found),
         "channel_colours": tuple(filter(None, colours)) if all(colours) else (),
         "time_interval_s": _interval_s(pixels) or _mean_step_s(planes),
+        "acquired_at": date,
     }
 
 

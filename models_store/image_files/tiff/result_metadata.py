@@ -18,7 +18,7 @@ def needs_bigtiff(header: ImageHeader, dtype: np.dtype[Any]) -> bool:
 
 
 def ome_metadata(header: ImageHeader) -> dict[str, Any]:
-    """Return the metadata of tifffile's OME writer: axes, pixel size and channel names."""
+    """Return the metadata of tifffile's OME writer: axes, pixel size, channel names and date."""
     metadata: dict[str, Any] = {"axes": header.axes}
     size = header.pixel_size_um
     lengths = {"X": size.x_um, "Y": size.y_um, "Z": size.z_um} if size else {}
@@ -27,6 +27,8 @@ def ome_metadata(header: ImageHeader) -> dict[str, Any]:
             metadata |= {f"PhysicalSize{axis}": length_um, f"PhysicalSize{axis}Unit": "µm"}
     if header.channel_names:
         metadata["Channel"] = {"Name": list(header.channel_names)}
+    if header.acquired_at is not None:
+        metadata["AcquisitionDate"] = header.acquired_at.isoformat()
     return metadata
 
 

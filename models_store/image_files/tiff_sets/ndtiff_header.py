@@ -11,7 +11,10 @@ from models_store.image_files.claimed_size import require_plane_size, require_pl
 from models_store.image_files.header import ImageHeader, ImageLimits, PixelSize
 from models_store.image_files.printable_text import printable
 from models_store.image_files.setting_values import number, positive
-from models_store.image_files.tiff.micro_manager_settings import micro_manager_acquisition
+from models_store.image_files.tiff.micro_manager_settings import (
+    micro_manager_acquired_at,
+    micro_manager_acquisition,
+)
 from models_store.image_files.tiff.physical import Physical, micro_manager_physical
 from models_store.image_files.tiff_sets.ndtiff_folder import NdtiffFolder
 from models_store.image_files.tiff_sets.ndtiff_images import NdtiffImage
@@ -46,6 +49,7 @@ def header_of(image: NdtiffImage, folder: NdtiffFolder, limits: ImageLimits) -> 
         warnings=(f"{planes} of {image.told} planes are in the set",) if planes < image.told else (),
         acquisition=told([micro_manager_acquisition(metadata) for metadata in of_channels]),
         time_interval_s=_interval_s(image, folder, summary),
+        acquired_at=micro_manager_acquired_at(summary, folder.metadata(image.planes[0])),
     )
     require_total_size(planes, header.decoded_bytes, limits)
     require_plausible(header, sum(folder.size_bytes(file) for file in {each.file for each in image.planes}))

@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 from openreadout import ImageInfo
 
 from models_store.image_files.acquisition import Acquisition, told
+from models_store.image_files.acquisition_date import acquired_at
 from models_store.image_files.header import VendorKind
 from models_store.image_files.setting_values import bits, mapping, number, positive, text
 from models_store.image_files.vendor.czi_settings import czi_settings
@@ -32,6 +33,7 @@ def recorded(xml: ET.Element | None, image: ImageInfo, kind: VendorKind) -> dict
         "acquisition": acquisitions(xml, image, kind),
         "channel_colours": colours if coloured else (),
         "time_interval_s": time_interval_s(image),
+        "acquired_at": acquired_at(image.get("acquired_at")),
     }
 
 
