@@ -12,7 +12,8 @@ from starlette.requests import ClientDisconnect
 from app.documents.images import ImageDocument, image_document
 from app.http.authorization import Caller
 from app.http.dependencies import Services
-from app.http.profile_parameters import matching_profiles, profile_of_upload
+from app.http.posted_settings import PostedSettings
+from app.http.profile_parameters import matching_profiles, profile_of_upload, require_microscope_for_settings
 from app.series_inspection import inspect_series, survey_if_possible
 from models_store.blobs.blobs import StoredBlob
 from models_store.clock_and_ids import new_id
@@ -28,6 +29,7 @@ from models_store.image_files.header import ImageHeader, ImageLimits
 from models_store.image_files.isolation.client import ReadingLimits
 from models_store.repositories import idempotency, images
 from models_store.repositories.images import SeriesOfUpload, UploadedImage
+from models_store.repositories.profiles import settings_of
 from models_store.repositories.usage import remaining_bytes, require_room_for, storage_exceeded
 from models_store.survey.survey import Survey
 
@@ -44,6 +46,8 @@ class Upload:
     role: ImageRole
     series: int | None
     """Number of the image, from 0, if the file holds several."""
+    settings: PostedSettings | None
+    """Acquisition settings, which win over those in the file."""
     idempotency_key: str | None
     caller: Caller
 
@@ -62,6 +66,7 @@ class Upload:
         ]
         # Left out, so that requests from before there was a choice keep their fingerprints.
         parameters += [] if self.series is None else [self.series]
+        parameters += [] if self.settings is None else [self.settings.model_dump_json()]
         return hashlib.sha256(json.dumps(parameters).encode()).hexdigest()
 
 
@@ -112,6 +117,7 @@ async def upload_image(
 def _size_limit(services: Services, upload: Upload) -> SizeLimit:
     """Return the size limit; raise for unknown microscopes and profiles, before gigabytes are received."""
     limit_bytes, quota = services.settings.upload_limit_bytes, upload.caller.quota
+    require_microscope_for_settings(upload.microscope, upload.profile, upload.settings)
     with services.database.read() as session:
         require_named_microscope(session, upload.microscope or upload.profile)
         matching_profiles(session, upload.microscope, upload.profile)
@@ -209,8 +215,16 @@ def _register(
             return image_document(session, images.get_image(session, claimed_id))
         if upload.caller.quota:
             require_room_for(session, upload.caller.quota, received.size_bytes)
+        requested = settings_of(upload.settings.columns) if upload.settings else None
         profile, choice = profile_of_upload(
-            session, upload.microscope, upload.profile, inspection.header, now
+            session, upload.microscope, upload.profile, requested, inspection.header, now
         )
-        created = images.create_image(session, uploaded, profile=profile, profile_choice=choice, now=now)
+        created = images.create_image(
+            session,
+            uploaded,
+            profile=profile,
+            profile_choice=choice,
+            requested_settings=requested,
+            now=now,
+        )
         return image_document(session, created)

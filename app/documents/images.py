@@ -19,8 +19,8 @@ from models_store.database.tables import (
 from models_store.image_files.header import ImageHeader
 from models_store.image_files.image_warnings import image_warnings
 from models_store.repositories.images import Series, series_of_uploads
-from models_store.repositories.microscopes import settings_of_profile
-from models_store.repositories.profile_settings import differences, settings_of_file
+from models_store.repositories.profile_settings import DetectorSettings, differences, settings_of_file
+from models_store.repositories.profiles import settings_of_profile
 from models_store.survey.survey import stored_survey
 
 
@@ -50,6 +50,9 @@ class ImageDocument(BaseModel):
         default=None,
         description="How the image came to its acquisition profile: named in the upload, found or made by "
         "the settings in the file, or the microscope's default as the file tells nothing of its detector.",
+    )
+    requested_settings: DetectorSettings | None = Field(
+        default=None, description="Settings that the upload told; they win over those in the file."
     )
     survey: SurveyDocument | None = Field(
         default=None, description="None: the pixels have not been surveyed yet."
@@ -84,6 +87,7 @@ class ImageDocument(BaseModel):
             header=header,
             origin=Origin.of(row.profile),
             profile_choice=ProfileChoice(row.profile_choice) if row.profile_choice else None,
+            requested_settings=_requested(row),
             survey=SurveyDocument.of(survey) if survey else None,
             warnings=[*image_warnings(header, survey), *_profile_warnings(row, header)],
             parent_id=row.parent_id,
@@ -95,13 +99,22 @@ class ImageDocument(BaseModel):
 
 
 def _profile_warnings(row: Image, header: ImageHeader) -> list[str]:
-    """Return where the settings in a file differ from those of the profile that its upload named."""
+    """Return where the settings in a file differ from those that its upload told, or of the named profile."""
+    if (requested := _requested(row)) is not None:
+        return _differences(header, requested, "the upload tells, and that is what counts")
     if row.profile is None or row.profile_choice != ProfileChoice.NAMED:
         return []
-    asked = settings_of_profile(row.profile)
+    named = f"the profile {row.profile.name!r} has; the upload named the profile, so that is what counts"
+    return _differences(header, settings_of_profile(row.profile), named)
+
+
+def _requested(row: Image) -> DetectorSettings | None:
+    return DetectorSettings.model_validate(row.requested_settings) if row.requested_settings else None
+
+
+def _differences(header: ImageHeader, asked: DetectorSettings, what_counts: str) -> list[str]:
     return [
-        f"{f'channel {channel}: ' if channel else ''}the file tells {', '.join(differ)}, as the profile "
-        f"{row.profile.name!r} has; the upload named the profile, so that is what counts"
+        f"{f'channel {channel}: ' if channel else ''}the file tells {', '.join(differ)}, as {what_counts}"
         for channel, told in settings_of_file(header).items()
         if (differ := differences(asked, told))
     ]

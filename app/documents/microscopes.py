@@ -16,11 +16,16 @@ class MicroscopeDocument(BaseModel):
     id: str
     name: str
     description: str
+    manufacturer: str | None = None
+    model: str | None = None
+    modality: str | None = None
+    site: str | None = None
+    notes: str | None = None
     created_at: datetime
 
     @classmethod
     def of(cls, row: Microscope) -> Self:
-        return cls(id=row.id, name=row.name, description=row.description, created_at=row.created_at)
+        return cls(**{name: getattr(row, name) for name in cls.model_fields})
 
 
 class ProfileDocument(BaseModel):
@@ -37,6 +42,13 @@ class ProfileDocument(BaseModel):
     camera_serial: str | None = None
     gain_name: str | None = None
     em_gain: float | None = None
+    binning_xy: str | None = Field(
+        default=None, description="Binning along X and Y; `binning` is null if the two differ."
+    )
+    region_height_px: int | None = None
+    settings: dict[str, str | float] | None = Field(
+        default=None, description="Settings of the user's own on which the noise depends."
+    )
     file_settings: dict[str, DetectorSettings] | None = Field(
         default=None,
         description="Of a profile made for a file: its settings by channel; the empty name is all channels.",

@@ -17,6 +17,7 @@ from app.http.dependencies import (
 )
 from app.http.downloads import Conditional, download, file_responses
 from app.http.paging import link_next_page
+from app.http.posted_settings import parse_settings
 from app.http.profile_parameters import MicroscopeQuery, ProfileQuery, matching_profiles
 from app.uploads import Upload
 from models_store.blobs.blobs import StoredBlob
@@ -36,6 +37,16 @@ Series = Annotated[
         ge=0,
         description="Number of the only image to store, from 0, if the file holds several (scenes, series, "
         "positions). Default: all, which `series` of the document lists.",
+    ),
+]
+
+RequestedSettings = Annotated[
+    str | None,
+    Query(
+        max_length=10_000,
+        description="Acquisition settings as JSON, with the fields of a profile; those that the file tells "
+        "too are replaced. They find or make the image's profile, so a microscope is needed, and no profile.",
+        examples=['{"camera": "sCMOS", "gain": 2}'],
     ),
 ]
 
@@ -62,10 +73,12 @@ async def upload_image(
     profile: ProfileQuery = None,
     role: ImageRole = ImageRole.DATA,
     series: Series = None,
+    settings: RequestedSettings = None,
     idempotency_key: IdempotencyHeader = None,
 ) -> ImageDocument:
     """Upload a TIFF (OME, ImageJ, Micro-Manager), CZI, ND2, LIF, IMS or MRC file as the raw request body."""
-    upload = Upload(filename, microscope, profile, role, series, idempotency_key, caller)
+    requested = parse_settings(settings) if settings is not None else None
+    upload = Upload(filename, microscope, profile, role, series, requested, idempotency_key, caller)
     declared_bytes = int(request.headers.get("content-length") or 0)
     document = await uploads.upload_image(services, upload, request.stream(), declared_bytes)
     response.headers["Location"] = f"/v1/images/{document.id}"

@@ -9,8 +9,8 @@ from app.documents.microscopes import MicroscopeDocument, ProfileDocument
 from app.http.authorization import ADMIN, CALIBRATE, READ
 from app.http.dependencies import PageQuery, ReadSession, RequestServices, WriteSession
 from app.http.paging import link_next_page
-from models_store.contracts.numbers import JSON_NUMBER
-from models_store.repositories import microscopes
+from app.http.posted_settings import PostedSettings
+from models_store.repositories import microscopes, profiles
 
 router = APIRouter(prefix="/microscopes", tags=["microscopes"])
 
@@ -20,40 +20,46 @@ _AT_THE_ENDS = r"[^\s\u001c-\u001f\u0085\ufeff/]"
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=rf"^{_AT_THE_ENDS}([^/]*{_AT_THE_ENDS})?$")]
 
 
-class NewMicroscope(BaseModel):
+About = Annotated[str, Field(max_length=200)] | None
+
+
+class AboutMicroscope(BaseModel):
+    """What is known of a microscope."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    description: Annotated[str, Field(max_length=2000)] = ""
+    manufacturer: About = None
+    model: About = None
+    modality: About = None
+    site: About = None
+    notes: Annotated[str, Field(max_length=5000)] | None = None
+
+
+class NewMicroscope(AboutMicroscope):
     model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={"examples": [{"name": "Spinning disc 2", "description": "Room 3.14"}]},
+        json_schema_extra={
+            "examples": [{"name": "Spinning disc 2", "modality": "spinning disc", "site": "Room 3.14"}]
+        },
     )
 
     name: Name
-    description: Annotated[str, Field(max_length=2000)] = ""
 
 
-class NewProfile(BaseModel):
-    """Acquisition settings that determine the noise of an image; leave out what is unknown."""
+class NewProfile(PostedSettings):
+    """Acquisition settings that determine the noise of an image; leave out what is unknown.
+
+    Case, spaces, the order of `settings` and the spelling of numbers do not matter. Without a name, the
+    profile that has these settings is meant, or a new one that is named after them.
+    """
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "examples": [{"name": "16 bit, slow scan", "camera": "sCMOS", "gain": 0.46, "exposure_ms": 20}]
         },
     )
 
-    name: Name
-    camera: Annotated[str, Field(max_length=200)] | None = None
-    readout_mode: Annotated[str, Field(max_length=200)] | None = None
-    gain: Annotated[float, Field(gt=0, allow_inf_nan=False), JSON_NUMBER] | None = None
-    binning: Annotated[int, Field(ge=1, le=64), JSON_NUMBER] | None = None
-    exposure_ms: Annotated[float, Field(gt=0, allow_inf_nan=False), JSON_NUMBER] | None = None
-    bit_depth: Annotated[int, Field(ge=1, le=64), JSON_NUMBER] | None = None
-    offset_adu: Annotated[float, Field(allow_inf_nan=False), JSON_NUMBER] | None = None
-    camera_serial: Annotated[str, Field(max_length=200)] | None = None
-    gain_name: (
-        Annotated[str, Field(max_length=200, description="Name or step of the gain, as files spell it.")]
-        | None
-    ) = None
-    em_gain: Annotated[float, Field(gt=0, allow_inf_nan=False), JSON_NUMBER] | None = None
+    name: Name | None = None
 
 
 @router.post("", dependencies=ADMIN, status_code=201)
@@ -61,9 +67,7 @@ def create_microscope(
     new: NewMicroscope, session: WriteSession, services: RequestServices, response: Response
 ) -> MicroscopeDocument:
     """Register a microscope."""
-    row = microscopes.create_microscope(
-        session, name=new.name, description=new.description, now=services.clock()
-    )
+    row = microscopes.create_microscope(session, now=services.clock(), **new.model_dump())
     response.headers["Location"] = f"/v1/microscopes/{row.id}"
     return MicroscopeDocument.of(row)
 
@@ -84,16 +88,33 @@ def get_microscope(microscope: str, session: ReadSession) -> MicroscopeDocument:
     return MicroscopeDocument.of(microscopes.find_microscope(session, microscope))
 
 
-@router.post("/{microscope}/profiles", dependencies=CALIBRATE, status_code=201)
+@router.patch("/{microscope}", dependencies=ADMIN)
+def change_microscope(microscope: str, changes: AboutMicroscope, session: WriteSession) -> MicroscopeDocument:
+    """Change what is known of a microscope; what the request leaves out stays."""
+    row = microscopes.find_microscope(session, microscope)
+    microscopes.change_microscope(session, row, changes.model_dump(exclude_unset=True))
+    return MicroscopeDocument.of(row)
+
+
+@router.post(
+    "/{microscope}/profiles",
+    dependencies=CALIBRATE,
+    status_code=201,
+    responses={200: {"model": ProfileDocument, "description": "The profile that has these settings."}},
+)
 def create_profile(
     microscope: str, new: NewProfile, session: WriteSession, services: RequestServices, response: Response
 ) -> ProfileDocument:
-    """Register an acquisition profile of a microscope."""
+    """Register an acquisition profile of a microscope, or return the one that has these settings already.
+
+    Equal settings under another name, or other settings under the name of a profile, are a conflict.
+    """
     owner = microscopes.find_microscope(session, microscope)
-    acquisition = new.model_dump(exclude={"name"})
-    row = microscopes.create_profile(
-        session, owner, name=new.name, acquisition=acquisition, now=services.clock()
+    row, created = profiles.register_profile(
+        session, owner, name=new.name, acquisition=new.columns, now=services.clock()
     )
+    if not created:
+        response.status_code = 200
     response.headers["Location"] = f"/v1/microscopes/{owner.id}/profiles/{row.id}"
     return ProfileDocument.of(row)
 

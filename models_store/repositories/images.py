@@ -16,6 +16,7 @@ from models_store.database.tables import Image, Job, JobImage, Profile
 from models_store.errors import ConflictError, NotFoundError
 from models_store.image_files.header import ImageHeader
 from models_store.repositories.pages import Page, PageRequest, fetch_page
+from models_store.repositories.profile_settings import DetectorSettings
 from models_store.survey.survey import SURVEY_VERSION, Survey
 
 
@@ -48,6 +49,7 @@ def create_image(
     *,
     profile: Profile | None,
     profile_choice: ProfileChoice | None = None,
+    requested_settings: DetectorSettings | None = None,
     now: datetime,
 ) -> Image:
     image = Image(
@@ -62,6 +64,7 @@ def create_image(
         survey=uploaded.survey.model_dump(mode="json") if uploaded.survey else None,
         profile_id=profile.id if profile else None,
         profile_choice=profile_choice if profile else None,
+        requested_settings=requested_settings.model_dump(exclude_none=True) if requested_settings else None,
         created_at=now,
     )
     image.profile = profile
@@ -88,6 +91,7 @@ def _series(parent: Image, of_upload: SeriesOfUpload) -> Image:
         series=of_upload.header.series,
         profile_id=parent.profile_id,
         profile_choice=parent.profile_choice,
+        requested_settings=parent.requested_settings,
         created_at=parent.created_at,
     )
 

@@ -23,8 +23,9 @@ _FORMS = {
     "binning": "binning {}",
     "bit_depth": "{} bit",
     "offset": "offset {}",
+    "region_height": "{} rows",
 }
-_TELLING = ("camera", "serial", "readout_mode", "gain", "em_gain")
+_TELLING = ("camera", "serial", "readout_mode", "gain", "em_gain", "settings")
 
 
 class DetectorSettings(BaseModel, frozen=True):
@@ -38,20 +39,32 @@ class DetectorSettings(BaseModel, frozen=True):
     binning: str | None = None
     bit_depth: int | None = None
     offset: float | None = None
+    region_height: int | None = None
+    """Rows that are read out. Files tell only how many they hold, which may be a part of them."""
+    settings: Mapping[str, str | float] | None = None
+    """Settings of the user's own, by name."""
 
     @classmethod
     def of(cls, acquisition: Acquisition) -> "DetectorSettings":
-        return cls(**{name: getattr(acquisition, name) for name in cls.model_fields})
+        told = acquisition.model_dump()
+        return cls(**{name: told[name] for name in cls.model_fields if name in told})
 
     @property
     def tells_of_detector(self) -> bool:
         """Return whether a detector or how it was set is known; the size of pixels in bits tells neither."""
-        return any(getattr(self, name) is not None for name in _TELLING)
+        return any(getattr(self, name) for name in _TELLING)
 
     def canonical(self) -> dict[str, str]:
         """Return settings that are known, spelled alike: lower case, single spaces, numbers of six digits."""
-        known = self.model_dump(exclude_none=True)
-        return {name: _canonical(name, value) for name, value in sorted(known.items())}
+        known = self.model_dump(exclude_none=True, exclude={"settings"})
+        own = {f"setting {_alike(name)}": value for name, value in (self.settings or {}).items()}
+        return {name: _canonical(name, value) for name, value in sorted({**known, **own}.items())}
+
+    def replaced_by(self, other: "DetectorSettings") -> "DetectorSettings":
+        """Return these settings, with those that another knows in their place."""
+        own = {**(self.settings or {}), **(other.settings or {})}
+        known = other.model_dump(exclude_none=True) | ({"settings": own} if own else {})
+        return self.model_copy(update=known)
 
 
 def settings_of_file(header: ImageHeader) -> dict[str, DetectorSettings]:
@@ -63,6 +76,19 @@ def settings_of_file(header: ImageHeader) -> dict[str, DetectorSettings]:
         return {ALL_CHANNELS: own[0]}
     labels = [channel_label(header, channel) for channel in channels_of(header)]
     return dict(zip(labels, own, strict=True)) if len(labels) == len(own) else {}
+
+
+def requested_over_told(
+    told: Mapping[str, DetectorSettings], requested: DetectorSettings
+) -> dict[str, DetectorSettings]:
+    """Return settings by channel of which those of a request win over those that a file tells."""
+    if not told:
+        return {ALL_CHANNELS: requested}
+    merged = {channel: own.replaced_by(requested) for channel, own in told.items()}
+    first, *others = merged.values()
+    if all(other.canonical() == first.canonical() for other in others):
+        return {ALL_CHANNELS: first}
+    return merged
 
 
 def fingerprint(settings: Mapping[str, DetectorSettings]) -> str:
@@ -81,7 +107,7 @@ def title(settings: Mapping[str, DetectorSettings]) -> str:
 
 
 def differences(asked: DetectorSettings, told: DetectorSettings) -> list[str]:
-    """Return in which settings a file differs from those asked for, of those that both know."""
+    """Return in which settings others differ from those asked for, of those that both know."""
     wanted, found = asked.canonical(), told.canonical()
     return [
         f"{name.replace('_', ' ')} {found[name]!r} instead of {wanted[name]!r}"
@@ -90,16 +116,26 @@ def differences(asked: DetectorSettings, told: DetectorSettings) -> list[str]:
     ]
 
 
+def unknown_to_one(asked: DetectorSettings, told: DetectorSettings) -> list[str]:
+    """Return the names of the settings that only one of two knows."""
+    return [name.replace("_", " ") for name in sorted(asked.canonical().keys() ^ told.canonical().keys())]
+
+
 def _canonical(name: str, value: object) -> str:
-    return " ".join((_shown(name, value) or "").lower().split())
+    return _alike(_shown(name, value) or "")
+
+
+def _alike(text: str) -> str:
+    return " ".join(text.lower().split())
 
 
 def _words(own: DetectorSettings) -> list[str]:
-    return [
+    named = [
         form.format(_shown(name, getattr(own, name)))
         for name, form in _FORMS.items()
         if getattr(own, name) is not None
     ]
+    return named + [f"{name} {amount(value)}" for name, value in (own.settings or {}).items()]
 
 
 def _shown(name: str, value: object) -> str | None:

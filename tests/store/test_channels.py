@@ -23,9 +23,10 @@ from models_store.repositories import noise_models
 from models_store.repositories.jobs import lifecycle
 from models_store.repositories.jobs.rows import create_composite_job, get_job
 from models_store.repositories.jobs.stages import list_stages
-from models_store.repositories.microscopes import create_microscope, default_profile
+from models_store.repositories.microscopes import create_microscope
 from models_store.repositories.networks import get_network, newest_network
 from models_store.repositories.noise_models import active_noise_model, get_noise_model
+from models_store.repositories.profiles import default_profile
 from tests.support.databases import NOON, image
 from tests.support.headers import header_of
 from tests.support.stored_jobs import LEASE

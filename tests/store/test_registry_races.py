@@ -13,7 +13,7 @@ from models_store.contracts.vocabulary import NoiseModelOrigin
 from models_store.database.engines import Database
 from models_store.database.tables import IdempotencyKey, Microscope, NoiseModelRow, Profile
 from models_store.errors import ConflictError, NotFoundError
-from models_store.repositories import idempotency, microscopes, noise_models
+from models_store.repositories import idempotency, microscopes, noise_models, profiles
 from models_store.repositories.jobs.rows import get_job
 from tests.support.databases import NOON
 from tests.support.services import Postgres
@@ -48,7 +48,7 @@ def test_two_first_images_share_the_default_profile(database: Database) -> None:
 
     def first_image(session: Session) -> object:
         microscope = microscopes.find_microscope(session, "m")
-        return microscopes.default_profile(session, microscope, NOON).id
+        return profiles.default_profile(session, microscope, NOON).id
 
     one, other = race(database, first_image, first_image)
     assert one == other

@@ -41,6 +41,8 @@ class Image(Listed):
     profile_id: Mapped[str | None] = mapped_column(ForeignKey("profile.id"), index=True)
     profile_choice: Mapped[str | None] = mapped_column(String(20))
     """ProfileChoice; None: no microscope, or uploaded before files chose profiles."""
+    requested_settings: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    """Settings that the upload told; they win over those in the file."""
     owner_id: Mapped[str | None] = mapped_column(ForeignKey("api_key.id"), index=True)
 
     profile: Mapped[Profile | None] = relationship(lazy="joined")

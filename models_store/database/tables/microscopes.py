@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from models_store.database.table_base import Listed
@@ -13,6 +13,11 @@ class Microscope(Listed):
 
     name: Mapped[str] = mapped_column(String(200), unique=True)
     description: Mapped[str] = mapped_column(String(2000))
+    manufacturer: Mapped[str | None] = mapped_column(String(200))
+    model: Mapped[str | None] = mapped_column(String(200))
+    modality: Mapped[str | None] = mapped_column(String(200))
+    site: Mapped[str | None] = mapped_column(String(200))
+    notes: Mapped[str | None] = mapped_column(Text)
 
 
 class Profile(Listed):
@@ -36,6 +41,12 @@ class Profile(Listed):
     camera_serial: Mapped[str | None] = mapped_column(String(200))
     gain_name: Mapped[str | None] = mapped_column(String(200))
     em_gain: Mapped[float | None]
+    binning_xy: Mapped[str | None] = mapped_column(String(8))
+    """Pixels along X and Y, such as 2x1; None: as `binning`."""
+    region_height_px: Mapped[int | None]
+    """Rows that are read out; on which the noise of a rolling shutter depends."""
+    settings: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    """Settings of the user's own: texts and numbers by name."""
     file_settings: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     """Settings by channel of the file for which the profile was made; None: made by a request."""
     fingerprint: Mapped[str | None] = mapped_column(String(64))
