@@ -76,7 +76,7 @@ def train(  # one parameter per command-line option
     with require_extra("worker"):
         # Imported here: other commands work without the engine.
         from worker.attempt.device import choose_device  # noqa: PLC0415
-        from worker.offline.networks import TrainingFiles, TrainingOptions, train_on_files  # noqa: PLC0415
+        from worker.offline.training import TrainingFiles, TrainingOptions, train_on_files  # noqa: PLC0415
     files = TrainingFiles(noisy, ground_truth or [], noise_model, start, teacher)
     options = TrainingOptions(
         method=method,
@@ -135,7 +135,7 @@ def predict(  # one parameter per command-line option
     with require_extra("worker"):
         # Imported here: other commands work without the engine.
         from worker.attempt.device import choose_device  # noqa: PLC0415
-        from worker.offline.networks import PredictionOptions, predict_file  # noqa: PLC0415
+        from worker.offline.prediction import PredictionOptions, predict_file  # noqa: PLC0415
         from worker.processes.compile_cache import keep_compiled_programs  # noqa: PLC0415
     keep_compiled_programs()
     options = PredictionOptions(

@@ -38,6 +38,7 @@ from models_store.survey.warnings import channel_warnings
 from models_store.whole_files import require_writable_folder
 from worker.engine.training.presets import PRESETS, TrainingPreset
 from worker.judging.removed_noise import REMOVED_NOISE
+from worker.offline.carried_out import Prediction, predictions_of
 from worker.offline.channels import channels_to_denoise, pixels_of
 from worker.offline.denoise_extras import write_noise_models, write_report
 from worker.offline.denoise_summary import ChannelSummary, DenoiseSummary
@@ -50,7 +51,6 @@ from worker.offline.files import (
     require_room,
     require_writable,
 )
-from worker.offline.predictions import Prediction, predictions_of
 from worker.offline.run import OfflineRun, offline_run
 from worker.offline.series import OfflineImage, images_alike
 from worker.offline.targets import output_format_of, require_options_of_format

@@ -19,8 +19,8 @@ from worker.engine.noise.fitting.pairs import PairCounts
 from worker.engine.prediction.inference import predict_plane
 from worker.engine.stages.pretrained import estimate_and_factor
 from worker.jobs.inputs import load_noise_model, load_source_of_signal
+from worker.offline.carried_out import Prediction
 from worker.offline.file_names import of_channel
-from worker.offline.predictions import Prediction
 from worker.offline.report import PICTURE, DenoisedPlane, NoiseEvidence, write_reports
 from worker.offline.run import OfflineRun
 from worker.offline.targets import output_format_of
