@@ -73,9 +73,11 @@ class Settings(BaseSettings):
     idempotency_kept_s: PositiveFloat = 7 * 86400.0
     """Time for which an Idempotency-Key is remembered."""
     results_kept_days: Days | None = None
-    """Retention of ended jobs and their results. Here and in the next two settings, unset means for ever."""
+    """Retention of ended jobs and their results. In the next three settings too, unset means for ever."""
     unused_networks_kept_days: Days | None = None
     """Retention of networks that no job uses any more."""
+    pixel_pairs_kept_days: Days | None = None
+    """Retention of the pixel pairs that noise models were fitted to."""
     job_events_kept_days: Days | None = None
     """Retention of the events of ended jobs."""
 

@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator
 
@@ -133,15 +133,23 @@ def get_noise_model(noise_model_id: str, session: ReadSession) -> NoiseModelDocu
 
 
 @router.delete("/{noise_model_id}", dependencies=SUBMIT, status_code=204)
-def delete_noise_model(noise_model_id: str, session: WriteSession, caller: CurrentCaller) -> None:
-    """Delete a noise model, unless a stored network or job refers to it.
+def delete_noise_model(
+    noise_model_id: str,
+    session: WriteSession,
+    services: RequestServices,
+    caller: CurrentCaller,
+    background: BackgroundTasks,
+) -> None:
+    """Delete a noise model and its pixel pairs, unless a stored network or job refers to it.
 
     An active noise model is also refused while its profile and channel have others: activate one of those
     first. Keys with `submit` may delete noise models of their own jobs, keys with `calibrate` any.
     """
     noise_model = noise_models.get_noise_model(session, noise_model_id)
     caller.require_own(noise_model.owner_id)
-    noise_models.delete_noise_model(session, noise_model)
+    blob_keys = noise_models.delete_noise_model(session, noise_model)
+    # In the background, hence after the commit: until then the deletion may still fail.
+    background.add_task(services.blobs.discard, blob_keys)
 
 
 @router.get("/{noise_model_id}/export", dependencies=READ, response_class=Response)

@@ -19,10 +19,23 @@ class MadeBlob(_Made):
     size_bytes: int
 
 
+class MadePixelPairs(_Made):
+    """Counts of the pixel pairs that a noise model was fitted to."""
+
+    blob: MadeBlob
+    image_ids: tuple[str, ...]
+    pairs: int
+    signal_min_adu: float
+    signal_max_adu: float
+    saturation_adu: float | None
+    """Observations from here on were not counted; None: there is no such limit."""
+
+
 class MadeNoiseModel(_Made):
     origin: NoiseModelOrigin
     parameters: NoiseModelParameters
     fit_quality: dict[str, Any]
+    pixel_pairs: MadePixelPairs | None = None
 
 
 class MadeNetwork(_Made):

@@ -24,6 +24,7 @@ from models_store.database.tables import (
     NoiseModelActivation,
     NoiseModelRow,
     PartPlanes,
+    PixelPairsRow,
     Profile,
     Webhook,
 )
@@ -32,7 +33,7 @@ from models_store.errors import ForbiddenError, InvalidRequestError
 SEES_ALL: dict[str, Any] = {"sees_all": True}
 """Execution options of a statement that is not restricted to what the viewer may see."""
 
-TABLES_WITH_PROFILE = (Image, NoiseModelRow, NoiseModelActivation, Network, Job)
+TABLES_WITH_PROFILE = (Image, NoiseModelRow, NoiseModelActivation, PixelPairsRow, Network, Job)
 TABLES_WITH_JOB = (
     Artifact,
     JobEvent,
@@ -43,7 +44,7 @@ TABLES_WITH_JOB = (
     PartPlanes,
     Webhook,
 )
-TABLES_WITH_OWNER = (Image, Job, Network, NoiseModelRow)
+TABLES_WITH_OWNER = (Image, Job, Network, NoiseModelRow, PixelPairsRow)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from models_store.database.tables import (
 from models_store.database.visibility import SEES_ALL
 from models_store.errors import ConflictError, NotFoundError
 from models_store.repositories.pages import Page, PageRequest, fetch_page
+from models_store.repositories.pixel_pairs import delete_pixel_pairs
 
 
 def create_noise_model(  # noqa: PLR0913  # one parameter per column
@@ -86,8 +87,8 @@ def hold_noise_models(session: Session, noise_model_ids: Collection[str]) -> Non
         raise NotFoundError(f"noise model {', '.join(missing)} has been deleted")
 
 
-def delete_noise_model(session: Session, noise_model: NoiseModelRow) -> None:
-    """Delete a noise model and its activations.
+def delete_noise_model(session: Session, noise_model: NoiseModelRow) -> list[str]:
+    """Delete a noise model, its activations and its pixel pairs; return the keys of their blobs.
 
     Raises ConflictError while a stored job or network refers to it, or if it is active and its profile and
     channel have other versions.
@@ -99,8 +100,10 @@ def delete_noise_model(session: Session, noise_model: NoiseModelRow) -> None:
         raise NotFoundError(f"noise model {noise_model.id!r} has been deleted")
     _require_unused(session, noise_model)
     session.execute(delete(NoiseModelActivation).where(NoiseModelActivation.noise_model_id == noise_model.id))
+    blob_keys = delete_pixel_pairs(session, noise_model.id)
     session.delete(noise_model)
     session.flush()
+    return blob_keys
 
 
 def _require_unused(session: Session, noise_model: NoiseModelRow) -> None:

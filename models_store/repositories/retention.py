@@ -15,12 +15,13 @@ from models_store.database.tables import (
     JobEvent,
     JobNetwork,
     Network,
+    PixelPairsRow,
     Retention,
 )
 from models_store.errors import ConflictError, JobNotEndedError
 from models_store.repositories.jobs.deletion import delete_job
 
-JOBS, NETWORKS, JOB_EVENTS = KINDS = ("jobs", "networks", "job_events")
+JOBS, NETWORKS, JOB_EVENTS, PIXEL_PAIRS = KINDS = ("jobs", "networks", "job_events", "pixel_pairs")
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,18 @@ def expire_networks(session: Session, unused_since: datetime, limit: int) -> Exp
     size_bytes = sum(network.size_bytes for network in networks)
     keys = tuple(network.blob_key for network in networks)
     return _record(session, NETWORKS, Expired(len(networks), size_bytes, keys))
+
+
+def expire_pixel_pairs(session: Session, counted_before: datetime, limit: int) -> Expired:
+    """Delete pixel pairs that were counted before a time; their noise models are kept."""
+    old = select(PixelPairsRow).where(PixelPairsRow.created_at < counted_before)
+    oldest = old.order_by(PixelPairsRow.created_at).limit(limit)
+    rows = session.scalars(oldest.with_for_update(skip_locked=True)).all()
+    for row in rows:
+        session.delete(row)
+    size_bytes = sum(row.size_bytes for row in rows)
+    keys = tuple(row.blob_key for row in rows)
+    return _record(session, PIXEL_PAIRS, Expired(len(rows), size_bytes, keys))
 
 
 def expire_events(session: Session, ended_before: datetime, limit: int) -> Expired:

@@ -211,6 +211,7 @@ def test_expired_data_is_deleted_and_counted(
     job = denoised(api, noisy_tiff)
     spare = run(api, kind="train", method="n2v", image_ids=job["spec"]["image_ids"], budget=TINY)
     kept = {"results_kept_days": 10.0, "unused_networks_kept_days": 20.0, "job_events_kept_days": 5.0}
+    noise_models = ids(api, "noise-models")
 
     def after(days: float, **settings: float) -> None:
         now = system_clock() + timedelta(days=days)
@@ -229,10 +230,16 @@ def test_expired_data_is_deleted_and_counted(
     assert api.get(f"/v1/jobs/{spare['id']}").json()["state"] == "succeeded"
     after(11, **kept)
     assert ids(api, "jobs") == []
-    wait_for(lambda: len(files(application)) == 2, "the image and its preview alone are left")
+    pairs = [path for path in files(application) if path.name == "pixel_pairs.npz"]
+    wait_for(lambda: len(files(application)) == 2 + len(pairs), "image, preview and pixel pairs are left")
+    assert len(pairs) == len(noise_models) == 2
+    after(13, pixel_pairs_kept_days=12.0)
+    assert len(files(application)) == 2
+    assert ids(api, "noise-models") == noise_models
     metrics = api.get("/metrics").text
     assert 'clearscope_retention_deleted_total{what="jobs"} 2.0' in metrics
     assert 'clearscope_retention_deleted_total{what="networks"} 4.0' in metrics
+    assert 'clearscope_retention_deleted_total{what="pixel_pairs"} 2.0' in metrics
     size = sum(artifact["size"] for artifact in job["result"]["artifacts"])
     assert f'clearscope_retention_deleted_bytes_total{{what="jobs"}} {float(size)}' in metrics
 

@@ -33,7 +33,8 @@ def bootstrap_noise_model(spec: BootstrapNoiseModelSpec, context: JobContext) ->
             device=context.device,
             on_plane=planes_done(part_of(context.report, 0, COMPARING_PIXELS), "denoised plane"),
         )
-    return Outcome(noise_model=made_noise_model(selected, NoiseModelOrigin.BOOTSTRAP))
+    made = made_noise_model(selected, NoiseModelOrigin.BOOTSTRAP, context, spec.image_ids)
+    return Outcome(noise_model=made)
 
 
 def refit_noise_model(spec: RefitNoiseModelSpec, context: JobContext) -> Outcome:
@@ -52,4 +53,5 @@ def refit_noise_model(spec: RefitNoiseModelSpec, context: JobContext) -> Outcome
         )
     if refitted is None:
         return Outcome(result={"noise_model_id": known.noise_model_id})
-    return Outcome(noise_model=made_noise_model(refitted, NoiseModelOrigin.BOOTSTRAP))
+    made = made_noise_model(refitted, NoiseModelOrigin.BOOTSTRAP, context, spec.image_ids)
+    return Outcome(noise_model=made)

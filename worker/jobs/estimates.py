@@ -16,6 +16,7 @@ from worker.attempt.context import JobContext, Report
 from worker.attempt.progress import REFITTING, part_of, planes_done
 from worker.engine.networks.network import Network
 from worker.engine.networks.pretrained import PretrainedNetwork, packaged_stack_network
+from worker.engine.noise.fitting.select import SelectedNoiseModel
 from worker.engine.noise.models.kinds import AnyNoiseModel, kind_of
 from worker.engine.prediction.choice import Choice, choose_estimate
 from worker.engine.prediction.inference import predict_plane
@@ -141,7 +142,7 @@ def prepare(
     )
     if facts.correlated and distilled is not None:
         choice = replace(choice, reason=choice.reason + _DOES_NOT_COMPETE)
-    refitted_model = made_noise_model(refitted, NoiseModelOrigin.BOOTSTRAP) if refitted else None
+    refitted_model = _bootstrapped(refitted, context, spec) if refitted else None
     denoiser = Denoiser(noise_model, choice, n2v=n2v, pn2v=network, distilled=distilled)
     return Prepared(denoiser, refitted_model)
 
@@ -167,7 +168,7 @@ def _prepare_pretrained(
             device=context.device,
             on_plane=planes_done(part_of(report, 0, REFITTING), "denoised plane"),
         )
-        noise_model, made = selected.fitted.model, made_noise_model(selected, NoiseModelOrigin.BOOTSTRAP)
+        noise_model, made = selected.fitted.model, _bootstrapped(selected, context, spec)
     planes = all_planes(images)
     of_plane = partial(network_for, pretrained, noise_model, bootstrapped=bootstrapped)
     stack = StackCandidate.of(planes, of_plane, context.device)
@@ -194,7 +195,7 @@ def _prepare_pretrained(
             device=context.device,
             on_plane=lambda *_: None,
         )
-        noise_model, made = selected.fitted.model, made_noise_model(selected, NoiseModelOrigin.BOOTSTRAP)
+        noise_model, made = selected.fitted.model, _bootstrapped(selected, context, spec)
     denoiser = Denoiser(
         noise_model,
         replace(choice, reason=choice.reason + stack.reservation),
@@ -205,6 +206,12 @@ def _prepare_pretrained(
         bootstrapped=bootstrapped,
     )
     return Prepared(denoiser, made)
+
+
+def _bootstrapped(
+    selected: SelectedNoiseModel[AnyNoiseModel], context: JobContext, spec: PredictSpec | ChooseEstimateSpec
+) -> MadeNoiseModel:
+    return made_noise_model(selected, NoiseModelOrigin.BOOTSTRAP, context, spec.image_ids)
 
 
 def outcome_of(prepared: Prepared, warnings: Sequence[str]) -> Outcome:

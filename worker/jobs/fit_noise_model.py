@@ -32,8 +32,9 @@ def fit_noise_model(spec: FitNoiseModelSpec, context: JobContext) -> Outcome:
         context.warn(warning)
     found = findings(calibration)
     selected = calibration.selected
+    made = made_noise_model(selected, NoiseModelOrigin.CALIBRATION, context, spec.image_ids, found)
     return Outcome(
-        noise_model=made_noise_model(selected, NoiseModelOrigin.CALIBRATION, found),
+        noise_model=made,
         result={"verdict": selected.check.verdict, "check": selected.check.summary, **found},
     )
 

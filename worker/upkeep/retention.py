@@ -32,6 +32,7 @@ def delete_expired(database: Database, blobs: Blobs, settings: Settings, now: da
     for rule in (
         Rule("jobs with their results", settings.results_kept_days, retention.expire_jobs, 100),
         Rule("networks", settings.unused_networks_kept_days, retention.expire_networks, 100),
+        Rule("pixel pairs", settings.pixel_pairs_kept_days, retention.expire_pixel_pairs, 100),
         Rule("events of jobs", settings.job_events_kept_days, retention.expire_events, 5000),
     ):
         if rule.kept_days is not None:

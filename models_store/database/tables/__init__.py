@@ -13,7 +13,7 @@ from models_store.database.tables.jobs import (
 from models_store.database.tables.keys import ApiKey, ApiKeyMicroscope, IdempotencyKey
 from models_store.database.tables.microscopes import Microscope, Profile
 from models_store.database.tables.networks import Network
-from models_store.database.tables.noise_models import NoiseModelActivation, NoiseModelRow
+from models_store.database.tables.noise_models import NoiseModelActivation, NoiseModelRow, PixelPairsRow
 from models_store.database.tables.results import Artifact, PartPlanes
 from models_store.database.tables.upkeep import Retention, Sweep, Worker
 
@@ -34,6 +34,7 @@ __all__ = [
     "NoiseModelActivation",
     "NoiseModelRow",
     "PartPlanes",
+    "PixelPairsRow",
     "Profile",
     "Retention",
     "Sweep",

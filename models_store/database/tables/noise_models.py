@@ -48,3 +48,30 @@ class NoiseModelActivation(Base):
     profile_id: Mapped[str] = mapped_column(ForeignKey("profile.id"))
     noise_model_id: Mapped[str] = mapped_column(ForeignKey("noise_model.id"), index=True)
     activated_at: Mapped[datetime]
+
+
+class PixelPairsRow(Base):
+    """Counts of the pixel pairs that a noise model was fitted to; those of several images add up."""
+
+    __tablename__ = "pixel_pairs"
+    __table_args__ = (Index("ix_pixel_pairs_place", "profile_id", "channel", "created_at"),)
+
+    noise_model_id: Mapped[str] = mapped_column(ForeignKey("noise_model.id"), primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(index=True)
+    profile_id: Mapped[str | None] = mapped_column(ForeignKey("profile.id"))
+    channel: Mapped[str | None] = mapped_column(Text)
+    """As that of the noise model."""
+    origin: Mapped[NoiseModelOrigin]
+    job_id: Mapped[str | None] = mapped_column(ID)
+    """Job that counted them; it may have been deleted."""
+    image_ids: Mapped[list[Any]]
+    """Images whose pixels were counted; they may have been deleted."""
+    pairs: Mapped[int] = mapped_column(BigInteger)
+    signal_min_adu: Mapped[float]
+    signal_max_adu: Mapped[float]
+    saturation_adu: Mapped[float | None]
+    """Observations from here on were not counted; None: there is no such limit."""
+    blob_key: Mapped[str] = mapped_column(String(255), index=True)
+    sha256: Mapped[str] = mapped_column(String(64))
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    owner_id: Mapped[str | None] = mapped_column(ForeignKey("api_key.id"), index=True)

@@ -38,6 +38,6 @@ class Retention(Base):
     __tablename__ = "retention"
 
     what: Mapped[str] = mapped_column(String(32), primary_key=True)
-    """Kind: jobs, networks or job_events."""
+    """Kind: jobs, networks, pixel_pairs or job_events."""
     deleted: Mapped[int] = mapped_column(BigInteger)
     deleted_bytes: Mapped[int] = mapped_column(BigInteger)

@@ -7,7 +7,7 @@ from sqlalchemy import select, union_all
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from models_store.contracts.vocabulary import ENDED_STATES, JobState
-from models_store.database.tables import Artifact, Image, Job, Network, PartPlanes
+from models_store.database.tables import Artifact, Image, Job, Network, PartPlanes, PixelPairsRow
 
 REFERENCES: tuple[InstrumentedAttribute[str], ...] = (
     Image.blob_key,
@@ -15,6 +15,7 @@ REFERENCES: tuple[InstrumentedAttribute[str], ...] = (
     Artifact.blob_key,
     Network.blob_key,
     PartPlanes.blob_key,
+    PixelPairsRow.blob_key,
 )
 PAGE_ROWS = 1000
 

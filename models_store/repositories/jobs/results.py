@@ -14,6 +14,7 @@ from models_store.repositories.jobs.channels import channel_of_results
 from models_store.repositories.jobs.rows import get_job
 from models_store.repositories.networks import create_network
 from models_store.repositories.noise_models import create_noise_model
+from models_store.repositories.pixel_pairs import keep_pixel_pairs
 
 
 def register_results(session: Session, job: Job, outcome: Outcome, now: datetime) -> dict[str, str]:
@@ -32,6 +33,8 @@ def register_results(session: Session, job: Job, outcome: Outcome, now: datetime
             now=now,
         )
         session.add(JobNoiseModel(job_id=job.parent_id or job.id, noise_model_id=noise_model.id))
+        if made.pixel_pairs is not None:
+            keep_pixel_pairs(session, noise_model, made.pixel_pairs)
         ids["noise_model_id"] = noise_model.id
     if outcome.network:
         network = create_network(

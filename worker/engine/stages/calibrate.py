@@ -1,7 +1,7 @@
 """Calibration stage: a noise model from frames of static scenes, with the mean frame as the signal."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -132,5 +132,5 @@ def _fit(
         )
     histogram.trim(UNUSUAL_FRACTION, 1 - UNUSUAL_FRACTION)
     # Frames may exceed the range of the images, where the histogram has no counts or truncated rows.
-    usual = usual.observed_within(histogram.min_adu, histogram.max_adu)
-    return count_histogram(histogram, usual), usual.signal_range_adu
+    within = usual.observed_within(histogram.min_adu, histogram.max_adu)
+    return replace(count_histogram(histogram, within), counts=usual), within.signal_range_adu

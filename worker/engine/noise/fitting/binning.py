@@ -1,5 +1,6 @@
 """Bins of the counts of pixel pairs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -35,6 +36,15 @@ class PairAxes:
         spread = max(float(high - low), 1e-6 * float(np.abs(signal).max()), 1e-30)
         noise = max(float(np.median(dark)), step_adu / 4, 1e-6 * spread)
         return cls(float(low), spread / 16, noise)
+
+    @classmethod
+    def covering(cls, axes: Sequence[Self]) -> Self:
+        """Return axes as fine as the finest of some, from the lowest of their signals on."""
+        return cls(
+            min(each.signal_origin_adu for each in axes),
+            min(each.signal_scale_adu for each in axes),
+            min(each.deviation_scale_adu for each in axes),
+        )
 
     def signal_bin(self, signal: FloatArray) -> Bins:
         unit = (signal - self.signal_origin_adu) / self.signal_scale_adu

@@ -1,7 +1,7 @@
 """Binned counts of pixel pairs (signal, observation), the input of a noise model fit, in a few megabytes."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import Any, Self
@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from worker.engine.errors import NoiseFitError
 from worker.engine.noise.fitting.binning import CELLS_SHAPE, Bins, FloatArray, IntArray, PairAxes, step_adu
+from worker.engine.noise.fitting.kept_pairs import KeptPairs
 
+NO_PAIRS = "no pixel pairs: every pixel is saturated, not finite or outside the range"
 # Pixels of the first plane that define the axes; pixels per block, which fits into the cache.
 _AXES_PIXELS, _BLOCK_PIXELS = 1 << 20, 1 << 17
 
@@ -169,11 +171,39 @@ class PairCounts:
         taken = second.numpy().astype(np.int64)
         return self._with_count(self._count - taken), self._with_count(taken)
 
+    @classmethod
+    def sum_of(cls, kept: Sequence[KeptPairs]) -> Self:
+        """Return the sum of kept counts, exact on common axes; else deviations move by up to half a cell."""
+        total = cls()
+        total._axes = axes = PairAxes.covering([each.axes for each in kept])
+        total.step_adu = min(each.step_adu for each in kept)
+        for each in kept:
+            total.not_finite += each.not_finite
+            total._add_kept(each, axes)
+        return total
+
+    def kept(self) -> KeptPairs:
+        """Return the occupied cells, for storage. Raises NoiseFitError if there are none."""
+        row, column = np.nonzero(self._count)
+        if self._axes is None or not row.size:
+            raise NoiseFitError(NO_PAIRS)
+        rows, row_of_cell = np.unique(row, return_inverse=True)
+        return KeptPairs(
+            axes=self._axes,
+            signal_adu=self._signal_sum_adu[rows] / self._signal_pixels[rows],
+            saturated=self._saturated[rows],
+            row=row_of_cell,
+            deviation_adu=self._axes.deviation_adu(column.astype(np.float64)),
+            count=self._count[row, column],
+            step_adu=self.step_adu,
+            not_finite=self.not_finite,
+        )
+
     def cells(self, *, pool: int = 1) -> Cells:
         """Return the occupied cells, with `pool` neighbouring signal bins combined."""
         occupied = np.flatnonzero(self._count.any(axis=1))
         if self._axes is None or not occupied.size:
-            raise NoiseFitError("no pixel pairs: every pixel is saturated, not finite or outside the range")
+            raise NoiseFitError(NO_PAIRS)
         # Most bins, at both ends, are empty.
         used = slice(occupied[0] // pool * pool, occupied[-1] // pool * pool + pool)
         count, signal_sum_adu = self._count[used], self._signal_sum_adu[used]
@@ -244,6 +274,14 @@ class PairCounts:
         cell = axes.deviation_bin(deviation)
         cell += row * np.int32(CELLS_SHAPE[1])
         np.add.at(self._counted.reshape(-1), cell, 1)
+
+    def _add_kept(self, kept: KeptPairs, axes: PairAxes) -> None:
+        row = axes.signal_bin(kept.signal_adu)
+        cell = row[kept.row] * np.int32(CELLS_SHAPE[1]) + axes.deviation_bin(kept.deviation_adu)
+        np.add.at(self._counted.reshape(-1), cell, kept.count)
+        pixels = np.bincount(kept.row, kept.count, len(row))
+        self._signal_sum_adu += np.bincount(row, pixels * kept.signal_adu, CELLS_SHAPE[0])
+        np.add.at(self._saturated, row, kept.saturated)
 
     def _where(self, keep: NDArray[np.bool_]) -> Self:
         if keep.all():

@@ -32,12 +32,13 @@ class FitCandidate:
 
 @dataclass(frozen=True)
 class SelectedNoiseModel(Generic[Model_co]):
-    """The selected noise model, its check, all candidates by rising complexity, and the reason."""
+    """The selected noise model, its check, all candidates by rising complexity, the reason, and the pairs."""
 
     fitted: FittedNoiseModel[Model_co]
     check: NoiseModelCheck
     candidates: tuple[FitCandidate, ...]
     reason: str
+    counts: PairCounts
 
 
 def select_gmm(
@@ -79,7 +80,7 @@ def select_gmm(
     fitted = replace(
         chosen.fitted, pairs=counts.pairs, saturated=counts.saturated, not_finite=counts.not_finite
     )
-    return SelectedNoiseModel(fitted, chosen.check, tuple(fits), _reason(chosen, fits))
+    return SelectedNoiseModel(fitted, chosen.check, tuple(fits), _reason(chosen, fits), counts)
 
 
 def count_histogram(
@@ -92,7 +93,7 @@ def count_histogram(
         model, mean_nll(model, counts), histogram.pairs, counts.saturated, counts.not_finite
     )
     reason = f"a histogram of {model.bins} bins of {model.bin_width_adu:.4g} ADU"
-    return SelectedNoiseModel(fitted, check_noise_model(model, counts), (), reason)
+    return SelectedNoiseModel(fitted, check_noise_model(model, counts), (), reason, counts)
 
 
 def _reason(chosen: FitCandidate, fits: Sequence[FitCandidate]) -> str:
