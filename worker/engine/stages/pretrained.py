@@ -25,6 +25,9 @@ _PROBE_STEP = 0.1
 _SURROUNDINGS_PX = 2.0
 """Width of the Gaussian over which derivatives are averaged: those of single pixels are noisy."""
 
+_STRUCTURE = 4.0
+"""Share of a posterior mean's error from structure per copied share: of 20 scenes, see docs/results.md."""
+
 _COPIED = (0.002, 0.9)
 """Limits of the share of a pixel's noise that an estimate is taken to copy."""
 
@@ -33,12 +36,14 @@ _COPIED = (0.002, 0.9)
 class UncertainEstimate:
     """An estimate of a plane and its uncertainty, float32 (Y, X) in ADU.
 
-    `copied_yx` is the share of each pixel's noise that the estimate copies.
+    `copied_yx` is the share of each pixel's noise that the estimate copies, and `passed_yx` the variance of
+    the noise of all pixels that it passes on, relative to that of the pixel's noise.
     """
 
     signal_yx: np.ndarray
     std_yx: np.ndarray
     copied_yx: np.ndarray
+    passed_yx: np.ndarray
 
 
 def network_for(
@@ -85,7 +90,7 @@ def estimate_with_uncertainty(
         signal_yx = (unperturbed_yx + (count - 1) * others_yx) / count
         del others_yx
     noise_yx = network.scale.noise_adu(torch.from_numpy(signal_yx)).numpy()
-    copied_yx = np.zeros_like(signal_yx)
+    copied_yx, passed_yx = np.zeros_like(signal_yx), np.zeros_like(signal_yx)
     # The same signs for each plane, so that a divided prediction gives the undivided result.
     rng = np.random.default_rng(0)
     for _ in range(_PROBES):
@@ -93,10 +98,14 @@ def estimate_with_uncertainty(
         step_yx *= np.float32(_PROBE_STEP)
         change_yx = predict(plane_yx + step_yx, symmetries=1).prior_mean_yx
         change_yx -= unperturbed_yx
-        change_yx /= _PROBES * step_yx
-        copied_yx += change_yx
-    copied_yx = ndimage.gaussian_filter(np.nan_to_num(copied_yx), _SURROUNDINGS_PX).clip(*_COPIED)
-    return UncertainEstimate(signal_yx, noise_yx * np.sqrt(copied_yx), copied_yx)
+        change_yx /= step_yx
+        copied_yx += change_yx / _PROBES
+        passed_yx += change_yx**2 / _PROBES
+    copied_yx, passed_yx = (
+        ndimage.gaussian_filter(np.nan_to_num(each), _SURROUNDINGS_PX) for each in (copied_yx, passed_yx)
+    )
+    copied_yx = copied_yx.clip(*_COPIED)
+    return UncertainEstimate(signal_yx, noise_yx * np.sqrt(copied_yx), copied_yx, passed_yx)
 
 
 def estimate_and_factor(
@@ -104,9 +113,13 @@ def estimate_and_factor(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the estimate of a plane (Y, X), ADU, and the factor that makes residuals as large as the noise.
 
-    Where a posterior mean copies the share d of a pixel's noise, the variance of the residual is 1 - d times
-    that of the noise.
+    Of white noise with variance 1, an estimate that copies the share c of a pixel's noise and passes on the
+    variance v leaves a residual of variance 1 - 2c + v. The error that does not come from the noise adds to
+    that, c - v for a posterior mean: found where the network sees structure, which is where it copies much.
     """
     network = network_for(pretrained, None, plane_yx)
     estimate = estimate_with_uncertainty(network, plane_yx, device=device, symmetries=1)
-    return estimate.signal_yx, 1 / np.sqrt(1 - estimate.copied_yx)
+    copied_yx = estimate.copied_yx
+    passed_yx = np.minimum(estimate.passed_yx, copied_yx)
+    structure_yx = np.minimum(_STRUCTURE * copied_yx, 1) * (copied_yx - passed_yx)
+    return estimate.signal_yx, 1 / np.sqrt(1 - 2 * copied_yx + passed_yx + structure_yx)
