@@ -1,16 +1,29 @@
-"""Routes of noise models: lists, import and export of the published format, activation."""
+"""Routes of noise models: lists, import and export of the published format, activation and its history."""
 
 import re
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
+from fastapi import APIRouter, BackgroundTasks, Body, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
-from app.documents.noise_models import NoiseModelDocument
-from app.http.authorization import CALIBRATE, READ, SUBMIT
-from app.http.dependencies import CurrentCaller, PageQuery, ReadSession, RequestServices, WriteSession
+from app.documents.noise_models import (
+    HistoryDocument,
+    NoiseModelDocument,
+    history_documents,
+    noise_model_document,
+    noise_model_documents,
+)
+from app.http.authorization import CALIBRATE, READ, SUBMIT, Caller
+from app.http.dependencies import (
+    CurrentCaller,
+    PageQuery,
+    ReadSession,
+    RequestServices,
+    Services,
+    WriteSession,
+)
 from app.http.paging import link_next_page
 from app.http.profile_parameters import (
     ChannelQuery,
@@ -24,7 +37,8 @@ from models_store.contracts.vocabulary import NoiseModelOrigin
 from models_store.errors import NoiseModelInvalidError
 from models_store.noise_model_files.plot import noise_model_png
 from models_store.noise_model_files.published import MAX_FILE_BYTES, read_published, write_published
-from models_store.repositories import noise_models
+from models_store.repositories import noise_model_history, noise_models
+from models_store.repositories.noise_model_history import Change
 from models_store.repositories.usage import require_room_left
 
 
@@ -86,7 +100,32 @@ def list_noise_models(  # one parameter per API parameter
     else:
         found = noise_models.list_noise_models(session, page, profile_ids=profile_ids, channel=channel)
     link_next_page(found.next_cursor, request, response)
-    return [NoiseModelDocument.of(row) for row in found.rows]
+    return noise_model_documents(session, found.rows)
+
+
+@router.get("/history", dependencies=READ)
+def list_history(
+    session: ReadSession,
+    page: PageQuery,
+    request: Request,
+    response: Response,
+    microscope: MicroscopeQuery = None,
+    profile: ProfileQuery = None,
+    channel: ChannelQuery = None,
+    noise_model: Annotated[
+        str | None, Query(description="Id of a noise model, also of a deleted one.")
+    ] = None,
+) -> list[HistoryDocument]:
+    """List who activated, retired, rolled back or deleted which noise model and why, newest first."""
+    found = noise_model_history.list_history(
+        session,
+        page,
+        profile_ids=matching_profiles(session, microscope, profile),
+        channel=channel,
+        noise_model_id=noise_model,
+    )
+    link_next_page(found.next_cursor, request, response)
+    return history_documents(session, found.rows)
 
 
 @router.post("/import", dependencies=CALIBRATE, status_code=201, openapi_extra=FILE_BODY)
@@ -116,10 +155,11 @@ async def import_noise_model(
                 fit_quality={},
                 made_by=None,
                 now=now,
+                key_id=caller.viewer.key_id,
             )
             if caller.quota:
                 require_room_left(session, caller.quota)
-            return NoiseModelDocument.of(row)
+            return noise_model_document(session, row)
 
     document = await run_in_threadpool(register)
     response.headers["Location"] = f"/v1/noise-models/{document.id}"
@@ -129,7 +169,7 @@ async def import_noise_model(
 @router.get("/{noise_model_id}", dependencies=READ)
 def get_noise_model(noise_model_id: str, session: ReadSession) -> NoiseModelDocument:
     """Get a noise model: parameters, valid signal range and goodness of fit."""
-    return NoiseModelDocument.of(noise_models.get_noise_model(session, noise_model_id))
+    return noise_model_document(session, noise_models.get_noise_model(session, noise_model_id))
 
 
 @router.delete("/{noise_model_id}", dependencies=SUBMIT, status_code=204)
@@ -143,11 +183,12 @@ def delete_noise_model(
     """Delete a noise model and its pixel pairs, unless a stored network or job refers to it.
 
     An active noise model is also refused while its profile and channel have others: activate one of those
-    first. Keys with `submit` may delete noise models of their own jobs, keys with `calibrate` any.
+    first, or retire it. Its history is kept. Keys with `submit` may delete noise models of their own jobs,
+    keys with `calibrate` any.
     """
     noise_model = noise_models.get_noise_model(session, noise_model_id)
     caller.require_own(noise_model.owner_id)
-    blob_keys = noise_models.delete_noise_model(session, noise_model)
+    blob_keys = noise_models.delete_noise_model(session, noise_model, _change(services, caller, None))
     # In the background, hence after the commit: until then the deletion may still fail.
     background.add_task(services.blobs.discard, blob_keys)
 
@@ -170,11 +211,61 @@ def plot_noise_model(noise_model_id: str, session: ReadSession) -> Response:
     return Response(content, media_type="image/png", headers={"Cache-Control": "private, max-age=86400"})
 
 
+class Reason(BaseModel):
+    """Why a noise model is activated, retired or rolled back."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"reason": "new lamp"}]})
+
+    reason: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
+
+
+OptionalReason = Annotated[Reason | None, Body()]
+
+
 @router.post("/{noise_model_id}/activate", dependencies=CALIBRATE)
 def activate_noise_model(
-    noise_model_id: str, session: WriteSession, services: RequestServices
+    noise_model_id: str,
+    session: WriteSession,
+    services: RequestServices,
+    caller: CurrentCaller,
+    why: OptionalReason = None,
 ) -> NoiseModelDocument:
-    """Activate a version for its profile and channel."""
+    """Activate a version for its profile and channel, also one that was retired."""
     row = noise_models.get_noise_model(session, noise_model_id)
-    noise_models.activate(session, row, services.clock())
-    return NoiseModelDocument.of(row)
+    noise_model_history.activate(session, row, _change(services, caller, why))
+    return noise_model_document(session, row)
+
+
+@router.post("/{noise_model_id}/retire", dependencies=CALIBRATE)
+def retire_noise_model(
+    noise_model_id: str,
+    session: WriteSession,
+    services: RequestServices,
+    caller: CurrentCaller,
+    why: OptionalReason = None,
+) -> NoiseModelDocument:
+    """Retire a version: no job chooses it until it is activated again.
+
+    An active one leaves its profile and channel without, until another one is activated or made.
+    """
+    row = noise_models.get_noise_model(session, noise_model_id)
+    noise_model_history.retire(session, row, _change(services, caller, why))
+    return noise_model_document(session, row)
+
+
+@router.post("/{noise_model_id}/roll-back", dependencies=CALIBRATE)
+def roll_back_noise_model(
+    noise_model_id: str,
+    session: WriteSession,
+    services: RequestServices,
+    caller: CurrentCaller,
+    why: OptionalReason = None,
+) -> NoiseModelDocument:
+    """Activate the version that was active before this one, which has to be active, and return it."""
+    row = noise_models.get_noise_model(session, noise_model_id)
+    before = noise_model_history.roll_back(session, row, _change(services, caller, why))
+    return noise_model_document(session, before)
+
+
+def _change(services: Services, caller: Caller, why: Reason | None) -> Change:
+    return Change(services.clock(), caller.viewer.key_id, why.reason if why else None)

@@ -1,5 +1,7 @@
 """Noise model parameters as they are stored and exchanged."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
@@ -105,6 +107,12 @@ NoiseModelOutline = Annotated[GmmParameters | HistogramOutline, Field(discrimina
 
 noise_model_parameters: TypeAdapter[GmmParameters | HistogramParameters] = TypeAdapter(NoiseModelParameters)
 noise_model_outline: TypeAdapter[GmmParameters | HistogramOutline] = TypeAdapter(NoiseModelOutline)
+
+
+def digest_of_parameters(parameters: GmmParameters | HistogramParameters) -> str:
+    """Return the SHA-256 of a noise model's parameters as canonical JSON."""
+    text = json.dumps(parameters.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def describe_noise_model(parameters: Mapping[str, Any]) -> str:

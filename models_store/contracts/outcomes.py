@@ -36,6 +36,8 @@ class MadeNoiseModel(_Made):
     parameters: NoiseModelParameters
     fit_quality: dict[str, Any]
     pixel_pairs: MadePixelPairs | None = None
+    software_version: str | None = None
+    """Version of ClearScope that fitted it."""
 
 
 class MadeNetwork(_Made):

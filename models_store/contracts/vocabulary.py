@@ -38,6 +38,15 @@ class NoiseModelOrigin(StrEnum):
     IMPORT = "import"
 
 
+class HistoryAction(StrEnum):
+    """What happened to a noise model of a profile and channel."""
+
+    ACTIVATE = "activate"
+    RETIRE = "retire"
+    ROLL_BACK = "roll_back"
+    DELETE = "delete"
+
+
 class NoiseModelKind(StrEnum):
     """Family of a noise model's distributions: Gaussian mixtures or histograms."""
 

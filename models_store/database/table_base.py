@@ -8,6 +8,7 @@ from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Enum, Integer, MetaD
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from models_store.contracts.vocabulary import (
+    HistoryAction,
     ImageRole,
     JobState,
     Method,
@@ -67,6 +68,7 @@ class Base(DeclarativeBase):
         Queue: text_enum(Queue),
         Output: text_enum(Output),
         NoiseModelOrigin: text_enum(NoiseModelOrigin),
+        HistoryAction: text_enum(HistoryAction),
     }
 
 

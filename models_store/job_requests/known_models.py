@@ -12,7 +12,7 @@ from models_store.job_requests.distillation_rule import why_nothing_is_distilled
 from models_store.job_requests.noise_model_gate import fit_of, fit_of_named, require_fit
 from models_store.job_requests.plan_denoise import DELIBERATE_ORIGINS, KnownModels
 from models_store.repositories.networks import newest_network
-from models_store.repositories.noise_models import active_noise_model
+from models_store.repositories.noise_model_history import active_noise_model
 from models_store.repositories.profiles import default_profile_of
 from models_store.survey.survey import Survey
 

@@ -70,7 +70,8 @@ from models_store.repositories.jobs.lifecycle import require_obtainable
 from models_store.repositories.jobs.locks import hold_needed
 from models_store.repositories.jobs.rows import create_composite_job, create_job, get_job
 from models_store.repositories.networks import get_network, hold_networks
-from models_store.repositories.noise_models import get_noise_model, hold_noise_models
+from models_store.repositories.noise_model_history import hold_noise_models
+from models_store.repositories.noise_models import get_noise_model
 from models_store.survey.survey import Survey, stored_survey
 
 MAKERS = {

@@ -1,21 +1,22 @@
-"""Noise models: immutable versions per acquisition profile, and the history of the active one.
-
-Each channel of a profile has an active noise model of its own. The channel None stands for images with a
-single one, and for a profile as a whole.
-"""
+"""Noise models: immutable versions per acquisition profile."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, delete, func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from models_store.clock_and_ids import new_id
-from models_store.contracts.noise_models import NoiseModelParameters, noise_model_parameters
+from models_store.contracts.noise_models import (
+    NoiseModelParameters,
+    digest_of_parameters,
+    noise_model_parameters,
+)
 from models_store.contracts.vocabulary import NoiseModelOrigin
 from models_store.database.tables import (
+    Image,
     Job,
     JobNoiseModel,
     Network,
@@ -25,6 +26,14 @@ from models_store.database.tables import (
 )
 from models_store.database.visibility import SEES_ALL
 from models_store.errors import ConflictError, NotFoundError
+from models_store.repositories.noise_model_history import (
+    Change,
+    activate,
+    active_at,
+    active_noise_model,
+    lock_history,
+    record_deletion,
+)
 from models_store.repositories.pages import Page, PageRequest, fetch_page
 from models_store.repositories.pixel_pairs import delete_pixel_pairs
 
@@ -39,6 +48,9 @@ def create_noise_model(  # noqa: PLR0913  # one parameter per column
     made_by: Job | None,
     now: datetime,
     channel: str | None = None,
+    image_ids: Sequence[str] = (),
+    software_version: str | None = None,
+    key_id: str | None = None,
 ) -> NoiseModelRow:
     """Add the next version and activate it, unless it is bootstrapped and the active one is better."""
     plain = parameters.model_dump(mode="json", exclude={"probabilities"})
@@ -56,6 +68,10 @@ def create_noise_model(  # noqa: PLR0913  # one parameter per column
         signal_min_adu=parameters.signal_min_adu,
         signal_max_adu=parameters.signal_max_adu,
         fit_quality=fit_quality,
+        images=_digests(session, image_ids) if made_by else None,
+        seed=made_by.spec.get("seed") if made_by else None,
+        software_version=software_version,
+        parameters_sha256=digest_of_parameters(parameters),
         job_id=made_by.id if made_by else None,
         owner_id=made_by.owner_id if made_by else None,
         created_at=now,
@@ -65,8 +81,17 @@ def create_noise_model(  # noqa: PLR0913  # one parameter per column
     if profile_id is not None:
         active = active_noise_model(session, profile_id, channel=channel)
         if origin != NoiseModelOrigin.BOOTSTRAP or _may_replace(active, fit_quality):
-            activate(session, noise_model, now)
+            by = made_by.owner_id if made_by else key_id
+            why = f"{origin} by job {made_by.parent_id or made_by.id}" if made_by else f"{origin} of a file"
+            activate(session, noise_model, Change(now, by, why))
     return noise_model
+
+
+def _digests(session: Session, image_ids: Sequence[str]) -> list[dict[str, str]]:
+    """Return ids and digests of images; deleted ones are left out."""
+    query = select(Image.id, Image.sha256).where(Image.id.in_(image_ids))
+    digests = {row.id: row.sha256 for row in session.execute(query)}
+    return [{"id": each, "sha256": digests[each]} for each in image_ids if each in digests]
 
 
 def get_noise_model(session: Session, noise_model_id: str) -> NoiseModelRow:
@@ -76,30 +101,19 @@ def get_noise_model(session: Session, noise_model_id: str) -> NoiseModelRow:
     return found
 
 
-def hold_noise_models(session: Session, noise_model_ids: Collection[str]) -> None:
-    """Lock noise models against deletion until the transaction ends.
-
-    Raises NotFoundError for a missing one.
-    """
-    query = select(NoiseModelRow.id).where(NoiseModelRow.id.in_(noise_model_ids)).order_by(NoiseModelRow.id)
-    held = set(session.scalars(query.with_for_update(read=True, key_share=True)))
-    if missing := sorted(set(noise_model_ids) - held):
-        raise NotFoundError(f"noise model {', '.join(missing)} has been deleted")
-
-
-def delete_noise_model(session: Session, noise_model: NoiseModelRow) -> list[str]:
-    """Delete a noise model, its activations and its pixel pairs; return the keys of their blobs.
+def delete_noise_model(session: Session, noise_model: NoiseModelRow, change: Change) -> list[str]:
+    """Delete a noise model and its pixel pairs, not its history; return the keys of their blobs.
 
     Raises ConflictError while a stored job or network refers to it, or if it is active and its profile and
     channel have other versions.
     """
     if noise_model.profile_id is not None:
-        _lock_activations(session, noise_model.profile_id)
+        lock_history(session, noise_model.profile_id)
     locked = select(NoiseModelRow.id).where(NoiseModelRow.id == noise_model.id).with_for_update()
     if session.scalar(locked) is None:
         raise NotFoundError(f"noise model {noise_model.id!r} has been deleted")
     _require_unused(session, noise_model)
-    session.execute(delete(NoiseModelActivation).where(NoiseModelActivation.noise_model_id == noise_model.id))
+    record_deletion(session, noise_model, change)
     blob_keys = delete_pixel_pairs(session, noise_model.id)
     session.delete(noise_model)
     session.flush()
@@ -125,7 +139,8 @@ def _require_unused(session: Session, noise_model: NoiseModelRow) -> None:
     )
     if active is not None and active.id == noise_model.id and session.scalar(others.limit(1)):
         raise ConflictError(
-            "this noise model is the active one of its profile, which has others; activate one of those first"
+            "this noise model is the active one of its profile, which has others; activate one of those "
+            "first, or retire this one"
         )
 
 
@@ -145,52 +160,6 @@ def list_noise_models(
     return _fetch(session, select(NoiseModelRow), request, profile_ids, channel)
 
 
-def activate(session: Session, noise_model: NoiseModelRow, now: datetime) -> None:
-    if noise_model.profile_id is None:
-        raise ConflictError(
-            "an anonymous noise model cannot be activated; only one with an acquisition profile can"
-        )
-    # The last activation to commit wins, even if its clock is behind or it had to wait for this lock.
-    _lock_activations(session, noise_model.profile_id)
-    hold_noise_models(session, [noise_model.id])
-    last = session.scalar(
-        select(func.max(NoiseModelActivation.activated_at)).where(
-            NoiseModelActivation.profile_id == noise_model.profile_id
-        )
-    )
-    session.add(
-        NoiseModelActivation(
-            profile_id=noise_model.profile_id,
-            noise_model_id=noise_model.id,
-            activated_at=max(now, last) if last else now,
-        )
-    )
-    session.flush()
-
-
-def _lock_activations(session: Session, profile_id: str) -> None:
-    # FOR NO KEY UPDATE still permits inserts of rows that refer to the profile, such as jobs.
-    session.execute(select(Profile.id).where(Profile.id == profile_id).with_for_update(key_share=True))
-
-
-def active_noise_model(
-    session: Session, profile_id: str, at: datetime | None = None, *, channel: str | None = None
-) -> NoiseModelRow | None:
-    """Return the noise model that is active now, or was at a time; None if there is none."""
-    query = (
-        select(NoiseModelRow)
-        .join(NoiseModelActivation, NoiseModelActivation.noise_model_id == NoiseModelRow.id)
-        .where(
-            NoiseModelActivation.profile_id == profile_id, NoiseModelRow.channel.is_not_distinct_from(channel)
-        )
-        .order_by(NoiseModelActivation.activated_at.desc(), NoiseModelActivation.number.desc())
-        .limit(1)
-    )
-    if at is not None:
-        query = query.where(NoiseModelActivation.activated_at <= at)
-    return session.scalar(query)
-
-
 def list_active_noise_models(
     session: Session,
     request: PageRequest,
@@ -200,22 +169,7 @@ def list_active_noise_models(
     channel: str | None = None,
 ) -> Page[NoiseModelRow]:
     """List the noise models that were active at a time, at most one per profile and channel."""
-    activation = NoiseModelActivation
-    latest_first = (activation.activated_at.desc(), activation.number.desc())
-    place = (activation.profile_id, NoiseModelRow.channel)
-    rank = func.row_number().over(partition_by=place, order_by=latest_first).label("rank")
-    ranked = (
-        select(activation.noise_model_id, rank)
-        .join(NoiseModelRow, NoiseModelRow.id == activation.noise_model_id)
-        .where(activation.activated_at <= at)
-        .subquery()
-    )
-    query = (
-        select(NoiseModelRow)
-        .join(ranked, ranked.c.noise_model_id == NoiseModelRow.id)
-        .where(ranked.c.rank == 1)
-    )
-    return _fetch(session, query, request, profile_ids, channel)
+    return _fetch(session, active_at(select(NoiseModelRow), at), request, profile_ids, channel)
 
 
 def _fetch(
@@ -247,4 +201,8 @@ def _next_version(session: Session, profile_id: str | None) -> int:
     newest = session.scalar(
         select(func.max(NoiseModelRow.version)).where(NoiseModelRow.profile_id == profile_id)
     )
-    return (newest or 0) + 1
+    # The history also knows versions that were deleted; their numbers are not used again.
+    recorded = session.scalar(
+        select(func.max(NoiseModelActivation.version)).where(NoiseModelActivation.profile_id == profile_id)
+    )
+    return max(newest or 0, recorded or 0) + 1

@@ -6,17 +6,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Generic, TypeVar
 
 from sqlalchemy import Select, tuple_
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from models_store.database.table_base import Listed
+from models_store.database.table_base import Base, Listed
 from models_store.errors import InvalidRequestError
 
 Row = TypeVar("Row", bound=Listed)
+Numbered = TypeVar("Numbered", bound=Base)
 
 # Creation time (microseconds since 1970) and id of the last row on the page.
 CURSOR_PATTERN = r"^[0-9]{1,16}\.[A-Za-z0-9_]{1,40}$"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_NUMBERED = "number"
+_FOREIGN_CURSOR = InvalidRequestError("cursor: take it from the Link header of the previous page")
 
 
 @dataclass(frozen=True)
@@ -41,12 +44,37 @@ def fetch_page(session: Session, query: Select[Row], table: type[Row], request: 
     return Page(shown, _encode(shown[-1]) if len(rows) > request.limit else None)
 
 
+@dataclass(frozen=True)
+class NumberedPage(Generic[Numbered]):
+    rows: list[Numbered]
+    next_cursor: str | None
+
+
+def fetch_numbered_page(
+    session: Session, query: Select[Numbered], number: InstrumentedAttribute[int], request: PageRequest
+) -> NumberedPage[Numbered]:
+    """Fetch the rows of a numbered history before the cursor, the highest number first."""
+    if request.cursor is not None:
+        query = query.where(number < _number(request.cursor))
+    rows = list(session.scalars(query.order_by(number.desc()).limit(request.limit + 1)))
+    shown = rows[: request.limit]
+    further = len(rows) > request.limit
+    return NumberedPage(shown, f"{getattr(shown[-1], number.key)}.{_NUMBERED}" if further else None)
+
+
+def _number(cursor: str) -> int:
+    number, _, kind = cursor.partition(".")
+    if kind != _NUMBERED or not number.isdecimal():
+        raise _FOREIGN_CURSOR
+    return int(number)
+
+
 def _encode(row: Listed) -> str:
     return f"{(row.created_at - _EPOCH) // _MICROSECOND}.{row.id}"
 
 
 def _decode(cursor: str) -> tuple[datetime, str]:
     if not re.fullmatch(CURSOR_PATTERN, cursor):
-        raise InvalidRequestError("cursor: take it from the Link header of the previous page")
+        raise _FOREIGN_CURSOR
     age_us, row_id = cursor.split(".")
     return _EPOCH + int(age_us) * _MICROSECOND, row_id

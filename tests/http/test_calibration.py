@@ -1,6 +1,7 @@
 """Calibrations over HTTP: uploaded, checked, fitted, and used by the next job of their microscope."""
 
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import httpx
@@ -10,7 +11,7 @@ import tifffile
 import torch
 from numpy.typing import NDArray
 
-from models_store.contracts.noise_models import noise_model_parameters
+from models_store.contracts.noise_models import digest_of_parameters, noise_model_parameters
 from tests.support.posted_jobs import TINY, Document, ended, events, post, run, upload, wait_until
 from worker.engine.noise.models.kinds import noise_model_from_parameters
 from worker.engine.simulation import Scmos
@@ -97,6 +98,13 @@ def test_a_calibration_is_checked_fitted_and_used_by_the_next_job(
     assert (fitted["origin"], fitted["belongs_to"]["microscope"]) == ("calibration", scope)
     assert fitted["fit_quality"]["scenes"] == values["scenes"]
     assert variance_error(fitted["parameters"]) < 0.05
+    digest = api.get(f"/v1/images/{stack}").json()["sha256"]
+    assert fitted["images"] == [{"id": stack, "sha256": digest}]
+    assert (fitted["seed"], fitted["software_version"]) == (job["spec"]["seed"], version("clearscope"))
+    assert fitted["pixel_pairs"] == fitted["fit_quality"]["pixel_pairs"] > 0
+    assert fitted["mean_nll_nats"] > 0
+    parameters = noise_model_parameters.validate_python(fitted["parameters"])
+    assert fitted["parameters_sha256"] == digest_of_parameters(parameters)
     active = api.get("/v1/noise-models", params={"microscope": scope, "active_at": fitted["created_at"]})
     assert [each["id"] for each in active.json()] == [fitted["id"]]
 

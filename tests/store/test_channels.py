@@ -25,7 +25,8 @@ from models_store.repositories.jobs.rows import create_composite_job, get_job
 from models_store.repositories.jobs.stages import list_stages
 from models_store.repositories.microscopes import create_microscope
 from models_store.repositories.networks import get_network, newest_network
-from models_store.repositories.noise_models import active_noise_model, get_noise_model
+from models_store.repositories.noise_model_history import Change, activate, active_noise_model
+from models_store.repositories.noise_models import get_noise_model
 from models_store.repositories.profiles import default_profile
 from tests.support.databases import NOON, image
 from tests.support.headers import header_of
@@ -121,11 +122,11 @@ def test_activating_or_deleting_a_version_leaves_other_channels_alone(database: 
         newer = _import(session, "GFP")
         assert (_active(session, "DAPI"), _active(session, "GFP")) == (dapi, newer.id)
         with pytest.raises(ConflictError, match="activate one of those first"):
-            noise_models.delete_noise_model(session, newer)
-        noise_models.activate(session, get_noise_model(session, gfp), NOON)
+            noise_models.delete_noise_model(session, newer, Change(NOON))
+        activate(session, get_noise_model(session, gfp), Change(NOON))
         assert (_active(session, "DAPI"), _active(session, "GFP")) == (dapi, gfp)
-        noise_models.delete_noise_model(session, newer)
-        noise_models.delete_noise_model(session, _import(session, "Cy5"))
+        noise_models.delete_noise_model(session, newer, Change(NOON))
+        noise_models.delete_noise_model(session, _import(session, "Cy5"), Change(NOON))
         assert (_active(session, "DAPI"), _active(session, "GFP")) == (dapi, gfp)
 
 

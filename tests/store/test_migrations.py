@@ -12,10 +12,11 @@ from models_store.contracts.spec_parts import TrainingBudget
 from models_store.contracts.train_spec import TrainSpec
 from models_store.contracts.vocabulary import JobState, Method, Queue
 from models_store.database.schema import alembic_config, migrate
-from models_store.database.tables import JobNetwork, JobNoiseModel
+from models_store.database.tables import JobNetwork, JobNoiseModel, NoiseModelActivation
 from models_store.repositories.jobs.lifecycle import next_ready
 from models_store.repositories.jobs.rows import get_job, list_artifacts
 from models_store.repositories.networks import get_network
+from models_store.repositories.noise_model_history import active_noise_model
 from models_store.repositories.noise_models import get_noise_model
 from tests.support.databases import NOON, database_url, opened
 
@@ -150,6 +151,12 @@ def test_results_from_before_deletion_existed_get_owners_references_and_the_reci
             teacher = TrainSpec(image_ids=["img_1"], method=Method.N2V, teaches=True)
             assert get_network(session, "net_2").recipe == _of_that_release(teacher.recipe)
             assert session.scalars(select(JobNoiseModel.job_id)).all() == ["job_all"]
+            active = active_noise_model(session, "prof_1", channel=None)
+            assert active is not None
+            assert active.id == "nm_1"
+            (change,) = session.scalars(select(NoiseModelActivation))
+            assert (change.action, change.version, change.active_id) == ("activate", 1, "nm_1")
+            assert (change.actor_id, change.reason, noise_model.parameters_sha256) == (None, None, None)
         command.downgrade(alembic_config(url), "0007")
         with database.read() as session:
             recipes = session.scalars(text("SELECT recipe FROM network ORDER BY id")).all()
@@ -173,6 +180,8 @@ def _fill_before_deletion(url: str) -> None:
     key = {"id": "key_1", "name": "a", "prefix": "p", "secret_sha256": "", "scopes": [], "created_at": moment}
     rows: dict[str, list[dict[str, Any]]] = {
         "api_key": [key],
+        "microscope": [{"id": "mic_1", "name": "m", "description": "", "created_at": moment}],
+        "profile": [{"id": "prof_1", "microscope_id": "mic_1", "name": "p", "created_at": moment}],
         "job": [
             {**job, "id": "job_all", "composite": True},
             {**job, "id": "job_fit", "parent_id": "job_all"},
@@ -184,6 +193,7 @@ def _fill_before_deletion(url: str) -> None:
             {
                 **dict.fromkeys(("signal_min_adu", "signal_max_adu"), 1.0),
                 "id": "nm_1",
+                "profile_id": "prof_1",
                 "version": 1,
                 "kind": "histogram",
                 "origin": "bootstrap",
@@ -210,6 +220,9 @@ def _fill_before_deletion(url: str) -> None:
             }
         ],
     }
+    rows["noise_model_activation"] = [
+        {"profile_id": "prof_1", "noise_model_id": "nm_1", "activated_at": moment}
+    ]
     (full,) = rows["network"]
     rows["network"].append({**full, "id": "net_2", "job_id": "job_teach", "recipe": "balanced"})
     with engine.begin() as connection:

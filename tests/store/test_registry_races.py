@@ -15,6 +15,7 @@ from models_store.database.tables import IdempotencyKey, Microscope, NoiseModelR
 from models_store.errors import ConflictError, NotFoundError
 from models_store.repositories import idempotency, microscopes, noise_models, profiles
 from models_store.repositories.jobs.rows import get_job
+from models_store.repositories.noise_model_history import Change, activate, active_noise_model
 from tests.support.databases import NOON
 from tests.support.services import Postgres
 from tests.support.transactions import Act, add_job, claim_job, finishing, race, race_database
@@ -73,10 +74,11 @@ def test_a_noise_model_that_is_being_deleted_cannot_be_activated(database: Datab
         noise_model_id = _import_noise_model(session, profile_id, version=1).id
 
     def deleting(session: Session) -> None:
-        noise_models.delete_noise_model(session, noise_models.get_noise_model(session, noise_model_id))
+        noise_model = noise_models.get_noise_model(session, noise_model_id)
+        noise_models.delete_noise_model(session, noise_model, Change(NOON))
 
     def activating(session: Session) -> None:
-        noise_models.activate(session, noise_models.get_noise_model(session, noise_model_id), NOON)
+        activate(session, noise_models.get_noise_model(session, noise_model_id), Change(NOON))
 
     _, second = race(database, deleting, activating)
     assert isinstance(second, NotFoundError)
@@ -92,14 +94,14 @@ def test_the_model_activated_last_is_active_whatever_the_clock_says(database: Da
     def activating(noise_model_id: str, hours: int) -> Act:
         def act(session: Session) -> None:
             row = noise_models.get_noise_model(session, noise_model_id)
-            noise_models.activate(session, row, NOON + timedelta(days=3, hours=hours))
+            activate(session, row, Change(NOON + timedelta(days=3, hours=hours)))
 
         return act
 
     # The second activation read its clock earlier, but had to wait.
     race(database, activating(ids[1], hours=1), activating(ids[0], hours=0))
     with database.read() as session:
-        active = noise_models.active_noise_model(session, profile_id)
+        active = active_noise_model(session, profile_id)
         assert active is not None
         assert active.id == ids[0]
 

@@ -14,6 +14,7 @@ from worker.attempt.context import JobContext
 from worker.engine.noise.fitting.pairs import PairCounts
 from worker.engine.noise.fitting.select import SelectedNoiseModel
 from worker.engine.noise.models.kinds import AnyNoiseModel
+from worker.jobs.provenance import versions
 
 
 def made_noise_model(
@@ -31,6 +32,7 @@ def made_noise_model(
     return MadeNoiseModel(
         origin=origin,
         parameters=noise_model_parameters.validate_python(fitted.model.parameters()),
+        software_version=versions()["clearscope"],
         fit_quality={
             "mean_nll_nats": fitted.mean_nll,
             "pixel_pairs": fitted.pairs,

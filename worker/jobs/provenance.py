@@ -1,7 +1,6 @@
 """Provenance of a job's results: ids and digests, versions, times, warnings and the verdict."""
 
 import hashlib
-import json
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from models_store.contracts.job_specs import dependencies
-from models_store.contracts.noise_models import NoiseModelParameters
+from models_store.contracts.noise_models import digest_of_parameters
 from models_store.contracts.outcomes import MadeArtifact, MadeNoiseModel, Outcome
 from models_store.contracts.prediction_specs import (
     AssembleSpec,
@@ -243,9 +242,3 @@ def _known(context: JobContext, noise_model_id: str) -> UsedNoiseModel:
 
 def _made(made: MadeNoiseModel) -> UsedNoiseModel:
     return UsedNoiseModel(id=None, sha256=digest_of_parameters(made.parameters), origin=made.origin)
-
-
-def digest_of_parameters(parameters: NoiseModelParameters) -> str:
-    """Return the SHA-256 of a noise model's parameters as canonical JSON."""
-    text = json.dumps(parameters.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from models_store.contracts.vocabulary import NoiseModelOrigin
+from models_store.contracts.vocabulary import HistoryAction, NoiseModelOrigin
 from models_store.database.table_base import ID, ROW_NUMBER, Base, Listed
 from models_store.database.tables.microscopes import Profile
 
@@ -31,6 +31,13 @@ class NoiseModelRow(Listed):
     fit_quality: Mapped[dict[str, Any]]
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     """Stored size of the parameters."""
+    images: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
+    """Images that it was fitted to: id and SHA-256 of each; None: imported, or made before this was kept."""
+    seed: Mapped[int | None] = mapped_column(BigInteger)
+    software_version: Mapped[str | None] = mapped_column(String(64))
+    """Version of ClearScope that fitted it; None: imported, or made before this was kept."""
+    parameters_sha256: Mapped[str | None] = mapped_column(String(64))
+    """Of the parameters as canonical JSON; None: made before this was kept."""
     job_id: Mapped[str | None] = mapped_column(ID, index=True)
     """Job that made the noise model; it may have been deleted."""
     owner_id: Mapped[str | None] = mapped_column(ForeignKey("api_key.id"), index=True)
@@ -39,15 +46,29 @@ class NoiseModelRow(Listed):
 
 
 class NoiseModelActivation(Base):
-    """Append-only history of activations; the latest one up to a time determines the active noise model."""
+    """Append-only history of what was activated, retired, rolled back or deleted, by whom and why.
+
+    The latest row of a profile and channel up to a time tells the active noise model.
+    """
 
     __tablename__ = "noise_model_activation"
     __table_args__ = (Index(None, "profile_id", "activated_at"),)
 
     number: Mapped[int] = mapped_column(ROW_NUMBER, primary_key=True, autoincrement=True)
     profile_id: Mapped[str] = mapped_column(ForeignKey("profile.id"))
-    noise_model_id: Mapped[str] = mapped_column(ForeignKey("noise_model.id"), index=True)
+    channel: Mapped[str | None] = mapped_column(Text)
+    noise_model_id: Mapped[str] = mapped_column(ID, index=True)
+    """The noise model that was activated, retired or deleted; it may have been deleted since."""
+    version: Mapped[int]
+    action: Mapped[HistoryAction]
+    active_id: Mapped[str | None] = mapped_column(ID)
+    """The noise model that is active from then on; None: none."""
     activated_at: Mapped[datetime]
+    actor_id: Mapped[str | None] = mapped_column(ID)
+    """API key; None: the server had no keys, or the row is from before this was kept."""
+    actor: Mapped[str | None] = mapped_column(String(200))
+    """Name of the API key at that time."""
+    reason: Mapped[str | None] = mapped_column(Text)
 
 
 class PixelPairsRow(Base):

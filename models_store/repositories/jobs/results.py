@@ -30,6 +30,8 @@ def register_results(session: Session, job: Job, outcome: Outcome, now: datetime
             parameters=made.parameters,
             fit_quality=made.fit_quality,
             made_by=job,
+            image_ids=made.pixel_pairs.image_ids if made.pixel_pairs else job.spec.get("image_ids", ()),
+            software_version=made.software_version,
             now=now,
         )
         session.add(JobNoiseModel(job_id=job.parent_id or job.id, noise_model_id=noise_model.id))
