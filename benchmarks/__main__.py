@@ -19,6 +19,7 @@ from benchmarks import (
     published,
     quality,
     ranges,
+    reading,
     reference,
     speed,
     store,
@@ -48,6 +49,7 @@ def main() -> None:
         "load",
         "store",
         "ranges",
+        "reading",
         "fan-out",
     ]
     parser.add_argument(
@@ -100,6 +102,8 @@ def main() -> None:
             console.print(store.table(name, timed))
     if "ranges" in what:
         console.print(ranges.table(ranges.measure()))
+    if "reading" in what:
+        console.print(reading.table(reading.measure()))
     if "fan-out" in what:
         console.print(fan_out.table(fan_out.measure()))
     if "speed" in what:
