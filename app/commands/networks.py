@@ -155,6 +155,7 @@ def predict(  # one parameter per command-line option
     with stage_bars(Console(stderr=True)) as show:
         made = predict_file(source, target, options, show, _print_warning)
     for predicted in made:
+        typer.echo(f"{'trust':<14}{predicted.trust}")
         for text in predicted.estimates:
             typer.echo(f"{'estimate':<14}{text}")
         for path in predicted.written:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 from app.commands.client import Document, ServerRefusedError
 from models_store.contracts.noise_models import describe_noise_model
+from models_store.contracts.trust import TRUST
 from models_store.image_files.channels import title_of
 
 
@@ -18,6 +19,9 @@ def result_lines(job: Document, get: Callable[[str], Document]) -> Iterator[tupl
     for kind, results in zip(kinds, values.get("groups", [values]), strict=True):
         plan = [step for step in job["plan"] if tuple(step.get("series") or ()) == kind]
         title = f"series {', '.join(map(str, kind))}: " if kind else ""
+        # A server of an earlier version tells nothing.
+        if TRUST in results:
+            yield "trust", f"{title}{results[TRUST]['sentence']}"
         yield from _lines_of_alike(title, results, plan, get)
 
 

@@ -37,7 +37,6 @@ from models_store.contracts.vocabulary import (
 from models_store.whole_files import reporting_write_errors, require_writable_folder
 
 submit_command = typer.Typer()
-_CRATE = "ro-crate-metadata.json"
 
 
 @submit_command.command()
@@ -136,12 +135,12 @@ def _await_result(client: Client, job: Document, output: Path, console: Console)
     with reporting_write_errors(output):
         output.mkdir(parents=True, exist_ok=True)
     artifacts = job["result"]["artifacts"]
-    crates = [artifact["id"] for artifact in artifacts if artifact["name"] == _CRATE]
     for artifact in artifacts:
         name = artifact["name"]
-        if name == _CRATE:
+        if artifact["image_id"] is None:
             # The folder may have results of other jobs, and of images of another kind in the same file.
-            number = f"-{crates.index(artifact['id'])}" if len(crates) > 1 else ""
+            alike = [each["id"] for each in artifacts if (each["image_id"], each["name"]) == (None, name)]
+            number = f"-{alike.index(artifact['id'])}" if len(alike) > 1 else ""
             name = f"{job['id']}{number}-{name}"
         client.download(artifact["href"], output / name)
         console.print(str(output / name), highlight=False, markup=False, soft_wrap=True)

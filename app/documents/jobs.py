@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from app.documents.stages import StageDocument, stage_documents, weighted_progress
 from models_store.contracts.plans import PlanStep
+from models_store.contracts.trust import TRUST, Trust
 from models_store.contracts.vocabulary import (
     JobState,
     Output,
@@ -52,10 +53,26 @@ class JobError(BaseModel):
 
 
 class JobResult(BaseModel):
-    """Result of a succeeded job: `values` are figures and ids, `artifacts` are files to download."""
+    """Result of a succeeded job: `values` are figures and ids, `artifacts` are files to download.
+
+    `trust` tells whether to trust the images of a denoising, and why; of images of several kinds, it is that
+    of the kind that is trusted least, and each of `values.groups` has its own. The artifacts
+    `trust-report.json` (the figures behind it) and `trust-preview.png` (observation, result and their
+    difference) belong to it. Null: the job made no images, or an earlier version ran it.
+    """
 
     values: dict[str, Any]
     artifacts: list[ArtifactDocument]
+    trust: Trust | None
+
+    @classmethod
+    def of(cls, values: dict[str, Any], artifacts: list[Artifact]) -> Self:
+        told = [Trust.model_validate(each[TRUST]) for each in values.get("groups", [values]) if TRUST in each]
+        return cls(
+            values=values,
+            artifacts=[ArtifactDocument.of(item) for item in artifacts],
+            trust=max(told, key=lambda each: each.rank, default=None),
+        )
 
 
 class JobDocument(BaseModel):
@@ -80,7 +97,6 @@ class JobDocument(BaseModel):
         """Build the document of a job from its row, its stages in order, and its artifacts."""
         stages = stage_documents(rows)
         current = next((stage for stage in stages if not stage.state.ended), row)
-        result = JobResult(values=row.result, artifacts=[ArtifactDocument.of(item) for item in artifacts])
         return cls(
             id=row.id,
             kind=row.kind,
@@ -93,7 +109,7 @@ class JobDocument(BaseModel):
             plan=[PlanStep.model_validate(step) for step in row.plan],
             stages=stages,
             error=JobError.model_validate(row.error) if row.error else None,
-            result=result if row.state is JobState.SUCCEEDED else None,
+            result=JobResult.of(row.result, artifacts) if row.state is JobState.SUCCEEDED else None,
             created_at=row.created_at,
             started_at=row.started_at,
             ended_at=row.ended_at,

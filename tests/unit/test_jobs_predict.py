@@ -1,5 +1,6 @@
 """Predictions make all outputs of all planes, in order, and report progress."""
 
+import io
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -9,6 +10,7 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 from models_store.contracts.prediction_specs import PredictPartSpec
 from models_store.contracts.spec_parts import MadeByJob
@@ -21,6 +23,7 @@ from worker.engine.networks.network import Network
 from worker.jobs import predict, predict_part
 from worker.jobs.estimates import PlaneDenoiser, Prepared
 from worker.jobs.inputs import OpenImage
+from worker.jobs.result_preview import ResultPreview
 from worker.offline.memory_registry import MemoryRegistry
 from worker.planes.observed_plane import ObservedPlane
 from worker.planes.raw_planes import iterate_raw_planes
@@ -45,12 +48,18 @@ def image(tmp_path: Path) -> Iterator[OpenImage]:
 
 def test_every_output_of_every_plane_is_made(image: OpenImage, tmp_path: Path) -> None:
     reports: list[int] = []
-    with predict._denoised_planes(image, SHIFTED, tmp_path, lambda: reports.append(1)) as outputs:
+    preview = ResultPreview()
+    with predict._denoised_planes(image, SHIFTED, tmp_path, lambda: reports.append(1), preview) as outputs:
         made = {output: np.stack(list(planes)) for output, planes in outputs.items()}
     assert list(made) == list(OUTPUTS)
     np.testing.assert_array_equal(made[Output.DENOISED], PLANES + 1.0)
     np.testing.assert_array_equal(made[Output.PRIOR_MEAN], PLANES + 2.0)
     assert len(reports) == len(PLANES)
+    assert preview.png is not None
+    panels = np.asarray(Image.open(io.BytesIO(preview.png)))
+    assert panels.shape == (20, 3 * 30 + 2 * 4)
+    # What was removed is the same everywhere.
+    assert np.ptp(panels[:, -30:]) == 0
 
 
 def test_a_part_stores_its_planes_alone(

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from models_store.contracts.outcomes import Outcome
-from models_store.contracts.prediction_specs import AssembleSpec
+from models_store.contracts.prediction_specs import AssembleSpec, PredictPartSpec
+from models_store.contracts.trust import FIGURES_OF_PART
 from models_store.contracts.vocabulary import Output
 from models_store.errors import JobFailedError
 from worker.attempt.context import JobContext
@@ -20,6 +21,7 @@ from worker.jobs.inputs import OpenImage, open_images, warn_of_channels, warn_of
 from worker.jobs.provenance import provenance_of_parts
 from worker.jobs.removed_noise import with_verdict
 from worker.jobs.result_files import OutputPlanes, store_results
+from worker.jobs.trust import JudgedPlanes, TrustInputs, with_trust
 from worker.judging.removed_noise import REMOVED_NOISE, RemovedNoiseSummary
 from worker.planes.raw_planes import iterate_raw_planes
 
@@ -43,6 +45,9 @@ def assemble(spec: AssembleSpec, context: JobContext) -> Outcome:
                 done += 1
                 context.report(done / count, f"plane {done} of {count} written")
 
+        def previewed(image: OpenImage, output: Output, planes: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+            return planes if output is Output.POSTERIOR_STD else run.preview.watching(image, planes)
+
         def planes_of(image: OpenImage, _: Path) -> AbstractContextManager[OutputPlanes]:
             header = image.reader.header
             shape_yx = (header.height_px, header.width_px)
@@ -58,7 +63,7 @@ def assemble(spec: AssembleSpec, context: JobContext) -> Outcome:
 
             return nullcontext(
                 {
-                    output: with_progress(planes_of_output(output, by_image))
+                    output: previewed(image, output, with_progress(planes_of_output(output, by_image)))
                     for output, by_image in pieces.items()
                 }
             )
@@ -71,9 +76,27 @@ def assemble(spec: AssembleSpec, context: JobContext) -> Outcome:
         run.warnings += [*of_files, *of_channels]
         run.verdict, run.told = summary.figures, lambda: [*copied.warnings, *summary.warnings()]
         results = tuple(store_results(context, images, list(pieces), spec, planes_of, run))
-    told = [*of_files, *copied.warnings, *of_channels]
-    outcome = Outcome(result={"warnings": told} if told else {})
-    return run.outcome(with_verdict(outcome, summary, context), results)
+        told = [*of_files, *copied.warnings, *of_channels]
+        outcome = with_verdict(Outcome(result={"warnings": told} if told else {}), summary, context)
+        judged = _judged_by_channel(spec, context)
+        outcome = with_trust(outcome, TrustInputs(context, images, run.channels, judged, run.preview))
+    return run.outcome(outcome, results)
+
+
+def _judged_by_channel(spec: AssembleSpec, context: JobContext) -> Mapping[int | None, JudgedPlanes]:
+    judged: dict[int | None, JudgedPlanes] = {}
+    for part in spec.parts:
+        computed, result = context.registry.spec(part.job), context.registry.result(part.job)
+        if not isinstance(computed, PredictPartSpec):
+            continue
+        if part.channel not in judged:
+            chosen = context.registry.result(computed.choice.job)
+            judged[part.channel] = JudgedPlanes(estimated_mse_adu2=chosen.get("estimated_mse_adu2"))
+        # A part that ran before an upgrade has no figures.
+        if REMOVED_NOISE in result and FIGURES_OF_PART in result:
+            judged[part.channel].removed.merge(result[REMOVED_NOISE])
+            judged[part.channel].figures.merge(result[FIGURES_OF_PART])
+    return judged
 
 
 def _summary_of_parts(spec: AssembleSpec, context: JobContext) -> RemovedNoiseSummary:

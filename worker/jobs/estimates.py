@@ -14,6 +14,7 @@ from models_store.contracts.vocabulary import NoiseModelOrigin, Output
 from models_store.errors import InvalidRequestError, JobFailedError
 from worker.attempt.context import JobContext, Report
 from worker.attempt.progress import REFITTING, part_of, planes_done
+from worker.attempt.registry import KnownNoiseModel
 from worker.engine.networks.network import Network
 from worker.engine.networks.pretrained import PretrainedNetwork, packaged_stack_network
 from worker.engine.noise.fitting.select import SelectedNoiseModel
@@ -26,6 +27,7 @@ from worker.engine.stages.pretrained import network_for
 from worker.jobs.inputs import (
     OpenImage,
     all_planes,
+    calibrated_range_adu,
     load_network,
     load_network_if_made,
     load_noise_model,
@@ -56,6 +58,8 @@ class Prepared:
     denoiser: Denoiser | Network
     refitted: MadeNoiseModel | None = None
     """The refitted noise model, if the spec asked for a refit."""
+    known_signals_adu: tuple[float, float] | None = None
+    """Lowest and highest signal that the noise model was made for; None without one."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,7 @@ def prepare(
     network_id, network = load_network(context, spec.network)
     if network.method != "pn2v":
         return Prepared(network)
-    noise_model = _noise_model(named_noise_model(spec), network_id, context)
+    known, noise_model = _noise_model(named_noise_model(spec), network_id, context)
     facts = facts_of(survey_of(context, images))
     refitted, refit_end = None, 0.0
     if spec.refit_noise_model:
@@ -144,7 +148,7 @@ def prepare(
         choice = replace(choice, reason=choice.reason + _DOES_NOT_COMPETE)
     refitted_model = _bootstrapped(refitted, context, spec) if refitted else None
     denoiser = Denoiser(noise_model, choice, n2v=n2v, pn2v=network, distilled=distilled)
-    return Prepared(denoiser, refitted_model)
+    return Prepared(denoiser, refitted_model, calibrated_range_adu(refitted_model or known))
 
 
 def _prepare_pretrained(
@@ -156,6 +160,7 @@ def _prepare_pretrained(
 ) -> Prepared:
     """Bootstrap a noise model unless the spec names one; networks adapted to the images compete."""
     made, bootstrapped = None, True
+    known: KnownNoiseModel | None = None
     if (named := named_noise_model(spec)) is not None:
         known, noise_model = load_noise_model(context, named)
         bootstrapped = known.origin is NoiseModelOrigin.BOOTSTRAP
@@ -205,7 +210,8 @@ def _prepare_pretrained(
         pretrained_stack=stack.network,
         bootstrapped=bootstrapped,
     )
-    return Prepared(denoiser, made)
+    told_by = made or known
+    return Prepared(denoiser, made, calibrated_range_adu(told_by) if told_by else None)
 
 
 def _bootstrapped(
@@ -248,19 +254,20 @@ def prepare_chosen(spec: PredictPartSpec, context: JobContext) -> Prepared:
             pretrained_stack=packaged_stack_network(),
             bootstrapped=known.origin is NoiseModelOrigin.BOOTSTRAP,
         )
-        return Prepared(denoiser)
+        return Prepared(denoiser, known_signals_adu=calibrated_range_adu(known))
     network_id, network = load_network(context, spec.network)
     if network.method != "pn2v":
         return Prepared(network)
     choice, made_id = _decided(spec, context)
+    known, noise_model = _noise_model(made_id or spec.noise_model, network_id, context)
     denoiser = Denoiser(
         n2v=_n2v(spec, context),
         pn2v=network,
-        noise_model=_noise_model(made_id or spec.noise_model, network_id, context),
+        noise_model=noise_model,
         choice=choice,
         distilled=_chosen_distilled(spec, choice, context),
     )
-    return Prepared(denoiser)
+    return Prepared(denoiser, known_signals_adu=calibrated_range_adu(known))
 
 
 def _trained_on_the_images(spec: WithNetworks, context: JobContext) -> dict[str, Network]:
@@ -335,11 +342,13 @@ def _n2v(spec: WithNetworks, context: JobContext) -> Network | None:
     return load_network(context, spec.compare_with)[1] if spec.compare_with else None
 
 
-def _noise_model(reference: Reference | None, network_id: str, context: JobContext) -> AnyNoiseModel:
+def _noise_model(
+    reference: Reference | None, network_id: str, context: JobContext
+) -> tuple[KnownNoiseModel, AnyNoiseModel]:
     """Return the noise model named by the job, or else the one its network was trained with."""
     named = reference or context.registry.network(network_id).noise_model_id
     if named is None:
         raise InvalidRequestError(
             f"noise_model: network {network_id} was trained without one, so the job must name it"
         )
-    return load_noise_model(context, named)[1]
+    return load_noise_model(context, named)

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
+from models_store.contracts.outcomes import MadeNoiseModel
 from models_store.contracts.prediction_specs import ChooseEstimateSpec, PredictSpec
 from models_store.contracts.spec_parts import (
     PRETRAINED,
@@ -202,8 +203,8 @@ def named_noise_model(spec: PredictSpec | ChooseEstimateSpec) -> Reference | Non
     return named[0] if isinstance(named, tuple) else named
 
 
-def calibrated_range_adu(known: KnownNoiseModel) -> tuple[float, float]:
-    """Return the range of signals a noise model was fitted to; a histogram's own range is the images'."""
+def calibrated_range_adu(known: KnownNoiseModel | MadeNoiseModel) -> tuple[float, float]:
+    """Return the range of signals (ADU) a noise model was fitted to; a histogram's own is the images'."""
     parameters = known.parameters
     fallback = (parameters.signal_min_adu, parameters.signal_max_adu)
     low_adu, high_adu = known.fit_quality.get(SIGNAL_RANGE) or fallback

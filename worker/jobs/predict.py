@@ -25,6 +25,8 @@ from worker.jobs.inputs import (
 from worker.jobs.provenance import provenance_of_prediction
 from worker.jobs.removed_noise import Judge, all_numbered, with_verdict
 from worker.jobs.result_files import OutputPlanes, store_results
+from worker.jobs.result_preview import ResultPreview
+from worker.jobs.trust import JudgedPlanes, TrustInputs, with_trust
 from worker.planes.observed_plane import ObservedPlane
 from worker.planes.prefetch import prefetch
 from worker.planes.raw_planes import SpooledPlanes
@@ -53,14 +55,18 @@ def predict(spec: PredictSpec, context: JobContext) -> Outcome:
             denoising(done / planes, f"plane {done} of {planes} denoised")
 
         def planes_of(image: OpenImage, folder: Path) -> AbstractContextManager[OutputPlanes]:
-            return _denoised_planes(image, denoiser, folder, on_plane)
+            return _denoised_planes(image, denoiser, folder, on_plane, run.preview)
 
         outcome = outcome_of(prepared, warnings)
         run = provenance_of_prediction(spec, outcome.result, outcome.noise_model, context)
         run.warnings += warnings
         run.verdict, run.told = judge.summary.figures, judge.summary.warnings
         results = tuple(store_results(context, images, denoiser.outputs, spec, planes_of, run))
-    return run.outcome(with_verdict(outcome, judge.summary, context), results)
+        judged = JudgedPlanes(judge.summary, judge.figures, outcome.result.get("estimated_mse_adu2"))
+        made = outcome.noise_model.parameters if outcome.noise_model else None
+        inputs = TrustInputs(context, images, run.channels, {None: judged}, run.preview, made)
+        outcome = with_trust(with_verdict(outcome, judge.summary, context), inputs)
+    return run.outcome(outcome, results)
 
 
 def choose_estimate(spec: ChooseEstimateSpec, context: JobContext) -> Outcome:
@@ -97,7 +103,11 @@ def _warn_of_correlation(
 
 @contextmanager
 def _denoised_planes(
-    image: OpenImage, denoiser: PlaneDenoiser, folder: Path, on_plane: Callable[[], None]
+    image: OpenImage,
+    denoiser: PlaneDenoiser,
+    folder: Path,
+    on_plane: Callable[[], None],
+    preview: ResultPreview,
 ) -> Iterator[OutputPlanes]:
     """Denoise while the first output is consumed; the other outputs are spooled to disk meanwhile."""
     first, *others = denoiser.outputs
@@ -105,8 +115,9 @@ def _denoised_planes(
         spooled = {output: stack.enter_context(SpooledPlanes(folder / f"{output}.f32")) for output in others}
 
         def first_output(observed: Iterator[ObservedPlane]) -> Iterator[np.ndarray]:
-            for plane in observed:
+            for index, plane in enumerate(observed):
                 denoised = denoiser.denoise(plane)
+                preview.offer(index, len(image.reader), plane, denoised[first])
                 for output, planes in spooled.items():
                     planes.append(denoised[output])
                 yield denoised[first]

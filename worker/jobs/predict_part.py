@@ -9,6 +9,7 @@ import numpy as np
 
 from models_store.contracts.outcomes import MadePlanes, Outcome
 from models_store.contracts.prediction_specs import PredictPartSpec
+from models_store.contracts.trust import FIGURES_OF_PART
 from models_store.contracts.vocabulary import Output
 from worker.attempt.context import JobContext
 from worker.jobs.estimates import PlaneDenoiser, plane_denoiser, prepare_chosen
@@ -40,7 +41,8 @@ def predict_part(spec: PredictPartSpec, context: JobContext) -> Outcome:
         denoiser = judge.watching(plane_denoiser(prepared, spec, context))
         for image, indices in _indices_of(images, spec):
             planes += _store_planes(context, image, indices, denoiser, with_progress)
-    return Outcome(planes=tuple(planes), result={REMOVED_NOISE: judge.summary.figures()})
+    figures = {REMOVED_NOISE: judge.summary.figures(), FIGURES_OF_PART: judge.figures.record()}
+    return Outcome(planes=tuple(planes), result=figures)
 
 
 def _indices_of(images: Sequence[OpenImage], spec: PredictPartSpec) -> Iterator[tuple[OpenImage, range]]:

@@ -33,6 +33,7 @@ from worker.attempt.context import JobContext
 from worker.attempt.registry import KnownImage, KnownRequest
 from worker.engine.networks.pretrained import packaged_sha256
 from worker.jobs.inputs import OpenImage, named_noise_model, resolve
+from worker.jobs.result_preview import ResultPreview
 from worker.jobs.ro_crate import CRATE_MEDIA_TYPE, CRATE_NAME, ro_crate
 
 _PACKAGES = ("clearscope", "torch", "numpy", "tifffile", "zarr")
@@ -57,6 +58,7 @@ class RunProvenance:
     """Warnings of clipped pixels."""
     documents: list[Provenance] = field(default_factory=list)
     """Of the results that are complete."""
+    preview: ResultPreview = field(default_factory=ResultPreview)
 
     def note(self, image: OpenImage) -> ProvenanceNote:
         """Return the note in an image's result files; it warns of clipped pixels."""
@@ -114,7 +116,9 @@ class RunProvenance:
         result = dict(outcome.result)
         if self.clipped:
             result["warnings"] = [*result.get("warnings", ()), *self.clipped]
-        return outcome.model_copy(update={"artifacts": (*results, crate), "result": result})
+        return outcome.model_copy(
+            update={"artifacts": (*results, crate, *outcome.artifacts), "result": result}
+        )
 
 
 def versions() -> dict[str, str]:

@@ -24,6 +24,7 @@ from worker.engine.stages.denoise import Denoiser, network_of
 from worker.jobs.estimates import PlaneDenoiser, Prepared
 from worker.jobs.inputs import OpenImage
 from worker.judging.removed_noise import REMOVED_NOISE, RemovedNoiseSummary
+from worker.judging.result_figures import ResultFigures
 from worker.planes.observed_plane import ObservedPlane
 
 _BY_MODEL = "the noise model: mean, variance, correlation, structure and detail"
@@ -60,6 +61,7 @@ class Judge:
     device: torch.device | None = None
     """Device for the response of networks; None: fine detail is not judged."""
     summary: RemovedNoiseSummary = field(default_factory=RemovedNoiseSummary)
+    figures: ResultFigures = field(default_factory=ResultFigures)
 
     @classmethod
     def of(
@@ -74,7 +76,7 @@ class Judge:
             _certain(correlation.y, correlation.error_y), _certain(correlation.x, correlation.error_x)
         )
         if isinstance(denoiser, Denoiser):
-            return cls(prepared, expected, names, device, RemovedNoiseSummary(_BY_MODEL))
+            return cls(prepared, expected, names, device, RemovedNoiseSummary(_BY_MODEL, by_model=True))
         expected = replace(expected, variance=False, scale=denoiser.method != "care")
         judged_by = _BY_LINE if expected.scale else _BY_STRUCTURE
         return cls(prepared, expected, names, device, RemovedNoiseSummary(judged_by))
@@ -90,8 +92,26 @@ class Judge:
                 found = self._measure(observed, result_yx)
                 self.summary.not_finite_px += int((np.isfinite(input_yx) & ~np.isfinite(result_yx)).sum())
             self.summary.add(name, plane, found, self.expected)
+            outside_px = self._outside(results[Output.DENOISED])
+            self.figures.add(observed, found, outside_px, results.get(Output.POSTERIOR_STD))
 
         return replace(denoiser, watch=judge)
+
+    def _outside(self, result_yx: np.ndarray) -> tuple[int, int]:
+        """Return how many pixels are darker and brighter than what the noise model was made for.
+
+        Signals within a standard deviation of the noise from its range count as known.
+        """
+        denoiser, known_adu = self.prepared.denoiser, self.prepared.known_signals_adu
+        if known_adu is None or not isinstance(denoiser, Denoiser):
+            return 0, 0
+        variance_adu2 = denoiser.noise_model.variance_adu2(torch.tensor(known_adu, dtype=torch.float64))
+        low_adu, high_adu = known_adu
+        margin_low_adu, margin_high_adu = (float(each) for each in variance_adu2.sqrt())
+        return (
+            int((result_yx < low_adu - margin_low_adu).sum()),
+            int((result_yx > high_adu + margin_high_adu).sum()),
+        )
 
     def _measure(self, observed: ObservedPlane, result_yx: np.ndarray) -> RemovedNoise | None:
         denoiser, input_yx = self.prepared.denoiser, observed.input_yx

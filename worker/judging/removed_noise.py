@@ -19,6 +19,8 @@ class RemovedNoiseSummary:
 
     judged_by: str = ""
     """Where the noise that is expected comes from, and what is judged by it."""
+    by_model: bool = False
+    """Whether a noise model tells what noise is expected."""
     planes: int = 0
     planes_judged: int = 0
     planes_that_do_not_fit: int = 0
@@ -55,6 +57,7 @@ class RemovedNoiseSummary:
     def merge(self, figures: Mapping[str, Any]) -> None:
         """Add the figures of another part of the job, as returned by `figures`."""
         self.judged_by = self.judged_by or figures["judged_by"]
+        self.by_model = self.by_model or figures.get("by_model", False)
         self.planes += figures["planes"]
         self.planes_judged += figures["planes_judged"]
         self.planes_that_do_not_fit += figures["planes_that_do_not_fit"]
@@ -68,6 +71,7 @@ class RemovedNoiseSummary:
         count = self.planes_judged
         return {
             "judged_by": self.judged_by,
+            "by_model": self.by_model,
             "planes": self.planes,
             "planes_judged": count,
             "planes_that_do_not_fit": self.planes_that_do_not_fit,
@@ -97,4 +101,6 @@ class RemovedNoiseSummary:
 
 
 def _json_values(found: RemovedNoise) -> dict[str, Any]:
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(found).items()}
+    values = asdict(found)
+    del values["bins"]
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}

@@ -1,5 +1,6 @@
 """Denoise a file in this process, without a server."""
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from models_store.contracts.denoise_spec import DenoiseSpec
 from models_store.contracts.plans import Plan
 from models_store.contracts.progress import ShowStage
 from models_store.contracts.spec_parts import StructuredMask, entry_of_channel
+from models_store.contracts.trust import TRUST_REPORT
 from models_store.contracts.vocabulary import (
     DEFAULT_PRESET,
     NoiseModelKind,
@@ -40,7 +42,7 @@ from worker.engine.training.presets import PRESETS, TrainingPreset
 from worker.judging.removed_noise import REMOVED_NOISE
 from worker.offline.carried_out import Prediction, predictions_of
 from worker.offline.channels import channels_to_denoise, pixels_of
-from worker.offline.denoise_extras import write_noise_models, write_report
+from worker.offline.denoise_extras import write_noise_models, write_preview, write_report
 from worker.offline.denoise_summary import ChannelSummary, DenoiseSummary
 from worker.offline.file_names import of_channel, of_series
 from worker.offline.files import (
@@ -203,6 +205,7 @@ def _denoise_alike(
         ),
         seconds={stage: spent_s - before_s.get(stage, 0.0) for stage, spent_s in run.seconds.items()},
         removed_noise=outcome.result[REMOVED_NOISE],
+        trust=json.loads(run.read_artifact(outcome, TRUST_REPORT)),
     )
     extras: list[Path] = []
     if options.save_noise_model is not None:
@@ -213,6 +216,7 @@ def _denoise_alike(
         extras += write_report(
             run, options.report_folder, predictions, observed, first.target, summary.record()
         )
+        extras += write_preview(run, options.report_folder, outcome)
     return replace(summary, written=(*targets.values(), *crates, *extras))
 
 

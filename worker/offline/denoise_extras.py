@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models_store.contracts.outcomes import Outcome
+from models_store.contracts.trust import TRUST_PREVIEW
 from models_store.contracts.vocabulary import OutputFormat
 from models_store.errors import JobFailedError
 from models_store.image_files.channels import planes_of_channel
@@ -56,6 +58,16 @@ def write_report(
 
     drawings = (_drawing(run, prediction, observed, result) for prediction in predictions)
     return write_reports(folder, drawings, record)
+
+
+def write_preview(run: OfflineRun, folder: Path, outcome: Outcome) -> tuple[Path, ...]:
+    """Write the preview of the trust report; return its path, or nothing if no plane could be shown."""
+    if all(artifact.name != TRUST_PREVIEW for artifact in outcome.artifacts):
+        return ()
+    path = folder / TRUST_PREVIEW
+    with reporting_write_errors(path):
+        write_whole(path, run.read_artifact(outcome, TRUST_PREVIEW))
+    return (path,)
 
 
 def _drawing(

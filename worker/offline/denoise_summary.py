@@ -50,6 +50,8 @@ class DenoiseSummary:
     seconds: Mapping[str, float]
     removed_noise: Mapping[str, Any]
     """Figures of what was removed, compared with the noise model, and the worst planes."""
+    trust: Mapping[str, Any]
+    """The trust report: verdict and sentence, and the figures behind them."""
     warnings: tuple[str, ...] = ()
     written: tuple[Path, ...] = ()
 
@@ -57,6 +59,7 @@ class DenoiseSummary:
         """Return the human-readable summary as (title, text) pairs."""
         stages = ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in self.seconds.items())
         return [
+            ("trust", self.trust["sentence"]),
             *(("image", self._described(image)) for image in self.images),
             *(line for each in self.channels for line in self._lines_of(each)),
             ("time", f"{stages}, together {sum(self.seconds.values()):.0f} s"),
@@ -82,6 +85,7 @@ class DenoiseSummary:
     def record(self) -> dict[str, Any]:
         """Return everything but the paths as JSON values."""
         return {
+            "trust": dict(self.trust),
             **self._record_of_images(),
             **self._record_of_channels(),
             "removed_noise": dict(self.removed_noise),

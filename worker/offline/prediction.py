@@ -9,6 +9,7 @@ import torch
 from models_store.clock_and_ids import new_id
 from models_store.contracts.prediction_specs import ChooseEstimateSpec, PredictSpec
 from models_store.contracts.progress import ShowStage
+from models_store.contracts.trust import TRUST
 from models_store.contracts.vocabulary import Method, Output, OutputDtype, TiffCompression
 from models_store.errors import InvalidRequestError
 from models_store.image_files.channels import channel_title
@@ -65,6 +66,8 @@ class Predicted:
     estimates: Sequence[str]
     """The chosen estimate of each channel that was denoised, with the reason."""
     written: Sequence[Path]
+    trust: str
+    """Whether to trust the results, and why, in one sentence."""
 
 
 def predict_file(
@@ -136,7 +139,7 @@ def _predict_alike(
         estimates = [f"{title}{options.estimate}: asked for" for title, _ in made]
     else:
         estimates = [f"{title}{result['estimate']}: {result['reason']}" for title, result in made]
-    return Predicted(estimates, [*targets.values(), *crates])
+    return Predicted(estimates, [*targets.values(), *crates], outcome.result[TRUST]["sentence"])
 
 
 def _channel_to_denoise(source: Path, header: ImageHeader, options: PredictionOptions) -> int | None:

@@ -38,7 +38,7 @@ from worker.engine.networks.network import Network
 from worker.engine.networks.pretrained import PretrainedNetwork
 from worker.engine.training.presets import PRESETS, TrainingPreset
 from worker.jobs.handlers import carry_out
-from worker.jobs.ro_crate import renamed
+from worker.jobs.ro_crate import CRATE_NAME, renamed
 from worker.offline.files import read_noise_model_file
 from worker.offline.memory_registry import MemoryRegistry
 from worker.offline.targets import crate_of, is_zarr_folder, move_result
@@ -152,7 +152,6 @@ class OfflineRun:
         Returns the crate's path if there is one.
         """
         results = {artifact.image_id: artifact for artifact in outcome.artifacts}
-        made_crate = results.pop(None)
         names = {}
         for image_id, target in targets.items():
             self.move_blob(results[image_id].blob, target)
@@ -161,8 +160,15 @@ class OfflineRun:
             return []
         path = crate_of(next(iter(targets.values())))
         with reporting_write_errors(path):
-            write_whole(path, renamed(self.blobs.get(made_crate.blob.key), names))
+            write_whole(path, renamed(self.read_artifact(outcome, CRATE_NAME), names))
         return [path]
+
+    def read_artifact(self, outcome: Outcome, name: str) -> bytes:
+        """Return the content of an artifact that belongs to a job as a whole."""
+        found = next((each for each in outcome.artifacts if (each.image_id, each.name) == (None, name)), None)
+        if found is None:
+            raise JobFailedError(f"the job made no {name}")
+        return self.blobs.get(found.blob.key)
 
     def move_blob(self, blob: MadeBlob, target: Path) -> None:
         """Move a result to its target path, atomically; see `move_result`."""

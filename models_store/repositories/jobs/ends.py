@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from models_store.contracts.trust import FIGURES_OF_PART
 from models_store.contracts.vocabulary import JobState
 from models_store.database.tables import Job, JobDependency
 from models_store.database.visibility import SEES_ALL
@@ -84,6 +85,7 @@ def _merged_results(stages: Sequence[Job]) -> dict[str, Any]:
         DISTILLED_ID if (stage.stage, key) == ("distil", "network_id") else key: value
         for stage in stages
         for key, value in stage.result.items()
+        if key != FIGURES_OF_PART
     }
     warnings = [warning for stage in stages for warning in stage.result.get("warnings", [])]
     return merged | ({"warnings": list(dict.fromkeys(warnings))} if warnings else {})

@@ -21,7 +21,7 @@ MAX_LOST_DETAIL = 0.04
 """Of the detail: good results lack up to 0.02 (see docs/results.md)."""
 MAX_BLOCK_MEAN, MAX_BLOCK_DEVIATION = 0.5, 8.0
 _SIGNIFICANCE = 5.0
-_COMPARE = "compare it with the source before you measure on it"
+COMPARE = "compare it with the source before you measure on it"
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def verdict(found: RemovedNoise, expected: Expected) -> str | None:
 def _values(found: RemovedNoise) -> Iterator[Misfit]:
     if found.not_finite_px:
         yield Misfit(
-            1 + found.not_finite_px, f"{found.not_finite_px} pixels of the result are not finite; {_COMPARE}"
+            1 + found.not_finite_px, f"{found.not_finite_px} pixels of the result are not finite; {COMPARE}"
         )
 
 
@@ -81,7 +81,7 @@ def _structure(found: RemovedNoise, expected: Expected) -> Iterator[Misfit]:
         yield Misfit(
             (correlation - max(usual, 0.0)) / max(limit, _SIGNIFICANCE * error),
             f"structure was removed, not only noise: what was removed correlates "
-            f"{correlation:+.2f} along {axis}{where} (expected {usual:+.2f} +- {error:.2f}); {_COMPARE}",
+            f"{correlation:+.2f} along {axis}{where} (expected {usual:+.2f} +- {error:.2f}); {COMPARE}",
         )
     for side_px, excess, error in zip(BLOCKS_PX, found.block_excess, found.block_excess_error, strict=False):
         most = MAX_BLOCK_EXCESS * _block_excess(side_px, expected) * max(1.0, _SIGNIFICANCE * error / 2)
@@ -89,7 +89,7 @@ def _structure(found: RemovedNoise, expected: Expected) -> Iterator[Misfit]:
         yield Misfit(
             min(excess / most, rms / MAX_BLOCK_RMS),
             f"structure was removed, not only noise: over {side_px} x {side_px} pixels, "
-            f"the mean of what was removed varies {excess:.3g} times as much as noise would; {_COMPARE}",
+            f"the mean of what was removed varies {excess:.3g} times as much as noise would; {COMPARE}",
         )
     if (block := found.worst_block) is not None:
         yield Misfit(_of_block(block, expected), _about(block))
@@ -113,7 +113,7 @@ def _about(block: Block) -> str:
         f"the result is {change} than the source around y {block.y_px}, x {block.x_px}: over "
         f"{block.side_px} x {block.side_px} pixels, the mean of what was removed is {block.mean:+.2f} "
         f"standard deviations of the noise (expected 0.00 +- {abs(block.mean / block.deviation):.2f}); "
-        f"{_COMPARE}"
+        f"{COMPARE}"
     )
 
 
@@ -124,7 +124,7 @@ def _detail(found: RemovedNoise) -> Iterator[Misfit]:
     yield Misfit(
         found.lost_detail / max(MAX_LOST_DETAIL, _SIGNIFICANCE * error),
         f"the result is blurred: its fine detail is at least {_percent(found.lost_detail)} % too "
-        f"weak (expected 0 +- {_percent(error)} %), and what was removed holds it; {_COMPARE}",
+        f"weak (expected 0 +- {_percent(error)} %), and what was removed holds it; {COMPARE}",
     )
 
 
@@ -133,12 +133,12 @@ def _variance(found: RemovedNoise) -> Iterator[Misfit]:
     removed = f"what was removed has {variance:.3g} times the variance of the noise"
     yield Misfit(
         MIN_VARIANCE / max(variance, 1e-9),
-        f"{removed} (expected about 1): the result keeps noise, or the noise model is too wide; {_COMPARE}",
+        f"{removed} (expected about 1): the result keeps noise, or the noise model is too wide; {COMPARE}",
     )
     yield Misfit(
         variance / MAX_VARIANCE,
         f"{removed} (expected about 1): the result lacks more than noise, or the noise model is too narrow; "
-        f"{_COMPARE}",
+        f"{COMPARE}",
     )
 
 
@@ -149,7 +149,7 @@ def _scale(found: RemovedNoise) -> Iterator[Misfit]:
         abs(found.relative_bias) / max(MAX_BIAS, _SIGNIFICANCE * error),
         f"the result is {abs(found.removed_adu):.3g} ADU {change} than the source on average, "
         f"{_percent(abs(found.relative_bias))} % of its signal "
-        f"(expected 0 +- {_percent(error)} %); {_COMPARE}",
+        f"(expected 0 +- {_percent(error)} %); {COMPARE}",
     )
     if found.structure_slope is not None and found.structure_slope_error is not None:
         slope, slope_error = found.structure_slope, found.structure_slope_error
@@ -158,7 +158,7 @@ def _scale(found: RemovedNoise) -> Iterator[Misfit]:
             abs(slope) / max(MAX_STRUCTURE_SLOPE, _SIGNIFICANCE * slope_error),
             f"the contrast of the result is {_percent(abs(slope))} % too {too} "
             f"(expected 0 +- {_percent(slope_error)} %): what was removed follows the result's "
-            f"structure; {_COMPARE}",
+            f"structure; {COMPARE}",
         )
 
 

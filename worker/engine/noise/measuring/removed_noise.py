@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from worker.engine.noise.measuring.lost_detail import Response, lost_detail
+from worker.engine.noise.measuring.signal_bins import SignalBins
 from worker.engine.noise.models.likelihood import NoiseModel
 
 Image = NDArray[np.floating]
@@ -63,6 +64,7 @@ class RemovedNoise:
     """Figures of observation - result on one plane; "standardised" means divided by the noise's deviation.
 
     `mean`: of the standardised removed noise. `variance`: its mean square, 1 if all of the noise was removed.
+    `bins`: sums that those of other planes can be added to.
     `correlation_y`, `correlation_x`: of neighbouring pixels. `bright_correlation_y`, `_x`: the same among the
     brightest tenth of the result's pixels. `block_excess`: for each side of `BLOCKS_PX`, the variance of the
     means of blocks relative to independent noise of the same variance. `structure_slope`: slope of the
@@ -81,6 +83,7 @@ class RemovedNoise:
     mean_error: float
     variance: float
     by_signal: tuple[SignalBin, ...]
+    bins: SignalBins
     correlation_y: float
     correlation_x: float
     correlation_error: float
@@ -134,6 +137,7 @@ def measure_removed_noise(
     mean, variance = float(standardised.mean()), float(np.mean(standardised**2))
     energy = float(standardised.var())
     by_signal = _by_signal(signal, standardised)
+    bins = SignalBins.of(signal + standardised * noise_adu, signal, standardised)
     signal_adu = float(signal.mean()) - float(np.quantile(signal, _DARK_QUANTILE))
     bright = usable & (result >= np.quantile(signal, 1 - _BRIGHT_SHARE))
     # Arrays of all pixels are let go early: of a large plane each takes as much memory as a network's tile.
@@ -173,6 +177,7 @@ def measure_removed_noise(
         mean_error=math.sqrt(energy * inflation / pixels),
         variance=variance,
         by_signal=by_signal,
+        bins=bins,
         correlation_y=correlation_y,
         correlation_x=correlation_x,
         correlation_error=1 / math.sqrt(pixels),
