@@ -12,6 +12,7 @@ from benchmarks import (
     camera_maps,
     fan_out,
     gpu,
+    intervals,
     load,
     machine_limits,
     movies,
@@ -55,8 +56,8 @@ def main() -> None:
     parser.add_argument(
         "what",
         nargs="*",
-        choices=[[], *default, "camera-maps", "gpu", "time-to-quality", "verdict"],
-        help="benchmarks to run; default: all except camera-maps and verdict, and except gpu and "
+        choices=[[], *default, "camera-maps", "gpu", "intervals", "time-to-quality", "verdict"],
+        help="benchmarks to run; default: all except camera-maps, intervals and verdict, and except gpu and "
         "time-to-quality, which take hours on a CPU",
     )
     parser.add_argument(
@@ -137,9 +138,20 @@ def measure_optional(what: list[str], arguments: argparse.Namespace, console: Co
         console.print(gpu_table(arguments))
     if "time-to-quality" in what:
         measure_time_to_quality(arguments, console)
+    if "intervals" in what:
+        console.print(intervals.table(list(measured_intervals(arguments))))
     if "verdict" in what:
         for table in verdict.tables():
             console.print(table)
+
+
+def measured_intervals(arguments: argparse.Namespace) -> Iterator[intervals.Case]:
+    """Measure the intervals of each preset; presets that train, on one detector."""
+    for preset in arguments.preset:
+        if preset == Preset.INSTANT:
+            yield from intervals.measure(Preset.INSTANT)
+        else:
+            yield from intervals.measure(Preset(preset), detectors=["sCMOS"])
 
 
 def measure_quality(arguments: argparse.Namespace, console: Console) -> None:

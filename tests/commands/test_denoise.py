@@ -124,6 +124,7 @@ def test_the_report_shows_and_records_the_run(run: Run) -> None:
         "noise.npz",
         "report.png",
         "report.json",
+        "trust-preview.png",
     ]
 
 

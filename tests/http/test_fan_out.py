@@ -1,6 +1,7 @@
 """Predictions that are divided into parts, over HTTP."""
 
 import io
+import json
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -149,7 +150,7 @@ def test_a_divided_prediction_gives_the_same_files_as_an_undivided_one(
 def test_the_preset_instant_is_divided_too(
     api: httpx.Client, undivided: httpx.Client, stack_tiff: Path
 ) -> None:
-    results = []
+    results, reports, previews = [], [], set()
     for client, parts in ((api, 4), (undivided, 1)):
         spec = {"kind": "denoise", "image_ids": [upload(client, stack_tiff)], "preset": "instant"}
         job = run(client, **spec)
@@ -158,11 +159,23 @@ def test_the_preset_instant_is_divided_too(
         assert job["result"]["values"]["estimate"] == "pretrained_stack", job["result"]["values"]["reason"]
         names = [each["name"] for each in files_of_images(job)]
         results.append({name: artifact(client, job, name) for name in names})
+        reports.append(_without_ids(json.loads(artifact(client, job, "trust-report.json"))))
+        assert "figures_of_part" not in job["result"]["values"]
+        previews.add(artifact(client, job, "trust-preview.png"))
     divided, whole = results
     assert divided.keys() == whole.keys()
     for name, content in divided.items():
         one, other = (tifffile.imread(io.BytesIO(file)) for file in (content, whole[name]))
         np.testing.assert_array_equal(one, other)
+    assert reports[0] == reports[1]
+    assert len(previews) == 1
+
+
+def _without_ids(report: Document) -> Document:
+    """Return a trust report without ids of the run, and figures to six digits: sums differ in their order."""
+    for channel in report["channels"]:
+        del channel["noise_model"]["id"]
+    return json.loads(json.dumps(report), parse_float=lambda text: float(f"{float(text):.6g}"))  # type: ignore[no-any-return]
 
 
 def test_a_posted_prediction_is_divided_too(

@@ -1,14 +1,16 @@
 """The preset `instant` over HTTP: a denoised image without any training."""
 
 import io
+import json
 from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
-from tests.support.posted_jobs import TINY, artifact, run, upload
+from tests.support.posted_jobs import TINY, Document, artifact, run, upload
 from tests.support.textures import observe, texture
 
 pytestmark = pytest.mark.usefixtures("worker")
@@ -33,6 +35,7 @@ def test_an_image_is_denoised_by_the_pretrained_network(
     values = job["result"]["values"]
     assert values["estimate"] == "pretrained"
     assert "noise variance" in values["reason"]
+    _check_trust(api, job)
     noise_model = api.get(f"/v1/noise-models/{values['noise_model_id']}").json()
     assert noise_model["origin"] == "bootstrap"
     observation = tifffile.imread(noisy_tiff).astype(np.float64)
@@ -41,6 +44,26 @@ def test_an_image_is_denoised_by_the_pretrained_network(
     assert np.diff(denoised, axis=-1).std() < 0.5 * np.diff(observation, axis=-1).std()
     std = tifffile.imread(io.BytesIO(artifact(api, job, "noisy_posterior_std.tif")))
     assert (std > 0).all()
+
+
+def _check_trust(api: httpx.Client, job: Document) -> None:
+    """Check the sentence, the report behind it, and the preview of observation, result and difference."""
+    result = job["result"]
+    assert result["trust"] == result["values"]["trust"]
+    assert result["trust"]["verdict"] == "trust"
+    assert result["trust"]["sentence"].startswith("Trust this result: what was removed from")
+    report = json.loads(artifact(api, job, "trust-report.json"))
+    assert report["sentence"] == result["trust"]["sentence"]
+    (channel,) = report["channels"]
+    assert channel["choice"]["estimate"] == result["values"]["estimate"]
+    assert channel["choice"]["estimated_mse_adu2"] == result["values"]["estimated_mse_adu2"]
+    assert channel["noise_model"]["origin"] == "bootstrap"
+    assert channel["noise_model_fit"]["verdict"] == "ok"
+    assert channel["linearity"]["slope"] == pytest.approx(1, abs=0.1)
+    assert sum(each["pixels"] for each in channel["removed_noise"]["by_signal"]) > 0
+    assert channel["posterior_std"]["rms_adu"] > 0
+    preview = Image.open(io.BytesIO(artifact(api, job, "trust-preview.png")))
+    assert preview.width > 3 * preview.height
 
 
 def test_image_and_job_say_what_fine_structure_hides(api: httpx.Client, tmp_path: Path) -> None:
