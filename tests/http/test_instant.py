@@ -63,7 +63,7 @@ def _check_trust(api: httpx.Client, job: Document) -> None:
     assert sum(each["pixels"] for each in channel["removed_noise"]["by_signal"]) > 0
     assert channel["posterior_std"]["rms_adu"] > 0
     preview = Image.open(io.BytesIO(artifact(api, job, "trust-preview.png")))
-    assert preview.width > 3 * preview.height
+    assert preview.width > 2 * preview.height
 
 
 def test_image_and_job_say_what_fine_structure_hides(api: httpx.Client, tmp_path: Path) -> None:
