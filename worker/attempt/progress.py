@@ -7,6 +7,7 @@ from worker.attempt.context import Report
 # Fractions of a job's progress.
 PREPARING_PREDICTION = 0.3
 PREPARING_DISTILLATION = 0.2
+RESULTS_WRITTEN = 0.99  # the rest is the report on them
 REFITTING = 0.5  # of the preparation
 READING_FRAMES = 0.8
 COMPARING_PIXELS = 0.9

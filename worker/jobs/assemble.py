@@ -15,6 +15,7 @@ from models_store.contracts.vocabulary import Output
 from models_store.errors import JobFailedError
 from worker.attempt.context import JobContext
 from worker.attempt.measured_blobs import MeasuredBlobs
+from worker.attempt.progress import RESULTS_WRITTEN, part_of
 from worker.attempt.registry import KnownPlanes
 from worker.jobs.channel_order import CopiedChannels, in_order
 from worker.jobs.inputs import OpenImage, open_images, warn_of_channels, warn_of_files
@@ -31,6 +32,7 @@ def assemble(spec: AssembleSpec, context: JobContext) -> Outcome:
 
     Planes of channels that no part has computed are copied.
     """
+    writing = part_of(context.report, 0, RESULTS_WRITTEN)
     channels = {part.job: part.channel for part in spec.parts}
     pieces = _by_output(context.registry.part_planes(list(channels)))
     with open_images(context, spec.image_ids) as images:
@@ -43,7 +45,7 @@ def assemble(spec: AssembleSpec, context: JobContext) -> Outcome:
             for plane_yx in planes:
                 yield plane_yx
                 done += 1
-                context.report(done / count, f"plane {done} of {count} written")
+                writing(done / count, f"plane {done} of {count} written")
 
         def previewed(image: OpenImage, output: Output, planes: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
             return planes if output is Output.POSTERIOR_STD else run.preview.watching(image, planes)

@@ -10,7 +10,7 @@ from models_store.contracts.outcomes import Outcome
 from models_store.contracts.prediction_specs import ChooseEstimateSpec, PredictSpec
 from models_store.survey.warnings import correlation_warnings
 from worker.attempt.context import JobContext
-from worker.attempt.progress import PREPARING_PREDICTION, part_of
+from worker.attempt.progress import PREPARING_PREDICTION, RESULTS_WRITTEN, part_of
 from worker.jobs.estimates import PlaneDenoiser, outcome_of, plane_denoiser, prepare
 from worker.jobs.inputs import (
     OpenImage,
@@ -38,7 +38,7 @@ def predict(spec: PredictSpec, context: JobContext) -> Outcome:
     Reading, denoising and writing overlap: while a plane is denoised, the next is read and the last written.
     """
     preparing = part_of(context.report, 0, PREPARING_PREDICTION)
-    denoising = part_of(context.report, PREPARING_PREDICTION, 1)
+    denoising = part_of(context.report, PREPARING_PREDICTION, RESULTS_WRITTEN)
     with open_images(context, spec.image_ids) as images:
         warnings = _warnings(spec, context, images)
         prepared = prepare(spec, context, images, preparing)
