@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from models_store.survey.counters import camera_counters
+from models_store.survey.dropped_pixels import dropped_pixels
 from models_store.survey.faint_lines import faint_lines
 from models_store.survey.flat_areas import fill_areas
-from models_store.survey.lone_values import lone_values
+from models_store.survey.local_dropouts import local_dropouts
 from models_store.survey.noise_scale import NoiseScale, measure_noise_scale
 from models_store.survey.outliers import outliers
 from models_store.survey.steep_edges import steep_outliers
@@ -59,7 +60,7 @@ def find_defects(plane_yx: NDArray[Any]) -> Defects:
         return Defects(~none, none)
     if _is_drawn_on(plane_yx, finite):
         return Defects(~none, none)
-    dropped_yx = lone_values(plane_yx, finite_yx) if _usable_levels(finite).size else none
+    dropped_yx = dropped_pixels(plane_yx, finite_yx) if _usable_levels(finite).size else none
     missing_yx = ~finite_yx | fill_areas(plane_yx, finite_yx & ~dropped_yx)
     if dropped_yx.mean() > _MAX_REPLACED_SHARE:
         missing_yx, dropped_yx = missing_yx | dropped_yx, none
@@ -67,6 +68,10 @@ def find_defects(plane_yx: NDArray[Any]) -> Defects:
     dropped_yx &= ~missing_yx
     measured = np.where(missing_yx | dropped_yx, np.nan, plane_yx.astype(np.float64))
     levels = _usable_levels(measured[np.isfinite(measured)])
+    if levels.size:
+        local_yx = local_dropouts(measured)
+        dropped_yx |= local_yx
+        measured[local_yx] = np.nan
     noise, scaled = _scaled(measured, levels)
     if noise is None:
         return Defects(missing_yx, dropped_yx)

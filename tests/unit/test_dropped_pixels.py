@@ -70,3 +70,56 @@ def test_a_saturated_spot_is_no_dropped_pixel() -> None:
     plane_yx = (dim_image() + _OFFSET_ADU + spot_adu).clip(max=65535).astype(np.uint16)
     assert (plane_yx == 65535).sum() > 8
     assert find_defects(plane_yx).usable_yx[plane_yx == 65535].all()
+
+
+@pytest.mark.parametrize(
+    "values", [(0, 1), (0, 1, 2, 3), (65534, 65535), tuple(range(16)), (0, 1, 65534, 65535)]
+)
+@pytest.mark.parametrize("share", [0.01, 0.4])
+def test_dropped_pixels_may_have_several_values(share: float, values: tuple[int, ...]) -> None:
+    dropped_yx = _dropped(share)
+    written_yx = np.random.default_rng(5).choice(values, SHAPE_YX)
+    plane_yx = np.where(dropped_yx, written_yx, _image(dropped_yx, 0)).astype(np.uint16)
+    np.testing.assert_array_equal(find_defects(plane_yx).outliers_yx, dropped_yx)
+
+
+@pytest.mark.parametrize("read_noise", [0.1, 0.15])
+@pytest.mark.parametrize("photons", [0.3, 1.0, 5.0])
+def test_photon_numbers_that_read_noise_hardly_blurs_are_measurements(
+    photons: float, read_noise: float
+) -> None:
+    rng = np.random.default_rng(6)
+    counted_yx = rng.poisson(photons, SHAPE_YX) + rng.normal(0, read_noise, SHAPE_YX)
+    assert find_defects((100 + 50 * counted_yx).round().astype(np.uint16)).usable_yx.all()
+
+
+def _dark_image(lowest_adu: int) -> NDArray[np.int64]:
+    """Return an image whose dim pixels have the lowest value that there is."""
+    return np.maximum(dim_image().astype(np.int64) - 100 - lowest_adu, 0)
+
+
+@pytest.mark.parametrize("lowest_adu", [0, 10])
+@pytest.mark.parametrize("share", [0.05, 0.2, 0.4])
+@pytest.mark.parametrize("values", [(0,), (0, 1, 2, 3)])
+def test_pixels_dropped_to_a_value_that_measurements_have_are_found_amid_light(
+    values: tuple[int, ...], share: float, lowest_adu: int
+) -> None:
+    image_yx, dropped_yx = _dark_image(lowest_adu), _dropped(share)
+    plane_yx = np.where(dropped_yx, np.random.default_rng(7).choice(values, SHAPE_YX), image_yx)
+    found = find_defects(plane_yx.astype(np.uint16))
+    amid_light_yx = dropped_yx & (image_yx > 60)
+    assert found.outliers_yx[amid_light_yx].mean() > 0.7
+    assert not found.outliers_yx[~dropped_yx].any()
+
+
+@pytest.mark.parametrize("lowest_adu", [0, 10, 16])
+def test_dim_pixels_of_the_lowest_value_are_measurements(lowest_adu: int) -> None:
+    assert find_defects(_dark_image(lowest_adu).astype(np.uint16)).usable_yx.all()
+
+
+def test_an_image_in_front_of_nothing_has_no_dropped_pixels() -> None:
+    """A mask that is 0 outside of the specimen has straight edges and corners amid light."""
+    y, x = np.indices(SHAPE_YX)
+    inside_yx = (np.abs(y - 100) < 60) & ((x // 9) % 2 == 0)
+    plane_yx = np.where(inside_yx, dim_image(), 0).astype(np.uint16)
+    assert not find_defects(plane_yx).outliers_yx.any()
