@@ -51,7 +51,7 @@ EVERYONE = Caller(scopes=frozenset(Scope))
 NOBODY = Caller()
 """Caller of a public path."""
 
-KINDS_THAT_CALIBRATE = frozenset({"bootstrap_noise_model", "fit_noise_model"})
+KINDS_THAT_CALIBRATE = frozenset({"bootstrap_noise_model", "fit_noise_model", "pool_noise_model"})
 """Job kinds that, posted on their own, change a noise model shared with others."""
 
 

@@ -1,12 +1,10 @@
 """Routes of noise models: lists, import and export of the published format, activation and its history."""
 
-import re
-from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, BackgroundTasks, Body, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.documents.noise_models import (
     HistoryDocument,
@@ -33,6 +31,7 @@ from app.http.profile_parameters import (
     named_profile,
 )
 from app.http.received_files import receive_file
+from models_store.contracts.moments import Moment
 from models_store.contracts.vocabulary import NoiseModelOrigin
 from models_store.errors import NoiseModelInvalidError
 from models_store.noise_model_files.plot import noise_model_png
@@ -40,23 +39,6 @@ from models_store.noise_model_files.published import MAX_FILE_BYTES, read_publis
 from models_store.repositories import noise_model_history, noise_models
 from models_store.repositories.noise_model_history import Change
 from models_store.repositories.usage import require_room_left
-
-
-def _as_written(text: object) -> object:
-    """Refuse bare numbers: they could be seconds or milliseconds since 1970."""
-    if not (isinstance(text, str) and re.match(r"\d{4}-\d\d-\d\d", text)):
-        raise ValueError("must be a date and time like 2026-01-31T12:00:00Z")
-    return text
-
-
-def _in_utc(moment: datetime) -> datetime:
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError as error:
-        raise ValueError("must be a time that can be converted to UTC") from error
-
-
-Moment = Annotated[AwareDatetime, BeforeValidator(_as_written), AfterValidator(_in_utc)]
 
 router = APIRouter(prefix="/noise-models", tags=["noise models"])
 

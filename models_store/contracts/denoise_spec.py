@@ -80,8 +80,8 @@ class DenoiseSpec(TrainingSpec, ResultFiles, PostedSpec):
     reuse: Reuse = Field(
         default=Reuse.CALIBRATION,
         description="Models of the images' microscope and profile that may be reused, each value adding to "
-        "the one before: none; a noise model that was calibrated or imported; also a bootstrapped one; also "
-        "a network.",
+        "the one before: none; a noise model that was calibrated, imported or pooled; also a bootstrapped "
+        "one; also a network.",
     )
     noise_model: Id | IdsOfChannels | None = Field(
         default=None,

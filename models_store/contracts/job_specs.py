@@ -16,6 +16,7 @@ from models_store.contracts.noise_model_specs import (
     BootstrapNoiseModelSpec,
     CheckNoiseModelSpec,
     FitNoiseModelSpec,
+    PoolNoiseModelSpec,
     RefitNoiseModelSpec,
 )
 from models_store.contracts.prediction_specs import (
@@ -34,7 +35,7 @@ from models_store.contracts.vocabulary import (
     Queue,
 )
 
-CalibrationSpec = FitNoiseModelSpec | CheckNoiseModelSpec
+CalibrationSpec = FitNoiseModelSpec | CheckNoiseModelSpec | PoolNoiseModelSpec
 JobSpec = Annotated[
     DenoiseSpec | TrainSpec | BootstrapNoiseModelSpec | CalibrationSpec | PredictSpec | EvaluateSpec,
     Field(discriminator="kind"),
@@ -74,6 +75,8 @@ def images_read(spec: StoredSpec) -> list[str]:
             image_ids = [spec.image_ids, spec.ground_truth_ids or []]
         case FitNoiseModelSpec():
             image_ids = [spec.image_ids, spec.data_image_ids or []]
+        case PoolNoiseModelSpec():
+            image_ids = []
         case _:
             image_ids = [spec.image_ids]
     return list(dict.fromkeys(chain.from_iterable(image_ids)))

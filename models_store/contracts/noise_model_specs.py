@@ -4,10 +4,12 @@ from typing import Literal
 
 from pydantic import Field
 
+from models_store.contracts.moments import Moment
 from models_store.contracts.spec_parts import (
     Channel,
     ChannelLabel,
     ImageIds,
+    Name,
     OneOfSeveral,
     PostedSpec,
     Reference,
@@ -69,6 +71,38 @@ class CheckNoiseModelSpec(PostedSpec):
         "role `data`.",
     )
     channel: OneOfSeveral = None
+
+
+class PoolNoiseModelSpec(PostedSpec):
+    """A noise model from the pixel pairs of many images of one profile, which earlier jobs have counted.
+
+    Counted were the images of jobs that bootstrapped a noise model; those of calibrations if they are named.
+    Pairs that contradict the others are left out. The noise model becomes the active one in place of a
+    bootstrapped or pooled one.
+    """
+
+    kind: Literal["pool_noise_model"] = "pool_noise_model"
+    microscope: Name = Field(description="Id or name of the microscope.")
+    profile: Name | None = Field(
+        default=None,
+        description="Id or name of the acquisition profile. Default: that of images without one.",
+    )
+    channel: ChannelLabel | None = Field(
+        default=None,
+        description="Name of the channel, of several, or else its index, from 0. Default: that of "
+        "images with a single one.",
+    )
+    image_ids: ImageIds | None = Field(
+        default=None,
+        description="Images whose pairs are pooled; they may have been deleted. Default: all whose pairs are "
+        "kept, or the newest 1000.",
+    )
+    counted_since: Moment | None = Field(
+        default=None, description="Only pairs counted at this time or later."
+    )
+    counted_before: Moment | None = Field(default=None, description="Only pairs counted before this time.")
+    noise_model_kind: NoiseModelKind = NoiseModelKind.GMM
+    seed: Seed = 0
 
 
 class RefitNoiseModelSpec(Spec):

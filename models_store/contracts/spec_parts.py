@@ -34,6 +34,8 @@ def _require_unique(items: Sequence[Item]) -> Sequence[Item]:
 
 
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+"""Name or id of a microscope or profile."""
 ImageIds = Annotated[
     list[Id],
     Field(

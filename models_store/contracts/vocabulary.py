@@ -36,6 +36,7 @@ class NoiseModelOrigin(StrEnum):
     BOOTSTRAP = "bootstrap"
     CALIBRATION = "calibration"
     IMPORT = "import"
+    POOLED = "pooled"
 
 
 class HistoryAction(StrEnum):
@@ -126,7 +127,8 @@ class Prior(StrEnum):
 class Reuse(StrEnum):
     """Models that a job may reuse instead of computing them; each value includes those before it.
 
-    `calibration`: a noise model that was calibrated or imported for this microscope and profile.
+    `calibration`: a noise model that was calibrated or imported for this microscope and profile, or pooled
+    from the pixels of many of its images.
     """
 
     NONE = "none"

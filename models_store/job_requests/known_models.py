@@ -10,7 +10,7 @@ from models_store.image_files.channels import channel_label, channel_title
 from models_store.image_files.header import ImageHeader
 from models_store.job_requests.distillation_rule import why_nothing_is_distilled
 from models_store.job_requests.noise_model_gate import fit_of, fit_of_named, require_fit
-from models_store.job_requests.plan_denoise import DELIBERATE_ORIGINS, KnownModels
+from models_store.job_requests.plan_denoise import DELIBERATE_ORIGINS, REUSED_ORIGINS, KnownModels
 from models_store.repositories.networks import newest_network
 from models_store.repositories.noise_model_history import active_noise_model
 from models_store.repositories.profiles import default_profile_of
@@ -40,7 +40,8 @@ def known_models(
     own = active_noise_model(session, profile.id, channel=label)
     shared = _shared_noise_model(session, profile) if label is not None and not _is_deliberate(own) else None
     of_microscope = None
-    if not (shared or _is_deliberate(own)) and profile.file_settings is not None:
+    has_own = own is not None and own.origin in REUSED_ORIGINS
+    if not (shared or has_own) and profile.file_settings is not None:
         of_microscope = _noise_model_of_microscope(session, profile)
     noise_model = shared or of_microscope or own
     kind = spec.noise_model_kind

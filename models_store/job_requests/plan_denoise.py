@@ -51,7 +51,10 @@ class KnownModels:
 
 
 DELIBERATE_ORIGINS = {NoiseModelOrigin.CALIBRATION: "calibrated", NoiseModelOrigin.IMPORT: "imported"}
-"""Origins of noise models that were created deliberately; these are reused by default."""
+"""Origins of noise models that were created deliberately, for all that a microscope records."""
+
+REUSED_ORIGINS = DELIBERATE_ORIGINS | {NoiseModelOrigin.POOLED: "pooled"}
+"""Origins of noise models that are reused by default: they are better than one of the job's images alone."""
 
 WEIGHTS: dict[StageName, float] = {
     "n2v": 0.14,
@@ -268,11 +271,11 @@ class _Planner:
         active, origin = self._active_noise_model(), self.known.noise_model_origin
         if self.spec.reuse is Reuse.NONE or active is None or self._is_refused:
             return None
-        if self.spec.reuse is Reuse.CALIBRATION and origin not in DELIBERATE_ORIGINS:
+        if self.spec.reuse is Reuse.CALIBRATION and origin not in REUSED_ORIGINS:
             return None
         return (
             active,
-            f"the {DELIBERATE_ORIGINS.get(origin, 'active')} noise model of {self._noise_model_profile}",
+            f"the {REUSED_ORIGINS.get(origin, 'active')} noise model of {self._noise_model_profile}",
         )
 
     @property
@@ -307,8 +310,8 @@ class _Planner:
             return f"bootstrapped: {known.noise_model_fit.told}"
         if self._active_noise_model() is not None:
             return (
-                f"bootstrapped: {known.profile} has no calibrated noise model, and the job reuses none that "
-                "was bootstrapped from other images"
+                f"bootstrapped: {known.profile} has no calibrated or pooled noise model, and the job reuses "
+                "none that was bootstrapped from other images"
             )
         return (
             f"bootstrapped: the active noise model of {known.profile} is of kind {known.noise_model_kind}, "

@@ -22,6 +22,7 @@ from models_store.contracts.noise_model_specs import (
     BootstrapNoiseModelSpec,
     CheckNoiseModelSpec,
     FitNoiseModelSpec,
+    PoolNoiseModelSpec,
 )
 from models_store.contracts.plans import Plan
 from models_store.contracts.prediction_specs import PredictSpec
@@ -53,6 +54,7 @@ from models_store.job_requests.plan_denoise import KnownModels, plan_denoise
 from models_store.job_requests.plan_prediction import PredictionExtent, plan_prediction
 from models_store.job_requests.plan_series import images_alike, joined, of_group
 from models_store.job_requests.plane_ranges import ImageExtent
+from models_store.job_requests.pooling_rules import require_pairs_to_pool
 from models_store.job_requests.training_rules import (
     require_blind_spot,
     require_method,
@@ -76,7 +78,7 @@ from models_store.survey.survey import Survey, stored_survey
 
 MAKERS = {
     "network": ("train", "denoise"),
-    "noise_model": ("fit_noise_model", "bootstrap_noise_model", "denoise"),
+    "noise_model": ("fit_noise_model", "bootstrap_noise_model", "pool_noise_model", "denoise"),
 }
 """Kinds of jobs whose result can be referred to as a network or noise model."""
 
@@ -126,6 +128,8 @@ def check_and_plan(session: Session, spec: JobSpec, part_pixels: int) -> tuple[P
     """
     if isinstance(spec, EvaluateSpec):
         return Plan(stages=[], steps=[]), require_comparable(session, spec)
+    if isinstance(spec, PoolNoiseModelSpec):
+        return Plan(stages=[], steps=[]), require_pairs_to_pool(session, spec)
     images = get_images(session, spec.image_ids)
     same_profile = list(images)
     if isinstance(spec, FitNoiseModelSpec):

@@ -37,6 +37,12 @@ from models_store.repositories.noise_model_history import (
 from models_store.repositories.pages import Page, PageRequest, fetch_page
 from models_store.repositories.pixel_pairs import delete_pixel_pairs
 
+_REPLACES = {
+    NoiseModelOrigin.BOOTSTRAP: {NoiseModelOrigin.BOOTSTRAP},
+    NoiseModelOrigin.POOLED: {NoiseModelOrigin.BOOTSTRAP, NoiseModelOrigin.POOLED},
+}
+"""Origins of active noise models that one of an origin replaces; those of other origins replace any."""
+
 
 def create_noise_model(  # noqa: PLR0913  # one parameter per column
     session: Session,
@@ -52,7 +58,7 @@ def create_noise_model(  # noqa: PLR0913  # one parameter per column
     software_version: str | None = None,
     key_id: str | None = None,
 ) -> NoiseModelRow:
-    """Add the next version and activate it, unless it is bootstrapped and the active one is better."""
+    """Add the next version and activate it, unless it is made of data and the active one is better."""
     plain = parameters.model_dump(mode="json", exclude={"probabilities"})
     probabilities = getattr(parameters, "probabilities", None)
     noise_model = NoiseModelRow(
@@ -80,7 +86,7 @@ def create_noise_model(  # noqa: PLR0913  # one parameter per column
     session.flush()
     if profile_id is not None:
         active = active_noise_model(session, profile_id, channel=channel)
-        if origin != NoiseModelOrigin.BOOTSTRAP or _may_replace(active, fit_quality):
+        if _may_replace(active, origin, fit_quality):
             by = made_by.owner_id if made_by else key_id
             why = f"{origin} by job {made_by.parent_id or made_by.id}" if made_by else f"{origin} of a file"
             activate(session, noise_model, Change(now, by, why))
@@ -186,11 +192,11 @@ def _fetch(
     return fetch_page(session, query, NoiseModelRow, request)
 
 
-def _may_replace(active: NoiseModelRow | None, fit_quality: dict[str, Any]) -> bool:
-    """Return whether a bootstrapped noise model may replace the active one."""
-    if active is None:
+def _may_replace(active: NoiseModelRow | None, origin: NoiseModelOrigin, fit_quality: dict[str, Any]) -> bool:
+    """Return whether a new noise model may replace the active one without being asked to."""
+    if active is None or origin not in _REPLACES:
         return True
-    return active.origin == NoiseModelOrigin.BOOTSTRAP and fit_quality.get("verdict") != "poor"
+    return active.origin in _REPLACES[origin] and fit_quality.get("verdict") != "poor"
 
 
 def _next_version(session: Session, profile_id: str | None) -> int:

@@ -1,11 +1,16 @@
 """Counts of pixel pairs, kept with the noise models that were fitted to them."""
 
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from models_store.contracts.noise_model_specs import PoolNoiseModelSpec
 from models_store.contracts.outcomes import MadePixelPairs
+from models_store.contracts.spec_parts import MAX_IMAGES_PER_JOB
+from models_store.contracts.vocabulary import NoiseModelOrigin
 from models_store.database.tables import NoiseModelRow, PixelPairsRow
 from models_store.database.visibility import SEES_ALL
+
+_AT_ONCE = 200
 
 
 def keep_pixel_pairs(session: Session, noise_model: NoiseModelRow, made: MadePixelPairs) -> None:
@@ -29,6 +34,35 @@ def keep_pixel_pairs(session: Session, noise_model: NoiseModelRow, made: MadePix
             owner_id=noise_model.owner_id,
         )
     )
+
+
+def pairs_to_pool(session: Session, profile_id: str, spec: PoolNoiseModelSpec) -> list[PixelPairsRow]:
+    """Return the counts that a job pools, newest first, each image once: with those counted last.
+
+    Those of calibrations are taken only for images that are named.
+    """
+    query = select(PixelPairsRow).where(
+        PixelPairsRow.profile_id == profile_id, PixelPairsRow.channel.is_not_distinct_from(spec.channel)
+    )
+    origins = [NoiseModelOrigin.BOOTSTRAP]
+    if spec.image_ids is not None:
+        origins.append(NoiseModelOrigin.CALIBRATION)
+    query = query.where(PixelPairsRow.origin.in_(origins))
+    if spec.counted_since is not None:
+        query = query.where(PixelPairsRow.created_at >= spec.counted_since)
+    if spec.counted_before is not None:
+        query = query.where(PixelPairsRow.created_at < spec.counted_before)
+    newest_first = query.order_by(PixelPairsRow.created_at.desc(), PixelPairsRow.noise_model_id.desc())
+    named = None if spec.image_ids is None else set(spec.image_ids)
+    found, counted = [], set[str]()
+    for row in session.scalars(newest_first.execution_options(yield_per=_AT_ONCE)):
+        of_row = set(row.image_ids)
+        if of_row.isdisjoint(counted) and (named is None or of_row <= named):
+            found.append(row)
+            counted |= of_row
+        if len(counted) >= MAX_IMAGES_PER_JOB:
+            break
+    return found
 
 
 def delete_pixel_pairs(session: Session, noise_model_id: str) -> list[str]:

@@ -140,18 +140,21 @@ def test_an_active_noise_model_of_another_kind_is_not_reused_and_the_plan_says_s
     assert "is of kind histogram, the job asks for gmm" in step.why
 
 
-@pytest.mark.parametrize("origin", [NoiseModelOrigin.CALIBRATION, NoiseModelOrigin.IMPORT])
+@pytest.mark.parametrize("origin", sorted(set(NoiseModelOrigin) - {NoiseModelOrigin.BOOTSTRAP}))
 def test_a_calibrated_noise_model_is_used_unless_the_job_says_otherwise(origin: NoiseModelOrigin) -> None:
     registry = replace(EVERYTHING, noise_model_origin=origin)
     spec = DenoiseSpec(image_ids=["img_1"])
     step = plan(registry, spec.reuse).steps[1]
     assert (step.action, step.id) == ("reuse", "nm_2")
-    assert {"calibration": "the calibrated", "import": "the imported"}[origin] in step.why
+    assert {"calibration": "the calibrated", "import": "the imported", "pooled": "the pooled"}[
+        origin
+    ] in step.why
     assert plan(registry, Reuse.NONE).steps[1].action == "compute"
 
 
 def test_a_plan_says_that_a_bootstrapped_noise_model_was_not_asked_for() -> None:
-    assert "Scope / default has no calibrated noise model" in plan(EVERYTHING, Reuse.CALIBRATION).steps[1].why
+    why = plan(EVERYTHING, Reuse.CALIBRATION).steps[1].why
+    assert "Scope / default has no calibrated or pooled noise model" in why
 
 
 def test_a_network_is_not_applied_with_a_noise_model_of_another_kind() -> None:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from models_store.contracts.evaluation import ResultsOfJob
 from models_store.contracts.job_specs import StoredSpec, stored_spec
+from models_store.contracts.noise_model_specs import PoolNoiseModelSpec
 from models_store.contracts.noise_models import NoiseModelParameters
 from models_store.contracts.vocabulary import Method, NoiseModelOrigin, Output
 from models_store.database.engines import Database
@@ -17,6 +18,7 @@ from models_store.repositories.jobs.results import find_results
 from models_store.repositories.jobs.rows import get_job
 from models_store.repositories.networks import get_network
 from models_store.repositories.noise_models import get_noise_model, parameters_of
+from models_store.repositories.pixel_pairs import pairs_to_pool
 from models_store.survey.survey import Survey, stored_survey
 
 
@@ -70,6 +72,14 @@ class KnownPlanes:
 
 
 @dataclass(frozen=True)
+class KnownPixelPairs:
+    """Counts of the pixel pairs of images; these may have been deleted."""
+
+    image_ids: tuple[str, ...]
+    blob_key: str
+
+
+@dataclass(frozen=True)
 class KnownFile:
     title: str
     blob_key: str
@@ -109,6 +119,10 @@ class Registry(Protocol):
 
     def part_planes(self, job_ids: Sequence[str]) -> list[KnownPlanes]:
         """Return the planes of these parts, in the order of the parts."""
+        ...
+
+    def pairs_to_pool(self, job_id: str, spec: PoolNoiseModelSpec) -> list[KnownPixelPairs]:
+        """Return the kept pixel pairs that a pooling job sums up."""
         ...
 
     def results_of_images(self, run: ResultsOfJob) -> list[KnownFile]:
@@ -170,6 +184,12 @@ class DatabaseRegistry:
         with self.database.read() as session:
             rows = list_part_planes(session, job_ids)
         return [KnownPlanes(row.job_id, row.image_id, row.output, row.blob_key, row.sha256) for row in rows]
+
+    def pairs_to_pool(self, job_id: str, spec: PoolNoiseModelSpec) -> list[KnownPixelPairs]:
+        with self.database.read() as session:
+            profile_id = get_job(session, job_id).profile_id
+            rows = pairs_to_pool(session, profile_id, spec) if profile_id is not None else []
+        return [KnownPixelPairs(tuple(row.image_ids), row.blob_key) for row in rows]
 
     def results_of_images(self, run: ResultsOfJob) -> list[KnownFile]:
         with self.database.read() as session:

@@ -11,6 +11,7 @@ from models_store.contracts.noise_model_specs import (
     BootstrapNoiseModelSpec,
     CheckNoiseModelSpec,
     FitNoiseModelSpec,
+    PoolNoiseModelSpec,
     RefitNoiseModelSpec,
 )
 from models_store.contracts.outcomes import Outcome
@@ -29,6 +30,7 @@ from worker.jobs.channel_messages import naming_channel
 from worker.jobs.check_noise_model import check_noise_model
 from worker.jobs.evaluate import evaluate
 from worker.jobs.fit_noise_model import fit_noise_model
+from worker.jobs.pool_noise_model import pool_noise_model
 from worker.jobs.predict import choose_estimate, predict
 from worker.jobs.predict_part import predict_part
 from worker.jobs.train import train
@@ -39,6 +41,7 @@ HANDLERS: Mapping[type[BaseModel], Callable[[Any, JobContext], Outcome]] = {
     RefitNoiseModelSpec: refit_noise_model,
     FitNoiseModelSpec: fit_noise_model,
     CheckNoiseModelSpec: check_noise_model,
+    PoolNoiseModelSpec: pool_noise_model,
     PredictSpec: predict,
     ChooseEstimateSpec: choose_estimate,
     PredictPartSpec: predict_part,

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from models_store.contracts.evaluation import ResultsOfJob
 from models_store.contracts.job_specs import StoredSpec
+from models_store.contracts.noise_model_specs import PoolNoiseModelSpec
 from models_store.contracts.outcomes import MadeNoiseModel, MadePlanes, Outcome
 from models_store.errors import NotFoundError
 from models_store.image_files.header import ImageHeader
@@ -14,6 +15,7 @@ from worker.attempt.registry import (
     KnownImage,
     KnownNetwork,
     KnownNoiseModel,
+    KnownPixelPairs,
     KnownPlanes,
     KnownRequest,
 )
@@ -105,6 +107,9 @@ class MemoryRegistry:
             for job_id in job_ids
             for planes in _known(self._planes, job_id, "job")
         ]
+
+    def pairs_to_pool(self, job_id: str, spec: PoolNoiseModelSpec) -> list[KnownPixelPairs]:
+        raise NotFoundError(f"a command keeps no pixel pairs for job {job_id!r} of {spec.microscope}")
 
     def results_of_images(self, run: ResultsOfJob) -> list[KnownFile]:
         raise NotFoundError(f"there is no job {run.job!r} in a command")

@@ -17,6 +17,7 @@ import torch
 from models_store.clock_and_ids import new_id, system_clock
 from models_store.contracts.evaluation import EvaluateSpec
 from models_store.contracts.job_specs import StoredSpec, channel_of
+from models_store.contracts.noise_model_specs import PoolNoiseModelSpec
 from models_store.contracts.noise_models import NoiseModelParameters
 from models_store.contracts.outcomes import MadeBlob, Outcome
 from models_store.contracts.plans import Plan
@@ -196,7 +197,7 @@ class OfflineRun:
     def _of_channel(self, spec: StoredSpec, detail: str) -> str:
         """Name the channel in an error of a job that reads a single one."""
         channel = channel_of(spec)
-        if channel is None or isinstance(spec, EvaluateSpec):
+        if channel is None or isinstance(spec, EvaluateSpec | PoolNoiseModelSpec):
             return detail
         return f"{channel_title(self.registry.header(spec.image_ids[0]), channel)}: {detail}"
 

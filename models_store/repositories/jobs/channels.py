@@ -17,5 +17,5 @@ def channel_of_results(session: Session, job: Job) -> str | None:
     """Return the channel by which the registry knows the noise model and network of a job; None: all."""
     if job.channel is not None:
         return channel_label(first_header(session, job), job.channel)
-    calibrated: str | None = job.spec.get("for_channel")
-    return calibrated
+    named: str | None = job.spec.get("channel" if job.kind == "pool_noise_model" else "for_channel")
+    return named

@@ -1,6 +1,8 @@
 """Counts of pixel pairs as they are kept: occupied cells alone, which add up across images."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from worker.engine.noise.fitting.binning import FloatArray, IntArray, PairAxes
 
@@ -20,3 +22,11 @@ class KeptPairs:
     count: IntArray
     step_adu: float
     not_finite: int
+
+
+class KeptSets(Protocol):
+    """Sets of kept pairs; each may be read anew whenever it is asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[KeptPairs]: ...

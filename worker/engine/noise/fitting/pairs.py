@@ -1,7 +1,7 @@
 """Binned counts of pixel pairs (signal, observation), the input of a noise model fit, in a few megabytes."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from copy import copy
 from dataclasses import dataclass
 from typing import Any, Self
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from worker.engine.errors import NoiseFitError
 from worker.engine.noise.fitting.binning import CELLS_SHAPE, Bins, FloatArray, IntArray, PairAxes, step_adu
-from worker.engine.noise.fitting.kept_pairs import KeptPairs
+from worker.engine.noise.fitting.kept_pairs import KeptPairs, KeptSets
 
 NO_PAIRS = "no pixel pairs: every pixel is saturated, not finite or outside the range"
 # Pixels of the first plane that define the axes; pixels per block, which fits into the cache.
@@ -172,11 +172,15 @@ class PairCounts:
         return self._with_count(self._count - taken), self._with_count(taken)
 
     @classmethod
-    def sum_of(cls, kept: Sequence[KeptPairs]) -> Self:
-        """Return the sum of kept counts, exact on common axes; else deviations move by up to half a cell."""
+    def sum_of(cls, kept: KeptSets) -> Self:
+        """Return the sum of kept counts, exact on common axes; else deviations move by up to half a cell.
+
+        The sets are read twice.
+        """
         total = cls()
-        total._axes = axes = PairAxes.covering([each.axes for each in kept])
-        total.step_adu = min(each.step_adu for each in kept)
+        every = [(each.axes, each.step_adu) for each in kept]
+        total._axes = axes = PairAxes.covering([each for each, _ in every])
+        total.step_adu = min(step_adu for _, step_adu in every)
         for each in kept:
             total.not_finite += each.not_finite
             total._add_kept(each, axes)

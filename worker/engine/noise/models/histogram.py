@@ -227,6 +227,16 @@ class HistogramCounts:
         np.add.at(self._count.reshape(-1), row[within] * bins + column[within], 1)
         self.pairs += int(within.sum())
 
+    def add_counted(
+        self, observation: NDArray[np.float64], signal: NDArray[np.float64], count: NDArray[np.int64]
+    ) -> None:
+        """Count pairs (ADU) that occur `count` times, unless they are outside of the range."""
+        row, column = self._bin(signal), self._bin(observation)
+        bins = len(self._count)
+        within = (row >= 0) & (row < bins) & (column >= 0) & (column < bins)
+        np.add.at(self._count.reshape(-1), row[within] * bins + column[within], count[within])
+        self.pairs += int(count[within].sum())
+
     def trim(self, low: float = 0.005, high: float = 0.995) -> None:
         """Remove the rows (signals) below the `low` and above the `high` quantile."""
         per_row = self._count.sum(axis=1)
