@@ -45,7 +45,7 @@ def _breaking_entries(old: Sequence[Any], new: Sequence[Any], place: str) -> Ite
         yield from (
             f"{place}/{name} must be given now" for (name, _), each in known.items() if each.get("required")
         )
-    elif place.endswith("/enum"):
+    elif place.endswith(("/enum", "/oneOf")):
         yield from (f"{place}/{each} is gone" for each in old if each not in new)
     elif place.endswith("/required"):
         if set(old) != set(new):
