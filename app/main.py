@@ -15,7 +15,17 @@ from app.http.dependencies import Services
 from app.http.middleware import install_middleware
 from app.http.readiness import ReadinessCheck
 from app.observability.install import install_observability
-from app.routes import artifacts, health, images, jobs, metrics, microscopes, networks, noise_models
+from app.routes import (
+    artifacts,
+    camera_checks,
+    health,
+    images,
+    jobs,
+    metrics,
+    microscopes,
+    networks,
+    noise_models,
+)
 from models_store.blobs.blobs import Blobs
 from models_store.clock_and_ids import Clock, system_clock
 from models_store.database.engines import Database
@@ -96,7 +106,7 @@ def create_app(  # noqa: PLR0913  # the composition root receives every componen
     install_middleware(app, settings, database, clock)
     v1 = APIRouter(prefix="/v1")
     # Routes are matched in this order: the most frequent come first.
-    for routes in (jobs, artifacts, images, microscopes, noise_models, networks):
+    for routes in (jobs, artifacts, images, microscopes, noise_models, networks, camera_checks):
         v1.include_router(routes.router)
     app.include_router(v1)
     app.include_router(health.router)

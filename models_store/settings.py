@@ -121,6 +121,20 @@ class Settings(BaseSettings):
     max_crashes: PositiveInt = 3
     """Number of crashes without progress after which a job fails."""
 
+    # Drift of cameras: deviations from the noise model's calibration that are none, added in squares
+    drift_standard_errors: PositiveFloat = 3.0
+    """Standard errors of a figure and its reference together."""
+    drift_offset_adu: PositiveFloat = 1.0
+    drift_gain_percent: PositiveFloat = 2.0
+    drift_read_noise_percent: PositiveFloat = 5.0
+    drift_linearity_percent: PositiveFloat = 1.0
+    drift_correlation: PositiveFloat = 0.03
+    """Change of the correlation of neighbouring pixels' noise."""
+    drift_hot_pixels_percent: PositiveFloat = 25.0
+    """Change of the share of hot pixels, relative to that share."""
+    drift_webhook_url: str = ""
+    """Receiver of an event whenever a check marks a noise model as drifted; needs webhook_secret."""
+
     # Observability: logs, metrics, traces
     log_format: LogFormat = LogFormat.TEXT
     """text: for people; json: for machines, one object per line."""

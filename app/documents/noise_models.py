@@ -19,6 +19,7 @@ from models_store.database.tables import (
     NoiseModelRow,
     Profile,
 )
+from models_store.repositories.camera_checks import Drift, drift_of
 from models_store.repositories.microscopes import get_profiles
 from models_store.repositories.noise_model_history import active_among, retired_among
 
@@ -80,6 +81,8 @@ class NoiseModelDocument(BaseModel):
     retired: Retirement | None = Field(default=None, description="Retired ones are chosen by no job.")
     job_id: str | None
     created_at: datetime
+    drift: Drift | None = None
+    """Mark of a check that found the camera to have drifted since; None: none has."""
 
     @classmethod
     def of(cls, row: NoiseModelRow, *, active: bool, retired: NoiseModelActivation | None) -> Self:
@@ -104,6 +107,7 @@ class NoiseModelDocument(BaseModel):
             retired=Retirement.of(retired) if retired else None,
             job_id=row.job_id,
             created_at=row.created_at,
+            drift=drift_of(row),
         )
 
 

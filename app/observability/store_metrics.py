@@ -13,6 +13,7 @@ from models_store.contracts.vocabulary import JobState, Queue
 from models_store.database.engines import Database
 from models_store.database.tables import Worker
 from models_store.errors import OutageError
+from models_store.repositories.camera_checks import count_drifted
 from models_store.repositories.jobs import statistics
 from models_store.repositories.jobs.leases import store_time
 from models_store.repositories.retention import count_expired
@@ -45,6 +46,7 @@ class StoreCollector(Collector):
                     _last_sweep(statistics.last_sweep(session)),
                     _webhooks(statistics.count_pending_webhooks(session)),
                     *_retention(count_expired(session)),
+                    _drifted(count_drifted(session)),
                 ]
         except OutageError as error:
             logger.warning("metrics could not be read from the database: %s", error)
@@ -136,4 +138,12 @@ def _retention(expired: Mapping[str, tuple[int, int]]) -> Iterator[Metric]:
 def _webhooks(pending: int) -> Metric:
     return GaugeMetricFamily(
         "clearscope_webhooks_pending", "Finished jobs whose webhook is not delivered yet.", value=pending
+    )
+
+
+def _drifted(count: int) -> Metric:
+    return GaugeMetricFamily(
+        "clearscope_drifted_noise_models",
+        "Active noise models whose camera a check has found to have drifted.",
+        value=count,
     )

@@ -74,7 +74,9 @@ def images_read(spec: StoredSpec) -> list[str]:
         case TrainSpec():
             image_ids = [spec.image_ids, spec.ground_truth_ids or []]
         case FitNoiseModelSpec():
-            image_ids = [spec.image_ids, spec.data_image_ids or []]
+            image_ids = [spec.image_ids, spec.data_image_ids or [], spec.dark_image_ids or []]
+        case CheckNoiseModelSpec():
+            image_ids = [spec.image_ids, spec.dark_image_ids or []]
         case PoolNoiseModelSpec():
             image_ids = []
         case _:

@@ -19,4 +19,6 @@ class NoiseModelFit(BaseModel, frozen=True):
     variance_ratio: float | None
     ratio_error: float | None
     outside_share: float
+    drifted: bool = False
+    """Whether a check has found that the camera has drifted since the noise model was made."""
     told: str | None = None

@@ -20,6 +20,12 @@ from models_store.contracts.vocabulary import (
     NoiseModelKind,
 )
 
+DARK_IMAGES = Field(
+    default=None,
+    description="Frames without any light (role `calibration`), as a stack or as separate images, with the "
+    "exposure of the others: they tell offset and read noise apart.",
+)
+
 
 class BootstrapNoiseModelSpec(PostedSpec):
     """A noise model from noisy images and a network whose predictions serve as pseudo ground truth."""
@@ -51,20 +57,30 @@ class FitNoiseModelSpec(PostedSpec):
         description="Name of the channel, of several, that was recorded with these settings, or else its "
         "index, from 0. Default: the noise model is for all channels.",
     )
+    dark_image_ids: ImageIds | None = DARK_IMAGES
     noise_model_kind: NoiseModelKind = NoiseModelKind.GMM
     seed: Seed = 0
 
 
 class CheckNoiseModelSpec(PostedSpec):
-    """A check of how well a noise model describes images; read-only.
+    """A check of a noise model and its camera: of drift, and of how well the model describes images.
 
-    Images of the role `calibration` estimate the signal themselves, as in `fit_noise_model`; others need a
-    network.
+    Images of the role `calibration` estimate the signal themselves, as in `fit_noise_model`. Others tell gain
+    and offset by the noise of neighbouring pixels; with a network, they also tell the model's distributions.
+    A camera that has drifted marks the noise model.
     """
 
     kind: Literal["check_noise_model"] = "check_noise_model"
     image_ids: ImageIds
-    noise_model: Reference
+    dark_image_ids: ImageIds | None = DARK_IMAGES
+    noise_model: Reference | None = Field(
+        default=None, description="Default: the active noise model of the images' profile and channel."
+    )
+    for_channel: ChannelLabel | None = Field(
+        default=None,
+        description="Name of the channel, of several, whose active noise model is checked, or else its "
+        "index, from 0. Default: that of `channel`, or of all channels.",
+    )
     network: Reference | None = Field(
         default=None,
         description="N2V or PN2V network whose prediction (PN2V: prior mean) is the signal of images of the "

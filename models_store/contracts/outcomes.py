@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from models_store.contracts.camera_figures import CameraCheck
 from models_store.contracts.noise_models import NoiseModelParameters
 from models_store.contracts.vocabulary import Method, NoiseModelOrigin, Output, Preset
 from models_store.survey.survey import Survey
@@ -67,11 +68,17 @@ class MadePlanes(_Made):
     blob: MadeBlob
 
 
+class MadeCheck(_Made):
+    noise_model_id: str
+    check: CameraCheck
+
+
 class Outcome(_Made):
     noise_model: MadeNoiseModel | None = None
     network: MadeNetwork | None = None
     artifacts: tuple[MadeArtifact, ...] = ()
     planes: tuple[MadePlanes, ...] = ()
+    check: MadeCheck | None = None
     surveys: dict[str, Survey] = {}
     """Surveys of images that had none, by image id."""
     result: dict[str, Any] = {}

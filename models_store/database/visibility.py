@@ -12,6 +12,7 @@ from models_store.database.tables import (
     ApiKey,
     ApiKeyMicroscope,
     Artifact,
+    CameraCheckRow,
     Image,
     Job,
     JobDependency,
@@ -33,7 +34,15 @@ from models_store.errors import ForbiddenError, InvalidRequestError
 SEES_ALL: dict[str, Any] = {"sees_all": True}
 """Execution options of a statement that is not restricted to what the viewer may see."""
 
-TABLES_WITH_PROFILE = (Image, NoiseModelRow, NoiseModelActivation, PixelPairsRow, Network, Job)
+TABLES_WITH_PROFILE = (
+    CameraCheckRow,
+    Image,
+    NoiseModelRow,
+    NoiseModelActivation,
+    PixelPairsRow,
+    Network,
+    Job,
+)
 TABLES_WITH_JOB = (
     Artifact,
     JobEvent,

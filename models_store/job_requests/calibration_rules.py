@@ -9,9 +9,9 @@ from models_store.image_files.header import ImageHeader
 from models_store.job_requests.pair_rules import describe_image, require_role
 
 
-def require_calibration(images: Sequence[Image]) -> None:
+def require_calibration(images: Sequence[Image], field: str = "image_ids") -> None:
     """Raise InvalidRequestError unless the images have the role `calibration` and are scenes."""
-    require_role(images, ImageRole.CALIBRATION, "image_ids")
+    require_role(images, ImageRole.CALIBRATION, field)
     require_scenes({describe_image(image): ImageHeader.model_validate(image.header) for image in images})
 
 

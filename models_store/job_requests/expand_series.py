@@ -12,7 +12,7 @@ from models_store.image_files.header import ImageHeader
 from models_store.job_requests.pair_rules import describe_image
 from models_store.repositories.images import Series, get_image, get_images, series_of_uploads
 
-_LISTS = ("image_ids", "ground_truth_ids", "data_image_ids")
+_LISTS = ("image_ids", "ground_truth_ids", "data_image_ids", "dark_image_ids")
 _SHOWN = 20
 
 

@@ -53,6 +53,22 @@ def judge_fit(
     )
 
 
+def fit_with_drift(fit: NoiseModelFit | None, drift: str | None, name: str) -> NoiseModelFit | None:
+    """Return the verdict with that of checks of the camera, at least a warning if it has drifted."""
+    if drift is None:
+        return fit
+    told = f"{name} is of the camera as it was: {drift}; calibrate the camera again"
+    if fit is None:
+        fit = NoiseModelFit(verdict="ok", variance_ratio=None, ratio_error=None, outside_share=0.0)
+    return fit.model_copy(
+        update={
+            "verdict": "warning" if fit.verdict == "ok" else fit.verdict,
+            "drifted": True,
+            "told": f"{fit.told}. Besides, {told}" if fit.told else told,
+        }
+    )
+
+
 @dataclass(frozen=True)
 class _Figures:
     ratio: float | None

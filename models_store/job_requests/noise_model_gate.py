@@ -7,16 +7,20 @@ from models_store.contracts.prediction_specs import PredictSpec
 from models_store.contracts.spec_parts import MadeByJob, Reference
 from models_store.database.tables import NoiseModelRow
 from models_store.errors import FieldError
-from models_store.job_requests.noise_model_fit import judge_fit
+from models_store.job_requests.noise_model_fit import fit_with_drift, judge_fit
+from models_store.repositories.camera_checks import drift_of
 from models_store.repositories.noise_models import get_noise_model, parameters_of
 from models_store.survey.survey import Survey
 
 
 def fit_of(noise_model: NoiseModelRow | None, survey: Survey | None) -> NoiseModelFit | None:
-    """Judge a noise model by the images' survey; None without one of them, or without noise to judge by."""
-    if noise_model is None or survey is None:
+    """Judge a noise model by the images' survey; None if nothing is known of it."""
+    if noise_model is None:
         return None
-    return judge_fit(parameters_of(noise_model), survey.noise, f"the noise model {noise_model.id}")
+    name = f"the noise model {noise_model.id}"
+    fit = judge_fit(parameters_of(noise_model), survey.noise, name) if survey is not None else None
+    drift = drift_of(noise_model)
+    return fit_with_drift(fit, drift.told if drift else None, name)
 
 
 def fit_of_named(session: Session, named: Reference | None, survey: Survey | None) -> NoiseModelFit | None:

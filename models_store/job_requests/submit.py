@@ -31,6 +31,7 @@ from models_store.contracts.train_spec import TrainSpec
 from models_store.contracts.vocabulary import ImageRole, Method, NoiseModelKind
 from models_store.database.tables import Image, Job, NoiseModelRow, Profile, Webhook
 from models_store.errors import InvalidRequestError
+from models_store.image_files.channels import channel_label
 from models_store.image_files.header import ImageHeader
 from models_store.job_requests.calibration_rules import require_calibration
 from models_store.job_requests.channel_rules import (
@@ -66,6 +67,7 @@ from models_store.job_requests.training_rules import (
     require_what_the_pretrained_network_needs,
 )
 from models_store.repositories import webhooks
+from models_store.repositories.camera_checks import noise_model_of_profile
 from models_store.repositories.images import get_images, hold_images
 from models_store.repositories.jobs.ends import stages_by_images
 from models_store.repositories.jobs.lifecycle import require_obtainable
@@ -135,10 +137,15 @@ def check_and_plan(session: Session, spec: JobSpec, part_pixels: int) -> tuple[P
     if isinstance(spec, FitNoiseModelSpec):
         require_calibration(images)
         same_profile += _data_images(session, spec)
+    if isinstance(spec, FitNoiseModelSpec | CheckNoiseModelSpec) and spec.dark_image_ids is not None:
+        dark = get_images(session, spec.dark_image_ids)
+        require_calibration(dark, "dark_image_ids")
+        same_profile += dark
     profile = _common_profile(same_profile)
     _check(session, spec)
     if isinstance(spec, CheckNoiseModelSpec):
         _check_sources(session, spec, images)
+        _require_noise_model(session, spec, images, profile)
     if isinstance(spec, TrainSpec) and spec.ground_truth_ids is not None:
         require_training_pairs(images, get_images(session, spec.ground_truth_ids))
     groups = images_alike(spec, images)
@@ -274,16 +281,26 @@ def _data_images(session: Session, spec: FitNoiseModelSpec) -> list[Image]:
 def _check_sources(session: Session, spec: CheckNoiseModelSpec, images: list[Image]) -> None:
     """Check the source of the signal: the frames of calibration images, or a network."""
     if spec.network is None:
-        if not any(image.role is ImageRole.CALIBRATION for image in images):
-            raise InvalidRequestError(
-                "image_ids: none was uploaded with role=calibration; name calibration images, or name a "
-                "network to predict the signal of these images"
-            )
-        require_calibration(images)
+        if any(image.role is ImageRole.CALIBRATION for image in images):
+            require_calibration(images)
+        else:
+            require_role(images, ImageRole.DATA, "image_ids")
         return
     require_role(images, ImageRole.DATA, "image_ids")
     _check_reference(session, spec.network, "network", get_network)
     require_blind_spot(_method_of(session, spec.network), "network")
+
+
+def _require_noise_model(
+    session: Session, spec: CheckNoiseModelSpec, images: list[Image], profile: Profile | None
+) -> None:
+    """Raise NotFoundError if a check names no noise model and there is no active one."""
+    if spec.noise_model is not None:
+        return
+    channel = spec.for_channel
+    if channel is None and spec.channel is not None:
+        channel = channel_label(ImageHeader.model_validate(images[0].header), spec.channel)
+    noise_model_of_profile(session, profile.id if profile else None, channel)
 
 
 def _check_reference(

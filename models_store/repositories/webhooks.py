@@ -1,7 +1,9 @@
 """Webhook subscriptions and delivery attempts."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
@@ -12,7 +14,7 @@ from models_store.database.visibility import SEES_ALL
 
 MAX_ATTEMPTS = 8
 MAX_DELAY = timedelta(hours=6)
-_MAX_ERROR_CHARACTERS = 500
+MAX_ERROR_CHARACTERS = 500
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,8 @@ class Notice:
     ended_at: datetime
     url: str
     attempt: int
+    camera: Mapping[str, Any] | None = None
+    """Of a check of a noise model: the verdict on its camera."""
 
     @property
     def id(self) -> str:
@@ -65,10 +69,29 @@ def take_due(session: Session, now: datetime, *, first_wait: timedelta, limit: i
         wait = min(first_wait * 4 ** (webhook.attempts - 1), MAX_DELAY)
         webhook.next_attempt_at = now + wait if webhook.attempts < MAX_ATTEMPTS else None
         notices.append(
-            Notice(job.id, job.kind, job.state, job.ended_at or now, webhook.url, webhook.attempts)
+            Notice(
+                job.id,
+                job.kind,
+                job.state,
+                job.ended_at or now,
+                webhook.url,
+                webhook.attempts,
+                _camera(job.result),
+            )
         )
     session.flush()
     return notices
+
+
+def _camera(result: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    camera = result.get("camera")
+    if camera is None:
+        return None
+    return {
+        "noise_model_id": result["checked_noise_model_id"],
+        "verdict": camera["verdict"],
+        "told": camera["told"],
+    }
 
 
 def record_delivered(session: Session, notice: Notice, now: datetime) -> None:
@@ -77,9 +100,9 @@ def record_delivered(session: Session, notice: Notice, now: datetime) -> None:
 
 
 def record_undelivered(session: Session, notice: Notice, error: str, now: datetime) -> None:
-    _record(session, notice, error=error[:_MAX_ERROR_CHARACTERS])
+    _record(session, notice, error=error[:MAX_ERROR_CHARACTERS])
     if notice.attempt >= MAX_ATTEMPTS:
-        _record_event(session, notice, "webhook_given_up", now, error=error[:_MAX_ERROR_CHARACTERS])
+        _record_event(session, notice, "webhook_given_up", now, error=error[:MAX_ERROR_CHARACTERS])
 
 
 def _record(session: Session, notice: Notice, **values: object) -> None:

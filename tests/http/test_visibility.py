@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
+import tifffile
 
 from models_store.database import tables, visibility
 from models_store.database.table_base import Base
@@ -15,6 +17,7 @@ from tests.support.application import Application
 from tests.support.posted_jobs import TINY, run, upload
 from tests.support.pretrained_files import small_pretrained_network
 from tests.support.published_files import import_model, npz
+from worker.engine.simulation import Scmos
 
 OWN, OTHER = "scope of ours", "scope of theirs"
 
@@ -52,18 +55,33 @@ def furnish(api: httpx.Client, name: str, noisy_tiff: Path) -> dict[str, str]:
     job = run(api, kind="train", method="n2v", image_ids=[image], budget=TINY)
     network = job["result"]["values"]["network_id"]
     predicted = run(api, kind="predict", image_ids=[image], network=network)
+    noise_model = import_model(api, microscope=name)["id"]
+    scene = upload(api, _calibration(noisy_tiff.parent), microscope=name, role="calibration")
+    check = run(api, kind="check_noise_model", image_ids=[scene])["result"]["values"]["camera_check_id"]
     return {
         "microscope": microscope,
         "profile": api.get(f"/v1/images/{image}").json()["origin"]["profile_id"],
         "image_id": image,
-        "noise_model_id": import_model(api, microscope=name)["id"],
+        "noise_model_id": noise_model,
+        "camera_check_id": check,
         "network_id": network,
         "job_id": job["id"],
         "artifact_id": predicted["result"]["artifacts"][0]["id"],
     }
 
 
+def _calibration(folder: Path) -> Path:
+    """Return a stack of frames of one scene, of which a check tells the camera's gain."""
+    light = np.tile(np.linspace(1, 40, 64), (64, 1))
+    frames = Scmos.with_maps((64, 64), seed=0)
+    rng = np.random.default_rng(0)
+    path = folder / "scene.tif"
+    tifffile.imwrite(path, np.stack([frames.observe(light, rng) for _ in range(6)]), photometric="minisblack")
+    return path
+
+
 def filled(path: str, things: dict[str, str]) -> str:
+    path = path.replace("{figure}", "gain")
     for kind, thing_id in things.items():
         path = path.replace(f"{{{kind}}}", thing_id)
     assert "{" not in path
@@ -101,9 +119,8 @@ def test_lists_contain_nothing_of_another_microscope(facility: Facility, noisy_t
     for path in paths(facility, "get", with_id=False):
         listed = facility.bound.get(path).text
         everything = facility.unbound.get(path).text
-        kind = next(
-            kind for kind in facility.own if kind.startswith(path.removeprefix("/v1/").replace("-", "_")[:-1])
-        )
+        listed_kind = path.split("/")[2].replace("-", "_")[:-1]
+        kind = next(kind for kind in facility.own if kind.startswith(listed_kind))
         assert facility.own[kind] in listed, path
         assert facility.other[kind] in everything, path
         for hidden in (*facility.other.values(), OTHER, anonymous):

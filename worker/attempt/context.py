@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from models_store.clock_and_ids import Clock, system_clock
+from models_store.contracts.camera_figures import DriftLimits
 from models_store.contracts.outcomes import MadeBlob
 from models_store.database.engines import Database
 from models_store.image_files.channels import survey_channel, survey_image
@@ -48,6 +49,7 @@ class JobContext:
     """None if an interrupted attempt starts over."""
     presets: Mapping[str, TrainingPreset] = field(default_factory=lambda: PRESETS)
     clock: Clock = system_clock
+    drift_limits: DriftLimits = field(default_factory=DriftLimits)
     new_surveys: dict[str, Survey] = field(default_factory=dict)
     """Surveys made during this attempt, by image id."""
 
@@ -90,6 +92,10 @@ def _survey_of_channel(image: KnownImage, planes: PlaneSource, channel: int) -> 
     return survey_channel(planes, channel)
 
 
+def _drift_limits(settings: Settings) -> DriftLimits:
+    return DriftLimits(**{name: getattr(settings, f"drift_{name}") for name in DriftLimits.model_fields})
+
+
 @contextmanager
 def open_context(
     settings: Settings, claim: Claim, isolation: Isolation, report: Report, warn: Warn, tracing: Tracing
@@ -110,6 +116,7 @@ def open_context(
                 report=report,
                 warn=warn,
                 checkpoints=BlobCheckpoints(blobs, claim.job_id, claim.attempt),
+                drift_limits=_drift_limits(settings),
             )
     finally:
         database.dispose()

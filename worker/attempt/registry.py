@@ -9,9 +9,11 @@ from models_store.contracts.evaluation import ResultsOfJob
 from models_store.contracts.job_specs import StoredSpec, stored_spec
 from models_store.contracts.noise_model_specs import PoolNoiseModelSpec
 from models_store.contracts.noise_models import NoiseModelParameters
-from models_store.contracts.vocabulary import Method, NoiseModelOrigin, Output
+from models_store.contracts.vocabulary import ImageRole, Method, NoiseModelOrigin, Output
 from models_store.database.engines import Database
+from models_store.database.tables import NoiseModelRow
 from models_store.image_files.header import ImageHeader
+from models_store.repositories.camera_checks import drift_of, noise_model_to_check
 from models_store.repositories.images import get_image, get_images
 from models_store.repositories.jobs.part_planes import list_part_planes
 from models_store.repositories.jobs.results import find_results
@@ -33,6 +35,8 @@ class KnownImage:
     """The number of the image if its file holds several."""
     sha256: str | None = None
     """None if the file has not been read for it yet."""
+    is_calibration: bool = False
+    """Whether it was uploaded as frames of a static scene."""
 
     @property
     def title(self) -> str:
@@ -58,6 +62,8 @@ class KnownNoiseModel:
     parameters: NoiseModelParameters
     origin: NoiseModelOrigin
     fit_quality: Mapping[str, Any]
+    drift: str | None = None
+    """What a check has found to have drifted; None: nothing."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +113,10 @@ class Registry(Protocol):
 
     def noise_model(self, noise_model_id: str) -> KnownNoiseModel: ...
 
+    def checked_noise_model(self, job_id: str) -> KnownNoiseModel:
+        """Return the active noise model of the images of a check that names none."""
+        ...
+
     def spec(self, job_id: str) -> StoredSpec: ...
 
     def request(self, job_id: str) -> KnownRequest:
@@ -130,6 +140,13 @@ class Registry(Protocol):
         ...
 
 
+def _known_noise_model(row: NoiseModelRow) -> KnownNoiseModel:
+    drift = drift_of(row)
+    return KnownNoiseModel(
+        row.id, parameters_of(row), row.origin, row.fit_quality, drift.told if drift else None
+    )
+
+
 @dataclass(frozen=True)
 class DatabaseRegistry:
     """Registry backed by the database; each look-up is a separate transaction."""
@@ -147,6 +164,7 @@ class DatabaseRegistry:
                 stored_survey(row.survey),
                 row.header.get("series"),
                 row.sha256,
+                row.role is ImageRole.CALIBRATION,
             )
             for row in rows
         ]
@@ -163,7 +181,11 @@ class DatabaseRegistry:
     def noise_model(self, noise_model_id: str) -> KnownNoiseModel:
         with self.database.read() as session:
             row = get_noise_model(session, noise_model_id)
-            return KnownNoiseModel(row.id, parameters_of(row), row.origin, row.fit_quality)
+            return _known_noise_model(row)
+
+    def checked_noise_model(self, job_id: str) -> KnownNoiseModel:
+        with self.database.read() as session:
+            return _known_noise_model(noise_model_to_check(session, get_job(session, job_id)))
 
     def spec(self, job_id: str) -> StoredSpec:
         with self.database.read() as session:

@@ -19,7 +19,7 @@ from models_store.errors import JobFailedError
 from models_store.image_files.channels import ChannelPlanes, planes_of_channel
 from models_store.image_files.planes import PlaneSource
 from models_store.image_files.stack_axis import StackAxis
-from models_store.job_requests.noise_model_fit import judge_fit
+from models_store.job_requests.noise_model_fit import fit_with_drift, judge_fit
 from models_store.survey.survey import Survey
 from models_store.survey.warnings import channel_warnings, pixel_warnings, warnings_of_images
 from worker.attempt.context import JobContext
@@ -185,6 +185,7 @@ def warn_of_fit(context: JobContext, known: KnownNoiseModel, images: Sequence[Op
     """Issue a warning about a noise model that does not explain the images' noise; return it."""
     name = f"the noise model {known.noise_model_id}"
     fit = judge_fit(known.parameters, survey_of(context, images).noise, name)
+    fit = fit_with_drift(fit, known.drift, name)
     told = [fit.told] if fit is not None and fit.told is not None else []
     for warning in told:
         context.warn(warning)

@@ -90,6 +90,9 @@ class MemoryRegistry:
     def noise_model(self, noise_model_id: str) -> KnownNoiseModel:
         return _known(self._noise_models, noise_model_id, "noise model")
 
+    def checked_noise_model(self, job_id: str) -> KnownNoiseModel:
+        raise NotFoundError(f"job {job_id!r} names no noise model, and a command has no active one")
+
     def spec(self, job_id: str) -> StoredSpec:
         return _known(self._specs, job_id, "job")
 

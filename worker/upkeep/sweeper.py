@@ -14,6 +14,7 @@ from models_store.repositories.jobs.leases import note_sweep, store_time
 from models_store.repositories.jobs.part_planes import forget_part_planes
 from models_store.repositories.jobs.workers import forget_silent
 from models_store.settings import Settings
+from worker.upkeep.drift_events import deliver_drift_events
 from worker.upkeep.housekeeping import run_housekeeping_if_due
 from worker.upkeep.webhooks import deliver_due
 
@@ -45,8 +46,9 @@ class Sweeper:
             self.notices.resend_lost(timedelta(seconds=self.settings.renotify_s))
 
     def deliver(self) -> None:
-        """Deliver the webhooks of jobs that have ended."""
+        """Deliver the webhooks of jobs that have ended, and events of cameras that have drifted."""
         deliver_due(self.database, self.settings, self.clock)
+        deliver_drift_events(self.database, self.settings, self.clock)
 
     def clean_up(self) -> None:
         """Delete data that is no longer needed; may be slow."""

@@ -45,29 +45,41 @@ def deliver_due(database: Database, settings: Settings, clock: Clock) -> None:
 
 
 async def _deliver_all(notices: list[Notice], settings: Settings, now: datetime) -> list[str | None]:
-    # A proxy from the environment would resolve the name itself; a redirect would bypass the address check.
-    async with httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=TIMEOUT_S) as client:
+    async with new_client() as client:
         return await asyncio.gather(*(_deliver(client, notice, settings, now) for notice in notices))
 
 
 async def _deliver(
     client: httpx.AsyncClient, notice: Notice, settings: Settings, now: datetime
 ) -> str | None:
+    return await post_event(client, notice.url, notice.id, _event(notice), settings, now)
+
+
+def new_client() -> httpx.AsyncClient:
+    """Return a client for events.
+
+    A proxy from the environment would resolve the name itself; a redirect would bypass the address check.
+    """
+    return httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=TIMEOUT_S)
+
+
+async def post_event(
+    client: httpx.AsyncClient, url: str, event_id: str, body: str, settings: Settings, now: datetime
+) -> str | None:
     """Send one event; return the error, or None on success."""
     try:
         async with asyncio.timeout(TIMEOUT_S):
-            destination = await asyncio.to_thread(resolve, notice.url, settings.webhook_allowed_networks)
-            body = _event(notice)
+            destination = await asyncio.to_thread(resolve, url, settings.webhook_allowed_networks)
             request = client.build_request(
                 "POST",
                 # Pin the checked address: a second look-up could return another one (DNS rebinding).
-                httpx.URL(notice.url).copy_with(host=str(destination.address)),
+                httpx.URL(url).copy_with(host=str(destination.address)),
                 content=body,
                 headers={
-                    "Host": urlsplit(notice.url).netloc,
+                    "Host": urlsplit(url).netloc,
                     "Content-Type": "application/json",
                     "User-Agent": "ClearScope",
-                    **signature(secret_bytes(settings.webhook_secret), notice.id, now, body),
+                    **signature(secret_bytes(settings.webhook_secret), event_id, now, body),
                 },
                 extensions={"sni_hostname": destination.host},
             )
@@ -101,6 +113,7 @@ def _event(notice: Notice) -> str:
             "kind": notice.kind,
             "state": notice.state,
             "href": f"/v1/jobs/{notice.job_id}",
+            **({"camera": notice.camera} if notice.camera else {}),
         },
     }
     return json.dumps(event)

@@ -1,5 +1,6 @@
 """Database tables. Alembic migrations are generated from these classes and checked against them."""
 
+from models_store.database.tables.camera_checks import CameraCheckRow
 from models_store.database.tables.images import Image
 from models_store.database.tables.jobs import (
     Job,
@@ -21,6 +22,7 @@ __all__ = [
     "ApiKey",
     "ApiKeyMicroscope",
     "Artifact",
+    "CameraCheckRow",
     "IdempotencyKey",
     "Image",
     "Job",

@@ -40,6 +40,8 @@ class NoiseModelRow(Listed):
     """Of the parameters as canonical JSON; None: made before this was kept."""
     job_id: Mapped[str | None] = mapped_column(ID, index=True)
     """Job that made the noise model; it may have been deleted."""
+    drift: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    """Mark of a camera that has drifted since; None: no check found that. The only column that changes."""
     owner_id: Mapped[str | None] = mapped_column(ForeignKey("api_key.id"), index=True)
 
     profile: Mapped[Profile | None] = relationship(lazy="joined")

@@ -10,6 +10,7 @@ from models_store.contracts.evaluation import ResultsOfJob
 from models_store.contracts.outcomes import Outcome
 from models_store.database.tables import Artifact, Job, JobNetwork, JobNoiseModel, PartPlanes
 from models_store.errors import JobFailedError
+from models_store.repositories.camera_checks import record_check
 from models_store.repositories.jobs.channels import channel_of_results
 from models_store.repositories.jobs.rows import get_job
 from models_store.repositories.networks import create_network
@@ -38,6 +39,10 @@ def register_results(session: Session, job: Job, outcome: Outcome, now: datetime
         if made.pixel_pairs is not None:
             keep_pixel_pairs(session, noise_model, made.pixel_pairs)
         ids["noise_model_id"] = noise_model.id
+    if outcome.check is not None:
+        check = record_check(session, outcome.check, job, now)
+        if check is not None:
+            ids["camera_check_id"] = check.id
     if outcome.network:
         network = create_network(
             session,

@@ -11,10 +11,13 @@ from worker.engine.noise.fitting.select import SelectedNoiseModel, count_histogr
 from worker.engine.noise.measuring.calibration_check import CalibrationCheck, SceneResiduals
 from worker.engine.noise.measuring.coverage import Coverage, coverage
 from worker.engine.noise.measuring.facts import ImageFacts
+from worker.engine.noise.measuring.photon_transfer import MIN_FRAMES, PhotonTransfer
 from worker.engine.noise.measuring.scene import average_scene
 from worker.engine.noise.models.histogram import HistogramCounts
 from worker.engine.noise.models.kinds import AnyNoiseModel, NoiseModelKind
 from worker.engine.planes.sequence import PlaneSequence
+
+OnScene = Callable[[PhotonTransfer], None]
 
 UNUSUAL_FRACTION = 0.0005
 """Fraction of the darkest and brightest signals that is left out: hot pixels would stretch the range."""
@@ -43,7 +46,7 @@ class Calibration:
         return tuple(found)
 
 
-def calibrate_noise_model(
+def calibrate_noise_model(  # noqa: PLR0913  # what to read, how to fit, and whom to tell
     scenes: Mapping[str, PlaneSequence],
     facts: ImageFacts,
     *,
@@ -52,16 +55,20 @@ def calibrate_noise_model(
     images_facts: ImageFacts | None = None,
     seed: int,
     on_frame: Callable[[int, int], None],
+    on_scene: OnScene | None = None,
 ) -> Calibration:
     """Fit a mixture or a histogram to pairs of the frames (Y, X) of all scenes and their scene's mean.
 
     `images` are the images to denoise: they define the range of a histogram, and their signals should be
     covered. Frames are read one at a time, twice, in the detector's dtype, which defines its limits.
-    `on_frame(done, of)` is called after each. Raises CalibrationUnsuitableError if a scene changes or
-    saturates, or most of the images' signals are not covered; ImageUnsuitableError, NoiseFitError.
+    `on_frame(done, of)` is called after each, `on_scene` after each scene of `MIN_FRAMES` or more. Raises
+    CalibrationUnsuitableError if a scene changes or saturates, or most of the images' signals are not
+    covered; ImageUnsuitableError, NoiseFitError.
     """
     histogram = (images_facts or facts).empty_histogram() if kind == "histogram" else None
-    counts, checks = count_calibration(scenes, facts, on_frame=on_frame, histogram=histogram)
+    counts, checks = count_calibration(
+        scenes, facts, on_frame=on_frame, histogram=histogram, on_scene=on_scene
+    )
     selected, signal_range_adu = _fit(counts, histogram, seed)
     covered = None
     if images is not None:
@@ -77,6 +84,7 @@ def count_calibration(
     *,
     on_frame: Callable[[int, int], None],
     histogram: HistogramCounts | None = None,
+    on_scene: OnScene | None = None,
 ) -> tuple[PairCounts, dict[str, CalibrationCheck]]:
     """Count the pairs of all frames and their scene's mean, also in the histogram if given; check the scenes.
 
@@ -92,27 +100,36 @@ def count_calibration(
 
     checks = {}
     for name, frames in scenes.items():
-        checks[name] = check = _count_scene(frames, counts, histogram, count_frame)
+        checks[name] = check = _count_scene(frames, counts, histogram, count_frame, on_scene)
         if check.unusable:
             raise CalibrationUnsuitableError(f"{name} is unsuitable for calibration: {check.unusable}")
     return counts, checks
 
 
 def _count_scene(
-    frames: PlaneSequence, counts: PairCounts, histogram: HistogramCounts | None, on_frame: Callable[[], None]
+    frames: PlaneSequence,
+    counts: PairCounts,
+    histogram: HistogramCounts | None,
+    on_frame: Callable[[], None],
+    on_scene: OnScene | None,
 ) -> CalibrationCheck:
     scene = average_scene(frames, counts.limits_adu(frames[0].dtype), on_frame)
     residuals = SceneResiduals(scene)
+    transfer = PhotonTransfer(scene) if on_scene is not None and len(frames) >= MIN_FRAMES else None
     unusable_yx = ~scene.usable_yx
     for index in range(len(frames)):
         frame = frames[index]
         residuals.add(frame)
+        if transfer is not None:
+            transfer.add(frame, residuals.latest_yx)
         counts.add(frame, scene.mean_yx, saturated=unusable_yx, deviation_factor=scene.deviation_factor)
         if histogram is not None:
             histogram.add(
                 frame, scene.mean_yx, saturated=unusable_yx, deviation_factor=scene.deviation_factor
             )
         on_frame()
+    if on_scene is not None and transfer is not None:
+        on_scene(transfer)
     return residuals.check()
 
 

@@ -138,6 +138,11 @@ class SceneResiduals:
         self._energy = self._consecutive = 0.0
         self._neighbours = np.zeros(2)
 
+    @property
+    def latest_yx(self) -> NDArray[np.float64]:
+        """Residual of the latest frame, without the modes; 0 where pixels are not usable."""
+        return self._before_yx
+
     def add(self, frame: NDArray[Any]) -> None:
         """Add the next frame: subtract the mean, then project out the modes of brightness and motion."""
         residual_yx = np.where(self._scene.usable_yx, frame - self._scene.mean_yx, 0.0)

@@ -1,0 +1,84 @@
+"""Routes of camera checks and their control charts."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from app.camera_charts import chart_svg, control_charts
+from app.documents.camera_checks import CameraCheckDocument, ControlChart
+from app.http.authorization import READ
+from app.http.dependencies import PageQuery, ReadSession, RequestServices
+from app.http.paging import link_next_page
+from app.http.profile_parameters import ChannelQuery, MicroscopeQuery, ProfileQuery, matching_profiles
+from models_store.contracts.camera_figures import FigureName
+from models_store.errors import NotFoundError
+from models_store.repositories import camera_checks, microscopes
+
+router = APIRouter(tags=["camera checks"])
+
+_MOST_POINTS = 1000
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@router.get("/camera-checks", dependencies=READ)
+def list_camera_checks(
+    session: ReadSession,
+    page: PageQuery,
+    request: Request,
+    response: Response,
+    microscope: MicroscopeQuery = None,
+    profile: ProfileQuery = None,
+    channel: ChannelQuery = None,
+    noise_model: Annotated[str | None, Query(description="Id of the noise model that was checked.")] = None,
+) -> list[CameraCheckDocument]:
+    """List checks of cameras against their noise models, newest first."""
+    found = camera_checks.list_checks(
+        session,
+        page,
+        profile_ids=matching_profiles(session, microscope, profile),
+        channel=channel,
+        noise_model_id=noise_model,
+    )
+    link_next_page(found.next_cursor, request, response)
+    return [CameraCheckDocument.of(row) for row in found.rows]
+
+
+@router.get("/camera-checks/{camera_check_id}", dependencies=READ)
+def get_camera_check(camera_check_id: str, session: ReadSession) -> CameraCheckDocument:
+    """Get a check: figures with standard errors, references, limits and verdicts."""
+    return CameraCheckDocument.of(camera_checks.get_check(session, camera_check_id))
+
+
+@router.get("/microscopes/{microscope}/profiles/{profile}/control-charts", dependencies=READ)
+def list_control_charts(
+    microscope: str, profile: str, session: ReadSession, services: RequestServices
+) -> list[ControlChart]:
+    """Get the control chart of each figure of a profile's camera, over its latest 1,000 checks."""
+    owner = microscopes.find_microscope(session, microscope)
+    found = microscopes.find_profile(session, owner, profile)
+    rows = camera_checks.checks_between(session, [found.id], _BEGINNING, services.clock(), limit=_MOST_POINTS)
+    return control_charts(rows)
+
+
+@router.get(
+    "/microscopes/{microscope}/profiles/{profile}/control-charts/{figure}.svg",
+    dependencies=READ,
+    response_class=Response,
+)
+def draw_control_chart(
+    microscope: str,
+    profile: str,
+    figure: FigureName,
+    session: ReadSession,
+    services: RequestServices,
+    channel: ChannelQuery = None,
+) -> Response:
+    """Draw the control chart of a figure, with error bars of one standard error."""
+    charts = list_control_charts(microscope, profile, session, services)
+    for chart in charts:
+        if (chart.name, chart.channel) == (figure, channel):
+            return Response(chart_svg(chart), media_type="image/svg+xml")
+    raise NotFoundError(
+        f"no check of this profile has told {figure} yet; post a job of the kind check_noise_model"
+    )

@@ -1,0 +1,42 @@
+"""Lit and dark scenes of a calibration, measured for the figures of their camera."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from models_store.contracts.camera_figures import CameraFigures
+from worker.attempt.context import JobContext
+from worker.attempt.progress import READING_FRAMES, part_of, planes_done
+from worker.engine.noise.measuring.photon_transfer import PhotonTransfer
+from worker.engine.stages.calibrate import count_calibration
+from worker.jobs.inputs import OpenImage, survey_of
+from worker.judging.calibration_scenes import scenes_of
+from worker.judging.camera_figures import camera_figures
+from worker.judging.image_facts import facts_of
+from worker.judging.scene_figures import SceneFigures, scene_figures
+
+
+@dataclass(frozen=True)
+class MeasuredScenes:
+    """Collects scenes while their frames are read."""
+
+    lit: list[SceneFigures] = field(default_factory=list)
+    dark: list[SceneFigures] = field(default_factory=list)
+
+    def add_lit(self, transfer: PhotonTransfer) -> None:
+        self.lit.extend(filter(None, [scene_figures(transfer)]))
+
+    def read_dark(self, context: JobContext, images: Sequence[OpenImage]) -> None:
+        """Read the dark frames, if there are any. Raises CalibrationUnsuitableError."""
+        if not images:
+            return
+        report = planes_done(part_of(context.report, READING_FRAMES, 1), "dark frame")
+        scenes = scenes_of([(each.title, each.reader) for each in images])
+        count_calibration(
+            scenes, facts_of(survey_of(context, images)), on_frame=report, on_scene=self._add_dark
+        )
+
+    def figures(self, *, rounding_adu2: float, known: CameraFigures | None = None) -> CameraFigures:
+        return camera_figures(self.lit, self.dark, rounding_adu2=rounding_adu2, known=known)
+
+    def _add_dark(self, transfer: PhotonTransfer) -> None:
+        self.dark.extend(filter(None, [scene_figures(transfer, dark=True)]))
