@@ -181,8 +181,8 @@ def preflight(spec: PostedSpec, session: ReadSession, services: RequestServices)
     """Validate a job and return its plan without posting it."""
     expanded = expand_series(session, spec)
     plan, _ = check_and_plan(session, expanded, services.settings.part_pixels)
-    unlike = [step.fit.told for step in plan.steps if step.fit is not None and step.fit.told is not None]
-    return Preflight(plan=plan.steps, warnings=[*expected_warnings(session, expanded), *unlike])
+    of_models = dict.fromkeys(text for step in plan.steps for text in step.told_of_model)
+    return Preflight(plan=plan.steps, warnings=[*expected_warnings(session, expanded), *of_models])
 
 
 @router.get("", dependencies=READ)

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
+from models_store.contracts.moments import Moment
 from models_store.contracts.spec_parts import (
     HIDES_NOTHING,
     Force,
@@ -87,6 +88,11 @@ class DenoiseSpec(TrainingSpec, ResultFiles, PostedSpec):
         default=None,
         description="Noise model to use instead of a bootstrapped or active one: one for all channels, or a "
         "list with one for each. A channel whose entry is null has a bootstrapped or active one.",
+    )
+    noise_model_at: Moment | None = Field(
+        default=None,
+        description="Use the noise model that was active at this time, such as when the images were taken, "
+        "whatever its origin. A noise model that the job names wins.",
     )
     noise_model_kind: NoiseModelKind | None = Field(
         default=None,

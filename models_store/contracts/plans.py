@@ -29,6 +29,15 @@ class PlanStep(BaseModel):
     """Number of parts, which workers may compute in parallel."""
     fit: NoiseModelFit | None = None
     """How well the noise model that is named or active explains the images; None: there is none."""
+    warning: str | None = None
+    """What to know of the noise model that is reused, or why an expected one is not."""
+
+    @property
+    def told_of_model(self) -> list[str]:
+        """The warnings of the step, without repetition."""
+        of_fit = self.fit.told if self.fit is not None else None
+        repeated = self.warning is not None and of_fit is not None and of_fit in self.warning
+        return [text for text in (self.warning, None if repeated else of_fit) if text is not None]
 
 
 @dataclass(frozen=True)

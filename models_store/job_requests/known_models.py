@@ -5,14 +5,14 @@ from sqlalchemy.orm import Session
 from models_store.contracts.denoise_spec import DenoiseSpec
 from models_store.contracts.spec_parts import entry_of_channel
 from models_store.contracts.vocabulary import Method, NoiseModelKind, NoiseModelOrigin
-from models_store.database.tables import NoiseModelRow, Profile
+from models_store.database.tables import Profile
 from models_store.image_files.channels import channel_label, channel_title
 from models_store.image_files.header import ImageHeader
+from models_store.job_requests.choose_noise_model import choose_noise_model, profile_name
 from models_store.job_requests.distillation_rule import why_nothing_is_distilled
-from models_store.job_requests.noise_model_gate import fit_of, fit_of_named, require_fit
-from models_store.job_requests.plan_denoise import DELIBERATE_ORIGINS, REUSED_ORIGINS, KnownModels
+from models_store.job_requests.noise_model_gate import fit_of_named, require_fit
+from models_store.job_requests.plan_denoise import KnownModels
 from models_store.repositories.networks import newest_network
-from models_store.repositories.noise_model_history import active_noise_model
 from models_store.repositories.profiles import default_profile_of
 from models_store.survey.survey import Survey
 
@@ -37,13 +37,8 @@ def known_models(
     correlation = survey.noise_correlation if survey else None
     label = channel_label(*of_channel) if of_channel else None
     name = profile_name(profile)
-    own = active_noise_model(session, profile.id, channel=label)
-    shared = _shared_noise_model(session, profile) if label is not None and not _is_deliberate(own) else None
-    of_microscope = None
-    has_own = own is not None and own.origin in REUSED_ORIGINS
-    if not (shared or has_own) and profile.file_settings is not None:
-        of_microscope = _noise_model_of_microscope(session, profile)
-    noise_model = shared or of_microscope or own
+    choice = choose_noise_model(session, spec, profile, survey, label)
+    noise_model = choice.noise_model
     kind = spec.noise_model_kind
     full, distils = {spec.recipe}, why_nothing_is_distilled(spec, correlation) is None
     with_teachers = full | ({spec.recipe_of(teaches=True)} if distils else set())
@@ -57,13 +52,11 @@ def known_models(
     return KnownModels(
         profile=f"{name}, {channel_title(*of_channel)}" if of_channel else name,
         noise_model_id=noise_model.id if noise_model else None,
-        noise_model_profile=profile_name(of_microscope.profile)
-        if of_microscope
-        else name
-        if shared
-        else None,
+        noise_model_profile=profile_name(choice.profile),
         noise_model_kind=NoiseModelKind(noise_model.kind) if noise_model else None,
-        noise_model_fit=fit_of(noise_model, survey),
+        noise_model_fit=choice.fit,
+        noise_model_warning=choice.warning,
+        passed_over=choice.passed_over,
         named_noise_model_fit=named_fit,
         noise_model_origin=noise_model.origin if noise_model else NoiseModelOrigin.BOOTSTRAP,
         n2v_network_id=n2v.id if n2v else None,
@@ -86,29 +79,3 @@ def _imported_network_id(session: Session, profile: Profile, channel: str | None
             if found is not None:
                 return found.id
     return None
-
-
-def profile_name(profile: Profile | None) -> str | None:
-    return f"{profile.microscope.name} / {profile.name}" if profile else None
-
-
-def _shared_noise_model(session: Session, profile: Profile) -> NoiseModelRow | None:
-    """Return the active noise model of a whole profile, if it was calibrated or imported for it.
-
-    A bootstrapped one is of images with a single channel, which may be any.
-    """
-    found = active_noise_model(session, profile.id)
-    return found if _is_deliberate(found) else None
-
-
-def _noise_model_of_microscope(session: Session, profile: Profile) -> NoiseModelRow | None:
-    """Return what was calibrated or imported for a microscope without saying for which settings.
-
-    It serves the profiles that were made for files, as it did before files told their settings.
-    """
-    default = default_profile_of(session, profile.microscope)
-    return _shared_noise_model(session, default) if default is not None else None
-
-
-def _is_deliberate(noise_model: NoiseModelRow | None) -> bool:
-    return noise_model is not None and noise_model.origin in DELIBERATE_ORIGINS

@@ -38,7 +38,11 @@ class KnownModels:
     noise_model_kind: NoiseModelKind | None = None
     noise_model_origin: NoiseModelOrigin = NoiseModelOrigin.BOOTSTRAP
     noise_model_fit: NoiseModelFit | None = None
-    """How well it explains the images; None if that is not known."""
+    """How well it, or the one that was passed over, explains the images; None if that is not known."""
+    noise_model_warning: str | None = None
+    """What to know of it if it is used."""
+    passed_over: str | None = None
+    """Why a noise model that could have been expected is not used."""
     named_noise_model_fit: NoiseModelFit | None = None
     """The same of the noise model that the job names."""
     n2v_network_id: str | None = None
@@ -124,7 +128,8 @@ class _Planner:
         )
         why_pn2v = f"the newest PN2V network of {known.profile} with the recipe {recipe}"
         self._add_reused("n2v", why_n2v, known.n2v_network_id)
-        self._add_reused("noise_model", why_noise_model, noise_model_id)
+        of_active = known.noise_model_warning if noise_model_id == known.noise_model_id else None
+        self._add_reused("noise_model", why_noise_model, noise_model_id, warning=of_active)
         self._add_reused("pn2v", why_pn2v, network_id)
         distilled = self._reuse_distilled()
         self._predict(network_id, noise_model_id, compare_with=known.n2v_network_id, distilled=distilled)
@@ -187,10 +192,12 @@ class _Planner:
         reusable = self._reusable_noise_model()
         if reusable is not None:
             noise_model_id, why = reusable
-            self._add_reused("noise_model", why, noise_model_id, fit=self._fit_of_reused)
+            told = self.known.noise_model_warning if self.named_noise_model is None else None
+            self._add_reused("noise_model", why, noise_model_id, fit=self._fit_of_reused, warning=told)
             return noise_model_id, False
-        refused = self.known.noise_model_fit if self._is_refused else None
-        self._add_computed("noise_model", self._why_bootstrapped(), fit=refused)
+        refused = self.known.noise_model_fit if self._is_refused or self.known.passed_over else None
+        told = self.known.passed_over if self.spec.reuse is not Reuse.NONE else None
+        self._add_computed("noise_model", self._why_bootstrapped(), fit=refused, warning=told)
         spec = BootstrapNoiseModelSpec(
             image_ids=self.spec.image_ids,
             network=n2v,
@@ -268,15 +275,17 @@ class _Planner:
         """Return the noise model that the job uses, and the reason; None if it bootstraps one."""
         if self.named_noise_model is not None:
             return self.named_noise_model, "named in the job"
-        active, origin = self._active_noise_model(), self.known.noise_model_origin
-        if self.spec.reuse is Reuse.NONE or active is None or self._is_refused:
-            return None
-        if self.spec.reuse is Reuse.CALIBRATION and origin not in REUSED_ORIGINS:
-            return None
-        return (
-            active,
-            f"the {REUSED_ORIGINS.get(origin, 'active')} noise model of {self._noise_model_profile}",
+        active, origin, at = (
+            self._active_noise_model(),
+            self.known.noise_model_origin,
+            self.spec.noise_model_at,
         )
+        if active is None or self._is_refused or (self.spec.reuse is Reuse.NONE and at is None):
+            return None
+        if self.spec.reuse is Reuse.CALIBRATION and origin not in REUSED_ORIGINS and at is None:
+            return None
+        why = f"the {REUSED_ORIGINS.get(origin, 'active')} noise model of {self._noise_model_profile}"
+        return active, why if at is None else f"{why}, active at {at.isoformat()}"
 
     @property
     def _noise_model_profile(self) -> str | None:
@@ -304,8 +313,8 @@ class _Planner:
             return "bootstrapped from the images: the job reuses nothing"
         if known.profile is None:
             return "bootstrapped: the images belong to no microscope, so there is nothing to reuse"
-        if known.noise_model_id is None:
-            return f"bootstrapped: {known.profile} has no noise model yet"
+        if known.passed_over is not None or known.noise_model_id is None:
+            return f"bootstrapped: {known.passed_over or f'{known.profile} has no noise model yet'}"
         if self._is_refused and known.noise_model_fit is not None:
             return f"bootstrapped: {known.noise_model_fit.told}"
         if self._active_noise_model() is not None:
@@ -352,14 +361,31 @@ class _Planner:
         self.stages.append(planned)
         return MadeByJob(job=planned.job_id)
 
-    def _add_computed(self, name: StageName, why: str, fit: NoiseModelFit | None = None) -> None:
-        self.steps.append(PlanStep(stage=name, action="compute", why=why, channel=self.channel, fit=fit))
+    def _add_computed(
+        self, name: StageName, why: str, fit: NoiseModelFit | None = None, warning: str | None = None
+    ) -> None:
+        self.steps.append(
+            PlanStep(stage=name, action="compute", why=why, channel=self.channel, fit=fit, warning=warning)
+        )
 
     def _add_reused(
-        self, name: StageName, why: str, reused_id: str | None, fit: NoiseModelFit | None = None
+        self,
+        name: StageName,
+        why: str,
+        reused_id: str | None,
+        fit: NoiseModelFit | None = None,
+        warning: str | None = None,
     ) -> None:
         """Add a step that reuses a model, or is skipped if `reused_id` is None."""
         action = "reuse" if reused_id else "skip"
         self.steps.append(
-            PlanStep(stage=name, action=action, why=why, id=reused_id, channel=self.channel, fit=fit)
+            PlanStep(
+                stage=name,
+                action=action,
+                why=why,
+                id=reused_id,
+                channel=self.channel,
+                fit=fit,
+                warning=warning,
+            )
         )

@@ -40,9 +40,10 @@ from models_store.job_requests.channel_rules import (
     require_same_channels,
 )
 from models_store.job_requests.check_channels import check_channels
+from models_store.job_requests.choose_noise_model import profile_name
 from models_store.job_requests.evaluation_rules import require_comparable
 from models_store.job_requests.expand_series import expand_series
-from models_store.job_requests.known_models import known_models, profile_name
+from models_store.job_requests.known_models import known_models
 from models_store.job_requests.noise_model_gate import require_fit_of_prediction
 from models_store.job_requests.pair_rules import require_role, require_training_pairs
 from models_store.job_requests.plan_channels import (

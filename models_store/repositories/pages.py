@@ -63,10 +63,9 @@ def fetch_numbered_page(
 
 
 def _number(cursor: str) -> int:
-    number, _, kind = cursor.partition(".")
-    if kind != _NUMBERED or not number.isdecimal():
+    if not re.fullmatch(CURSOR_PATTERN, cursor):
         raise _FOREIGN_CURSOR
-    return int(number)
+    return int(cursor.split(".", maxsplit=1)[0])
 
 
 def _encode(row: Listed) -> str:

@@ -54,6 +54,12 @@ class DetectorSettings(BaseModel, frozen=True):
         """Return whether a detector or how it was set is known; the size of pixels in bits tells neither."""
         return any(getattr(self, name) for name in _TELLING)
 
+    @property
+    def detector(self) -> str | None:
+        """Camera and readout mode, spelled alike; None if the camera is not known."""
+        known = self.canonical()
+        return f"{known['camera']}|{known.get('readout_mode', '')}" if known.get("camera") else None
+
     def canonical(self) -> dict[str, str]:
         """Return settings that are known, spelled alike: lower case, single spaces, numbers of six digits."""
         known = self.model_dump(exclude_none=True, exclude={"settings"})

@@ -73,6 +73,7 @@ def create_profile(
     settings = settings_of_profile(profile)
     if profile.fingerprint is None and settings.tells_of_detector:
         profile.fingerprint = fingerprint({ALL_CHANNELS: settings})
+    profile.detector = settings.detector
     profile.microscope = microscope
     session.add(profile)
     try:
@@ -103,6 +104,12 @@ def settings_of_profile(profile: Profile) -> DetectorSettings:
         region_height=profile.region_height_px,
         settings=profile.settings or None,
     )
+
+
+def settings_of_channel(profile: Profile, label: str | None) -> DetectorSettings:
+    """Return the settings of a profile for one of its channels; if they differ, those that its file told."""
+    own = (profile.file_settings or {}).get(label or ALL_CHANNELS)
+    return settings_of_profile(profile) if own is None else DetectorSettings.model_validate(own)
 
 
 def profile_of_settings(

@@ -100,6 +100,8 @@ class KnownRequest:
     job_id: str
     spec: StoredSpec
     started_at: datetime
+    warnings: tuple[tuple[int | None, str], ...] = ()
+    """What its plan told of the models that it reuses, each with its channel; None: of all planes."""
 
 
 class Registry(Protocol):
@@ -196,7 +198,13 @@ class DatabaseRegistry:
             row = get_job(session, job_id)
             posted = get_job(session, row.parent_id) if row.parent_id else row
             started_at = posted.started_at or posted.created_at
-            return KnownRequest(posted.id, stored_spec.validate_python(posted.spec), started_at)
+            told = ((step.get("channel"), step.get("warning")) for step in posted.plan)
+            return KnownRequest(
+                posted.id,
+                stored_spec.validate_python(posted.spec),
+                started_at,
+                tuple((channel, warning) for channel, warning in told if warning),
+            )
 
     def result(self, job_id: str) -> Mapping[str, Any]:
         with self.database.read() as session:

@@ -84,7 +84,16 @@ def _warnings(
     named = named_noise_model(spec)
     if isinstance(named, str):
         told += warn_of_fit(context, load_noise_model(context, named)[0], images)
-    return told
+    return told + _warn_of_choice(context, spec.channel)
+
+
+def _warn_of_choice(context: JobContext, channel: int | None) -> list[str]:
+    """Issue what the job's plan told of the choice of the noise model, and return it."""
+    known = context.registry.request(context.job_id).warnings
+    found = [warning for of_channel, warning in known if of_channel == channel]
+    for warning in found:
+        context.warn(warning)
+    return found
 
 
 def _warn_of_correlation(

@@ -27,6 +27,7 @@ class Profile(Listed):
     __table_args__ = (
         UniqueConstraint("microscope_id", "name"),
         Index(None, "microscope_id", "fingerprint"),
+        Index(None, "microscope_id", "detector"),
     )
 
     microscope_id: Mapped[str] = mapped_column(ForeignKey("microscope.id"))
@@ -51,5 +52,8 @@ class Profile(Listed):
     """Settings by channel of the file for which the profile was made; None: made by a request."""
     fingerprint: Mapped[str | None] = mapped_column(String(64))
     """Of the settings, however they are spelled; None: it tells nothing of the detector."""
+
+    detector: Mapped[str | None] = mapped_column(String(250))
+    """Camera and readout mode, however they are spelled; None: not known, or differing between channels."""
 
     microscope: Mapped[Microscope] = relationship(lazy="joined")
