@@ -51,6 +51,11 @@ def test_files_and_crate_tell_how_a_result_was_made(api: httpx.Client, cells: Pa
     assert {image_id, values["network_id"], values["noise_model_id"]} <= identifiers
     assert {"@id": "#setting-seed"} in action["object"]
     assert entities["#setting-seed"]["value"] == 5
+    # What the specification and the profile demand.
+    assert entities[CRATE]["conformsTo"] == {"@id": "https://w3id.org/ro/crate/1.1"}
+    assert entities[entities["./"]["license"]["@id"]]["name"]
+    (software,) = [each for each in entities.values() if each.get("name") == "ClearScope"]
+    assert {each["@id"] for each in software["softwareRequirements"]} <= entities.keys()
     for entity in entities.values():
         for name in ("object", "result", "hasPart"):
             assert {each["@id"] for each in entity.get(name, ())} <= entities.keys()

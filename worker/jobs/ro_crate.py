@@ -1,7 +1,8 @@
-"""RO-Crate 1.2 of a job's results, by the profile Process Run Crate: what was run on what."""
+"""RO-Crate 1.1 of a job's results, by the profile Process Run Crate: what was run on what."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -10,10 +11,18 @@ from models_store.contracts.provenance import ChannelProvenance, Provenance
 
 CRATE_NAME = "ro-crate-metadata.json"
 CRATE_MEDIA_TYPE = "application/ld+json"
-_CONTEXT = ["https://w3id.org/ro/crate/1.2/context", "https://w3id.org/ro/terms/workflow-run/context"]
-_SPECIFICATION = "https://w3id.org/ro/crate/1.2"
+_CONTEXT = ["https://w3id.org/ro/crate/1.1/context", "https://w3id.org/ro/terms/workflow-run/context"]
+_SPECIFICATION = "https://w3id.org/ro/crate/1.1"
 _PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
 _SOFTWARE = "#clearscope"
+_PYTHON = "https://www.python.org/"
+_LICENSE = {
+    "@id": "#license",
+    "@type": "CreativeWork",
+    "name": "Not known",
+    "description": "Nobody has told under which licence the images are; their owner knows.",
+}
+"""The specification demands one."""
 
 Entity = dict[str, Any]
 
@@ -35,21 +44,32 @@ def ro_crate(documents: Sequence[Provenance], results: Sequence[MadeArtifact]) -
         "instrument": {"@id": _SOFTWARE},
         "object": _references([*inputs, *models, *settings]),
         "result": _references([*files, *verdict]),
-        "startTime": first.started_at.isoformat(),
-        "endTime": (last.ended_at or last.started_at).isoformat(),
-        "actionStatus": {"@id": "http://schema.org/CompletedActionStatus"},
+        "startTime": _time(first.started_at),
+        "endTime": _time(last.ended_at or last.started_at),
+        "actionStatus": "http://schema.org/CompletedActionStatus",
     }
     root = {
         "@id": "./",
         "@type": "Dataset",
         "name": f"Denoised images of {', '.join(each['name'] for each in inputs)}",
         "description": f"Results of {first.job_id}, with what they were made from and by.",
-        "datePublished": (last.ended_at or last.started_at).isoformat(),
+        "datePublished": _time(last.ended_at or last.started_at),
+        "license": {"@id": _LICENSE["@id"]},
         "conformsTo": {"@id": _PROFILE},
         "hasPart": _references(files),
         "mentions": {"@id": action["@id"]},
     }
-    graph = [_descriptor(), root, _profile(), action, *_software(first), *inputs, *models, *settings]
+    graph = [
+        _descriptor(),
+        root,
+        _LICENSE,
+        _profile(),
+        action,
+        *_software(first),
+        *inputs,
+        *models,
+        *settings,
+    ]
     document = {"@context": _CONTEXT, "@graph": [*graph, *files, *verdict]}
     return f"{json.dumps(document, indent=2, ensure_ascii=False)}\n".encode()
 
@@ -91,11 +111,16 @@ def _software(known: Provenance) -> Iterator[Entity]:
         "@type": "SoftwareApplication",
         "name": "ClearScope",
         "softwareVersion": known.versions.get("clearscope", "unknown"),
-        "softwareRequirements": [{"@id": f"#{name}"} for name in others],
+        "softwareRequirements": [{"@id": _place_of(name, known.versions[name])} for name in others],
     }
     for name in others:
+        place = _place_of(name, known.versions[name])
         software = {"@type": "SoftwareApplication", "name": name, "softwareVersion": known.versions[name]}
-        yield {"@id": f"#{name}", **software}
+        yield {"@id": place, **software, "url": place}
+
+
+def _place_of(name: str, version: str) -> str:
+    return _PYTHON if name == "python" else f"https://pypi.org/project/{name}/{quote(version)}/"
 
 
 def _input(known: Provenance) -> Entity:
@@ -163,6 +188,10 @@ def _file(result: MadeArtifact) -> Entity:
 
 def _title(channel: ChannelProvenance) -> str:
     return "" if channel.channel is None else f"{channel.name or f'channel {channel.channel}'}: "
+
+
+def _time(at: datetime) -> str:
+    return at.isoformat(timespec="milliseconds")
 
 
 def _references(entities: Sequence[Entity]) -> list[Entity]:
