@@ -10,6 +10,7 @@ from rich.table import Table
 
 from benchmarks import (
     camera_maps,
+    drift,
     fan_out,
     gpu,
     intervals,
@@ -56,9 +57,9 @@ def main() -> None:
     parser.add_argument(
         "what",
         nargs="*",
-        choices=[[], *default, "camera-maps", "gpu", "intervals", "time-to-quality", "verdict"],
-        help="benchmarks to run; default: all except camera-maps, intervals and verdict, and except gpu and "
-        "time-to-quality, which take hours on a CPU",
+        choices=[[], *default, "camera-maps", "drift", "gpu", "intervals", "time-to-quality", "verdict"],
+        help="benchmarks to run; default: all except camera-maps, drift, intervals and verdict, and gpu "
+        "and time-to-quality, which take hours on a CPU",
     )
     parser.add_argument(
         "--preset", nargs="+", choices=["instant", *PRESETS], default=["instant", "fast", "balanced"]
@@ -140,6 +141,9 @@ def measure_optional(what: list[str], arguments: argparse.Namespace, console: Co
         measure_time_to_quality(arguments, console)
     if "intervals" in what:
         console.print(intervals.table(list(measured_intervals(arguments))))
+    if "drift" in what:
+        for table in drift.tables():
+            console.print(table)
     if "verdict" in what:
         for table in verdict.tables():
             console.print(table)

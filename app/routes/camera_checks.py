@@ -1,14 +1,20 @@
-"""Routes of camera checks and their control charts."""
+"""Routes of camera checks, their control charts, and monthly reports."""
 
 from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import HTMLResponse
+from sqlalchemy.orm import Session
 
-from app.camera_charts import chart_svg, control_charts
+from app.camera_reports.charts import chart_svg, control_charts
+from app.camera_reports.crate import report_crate
+from app.camera_reports.page import report_page
+from app.camera_reports.report import camera_report
 from app.documents.camera_checks import CameraCheckDocument, ControlChart
+from app.documents.camera_reports import CameraReport
 from app.http.authorization import READ
-from app.http.dependencies import PageQuery, ReadSession, RequestServices
+from app.http.dependencies import PageQuery, ReadSession, RequestServices, Services
 from app.http.paging import link_next_page
 from app.http.profile_parameters import ChannelQuery, MicroscopeQuery, ProfileQuery, matching_profiles
 from models_store.contracts.camera_figures import FigureName
@@ -82,3 +88,47 @@ def draw_control_chart(
     raise NotFoundError(
         f"no check of this profile has told {figure} yet; post a job of the kind check_noise_model"
     )
+
+
+Month = Annotated[
+    str | None,
+    Query(
+        pattern=r"^(20|21)\d\d-(0[1-9]|1[0-2])$",
+        description="Month (UTC), such as 2026-11. Default: the current one.",
+    ),
+]
+_PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'"
+
+
+@router.get("/microscopes/{microscope}/camera-report", dependencies=READ, response_class=HTMLResponse)
+def read_camera_report(
+    microscope: str, session: ReadSession, services: RequestServices, month: Month = None
+) -> HTMLResponse:
+    """Read the monthly report on the cameras of a microscope, as one page with control charts."""
+    page = report_page(_report(microscope, session, services, month))
+    return HTMLResponse(page, headers={"Content-Security-Policy": _PAGE_POLICY})
+
+
+@router.get("/microscopes/{microscope}/camera-report.json", dependencies=READ)
+def get_camera_report(
+    microscope: str, session: ReadSession, services: RequestServices, month: Month = None
+) -> CameraReport:
+    """Get the monthly report as a document, with names, symbols and units of EMVA 1288."""
+    return _report(microscope, session, services, month)
+
+
+@router.get("/microscopes/{microscope}/camera-report.zip", dependencies=READ, response_class=Response)
+def download_camera_report(
+    microscope: str, session: ReadSession, services: RequestServices, month: Month = None
+) -> Response:
+    """Download the monthly report as RO-Crate: page, document and metadata in a ZIP archive."""
+    report = _report(microscope, session, services, month)
+    name = f"{report.microscope.id}-{report.month}.zip"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(report_crate(report), media_type="application/zip", headers=headers)
+
+
+def _report(microscope: str, session: Session, services: Services, month: str | None) -> CameraReport:
+    now = services.clock()
+    owner = microscopes.find_microscope(session, microscope)
+    return camera_report(session, owner, month or f"{now.astimezone(UTC):%Y-%m}", now)

@@ -1,6 +1,10 @@
 """Cameras that drift, over HTTP: calibrated, checked, marked, told, and calibrated again."""
 
+import hashlib
+import io
 import json
+import re
+import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -59,12 +63,17 @@ def _stack(folder: Path, camera: Scmos, photons: NDArray[np.float64], seed: int)
 @pytest.fixture
 def calibrated(api: httpx.Client, tmp_path: Path, request: pytest.FixtureRequest) -> Document:
     """A microscope of this test's own, with an active calibrated noise model."""
-    scope = request.node.name
-    api.post("/v1/microscopes", json={"name": scope}).raise_for_status()
+    scope = f"<i>{request.node.name}"
+    created = api.post("/v1/microscopes", json={"name": scope}).raise_for_status().json()
     bright = upload(api, _stack(tmp_path, CAMERA, LIGHT, 1), microscope=scope, role="calibration")
     dark = upload(api, _stack(tmp_path, CAMERA, 0 * LIGHT, 2), microscope=scope, role="calibration")
     fit = run(api, kind="fit_noise_model", image_ids=[bright], dark_image_ids=[dark])
-    return {"microscope": scope, "noise_model": fit["result"]["values"]["noise_model_id"], "dark": dark}
+    return {
+        "id": created["id"],
+        "microscope": scope,
+        "noise_model": fit["result"]["values"]["noise_model_id"],
+        "dark": dark,
+    }
 
 
 def _check(api: httpx.Client, calibrated: Document, path: Path, **fields: object) -> Document:
@@ -107,7 +116,7 @@ def test_a_drifted_gain_marks_the_noise_model_and_is_told_wherever_that_matters(
     assert events["/job"]["data"]["camera"]["verdict"] == "drifted"
 
 
-def test_a_good_check_clears_the_mark_and_charts_show_both(
+def test_a_good_check_clears_the_mark_and_charts_and_report_show_it(
     api: httpx.Client, calibrated: Document, tmp_path: Path
 ) -> None:
     drifted = _stack(tmp_path, HIGHER_GAIN, LIGHT, 5)
@@ -120,17 +129,41 @@ def test_a_good_check_clears_the_mark_and_charts_show_both(
         document = api.get(f"/v1/noise-models/{calibrated['noise_model']}").json()
         assert (document["drift"] is not None) == marked
 
-    query = {"microscope": calibrated["microscope"], "limit": 1}
+    scope = calibrated["microscope"]
+    query = {"microscope": scope, "limit": 1}
     first = api.get("/v1/camera-checks", params=query)
     assert len(first.json()) == 1
     assert len(api.get(first.links["next"]["url"]).json()) == 1
     profile = document["belongs_to"]["profile_id"]
-    charts = f"/v1/microscopes/{calibrated['microscope']}/profiles/{profile}/control-charts"
+    charts = f"/v1/microscopes/{calibrated['id']}/profiles/{profile}/control-charts"
     chart = next(each for each in api.get(charts).json() if each["name"] == "gain")
     assert [point["verdict"] for point in chart["points"]] == ["drifted", "ok"]
     assert all(point["lower"] < point["centre"] < point["upper"] for point in chart["points"])
     drawn = ET.fromstring(api.get(f"{charts}/gain.svg").content)  # noqa: S314  # of this server
     assert len(drawn.findall("{http://www.w3.org/2000/svg}circle")) == 2
+
+    report = f"/v1/microscopes/{calibrated['id']}/camera-report"
+    page = api.get(report)
+    assert page.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert "None of them has drifted." in page.text
+    assert f"&lt;i&gt;{scope.removeprefix('<i>')}" in page.text
+    assert "<i>" not in page.text
+    assert set(re.findall(r"https?://[^\"<]+", page.text)) == {"http://www.w3.org/2000/svg"}
+    (camera,) = api.get(f"{report}.json").json()["cameras"]
+    assert (camera["verdict"], camera["checks"]) == ("ok", 2)
+    symbols = {each["name"]: (each["symbol"], each["unit"]) for each in camera["figures"]}
+    assert symbols["read_noise"] == ("\N{GREEK SMALL LETTER SIGMA}_d", "e-")
+    with zipfile.ZipFile(io.BytesIO(api.get(f"{report}.zip").content)) as crate:
+        metadata = json.loads(crate.read("ro-crate-metadata.json"))
+        for entity in metadata["@graph"]:
+            if entity["@type"] == "File":
+                assert hashlib.sha256(crate.read(entity["@id"])).hexdigest() == entity["sha256"]
+        assert json.loads(crate.read("camera-report.json"))["cameras"] == [camera]
+    earlier = api.get(f"{report}.json", params={"month": "2024-02"}).json()
+    assert (earlier["since"], earlier["until"]) == ("2024-02-01T00:00:00Z", "2024-03-01T00:00:00Z")
+    assert [each["verdict"] for each in earlier["cameras"]] == ["unchecked"]
+    assert api.get(report, params={"month": "2024-13"}).status_code == 422
 
 
 def test_a_check_needs_a_noise_model_and_dark_frames_that_are_calibrations(
