@@ -17,6 +17,7 @@ from benchmarks import (
     load,
     machine_limits,
     movies,
+    pooling,
     precision,
     published,
     quality,
@@ -57,9 +58,13 @@ def main() -> None:
     parser.add_argument(
         "what",
         nargs="*",
-        choices=[[], *default, "camera-maps", "drift", "gpu", "intervals", "time-to-quality", "verdict"],
-        help="benchmarks to run; default: all except camera-maps, drift, intervals and verdict, and gpu "
-        "and time-to-quality, which take hours on a CPU",
+        choices=[
+            [],
+            *default,
+            *("camera-maps", "drift", "gpu", "intervals", "pooling", "time-to-quality", "verdict"),
+        ],
+        help="benchmarks to run; default: all except camera-maps, drift, intervals, pooling and verdict, and "
+        "gpu and time-to-quality, which take hours on a CPU",
     )
     parser.add_argument(
         "--preset", nargs="+", choices=["instant", *PRESETS], default=["instant", "fast", "balanced"]
@@ -144,6 +149,12 @@ def measure_optional(what: list[str], arguments: argparse.Namespace, console: Co
     if "drift" in what:
         for table in drift.tables():
             console.print(table)
+    if "pooling" in what:
+        images = list(pooling.count_images(pooling.POOLED[-1] * pooling.GROUPS[-1]))
+        console.print(pooling.table(pooling.measure(images)))
+        largest = images[: pooling.POOLED[-1]]
+        console.print(pooling.compare_denoised(largest[:16], pooling.pooled_model(largest)))
+        console.print(pooling.widened())
     if "verdict" in what:
         for table in verdict.tables():
             console.print(table)
