@@ -24,6 +24,7 @@ from app.routes import (
     metrics,
     microscopes,
     networks,
+    noise_model_reports,
     noise_models,
 )
 from models_store.blobs.blobs import Blobs
@@ -106,7 +107,16 @@ def create_app(  # noqa: PLR0913  # the composition root receives every componen
     install_middleware(app, settings, database, clock)
     v1 = APIRouter(prefix="/v1")
     # Routes are matched in this order: the most frequent come first.
-    for routes in (jobs, artifacts, images, microscopes, noise_models, networks, camera_checks):
+    for routes in (
+        jobs,
+        artifacts,
+        images,
+        microscopes,
+        noise_models,
+        noise_model_reports,
+        networks,
+        camera_checks,
+    ):
         v1.include_router(routes.router)
     app.include_router(v1)
     app.include_router(health.router)

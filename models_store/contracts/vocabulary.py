@@ -38,6 +38,11 @@ class NoiseModelOrigin(StrEnum):
     IMPORT = "import"
     POOLED = "pooled"
 
+    @property
+    def is_of_data(self) -> bool:
+        """True if the signal was estimated from noisy images, not measured: bootstrapped or pooled."""
+        return self in {NoiseModelOrigin.BOOTSTRAP, NoiseModelOrigin.POOLED}
+
 
 class HistoryAction(StrEnum):
     """What happened to a noise model of a profile and channel."""

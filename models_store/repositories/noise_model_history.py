@@ -114,6 +114,17 @@ def latest_change(
     return session.scalar(query.order_by(*_NEWEST).limit(1))
 
 
+def changes_of_place(
+    session: Session, profile_id: str, channel: str | None, limit: int = 1000
+) -> list[NoiseModelActivation]:
+    """Return the newest changes of a profile and channel, oldest first."""
+    query = select(NoiseModelActivation).where(
+        NoiseModelActivation.profile_id == profile_id,
+        NoiseModelActivation.channel.is_not_distinct_from(channel),
+    )
+    return list(reversed(session.scalars(query.order_by(*_NEWEST).limit(limit)).all()))
+
+
 def active_at(query: Select[NoiseModelRow], at: datetime | None) -> Select[NoiseModelRow]:
     """Restrict a query to the noise models that were active at a time, or are now, one per channel."""
     latest = aliased(NoiseModelActivation)

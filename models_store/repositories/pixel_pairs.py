@@ -36,6 +36,11 @@ def keep_pixel_pairs(session: Session, noise_model: NoiseModelRow, made: MadePix
     )
 
 
+def find_pixel_pairs(session: Session, noise_model_id: str) -> PixelPairsRow | None:
+    """Return the counts that a noise model was fitted to; None if none are kept."""
+    return session.get(PixelPairsRow, noise_model_id)
+
+
 def pairs_to_pool(session: Session, profile_id: str, spec: PoolNoiseModelSpec) -> list[PixelPairsRow]:
     """Return the counts that a job pools, newest first, each image once: with those counted last.
 

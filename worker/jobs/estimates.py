@@ -163,7 +163,7 @@ def _prepare_pretrained(
     known: KnownNoiseModel | None = None
     if (named := named_noise_model(spec)) is not None:
         known, noise_model = load_noise_model(context, named)
-        bootstrapped = known.origin is NoiseModelOrigin.BOOTSTRAP
+        bootstrapped = known.origin.is_of_data
     else:
         selected = bootstrap_noise_model(
             all_planes(images),
@@ -252,7 +252,7 @@ def prepare_chosen(spec: PredictPartSpec, context: JobContext) -> Prepared:
             distilled=trained.get("distilled"),
             pretrained=pretrained,
             pretrained_stack=packaged_stack_network(),
-            bootstrapped=known.origin is NoiseModelOrigin.BOOTSTRAP,
+            bootstrapped=known.origin.is_of_data,
         )
         return Prepared(denoiser, known_signals_adu=calibrated_range_adu(known))
     network_id, network = load_network(context, spec.network)

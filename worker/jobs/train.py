@@ -104,7 +104,7 @@ def _pattern(
         pretrained,
         all_planes(images),
         noise_model,
-        bootstrapped=known is not None and known.origin is NoiseModelOrigin.BOOTSTRAP,
+        bootstrapped=known is not None and known.origin.is_of_data,
         device=context.device,
     )
     if peak < PATTERN:
@@ -136,7 +136,7 @@ def _train(  # the inputs of a training, each prepared on its own
     context: JobContext,
 ) -> Network:
     known, noise_model = load_noise_model(context, spec.noise_model) if spec.noise_model else (None, None)
-    bootstrapped = known is not None and known.origin is NoiseModelOrigin.BOOTSTRAP
+    bootstrapped = known is not None and known.origin.is_of_data
     start = None
     if to_adapt is not None:
         start = network_to_adapt(to_adapt, all_planes(images), noise_model, bootstrapped=bootstrapped)

@@ -73,7 +73,7 @@ def _judged_channels(inputs: TrustInputs) -> Iterator[JudgedChannel]:
                 removed=planes.removed,
                 figures=planes.figures,
                 fit=judge_fit(parameters, survey.noise, "the noise model") if parameters and survey else None,
-                bootstrapped=origin is NoiseModelOrigin.BOOTSTRAP,
+                bootstrapped=origin is not None and origin.is_of_data,
                 correlated=_correlated(survey, inputs.context) if survey else None,
                 saturated_share=_saturated_share(survey) if survey else 0.0,
                 own_scale=made_by.estimate == Method.CARE,

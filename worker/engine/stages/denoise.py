@@ -35,7 +35,7 @@ class Denoiser:
     pretrained_stack: PretrainedNetwork | None = None
     """A network that sees a plane and its neighbours, with the scale of `pretrained`."""
     bootstrapped: bool = False
-    """Whether the noise model was bootstrapped, so that a plane may tell its noise better itself."""
+    """Whether the noise model was bootstrapped or pooled: a plane may tell its noise better itself."""
 
     @property
     def reach(self) -> int:
