@@ -7,15 +7,20 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from models_store.survey.defects import find_defects, without_defects
 from models_store.survey.filtered_products import SMOOTHED_SHARE, DifferenceFilter, scene_of
+from models_store.survey.noise_scale import measure_noise_scale
 from worker.engine.noise.measuring.photon_transfer import TransferPoints
 from worker.engine.noise.measuring.transfer_line import TransferLine, fit_transfer_line
 
 FILTER = DifferenceFilter(12, 2)
 """Leaves the least structure of a well-sampled image."""
 MAX_SAMPLE_PX = 1 << 22
+_NEIGHBOURS = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], dtype=bool)
+_FAR, _MEDIAN_VARIANCE = 4.0, 0.19
+"""Of a pixel from the median of its neighbours; variance of that of eight normal values."""
 _DARK_BINS, _BRIGHT_HALVINGS, _MIN_BIN_PX = 12, 7, 256
 _IMPULSE_PX, _CALM_SHARE = 64, 0.75
 _MAX_DILUTION = 0.1
@@ -74,7 +79,7 @@ class ImageTransfer:
 
 
 def image_transfer(planes: Iterable[NDArray[Any]]) -> ImageTransfer:
-    """Measure planes (Y, X) in ADU of one detector setting, in the calmer half of the pixels."""
+    """Measure planes (Y, X) in ADU of one detector setting, in the calmer pixels of each brightness."""
     parts = [_Plane.of(plane_yx) for plane_yx in planes]
     signal = np.concatenate([each.signal_adu for each in parts])
     edges = np.quantile(signal, _ranks()[1:-1]) if signal.size else np.zeros(0)
@@ -106,6 +111,7 @@ class _Plane:
     def of(cls, plane_yx: NDArray[Any]) -> "_Plane":
         measured_yx = without_defects(plane_yx, find_defects(plane_yx)).astype(np.float64)
         scene = scene_of(measured_yx)
+        measured_yx[_stands_out(measured_yx, scene.signal_adu)] = np.nan
         sides = []
         for turned, seen in ((measured_yx, scene), (measured_yx.T, scene.transposed)):
             if min(np.subtract(turned.shape, FILTER.support_yx)) <= 0:
@@ -120,6 +126,20 @@ class _Plane:
                 )
             )
         return cls(*(np.concatenate(sides, axis=1) if sides else np.zeros((3, 0))))
+
+
+def _stands_out(measured_yx: FloatArray, signal_adu: FloatArray) -> NDArray[np.bool_]:
+    """Return pixels far from the median of their neighbours: weak hot pixels look like noise, in sum.
+
+    So few pixels without a fault are as far that the variance hardly misses them.
+    """
+    noise = measure_noise_scale(measured_yx)
+    if noise is None:
+        return np.zeros(measured_yx.shape, dtype=bool)
+    filled_yx = np.where(np.isfinite(measured_yx), measured_yx, signal_adu)
+    neighbours_yx = ndimage.median_filter(filled_yx, footprint=_NEIGHBOURS)
+    reach_adu = _FAR * np.sqrt(1 + _MEDIAN_VARIANCE) * noise.std_adu(signal_adu)
+    return np.asarray(np.abs(measured_yx - neighbours_yx) > reach_adu)
 
 
 def _ranks() -> FloatArray:
