@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.ndimage import shift
+from scipy.ndimage import gaussian_filter1d, shift
 
 from models_store.survey.correlation import NeighbourCorrelation
 from models_store.survey.survey import survey_planes
@@ -139,4 +139,30 @@ def test_planes_that_move_do_not_tell() -> None:
 
 def test_noise_of_rows_is_found_in_a_texture_as_fine_as_a_pixel() -> None:
     found = correlation(observe(texture(30, 0.7, seed=5), seed=5, rows_adu=4))
+    assert "along x" in (found.warning() or "")
+
+
+def stripes(photons: float, period_px: int, width_px: float, blur_px: float) -> FloatArray:
+    """Return stripes along x behind a lens, in photons."""
+    y = np.arange(256)[:, None]
+    sharp = np.where(y % period_px < width_px, photons, 0.2 * photons)
+    return np.asarray(gaussian_filter1d(np.repeat(sharp, 256, axis=1), blur_px, axis=0))
+
+
+@pytest.mark.parametrize("blur_px", [0.8, 1.2])
+@pytest.mark.parametrize(
+    ("photons", "period_px", "width_px"), [(100, 6, 1.5), (1000, 10, 5), (1000, 20, 1.5)]
+)
+def test_stripes_are_no_noise_of_rows(
+    photons: float, period_px: int, width_px: float, blur_px: float
+) -> None:
+    stripes_yx = stripes(photons, period_px, width_px, blur_px)
+    assert correlation(observe(stripes_yx, seed=1)).warning() is None
+    assert correlation(observe(stripes_yx.T, seed=2)).warning() is None
+
+
+@pytest.mark.parametrize("axis", ["x", "y"])
+def test_noise_of_rows_is_found_beside_stripes(axis: str) -> None:
+    stripes_yx = stripes(10, 10, 5, 0.8)
+    found = correlation(observe(stripes_yx if axis == "x" else stripes_yx.T, seed=3, rows_adu=4))
     assert "along x" in (found.warning() or "")
