@@ -10,7 +10,8 @@ from models_store.contracts.vocabulary import NoiseModelOrigin
 from models_store.database.tables import NoiseModelRow, PixelPairsRow
 from models_store.database.visibility import SEES_ALL
 
-_AT_ONCE = 200
+_MOST_ROWS = 10 * MAX_IMAGES_PER_JOB
+"""Sets that are looked through: images that were denoised often have many."""
 
 
 def keep_pixel_pairs(session: Session, noise_model: NoiseModelRow, made: MadePixelPairs) -> None:
@@ -60,7 +61,7 @@ def pairs_to_pool(session: Session, profile_id: str, spec: PoolNoiseModelSpec) -
     newest_first = query.order_by(PixelPairsRow.created_at.desc(), PixelPairsRow.noise_model_id.desc())
     named = None if spec.image_ids is None else set(spec.image_ids)
     found, counted = [], set[str]()
-    for row in session.scalars(newest_first.execution_options(yield_per=_AT_ONCE)):
+    for row in session.scalars(newest_first.limit(_MOST_ROWS)):
         of_row = set(row.image_ids)
         if of_row.isdisjoint(counted) and (named is None or of_row <= named):
             found.append(row)
