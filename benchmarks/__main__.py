@@ -27,6 +27,7 @@ from benchmarks import (
     speed,
     store,
     time_to_quality,
+    trust,
     upload,
     upload_burst,
     verdict,
@@ -61,10 +62,10 @@ def main() -> None:
         choices=[
             [],
             *default,
-            *("camera-maps", "drift", "gpu", "intervals", "pooling", "time-to-quality", "verdict"),
+            *("camera-maps", "drift", "gpu", "intervals", "pooling", "time-to-quality", "trust", "verdict"),
         ],
-        help="benchmarks to run; default: all except camera-maps, drift, intervals, pooling and verdict, and "
-        "gpu and time-to-quality, which take hours on a CPU",
+        help="benchmarks to run; default: all except camera-maps, drift, intervals, pooling, trust and verdict, "
+        "and gpu and time-to-quality, which take hours on a CPU",
     )
     parser.add_argument(
         "--preset", nargs="+", choices=["instant", *PRESETS], default=["instant", "fast", "balanced"]
@@ -155,6 +156,8 @@ def measure_optional(what: list[str], arguments: argparse.Namespace, console: Co
         largest = images[: pooling.POOLED[-1]]
         console.print(pooling.compare_denoised(largest[:16], pooling.pooled_model(largest)))
         console.print(pooling.widened())
+    if "trust" in what:
+        console.print(trust.table(list(trust.measure())))
     if "verdict" in what:
         for table in verdict.tables():
             console.print(table)

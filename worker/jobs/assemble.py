@@ -93,7 +93,7 @@ def _judged_by_channel(spec: AssembleSpec, context: JobContext) -> Mapping[int |
             continue
         if part.channel not in judged:
             chosen = context.registry.result(computed.choice.job)
-            judged[part.channel] = JudgedPlanes(estimated_mse_adu2=chosen.get("estimated_mse_adu2"))
+            judged[part.channel] = JudgedPlanes(chosen=chosen)
         # A part that ran before an upgrade has no figures.
         if REMOVED_NOISE in result and FIGURES_OF_PART in result:
             judged[part.channel].removed.merge(result[REMOVED_NOISE])

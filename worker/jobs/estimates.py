@@ -21,8 +21,10 @@ from worker.engine.noise.fitting.select import SelectedNoiseModel
 from worker.engine.noise.models.kinds import AnyNoiseModel, kind_of
 from worker.engine.prediction.choice import Choice, choose_estimate
 from worker.engine.prediction.inference import predict_plane
+from worker.engine.prediction.interval_scale import IntervalScale
 from worker.engine.stages.bootstrap import bootstrap_noise_model
 from worker.engine.stages.denoise import Denoiser, denoise_plane, refit_noise_model
+from worker.engine.stages.interval_scale import with_interval_scale
 from worker.engine.stages.pretrained import network_for
 from worker.jobs.inputs import (
     OpenImage,
@@ -44,6 +46,9 @@ WithNetworks = PredictSpec | ChooseEstimateSpec | PredictPartSpec
 
 # What lies further out than four times the 99th percentile is no noise.
 _USUAL_SHARE, _FAR, _MAX_ERRORS = 0.99, 4.0, 5.0
+
+INTERVAL_SCALE = "interval_scale"
+"""Key in a job's result of the scale of the standard deviations that its networks state."""
 
 _DOES_NOT_COMPETE = (
     "; the distilled network's estimate does not compete: the noise of neighbouring pixels correlates, but "
@@ -147,7 +152,12 @@ def prepare(
     if facts.correlated and distilled is not None:
         choice = replace(choice, reason=choice.reason + _DOES_NOT_COMPETE)
     refitted_model = _bootstrapped(refitted, context, spec) if refitted else None
-    denoiser = Denoiser(noise_model, choice, n2v=n2v, pn2v=network, distilled=distilled)
+    denoiser = with_interval_scale(
+        Denoiser(noise_model, choice, n2v=n2v, pn2v=network, distilled=distilled),
+        all_planes(images),
+        seed=spec.seed,
+        device=context.device,
+    )
     return Prepared(denoiser, refitted_model, calibrated_range_adu(refitted_model or known))
 
 
@@ -210,6 +220,7 @@ def _prepare_pretrained(
         pretrained_stack=stack.network,
         bootstrapped=bootstrapped,
     )
+    denoiser = with_interval_scale(denoiser, planes, seed=spec.seed, device=context.device)
     told_by = made or known
     return Prepared(denoiser, made, calibrated_range_adu(told_by) if told_by else None)
 
@@ -232,6 +243,7 @@ def outcome_of(prepared: Prepared, warnings: Sequence[str]) -> Outcome:
         "estimate": choice.estimate,
         "reason": choice.reason,
         "estimated_mse_adu2": choice.scores,
+        INTERVAL_SCALE: denoiser.interval_scale.record(),
         **told,
     }
     return Outcome(noise_model=prepared.refitted, result=result)
@@ -240,7 +252,7 @@ def outcome_of(prepared: Prepared, warnings: Sequence[str]) -> Outcome:
 def prepare_chosen(spec: PredictPartSpec, context: JobContext) -> Prepared:
     """Prepare the denoiser with the estimate that another stage has chosen."""
     if (pretrained := load_pretrained(context, spec.network)) is not None:
-        choice, made_id = _decided(spec, context)
+        choice, made_id, scale = _decided(spec, context)
         if (reference := made_id or spec.noise_model) is None:
             raise JobFailedError(f"job {spec.choice.job} made no noise model")
         known, noise_model = load_noise_model(context, reference)
@@ -253,12 +265,13 @@ def prepare_chosen(spec: PredictPartSpec, context: JobContext) -> Prepared:
             pretrained=pretrained,
             pretrained_stack=packaged_stack_network(),
             bootstrapped=known.origin.is_of_data,
+            interval_scale=scale,
         )
         return Prepared(denoiser, known_signals_adu=calibrated_range_adu(known))
     network_id, network = load_network(context, spec.network)
     if network.method != "pn2v":
         return Prepared(network)
-    choice, made_id = _decided(spec, context)
+    choice, made_id, scale = _decided(spec, context)
     known, noise_model = _noise_model(made_id or spec.noise_model, network_id, context)
     denoiser = Denoiser(
         n2v=_n2v(spec, context),
@@ -266,6 +279,7 @@ def prepare_chosen(spec: PredictPartSpec, context: JobContext) -> Prepared:
         noise_model=noise_model,
         choice=choice,
         distilled=_chosen_distilled(spec, choice, context),
+        interval_scale=scale,
     )
     return Prepared(denoiser, known_signals_adu=calibrated_range_adu(known))
 
@@ -283,13 +297,13 @@ def _chosen_distilled(spec: PredictPartSpec, choice: Choice, context: JobContext
     return load_network_if_made(context, spec.distilled) if choice.estimate == "distilled" else None
 
 
-def _decided(spec: PredictPartSpec, context: JobContext) -> tuple[Choice, str | None]:
-    """Return the estimate that another stage has chosen, and the noise model that it made, if any."""
+def _decided(spec: PredictPartSpec, context: JobContext) -> tuple[Choice, str | None, IntervalScale]:
+    """Return the estimate that another stage chose, its noise model if it made one, and its scale."""
     decided = context.registry.result(spec.choice.job)
     if "estimate" not in decided:
         raise JobFailedError(f"job {spec.choice.job} chose no estimate")
     choice = Choice(decided["estimate"], decided["estimated_mse_adu2"], decided["reason"])
-    return choice, decided.get("noise_model_id")
+    return choice, decided.get("noise_model_id"), IntervalScale.from_record(decided.get(INTERVAL_SCALE))
 
 
 def plane_denoiser(

@@ -62,7 +62,7 @@ def predict(spec: PredictSpec, context: JobContext) -> Outcome:
         run.warnings += warnings
         run.verdict, run.told = judge.summary.figures, judge.summary.warnings
         results = tuple(store_results(context, images, denoiser.outputs, spec, planes_of, run))
-        judged = JudgedPlanes(judge.summary, judge.figures, outcome.result.get("estimated_mse_adu2"))
+        judged = JudgedPlanes(judge.summary, judge.figures, outcome.result)
         made = outcome.noise_model.parameters if outcome.noise_model else None
         inputs = TrustInputs(context, images, run.channels, {None: judged}, run.preview, made)
         outcome = with_trust(with_verdict(outcome, judge.summary, context), inputs)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from models_store.contracts.noise_models import NoiseModelParameters
 from models_store.contracts.outcomes import MadeArtifact, Outcome
@@ -13,6 +14,7 @@ from models_store.image_files.channels import channel_title
 from models_store.job_requests.noise_model_fit import judge_fit
 from models_store.survey.survey import Survey
 from worker.attempt.context import JobContext
+from worker.jobs.estimates import INTERVAL_SCALE
 from worker.jobs.inputs import OpenImage
 from worker.jobs.result_preview import ResultPreview
 from worker.judging.removed_noise import RemovedNoiseSummary
@@ -27,7 +29,8 @@ class JudgedPlanes:
 
     removed: RemovedNoiseSummary = field(default_factory=RemovedNoiseSummary)
     figures: ResultFigures = field(default_factory=ResultFigures)
-    estimated_mse_adu2: Mapping[str, float] | None = None
+    chosen: Mapping[str, Any] = field(default_factory=dict)
+    """Result of the job that chose the estimate."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +85,9 @@ def _judged_channels(inputs: TrustInputs) -> Iterator[JudgedChannel]:
             choice={
                 "estimate": made_by.estimate,
                 "reason": made_by.reason,
-                "estimated_mse_adu2": planes.estimated_mse_adu2,
+                "estimated_mse_adu2": planes.chosen.get("estimated_mse_adu2"),
             },
+            interval_scale=planes.chosen.get(INTERVAL_SCALE),
             noise_model=named.model_dump(mode="json") if named else None,
         )
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from models_store.contracts.trust import Trust
 from models_store.survey.correlation import NeighbourCorrelation
+from worker.judging.interval_coverage import interval_coverage
 from worker.judging.trust import Evidence, Judgement, judgements
 
 
@@ -23,6 +24,7 @@ class JudgedChannel:
     correlation: NeighbourCorrelation | None
     choice: Mapping[str, Any]
     noise_model: Mapping[str, Any] | None
+    interval_scale: Mapping[str, Any] | None = None
 
     @property
     def judgements(self) -> list[Judgement]:
@@ -77,5 +79,12 @@ def _document(judged: JudgedChannel) -> dict[str, Any]:
         "choice": dict(judged.choice),
         "noise_model": dict(judged.noise_model) if judged.noise_model else None,
         "noise_model_fit": evidence.fit.model_dump() if evidence.fit else None,
-        "posterior_std": {"mean_adu": figures.mean_std_adu, "rms_adu": figures.rms_std_adu},
+        "posterior_std": {
+            "mean_adu": figures.mean_std_adu,
+            "rms_adu": figures.rms_std_adu,
+            "scale": dict(judged.interval_scale) if judged.interval_scale else None,
+            "calibration": interval_coverage(judged.choice["estimate"]),
+        }
+        if figures.std_px
+        else None,
     }

@@ -1,7 +1,7 @@
 """Denoising stage: apply the chosen estimate of trained networks to each plane."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -17,6 +17,7 @@ from worker.engine.planes.neighbours import NO_NEIGHBOURS, Neighbours
 from worker.engine.planes.sequence import PlaneSequence
 from worker.engine.prediction.choice import Choice, EstimateName
 from worker.engine.prediction.inference import Estimate, predict_plane
+from worker.engine.prediction.interval_scale import IntervalScale
 from worker.engine.stages.bootstrap import bootstrap_noise_model
 from worker.engine.stages.pretrained import estimate_with_uncertainty, network_for
 from worker.engine.stages.stacks import beside
@@ -36,6 +37,8 @@ class Denoiser:
     """A network that sees a plane and its neighbours, with the scale of `pretrained`."""
     bootstrapped: bool = False
     """Whether the noise model was bootstrapped or pooled: a plane may tell its noise better itself."""
+    interval_scale: IntervalScale = field(default_factory=IntervalScale)
+    """Scale of the standard deviations that the networks state."""
 
     @property
     def reach(self) -> int:
@@ -102,6 +105,8 @@ def denoise_plane(
         images[chosen], std_yx = estimate.signal_yx, estimate.std_yx
     if chosen not in images:
         raise NetworkInvalidError(f"the network whose estimate was chosen is missing: {denoiser.choice}")
+    if std_yx is not None:
+        std_yx = denoiser.interval_scale.at(images[chosen]) * std_yx
     return Denoised(images[chosen], std_yx, pn2v)
 
 
