@@ -64,8 +64,8 @@ def main() -> None:
             *default,
             *("camera-maps", "drift", "gpu", "intervals", "pooling", "time-to-quality", "trust", "verdict"),
         ],
-        help="benchmarks to run; default: all except camera-maps, drift, intervals, pooling, trust and verdict, "
-        "and gpu and time-to-quality, which take hours on a CPU",
+        help="benchmarks to run; default: all except camera-maps, drift, intervals, pooling, trust and "
+        "verdict, and gpu and time-to-quality, which take hours on a CPU",
     )
     parser.add_argument(
         "--preset", nargs="+", choices=["instant", *PRESETS], default=["instant", "fast", "balanced"]
@@ -125,6 +125,7 @@ def main() -> None:
         console.print(machine_limits.table(peaks, measured))
     measure_images(what, arguments, console)
     measure_optional(what, arguments, console)
+    measure_trust(what, arguments, console)
 
 
 def measure_images(what: list[str], arguments: argparse.Namespace, console: Console) -> None:
@@ -145,8 +146,6 @@ def measure_optional(what: list[str], arguments: argparse.Namespace, console: Co
         console.print(gpu_table(arguments))
     if "time-to-quality" in what:
         measure_time_to_quality(arguments, console)
-    if "intervals" in what:
-        console.print(intervals.table(list(measured_intervals(arguments))))
     if "drift" in what:
         for table in drift.tables():
             console.print(table)
@@ -156,6 +155,12 @@ def measure_optional(what: list[str], arguments: argparse.Namespace, console: Co
         largest = images[: pooling.POOLED[-1]]
         console.print(pooling.compare_denoised(largest[:16], pooling.pooled_model(largest)))
         console.print(pooling.widened())
+
+
+def measure_trust(what: list[str], arguments: argparse.Namespace, console: Console) -> None:
+    """Print the tables of what results tell of themselves."""
+    if "intervals" in what:
+        console.print(intervals.table(list(measured_intervals(arguments))))
     if "trust" in what:
         console.print(trust.table(list(trust.measure())))
     if "verdict" in what:
