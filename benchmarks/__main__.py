@@ -24,6 +24,7 @@ from benchmarks import (
     ranges,
     reading,
     reference,
+    registry,
     speed,
     store,
     time_to_quality,
@@ -52,6 +53,7 @@ def main() -> None:
         "upload",
         "load",
         "store",
+        "registry",
         "ranges",
         "reading",
         "fan-out",
@@ -104,10 +106,7 @@ def main() -> None:
     if "load" in what:
         console.print(upload_burst.table(upload_burst.measure()))
         console.print(load.table(load.measure(arguments.load_seconds)))
-    if "store" in what:
-        for name, timed in store.measure():
-            console.print(store.plans(name, timed), markup=False, highlight=False)
-            console.print(store.table(name, timed))
+    measure_databases(what, console)
     if "ranges" in what:
         console.print(ranges.table(ranges.measure()))
     if "reading" in what:
@@ -126,6 +125,17 @@ def main() -> None:
     measure_images(what, arguments, console)
     measure_optional(what, arguments, console)
     measure_trust(what, arguments, console)
+
+
+def measure_databases(what: list[str], console: Console) -> None:
+    """Print the tables of large databases beside small ones."""
+    if "store" in what:
+        for name, timed in store.measure():
+            console.print(store.plans(name, timed), markup=False, highlight=False)
+            console.print(store.table(name, timed))
+    if "registry" in what:
+        for name, timed_registry in registry.measure():
+            console.print(registry.table(name, timed_registry))
 
 
 def measure_images(what: list[str], arguments: argparse.Namespace, console: Console) -> None:

@@ -51,7 +51,7 @@ class Timed:
 
 def measure() -> Iterator[tuple[str, list[Timed]]]:
     """Yield the name and figures of each kind of database."""
-    for name, opened in {"SQLite": _sqlite, "PostgreSQL": _postgresql}.items():
+    for name, opened in DATABASES.items():
         with opened("few") as few, opened("many") as many:
             posted = {
                 id(database): fill(database, jobs) for database, jobs in ((few, FEW_JOBS), (many, JOBS))
@@ -60,7 +60,7 @@ def measure() -> Iterator[tuple[str, list[Timed]]]:
             for what in operations(1):
                 on_few, on_many = (operations(posted[id(database)])[what] for database in (few, many))
                 # Alternating, so that both see the same machine load.
-                times = [(_time_ms(few, on_few), _time_ms(many, on_many)) for _ in range(REPEATS)]
+                times = [(time_ms(few, on_few), time_ms(many, on_many)) for _ in range(REPEATS)]
                 few_ms, many_ms = (statistics.median(each) for each in zip(*times, strict=True))
                 plans = [explain(many, *statement) for statement in statements(many, on_many)]
                 timed.append(Timed(what, few_ms, many_ms, plans))
@@ -202,8 +202,8 @@ def _claim_next(session: Session) -> None:
         raise RuntimeError("there is no job to claim")
 
 
-def _time_ms(database: Database, operation: Operation) -> float:
-    # A read session: changes are rolled back.
+def time_ms(database: Database, operation: Operation) -> float:
+    """Return the time of an operation, whose changes are rolled back."""
     with database.read() as session:
         session.connection()
         started_s = time.perf_counter()
@@ -240,3 +240,7 @@ def _postgresql(name: str) -> Iterator[Database]:
         database.dispose()
     finally:
         service.remove()
+
+
+DATABASES = {"SQLite": _sqlite, "PostgreSQL": _postgresql}
+"""Opens a new database of each kind, by name."""

@@ -14,10 +14,10 @@ from models_store.job_requests.noise_model_gate import fit_of
 from models_store.job_requests.plan_denoise import DELIBERATE_ORIGINS, REUSED_ORIGINS
 from models_store.repositories.noise_model_history import (
     active_noise_model,
-    active_of_detector,
     latest_change,
     retired_among,
 )
+from models_store.repositories.noise_models import profiles_with_noise_models
 from models_store.repositories.profiles import default_profile_of, settings_of_channel, settings_of_profile
 from models_store.survey.survey import Survey
 
@@ -102,13 +102,16 @@ class _Chooser:
             noise_model, of, fit_of(noise_model, self.survey), warning="; ".join(told) or None
         )
 
-    def _deliberate_one_of(self, profile: Profile) -> NoiseModelRow | None:
-        """Return the active noise model of a whole profile, if it was calibrated or imported for it.
+    def _deliberate_one_of(self, profile: Profile, label: str | None = None) -> NoiseModelRow | None:
+        """Return the active noise model of a channel, or else of a whole profile, if it was made for it.
 
-        A bootstrapped one is of images with a single channel, which may be any.
+        Those are calibrated and imported. A bootstrapped one is of images with one channel, which may be any.
         """
-        found = active_noise_model(self.session, profile.id, self.at)
-        return found if found is not None and _is_deliberate(found) else None
+        for channel in dict.fromkeys((label, None)):
+            found = active_noise_model(self.session, profile.id, self.at, channel=channel)
+            if found is not None and _is_deliberate(found):
+                return found
+        return None
 
     def _of_microscope(self) -> NoiseModelRow | None:
         """Return what was calibrated or imported for a microscope without saying for which settings.
@@ -124,17 +127,17 @@ class _Chooser:
         own = settings_of_channel(self.profile, self.label)
         if own.detector is None:
             return None
-        rows = active_of_detector(
-            self.session, self.profile, own.detector, DELIBERATE_ORIGINS, self.label, self.at
-        )
-        found = [
-            _Nearest(row, row.profile, differs)
-            for row in rows
-            if row.profile is not None
-            and (differs := difference(own, settings_of_profile(row.profile))) is not None
+        others = profiles_with_noise_models(self.session, self.profile, own.detector, DELIBERATE_ORIGINS)
+        wanted = own.canonical()
+        differing = [
+            (differs, other)
+            for other in others
+            if (differs := difference(wanted, settings_of_profile(other).canonical())) is not None
         ]
-        # Of equally near ones, the newest: `active_of_detector` lists it first.
-        return min(found, key=lambda each: each.difference.distance, default=None)
+        for differs, other in sorted(differing, key=lambda each: each[0].distance):
+            if (found := self._deliberate_one_of(other, self.label)) is not None:
+                return _Nearest(found, other, differs)
+        return None
 
     def _fit(self, nearest: _Nearest) -> NoiseModelFit | None:
         return fit_of(nearest.noise_model, self.survey)

@@ -1,8 +1,7 @@
 """How an acquisition profile differs from another one of the same camera and readout mode."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-
-from models_store.repositories.profile_settings import DetectorSettings, unknown_to_one
 
 _RISKY = ("gain", "em_gain", "binning", "offset")
 """Settings that change the noise at a given signal; a model of others is right only if the image says so."""
@@ -36,17 +35,18 @@ class ProfileDifference:
         return told + (f" (one of the two alone tells {', '.join(self.unknown)})" if self.unknown else "")
 
 
-def difference(own: DetectorSettings, other: DetectorSettings) -> ProfileDifference | None:
-    """Return how another profile differs; None if it is of another camera or readout mode."""
-    if own.detector is None or own.detector != other.detector:
+def difference(wanted: Mapping[str, str], found: Mapping[str, str]) -> ProfileDifference | None:
+    """Return how another profile's settings differ from those of an image, both in canonical spelling.
+
+    None if they are of another camera or readout mode.
+    """
+    if any(wanted.get(name) != found.get(name) for name in ("camera", "readout_mode")):
         return None
-    wanted, found = own.canonical(), other.canonical()
-    differing = {
-        name: (found[name], wanted[name]) for name in wanted if name in found and wanted[name] != found[name]
-    }
+    both = wanted.keys() & found.keys()
+    differing = {name: (found[name], wanted[name]) for name in sorted(both) if wanted[name] != found[name]}
     if "serial" in differing:
         return None
-    return ProfileDifference(differing, tuple(unknown_to_one(own, other)))
+    return ProfileDifference(differing, tuple(_words(name) for name in sorted(wanted.keys() ^ found.keys())))
 
 
 def _words(name: str) -> str:

@@ -7,10 +7,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Select, or_, select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, aliased
 
-from models_store.contracts.vocabulary import HistoryAction, NoiseModelOrigin
+from models_store.contracts.vocabulary import HistoryAction
 from models_store.database.tables import ApiKey, NoiseModelActivation, NoiseModelRow, Profile
 from models_store.errors import ConflictError, NotFoundError
 from models_store.repositories.pages import NumberedPage, PageRequest, fetch_numbered_page
@@ -141,34 +141,6 @@ def active_at(query: Select[NoiseModelRow], at: datetime | None) -> Select[Noise
         .scalar_subquery()
     )
     return query.where(NoiseModelRow.id == active_id)
-
-
-def active_of_detector(
-    session: Session,
-    profile: Profile,
-    detector: str,
-    origins: Collection[NoiseModelOrigin],
-    channel: str | None,
-    at: datetime | None,
-) -> Sequence[NoiseModelRow]:
-    """Return noise models of these origins that are active for other profiles with this detector.
-
-    The profiles are of the same microscope. Those of the channel come first, then those for all channels;
-    of each the newest first.
-    """
-    query = (
-        select(NoiseModelRow)
-        .join(Profile, Profile.id == NoiseModelRow.profile_id)
-        .where(
-            Profile.microscope_id == profile.microscope_id,
-            Profile.detector == detector,
-            Profile.id != profile.id,
-            NoiseModelRow.origin.in_(origins),
-            or_(NoiseModelRow.channel == channel, NoiseModelRow.channel.is_(None)),
-        )
-        .order_by(NoiseModelRow.channel.is_(None), NoiseModelRow.created_at.desc(), NoiseModelRow.id)
-    )
-    return session.scalars(active_at(query, at)).all()
 
 
 def active_among(session: Session, noise_model_ids: Collection[str]) -> set[str]:

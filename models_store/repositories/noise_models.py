@@ -1,11 +1,11 @@
 """Noise models: immutable versions per acquisition profile."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, exists, func, select
 from sqlalchemy.orm import Session
 
 from models_store.clock_and_ids import new_id
@@ -176,6 +176,29 @@ def list_active_noise_models(
 ) -> Page[NoiseModelRow]:
     """List the noise models that were active at a time, at most one per profile and channel."""
     return _fetch(session, active_at(select(NoiseModelRow), at), request, profile_ids, channel)
+
+
+def profiles_with_noise_models(
+    session: Session, profile: Profile, detector: str, origins: Collection[NoiseModelOrigin]
+) -> Sequence[Profile]:
+    """Return the other profiles of a microscope with this detector that have noise models of these origins.
+
+    The newest come first.
+    """
+    has_noise_model = exists().where(
+        NoiseModelRow.profile_id == Profile.id, NoiseModelRow.origin.in_(origins)
+    )
+    query = (
+        select(Profile)
+        .where(
+            Profile.microscope_id == profile.microscope_id,
+            Profile.detector == detector,
+            Profile.id != profile.id,
+            has_noise_model,
+        )
+        .order_by(Profile.created_at.desc(), Profile.id)
+    )
+    return session.scalars(query).all()
 
 
 def _fetch(
