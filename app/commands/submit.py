@@ -65,6 +65,10 @@ def submit(
             "once for each, in their order, and `none` for one to bootstrap or reuse."
         ),
     ] = None,
+    noise_model_at: Annotated[
+        str | None,
+        typer.Option(help="Use the noise model that was active at this time, such as 2026-03-01T12:00:00Z."),
+    ] = None,
     noise_model_kind: Annotated[
         NoiseModelKind | None,
         typer.Option(
@@ -110,6 +114,7 @@ def submit(
             **({} if pretrained is None else {"pretrained": pretrained}),
             "reuse": reuse,
             "noise_model": for_channels(noise_model),
+            **({} if noise_model_at is None else {"noise_model_at": noise_model_at}),
             "noise_model_kind": noise_model_kind,
             "structured_mask": dict(zip(("y_px", "x_px"), structured_mask, strict=True)),
             "output_dtype": dtype,

@@ -15,7 +15,7 @@ from models_store.database.tables import IdempotencyKey, Microscope, NoiseModelR
 from models_store.errors import ConflictError, NotFoundError
 from models_store.repositories import idempotency, microscopes, noise_models, profiles
 from models_store.repositories.jobs.rows import get_job
-from models_store.repositories.noise_model_history import Change, activate, active_noise_model
+from models_store.repositories.noise_model_history import Change, activate, active_noise_model, roll_back
 from tests.support.databases import NOON
 from tests.support.services import Postgres
 from tests.support.transactions import Act, add_job, claim_job, finishing, race, race_database
@@ -53,6 +53,36 @@ def test_two_first_images_share_the_default_profile(database: Database) -> None:
 
     one, other = race(database, first_image, first_image)
     assert one == other
+
+
+def test_the_same_settings_posted_twice_at_once_are_one_profile(database: Database) -> None:
+    _make_profile(database)
+
+    def posting(session: Session) -> object:
+        microscope = microscopes.find_microscope(session, "m")
+        settings = {"camera": "ORCA", "gain_name": "4"}
+        profile, created = profiles.register_profile(
+            session, microscope, name=None, acquisition=settings, now=NOON
+        )
+        return profile.id, created
+
+    first, second = race(database, posting, posting)
+    assert first == (_only_new_profile(database), True)
+    assert second == (_only_new_profile(database), False)
+
+
+def test_a_roll_back_asked_for_twice_at_once_goes_back_one_step(database: Database) -> None:
+    profile_id = _make_profile(database)
+    for version in (1, 2, 3):
+        with database.write() as session:
+            newest = _import_noise_model(session, profile_id, version).id
+
+    def rolling_back(session: Session) -> object:
+        return roll_back(session, noise_models.get_noise_model(session, newest), Change(NOON)).version
+
+    first, second = race(database, rolling_back, rolling_back)
+    assert first == 2
+    assert isinstance(second, ConflictError)
 
 
 def test_noise_models_created_at_once_get_different_versions(database: Database) -> None:
@@ -104,6 +134,11 @@ def test_the_model_activated_last_is_active_whatever_the_clock_says(database: Da
         active = active_noise_model(session, profile_id)
         assert active is not None
         assert active.id == ids[0]
+
+
+def _only_new_profile(database: Database) -> str:
+    with database.read() as session:
+        return session.scalars(select(Profile.id).where(Profile.id != "prof_1")).one()
 
 
 def _import_noise_model(session: Session, profile_id: str, version: int) -> NoiseModelRow:
