@@ -1,6 +1,7 @@
 """`clearscope fit-noise-model` and `clearscope calibrate`: fit noise models to calibration frames."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -77,6 +78,14 @@ def calibrate(
         NoiseModelKind, typer.Option(help="Kind of noise model to fit.")
     ] = NoiseModelKind.GMM,
     image: ImagesOption = None,
+    dark: Annotated[
+        list[Path] | None,
+        typer.Option(
+            exists=True,
+            help="Frames without any light: they tell offset and read noise, with which later checks of the "
+            "camera are compared.",
+        ),
+    ] = None,
     channel: Annotated[
         str | None,
         typer.Option(
@@ -93,16 +102,17 @@ def calibrate(
         client.ensure_microscope(microscope)
         if profile is not None:
             client.ensure_profile(microscope, profile)
-        uploaded = {
-            role: [
+
+        def uploaded(paths: Sequence[Path], role: str) -> list[str]:
+            return [
                 client.upload(path, microscope=microscope, profile=profile, role=role)["id"] for path in paths
             ]
-            for role, paths in {"calibration": frames, "data": image or []}.items()
-        }
+
         spec = {
             "kind": "fit_noise_model",
-            "image_ids": uploaded["calibration"],
-            "data_image_ids": uploaded["data"] or None,
+            "image_ids": uploaded(frames, "calibration"),
+            "data_image_ids": uploaded(image or [], "data") or None,
+            "dark_image_ids": uploaded(dark or [], "calibration") or None,
             "series": None if series is None else [series],
             "noise_model_kind": noise_model_kind,
             "for_channel": channel,

@@ -88,9 +88,14 @@ def test_files_that_are_no_calibration_are_refused_in_one_line(
 def test_a_server_is_calibrated_from_the_command_line(
     server: ServerProcess, api: httpx.Client, calibration: Path, noisy_tiff: Path
 ) -> None:
+    dark = calibration.with_name("dark.tif")
+    stack = np.rint(np.random.default_rng(0).normal(100, 3, (8, 64, 64))).astype(np.uint16)
+    tifffile.imwrite(dark, stack, photometric="minisblack")
     calibrated = clearscope(
         "calibrate",
         calibration,
+        "--dark",
+        dark,
         *(
             "--microscope",
             "Scope 1",
@@ -106,6 +111,8 @@ def test_a_server_is_calibrated_from_the_command_line(
     assert noise_model["origin"] == "calibration"
     assert noise_model["id"] in calibrated
     assert noise_model["belongs_to"]["profile"] == "EM gain 300"
+    offset = noise_model["fit_quality"]["camera"]["figures"]["offset"]
+    assert (offset["how"], offset["value"]) == ("dark frames", pytest.approx(100, abs=0.2))
     text = calibration.with_name("text.tif")
     text.write_text("no image", encoding="utf-8")
     for frames, complaint in [((noisy_tiff,), "at least 2 frames"), ((calibration, text), "text.tif: ")]:
