@@ -1,6 +1,7 @@
 """Jobs of single kinds on images with several channels, and noise models named for each channel."""
 
 import io
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,9 @@ def test_a_prediction_treats_each_channel_as_if_it_were_alone(
             np.testing.assert_array_equal(together_tcyx[:, channel], alone_tyx)
     values = job["result"]["values"]
     assert [(each["channel"], each["name"]) for each in values["channels"]] == list(enumerate(NAMES))
+    report = json.loads(artifact(api, job, "trust-report.json"))
+    assert [each["channel"] for each in report["channels"]] == list(range(len(NAMES)))
+    assert job["result"]["trust"]["sentence"] == report["sentence"]
     for found, of_channel in zip(values["channels"], predicted_alone, strict=True):
         assert found["reason"] == of_channel["result"]["values"]["reason"]
         noise_model = api.get(f"/v1/noise-models/{found['noise_model_id']}").json()
