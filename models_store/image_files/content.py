@@ -26,6 +26,8 @@ class _Content:
     finite_px: int
     lowest: float
     highest: float
+    alternates: bool = False
+    """Every second row, or column, has one value throughout."""
 
 
 def check_content(planes: PlaneSource, *, budget_bytes: int = 2**28) -> int:
@@ -59,7 +61,15 @@ def _content(plane: int, plane_yx: NDArray[Any]) -> _Content:
         raise ImageContentError("pixel values exceed the range of 32-bit floats; rescale the image")
     finite = plane_yx[np.isfinite(plane_yx)]
     lowest, highest = (float(finite.min()), float(finite.max())) if finite.size else (np.inf, -np.inf)
-    return _Content(plane, usable.size, finite.size, lowest, highest)
+    return _Content(plane, usable.size, finite.size, lowest, highest, _alternates(plane_yx))
+
+
+def _alternates(plane_yx: NDArray[Any]) -> bool:
+    for rows in (plane_yx, plane_yx.T):
+        flat = (rows == rows[:, :1]).all(axis=1)
+        if flat[::2].all() != flat[1::2].all():
+            return True
+    return False
 
 
 def _without_data(read: Sequence[_Content], count: int) -> str:
@@ -70,9 +80,17 @@ def _without_data(read: Sequence[_Content], count: int) -> str:
     where = "all pixels" if len(read) == count else f"all pixels of the {len(read)} planes that were read"
     if lowest == highest:
         return f"{where} have the same value ({lowest:g}); there is nothing to denoise"
-    most_px = max(each.usable_px for each in read)
+    if all(each.lowest == each.highest for each in read):
+        return (
+            f"each of the {len(read)} planes that were read has one value throughout ({lowest:g} to "
+            f"{highest:g}); there is nothing to denoise"
+        )
+    best = max(read, key=lambda each: each.usable_px)
+    advice = "open it in a viewer to see whether it holds the image that was meant"
+    if best.alternates:
+        advice = "every second row or column is empty: save the image without them"
     return (
-        f"only {most_px} pixels of a plane hold data; at least {_MIN_USABLE_PX} are needed. The others have "
-        "the same value as those around them, or are not finite numbers. If every second row or column is "
-        "empty, save the image without them"
+        f"only {best.usable_px} pixels of a plane hold data; at least {_MIN_USABLE_PX} are needed. The "
+        f"others have the same value as those around them, or are not finite numbers (values are {lowest:g} "
+        f"to {highest:g}); {advice}"
     )

@@ -338,5 +338,17 @@ def test_planes_of_one_value_each_are_refused_with_the_reason(reader: Reader, tm
     path = tmp_path / "shutter.tif"
     planes = np.stack([np.full((32, 32), value, np.uint16) for value in (0, 7, 9)])
     tifffile.imwrite(path, planes, photometric="minisblack")
-    with pytest.raises(ImageContentError, match="only 0 pixels of a plane hold data"):
+    with pytest.raises(ImageContentError, match=r"each of the 3 planes .* one value throughout \(0 to 9\)"):
         reader.inspect(path)
+
+
+def test_only_planes_with_empty_rows_are_to_be_saved_without_them(reader: Reader, tmp_path: Path) -> None:
+    path = tmp_path / "plane.tif"
+    rows_yx = np.random.default_rng(1).normal(100, 9, (32, 32)).astype(np.float32)
+    corner_yx = rows_yx.copy()
+    rows_yx[::2] = 0
+    corner_yx[12:], corner_yx[:, 12:] = 0, 0
+    for plane_yx, said in ((rows_yx, "every second row"), (corner_yx, "open it in a viewer")):
+        tifffile.imwrite(path, plane_yx, photometric="minisblack")
+        with pytest.raises(ImageContentError, match=said):
+            reader.inspect(path)
