@@ -1,7 +1,7 @@
 """Routes of all that is known of a noise model: as JSON, and as a page to read."""
 
 import hashlib
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Response
 from sqlalchemy.orm import Session
@@ -18,6 +18,12 @@ _MEDIA_TYPES: dict[Format, str] = {"png": "image/png", "svg": "image/svg+xml"}
 IfNoneMatch = Annotated[str | None, Header(description="ETags of reports the client already has.")]
 
 
+def _answers(media_type: str) -> dict[int | str, dict[str, Any]]:
+    """Return what OpenAPI says of a report: it is sent as a whole, unless the client has it."""
+    answers = file_responses(media_type)
+    return {status: answers[status] for status in (200, 304)}
+
+
 @router.get("/{noise_model_id}/record.json", dependencies=READ)
 def export_record(noise_model_id: str, session: ReadSession, services: RequestServices) -> NoiseModelRecord:
     """Get everything about a noise model: all parameters, photon transfer curve, images, history."""
@@ -25,7 +31,10 @@ def export_record(noise_model_id: str, session: ReadSession, services: RequestSe
 
 
 @router.get(
-    "/{noise_model_id}/report.png", dependencies=READ, response_class=Response, responses=file_responses()
+    "/{noise_model_id}/report.png",
+    dependencies=READ,
+    response_class=Response,
+    responses=_answers("image/png"),
 )
 def report_as_png(
     noise_model_id: str, session: ReadSession, services: RequestServices, if_none_match: IfNoneMatch = None
@@ -35,7 +44,10 @@ def report_as_png(
 
 
 @router.get(
-    "/{noise_model_id}/report.svg", dependencies=READ, response_class=Response, responses=file_responses()
+    "/{noise_model_id}/report.svg",
+    dependencies=READ,
+    response_class=Response,
+    responses=_answers("image/svg+xml"),
 )
 def report_as_svg(
     noise_model_id: str, session: ReadSession, services: RequestServices, if_none_match: IfNoneMatch = None
