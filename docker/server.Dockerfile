@@ -26,7 +26,8 @@ ENV PATH=/opt/clearscope/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     CLEARSCOPE_DATA_DIR=/var/lib/clearscope \
     CLEARSCOPE_HOST=0.0.0.0 \
-    CLEARSCOPE_LOG_FORMAT=json
+    CLEARSCOPE_LOG_FORMAT=json \
+    MPLCONFIGDIR=/tmp/matplotlib
 USER 10001:10001
 WORKDIR /var/lib/clearscope
 EXPOSE 8000
