@@ -14,12 +14,16 @@ from models_store.contracts.spec_parts import TrainingBudget
 from models_store.contracts.vocabulary import DEFAULT_PRESET, OutputDtype
 from tests.support.posted_jobs import TINY
 from worker.engine.simulation import simulate_specimen
+from worker.engine.training.adaptation import Adaptation
 from worker.engine.training.presets import PRESETS
 from worker.jobs.inputs import preset_with
 from worker.offline.denoise import DenoiseOptions, denoise_file
 from worker.offline.denoise_summary import DenoiseSummary
 
-PRESET = preset_with(PRESETS[DEFAULT_PRESET], TrainingBudget(**TINY))
+PRESET = replace(
+    preset_with(PRESETS[DEFAULT_PRESET], TrainingBudget(**TINY)),
+    adaptation=Adaptation(steps=4, learning_rate=6e-4),
+)
 OPTIONS = DenoiseOptions(torch.device("cpu"), dtype=OutputDtype.SAME, presets={DEFAULT_PRESET: PRESET})
 HOT = ([10, 30, 50], [20, 45, 12])
 

@@ -102,6 +102,7 @@ def test_each_channel_has_its_lines_noise_model_and_picture(run: Run) -> None:
         "report_c0.png",
         "report_c1.png",
         "report.json",
+        "trust-preview.png",
     ]
     for channel, summary in enumerate(run.summary.channels):
         saved = read_published((folder / f"noise_c{channel}.npz").read_bytes())

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import tifffile
 from typer.testing import CliRunner
 
@@ -36,6 +37,7 @@ def test_a_network_for_stacks_starts_from_the_packaged_one(tmp_path: Path) -> No
     assert network.provenance["start"] == packaged_network().digest
 
 
+@pytest.mark.slow
 def test_own_images_are_a_part_of_the_scenes(tmp_path: Path, noisy_tiff: Path) -> None:
     image = tmp_path / "image.tif"
     tifffile.imwrite(image, np.tile(tifffile.imread(noisy_tiff), (2, 2)))

@@ -41,6 +41,7 @@ def _is_shared(job: Document) -> bool:
     return bool(2 <= parts["done"] < PARTS - 4)
 
 
+@pytest.mark.slow
 def test_other_workers_take_over_the_parts_of_one_that_was_killed(facility: Facility, tmp_path: Path) -> None:
     stack_zyx = np.random.default_rng(1).poisson(60, (PLANES, SIDE_PX, SIDE_PX)).astype(np.uint16)
     tifffile.imwrite(tmp_path / "stack.tif", stack_zyx, photometric="minisblack")

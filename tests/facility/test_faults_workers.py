@@ -243,6 +243,7 @@ def test_workers_whose_clocks_are_wrong_neither_lose_nor_steal_jobs(
     api.post(f"/v1/jobs/{job_id}/cancel")
 
 
+@pytest.mark.slow
 def test_networks_go_to_gpu_workers_and_fits_to_cpu_workers(
     workers: Facility, api: httpx.Client, image_id: str
 ) -> None:
@@ -258,6 +259,7 @@ def test_networks_go_to_gpu_workers_and_fits_to_cpu_workers(
     assert queues == ["gpu", "cpu", "gpu", "gpu", "gpu", "gpu"]
 
 
+@pytest.mark.slow
 def test_a_job_that_takes_too_long_fails(workers: Facility, api: httpx.Client, image_id: str) -> None:
     workers.worker(job_time_limit_s="2")
     job = wait_until(api, post_training(api, image_id, LONG), ended)
@@ -265,6 +267,7 @@ def test_a_job_that_takes_too_long_fails(workers: Facility, api: httpx.Client, i
     assert "2 s" in job["error"]["detail"]
 
 
+@pytest.mark.slow
 def test_a_worker_with_a_broken_gpu_takes_no_job(workers: Facility, api: httpx.Client, image_id: str) -> None:
     wait_for(lambda: readiness(api)["worker"] == "failing", "workers that ended are forgotten")
     broken = workers.worker("gpu", device="cuda")

@@ -19,6 +19,7 @@ def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProce
     process.stop()
 
 
+@pytest.mark.slow
 def test_a_killed_server_continues_from_the_checkpoint(own_server: ServerProcess, noisy_tiff: Path) -> None:
     budget = {**TINY, "steps": 150}
     with httpx.Client(base_url=own_server.url, timeout=30) as api:

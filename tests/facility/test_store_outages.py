@@ -242,6 +242,7 @@ def test_a_full_disk_is_reported_and_survived(
         assert api.post("/v1/microscopes", json={"name": "after"}).status_code == 201
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_under_a_job_costs_the_attempts_and_nothing_else(
     small_disk: Path, tmp_path: Path, noisy_tiff: Path
 ) -> None:
@@ -266,6 +267,7 @@ def test_a_disk_that_fills_up_under_a_job_costs_the_attempts_and_nothing_else(
         assert hashlib.sha256(content).hexdigest() == network["sha256"]
 
 
+@pytest.mark.slow
 def test_an_upload_beyond_the_file_size_limit_counts_as_full_disk(
     tmp_path: Path, redis_service: Redis, noisy_tiff: Path, noise: bytes
 ) -> None:
@@ -323,6 +325,7 @@ def _half_sent(server: ServerProcess, content: bytes) -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 def test_a_server_killed_during_submissions_has_one_job_per_key(
     tmp_path: Path, redis_service: Redis, noisy_tiff: Path
 ) -> None:

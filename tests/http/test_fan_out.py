@@ -147,6 +147,7 @@ def test_a_divided_prediction_gives_the_same_files_as_an_undivided_one(
         assert values[name] == values_of_whole[name]
 
 
+@pytest.mark.slow
 def test_the_preset_instant_is_divided_too(
     api: httpx.Client, undivided: httpx.Client, stack_tiff: Path
 ) -> None:
@@ -269,6 +270,7 @@ def test_a_retry_of_a_cancelled_prediction_computes_only_missing_parts(
     _wait_until_no_planes_are_kept(application, claims)
 
 
+@pytest.mark.slow
 def test_parts_that_were_deleted_are_computed_again(
     short_retention: Application, stack_tiff: Path, tmp_path: Path
 ) -> None:

@@ -37,6 +37,7 @@ def put(api: httpx.Client, path: Path, planes: np.ndarray, role: str) -> str:
     return upload(api, path, role=role, microscope=MICROSCOPE)
 
 
+@pytest.mark.slow
 def test_six_methods_are_jobs_and_scored_side_by_side(api: httpx.Client, tmp_path: Path) -> None:
     api.post("/v1/microscopes", json={"name": MICROSCOPE}).raise_for_status()
     photons = [specimen(phase) for phase in (0.0, 2.0)]

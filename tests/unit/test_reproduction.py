@@ -127,6 +127,7 @@ def test_without_calibration_the_methods_that_need_one_have_no_score(tmp_path: P
         reproduce("table3", folder, tmp_path / "out")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tiny")
 def test_the_ablations_and_figures_come_from_one_calibration(folder: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
