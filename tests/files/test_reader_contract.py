@@ -164,7 +164,8 @@ def test_nothing_stays_open(example: Example) -> None:
     error = RuntimeError("an error of the caller")
     assert not opened.__exit__(RuntimeError, error, None)
     del opened
-    assert process.num_fds() == before
+    # Of what other tests have left, something may have been closed meanwhile.
+    assert process.num_fds() <= before
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)

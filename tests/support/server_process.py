@@ -17,7 +17,9 @@ class ServerProcess(server.ServerProcess):
 
     def __init__(self, data_dir: Path, **settings: str) -> None:
         own = {f"CLEARSCOPE_{name.upper()}": value for name, value in settings.items()}
-        super().__init__(data_dir, {"OMP_NUM_THREADS": "1", **own})
+        # Beside other tests, a server may take longer to read a file than it allows by default.
+        patient = {"OMP_NUM_THREADS": "1", "CLEARSCOPE_INSPECTION_TIMEOUT_S": "60"}
+        super().__init__(data_dir, patient | own)
 
     def computing_processes(self) -> list[psutil.Process]:
         """Return the child processes that compute jobs: those that the server's fork server has forked."""
