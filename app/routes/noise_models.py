@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, BackgroundTasks, Body, Query, Request, Response
+from fastapi import APIRouter, BackgroundTasks, Body, Depends, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -13,13 +13,12 @@ from app.documents.noise_models import (
     noise_model_document,
     noise_model_documents,
 )
-from app.http.authorization import CALIBRATE, READ, SUBMIT, Caller
+from app.http.authorization import CALIBRATE, READ, SUBMIT
 from app.http.dependencies import (
     CurrentCaller,
     PageQuery,
     ReadSession,
     RequestServices,
-    Services,
     WriteSession,
 )
 from app.http.paging import link_next_page
@@ -170,7 +169,8 @@ def delete_noise_model(
     """
     noise_model = noise_models.get_noise_model(session, noise_model_id)
     caller.require_own(noise_model.owner_id)
-    blob_keys = noise_models.delete_noise_model(session, noise_model, _change(services, caller, None))
+    change = Change(services.clock(), caller.viewer.key_id, None)
+    blob_keys = noise_models.delete_noise_model(session, noise_model, change)
     # In the background, hence after the commit: until then the deletion may still fail.
     background.add_task(services.blobs.discard, blob_keys)
 
@@ -201,53 +201,43 @@ class Reason(BaseModel):
     reason: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
 
 
-OptionalReason = Annotated[Reason | None, Body()]
+def _requested_change(
+    services: RequestServices, caller: CurrentCaller, why: Annotated[Reason | None, Body()] = None
+) -> Change:
+    return Change(services.clock(), caller.viewer.key_id, why.reason if why else None)
+
+
+RequestedChange = Annotated[Change, Depends(_requested_change)]
 
 
 @router.post("/{noise_model_id}/activate", dependencies=CALIBRATE)
 def activate_noise_model(
-    noise_model_id: str,
-    session: WriteSession,
-    services: RequestServices,
-    caller: CurrentCaller,
-    why: OptionalReason = None,
+    noise_model_id: str, session: WriteSession, change: RequestedChange
 ) -> NoiseModelDocument:
     """Activate a version for its profile and channel, also one that was retired."""
     row = noise_models.get_noise_model(session, noise_model_id)
-    noise_model_history.activate(session, row, _change(services, caller, why))
+    noise_model_history.activate(session, row, change)
     return noise_model_document(session, row)
 
 
 @router.post("/{noise_model_id}/retire", dependencies=CALIBRATE)
 def retire_noise_model(
-    noise_model_id: str,
-    session: WriteSession,
-    services: RequestServices,
-    caller: CurrentCaller,
-    why: OptionalReason = None,
+    noise_model_id: str, session: WriteSession, change: RequestedChange
 ) -> NoiseModelDocument:
     """Retire a version: no job chooses it until it is activated again.
 
     An active one leaves its profile and channel without, until another one is activated or made.
     """
     row = noise_models.get_noise_model(session, noise_model_id)
-    noise_model_history.retire(session, row, _change(services, caller, why))
+    noise_model_history.retire(session, row, change)
     return noise_model_document(session, row)
 
 
 @router.post("/{noise_model_id}/roll-back", dependencies=CALIBRATE)
 def roll_back_noise_model(
-    noise_model_id: str,
-    session: WriteSession,
-    services: RequestServices,
-    caller: CurrentCaller,
-    why: OptionalReason = None,
+    noise_model_id: str, session: WriteSession, change: RequestedChange
 ) -> NoiseModelDocument:
     """Activate the version that was active before this one, which has to be active, and return it."""
     row = noise_models.get_noise_model(session, noise_model_id)
-    before = noise_model_history.roll_back(session, row, _change(services, caller, why))
+    before = noise_model_history.roll_back(session, row, change)
     return noise_model_document(session, before)
-
-
-def _change(services: Services, caller: Caller, why: Reason | None) -> Change:
-    return Change(services.clock(), caller.viewer.key_id, why.reason if why else None)
