@@ -15,9 +15,10 @@ from scipy import ndimage
 from models_store.clock_and_ids import new_id
 from models_store.contracts.denoise_spec import DenoiseSpec
 from models_store.contracts.vocabulary import Output, Preset, Prior, Reuse
-from models_store.job_requests.plan_denoise import KnownModels, plan_denoise
+from models_store.job_requests.plan_denoise import plan_denoise
 from models_store.job_requests.plan_prediction import PredictionExtent
 from models_store.job_requests.plane_ranges import ImageExtent
+from models_store.job_requests.registered_models import KnownModels
 from worker.engine.simulation import Detector, Emccd, PhotonCounter, Scmos, organelles, simulate_specimen
 from worker.engine.simulation.textures import power_law_texture
 from worker.offline.run import offline_run

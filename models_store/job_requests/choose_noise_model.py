@@ -11,7 +11,7 @@ from models_store.contracts.vocabulary import Reuse
 from models_store.database.tables import NoiseModelRow, Profile
 from models_store.job_requests.nearest_profile import ProfileDifference, difference
 from models_store.job_requests.noise_model_gate import fit_of
-from models_store.job_requests.plan_denoise import DELIBERATE_ORIGINS, REUSED_ORIGINS
+from models_store.job_requests.registered_models import DELIBERATE_ORIGINS, REUSED_ORIGINS
 from models_store.repositories.noise_model_history import (
     active_noise_model,
     latest_change,

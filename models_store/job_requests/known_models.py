@@ -11,7 +11,7 @@ from models_store.image_files.header import ImageHeader
 from models_store.job_requests.choose_noise_model import choose_noise_model, profile_name
 from models_store.job_requests.distillation_rule import why_nothing_is_distilled
 from models_store.job_requests.noise_model_gate import fit_of_named, require_fit
-from models_store.job_requests.plan_denoise import KnownModels
+from models_store.job_requests.registered_models import KnownModels
 from models_store.repositories.networks import newest_network
 from models_store.repositories.profiles import default_profile_of
 from models_store.survey.survey import Survey

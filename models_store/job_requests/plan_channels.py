@@ -9,9 +9,10 @@ from models_store.contracts.prediction_specs import PredictSpec
 from models_store.errors import FieldError, InvalidRequestError
 from models_store.image_files.channels import channels_of, planes_of_channel
 from models_store.image_files.header import ImageHeader
-from models_store.job_requests.plan_denoise import WEIGHTS, KnownModels, plan_denoise
+from models_store.job_requests.plan_denoise import WEIGHTS, plan_denoise
 from models_store.job_requests.plan_prediction import PredictionExtent, plan_assembly, plan_parts
 from models_store.job_requests.plane_ranges import MAX_RANGES, ImageExtent
+from models_store.job_requests.registered_models import KnownModels
 from models_store.survey.survey import Survey
 
 _EMPTY = "the channel is empty (one value, or none), so its planes are copied"

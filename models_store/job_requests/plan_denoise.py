@@ -17,48 +17,13 @@ from models_store.contracts.spec_parts import (
     entry_of_channel,
 )
 from models_store.contracts.train_spec import TrainSpec
-from models_store.contracts.vocabulary import Method, NoiseModelKind, NoiseModelOrigin, Reuse
+from models_store.contracts.vocabulary import Method, NoiseModelKind, Reuse
 from models_store.job_requests.distillation_rule import why_nothing_is_distilled
 from models_store.job_requests.plan_prediction import PredictionExtent, plan_parts, plan_prediction
 from models_store.job_requests.prior_rule import why_nothing_is_adapted
+from models_store.job_requests.registered_models import KnownModels
+from models_store.job_requests.stored_noise_model import StoredNoiseModel
 from models_store.survey.correlation import NeighbourCorrelation
-
-
-@dataclass(frozen=True)
-class KnownModels:
-    """Models in the registry for the images' microscope and profile; networks match the job's recipe."""
-
-    profile: str | None
-    """Name of the profile, and of the channel if there are several, in messages; None: the images have no
-    profile."""
-    noise_model_id: str | None = None
-    """The active noise model."""
-    noise_model_profile: str | None = None
-    """Name of the profile that the noise model is for, if it is for all channels; None: as `profile`."""
-    noise_model_kind: NoiseModelKind | None = None
-    noise_model_origin: NoiseModelOrigin = NoiseModelOrigin.BOOTSTRAP
-    noise_model_fit: NoiseModelFit | None = None
-    """How well it, or the one that was passed over, explains the images; None if that is not known."""
-    noise_model_warning: str | None = None
-    """What to know of it if it is used."""
-    passed_over: str | None = None
-    """Why a noise model that could have been expected is not used."""
-    named_noise_model_fit: NoiseModelFit | None = None
-    """The same of the noise model that the job names."""
-    n2v_network_id: str | None = None
-    pn2v_network_id: str | None = None
-    pn2v_noise_model_id: str | None = None
-    """Noise model that the PN2V network was trained with."""
-    distilled_network_id: str | None = None
-    pretrained_network_id: str | None = None
-    """Network that was imported for the profile or the microscope."""
-
-
-DELIBERATE_ORIGINS = {NoiseModelOrigin.CALIBRATION: "calibrated", NoiseModelOrigin.IMPORT: "imported"}
-"""Origins of noise models that were created deliberately, for all that a microscope records."""
-
-REUSED_ORIGINS = DELIBERATE_ORIGINS | {NoiseModelOrigin.POOLED: "pooled"}
-"""Origins of noise models that are reused by default: they are better than one of the job's images alone."""
 
 WEIGHTS: dict[StageName, float] = {
     "n2v": 0.14,
@@ -91,7 +56,7 @@ def plan_denoise(
         planner.use_pretrained()
     elif (why_not_adapted := why_nothing_is_adapted(spec, correlation)) is None:
         planner.adapt_pretrained()
-    elif spec.reuse is Reuse.NETWORK and known.pn2v_network_id and planner.named_noise_model is None:
+    elif spec.reuse is Reuse.NETWORK and known.pn2v_network_id and planner.stored_noise_model.named is None:
         planner.reuse_networks(known.pn2v_network_id)
     else:
         planner.train_networks(why_not_adapted)
@@ -113,16 +78,15 @@ class _Planner:
     steps: list[PlanStep] = field(default_factory=list)
 
     @property
-    def named_noise_model(self) -> str | None:
-        """The noise model that the job names for the planes."""
-        return entry_of_channel(self.spec.noise_model, self.channel)
+    def stored_noise_model(self) -> StoredNoiseModel:
+        return StoredNoiseModel(self.spec, self.known, entry_of_channel(self.spec.noise_model, self.channel))
 
     def reuse_networks(self, network_id: str) -> None:
         known, recipe = self.known, self.spec.recipe
-        noise_model_id = self._active_noise_model() or known.pn2v_noise_model_id
+        noise_model_id = self.stored_noise_model.active or known.pn2v_noise_model_id
         why_n2v = "its result is compared with PN2V's" if known.n2v_network_id else "no stage needs it"
         why_noise_model = (
-            f"the active noise model of {self._noise_model_profile}"
+            f"the active noise model of {self.stored_noise_model.profile}"
             if noise_model_id == known.noise_model_id
             else "the network was trained with it"
         )
@@ -189,15 +153,12 @@ class _Planner:
 
     def _noise_model(self, n2v: Reference) -> tuple[Reference, bool]:
         """Reuse a noise model or bootstrap one; return it, and True if it is bootstrapped."""
-        reusable = self._reusable_noise_model()
-        if reusable is not None:
-            noise_model_id, why = reusable
-            told = self.known.noise_model_warning if self.named_noise_model is None else None
-            self._add_reused("noise_model", why, noise_model_id, fit=self._fit_of_reused, warning=told)
+        stored = self.stored_noise_model
+        if (chosen := stored.chosen) is not None:
+            noise_model_id, why = chosen
+            self._add_reused("noise_model", why, noise_model_id, fit=stored.fit, warning=stored.warning)
             return noise_model_id, False
-        refused = self.known.noise_model_fit if self._is_refused or self.known.passed_over else None
-        told = self.known.passed_over if self.spec.reuse is not Reuse.NONE else None
-        self._add_computed("noise_model", self._why_bootstrapped(), fit=refused, warning=told)
+        self._add_computed("noise_model", stored.why_none, fit=stored.fit, warning=stored.warning)
         spec = BootstrapNoiseModelSpec(
             image_ids=self.spec.image_ids,
             network=n2v,
@@ -270,62 +231,6 @@ class _Planner:
             )
         self.stages += prediction.stages
         self.steps += prediction.steps
-
-    def _reusable_noise_model(self) -> tuple[str, str] | None:
-        """Return the noise model that the job uses, and the reason; None if it bootstraps one."""
-        if self.named_noise_model is not None:
-            return self.named_noise_model, "named in the job"
-        active, origin, at = (
-            self._active_noise_model(),
-            self.known.noise_model_origin,
-            self.spec.noise_model_at,
-        )
-        if active is None or self._is_refused or (self.spec.reuse is Reuse.NONE and at is None):
-            return None
-        if self.spec.reuse is Reuse.CALIBRATION and origin not in REUSED_ORIGINS and at is None:
-            return None
-        why = f"the {REUSED_ORIGINS.get(origin, 'active')} noise model of {self._noise_model_profile}"
-        return active, why if at is None else f"{why}, active at {at.isoformat()}"
-
-    @property
-    def _noise_model_profile(self) -> str | None:
-        return self.known.noise_model_profile or self.known.profile
-
-    @property
-    def _fit_of_reused(self) -> NoiseModelFit | None:
-        known = self.known
-        return known.noise_model_fit if self.named_noise_model is None else known.named_noise_model_fit
-
-    @property
-    def _is_refused(self) -> bool:
-        """True if the active noise model does not explain the images, and the job does not force it."""
-        fit = self.known.noise_model_fit
-        return fit is not None and fit.verdict == "refuse" and not self.spec.force
-
-    def _active_noise_model(self) -> str | None:
-        """Return the active noise model if it is of the kind that the job asks for."""
-        fits = self.spec.noise_model_kind in {None, self.known.noise_model_kind}
-        return self.known.noise_model_id if fits else None
-
-    def _why_bootstrapped(self) -> str:
-        known = self.known
-        if self.spec.reuse is Reuse.NONE:
-            return "bootstrapped from the images: the job reuses nothing"
-        if known.profile is None:
-            return "bootstrapped: the images belong to no microscope, so there is nothing to reuse"
-        if known.passed_over is not None or known.noise_model_id is None:
-            return f"bootstrapped: {known.passed_over or f'{known.profile} has no noise model yet'}"
-        if self._is_refused and known.noise_model_fit is not None:
-            return f"bootstrapped: {known.noise_model_fit.told}"
-        if self._active_noise_model() is not None:
-            return (
-                f"bootstrapped: {known.profile} has no calibrated or pooled noise model, and the job reuses "
-                "none that was bootstrapped from other images"
-            )
-        return (
-            f"bootstrapped: the active noise model of {known.profile} is of kind {known.noise_model_kind}, "
-            f"the job asks for {self.spec.noise_model_kind}"
-        )
 
     def _why_pn2v(self) -> str:
         if self.spec.reuse is not Reuse.NETWORK:

@@ -52,11 +52,12 @@ from models_store.job_requests.plan_channels import (
     plan_channels,
     plan_predictions,
 )
-from models_store.job_requests.plan_denoise import KnownModels, plan_denoise
+from models_store.job_requests.plan_denoise import plan_denoise
 from models_store.job_requests.plan_prediction import PredictionExtent, plan_prediction
 from models_store.job_requests.plan_series import images_alike, joined, of_group
 from models_store.job_requests.plane_ranges import ImageExtent
 from models_store.job_requests.pooling_rules import require_pairs_to_pool
+from models_store.job_requests.registered_models import KnownModels
 from models_store.job_requests.training_rules import (
     require_blind_spot,
     require_method,

@@ -18,7 +18,7 @@ from models_store.database.engines import Database
 from models_store.database.tables import NoiseModelRow
 from models_store.errors import ConflictError
 from models_store.job_requests.plan_channels import ChannelToDenoise, extent_of_channel, plan_channels
-from models_store.job_requests.plan_denoise import KnownModels
+from models_store.job_requests.registered_models import KnownModels
 from models_store.repositories import noise_models
 from models_store.repositories.jobs import lifecycle
 from models_store.repositories.jobs.rows import create_composite_job, get_job

@@ -17,9 +17,10 @@ from models_store.contracts.prediction_specs import PredictSpec
 from models_store.contracts.progress import ShowStage
 from models_store.contracts.vocabulary import Output, Preset, Prior, Reuse
 from models_store.errors import JobFailedError
-from models_store.job_requests.plan_denoise import KnownModels, plan_denoise
+from models_store.job_requests.plan_denoise import plan_denoise
 from models_store.job_requests.plan_prediction import PredictionExtent
 from models_store.job_requests.plane_ranges import ImageExtent
+from models_store.job_requests.registered_models import KnownModels
 from models_store.survey.survey import Survey
 from worker.engine.stages.denoise import Denoiser
 from worker.engine.training.presets import TrainingPreset

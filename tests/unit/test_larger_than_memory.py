@@ -18,9 +18,10 @@ import zarr
 from models_store.contracts.denoise_spec import DenoiseSpec
 from models_store.contracts.prediction_specs import PredictPartSpec
 from models_store.contracts.vocabulary import Preset, Reuse
-from models_store.job_requests.plan_denoise import KnownModels, plan_denoise
+from models_store.job_requests.plan_denoise import plan_denoise
 from models_store.job_requests.plan_prediction import PredictionExtent
 from models_store.job_requests.plane_ranges import ImageExtent
+from models_store.job_requests.registered_models import KnownModels
 from tests.support.peak_memory import peak_mb_with
 from tests.support.zarr_files import attributes_of, described
 from worker.offline.run import offline_run

@@ -15,8 +15,8 @@ from models_store.contracts.vocabulary import NoiseModelOrigin, Reuse
 from models_store.errors import FieldError, InvalidRequestError
 from models_store.job_requests.channel_rules import channel_given, require_few_channels, require_one_channel
 from models_store.job_requests.plan_channels import ChannelToDenoise, extent_of_channel, plan_channels
-from models_store.job_requests.plan_denoise import KnownModels
 from models_store.job_requests.plane_ranges import MAX_RANGES
+from models_store.job_requests.registered_models import KnownModels
 from models_store.survey.survey import Survey, survey_planes
 from tests.support.headers import header_of
 

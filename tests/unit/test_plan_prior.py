@@ -14,9 +14,10 @@ from models_store.contracts.spec_parts import MadeByJob, StructuredMask, Trainin
 from models_store.contracts.train_spec import TrainSpec
 from models_store.contracts.vocabulary import Output, Preset, Prior, Reuse
 from models_store.image_files.header import ImageHeader
-from models_store.job_requests.plan_denoise import KnownModels, plan_denoise
+from models_store.job_requests.plan_denoise import plan_denoise
 from models_store.job_requests.plan_prediction import PredictionExtent
 from models_store.job_requests.plane_ranges import ImageExtent
+from models_store.job_requests.registered_models import KnownModels
 from models_store.survey.correlation import NeighbourCorrelation
 
 INDEPENDENT = NeighbourCorrelation(0.0, 0.0, 0.01, 0.01, 0.01)

@@ -32,9 +32,10 @@ from models_store.contracts.vocabulary import (
     Preset,
     Reuse,
 )
-from models_store.job_requests.plan_denoise import KnownModels, plan_denoise
+from models_store.job_requests.plan_denoise import plan_denoise
 from models_store.job_requests.plan_prediction import PredictionExtent, plan_prediction
 from models_store.job_requests.plane_ranges import ImageExtent
+from models_store.job_requests.registered_models import KnownModels
 from worker.engine.training.presets import PRESETS
 
 NOTHING = KnownModels(profile="Scope / default")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from models_store.image_files.channels import channels_of
 from models_store.job_requests.plan_channels import ChannelToDenoise, extent_of_channel
-from models_store.job_requests.plan_denoise import KnownModels
+from models_store.job_requests.registered_models import KnownModels
 from models_store.survey.survey import Survey
 from worker.offline.series import OfflineImage
 

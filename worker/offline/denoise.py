@@ -30,9 +30,10 @@ from models_store.job_requests.channel_rules import (
     require_same_channels,
 )
 from models_store.job_requests.plan_channels import ChannelToDenoise, plan_channels
-from models_store.job_requests.plan_denoise import KnownModels, plan_denoise
+from models_store.job_requests.plan_denoise import plan_denoise
 from models_store.job_requests.plan_prediction import PredictionExtent
 from models_store.job_requests.plane_ranges import ImageExtent
+from models_store.job_requests.registered_models import KnownModels
 from models_store.job_requests.training_rules import require_what_the_preset_needs
 from models_store.noise_model_files.published import SUFFIXES
 from models_store.survey.survey import Survey
