@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,4 +40,21 @@ class PlaneSource(Protocol):
 
     def result_format(self, dtype: np.dtype[Any]) -> ResultFormat:
         """Return the TIFF flavour and metadata of a result with pixels of `dtype`."""
+        ...
+
+
+@dataclass(frozen=True)
+class PlaceInFile:
+    """Where a file has the pixels of a plane one after the other, as they are, in this order of bytes."""
+
+    offset_bytes: int
+    byte_order: str
+
+
+@runtime_checkable
+class PlacedPlanes(Protocol):
+    """Planes some of which can be read from their file without knowing its format."""
+
+    def place_of(self, index: int) -> PlaceInFile | None:
+        """Return where a plane is; None if its pixels are to be decoded or checked."""
         ...

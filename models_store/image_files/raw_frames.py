@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from models_store.errors import ImageCorruptError
 from models_store.image_files.header import ImageHeader
-from models_store.image_files.planes import ResultFormat
+from models_store.image_files.planes import PlaceInFile, ResultFormat
 from models_store.image_files.tiff.result_metadata import needs_bigtiff, ome_metadata, pixels_per_cm
 
 
@@ -30,15 +30,25 @@ class RawFrames:
         """Read one plane. Raises ImageCorruptError if its bytes are missing."""
         plane = range(len(self))[index]
         shape_yx = (self.header.height_px, self.header.width_px)
-        size_bytes = shape_yx[0] * shape_yx[1] * self._stored.itemsize
-        self._stream.seek(self._start_bytes + plane * size_bytes)
-        content = self._stream.read(size_bytes)
-        if len(content) != size_bytes:
+        self._stream.seek(self._offset_bytes(plane))
+        content = self._stream.read(self._plane_bytes)
+        if len(content) != self._plane_bytes:
             raise ImageCorruptError(f"plane {plane} is not in the file, which ends before it")
         return np.frombuffer(content, self._stored).reshape(shape_yx).astype(self.header.dtype)
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
         return (self[plane] for plane in range(len(self)))
+
+    def place_of(self, index: int) -> PlaceInFile:
+        """Return where a plane is in the file."""
+        return PlaceInFile(self._offset_bytes(range(len(self))[index]), self._stored.byteorder)
+
+    @property
+    def _plane_bytes(self) -> int:
+        return self.header.height_px * self.header.width_px * self._stored.itemsize
+
+    def _offset_bytes(self, plane: int) -> int:
+        return self._start_bytes + plane * self._plane_bytes
 
     def result_format(self, dtype: np.dtype[Any]) -> ResultFormat:
         """Return the metadata of a result with pixels of `dtype`, an OME-TIFF."""

@@ -3,17 +3,15 @@
 import logging
 import math
 import mmap
-import os
 import socket
-import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
+from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +21,8 @@ from models_store.errors import ImageCorruptError, ReaderFailedError, Unavailabl
 from models_store.image_files.header import DEFAULT_LIMITS, ImageHeader, ImageLimits
 from models_store.image_files.images_in_file import ImagesInFile
 from models_store.image_files.isolation import wire
+from models_store.image_files.isolation.own_file import OwnFile
+from models_store.image_files.isolation.shared_memory import new_memory
 from models_store.image_files.isolation.sources import (
     FolderSource,
     RangedFile,
@@ -121,11 +121,14 @@ class Reader:
         self._plane_lock = threading.Lock()
         self._shared: mmap.mmap | None = None
         self._sources: list[Source] = []
+        self._own_files = WeakSet[OwnFile]()
         self._outage: errors.ClearScopeError | None = None
 
     def close(self) -> None:
-        """Close what the reading process may ask for; it ends with its connection."""
+        """Close the files and what the reading process may ask for; it ends with its connection."""
         self._connection.close()
+        for own_file in self._own_files:
+            own_file.close()
         while self._sources:
             self._sources.pop().close()
 
@@ -157,23 +160,25 @@ class Reader:
     def _send_file(
         self, file: Path | RangedFile, request: dict[str, Any], max_payload_bytes: int = 0
     ) -> tuple["IsolatedPlanes", bytes]:
-        message, payload = self._ask_of_file(file, request, "the header", max_payload_bytes)
+        own_file = OwnFile(file) if _is_one_file(file) else None
+        if own_file is not None:
+            self._own_files.add(own_file)
+        message, payload = self._ask_of_file(own_file or file, request, "the header", max_payload_bytes)
         header = ImageHeader.model_validate(message["header"])
-        return IsolatedPlanes(self, message["file"], header), bytes(payload)
+        return IsolatedPlanes(self, message["file"], header, own_file), bytes(payload)
 
     def _ask_of_file(
-        self, file: Path | RangedFile, request: dict[str, Any], what: str, max_payload_bytes: int
+        self, file: Path | RangedFile | OwnFile, request: dict[str, Any], what: str, max_payload_bytes: int
     ) -> tuple[dict[str, Any], bytearray]:
-        if not isinstance(file, Path) or file.is_dir():
-            source = FolderSource(file) if isinstance(file, Path) else RangesSource(file)
-            self._sources.append(source)
-            request |= {"source": len(self._sources) - 1, **source.describe()}
-            return self.ask(request, what, max_payload_bytes=max_payload_bytes)
-        descriptor = os.open(file, os.O_RDONLY)
-        try:
-            return self.ask(request, what, max_payload_bytes=max_payload_bytes, descriptor=descriptor)
-        finally:
-            os.close(descriptor)
+        if isinstance(file, OwnFile):
+            return self.ask(request, what, max_payload_bytes=max_payload_bytes, descriptor=file.descriptor)
+        if _is_one_file(file):
+            with closing(OwnFile(file)) as own_file:
+                return self._ask_of_file(own_file, request, what, max_payload_bytes)
+        source = FolderSource(file) if isinstance(file, Path) else RangesSource(file)
+        self._sources.append(source)
+        request |= {"source": len(self._sources) - 1, **source.describe()}
+        return self.ask(request, what, max_payload_bytes=max_payload_bytes)
 
     def ask(
         self,
@@ -243,17 +248,22 @@ class Reader:
         finally:
             close_sent(reply)
 
-    def plane(self, file: int, index: int, dtype: np.dtype[Any], shape_yx: tuple[int, int]) -> NDArray[Any]:
-        """Read a plane through shared memory."""
+    def plane(
+        self, number: int, index: int, dtype: np.dtype[Any], shape_yx: tuple[int, int], own: OwnFile | None
+    ) -> NDArray[Any]:
+        """Read a plane of an opened file: from its place in the own file, or through shared memory."""
         pixels = math.prod(shape_yx)
         with self._plane_lock:
             shared = self._shared_memory(pixels * dtype.itemsize)
-            self.ask({"do": "plane", "file": file, "index": index}, f"plane {index}")
-            return np.frombuffer(shared, dtype, pixels).reshape(shape_yx).copy()
+            request = {"do": "plane", "file": number, "index": index, "may_be_placed": own is not None}
+            message, _ = self.ask(request, f"plane {index}")
+            if own is None or "place" not in message:
+                return np.frombuffer(shared, dtype, pixels).reshape(shape_yx).copy()
+        return own.read(index, message["place"], dtype, shape_yx)
 
     def _shared_memory(self, size_bytes: int) -> mmap.mmap:
         if self._shared is None or len(self._shared) < size_bytes:
-            with _new_memory(size_bytes) as descriptor:
+            with new_memory(size_bytes) as descriptor:
                 self.ask({"do": "share", "bytes": size_bytes}, "the pixels", descriptor=descriptor)
                 self._shared = mmap.mmap(descriptor, size_bytes)
         return self._shared
@@ -262,10 +272,12 @@ class Reader:
 class IsolatedPlanes:
     """The PlaneSource of a file that a reading process has opened."""
 
-    def __init__(self, reader: Reader, file: int, header: ImageHeader) -> None:
+    def __init__(self, reader: Reader, file: int, header: ImageHeader, own_file: OwnFile | None) -> None:
+        """`own_file`: the client's own descriptor, unless the file is a folder or is read by ranges."""
         self.header = header
         self._reader = reader
         self._file = file
+        self._own_file = own_file
 
     def __len__(self) -> int:
         return self.header.planes
@@ -274,7 +286,7 @@ class IsolatedPlanes:
         plane = range(len(self))[index]
         header, dtype = self.header, np.dtype(self.header.dtype)
         shape_yx = (header.height_px, header.width_px)
-        return self._reader.plane(self._file, plane, dtype, shape_yx)
+        return self._reader.plane(self._file, plane, dtype, shape_yx, self._own_file)
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
         return (self[plane] for plane in range(len(self)))
@@ -296,19 +308,8 @@ class IsolatedPlanes:
         return self._reader.ask({"do": action, "file": self._file, **arguments}, what)[0]
 
 
-@contextmanager
-def _new_memory(size_bytes: int) -> Iterator[int]:
-    """Yield a descriptor of anonymous memory for other processes to map; the mappings outlive the block."""
-    if sys.platform == "linux":
-        descriptor = os.memfd_create("plane")
-    else:
-        with tempfile.TemporaryFile() as file:
-            descriptor = os.dup(file.fileno())
-    try:
-        os.ftruncate(descriptor, size_bytes)
-        yield descriptor
-    finally:
-        os.close(descriptor)
+def _is_one_file(file: Path | RangedFile) -> TypeGuard[Path]:
+    return isinstance(file, Path) and not file.is_dir()
 
 
 def _error_from(message: dict[str, Any]) -> errors.ClearScopeError:

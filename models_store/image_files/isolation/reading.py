@@ -8,6 +8,7 @@ import traceback
 import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from models_store.image_files.isolation.requested_files import RequestedFiles
 from models_store.image_files.isolation.requested_ranges import RequestedRanges
 from models_store.image_files.listing import list_images
 from models_store.image_files.opening import open_planes
-from models_store.image_files.planes import PlaneSource
+from models_store.image_files.planes import PlacedPlanes, PlaneSource
 from models_store.image_files.preview import preview_png
 
 Answer = tuple[dict[str, Any], bytes]
@@ -130,7 +131,12 @@ def _share(files: Files, request: dict[str, Any], descriptors: list[int]) -> Ans
 
 
 def _plane(files: Files, request: dict[str, Any], _: list[int]) -> Answer:
-    plane_yx = files[request["file"]][request["index"]]
+    """Tell the client where a plane is in its file, or write its decoded pixels to the shared memory."""
+    planes = files[request["file"]]
+    place = planes.place_of(request["index"]) if isinstance(planes, PlacedPlanes) else None
+    if request["may_be_placed"] and place is not None:
+        return {"place": asdict(place)}, b""
+    plane_yx = planes[request["index"]]
     shared = np.frombuffer(files.shared, plane_yx.dtype, plane_yx.size)
     shared.reshape(plane_yx.shape)[:] = plane_yx
     return {}, b""

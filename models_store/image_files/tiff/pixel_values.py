@@ -28,6 +28,11 @@ class PixelValues:
     equal_samples: bool = False
     """Whether a page has red, green and blue samples that are equal."""
 
+    @property
+    def as_decoded(self) -> bool:
+        """Whether decoded numbers are the values."""
+        return self.lookup is None and not (self.signed or self.equal_samples)
+
     def of(self, decoded: NDArray[Any], page: TiffPage, plane: int) -> NDArray[Any]:
         """Return the values (Y, X) of a plane. Raises ImageUnsupportedError if its samples differ."""
         if self.equal_samples:

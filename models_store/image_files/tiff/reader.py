@@ -11,10 +11,11 @@ from tifffile import TiffFile, TiffFrame, TiffPage
 from models_store.errors import ImageCorruptError, ImageUnsupportedError
 from models_store.image_files.file_streams import StreamedFile
 from models_store.image_files.header import DEFAULT_LIMITS, ImageLimits
-from models_store.image_files.planes import ResultFormat
+from models_store.image_files.planes import PlaceInFile, ResultFormat
 from models_store.image_files.tiff.ifd_chain import check_ifd_chain
 from models_store.image_files.tiff.inspect import TiffImage, read_image
 from models_store.image_files.tiff.result_format import result_format
+from models_store.image_files.tiff.stack import Page
 from models_store.image_files.tiff.tiff_file import open_tiff, raising_image_corrupt
 
 
@@ -33,7 +34,7 @@ class TiffPlanes:
     def __getitem__(self, index: int) -> NDArray[Any]:
         """Decode one plane. Raises ImageCorruptError if its bytes are missing or broken."""
         plane = range(len(self))[index]
-        contiguous = self._stack.contiguous_offset is not None and not self._image.values.equal_samples
+        contiguous = self._contiguous_offset is not None
         with raising_image_corrupt(f"plane {plane} cannot be decoded"):
             page, decoded = self._read_contiguous(plane) if contiguous else self._decode_page(plane)
         if decoded.dtype != self._stack.keyframe.dtype:
@@ -53,13 +54,35 @@ class TiffPlanes:
         """Return the TIFF flavour and metadata of a result with pixels of `dtype`."""
         return result_format(self._tiff, self._image, dtype)
 
+    def place_of(self, index: int) -> PlaceInFile | None:
+        """Return where a plane is in the file; None if it is compressed, scattered or converted."""
+        plane = range(len(self))[index]
+        if not self._image.values.as_decoded or self._stack.keyframe.dtype != self.header.dtype:
+            return None
+        if self._contiguous_offset is not None:
+            return PlaceInFile(self._contiguous_offset + plane * self._plane_bytes, self._tiff.byteorder)
+        index, sample = divmod(plane, self._stack.samples)
+        with raising_image_corrupt(f"plane {plane} cannot be decoded"):
+            start = _start_of(self._stack.pages[index], self._stack.keyframe)
+        if start is None:
+            return None
+        return PlaceInFile(start + sample * self._plane_bytes, self._tiff.byteorder)
+
+    @property
+    def _contiguous_offset(self) -> int | None:
+        """Where the pixels of all planes begin if they are contiguous and have one sample."""
+        return None if self._image.values.equal_samples else self._stack.contiguous_offset
+
+    @property
+    def _plane_bytes(self) -> int:
+        return self.header.height_px * self.header.width_px * np.dtype(self._stack.keyframe.dtype).itemsize
+
     def _read_contiguous(self, plane: int) -> tuple[TiffPage, NDArray[Any]]:
         header, keyframe = self.header, self._stack.keyframe
         stored = np.dtype(keyframe.dtype).newbyteorder(self._tiff.byteorder)
-        plane_bytes = header.height_px * header.width_px * stored.itemsize
-        self._tiff.filehandle.seek((self._stack.contiguous_offset or 0) + plane * plane_bytes)
-        content = self._tiff.filehandle.read(plane_bytes)
-        if len(content) < plane_bytes:
+        self._tiff.filehandle.seek((self._contiguous_offset or 0) + plane * self._plane_bytes)
+        content = self._tiff.filehandle.read(self._plane_bytes)
+        if len(content) < self._plane_bytes:
             raise _incomplete(plane)
         values = np.frombuffer(content, stored).astype(stored.newbyteorder("="), copy=False)
         return keyframe, values.reshape(header.height_px, header.width_px)
@@ -73,6 +96,15 @@ class TiffPlanes:
             )
         decoded = decode_page(page, plane, self._tiff.filehandle.size)
         return self._stack.keyframe, decoded[sample] if self._stack.samples > 1 else decoded
+
+
+def _start_of(page: Page, keyframe: TiffPage) -> int | None:
+    """Return where the pixels of a page begin; None unless they are contiguous and like the first page's."""
+    if page is None or not page.is_final or (page.dtype, page.shape) != (keyframe.dtype, keyframe.shape):
+        return None
+    # A page whose strips are of another length is left to its decoder, which tells what is wrong.
+    start: int = page.dataoffsets[0]
+    return start if sum(page.databytecounts) == keyframe.nbytes and start > 0 else None
 
 
 def decode_page(page: TiffPage | TiffFrame, plane: int, size_bytes: int) -> NDArray[Any]:
