@@ -7,14 +7,17 @@ from importlib.metadata import version
 
 from anyio import CapacityLimiter
 from fastapi import APIRouter, FastAPI
-from fastapi.responses import RedirectResponse
 from prometheus_client import CollectorRegistry
 
 from app.http import problems
+from app.http.authentication import KeyRing
 from app.http.dependencies import Services
 from app.http.middleware import install_middleware
+from app.http.rate_limits import RateLimits
 from app.http.readiness import ReadinessCheck
 from app.observability.install import install_observability
+from app.portal.error_pages import refusals
+from app.portal.install import install_portal, make_portal
 from app.routes import (
     artifacts,
     camera_checks,
@@ -88,6 +91,8 @@ def create_app(  # noqa: PLR0913  # the composition root receives every componen
             }
         },
     )
+    limits = RateLimits(settings.broker_url)
+    keys = KeyRing(database, settings, clock, limits)
     inspections = CapacityLimiter(max((os.cpu_count() or 1) // settings.server_processes, 1))
     app.state.services = Services(
         settings=settings,
@@ -101,10 +106,12 @@ def create_app(  # noqa: PLR0913  # the composition root receives every componen
         writing=CapacityLimiter(blobs.writes_at_once),
         dns_lookups=CapacityLimiter(MAX_DNS_LOOKUPS),
         readiness=ReadinessCheck(settings, database, blobs, clock),
+        keys=keys,
         registry=registry,
     )
     problems.install(app)
-    install_middleware(app, settings, database, clock)
+    portal = make_portal()
+    install_middleware(app, settings, keys, limits, refusals(portal))
     v1 = APIRouter(prefix="/v1")
     # Routes are matched in this order: the most frequent come first.
     for routes in (
@@ -121,10 +128,6 @@ def create_app(  # noqa: PLR0913  # the composition root receives every componen
     app.include_router(v1)
     app.include_router(health.router)
     app.include_router(metrics.router)
-
-    @app.get("/", include_in_schema=False)
-    def home() -> RedirectResponse:
-        return RedirectResponse("/docs")
-
+    install_portal(app, portal)
     install_observability(app, app.state.services, tracing)
     return app

@@ -1,5 +1,6 @@
 """`clearscope serve`: serve the API from one process or several."""
 
+import logging
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 serve_command = typer.Typer()
-
+logger = logging.getLogger(__name__)
 
 # Time a stopping server waits for requests in progress.
 GRACEFUL_SHUTDOWN_S = 5
@@ -50,6 +51,7 @@ def serve(
         "timeout_graceful_shutdown": GRACEFUL_SHUTDOWN_S,
         "timeout_keep_alive": KEEP_ALIVE_S,
     }
+    _tell_address(settings)
     with require_extra("embedded"):
         import uvicorn  # noqa: PLC0415  # the command line works without the server's dependencies
 
@@ -61,6 +63,14 @@ def serve(
         app = _make_app(settings)
     freeze_startup_objects()
     uvicorn.run(app, **options)
+
+
+def _tell_address(settings: Settings) -> None:
+    """Log where people find the portal, unless the system is yet to choose the port."""
+    if settings.port:
+        host = "127.0.0.1" if settings.host in {"0.0.0.0", "::"} else settings.host  # noqa: S104  # compares only
+        address = f"[{host}]" if ":" in host else host
+        logger.info("the portal is at http://%s:%d/", address, settings.port)
 
 
 def _make_app(settings: Settings) -> "FastAPI":

@@ -1,7 +1,8 @@
-"""Authentication by API keys, sent as bearer tokens."""
+"""Authentication by API keys, sent as bearer tokens or in the portal's cookie."""
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 
@@ -10,8 +11,8 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as AsgiScope
 
-from app.http import problems
 from app.http.authorization import EVERYONE, NOBODY, Caller
+from app.http.key_cookie import key_in_cookie, require_from_portal
 from app.http.rate_limits import RateLimits
 from models_store.clock_and_ids import Clock
 from models_store.contracts.vocabulary import Scope
@@ -30,9 +31,13 @@ from models_store.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-OPEN_PATHS = frozenset({"/", "/docs", "/openapi.json", "/healthz", "/readyz"})
-DOCS_ASSETS_PATH = "/docs/assets"
-"""Public paths, the second with all below it; others require a key once the server has one."""
+SIGN_IN_PATH, SIGN_OUT_PATH = "/sign-in", "/sign-out"
+OPEN_PATHS = frozenset({SIGN_IN_PATH, SIGN_OUT_PATH, "/docs", "/openapi.json", "/healthz", "/readyz"})
+DOCS_ASSETS_PATH, PORTAL_ASSETS_PATH = "/docs/assets", "/portal/assets"
+"""Public paths, the last two with all below them; others require a key once the server has one."""
+
+Refuse = Callable[[AsgiScope, ClearScopeError], ASGIApp]
+"""Makes the response to a request that is refused before it is routed."""
 
 CACHE_TTL_S = 2.0
 """Time for which a key's row is cached; a revoked key stays valid at most that long."""
@@ -55,21 +60,27 @@ class KeyRing:
     _without_keys_until_s: float = 0.0
     _has_keys: bool = False
 
-    async def caller(self, headers: Headers, address: str) -> Caller:
+    async def caller(self, method: str, headers: Headers, address: str) -> Caller:
         """Return the caller of a request.
 
-        Raises UnauthenticatedError, and TooManyRequestsError for an address that guesses keys.
+        Raises UnauthenticatedError, ForbiddenError for a request with a cookie that may be forged, and
+        TooManyRequestsError for an address that guesses keys.
         """
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if not scheme:
-            if await self._any_key():
+            if not await self.needed():
+                return EVERYONE
+            in_cookie = key_in_cookie(headers)
+            if in_cookie is None:
                 raise UnauthenticatedError("this server needs an API key: Authorization: Bearer cs_...")
-            return EVERYONE
+            require_from_portal(method, headers)
+            return await self.authenticate(in_cookie, address)
         if scheme.lower() != "bearer":
             raise UnauthenticatedError(f"send the API key as Authorization: Bearer cs_..., not as {scheme!r}")
-        return await self._authenticate(token.strip(), address)
+        return await self.authenticate(token.strip(), address)
 
-    async def _authenticate(self, token: str, address: str) -> Caller:
+    async def authenticate(self, token: str, address: str) -> Caller:
+        """Return the caller with this key. Raises UnauthenticatedError and TooManyRequestsError."""
         prefix = api_keys.prefix_of(token)
         loaded_s, key = self._rows.get(prefix, (0.0, None))
         if key is None or time.monotonic() - loaded_s > CACHE_TTL_S:
@@ -115,7 +126,8 @@ class KeyRing:
         except OutageError:
             logger.warning("the last use of API key %s could not be recorded", key.prefix, exc_info=True)
 
-    async def _any_key(self) -> bool:
+    async def needed(self) -> bool:
+        """Return whether requests need a key: any was ever created."""
         if self._has_keys or time.monotonic() <= self._without_keys_until_s:
             return self._has_keys
         return await run_in_threadpool(self.any_key)
@@ -132,24 +144,26 @@ class KeyRing:
 class Authentication:
     """ASGI middleware: authenticate and rate-limit each request before its body is read."""
 
-    def __init__(self, app: ASGIApp, keys: KeyRing, limits: RateLimits) -> None:
+    def __init__(self, app: ASGIApp, keys: KeyRing, limits: RateLimits, refuse: Refuse) -> None:
         self._app = app
         self._keys = keys
         self._limits = limits
+        self._refuse = refuse
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         state = scope.setdefault("state", {})
-        if scope["path"] in OPEN_PATHS or scope["path"].startswith(f"{DOCS_ASSETS_PATH}/"):
+        if _is_open(scope["path"]):
             state["caller"] = NOBODY
             await self._app(scope, receive, send)
             return
         try:
-            caller = state["caller"] = await self._keys.caller(Headers(scope=scope), _address_of(scope))
+            headers, address = Headers(scope=scope), address_of(scope)
+            caller = state["caller"] = await self._keys.caller(scope["method"], headers, address)
         except ClearScopeError as error:
-            await problems.error_response(error)(scope, receive, send)
+            await self._refuse(scope, error)(scope, receive, send)
             return
         if caller.viewer.key_id is None or caller.requests_per_minute is None:
             await self._app(scope, receive, send)
@@ -158,11 +172,15 @@ class Authentication:
         if allowance is None:
             await self._app(scope, receive, send)
             return
-        app = self._app if allowance.granted else problems.error_response(allowance.error())
+        app = self._app if allowance.granted else self._refuse(scope, allowance.error())
         await app(scope, receive, allowance.adding_headers(send))
 
 
-def _address_of(scope: AsgiScope) -> str:
+def _is_open(path: str) -> bool:
+    return path in OPEN_PATHS or path.startswith((f"{DOCS_ASSETS_PATH}/", f"{PORTAL_ASSETS_PATH}/"))
+
+
+def address_of(scope: AsgiScope) -> str:
     """Return the client's IPv4 address or IPv6 /64 network: one IPv6 user has all addresses of a /64."""
     client = scope.get("client")
     try:

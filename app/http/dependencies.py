@@ -9,6 +9,7 @@ from fastapi import Depends, Header, Query, Request
 from prometheus_client import CollectorRegistry
 from sqlalchemy.orm import Session
 
+from app.http.authentication import KeyRing
 from app.http.authorization import Caller, caller_of
 from app.http.readiness import ReadinessCheck
 from models_store.blobs.blobs import Blobs
@@ -39,6 +40,7 @@ class Services:
     dns_lookups: CapacityLimiter
     """Limits concurrent DNS lookups, each of which may block a thread for long."""
     readiness: ReadinessCheck
+    keys: KeyRing
     registry: CollectorRegistry
     """Prometheus metrics of this process."""
 

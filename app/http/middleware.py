@@ -4,15 +4,13 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.middleware.trustedhost import TrustedHostMiddleware
 
-from app.http.authentication import Authentication, KeyRing
+from app.http.authentication import Authentication, KeyRing, Refuse
 from app.http.body_limits import BodyLimit
 from app.http.docs_page import install_docs
 from app.http.lingering_close import LingeringClose
 from app.http.openapi import install_openapi
 from app.http.rate_limits import RateLimits
 from app.http.security_headers import SecurityHeaders
-from models_store.clock_and_ids import Clock
-from models_store.database.engines import Database
 from models_store.settings import Settings
 
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
@@ -20,12 +18,12 @@ FILE_PATHS = frozenset({"/v1/images", "/v1/noise-models/import", "/v1/networks/i
 """Routes with a file as the raw body; they enforce their own size limits."""
 
 
-def install_middleware(app: FastAPI, settings: Settings, database: Database, clock: Clock) -> None:
+def install_middleware(
+    app: FastAPI, settings: Settings, keys: KeyRing, limits: RateLimits, refuse: Refuse
+) -> None:
     """Install middleware and documentation routes; the middleware added last runs first."""
-    limits = RateLimits(settings.broker_url)
-    keys = KeyRing(database, settings, clock, limits)
     app.add_middleware(BodyLimit, limit_bytes=settings.body_limit_bytes, file_paths=FILE_PATHS)
-    app.add_middleware(Authentication, keys=keys, limits=limits)
+    app.add_middleware(Authentication, keys=keys, limits=limits, refuse=refuse)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

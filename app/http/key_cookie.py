@@ -1,0 +1,50 @@
+"""The cookie that holds a person's API key in a browser, and the rule against forged requests."""
+
+from http.cookies import CookieError, SimpleCookie
+
+from starlette.datastructures import Headers
+
+from models_store.errors import ForbiddenError
+
+COOKIE = "clearscope_key"
+PORTAL_HEADER = "X-ClearScope-Portal"
+"""Header of requests from the portal's scripts; a page of another origin cannot send it without CORS."""
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def key_in_cookie(headers: Headers) -> str | None:
+    """Return the API key that the browser sent along; None if there is none."""
+    try:
+        cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+    except CookieError:
+        return None
+    return cookie.value or None if cookie else None
+
+
+def require_from_portal(method: str, headers: Headers) -> None:
+    """Raise ForbiddenError if a request that changes something, sent with the cookie, may be forged."""
+    if method in SAFE_METHODS:
+        return
+    if headers.get(PORTAL_HEADER) != "1":
+        raise ForbiddenError(
+            f"requests that change something with a cookie need the header {PORTAL_HEADER}: 1; programs send "
+            "Authorization: Bearer cs_... instead of the cookie"
+        )
+    require_same_origin(headers)
+
+
+def require_same_origin(headers: Headers) -> None:
+    """Raise ForbiddenError if the browser tells that the request comes from a page of another origin."""
+    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+    if site is not None:
+        same = site == "same-origin"
+    elif origin is not None:
+        # Without the scheme: behind a proxy, the server may not know that the browser uses https.
+        same = origin.partition("://")[2] == headers.get("host")
+    else:
+        same = True
+    if not same:
+        raise ForbiddenError(
+            "this request comes from a page of another site; send it from the server's own pages"
+        )
