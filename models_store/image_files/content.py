@@ -11,10 +11,14 @@ from models_store.errors import ImageContentError
 from models_store.image_files.header import MIN_SIDE_PX
 from models_store.image_files.planes import PlaneSource
 from models_store.survey.defects import find_defects
+from models_store.survey.numbers import are_numbers
 
-_FLOAT32_MAX = float(np.finfo(np.float32).max)
 _MIN_USABLE_PX = MIN_SIDE_PX**2
 _ALWAYS_READ = 3
+_MIN_SPREAD, _MAX_SPREAD = 1e-18, 1e19
+"""Of the values with data: the squares of smaller and larger ones are no 32-bit floats."""
+_MAX_ROUNDING = 0.25
+"""Error of a 32-bit float, in units of the mean difference between neighbouring pixels."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +61,31 @@ def _order(count: int, affordable: int) -> list[int]:
 
 def _content(plane: int, plane_yx: NDArray[Any]) -> _Content:
     usable = plane_yx[find_defects(plane_yx).usable_yx]
-    if usable.size and max(abs(float(usable.min())), abs(float(usable.max()))) > _FLOAT32_MAX:
+    finite_yx, number_yx = np.isfinite(plane_yx), are_numbers(plane_yx)
+    if usable.size < _MIN_USABLE_PX and (finite_yx & ~number_yx).any():
         raise ImageContentError("pixel values exceed the range of 32-bit floats; rescale the image")
-    finite = plane_yx[np.isfinite(plane_yx)]
+    if usable.size >= _MIN_USABLE_PX:
+        _check_precision(plane, usable.astype(np.float64))
+    finite = plane_yx[finite_yx]
     lowest, highest = (float(finite.min()), float(finite.max())) if finite.size else (np.inf, -np.inf)
     return _Content(plane, usable.size, finite.size, lowest, highest, _alternates(plane_yx))
+
+
+def _check_precision(plane: int, usable: NDArray[np.float64]) -> None:
+    spread = float(usable.std())
+    if not _MIN_SPREAD <= spread <= _MAX_SPREAD:
+        raise ImageContentError(
+            f"pixel values of plane {plane + 1} spread by {spread:.3g}, but 32-bit floats, in which results "
+            f"are calculated, need {_MIN_SPREAD:g} to {_MAX_SPREAD:g}; rescale the image"
+        )
+    rounding = float(np.abs(usable - usable.astype(np.float32)).mean())
+    step = float(np.abs(np.diff(usable)).mean())
+    if rounding > _MAX_ROUNDING * step:
+        raise ImageContentError(
+            f"neighbouring pixels of plane {plane + 1} differ by {step:.3g} at values of "
+            f"{np.median(usable):.6g}: 32-bit floats, in which results are calculated, do not tell them "
+            "apart; subtract the offset"
+        )
 
 
 def _alternates(plane_yx: NDArray[Any]) -> bool:

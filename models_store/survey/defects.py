@@ -13,6 +13,7 @@ from models_store.survey.faint_lines import faint_lines
 from models_store.survey.flat_areas import fill_areas
 from models_store.survey.local_dropouts import local_dropouts
 from models_store.survey.noise_scale import NoiseScale, measure_noise_scale
+from models_store.survey.numbers import are_numbers
 from models_store.survey.outliers import outliers
 from models_store.survey.steep_edges import steep_outliers
 from models_store.survey.strokes import burnt_strokes
@@ -21,7 +22,6 @@ _COUNTED_PX = 1 << 16
 _EIGHT_NEIGHBOURS = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], dtype=np.uint8)
 _FOUR_NEIGHBOURS = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], dtype=np.uint8)
 _MIN_NEIGHBOURS = 3
-_LARGEST_ADU = float(np.finfo(np.float32).max)
 _FEW_LEVELS = 8
 """With so few different values noise and outliers look alike."""
 _MAX_REPLACED_SHARE = 0.45
@@ -53,7 +53,7 @@ class Defects:
 
 def find_defects(plane_yx: NDArray[Any]) -> Defects:
     """Find the defects of a plane (Y, X) of any real type, from this plane alone."""
-    finite_yx = np.isfinite(plane_yx)
+    finite_yx = are_numbers(plane_yx)
     none = np.zeros(plane_yx.shape, dtype=bool)
     finite = plane_yx[finite_yx]
     if not finite.size or finite.min() == finite.max():
@@ -66,7 +66,7 @@ def find_defects(plane_yx: NDArray[Any]) -> Defects:
         missing_yx, dropped_yx = missing_yx | dropped_yx, none
     missing_yx = _with_islands(missing_yx)
     dropped_yx &= ~missing_yx
-    measured = np.where(missing_yx | dropped_yx, np.nan, plane_yx.astype(np.float64))
+    measured = np.where(missing_yx | dropped_yx, np.nan, plane_yx).astype(np.float64)
     levels = _usable_levels(measured[np.isfinite(measured)])
     if levels.size:
         local_yx = local_dropouts(measured)
@@ -93,8 +93,7 @@ def find_defects(plane_yx: NDArray[Any]) -> Defects:
 def _usable_levels(values: NDArray[Any]) -> NDArray[Any]:
     """Return the different values of some pixels; none if noise and outliers look alike among them."""
     levels = np.unique(values[:: max(values.size // _COUNTED_PX, 1)])
-    too_large = levels.size > 0 and np.abs(levels).max() > _LARGEST_ADU
-    return levels[:0] if levels.size <= _FEW_LEVELS or too_large else levels
+    return levels[:0] if levels.size <= _FEW_LEVELS else levels
 
 
 def _is_drawn_on(plane_yx: NDArray[Any], finite: NDArray[Any]) -> bool:

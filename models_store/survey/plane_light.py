@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models_store.survey.flat_areas import fill_areas
+from models_store.survey.numbers import are_numbers
 
 SPECIMEN_CONTRAST: Final = 1.5
 """A plane with less may hold no specimen, only noise or even illumination."""
@@ -45,7 +46,7 @@ def light_of(plane_yx: NDArray[Any]) -> PlaneLight | None:
     """Measure a plane (Y, X), of a large one every n-th pixel along both axes; None if it is empty."""
     step = max(-(-max(plane_yx.shape) // _MEASURED_SIDE_PX), 1)
     sample_yx = plane_yx[::step, ::step]
-    finite_yx = np.isfinite(sample_yx)
+    finite_yx = are_numbers(sample_yx)
     known_yx = finite_yx & ~fill_areas(sample_yx, finite_yx)
     pixels = sample_yx[known_yx].astype(np.float64)
     if pixels.size < 2 or np.ptp(pixels) == 0:  # noqa: PLR2004  # a spread needs two

@@ -103,7 +103,7 @@ def _count_values(pixels: NDArray[Any], lowest: Any, highest: Any) -> tuple[NDAr
 def _step(pixels: NDArray[Any], values: NDArray[Any]) -> float:
     """Return the distance between neighbouring values: 1 for plain counts, 0 if they are not integers."""
     if pixels.dtype.kind == "f":
-        if np.abs(pixels).max() > _MAX_EXACT_INTEGER or (pixels != np.rint(pixels)).any():
+        if float(np.abs(pixels).max()) > _MAX_EXACT_INTEGER or (pixels != np.rint(pixels)).any():
             return 0.0
         values = np.unique(pixels)
     return float(np.gcd.reduce(np.diff(values.astype(np.int64)))) if values.size > 1 else 1.0

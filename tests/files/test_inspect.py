@@ -89,6 +89,14 @@ def _beyond_float32(path: Path) -> None:
     _grey(path, _noise(32, 32, dtype="float64") * 1e300)
 
 
+def _smaller_than_squares_of_float32(path: Path) -> None:
+    _grey(path, _noise(32, 32, dtype="float64") * 1e-30)
+
+
+def _lost_beside_an_offset(path: Path) -> None:
+    _grey(path, _noise(32, 32, dtype="float64") % 10 + 1e9)
+
+
 def _one_pixel_wide(path: Path) -> None:
     _grey(path, _noise(400, 1))
 
@@ -118,6 +126,8 @@ def _png(path: Path) -> None:
         (_constant, ImageContentError, r"same value \(7\)"),
         (_all_nan, ImageContentError, "only 0 pixels are finite"),
         (_beyond_float32, ImageContentError, "rescale"),
+        (_smaller_than_squares_of_float32, ImageContentError, "spread by .*; rescale"),
+        (_lost_beside_an_offset, ImageContentError, "differ by .*; subtract the offset"),
         (_one_pixel_wide, ImageContentError, "1 x 400 pixels; at least 16 x 16"),
         (_zero_sized, ImageContentError, "no pixels"),
     ],

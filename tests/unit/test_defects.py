@@ -63,6 +63,16 @@ def test_numbers_that_are_no_measurement_are_missing(value: float) -> None:
     np.testing.assert_array_equal(find_defects(plane_yx).missing_yx, mask_of(PATCH_YX))
 
 
+@pytest.mark.parametrize(("dtype", "value"), [("float16", 60000), ("float64", 1e300), ("float64", -1e39)])
+def test_values_at_the_limits_of_a_type_are_no_measurement(dtype: str, value: float) -> None:
+    plane_yx = dim_image().astype(dtype)
+    plane_yx[5, 7] = value
+    defects = find_defects(plane_yx)
+    np.testing.assert_array_equal(~defects.usable_yx, mask_of((5, 7)))
+    assert np.nanmax(np.abs(without_defects(plane_yx, defects))) < 500
+    assert len(pixel_warnings(survey_planes([plane_yx]))) == 1
+
+
 @pytest.mark.parametrize("plane_yx", [np.zeros((40, 30), np.uint16), np.full((40, 30), np.nan)])
 def test_a_plane_without_information_is_empty(plane_yx: NDArray[Any]) -> None:
     assert find_defects(plane_yx).empty
