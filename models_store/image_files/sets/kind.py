@@ -1,18 +1,17 @@
 """Kinds of sets of files, told by the names of the files."""
 
-from collections.abc import Collection
 from pathlib import PurePosixPath
 from typing import Literal
 
 from models_store.errors import ImageContentError, ImageUnsupportedError
 from models_store.image_files.sets.named_files import NamedFiles
+from models_store.image_files.sets.other_images import files_read_alone, listed
 
 SetKind = Literal["zarr", "tiff"]
 
 ZARR_METADATA = ("zarr.json", ".zattrs", ".zgroup", ".zarray")
 _TIFF_SUFFIXES = (".tif", ".tiff", ".tf2", ".tf8", ".btf")
 _OME_SUFFIXES = (".ome", ".ome.xml")
-_SHOWN = 5
 
 
 def require_set_kind(files: NamedFiles, container: str) -> SetKind:
@@ -26,9 +25,23 @@ def require_set_kind(files: NamedFiles, container: str) -> SetKind:
         return "zarr"
     if is_tiff_set(files):
         return "tiff"
+    if alone := files_read_alone(files):
+        raise ImageUnsupportedError(_without_set(alone, container))
     raise ImageUnsupportedError(
-        f"this is {container} that holds no image set; it holds {_listed(files.names)}. Sets are OME-Zarr, "
+        f"this is {container} that holds no image set; it holds {listed(files.names)}. Sets are OME-Zarr, "
         "OME-TIFF and Micro-Manager's folders; upload other image files one by one"
+    )
+
+
+def _without_set(alone: list[str], container: str) -> str:
+    without = f"without the {container.removeprefix('a ')}"
+    if len(alone) == 1:
+        return (
+            f"this is {container} that holds no image set, but an image, {listed(alone)}; give it {without}"
+        )
+    images = f"{len(alone)} images, {listed(alone)}"
+    return (
+        f"this is {container} that holds no image set, but {images}; give each of them by itself, {without}"
     )
 
 
@@ -54,8 +67,3 @@ def is_ome_xml(name: str) -> bool:
 
 def is_zarr(files: NamedFiles) -> bool:
     return any(PurePosixPath(name).name in ZARR_METADATA for name in files.names)
-
-
-def _listed(names: Collection[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(repr(name) for name in sorted(names)[:_SHOWN]) + more

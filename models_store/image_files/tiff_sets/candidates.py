@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import PurePosixPath
 
 from models_store.errors import ImageCorruptError
 from models_store.image_files.header import ImageHeader, ImageLimits, SeriesEntry
 from models_store.image_files.planes import PlaneSource
 from models_store.image_files.sets.named_files import NamedFiles
+from models_store.image_files.sets.other_images import files_read_alone, told_of_others
 from models_store.image_files.tiff.inspect import read_image
 from models_store.image_files.tiff.plane_grid import grid_of
 from models_store.image_files.tiff.reader import TiffPlanes
@@ -45,6 +47,12 @@ class Candidates:
 
 def candidates_in(files: NamedFiles, limits: ImageLimits, stack: ExitStack) -> Candidates:
     """Return the images of a set; files that are opened are closed with the stack."""
+    found = _found(files, limits, stack)
+    others = told_of_others(files_read_alone(files), "TIFF files")
+    return replace(found, warnings=(*found.warnings, *others))
+
+
+def _found(files: NamedFiles, limits: ImageLimits, stack: ExitStack) -> Candidates:
     indices = index_names(files.names)
     if indices:
         return _of_ndtiff(files, indices, limits, stack)
@@ -59,14 +67,17 @@ def _without_metadata(members: Members, limits: ImageLimits) -> Candidates:
     if len(names) == 1:
         alone = members[names[0]]
         with naming(names[0]):
-            planes = TiffPlanes(alone.tiff, read_image(alone.tiff, alone.chain, limits))
-        return Candidates([_candidate(planes.header, lambda _: planes)])
+            image = read_image(alone.tiff, alone.chain, limits)
+        told = partial(replace, image)
+        return Candidates(
+            [_candidate(image.header, lambda header: TiffPlanes(alone.tiff, told(header=header)))]
+        )
     ordered, numbers = page_series.numbered_names(names)
     page_series.require_single_pages(members.files, ordered)
     header = page_series.header_of(members, ordered, numbers, limits)
     places = [Place(name, 0) for name in ordered]
     result = partial(page_series.result_format, header)
-    return Candidates([_candidate(header, lambda _: SetPlanes(header, members, places, limits, result))])
+    return Candidates([_candidate(header, lambda told: SetPlanes(told, members, places, limits, result))])
 
 
 def _candidate(header: ImageHeader, planes: Callable[[ImageHeader], PlaneSource]) -> Candidate:
@@ -99,6 +110,7 @@ def _of_ome(documents: Documents, members: Members, limits: ImageLimits) -> Cand
 def _of_ndtiff(files: NamedFiles, indices: list[str], limits: ImageLimits, stack: ExitStack) -> Candidates:
     images: list[tuple[NdtiffImage, NdtiffFolder]] = []
     warnings = []
+    others = set(tiff_names(files.names))
     for index in indices:
         folder = NdtiffFolder(files, index)
         stack.callback(folder.close)
@@ -107,6 +119,7 @@ def _of_ndtiff(files: NamedFiles, indices: list[str], limits: ImageLimits, stack
         read = read_index(content, limits.planes)
         named = list(dict.fromkeys(plane.file for plane in read.planes))
         missing = [file for file in named if not folder.has(file)]
+        others -= {str(PurePosixPath(index).parent / file) for file in named}
         if len(missing) == len(named):
             raise ImageCorruptError(
                 f"no file of the NDTiff is there: its index tells of {listed(missing)}; add them"
@@ -135,4 +148,5 @@ def _of_ndtiff(files: NamedFiles, indices: list[str], limits: ImageLimits, stack
             lambda header: NdtiffPlanes(header, image, folder),
         )
 
+    warnings += told_of_others(others, "NDTiff")
     return Candidates([candidate(number, *each) for number, each in enumerate(images)], tuple(warnings))

@@ -6,6 +6,8 @@ from models_store.errors import ClearScopeError, ImageError, ImageTooLargeError
 from models_store.image_files.header import ImageHeader, ImageLimits, SeriesEntry
 from models_store.image_files.images_in_file import ImagesInFile
 from models_store.image_files.series_choice import chosen_number, require_series_count, told_of_series
+from models_store.image_files.sets.kind import is_tiff
+from models_store.image_files.sets.other_images import files_read_alone, told_of_others
 from models_store.image_files.zarr.chunks import Chunks
 from models_store.image_files.zarr.header import header_of
 from models_store.image_files.zarr.hierarchy import Hierarchy
@@ -42,6 +44,9 @@ class ZarrSeries:
         self._limits = limits
         self._images = images_of(hierarchy)
         require_series_count(len(self._images.places))
+        files = hierarchy.files
+        others = [*files_read_alone(files), *(name for name in files.names if is_tiff(name))]
+        self._told_of_others = told_of_others(others, "OME-Zarr")
         self._entries = [self._entry(number) for number in range(len(self._images.places))]
 
     def read(self, number: int) -> ZarrImage:
@@ -54,7 +59,7 @@ class ZarrSeries:
 
     def told(self, header: ImageHeader, number: int, series: int | None) -> ImageHeader:
         """Return the header of an image with what concerns all images."""
-        warnings = (*header.warnings, *self._images.warnings)
+        warnings = (*header.warnings, *self._images.warnings, *self._told_of_others)
         header = header.model_copy(update={"warnings": warnings})
         return told_of_series(header, number, self._entries, series)
 
