@@ -1,5 +1,6 @@
 """Pixels that lie in a file as they are: the client reads them itself, and the same as the reader does."""
 
+import zipfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -17,6 +18,7 @@ from models_store.image_files.opening import open_planes
 from models_store.image_files.planes import PlacedPlanes, PlaceInFile
 from tests.support.sif_files import write_sif
 from tests.support.spe_files import write_spe
+from tests.support.tiff_sets import zipped
 
 PIXELS = np.random.default_rng(3).integers(90, 4000, (4, 33, 40)).astype(np.uint16)
 
@@ -90,6 +92,13 @@ def test_values_that_are_converted_have_no_place(tmp_path: Path, reader: Reader)
     assert places(palette) == [None] * 4
     with open_planes(palette) as direct:
         np.testing.assert_array_equal(np.stack([*reader.open(palette)]), np.stack([*direct]))
+
+
+def test_offsets_within_an_archive_are_not_those_of_the_archive(tmp_path: Path, reader: Reader) -> None:
+    path = written(tmp_path / "stack.tif", {})
+    archive = zipped(tmp_path / "stack.zip", {"stack.tif": path.read_bytes()}, zipfile.ZIP_STORED)
+    assert places(archive) == [None] * 4
+    np.testing.assert_array_equal(np.stack([*reader.open(archive)]), PIXELS)
 
 
 @pytest.mark.parametrize("write", [write_spe, write_sif])

@@ -22,8 +22,10 @@ from models_store.image_files.tiff.tiff_file import open_tiff, raising_image_cor
 class TiffPlanes:
     """The PlaneSource of a TIFF file."""
 
-    def __init__(self, tiff: TiffFile, image: TiffImage) -> None:
+    def __init__(self, tiff: TiffFile, image: TiffImage, *, in_archive: bool = False) -> None:
+        """`in_archive`: the TIFF is within another file, so that its offsets are not those of the file."""
         self.header = image.header
+        self._in_archive = in_archive
         self._tiff = tiff
         self._image = image
         self._stack = image.stack
@@ -57,7 +59,11 @@ class TiffPlanes:
     def place_of(self, index: int) -> PlaceInFile | None:
         """Return where a plane is in the file; None if it is compressed, scattered or converted."""
         plane = range(len(self))[index]
-        if not self._image.values.as_decoded or self._stack.keyframe.dtype != self.header.dtype:
+        if (
+            self._in_archive
+            or not self._image.values.as_decoded
+            or self._stack.keyframe.dtype != self.header.dtype
+        ):
             return None
         if self._contiguous_offset is not None:
             return PlaceInFile(self._contiguous_offset + plane * self._plane_bytes, self._tiff.byteorder)

@@ -68,10 +68,11 @@ def _without_metadata(members: Members, limits: ImageLimits) -> Candidates:
         alone = members[names[0]]
         with naming(names[0]):
             image = read_image(alone.tiff, alone.chain, limits)
-        told = partial(replace, image)
-        return Candidates(
-            [_candidate(image.header, lambda header: TiffPlanes(alone.tiff, told(header=header)))]
-        )
+
+        def planes(told: ImageHeader) -> TiffPlanes:
+            return TiffPlanes(alone.tiff, replace(image, header=told), in_archive=True)
+
+        return Candidates([_candidate(image.header, planes)])
     ordered, numbers = page_series.numbered_names(names)
     page_series.require_single_pages(members.files, ordered)
     header = page_series.header_of(members, ordered, numbers, limits)
