@@ -11,7 +11,10 @@ defects.py              pixels of a plane without a measurement, made of
   faint_lines.py          rows and columns whose single pixels do not stand out
   noise_scale.py          the noise that outliers are compared with
 defect_counts.py        numbers of such pixels and planes
-correlation.py          noise correlation of neighbouring pixels, made of
+numbers.py              pixels that are numbers
+correlation.py          noise correlation of neighbouring pixels, and what is said of it
+correlation_estimates.py  its estimates along both axes, made of
+  plane_products.py       what planes, and differences of planes, reveal
   filtered_products.py    products of neighbours, by brightness
   short_range.py          correlation of adjacent pixels, and the possible error from structure
   row_noise.py            noise that rows have in common

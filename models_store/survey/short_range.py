@@ -1,6 +1,7 @@
 """Correlation of the noise of adjacent pixels, and what structure may contribute to it."""
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +9,11 @@ from numpy.typing import NDArray
 from models_store.survey.filtered_products import SMOOTHED_SHARE, BrightnessTable, DifferenceFilter
 
 FloatArray = NDArray[np.float64]
+
+MAX_CORRELATION: Final = 0.1
+"""Correlation at which a network predicts a visible part of the noise from the neighbours."""
+SIGNIFICANCE: Final = 3.0  # standard errors
+DECIDED_ERROR: Final = MAX_CORRELATION / 2
 
 _MIN_BINS = 6
 _FLAT = 1.5

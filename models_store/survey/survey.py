@@ -8,19 +8,12 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from models_store.survey.brightness import Brightness
-from models_store.survey.correlation import (
-    AxisSums,
-    CloserLook,
-    NeighbourCorrelation,
-    at_rest,
-    axis_sums,
-    difference_products,
-    least_noise_adu2,
-    plane_products,
-)
+from models_store.survey.correlation import AxisSums, NeighbourCorrelation
+from models_store.survey.correlation_estimates import CloserLook, axis_sums
 from models_store.survey.defect_counts import DefectCounts, count_defects
 from models_store.survey.defects import find_defects, without_defects
 from models_store.survey.noise_line import NoisePoints, noise_points
+from models_store.survey.plane_products import at_rest, difference_products, least_noise_adu2, plane_products
 from models_store.survey.values import Values, values_of
 
 SAMPLE_PX = 1 << 22

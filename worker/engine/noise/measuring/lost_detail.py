@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from worker.engine.noise.measuring.blocks import Blocks
+
 FloatArray = NDArray[np.float64]
 
 _FINER_THAN_PX = (4.0, 8.0)
@@ -54,16 +56,16 @@ def lost_detail(
     window, known = response.window_yx, usable[response.window_yx]
     removed, result, noise = (each[window] for each in (removed_adu, result_adu, noise_adu))
     weight = np.divide(1.0, noise, out=np.zeros(noise.shape), where=known & (noise > 0))
-    blocks = _means(known.astype(np.float64)) >= _MIN_KNOWN
-    if blocks.sum() < _MIN_BLOCKS:
+    blocks = Blocks.of(known, _BLOCK_PX, least_share=_MIN_KNOWN)
+    if blocks.count.size < _MIN_BLOCKS:
         return None
     variance = float(np.mean((removed * weight)[known] ** 2))
     found = []
     for width_px in _FINER_THAN_PX:
         detail, followed = (_finer(each, known, width_px) for each in (result, response.change_yx))
         copied = _MARGIN * max(variance, 1.0) * response.probe_yx * followed * weight
-        excess = _means(removed * detail * weight**2 - copied)[blocks]
-        power = _means((detail * weight) ** 2)[blocks]
+        excess = blocks.sums(removed * detail * weight**2 - copied)
+        power = blocks.sums((detail * weight) ** 2)
         mean_power = float(power.mean())
         if mean_power <= 0:
             continue
@@ -78,9 +80,3 @@ def _finer(values: FloatArray, known: NDArray[np.bool_], width_px: float) -> Flo
     share = ndimage.gaussian_filter(known.astype(np.float64), width_px).clip(1e-3)
     smooth = ndimage.gaussian_filter(np.where(known, values, 0.0), width_px) / share
     return np.where(known, values - smooth, 0.0)
-
-
-def _means(values: FloatArray) -> FloatArray:
-    rows, columns = (size // _BLOCK_PX for size in values.shape)
-    cut = values[: rows * _BLOCK_PX, : columns * _BLOCK_PX]
-    return np.asarray(cut.reshape(rows, _BLOCK_PX, columns, _BLOCK_PX).mean(axis=(1, 3)))

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from worker.engine.noise.measuring.blocks import Blocks
 from worker.engine.noise.measuring.lost_detail import Response, lost_detail
 from worker.engine.noise.measuring.signal_bins import SignalBins
 from worker.engine.noise.models.likelihood import NoiseModel
@@ -161,8 +162,8 @@ def measure_removed_noise(
     correlation_y, correlation_x = (
         _neighbour_correlation(centred.swapaxes(0, axis), usable.swapaxes(0, axis)) for axis in (0, 1)
     )
-    blocks = [_Blocks.of(centred, usable, side) for side in BLOCKS_PX]
-    judged = [each for each in blocks if len(each.count) >= _MIN_BLOCKS]
+    blocks = [_BlockNoise.of(centred, usable, side) for side in BLOCKS_PX]
+    judged = [each for each in blocks if len(each.noise) >= _MIN_BLOCKS]
     excess = tuple(each.excess(energy) for each in judged)
     bright_centred = np.where(bright, centred - centred[bright].mean(), 0.0)
     bright_y, bright_x = (
@@ -185,7 +186,7 @@ def measure_removed_noise(
         bright_correlation_x=bright_x,
         bright_correlation_error=1 / math.sqrt(float(bright.sum())),
         block_excess=excess,
-        block_excess_error=tuple(math.sqrt(2 / len(each.count)) for each in judged),
+        block_excess_error=tuple(math.sqrt(2 / len(each.noise)) for each in judged),
         structure_slope=slope,
         structure_slope_error=slope_error,
         lost_detail=lost.share if lost else None,
@@ -227,22 +228,19 @@ def _neighbour_correlation(centred: NDArray[np.float64], usable: NDArray[np.bool
 
 
 @dataclass(frozen=True, eq=False)
-class _Blocks:
-    """Sums over the blocks of which at least half of the pixels are usable."""
+class _BlockNoise:
+    """Sums of the removed noise over blocks."""
 
-    side_px: int
-    corner_yx: NDArray[np.intp]
-    count: NDArray[np.float64]
+    blocks: Blocks
     noise: NDArray[np.float64]
 
     @classmethod
-    def of(cls, centred: NDArray[np.float64], usable: NDArray[np.bool_], side_px: int) -> "_Blocks":
-        count = _sums(usable.astype(np.float64), side_px)
-        kept = count >= side_px**2 / 2
-        return cls(side_px, np.argwhere(kept) * side_px, count[kept], _sums(centred, side_px)[kept])
+    def of(cls, centred: NDArray[np.float64], usable: NDArray[np.bool_], side_px: int) -> "_BlockNoise":
+        blocks = Blocks.of(usable, side_px)
+        return cls(blocks, blocks.sums(centred))
 
     def excess(self, energy: float) -> float:
-        return float(np.mean(self.noise**2 / self.count)) / energy if energy > 0 else 0.0
+        return float(np.mean(self.noise**2 / self.blocks.count)) / energy if energy > 0 else 0.0
 
 
 @dataclass(frozen=True)
@@ -263,10 +261,8 @@ def _slope(
 
     Contrast that is nothing but copied noise is left out: it is all that the result of an empty field has.
     """
-    count = _sums(usable.astype(np.float64), _SLOPE_PX)
-    kept = count >= _SLOPE_PX**2 / 2
-    signal = _sums(result_adu, _SLOPE_PX)[kept] / count[kept]
-    removed = _sums(removed_adu, _SLOPE_PX)[kept] / count[kept]
+    blocks = Blocks.of(usable, _SLOPE_PX)
+    signal, removed = blocks.means(result_adu), blocks.means(removed_adu)
     signal = signal - signal.mean() if signal.size else signal
     power = float(np.vdot(signal, signal))
     spread = float(np.ptp(signal)) if signal.size else 0.0
@@ -282,10 +278,9 @@ def _slope(
 
 def _copied(response: Response, noise_adu: NDArray[np.float64], usable: NDArray[np.bool_]) -> _Copied:
     known = usable[response.window_yx]
-    count = _sums(known.astype(np.float64), _SLOPE_PX)
-    kept = count >= _SLOPE_PX**2 / 2
+    blocks = Blocks.of(known, _SLOPE_PX)
     noise, copy = (
-        _sums(np.where(known, values, 0.0), _SLOPE_PX)[kept] / count[kept]
+        blocks.means(np.where(known, values, 0.0))
         for values in (response.probe_yx * noise_adu[response.window_yx], response.change_yx)
     )
     if not noise.size:
@@ -293,23 +288,18 @@ def _copied(response: Response, noise_adu: NDArray[np.float64], usable: NDArray[
     return _Copied(max(float(np.mean(noise * copy)), 0.0), float(np.mean(copy**2)))
 
 
-def _sums(values: NDArray[np.float64], side_px: int) -> NDArray[np.float64]:
-    rows, columns = (size // side_px for size in values.shape)
-    cut = values[: rows * side_px, : columns * side_px]
-    return np.asarray(cut.reshape(rows, side_px, columns, side_px).sum(axis=(1, 3)))
-
-
-def _worst(blocks: Sequence[_Blocks], energy: float) -> Block | None:
-    found: list[Block] = []
-    for each in blocks:
-        if each.side_px == BLOCKS_PX[0] or energy <= 0:
+def _worst(found: Sequence[_BlockNoise], energy: float) -> Block | None:
+    worst: list[Block] = []
+    for each in found:
+        blocks = each.blocks
+        if blocks.side_px == BLOCKS_PX[0] or energy <= 0:
             continue
-        deviations = each.noise / np.sqrt(each.count * energy)
+        deviations = each.noise / np.sqrt(blocks.count * energy)
         index = int(np.argmax(np.abs(deviations)))
-        y_px, x_px = (int(corner) + each.side_px // 2 for corner in each.corner_yx[index])
-        mean = float(each.noise[index] / each.count[index])
-        found.append(Block(y_px, x_px, each.side_px, mean, float(deviations[index])))
-    return max(found, key=lambda block: abs(block.deviation), default=None)
+        y_px, x_px = (int(corner) + blocks.side_px // 2 for corner in blocks.corners_yx[index])
+        mean = float(each.noise[index] / blocks.count[index])
+        worst.append(Block(y_px, x_px, blocks.side_px, mean, float(deviations[index])))
+    return max(worst, key=lambda block: abs(block.deviation), default=None)
 
 
 def _by_signal(signal: NDArray[np.float64], standardised: NDArray[np.float64]) -> tuple[SignalBin, ...]:
