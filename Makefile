@@ -39,9 +39,10 @@ test-newer: $(READY) services  ## Tests of the store and the file readers on a n
 		$(TEST_ENVIRONMENT) $(NEWER_VENV)/bin/pytest $(SHORT) $(WITHOUT_TORCH) --ignore $(LEFT_OUT), \
 		echo "There is no Python newer than that of $(VENV): $(WITHOUT_TORCH) are not tested on another.")
 
-$(NEWER_READY): pyproject.toml constraints.txt
+$(NEWER_READY): pyproject.toml client/pyproject.toml constraints.txt
 	$(NEWER_PYTHON) -m venv --clear $(NEWER_VENV)
-	$(NEWER_VENV)/bin/pip install --quiet --no-compile --constraint constraints.txt --editable '.[server,test]'
+	$(NEWER_VENV)/bin/pip install --quiet --no-compile --constraint constraints.txt \
+		--editable client --editable '.[server,test]'
 	touch $@
 
 test-slow: $(READY) services image-tools  ## Tests that take minutes.
@@ -76,11 +77,11 @@ format: $(READY)
 	$(BIN)/ruff format .
 
 # Some systems ship Python without venv; install it from their package manager.
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml client/pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("ClearScope needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { apt-get update && apt-get install -y python3-venv; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[embedded,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable client --editable '.[embedded,dev]'
 	touch $(READY)
 
 clean:

@@ -15,7 +15,7 @@ import tifffile
 from numpy.typing import NDArray
 from rich.table import Table
 
-from app.commands.client import Client
+from clearscope_client import ClearScope
 from demo.server import ServerProcess
 
 GIBIBYTE = 1024**3
@@ -70,7 +70,7 @@ def table(upload: Upload) -> Table:
 def _upload(server: ServerProcess, path: Path, copy_seconds: float, sha256_seconds: float) -> Upload:
     small = path.with_name("small.tif")
     _write_bigtiff(small, 1)
-    with Client(server.url) as client:
+    with ClearScope(server.url) as client:
         # Warm-up: what the server loads for its first upload does not count as growth.
         client.upload(small)
         process = psutil.Process(server.pid)

@@ -4,14 +4,15 @@ import argparse
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import tifffile
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from app.commands.client import Client, Document
 from app.commands.progress import show_job, stage_bars
+from clearscope_client import ClearScope, ClientError, Job
 from demo.noise import compare, fit_line
 from demo.sample import Sample, simulate
 from demo.server import ServerProcess
@@ -34,7 +35,7 @@ def main() -> None:
     console = Console()
     try:
         run(image, console)
-    except ClearScopeError as error:
+    except (ClearScopeError, ClientError) as error:
         console.print(f"[bold red]Error:[/] {escape(error.detail)}", highlight=False, soft_wrap=True)
         sys.exit(1)
 
@@ -56,7 +57,7 @@ def run(image: Path | None, console: Console) -> None:
         try:
             server.start()
             console.print(f"server at {server.url}, API documentation at {server.url}/docs", soft_wrap=True)
-            with Client(server.url) as client:
+            with ClearScope(server.url) as client:
                 job, noise_model, files = denoise(client, image, console)
         finally:
             server.stop()
@@ -64,38 +65,34 @@ def run(image: Path | None, console: Console) -> None:
 
 
 def denoise(
-    client: Client, image: Path, console: Console
-) -> tuple[Document, GaussianMixtureNoiseModel, dict[str, Path]]:
+    client: ClearScope, image: Path, console: Console
+) -> tuple[Job, GaussianMixtureNoiseModel, dict[str, Path]]:
     """Upload, post, wait and download; return the job, its noise model, and the files by content."""
     uploaded = client.upload(image)
-    shape = "x".join(map(str, uploaded["header"]["shape"]))
-    console.print(
-        f"uploaded {image.name}: {uploaded['header']['axes']} {shape} {uploaded['header']['dtype']}"
-    )
-    job = client.submit({"kind": "denoise", "image_ids": [uploaded["id"]]})
+    header = uploaded.header
+    shape = "x".join(map(str, header.shape))
+    console.print(f"uploaded {image.name}: {header.axes} {shape} {header.dtype}")
+    job = client.submit({"kind": "denoise", "image_ids": [uploaded.id]})
     with stage_bars(console) as show:
-        job = client.wait(job["id"], show_job(show))
-    files = {}
-    for artifact in job["result"]["artifacts"]:
-        target = OUTPUT / artifact["name"]
-        client.download(artifact["href"], target)
-        if artifact["output"] is not None:  # others describe the results
-            files[artifact["output"]] = target
-    document = client.get(f"/v1/noise-models/{shown_results(job)['noise_model_id']}")
-    return job, GaussianMixtureNoiseModel.from_parameters(document["parameters"]), files
+        job = client.wait(job.id, on_progress=show_job(show))
+    results = client.results(uploaded, job, output=OUTPUT)
+    # Others describe the results.
+    files = {each.artifact.output: each.path for each in results.files if each.artifact.output and each.path}
+    found = client.noise_model(shown_results(job)["noise_model_id"])
+    return job, GaussianMixtureNoiseModel.from_parameters(found.parameters), files
 
 
-def shown_results(job: Document) -> Document:
+def shown_results(job: Job) -> dict[str, Any]:
     """Return the results of the first channel, or of the whole image if it has a single one."""
-    values: Document = job["result"]["values"]
-    first: Document = values["channels"][0] if "channels" in values else values
+    values = job.result.values if job.result else {}
+    first: dict[str, Any] = values["channels"][0] if "channels" in values else values
     return first
 
 
 def report(
     image: Path,
     sample: Sample | None,
-    job: Document,
+    job: Job,
     noise_model: GaussianMixtureNoiseModel,
     files: dict[str, Path],
     console: Console,

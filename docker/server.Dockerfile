@@ -9,7 +9,8 @@ RUN python -m venv /opt/clearscope
 WORKDIR /source
 # Dependencies change rarely, so they get their own layer.
 COPY pyproject.toml constraints.txt README.md ./
-RUN /opt/clearscope/bin/pip install --constraint constraints.txt '.[server]'
+COPY client client
+RUN /opt/clearscope/bin/pip install --constraint constraints.txt ./client '.[server]'
 COPY app app
 COPY models_store models_store
 COPY worker worker

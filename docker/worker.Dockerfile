@@ -13,8 +13,9 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /opt/clearscope
 WORKDIR /source
 COPY pyproject.toml constraints.txt README.md ./
+COPY client client
 # Dependencies change rarely, so they get their own layer.
-RUN /opt/clearscope/bin/pip install --constraint constraints.txt '.[worker]'
+RUN /opt/clearscope/bin/pip install --constraint constraints.txt ./client '.[worker]'
 COPY app app
 COPY models_store models_store
 COPY worker worker

@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from app.commands.client import Client
 from app.commands.extras import require_extra
 from app.commands.options import DEFAULT_SERVER, KeyOption, SeedOption, SeriesOption, ServerOption
 from app.commands.progress import show_job, stage_bars
+from app.commands.server_client import connected, upload
 from models_store.contracts.vocabulary import NoiseModelKind
 
 calibration_commands = typer.Typer()
@@ -98,14 +98,14 @@ def calibrate(
     key: KeyOption = None,
 ) -> None:
     """Upload calibration frames to a server; the fitted noise model becomes the microscope's active one."""
-    with Client(server, key=key) as client:
+    with connected(server, key) as client:
         client.ensure_microscope(microscope)
         if profile is not None:
             client.ensure_profile(microscope, profile)
 
         def uploaded(paths: Sequence[Path], role: str) -> list[str]:
             return [
-                client.upload(path, microscope=microscope, profile=profile, role=role)["id"] for path in paths
+                upload(client, path, microscope=microscope, profile=profile, role=role).id for path in paths
             ]
 
         spec = {
@@ -118,8 +118,8 @@ def calibrate(
             "for_channel": channel,
         }
         with stage_bars(Console(stderr=True)) as show:
-            job = client.wait(client.submit(spec)["id"], show_job(show))
-    values = job["result"]["values"]
+            job = client.wait(client.submit(spec).id, on_progress=show_job(show))
+    values = job.result.values if job.result else {}
     _print([("noise model", values["noise_model_id"]), ("check", values["check"])])
     _print([("warning", text) for text in values["warnings"]])
 

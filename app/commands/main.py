@@ -16,6 +16,7 @@ from app.commands.pretrain import pretrain_command
 from app.commands.reproduce import reproduce_commands
 from app.commands.serve import serve_command
 from app.commands.submit import submit_command
+from clearscope_client import ClientError
 from models_store.errors import ClearScopeError
 
 cli = typer.Typer(
@@ -38,10 +39,10 @@ cli.add_typer(reproduce_commands)
 
 
 def main() -> None:
-    """Run the command; print a ClearScopeError as one line and exit with status 1."""
+    """Run the command; print an error that says what is wrong as one line and exit with status 1."""
     try:
         cli()
-    except ClearScopeError as error:
+    except (ClearScopeError, ClientError) as error:
         Console(stderr=True).print(
             f"[bold red]Error:[/] {escape(error.detail)}", highlight=False, soft_wrap=True
         )

@@ -3,11 +3,12 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
+from rich import progress as bars_of_rich
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from clearscope_client import Job, Progress, Stage
 from models_store.contracts.progress import ShowStage
 
 STAGE_TITLES = {
@@ -37,7 +38,7 @@ def stage_bars(console: Console) -> Iterator[ShowStage]:
         TimeElapsedColumn(),
         TextColumn("{task.fields[status]}", style="dim", markup=False),
     )
-    with Progress(*columns, console=console) as progress:
+    with bars_of_rich.Progress(*columns, console=console) as progress:
 
         def show(stage: str, fraction: float, status: str) -> None:
             if stage not in bars:
@@ -64,15 +65,17 @@ def _lines(console: Console) -> ShowStage:
     return show
 
 
-def show_job(show: ShowStage) -> Callable[[dict[str, Any]], None]:
-    """Return a callback that shows the stages of a job document; those of all channels count as one."""
+def show_job(show: ShowStage) -> Callable[[Progress], None]:
+    """Return a callback that shows the stages of a server's job; those of all channels count as one."""
 
-    def on_progress(job: dict[str, Any]) -> None:
-        by_name: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for stage in job["stages"] or [job]:
-            by_name[stage["stage"]].append(stage)
+    def on_progress(told: Progress) -> None:
+        if told.job is None:
+            return
+        by_name: dict[str, list[Stage | Job]] = defaultdict(list)
+        for stage in told.job.stages or [told.job]:
+            by_name[stage.stage].append(stage)
         for name, stages in by_name.items():
-            current = next((stage for stage in stages if stage["progress"] < 1), stages[-1])
-            show(name, sum(stage["progress"] for stage in stages) / len(stages), current["status"])
+            current = next((stage for stage in stages if stage.progress < 1), stages[-1])
+            show(name, sum(stage.progress for stage in stages) / len(stages), current.status)
 
     return on_progress

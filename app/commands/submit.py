@@ -8,7 +8,6 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from app.commands.client import Client, Document
 from app.commands.options import (
     DEFAULT_SERVER,
     CompressionOption,
@@ -26,6 +25,9 @@ from app.commands.options import (
 )
 from app.commands.progress import show_job, stage_bars
 from app.commands.result_lines import result_lines
+from app.commands.server_client import connected, upload
+from clearscope_client import ClearScope, Job
+from clearscope_client.denoising import file_names
 from models_store.contracts.vocabulary import (
     DEFAULT_PRESET,
     NoiseModelKind,
@@ -34,7 +36,7 @@ from models_store.contracts.vocabulary import (
     Reuse,
     TiffCompression,
 )
-from models_store.whole_files import reporting_write_errors, require_writable_folder
+from models_store.whole_files import require_writable_folder
 
 submit_command = typer.Typer()
 
@@ -96,18 +98,18 @@ def submit(
     console = Console()
     if wait:
         require_writable_folder(output)
-    with Client(server, key=key) as client:
+    with connected(server, key) as client:
         if microscope is not None:
             client.ensure_microscope(microscope)
-        uploaded = [client.upload(path, microscope=microscope, profile=profile) for path in images]
+        uploaded = [upload(client, path, microscope=microscope, profile=profile) for path in images]
         for image in uploaded:
-            if image["profile_choice"] == "settings":
-                chosen = f"profile {image['origin']['profile']}, by the settings in {image['filename']}"
+            if image.profile_choice == "settings" and image.origin:
+                chosen = f"profile {image.origin.profile}, by the settings in {image.filename}"
                 console.print(chosen, highlight=False, markup=False, soft_wrap=True)
-            _print_warnings([f"{image['filename']}: {text}" for text in image["warnings"]], console)
+            _print_warnings([f"{image.filename}: {text}" for text in image.warnings], console)
         spec = {
             "kind": "denoise",
-            "image_ids": [image["id"] for image in uploaded],
+            "image_ids": [image.id for image in uploaded],
             **({"series": series} if series else {}),
             "preset": preset,
             **({} if prior is None else {"prior": prior}),
@@ -126,29 +128,25 @@ def submit(
             "seed": seed,
         }
         job = client.submit(spec)
-        console.print(f"job {job['id']}", highlight=False)
+        console.print(f"job {job.id}", highlight=False)
         if wait:
             _await_result(client, job, output, console)
 
 
-def _await_result(client: Client, job: Document, output: Path, console: Console) -> None:
+def _await_result(client: ClearScope, job: Job, output: Path, console: Console) -> None:
     with stage_bars(console) as show:
-        job = client.wait(job["id"], show_job(show))
-    _print_warnings(job["result"]["values"].get("warnings", []), console)
-    for title, text in result_lines(job, client.get):
+        job = client.wait(job.id, on_progress=show_job(show))
+    if job.result is None:
+        return
+    _print_warnings(job.result.warnings, console)
+    for title, text in result_lines(job, client.noise_model):
         console.print(f"{title:<14}{text}", highlight=False, markup=False, soft_wrap=True)
-    with reporting_write_errors(output):
-        output.mkdir(parents=True, exist_ok=True)
-    artifacts = job["result"]["artifacts"]
-    for artifact in artifacts:
-        name = artifact["name"]
-        if artifact["image_id"] is None:
-            # The folder may have results of other jobs, and of images of another kind in the same file.
-            alike = [each["id"] for each in artifacts if (each["image_id"], each["name"]) == (None, name)]
-            number = f"-{alike.index(artifact['id'])}" if len(alike) > 1 else ""
-            name = f"{job['id']}{number}-{name}"
-        client.download(artifact["href"], output / name)
-        console.print(str(output / name), highlight=False, markup=False, soft_wrap=True)
+    artifacts = job.result.artifacts
+    for artifact, name in zip(artifacts, file_names(artifacts), strict=True):
+        # The folder may have what describes the results of other jobs.
+        target = output / (name if artifact.image_id is not None else f"{job.id}-{name}")
+        client.save(artifact, target)
+        console.print(str(target), highlight=False, markup=False, soft_wrap=True)
 
 
 def _print_warnings(warnings: Iterable[str], console: Console) -> None:

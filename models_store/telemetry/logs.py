@@ -24,7 +24,7 @@ _context: ContextVar[Mapping[str, Any]] = ContextVar("log_context", default=_NO_
 _LOGGERS_WITH_HANDLERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "celery", "alembic")
 _VERBOSE_LOGGERS = (
     # They log whole URLs, whose query may hold a secret.
-    *("httpx", "httpcore", "urllib3", "botocore"),
+    *("httpx", "httpx2", "httpcore", "httpcore2", "urllib3", "botocore"),
     # Our own log lines cover the same events.
     *("alembic.runtime.plugins", "celery.worker.strategy", "celery.app.trace"),
 )

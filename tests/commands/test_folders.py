@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from app.commands.packed_folder import packed
+from app.commands.server_client import source_of
 from models_store.errors import ImageCorruptError
-from models_store.image_files.sets.folder import FolderFiles
 from models_store.image_files.sets.zip_archive import ZipFiles
 from tests.support.commands import clearscope
 
@@ -57,10 +56,10 @@ def test_a_folder_is_packed_while_it_is_sent(tmp_path: Path) -> None:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    with FolderFiles(tmp_path) as files:
-        parts = list(packed(files))
+    with source_of(tmp_path) as source:
+        parts = list(source.chunks())
         assert max(map(len, parts)) < 1.1 * 1024**2
-        assert b"".join(packed(files)) == b"".join(parts)
+        assert b"".join(source.chunks()) == b"".join(parts)
     unpacked = ZipFiles(io.BytesIO(b"".join(parts)))
     del contents["0/c/Thumbs.db"]
     assert set(unpacked.names) == set(contents)
@@ -71,7 +70,7 @@ def test_a_folder_is_packed_while_it_is_sent(tmp_path: Path) -> None:
 
 def test_a_file_that_has_gone_while_it_is_sent_is_named(tmp_path: Path) -> None:
     (tmp_path / "zarr.json").write_bytes(b"{}")
-    with FolderFiles(tmp_path) as files:
+    with source_of(tmp_path) as source:
         (tmp_path / "zarr.json").unlink()
         with pytest.raises(ImageCorruptError, match=r"zarr\.json"):
-            list(packed(files))
+            list(source.chunks())

@@ -15,6 +15,7 @@ import tifffile
 from rich.console import Console
 
 from app.commands.progress import STAGE_TITLES, show_job, stage_bars
+from clearscope_client import Job, Progress
 from models_store.image_files.isolation.client import Isolation
 from tests.support.application import Application
 from tests.support.posted_jobs import TINY, Document, artifact, ended, post, run, upload, wait_until
@@ -120,7 +121,7 @@ def test_a_divided_prediction_gives_the_same_files_as_an_undivided_one(
 
         def record_until_ended(job: Document) -> bool:
             seen.append(job["progress"])
-            show_stages(job)
+            show_stages(Progress("predict", job["progress"], Job.model_validate(job)))
             return ended(job)
 
         divided = wait_until(api, queued["id"], record_until_ended)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from app.commands.result_lines import result_lines
+from clearscope_client import Job, NoiseModel
 from tests.support.answers import problem
 from tests.support.lif_files import LifImage, write_lif
 from tests.support.posted_jobs import Document, post, run, upload
@@ -49,9 +50,12 @@ def test_images_of_each_kind_have_models_and_figures_of_their_own(
     assert len({group["noise_model_id"] for group in (groups[0], groups[2])}) == 2
     assert {each["image_id"] for each in files_of_images(job)} == set(image_ids(uploaded, 0, 1, 2, 3))
     assert [step["series"] for step in job["plan"] if step["stage"] == "predict"] == [[0, 3], [1], [1], [2]]
-    lines = [
-        text for title, text in result_lines(job, lambda path: api.get(path).json()) if title == "estimate"
-    ]
+
+    def noise_model(noise_model_id: str) -> NoiseModel:
+        return NoiseModel.model_validate(api.get(f"/v1/noise-models/{noise_model_id}").json())
+
+    told_of = result_lines(Job.model_validate(job), noise_model)
+    lines = [text for title, text in told_of if title == "estimate"]
     told = [text.partition(": pretrained")[0] for text in lines]
     dyes = [f"series 1: channel {number} of 2 (Dye {number - 1})" for number in (1, 2)]
     assert told == ["series 0, 3", *dyes, "series 2"]

@@ -86,8 +86,9 @@ class Application:
         )
         self._stack = ExitStack()
         self._stack.callback(self.database.dispose)
-        portal = self._stack.enter_context(start_blocking_portal())
-        self._transport = _InProcess(self.asgi, portal)
+        self.portal = self._stack.enter_context(start_blocking_portal())
+        """Runs what belongs to the application's event loop."""
+        self._transport = _InProcess(self.asgi, self.portal)
 
     @contextmanager
     def client(self, key: str | None = None) -> Iterator[httpx.Client]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from app.commands.main import cli
+from clearscope_client import ClientError
 from models_store.errors import ClearScopeError
 
 
@@ -13,7 +14,7 @@ def clearscope(*arguments: str | Path, code: int = 0, **settings: str) -> str:
     environment = {f"CLEARSCOPE_{name.upper()}": value for name, value in settings.items()}
     done = CliRunner().invoke(cli, list(map(str, arguments)), env={"COLUMNS": "200", **environment})
     output, found = done.output, done.exit_code
-    if isinstance(done.exception, ClearScopeError):
+    if isinstance(done.exception, ClearScopeError | ClientError):
         output += f"Error: {done.exception.detail}\n"
     elif done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception

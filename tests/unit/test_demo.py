@@ -1,15 +1,23 @@
 """The demo takes the result files of its job by what they hold."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, TypeVar, cast
 
 import pytest
 from rich.console import Console
 
+from clearscope_client import Artifact, ClearScope, Denoised, Job, NoiseModel, ResultFile, UploadedImage
+from clearscope_client.documents import Document, ImageHeader, JobResult
 from demo import __main__ as demo
 
-if TYPE_CHECKING:
-    from app.commands.client import Client
+Told = TypeVar("Told", bound=Document)
+
+
+def _part_of(kind: type[Told], **fields: Any) -> Told:
+    """Return a document with these fields alone."""
+    construct: Any = kind.model_construct
+    return cast("Told", construct(**fields))
+
 
 _PARAMETERS = {
     "kind": "gmm",
@@ -18,41 +26,45 @@ _PARAMETERS = {
     "signal_max_adu": 9.0,
     "variance_floor_adu2": 1.0,
 }
-_ARTIFACTS = [
-    {"name": name, "href": f"/{name}", "output": output}
+_ARTIFACTS = tuple(
+    _part_of(Artifact, name=name, output=output)
     for name, output in (
         ("a_denoised.tif", "denoised"),
         ("a_posterior_std.tif", "posterior_std"),
         ("ro-crate-metadata.json", None),
     )
-]
+)
+_HEADER = _part_of(ImageHeader, axes="YX", shape=(16, 16), dtype="uint16")
+_IMAGE = _part_of(UploadedImage, id="img_1", header=_HEADER)
+_JOB = _part_of(Job, id="job_1", result=JobResult(values={"noise_model_id": "nm_1"}, artifacts=_ARTIFACTS))
 
 
 class _Server:
     """A client of a server that has done the job."""
 
-    def upload(self, _: Path) -> dict[str, Any]:
-        return {"id": "img_1", "header": {"axes": "YX", "shape": [16, 16], "dtype": "uint16"}}
+    def upload(self, _: Path) -> UploadedImage:
+        return _IMAGE
 
-    def submit(self, _: dict[str, Any]) -> dict[str, Any]:
-        return {"id": "job_1"}
+    def submit(self, _: dict[str, Any]) -> Job:
+        return _JOB
 
-    def wait(self, *_: object) -> dict[str, Any]:
-        return {"result": {"artifacts": _ARTIFACTS, "values": {"noise_model_id": "nm_1"}}}
+    def wait(self, *_: object, **__: object) -> Job:
+        return _JOB
 
-    def get(self, _: str) -> dict[str, Any]:
-        return {"parameters": _PARAMETERS}
+    def noise_model(self, _: str) -> NoiseModel:
+        return _part_of(NoiseModel, parameters=_PARAMETERS)
 
-    def download(self, href: str, target: Path) -> None:
-        target.write_text(href)
+    def results(self, image: UploadedImage, job: Job, *, output: Path) -> Denoised:
+        files = tuple(ResultFile(each, output / each.name, None) for each in _ARTIFACTS)
+        return Denoised(image, {}, job, files)
 
 
 def test_files_that_describe_the_results_are_no_images(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(demo, "OUTPUT", tmp_path)
-    _, _, files = demo.denoise(cast("Client", _Server()), tmp_path / "a.tif", Console(quiet=True))
-    assert {output: path.read_text() for output, path in files.items()} == {
-        "denoised": "/a_denoised.tif",
-        "posterior_std": "/a_posterior_std.tif",
+    _, _, files = demo.denoise(cast("ClearScope", _Server()), tmp_path / "a.tif", Console(quiet=True))
+    assert files == {
+        "denoised": tmp_path / "a_denoised.tif",
+        "posterior_std": tmp_path / "a_posterior_std.tif",
     }

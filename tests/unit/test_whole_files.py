@@ -7,12 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from unittest.mock import Mock
 
-import httpx
+import httpx2
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from app.commands.client import Client
+from clearscope_client import Artifact, ClearScope
+from clearscope_client.errors import FileUnwritableError
 from models_store.errors import InvalidRequestError
 from models_store.whole_files import appearing_whole, require_writable_folder
 from tests.support.commands import clearscope
@@ -78,13 +79,22 @@ def test_a_download_without_room_leaves_nothing(tmp_path: Path) -> None:
     def half() -> Mock:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    answer = httpx.Response(200, content=(half() for _ in range(1)))
-    with Client("http://127.0.0.1:9") as client:
-        client._http = httpx.Client(
-            base_url="http://nowhere", transport=httpx.MockTransport(lambda _: answer)
-        )
-        with pytest.raises(InvalidRequestError, match=r"result\.tif cannot be written: No space left"):
-            client.download("/v1/file", tmp_path / "result.tif")
+    answer = httpx2.Response(200, content=(half() for _ in range(1)))
+    artifact = Artifact(
+        id="art_1",
+        name="result.tif",
+        media_type="image/tiff",
+        image_id=None,
+        output=None,
+        sha256="",
+        size=1,
+        href="/v1/file",
+    )
+    with (
+        ClearScope("http://nowhere", transport=httpx2.MockTransport(lambda _: answer)) as client,
+        pytest.raises(FileUnwritableError, match=r"result\.tif cannot be written: No space left"),
+    ):
+        client.save(artifact, tmp_path / "result.tif")
     assert not list(tmp_path.iterdir())
 
 

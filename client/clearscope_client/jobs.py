@@ -1,0 +1,77 @@
+"""Jobs: plan, post, wait, cancel."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from clearscope_client.documents import Job, Preflight
+from clearscope_client.errors import ConflictError, JobFailedError
+from clearscope_client.progress import Progress, Told, tell_nobody
+from clearscope_client.reading import document_of, get, get_list, path_of
+from clearscope_client.retrying import Conduct, posted
+from clearscope_client.steps import Conversation, Pause, Request
+
+_FIRST_POLL_S = 0.1
+_POLL_GROWTH = 1.5
+
+Spec = Mapping[str, Any]
+
+
+def preflight(conduct: Conduct, spec: Spec) -> Conversation[Preflight]:
+    """Return the plan and the warnings of a job without posting it."""
+    answer = yield from posted(conduct, path_of("jobs", "preflight"), spec)
+    return document_of(Preflight, answer)
+
+
+def submit(conduct: Conduct, spec: Spec, key: str | None = None) -> Conversation[Job]:
+    """Post a job; the same Idempotency-Key never makes a second one."""
+    answer = yield from posted(conduct, path_of("jobs"), spec, key)
+    return document_of(Job, answer)
+
+
+def job(conduct: Conduct, job_id: str) -> Conversation[Job]:
+    return (yield from get(conduct, Job, path_of("jobs", job_id)))
+
+
+def list_jobs(
+    conduct: Conduct, state: str | None, kind: str | None, at_most: int | None
+) -> Conversation[list[Job]]:
+    return (
+        yield from get_list(conduct, Job, path_of("jobs"), {"state": state, "kind": kind}, at_most=at_most)
+    )
+
+
+def wait(conduct: Conduct, job_id: str, on_progress: Told = tell_nobody) -> Conversation[Job]:
+    """Look at a job until it has succeeded. Raises JobFailedError if it fails or is cancelled."""
+    pause_s = min(_FIRST_POLL_S, conduct.retries.poll_s)
+    while True:
+        found = yield from job(conduct, job_id)
+        on_progress(Progress(found.stage or found.kind, found.progress, found))
+        if found.state == "succeeded":
+            return found
+        if found.has_ended:
+            raise JobFailedError(found)
+        yield Pause(pause_s)
+        pause_s = min(pause_s * _POLL_GROWTH, conduct.retries.poll_s)
+
+
+def cancel(conduct: Conduct, job_id: str) -> Conversation[Job]:
+    """Cancel a job; one that has ended stays as it is."""
+    try:
+        answer = yield from posted(conduct, path_of("jobs", job_id, "cancel"))
+    except ConflictError:
+        return (yield from job(conduct, job_id))
+    return document_of(Job, answer)
+
+
+def wait_or_cancel(conduct: Conduct, job_id: str, on_progress: Told) -> Conversation[Job]:
+    """Wait for a job, and cancel it if the caller is interrupted in the meantime."""
+    try:
+        return (yield from wait(conduct, job_id, on_progress))
+    except JobFailedError:
+        raise
+    except GeneratorExit:
+        # The conversation was dropped: nobody is left to carry out another step.
+        raise
+    except BaseException:
+        yield Request("POST", path_of("jobs", job_id, "cancel"))
+        raise

@@ -1,0 +1,47 @@
+"""The programs in the client's README run as they are written."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tifffile
+
+import clearscope_client
+from clearscope_client import ClearScope
+from tests.support.application import Application
+from tests.support.client_transports import InProcess
+
+README = (Path(clearscope_client.__file__).parents[1] / "README.md").read_text("utf-8")
+PROGRAMS = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def _at_the_address(application: Application, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let clients find the application at the address that the programs name."""
+
+    def at_the_address(url: str, key: str | None = None, **options: Any) -> ClearScope:
+        # The application answers for this name alone.
+        known = url.replace("127.0.0.1:8000", "localhost")
+        return ClearScope(known, key, transport=InProcess(application), **options)
+
+    monkeypatch.setattr(clearscope_client, "ClearScope", at_the_address)
+    with application.worker():
+        yield
+
+
+@pytest.mark.usefixtures("_at_the_address")
+def test_the_programs_run(
+    tmp_path: Path, noisy_tiff: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("cells.tif").write_bytes(noisy_tiff.read_bytes())
+    assert len(PROGRAMS) == 2
+    for program in PROGRAMS:
+        exec(program, {})  # noqa: S102  # a program of our own
+    printed = capsys.readouterr().out
+    assert "cells_denoised.tif" in printed
+    assert "(3, 48, 64)" in printed
+    assert "NoiseModel(" in printed
+    assert tifffile.imread("results/cells_denoised.tif").shape == (96, 80)
