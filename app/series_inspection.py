@@ -87,6 +87,12 @@ def _header_of_upload(
         entry.model_copy(update={"unusable": entry.unusable or empty.get(entry.index)})
         for entry in listed.entries
     )
-    told = f"the file holds {len(entries)} images, of which {len(series)} can be denoised"
+    told = [f"the file holds {len(entries)} images, of which {len(series)} can be denoised"]
+    surveyed = sum(each.survey is not None for each in series)
+    if surveyed < len(series):
+        told.append(
+            f"the pixels of {surveyed} of {len(series)} images were surveyed; those of the others are when a "
+            "job or a preview first reads them"
+        )
     first = series[0].header
-    return first.model_copy(update={"series": None, "series_in_file": entries, "warnings": (told,)})
+    return first.model_copy(update={"series": None, "series_in_file": entries, "warnings": tuple(told)})

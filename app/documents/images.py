@@ -60,7 +60,7 @@ class ImageDocument(BaseModel):
     warnings: list[str] = Field(
         default=[],
         description="What to know before hours of work: missing planes, hot pixels, saturation, "
-        "correlated noise and so on. Without those of the pixels if these have not been surveyed yet.",
+        "correlated noise and so on. If the pixels have not been surveyed yet, one tells so.",
     )
     parent_id: str | None = Field(
         default=None, description="The upload whose file also holds this image; None: this is an upload."

@@ -7,6 +7,11 @@ from models_store.survey.photon_gain import photon_gain_warning
 from models_store.survey.survey import Survey
 from models_store.survey.warnings import channel_warnings, survey_warnings
 
+NOT_SURVEYED = (
+    "its pixels have not been surveyed yet, so nothing is told of defects, saturation or correlated noise; "
+    "the first job that reads them does, as does the image's document once its preview was asked for"
+)
+
 
 def image_warnings(
     header: ImageHeader,
@@ -14,13 +19,14 @@ def image_warnings(
     mask: StructuredMask | None = None,
     only_channel: int | None = None,
 ) -> list[str]:
-    """Return what to know before hours of work; of the pixels nothing if they have not been surveyed.
+    """Return what to know before hours of work; of pixels that have not been surveyed, that they have not.
 
     `only_channel`: the only one of several channels that matters.
     """
     hidden = {"blind_y_px": mask.y_px, "blind_x_px": mask.x_px} if mask else {}
     if survey is None:
-        return list(header.warnings)
+        stands_for_several = header.series is None and bool(header.series_in_file)
+        return [*header.warnings, *([] if stands_for_several else [NOT_SURVEYED])]
     if not survey.channels:
         return [*header.warnings, *survey_warnings(survey, **hidden), *_gain_warnings(header, survey, 0)]
     of_channels = [

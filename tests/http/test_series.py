@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from models_store.image_files.image_warnings import NOT_SURVEYED
 from models_store.image_files.isolation.client import Isolation
 from tests.support.answers import problem
 from tests.support.application import Application
@@ -19,6 +20,10 @@ from tests.support.result_files import files_of_images
 
 STEP_UM = {"X": 0.1, "Y": 0.1}
 SHAPE_YX = (48, 64)
+SOME_SURVEYED = (
+    "the pixels of 8 of 10 images were surveyed; those of the others are when a job or a preview first reads "
+    "them"
+)
 
 
 def photons_yx() -> Any:
@@ -66,6 +71,11 @@ def ids(document: Document) -> dict[int, str]:
     return {each["index"]: each["image_id"] for each in document["series"] if each["image_id"]}
 
 
+def preflight_warnings(api: httpx.Client, job: Document) -> list[str]:
+    warnings: list[str] = api.post("/v1/jobs/preflight", json=job).raise_for_status().json()["warnings"]
+    return warnings
+
+
 def test_an_upload_lists_all_images_of_its_file(api: httpx.Client, uploaded: Document) -> None:
     listed = uploaded["series"]
     assert [each["name"] for each in listed] == [f"experiment/{image.name}" for image in SCANS]
@@ -73,7 +83,7 @@ def test_an_upload_lists_all_images_of_its_file(api: httpx.Client, uploaded: Doc
     assert [each["index"] for each in listed if each["image_id"]] == USABLE
     assert listed[1]["unusable"].startswith("the image is 8 x 8 pixels")
     assert listed[2]["unusable"].startswith("all pixels have the same value (7)")
-    assert uploaded["warnings"] == ["the file holds 12 images, of which 10 can be denoised"]
+    assert uploaded["warnings"] == ["the file holds 12 images, of which 10 can be denoised", SOME_SURVEYED]
     assert api.get(f"/v1/images/{uploaded['id']}").json() == uploaded
     assert api.get(uploaded["preview_href"]).content.startswith(b"\x89PNG")
 
@@ -87,10 +97,18 @@ def test_each_image_of_a_file_has_a_document_a_survey_and_a_preview(
     # The first images are surveyed at upload, the others when they are first looked at.
     assert first["survey"] is not None
     assert last["survey"] is None
+    assert NOT_SURVEYED not in first["warnings"]
+    assert NOT_SURVEYED in last["warnings"]
+    job = {"kind": "denoise", "image_ids": [first["id"], last["id"]], "preset": "instant"}
+    (told,) = [each for each in preflight_warnings(api, job) if NOT_SURVEYED in each]
+    assert "series 11" in told
     previews = [api.get(image["preview_href"]).content for image in (first, last, last)]
     assert all(preview.startswith(b"\x89PNG") for preview in previews)
     assert previews[0] != previews[1] == previews[2]
-    assert api.get(f"/v1/images/{last['id']}").json()["survey"] is not None
+    surveyed = api.get(f"/v1/images/{last['id']}").json()
+    assert surveyed["survey"] is not None
+    assert NOT_SURVEYED not in surveyed["warnings"]
+    assert not [each for each in preflight_warnings(api, job) if NOT_SURVEYED in each]
     assert api.get(last["content_href"]).content == scans.read_bytes()
 
 
