@@ -29,6 +29,7 @@ from app.routes import (
     networks,
     noise_model_reports,
     noise_models,
+    uploads,
 )
 from models_store.blobs.blobs import Blobs
 from models_store.clock_and_ids import Clock, system_clock
@@ -39,6 +40,7 @@ from models_store.settings import Settings
 from models_store.telemetry.traces import Tracing
 
 MAX_DNS_LOOKUPS = 16
+MAX_JOINS = 2
 
 DESCRIPTION = """
 Denoises microscope images. Upload an image, post a `denoise` job, download the result.
@@ -104,6 +106,7 @@ def create_app(  # noqa: PLR0913  # the composition root receives every componen
         inspections=inspections,
         receiving=CapacityLimiter(1),
         writing=CapacityLimiter(blobs.writes_at_once),
+        joining=CapacityLimiter(MAX_JOINS),
         dns_lookups=CapacityLimiter(MAX_DNS_LOOKUPS),
         readiness=ReadinessCheck(settings, database, blobs, clock),
         keys=keys,
@@ -118,6 +121,7 @@ def create_app(  # noqa: PLR0913  # the composition root receives every componen
         jobs,
         artifacts,
         images,
+        uploads,
         microscopes,
         noise_models,
         noise_model_reports,

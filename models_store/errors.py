@@ -8,7 +8,7 @@ class ClearScopeError(Exception):
     """An error that the caller can act on: it says what is wrong and what would be right."""
 
     code: ClassVar[str] = "internal"
-    status: ClassVar[HTTPStatus] = HTTPStatus.INTERNAL_SERVER_ERROR
+    status: ClassVar[int] = HTTPStatus.INTERNAL_SERVER_ERROR
     retry_after_s: int | None = None
     """Time after which the same request may succeed."""
 
@@ -35,6 +35,62 @@ class JobEndedError(ConflictError):
 
 class JobNotEndedError(ConflictError):
     code = "job-not-ended"
+
+
+class UploadProtocolError(ClearScopeError):
+    """A request on a resumable upload that contradicts the protocol (tus)."""
+
+    code = "upload-protocol"
+    status: ClassVar[int] = HTTPStatus.BAD_REQUEST
+
+
+class UploadVersionError(UploadProtocolError):
+    code = "upload-version"
+    status = HTTPStatus.PRECONDITION_FAILED
+
+
+class UploadMediaTypeError(UploadProtocolError):
+    code = "upload-media-type"
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+
+
+class UploadChecksumError(UploadProtocolError):
+    """The bytes are not those that the client's checksum is of."""
+
+    code = "upload-checksum"
+    status = 460  # tus; HTTP has no such status
+
+
+class UploadOffsetError(ConflictError):
+    """The bytes do not follow those that the server has."""
+
+    code = "upload-offset"
+
+
+class UploadUnfinishedError(ConflictError):
+    """A part of an upload is named that has not been received completely."""
+
+    code = "upload-unfinished"
+
+
+class UploadLockedError(ConflictError):
+    """All bytes have arrived, and another request is making the image."""
+
+    code = "upload-locked"
+    status = HTTPStatus.LOCKED
+    retry_after_s = 5
+
+
+class UploadImmutableError(ClearScopeError):
+    code = "upload-immutable"
+    status = HTTPStatus.FORBIDDEN
+
+
+class UploadGoneError(ClearScopeError):
+    """An upload that has expired, or whose file was refused."""
+
+    code = "upload-gone"
+    status = HTTPStatus.GONE
 
 
 class IdempotencyMismatchError(ClearScopeError):

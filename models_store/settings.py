@@ -89,6 +89,8 @@ class Settings(BaseSettings):
     decoded_limit_bytes: PositiveInt = 64 * GIBIBYTE
     """Maximum decoded size of an uploaded file."""
     inspection_timeout_s: PositiveFloat = 4.0
+    upload_expiry_s: PositiveFloat = 86400.0
+    """Time after its last bytes at which a resumable upload expires."""
 
     # Separate workers
     broker_url: str = ""

@@ -1,5 +1,7 @@
 """Size limit for request bodies other than file uploads."""
 
+from collections.abc import Callable
+
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -10,14 +12,14 @@ from models_store.errors import BodyTooLargeError
 class BodyLimit:
     """ASGI middleware: refuse bodies over a size limit, by Content-Length or while streaming."""
 
-    def __init__(self, app: ASGIApp, limit_bytes: int, file_paths: frozenset[str]) -> None:
-        """`file_paths`: paths of file uploads, which are exempt and enforce their own limits."""
+    def __init__(self, app: ASGIApp, limit_bytes: int, takes_file: Callable[[str], bool]) -> None:
+        """`takes_file`: whether a path takes files; such paths are exempt and enforce their own limits."""
         self._app = app
         self._limit_bytes = limit_bytes
-        self._file_paths = file_paths
+        self._takes_file = takes_file
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in self._file_paths:
+        if scope["type"] != "http" or self._takes_file(scope["path"]):
             await self._app(scope, receive, send)
             return
         error = BodyTooLargeError(f"the body of this request may have {self._limit_bytes} bytes at most")

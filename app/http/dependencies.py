@@ -37,6 +37,8 @@ class Services:
     """Limits concurrent chunks of uploads, so that other requests get their turn between them."""
     writing: CapacityLimiter
     """Limits concurrent writes of these chunks to the blob store, for the same reason."""
+    joining: CapacityLimiter
+    """Limits concurrent joins of the parts of uploads, each of which reads and writes a whole file."""
     dns_lookups: CapacityLimiter
     """Limits concurrent DNS lookups, each of which may block a thread for long."""
     readiness: ReadinessCheck

@@ -4,6 +4,7 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.middleware.trustedhost import TrustedHostMiddleware
 
+from app.http import tus
 from app.http.authentication import Authentication, KeyRing, Refuse
 from app.http.body_limits import BodyLimit
 from app.http.docs_page import install_docs
@@ -11,6 +12,7 @@ from app.http.lingering_close import LingeringClose
 from app.http.openapi import install_openapi
 from app.http.rate_limits import RateLimits
 from app.http.security_headers import SecurityHeaders
+from app.http.tus import TusProtocol
 from models_store.settings import Settings
 
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
@@ -22,16 +24,21 @@ def install_middleware(
     app: FastAPI, settings: Settings, keys: KeyRing, limits: RateLimits, refuse: Refuse
 ) -> None:
     """Install middleware and documentation routes; the middleware added last runs first."""
-    app.add_middleware(BodyLimit, limit_bytes=settings.body_limit_bytes, file_paths=FILE_PATHS)
+    app.add_middleware(BodyLimit, limit_bytes=settings.body_limit_bytes, takes_file=_takes_file)
+    app.add_middleware(TusProtocol)
     app.add_middleware(Authentication, keys=keys, limits=limits, refuse=refuse)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Range"],
+            allow_methods=["GET", "HEAD", "POST", "PATCH", "DELETE"],
+            allow_headers=[
+                *("Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Range"),
+                *tus.REQUEST_HEADERS,
+            ],
             expose_headers=[
-                *("ETag", "Link", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID")
+                *("ETag", "Link", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID"),
+                *tus.RESPONSE_HEADERS,
             ],
         )
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=allowed_hosts(settings), www_redirect=False)
@@ -39,6 +46,10 @@ def install_middleware(
     app.add_middleware(LingeringClose)
     install_openapi(app, keys)
     install_docs(app)
+
+
+def _takes_file(path: str) -> bool:
+    return path in FILE_PATHS or tus.is_upload_path(path)
 
 
 def allowed_hosts(settings: Settings) -> list[str]:

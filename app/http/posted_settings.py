@@ -90,12 +90,10 @@ class PostedSettings(BaseModel):
         return {**told, "binning": int(x_px) if xy and x_px == y_px else None, "binning_xy": xy or None}
 
 
-def parse_settings(query: str) -> PostedSettings:
-    """Read settings from the JSON of a query parameter. Raises RequestValidationError."""
+def parse_settings(text: str, place: tuple[str, ...] = ("query", "settings")) -> PostedSettings:
+    """Read settings from the JSON of a parameter at `place`. Raises RequestValidationError."""
     try:
-        return PostedSettings.model_validate_json(query)
+        return PostedSettings.model_validate_json(text)
     except ValidationError as error:
         found = error.errors(include_url=False)
-        raise RequestValidationError(
-            [{**each, "loc": ("query", "settings", *each["loc"])} for each in found]
-        ) from error
+        raise RequestValidationError([{**each, "loc": (*place, *each["loc"])} for each in found]) from error

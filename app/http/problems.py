@@ -41,17 +41,16 @@ class RefusalError(HTTPException):
         self.error = error
 
 
+def problem_document(status: int, code: str, detail: str) -> Problem:
+    title = code.replace("-", " ").capitalize()
+    return Problem(type=f"urn:clearscope:problem:{code}", title=title, status=status, detail=detail)
+
+
 def problem_response(
-    status: HTTPStatus, code: str, detail: str, field_errors: list[dict[str, Any]] | None = None
+    status: int, code: str, detail: str, field_errors: list[dict[str, Any]] | None = None
 ) -> JSONResponse:
-    problem = Problem(
-        type=f"urn:clearscope:problem:{code}",
-        title=code.replace("-", " ").capitalize(),
-        status=status,
-        detail=detail,
-        errors=field_errors,
-        request_id=current_field("request_id"),
-    )
+    problem = problem_document(status, code, detail)
+    problem.errors, problem.request_id = field_errors, current_field("request_id")
     return JSONResponse(problem.model_dump(exclude_none=True), status, media_type=MEDIA_TYPE)
 
 
@@ -69,7 +68,7 @@ def error_response(error: errors.ClearScopeError) -> JSONResponse:
     response = problem_response(error.status, error.code, error.detail)
     if error.retry_after_s is not None:
         response.headers["Retry-After"] = str(error.retry_after_s)
-    if error.status is HTTPStatus.UNAUTHORIZED:
+    if error.status == HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = 'Bearer realm="clearscope"'
     return response
 

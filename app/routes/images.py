@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
 
-from app import previews, uploads
+from app import previews
 from app.documents.images import ImageDocument, image_document, image_documents
 from app.http.authorization import READ, SUBMIT
 from app.http.dependencies import (
@@ -19,36 +19,14 @@ from app.http.downloads import Conditional, download, file_responses
 from app.http.paging import link_next_page
 from app.http.posted_settings import parse_settings
 from app.http.profile_parameters import MicroscopeQuery, ProfileQuery, matching_profiles
-from app.uploads import Upload
+from app.http.upload_parameters import Filename, RequestedSettings, Series
+from app.uploads import image_creation
+from app.uploads.upload import Upload
 from models_store.blobs.blobs import StoredBlob
 from models_store.contracts.vocabulary import ImageRole
 from models_store.repositories import idempotency, images
 
 router = APIRouter(prefix="/images", tags=["images"])
-
-Filename = Annotated[
-    str,
-    Query(min_length=1, max_length=255, pattern=r"^[^/\\\x00-\x1f]+$", examples=["cells.tif"]),
-]
-
-Series = Annotated[
-    int | None,
-    Query(
-        ge=0,
-        description="Number of the only image to store, from 0, if the file holds several (scenes, series, "
-        "positions). Default: all, which `series` of the document lists.",
-    ),
-]
-
-RequestedSettings = Annotated[
-    str | None,
-    Query(
-        max_length=10_000,
-        description="Acquisition settings as JSON, with the fields of a profile; those that the file tells "
-        "too are replaced. They find or make the image's profile, so a microscope is needed, and no profile.",
-        examples=['{"camera": "sCMOS", "gain": 2}'],
-    ),
-]
 
 
 @router.post(
@@ -80,7 +58,7 @@ async def upload_image(
     requested = parse_settings(settings) if settings is not None else None
     upload = Upload(filename, microscope, profile, role, series, requested, idempotency_key, caller)
     declared_bytes = int(request.headers.get("content-length") or 0)
-    document = await uploads.upload_image(services, upload, request.stream(), declared_bytes)
+    document = await image_creation.upload_image(services, upload, request.stream(), declared_bytes)
     response.headers["Location"] = f"/v1/images/{document.id}"
     return document
 

@@ -115,6 +115,22 @@ class Blobs:
             self._fsync(key)
         return StoredBlob(key, sha256, path.stat().st_size)
 
+    def put_chunks(self, key: str, chunks: Iterable[bytes]) -> StoredBlob:
+        """Store a blob that is made while it is written, in constant memory; nothing if `chunks` raises."""
+        digest = hashlib.sha256()
+        size_bytes = 0
+        with blob_outages():
+            # An iterator passed to obstore.put must not read from a store itself.
+            with obstore.open_writer(
+                self._store, key, buffer_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE
+            ) as file:
+                for chunk in chunks:
+                    digest.update(chunk)
+                    size_bytes += len(chunk)
+                    file.write(chunk)
+            self._fsync(key)
+        return StoredBlob(key, digest.hexdigest(), size_bytes)
+
     def take_file(self, key: str, path: Path) -> StoredBlob:
         """Store a file and remove the original; on the store's own disk it is moved instead of copied."""
         if self._folder is None or self._folder.stat().st_dev != path.stat().st_dev:

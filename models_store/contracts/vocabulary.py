@@ -24,6 +24,14 @@ class ImageRole(StrEnum):
     GROUND_TRUTH = "ground_truth"
 
 
+class UploadKind(StrEnum):
+    """Whether a resumable upload is a file, a part of one, or put together from parts."""
+
+    WHOLE = "whole"
+    PARTIAL = "partial"
+    FINAL = "final"
+
+
 class ProfileChoice(StrEnum):
     """How an image came to its profile: named by the upload, by the file's settings, or for want of any."""
 

@@ -16,6 +16,7 @@ from models_store.contracts.vocabulary import (
     Output,
     Preset,
     Queue,
+    UploadKind,
 )
 
 
@@ -69,6 +70,7 @@ class Base(DeclarativeBase):
         Output: text_enum(Output),
         NoiseModelOrigin: text_enum(NoiseModelOrigin),
         HistoryAction: text_enum(HistoryAction),
+        UploadKind: text_enum(UploadKind),
     }
 
 

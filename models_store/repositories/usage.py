@@ -6,7 +6,16 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from models_store.contracts.vocabulary import ENDED_STATES, JobState
-from models_store.database.tables import ApiKey, Artifact, Image, Job, Network, NoiseModelRow, PixelPairsRow
+from models_store.database.tables import (
+    ApiKey,
+    Artifact,
+    Image,
+    Job,
+    Network,
+    NoiseModelRow,
+    PixelPairsRow,
+    ResumableUpload,
+)
 from models_store.database.visibility import SEES_ALL
 from models_store.errors import StorageQuotaError, TooManyActiveJobsError
 
@@ -77,13 +86,20 @@ def require_room_for_job(session: Session, quota: Quota) -> None:
 
 
 def stored_bytes(session: Session, key_id: str) -> int:
-    """Return the total size of a key's images, result files, networks, noise models and their pixel pairs."""
+    """Return the total size of a key's images, unfinished uploads, results, networks and noise models."""
     own = [
         select(func.sum(table.size_bytes)).where(table.owner_id == key_id)
         for table in (Network, NoiseModelRow, PixelPairsRow)
     ]
     # Images of one file share its blob.
     own.append(select(func.sum(Image.size_bytes)).where(Image.owner_id == key_id, Image.parent_id.is_(None)))
+    own.append(
+        select(func.sum(ResumableUpload.received_bytes)).where(
+            ResumableUpload.owner_id == key_id,
+            ResumableUpload.image_id.is_(None),
+            ResumableUpload.problem.is_(None),
+        )
+    )
     artifacts = (
         select(func.sum(Artifact.size_bytes))
         .join(Job, Job.id == Artifact.job_id)

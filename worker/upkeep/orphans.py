@@ -15,7 +15,7 @@ from models_store.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-# Where the server and its workers write; `uploads` is where earlier versions received files.
+# Where the server and its workers write; `uploads` has the parts of resumable uploads.
 FOLDERS = ("images", "jobs", "networks", "uploads")
 # Beyond this number, missing blobs are only counted.
 MAX_LOGGED = 20

@@ -17,6 +17,7 @@ from models_store.database.tables.networks import Network
 from models_store.database.tables.noise_models import NoiseModelActivation, NoiseModelRow, PixelPairsRow
 from models_store.database.tables.results import Artifact, PartPlanes
 from models_store.database.tables.upkeep import Retention, Sweep, Worker
+from models_store.database.tables.uploads import ResumableUpload, UploadPart
 
 __all__ = [
     "ApiKey",
@@ -38,8 +39,10 @@ __all__ = [
     "PartPlanes",
     "PixelPairsRow",
     "Profile",
+    "ResumableUpload",
     "Retention",
     "Sweep",
+    "UploadPart",
     "Webhook",
     "Worker",
 ]

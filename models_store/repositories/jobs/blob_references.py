@@ -7,7 +7,7 @@ from sqlalchemy import select, union_all
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from models_store.contracts.vocabulary import ENDED_STATES, JobState
-from models_store.database.tables import Artifact, Image, Job, Network, PartPlanes, PixelPairsRow
+from models_store.database.tables import Artifact, Image, Job, Network, PartPlanes, PixelPairsRow, UploadPart
 
 REFERENCES: tuple[InstrumentedAttribute[str], ...] = (
     Image.blob_key,
@@ -16,7 +16,10 @@ REFERENCES: tuple[InstrumentedAttribute[str], ...] = (
     Network.blob_key,
     PartPlanes.blob_key,
     PixelPairsRow.blob_key,
+    UploadPart.blob_key,
 )
+# Their blobs are deleted as soon as work goes on, so that one is soon missing that was there a moment ago.
+SHORT_LIVED = (PartPlanes, UploadPart)
 PAGE_ROWS = 1000
 
 
@@ -44,7 +47,7 @@ def may_be_retried(session: Session, job_ids: Collection[str], ended_since: date
 def all_references(session: Session, created_before: datetime) -> Iterator[str]:
     """Iterate over the keys of all blobs that rows created before a time refer to."""
     for column, table in (
-        (column, column.class_) for column in REFERENCES if column.class_ is not PartPlanes
+        (column, column.class_) for column in REFERENCES if column.class_ not in SHORT_LIVED
     ):
         query = select(column).where(table.created_at < created_before)
         yield from session.scalars(query.execution_options(yield_per=PAGE_ROWS))
