@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 from email.utils import format_datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Request, Response
 
@@ -23,7 +23,9 @@ router = APIRouter(prefix="/uploads", tags=["uploads"])
 
 MOST_BYTES = 2**62
 
-Version = Annotated[str, Header(alias="Tus-Resumable", description="The version of tus: 1.0.0.")]
+Version = Annotated[
+    Literal["1.0.0"], Header(alias="Tus-Resumable", description="The version of tus that the client speaks.")
+]
 Metadata = Annotated[
     str,
     Header(
