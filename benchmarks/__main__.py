@@ -12,6 +12,7 @@ from benchmarks import (
     camera_maps,
     drift,
     fan_out,
+    gate,
     gpu,
     intervals,
     load,
@@ -64,9 +65,19 @@ def main() -> None:
         choices=[
             [],
             *default,
-            *("camera-maps", "drift", "gpu", "intervals", "pooling", "time-to-quality", "trust", "verdict"),
+            *(
+                "camera-maps",
+                "drift",
+                "gate",
+                "gpu",
+                "intervals",
+                "pooling",
+                "time-to-quality",
+                "trust",
+                "verdict",
+            ),
         ],
-        help="benchmarks to run; default: all except camera-maps, drift, intervals, pooling, trust and "
+        help="benchmarks to run; default: all except camera-maps, drift, gate, intervals, pooling, trust and "
         "verdict, and gpu and time-to-quality, which take hours on a CPU",
     )
     parser.add_argument(
@@ -159,6 +170,8 @@ def measure_optional(what: list[str], arguments: argparse.Namespace, console: Co
     if "drift" in what:
         for table in drift.tables():
             console.print(table)
+    if "gate" in what:
+        console.print(gate.table(list(gate.measure_all())))
     if "pooling" in what:
         images = list(pooling.count_images(pooling.POOLED[-1] * pooling.GROUPS[-1]))
         console.print(pooling.table(pooling.measure(images)))

@@ -159,7 +159,7 @@ def _evidence(
     return Evidence(
         removed=judge.summary,
         figures=judge.figures,
-        fit=judge_fit(parameters, survey.noise, "the noise model"),
+        fit=judge_fit(parameters, survey, "the noise model", bootstrapped=True),
         bootstrapped=denoiser.bootstrapped,
         correlated=survey.noise_correlation.warning(),
     )

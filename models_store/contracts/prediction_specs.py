@@ -68,6 +68,8 @@ class ChooseEstimateSpec(_WithNetworks):
     noise_model: Reference | None = None
     refit_noise_model: bool
     channel: Channel | None = None
+    outputs: Outputs = (Output.DENOISED, Output.POSTERIOR_STD)
+    """Of the parts: only deviations that somebody asked for are scaled."""
     seed: Seed
 
 

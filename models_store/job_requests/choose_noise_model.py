@@ -1,5 +1,6 @@
 """Choice of a stored noise model for images: of their profile, else of the nearest one."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,6 +10,7 @@ from models_store.contracts.denoise_spec import DenoiseSpec
 from models_store.contracts.noise_model_fit import NoiseModelFit
 from models_store.contracts.vocabulary import Reuse
 from models_store.database.tables import NoiseModelRow, Profile
+from models_store.job_requests.detector_levels import DetectorLevels
 from models_store.job_requests.nearest_profile import ProfileDifference, difference
 from models_store.job_requests.noise_model_gate import fit_of
 from models_store.job_requests.registered_models import DELIBERATE_ORIGINS, REUSED_ORIGINS
@@ -36,14 +38,19 @@ class NoiseModelChoice:
 
 
 def choose_noise_model(
-    session: Session, spec: DenoiseSpec, profile: Profile, survey: Survey | None, label: str | None
+    session: Session,
+    spec: DenoiseSpec,
+    profile: Profile,
+    survey: Survey | None,
+    label: str | None,
+    levels: Sequence[DetectorLevels] = (),
 ) -> NoiseModelChoice:
     """Choose the noise model of a profile, or of one of its channels, for images with this survey.
 
     The nearest profile is of the same microscope, camera and readout mode. Of it, and of the microscope's
     default profile, only what was calibrated or imported is taken.
     """
-    return _Chooser(session, spec, profile, survey, label).choose()
+    return _Chooser(session, spec, profile, survey, label, levels).choose()
 
 
 def profile_name(profile: Profile | None) -> str | None:
@@ -64,6 +71,8 @@ class _Chooser:
     profile: Profile
     survey: Survey | None
     label: str | None
+    levels: Sequence[DetectorLevels]
+    """Of the images; a noise model of another profile is not held against them: the difference is told."""
 
     @property
     def at(self) -> datetime | None:
@@ -87,7 +96,7 @@ class _Chooser:
         if of_microscope is not None:
             return self._chosen(of_microscope, of_microscope.profile, missing)
         if nearest is None:
-            return NoiseModelChoice(own, fit=fit_of(own, self.survey), passed_over=missing)
+            return NoiseModelChoice(own, fit=fit_of(own, self.survey, self.levels), passed_over=missing)
         return NoiseModelChoice(own, fit=self._fit(nearest), passed_over=self._why_passed_over(nearest))
 
     @property
@@ -98,9 +107,9 @@ class _Chooser:
         self, noise_model: NoiseModelRow, of: Profile | None = None, *warnings: str | None
     ) -> NoiseModelChoice:
         told = [*filter(None, warnings), *self._retired_since(noise_model)]
-        return NoiseModelChoice(
-            noise_model, of, fit_of(noise_model, self.survey), warning="; ".join(told) or None
-        )
+        levels = self.levels if noise_model.profile_id == self.profile.id else ()
+        fit = fit_of(noise_model, self.survey, levels)
+        return NoiseModelChoice(noise_model, of, fit, warning="; ".join(told) or None)
 
     def _deliberate_one_of(self, profile: Profile, label: str | None = None) -> NoiseModelRow | None:
         """Return the active noise model of a channel, or else of a whole profile, if it was made for it.

@@ -1,5 +1,7 @@
 """Models in the registry that a denoise job may reuse."""
 
+from collections.abc import Sequence
+
 from sqlalchemy.orm import Session
 
 from models_store.contracts.denoise_spec import DenoiseSpec
@@ -9,6 +11,7 @@ from models_store.database.tables import Profile
 from models_store.image_files.channels import channel_label, channel_title
 from models_store.image_files.header import ImageHeader
 from models_store.job_requests.choose_noise_model import choose_noise_model, profile_name
+from models_store.job_requests.detector_levels import DetectorLevels
 from models_store.job_requests.distillation_rule import why_nothing_is_distilled
 from models_store.job_requests.noise_model_gate import fit_of_named, require_fit
 from models_store.job_requests.registered_models import KnownModels
@@ -23,21 +26,22 @@ def known_models(
     profile: Profile | None,
     survey: Survey | None,
     *,
+    levels: Sequence[DetectorLevels] = (),
     of_channel: tuple[ImageHeader, int] | None = None,
 ) -> KnownModels:
     """Return the models of a profile; with a channel, given by header and index, those of the channel.
 
-    `survey`: that of the images or of their channel; None if there is none yet.
+    `survey`, `levels`: those of the images or of their channel; None if there is no survey yet.
     """
     named = entry_of_channel(spec.noise_model, of_channel[1] if of_channel else None)
-    named_fit = fit_of_named(session, named, survey)
+    named_fit = fit_of_named(session, named, survey, levels)
     require_fit(named_fit, force=spec.force)
     if profile is None:
         return KnownModels(profile=None, named_noise_model_fit=named_fit)
     correlation = survey.noise_correlation if survey else None
     label = channel_label(*of_channel) if of_channel else None
     name = profile_name(profile)
-    choice = choose_noise_model(session, spec, profile, survey, label)
+    choice = choose_noise_model(session, spec, profile, survey, label, levels)
     noise_model = choice.noise_model
     kind = spec.noise_model_kind
     full, distils = {spec.recipe}, why_nothing_is_distilled(spec, correlation) is None

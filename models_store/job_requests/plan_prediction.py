@@ -115,6 +115,7 @@ def _choice(spec: PredictSpec, channel: int | None) -> ChooseEstimateSpec:
         distilled=spec.distilled,
         refit_noise_model=spec.refit_noise_model,
         channel=channel,
+        outputs=spec.outputs,
         seed=spec.seed,
     )
 

@@ -41,6 +41,7 @@ from models_store.job_requests.channel_rules import (
 )
 from models_store.job_requests.check_channels import check_channels
 from models_store.job_requests.choose_noise_model import profile_name
+from models_store.job_requests.detector_levels import DetectorLevels, levels_of_image
 from models_store.job_requests.evaluation_rules import require_comparable
 from models_store.job_requests.expand_series import expand_series
 from models_store.job_requests.known_models import known_models
@@ -209,9 +210,9 @@ def _plan(
     survey = Survey.of(surveys) if len(surveys) == len(images) else None
     if isinstance(spec, PredictSpec):
         pretrained = _uses_pretrained(session, spec)
-        require_fit_of_prediction(session, spec, survey)
+        require_fit_of_prediction(session, spec, survey, _levels(images))
         return plan_prediction(spec, extent, _new_job_id, pretrained=pretrained)
-    known = known_models(session, spec, profile, survey)
+    known = known_models(session, spec, profile, survey, levels=_levels(images))
     correlation = survey.noise_correlation if survey else None
     return plan_denoise(spec, known, extent, _new_job_id, correlation=correlation)
 
@@ -236,13 +237,21 @@ def _channels_to_denoise(
     for channel in channels:
         complete = len(surveyed) == len(images)
         survey = Survey.of(each[channel] for each in surveyed) if complete else None
-        known = KnownModels(profile=None)
+        known, levels = KnownModels(profile=None), _levels(images, channel)
         if isinstance(spec, DenoiseSpec):
-            known = known_models(session, spec, profile, survey, of_channel=(headers[0][1], channel))
+            of_channel = headers[0][1], channel
+            known = known_models(session, spec, profile, survey, levels=levels, of_channel=of_channel)
         elif spec.channel in {None, channel}:
-            require_fit_of_prediction(session, spec, survey, channel)
+            require_fit_of_prediction(session, spec, survey, levels, channel)
         found.append(ChannelToDenoise(known, extent_of_channel(headers, channel, part_pixels), survey))
     return found
+
+
+def _levels(images: list[Image], channel: int | None = None) -> list[DetectorLevels]:
+    return [
+        levels_of_image(ImageHeader.model_validate(image.header), image.requested_settings, channel)
+        for image in images
+    ]
 
 
 def _extent(image: Image) -> ImageExtent:

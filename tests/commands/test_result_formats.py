@@ -1,5 +1,6 @@
 """Results in the file format that the suffix of the output tells."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,14 @@ def test_one_result_in_every_format(stack: Path, network: Path, tmp_path: Path) 
         assert 'PhysicalSizeX="0.1" PhysicalSizeXUnit="µm"' in (tiff.ome_metadata or "")
         assert tiff.pages.first.is_tiled
         np.testing.assert_array_equal(tiff.asarray(), expected)
+    predict("told.tif", "--crate")
+    crate = json.loads((tmp_path / "told-ro-crate-metadata.json").read_bytes())
+    (root,) = [each for each in crate["@graph"] if each["@id"] == "./"]
+    files = {each["@id"] for each in root["hasPart"]}
+    assert files == {"told.tif", "told-trust-report.json", "told-trust-preview.png"}
+    for path in tmp_path.glob("told*"):
+        assert path.name in files or path.name == "told-ro-crate-metadata.json"
+        path.unlink()
     predict("out.ome.zarr")
     np.testing.assert_array_equal(_pixels(zarr.open_group(tmp_path / "out.ome.zarr", mode="r")), expected)
     predict("out.ozx")

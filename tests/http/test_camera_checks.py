@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from models_store.image_files.isolation.client import Isolation
 from tests.support.application import Application
-from tests.support.posted_jobs import Document, run, upload, wait_for
+from tests.support.posted_jobs import Document, artifact, run, upload, wait_for
 from tests.support.webhook_receiver import Receiver
 from worker.engine.simulation import Scmos
 
@@ -109,6 +109,10 @@ def test_a_drifted_gain_marks_the_noise_model_and_is_told_wherever_that_matters(
     assert step["fit"]["drifted"]
     denoised = run(api, **denoise)
     assert any("the camera has drifted" in each for each in denoised["result"]["values"]["warnings"])
+    assert denoised["result"]["trust"]["verdict"] != "trust"
+    (judged,) = json.loads(artifact(api, denoised, "trust-report.json"))["channels"]
+    assert judged["noise_model_fit"]["drifted"]
+    assert any("is of the camera as it was" in reason for reason in judged["reasons"])
 
     events = {path: _event(receiver, path) for path in ("/facility", "/job")}
     assert events["/facility"]["type"] == "noise_model.drifted"

@@ -1,13 +1,16 @@
 """Noise models that do not explain the images of a job: refused, replaced or forced, and told."""
 
 import io
+from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 import tifffile
+from numpy.typing import NDArray
 
+from tests.support.microscope_files import ome_document, ome_image, write_pages
 from tests.support.posted_jobs import run, upload
 from tests.support.published_files import npz
 from worker.engine.simulation import simulate_specimen
@@ -18,21 +21,28 @@ _OFFSET_ADU, _GAIN_ADU, _READ_NOISE_ADU = 100.0, 2.0, 3.0
 _RANGE_ADU = (_OFFSET_ADU, 700.0)
 
 
-@pytest.fixture(scope="module")
-def image_id(api: httpx.Client, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """An image of the microscope Judged, with about 100 photons."""
+def _observed() -> NDArray[np.uint16]:
+    """Return an image (Y, X) of about 100 photons."""
     rng = np.random.default_rng(5)
     photons_yx = 10 + 200 * simulate_specimen((256, 256), seed=6)
     noisy_yx = _OFFSET_ADU + _GAIN_ADU * rng.poisson(photons_yx)
     noisy_yx = noisy_yx + rng.normal(0, _READ_NOISE_ADU, photons_yx.shape)
+    return noisy_yx.round().clip(0).astype(np.uint16)
+
+
+@pytest.fixture(scope="module")
+def image_id(api: httpx.Client, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An image of the microscope Judged."""
     path = tmp_path_factory.mktemp("judged") / "judged.tif"
-    tifffile.imwrite(path, noisy_yx.round().clip(0).astype(np.uint16))
+    tifffile.imwrite(path, _observed())
     api.post("/v1/microscopes", json={"name": "Judged"}).raise_for_status()
     return upload(api, path, microscope="Judged")
 
 
-def _import(api: httpx.Client, gain_adu: float, range_adu: tuple[float, float] = _RANGE_ADU) -> str:
-    """Import a noise model of a detector with this gain, and activate it for the microscope."""
+def _import(
+    api: httpx.Client, gain_adu: float, range_adu: tuple[float, float] = _RANGE_ADU, **place: str
+) -> str:
+    """Import a noise model of a detector with this gain, and activate it for the microscope or profile."""
     low_adu, high_adu = range_adu
     variances_adu2 = [_READ_NOISE_ADU**2, gain_adu * (high_adu - low_adu)]
     weights = [[0.0, 0.0], np.log(variances_adu2).tolist(), [0.0, 0.0]]
@@ -42,7 +52,7 @@ def _import(api: httpx.Client, gain_adu: float, range_adu: tuple[float, float] =
         max_signal=np.array([high_adu]),
         min_sigma=np.array(1.0),
     )
-    answer = api.post("/v1/noise-models/import", params={"microscope": "Judged"}, content=content)
+    answer = api.post("/v1/noise-models/import", params={"microscope": "Judged"} | place, content=content)
     answer.raise_for_status()
     imported: str = answer.json()["id"]
     return imported
@@ -103,6 +113,27 @@ def test_a_gain_that_is_a_little_off_and_a_range_that_is_a_little_short_warn(
         step, warnings = _noise_model_step(api, image_ids=[image_id])
         assert (step["id"], step["fit"]["verdict"]) == (model, "warning")
         assert any(expected in each for each in warnings)
+
+
+@pytest.mark.usefixtures("image_id")
+def test_an_image_of_another_bit_depth_than_its_profile_warns_or_is_refused(
+    api: httpx.Client, tmp_path: Path
+) -> None:
+    """The file tells 12 bit, the upload names a profile of 16."""
+    posted = {"name": "deep", "camera": "Flash", "bit_depth": 16}
+    api.post("/v1/microscopes/Judged/profiles", json=posted).raise_for_status()
+    content = '<Channel ID="Channel:0:0"/><TiffData/>'
+    xml = ome_document(ome_image(0, {}, content, SignificantBits="12"))
+    xml = xml.replace('"40"', '"256"').replace('"32"', '"256"')
+    path = write_pages(tmp_path / "shallow.ome.tif", [_observed()], xml)
+    shallow = upload(api, path, microscope="Judged", profile="deep")
+    for gain_adu, verdict in ((_GAIN_ADU, "warning"), (1.35 * _GAIN_ADU, "refuse")):
+        model = _import(api, gain_adu, profile="deep")
+        step, warnings = _noise_model_step(api, image_ids=[shallow])
+        assert step["fit"]["verdict"] == verdict
+        assert step["fit"]["told"].endswith("is for images of 16 bit, not of 12 bit")
+        assert step["fit"]["told"] in warnings
+        assert (step["id"] == model) == (verdict == "warning")
 
 
 def test_a_histogram_is_judged_by_its_rows(api: httpx.Client, image_id: str) -> None:

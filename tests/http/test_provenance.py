@@ -43,6 +43,12 @@ def test_files_and_crate_tell_how_a_result_was_made(api: httpx.Client, cells: Pa
         _check_document(provenance, job, cells)
         file = entities[made["name"].replace(" ", "%20")]
         assert (file["sha256"], file["contentSize"]) == (made["sha256"], str(made["size"]))
+    of_job = {each["name"]: each for each in job["result"]["artifacts"] if each["image_id"] is None}
+    for name in ("trust-report.json", "trust-preview.png"):
+        assert (entities[name]["sha256"], {"@id": name} in entities["./"]["hasPart"]) == (
+            of_job[name]["sha256"],
+            True,
+        )
     action = entities[f"#{job['id']}"]
     assert {each["@id"] for each in entities["./"]["hasPart"]} <= {each["@id"] for each in action["result"]}
     objects = [entities[each["@id"]] for each in action["object"]]

@@ -1,7 +1,7 @@
 """Registry for handlers: images, networks, noise models, and results of other jobs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -13,6 +13,7 @@ from models_store.contracts.vocabulary import ImageRole, Method, NoiseModelOrigi
 from models_store.database.engines import Database
 from models_store.database.tables import NoiseModelRow
 from models_store.image_files.header import ImageHeader
+from models_store.job_requests.detector_levels import DetectorLevels, levels_of_noise_model
 from models_store.repositories.camera_checks import drift_of, noise_model_to_check
 from models_store.repositories.images import get_image, get_images
 from models_store.repositories.jobs.part_planes import list_part_planes
@@ -37,6 +38,8 @@ class KnownImage:
     """None if the file has not been read for it yet."""
     is_calibration: bool = False
     """Whether it was uploaded as frames of a static scene."""
+    requested_settings: Mapping[str, Any] | None = None
+    """Settings of the detector that its upload told; they win over those in the file."""
 
     @property
     def title(self) -> str:
@@ -64,6 +67,8 @@ class KnownNoiseModel:
     fit_quality: Mapping[str, Any]
     drift: str | None = None
     """What a check has found to have drifted; None: nothing."""
+    levels: DetectorLevels = field(default_factory=DetectorLevels)
+    """Of the profile that it is for."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +150,12 @@ class Registry(Protocol):
 def _known_noise_model(row: NoiseModelRow) -> KnownNoiseModel:
     drift = drift_of(row)
     return KnownNoiseModel(
-        row.id, parameters_of(row), row.origin, row.fit_quality, drift.told if drift else None
+        row.id,
+        parameters_of(row),
+        row.origin,
+        row.fit_quality,
+        drift.told if drift else None,
+        levels_of_noise_model(row),
     )
 
 
@@ -167,6 +177,7 @@ class DatabaseRegistry:
                 row.header.get("series"),
                 row.sha256,
                 row.role is ImageRole.CALIBRATION,
+                row.requested_settings,
             )
             for row in rows
         ]

@@ -19,6 +19,7 @@ from worker.engine.networks.network import Network
 from worker.engine.networks.pretrained import PretrainedNetwork, packaged_stack_network
 from worker.engine.noise.fitting.select import SelectedNoiseModel
 from worker.engine.noise.models.kinds import AnyNoiseModel, kind_of
+from worker.engine.planes.sequence import PlaneSequence
 from worker.engine.prediction.choice import Choice, choose_estimate
 from worker.engine.prediction.inference import predict_plane
 from worker.engine.prediction.interval_scale import IntervalScale
@@ -152,12 +153,8 @@ def prepare(
     if facts.correlated and distilled is not None:
         choice = replace(choice, reason=choice.reason + _DOES_NOT_COMPETE)
     refitted_model = _bootstrapped(refitted, context, spec) if refitted else None
-    denoiser = with_interval_scale(
-        Denoiser(noise_model, choice, n2v=n2v, pn2v=network, distilled=distilled),
-        all_planes(images),
-        seed=spec.seed,
-        device=context.device,
-    )
+    denoiser = Denoiser(noise_model, choice, n2v=n2v, pn2v=network, distilled=distilled)
+    denoiser = _scaled(denoiser, all_planes(images), spec, context)
     return Prepared(denoiser, refitted_model, calibrated_range_adu(refitted_model or known))
 
 
@@ -220,9 +217,21 @@ def _prepare_pretrained(
         pretrained_stack=stack.network,
         bootstrapped=bootstrapped,
     )
-    denoiser = with_interval_scale(denoiser, planes, seed=spec.seed, device=context.device)
+    denoiser = _scaled(denoiser, planes, spec, context)
     told_by = made or known
     return Prepared(denoiser, made, calibrated_range_adu(told_by) if told_by else None)
+
+
+def _scaled(
+    denoiser: Denoiser,
+    planes: PlaneSequence,
+    spec: PredictSpec | ChooseEstimateSpec,
+    context: JobContext,
+) -> Denoiser:
+    """Return the denoiser with the scale of its standard deviations, if somebody asked for them."""
+    if Output.POSTERIOR_STD not in spec.outputs:
+        return denoiser
+    return with_interval_scale(denoiser, planes, seed=spec.seed, device=context.device)
 
 
 def _bootstrapped(
@@ -234,16 +243,17 @@ def _bootstrapped(
 def outcome_of(prepared: Prepared, warnings: Sequence[str]) -> Outcome:
     """Return the chosen estimate and the refitted noise model as a job outcome."""
     denoiser = prepared.denoiser
-    told = {"warnings": list(warnings)} if warnings else {}
+    told: dict[str, Any] = {"warnings": list(warnings)} if warnings else {}
     if isinstance(denoiser, Network):
         method = denoiser.method
         return Outcome(result={"estimate": method, "reason": f"the network's method is {method}", **told})
-    choice = denoiser.choice
+    choice, scale = denoiser.choice, denoiser.interval_scale
+    if scale != IntervalScale():
+        told[INTERVAL_SCALE] = scale.record()
     result: dict[str, Any] = {
         "estimate": choice.estimate,
         "reason": choice.reason,
         "estimated_mse_adu2": choice.scores,
-        INTERVAL_SCALE: denoiser.interval_scale.record(),
         **told,
     }
     return Outcome(noise_model=prepared.refitted, result=result)

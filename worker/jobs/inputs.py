@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
+from models_store.contracts.noise_model_fit import NoiseModelFit
 from models_store.contracts.outcomes import MadeNoiseModel
 from models_store.contracts.prediction_specs import ChooseEstimateSpec, PredictSpec
 from models_store.contracts.spec_parts import (
@@ -19,6 +20,7 @@ from models_store.errors import JobFailedError
 from models_store.image_files.channels import ChannelPlanes, planes_of_channel
 from models_store.image_files.planes import PlaneSource
 from models_store.image_files.stack_axis import StackAxis
+from models_store.job_requests.detector_levels import levels_of_image, other_levels
 from models_store.job_requests.noise_model_fit import fit_with_drift, judge_fit
 from models_store.survey.survey import Survey
 from models_store.survey.warnings import channel_warnings, pixel_warnings, warnings_of_images
@@ -181,11 +183,23 @@ def load_network_if_made(context: JobContext, reference: Reference | None) -> Ne
     return load_network(context, reference)[1]
 
 
+def fit_of_images(
+    known: KnownNoiseModel, images: Sequence[OpenImage], survey: Survey, name: str
+) -> NoiseModelFit | None:
+    """Judge a noise model of the registry by the images of a job, and by the checks of its camera."""
+    levels = [
+        levels_of_image(image.reader.header, image.known.requested_settings, image.channel)
+        for image in images
+    ]
+    other = other_levels(known.parameters, known.levels, levels, survey.values)
+    fit = judge_fit(known.parameters, survey, name, other, bootstrapped=known.origin.is_of_data)
+    return fit_with_drift(fit, known.drift, name)
+
+
 def warn_of_fit(context: JobContext, known: KnownNoiseModel, images: Sequence[OpenImage]) -> list[str]:
     """Issue a warning about a noise model that does not explain the images' noise; return it."""
     name = f"the noise model {known.noise_model_id}"
-    fit = judge_fit(known.parameters, survey_of(context, images).noise, name)
-    fit = fit_with_drift(fit, known.drift, name)
+    fit = fit_of_images(known, images, survey_of(context, images), name)
     told = [fit.told] if fit is not None and fit.told is not None else []
     for warning in told:
         context.warn(warning)

@@ -110,8 +110,8 @@ class RunProvenance:
             self.context.warn(text)
 
     def outcome(self, outcome: Outcome, results: Sequence[MadeArtifact]) -> Outcome:
-        """Add the results, their RO-Crate and the warnings of clipped pixels to the outcome of the job."""
-        blob = self.context.store(CRATE_NAME, ro_crate(self.documents, results))
+        """Add the results, the RO-Crate of all files and the warnings of clipped pixels to the outcome."""
+        blob = self.context.store(CRATE_NAME, ro_crate(self.documents, [*results, *outcome.artifacts]))
         crate = MadeArtifact(name=CRATE_NAME, media_type=CRATE_MEDIA_TYPE, blob=blob)
         result = dict(outcome.result)
         if self.clipped:

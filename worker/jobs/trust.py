@@ -2,20 +2,21 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from models_store.contracts.noise_model_fit import NoiseModelFit
 from models_store.contracts.noise_models import NoiseModelParameters
 from models_store.contracts.outcomes import MadeArtifact, Outcome
 from models_store.contracts.provenance import ChannelProvenance
 from models_store.contracts.trust import TRUST, TRUST_PREVIEW, TRUST_REPORT
-from models_store.contracts.vocabulary import Method, NoiseModelOrigin
+from models_store.contracts.vocabulary import Method
 from models_store.image_files.channels import channel_title
 from models_store.job_requests.noise_model_fit import judge_fit
 from models_store.survey.survey import Survey
 from worker.attempt.context import JobContext
 from worker.jobs.estimates import INTERVAL_SCALE
-from worker.jobs.inputs import OpenImage
+from worker.jobs.inputs import OpenImage, fit_of_images
 from worker.jobs.result_preview import ResultPreview
 from worker.judging.removed_noise import RemovedNoiseSummary
 from worker.judging.result_figures import ResultFigures
@@ -67,7 +68,6 @@ def _judged_channels(inputs: TrustInputs) -> Iterator[JudgedChannel]:
         channel = made_by.channel
         planes = inputs.judged.get(channel, JudgedPlanes())
         survey = _survey(inputs, channel)
-        parameters, origin = _noise_model(made_by, inputs)
         named = made_by.noise_model
         yield JudgedChannel(
             channel=channel,
@@ -75,8 +75,8 @@ def _judged_channels(inputs: TrustInputs) -> Iterator[JudgedChannel]:
             evidence=Evidence(
                 removed=planes.removed,
                 figures=planes.figures,
-                fit=judge_fit(parameters, survey.noise, "the noise model") if parameters and survey else None,
-                bootstrapped=origin is not None and origin.is_of_data,
+                fit=_fit(made_by, inputs, survey) if survey else None,
+                bootstrapped=named is not None and named.origin.is_of_data,
                 correlated=_correlated(survey, inputs.context) if survey else None,
                 saturated_share=_saturated_share(survey) if survey else 0.0,
                 own_scale=made_by.estimate == Method.CARE,
@@ -102,15 +102,15 @@ def _survey(inputs: TrustInputs, channel: int | None) -> Survey | None:
     return Survey.of(known) if len(known) == len(found) else None
 
 
-def _noise_model(
-    made_by: ChannelProvenance, inputs: TrustInputs
-) -> tuple[NoiseModelParameters | None, NoiseModelOrigin | None]:
-    named = made_by.noise_model
+def _fit(made_by: ChannelProvenance, inputs: TrustInputs, survey: Survey) -> NoiseModelFit | None:
+    """Judge the noise model that was used; one of the registry also by the checks of its camera."""
+    named, name = made_by.noise_model, "the noise model"
     if named is None:
-        return None, None
+        return None
     if named.id is None:
-        return inputs.made, named.origin
-    return inputs.context.registry.noise_model(named.id).parameters, named.origin
+        return judge_fit(inputs.made, survey, name, bootstrapped=True) if inputs.made else None
+    images = [replace(image, channel=made_by.channel) for image in inputs.images]
+    return fit_of_images(inputs.context.registry.noise_model(named.id), images, survey, name)
 
 
 def _correlated(survey: Survey, context: JobContext) -> str | None:

@@ -120,7 +120,8 @@ def _pixels(evidence: Evidence) -> Iterator[Judgement]:
             f"{_percent(outliers)} of its pixels are estimates from their neighbours: the image's were hot, "
             "dead or dropped out",
         )
-    if evidence.saturated_share > MAX_SATURATED:
+    told = evidence.fit is not None and evidence.fit.saturated_share > MAX_SATURATED
+    if evidence.saturated_share > MAX_SATURATED and not told:
         yield Judgement(
             "check",
             f"{_percent(evidence.saturated_share)} of the image's pixels are saturated, their signal unknown",

@@ -42,7 +42,7 @@ from worker.jobs.handlers import carry_out
 from worker.jobs.ro_crate import CRATE_NAME, renamed
 from worker.offline.files import read_noise_model_file
 from worker.offline.memory_registry import MemoryRegistry
-from worker.offline.targets import crate_of, is_zarr_folder, move_result
+from worker.offline.targets import beside, is_zarr_folder, move_result
 
 
 @dataclass(frozen=True)
@@ -148,9 +148,9 @@ class OfflineRun:
         return outcome
 
     def move_results(self, outcome: Outcome, targets: Mapping[str, Path], *, crate: bool) -> list[Path]:
-        """Move results to the targets of their images, by id; write an RO-Crate beside the first if asked.
+        """Move results to the targets of their images, by id; write an RO-Crate and its other files if asked.
 
-        Returns the crate's path if there is one.
+        Returns the paths of the crate, which lie beside the first result.
         """
         results = {artifact.image_id: artifact for artifact in outcome.artifacts}
         names = {}
@@ -159,10 +159,15 @@ class OfflineRun:
             names[results[image_id].name] = f"{target.name}/" if is_zarr_folder(target) else target.name
         if not crate:
             return []
-        path = crate_of(next(iter(targets.values())))
-        with reporting_write_errors(path):
-            write_whole(path, renamed(self.read_artifact(outcome, CRATE_NAME), names))
-        return [path]
+        first = next(iter(targets.values()))
+        of_job = [each.name for each in outcome.artifacts if each.image_id is None]
+        paths = {name: beside(first, name) for name in of_job}
+        names |= {name: path.name for name, path in paths.items()}
+        for name, path in paths.items():
+            content = self.read_artifact(outcome, name)
+            with reporting_write_errors(path):
+                write_whole(path, renamed(content, names) if name == CRATE_NAME else content)
+        return list(paths.values())
 
     def read_artifact(self, outcome: Outcome, name: str) -> bytes:
         """Return the content of an artifact that belongs to a job as a whole."""

@@ -7,7 +7,6 @@ from models_store.errors import InvalidRequestError
 from models_store.image_files.header import FileKind
 from models_store.image_files.results.ome_zarr.archive import unpack
 from models_store.image_files.results.result_file import is_ome_zarr
-from worker.jobs.ro_crate import CRATE_NAME
 
 _FOLDERS = (".zarr",)
 _ZIP_FILES = (".ozx", ".zarr.zip")
@@ -22,11 +21,11 @@ def is_zarr_folder(target: Path) -> bool:
     return target.name.lower().endswith(_FOLDERS)
 
 
-def crate_of(target: Path) -> Path:
-    """Return the file of a result's RO-Crate: `cells-ro-crate-metadata.json` for `cells.ome.tif`."""
-    name = target.name
-    suffix = next((each for each in _SUFFIXES if name.lower().endswith(each)), target.suffix)
-    return target.with_name(f"{name[: len(name) - len(suffix)]}-{CRATE_NAME}")
+def beside(target: Path, name: str) -> Path:
+    """Return a file about a result, such as its RO-Crate: `cells-ro-crate-metadata.json` for `cells.tif`."""
+    stem = target.name
+    suffix = next((each for each in _SUFFIXES if stem.lower().endswith(each)), target.suffix)
+    return target.with_name(f"{stem[: len(stem) - len(suffix)]}-{name}")
 
 
 def output_format_of(target: Path, source: FileKind) -> OutputFormat:
