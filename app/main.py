@@ -29,8 +29,10 @@ from app.routes import (
     networks,
     noise_model_reports,
     noise_models,
+    planes,
     uploads,
 )
+from app.viewing.planes_in_memory import PlanesInMemory
 from models_store.blobs.blobs import Blobs
 from models_store.clock_and_ids import Clock, system_clock
 from models_store.database.engines import Database
@@ -112,6 +114,7 @@ def create_app(  # noqa: PLR0913  # the composition root receives every componen
         keys=keys,
         registry=registry,
     )
+    app.state.planes = PlanesInMemory(settings)
     problems.install(app)
     portal = make_portal()
     install_middleware(app, settings, keys, limits, refusals(portal))
@@ -121,6 +124,7 @@ def create_app(  # noqa: PLR0913  # the composition root receives every componen
         jobs,
         artifacts,
         images,
+        planes,
         uploads,
         microscopes,
         noise_models,

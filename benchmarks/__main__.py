@@ -33,6 +33,7 @@ from benchmarks import (
     upload,
     upload_burst,
     verdict,
+    viewer,
 )
 from benchmarks.fields import ScoredField, fields
 from models_store.contracts.vocabulary import DEFAULT_PRESET, Preset, Prior
@@ -58,6 +59,7 @@ def main() -> None:
         "ranges",
         "reading",
         "fan-out",
+        "viewer",
     ]
     parser.add_argument(
         "what",
@@ -122,6 +124,8 @@ def main() -> None:
         console.print(ranges.table(ranges.measure()))
     if "reading" in what:
         console.print(reading.table(reading.measure()))
+    if "viewer" in what:
+        console.print(viewer.table(list(viewer.measure())))
     if "fan-out" in what:
         console.print(fan_out.table(fan_out.measure()))
     if "speed" in what:

@@ -133,6 +133,13 @@ class StorageFullError(OutageError):
     status = HTTPStatus.INSUFFICIENT_STORAGE
 
 
+class RequestAbandonedError(ClearScopeError):
+    """The client closed the connection before its turn came, so nobody receives this."""
+
+    code = "request-abandoned"
+    status = HTTPStatus.REQUEST_TIMEOUT
+
+
 class ImageError(ClearScopeError):
     """An uploaded file that cannot be used as an image."""
 

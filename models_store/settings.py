@@ -91,6 +91,8 @@ class Settings(BaseSettings):
     inspection_timeout_s: PositiveFloat = 4.0
     upload_expiry_s: PositiveFloat = 86400.0
     """Time after its last bytes at which a resumable upload expires."""
+    viewed_planes_bytes: PositiveInt = 512 * MEBIBYTE
+    """Planes that each server process keeps in memory for the viewer; larger planes cannot be viewed."""
 
     # Separate workers
     broker_url: str = ""

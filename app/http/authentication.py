@@ -1,6 +1,7 @@
 """Authentication by API keys, sent as bearer tokens or in the portal's cookie."""
 
 import logging
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -38,6 +39,10 @@ DOCS_ASSETS_PATH, PORTAL_ASSETS_PATH = "/docs/assets", "/portal/assets"
 
 Refuse = Callable[[AsgiScope, ClearScopeError], ASGIApp]
 """Makes the response to a request that is refused before it is routed."""
+
+TILE_PATH = re.compile(r"/v1/(?:images|artifacts)/[^/]+/planes/")
+TILES_PER_REQUEST = 10
+"""Rate limit of tiles, ranges and profiles of planes, in terms of that of other requests."""
 
 CACHE_TTL_S = 2.0
 """Time for which a key's row is cached; a revoked key stays valid at most that long."""
@@ -168,12 +173,23 @@ class Authentication:
         if caller.viewer.key_id is None or caller.requests_per_minute is None:
             await self._app(scope, receive, send)
             return
-        allowance = await self._limits.consume(caller.viewer.key_id, caller.requests_per_minute)
+        counter, per_minute = _counted(scope["path"], caller.viewer.key_id, caller.requests_per_minute)
+        allowance = await self._limits.consume(counter, per_minute)
         if allowance is None:
             await self._app(scope, receive, send)
             return
         app = self._app if allowance.granted else self._refuse(scope, allowance.error())
         await app(scope, receive, allowance.adding_headers(send))
+
+
+def _counted(path: str, key_id: str, requests_per_minute: int) -> tuple[str, int]:
+    """Return what counts a request and how often it may come.
+
+    Tiles count apart, as looking at an image takes dozens at once and must not use up what jobs need.
+    """
+    if TILE_PATH.match(path):
+        return f"{key_id}:tiles", TILES_PER_REQUEST * requests_per_minute
+    return key_id, requests_per_minute
 
 
 def _is_open(path: str) -> bool:

@@ -55,8 +55,7 @@ def download(
         "Cache-Control": "private, max-age=31536000, immutable",
         "Accept-Ranges": "bytes",
     }
-    known = {tag.strip().removeprefix("W/") for tag in (conditions.if_none_match or "").split(",")}
-    if known & {etag, "*"}:
+    if client_has(etag, conditions.if_none_match):
         return Response(status_code=304, headers=headers)
     headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(filename, safe='')}"
     range_applies = conditions.if_range in {None, etag}
@@ -72,6 +71,12 @@ def download(
     return StreamingResponse(
         chunks, status_code=200 if part is None else 206, media_type=media_type, headers=headers
     )
+
+
+def client_has(etag: str, if_none_match: str | None) -> bool:
+    """Return whether the header If-None-Match names an ETag, or all."""
+    known = {tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")}
+    return bool(known & {etag, "*"})
 
 
 def _unsatisfiable(size_bytes: int) -> Response:

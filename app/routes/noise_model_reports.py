@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from app.http.authorization import READ
 from app.http.dependencies import ReadSession, RequestServices, Services
-from app.http.downloads import file_responses
+from app.http.downloads import client_has, file_responses
 from app.noise_model_reports.page import Format, NoiseModelReport
 from app.noise_model_reports.record import NoiseModelRecord, kept_pairs, noise_model_record
 
@@ -63,8 +63,7 @@ def _report(
     # A report changes with the history of its profile only, and drawing takes longer than reading.
     etag = f'"{hashlib.sha256(record.model_dump_json().encode()).hexdigest()}-{file_format}"'
     headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
-    known = {tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")}
-    if known & {etag, "*"}:
+    if client_has(etag, if_none_match):
         return Response(status_code=304, headers=headers)
     content = NoiseModelReport(record, kept_pairs(session, services.blobs, noise_model_id)).draw(file_format)
     return Response(content, media_type=_MEDIA_TYPES[file_format], headers=headers)

@@ -81,7 +81,10 @@ def _calibration(folder: Path) -> Path:
 
 
 def filled(path: str, things: dict[str, str]) -> str:
-    path = path.replace("{figure}", "gain")
+    path = path.replace("{figure}", "gain").replace("{plane}/tiles/{level}/{x}_{y}", "0/tiles/0/0_0")
+    path = path.replace("{plane}/profile", "0/profile?from_x=0&from_y=0&to_x=9&to_y=9").replace(
+        "{plane}", "0"
+    )
     for kind, thing_id in things.items():
         path = path.replace(f"{{{kind}}}", thing_id)
     assert "{" not in path

@@ -1,0 +1,95 @@
+"""A plane and its levels of half the size each, in tiles."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+TILE_PX = 512
+"""Height and width of a tile; those at the lower and right border are smaller."""
+
+_WIDER = {1: np.int32, 2: np.int32, 4: np.int64, 8: np.float64}
+"""Types that hold the sum of four integers, by the bytes of each."""
+
+
+def level_shapes(height_px: int, width_px: int) -> list[tuple[int, int]]:
+    """Return the shapes (Y, X) of all levels, from the full one to the first that fits into a tile."""
+    shapes = [(height_px, width_px)]
+    while max(shapes[-1]) > TILE_PX:
+        height_px, width_px = shapes[-1]
+        shapes.append((-(-height_px // 2), -(-width_px // 2)))
+    return shapes
+
+
+def tiles_across(length_px: int) -> int:
+    return -(-length_px // TILE_PX)
+
+
+def pyramid_bytes(plane_bytes: int) -> int:
+    """Return an upper bound of the bytes of a plane with its levels."""
+    return 4 * plane_bytes // 3 + TILE_PX**2
+
+
+@dataclass(frozen=True, eq=False)
+class Pyramid:
+    """A plane (Y, X), and levels that are means of blocks of 2 x 2 pixels of the level before."""
+
+    levels: tuple[NDArray[Any], ...]
+
+    @classmethod
+    def of(cls, plane_yx: NDArray[Any]) -> Self:
+        levels = [plane_yx.view(np.uint8) if plane_yx.dtype.kind == "b" else plane_yx]
+        for _ in level_shapes(*plane_yx.shape)[1:]:
+            levels.append(halved(levels[-1]))
+        return cls(tuple(levels))
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(level_yx.nbytes for level_yx in self.levels)
+
+    def tile(self, level: int, x: int, y: int) -> NDArray[Any]:
+        return self.levels[level][y * TILE_PX : (y + 1) * TILE_PX, x * TILE_PX : (x + 1) * TILE_PX]
+
+
+def halved(plane_yx: NDArray[Any]) -> NDArray[Any]:
+    """Return the means of blocks of 2 x 2 pixels; blocks at the lower and right border may be smaller.
+
+    Means of integers are rounded, halves upwards. Pixels without a number are left out of means.
+    """
+    odd_yx = [(0, length % 2) for length in plane_yx.shape]
+    if any(odd for _, odd in odd_yx):
+        plane_yx = np.pad(plane_yx, odd_yx, mode="edge")  # the mean of a value and itself is the value
+    quarters = [plane_yx[y::2, x::2] for y in (0, 1) for x in (0, 1)]
+    if plane_yx.dtype.kind == "f":
+        return _mean_of_floats(quarters)
+    total_yx = quarters[0].astype(_WIDER[plane_yx.dtype.itemsize])
+    for quarter_yx in quarters[1:]:
+        total_yx += quarter_yx
+    if total_yx.dtype.kind == "f":
+        total_yx = np.floor(total_yx / 4 + 0.5)
+    else:
+        total_yx += 2
+        total_yx >>= 2
+    means_yx: NDArray[Any] = total_yx.astype(plane_yx.dtype)
+    return means_yx
+
+
+def _mean_of_floats(quarters: list[NDArray[Any]]) -> NDArray[Any]:
+    with np.errstate(invalid="ignore", over="ignore"):
+        mean_yx: NDArray[Any] = quarters[0] * quarters[0].dtype.type(0.25)
+        for quarter_yx in quarters[1:]:
+            mean_yx += quarter_yx * quarter_yx.dtype.type(0.25)
+    if np.isfinite(mean_yx).all():
+        return mean_yx
+    return _mean_of_known(quarters)
+
+
+def _mean_of_known(quarters: list[NDArray[Any]]) -> NDArray[Any]:
+    stacked = np.stack(quarters)
+    known = np.isfinite(stacked)
+    total_yx = np.where(known, stacked, 0).sum(axis=0, dtype=np.float64)
+    count_yx = known.sum(axis=0)
+    mean_yx = np.divide(total_yx, count_yx, out=np.full(total_yx.shape, np.nan), where=count_yx > 0)
+    rounded_yx: NDArray[Any] = mean_yx.astype(stacked.dtype)
+    return rounded_yx

@@ -1,0 +1,41 @@
+"""Planes of stored files, read in isolation."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.http.dependencies import Services
+from app.viewing.layers import StoredPlane
+from models_store.errors import ImageCorruptError
+from models_store.image_files.header import ImageHeader, ImageLimits
+from models_store.image_files.isolation.client import ReadingLimits
+
+_READING_BYTES = 2**32
+_ANSWER_S = 30.0
+
+
+def read_plane(services: Services, stored: StoredPlane, header: ImageHeader) -> NDArray[Any]:
+    """Read a plane (Y, X) of an image with this header; raises the errors of `Reader.open`."""
+    limits = ImageLimits(decoded_bytes=services.settings.decoded_limit_bytes)
+    file = services.blobs.local_path_or_ranges(stored.blob_key)
+    with services.isolation.reader(ReadingLimits(_READING_BYTES, _ANSWER_S)) as reader:
+        planes = reader.open(file, limits, stored.series)
+        if stored.plane >= len(planes):
+            raise ImageCorruptError(
+                f"plane {stored.plane} is not in the file, which has only {len(planes)} planes"
+            )
+        plane_yx = planes[stored.plane]
+    if plane_yx.shape != (header.height_px, header.width_px):
+        raise ImageCorruptError(
+            f"the planes of the file have the shape {plane_yx.shape}; its image has "
+            f"{(header.height_px, header.width_px)}"
+        )
+    return plane_yx
+
+
+def difference(observation_yx: NDArray[Any], result_yx: NDArray[Any]) -> NDArray[Any]:
+    """Return an observation minus a result, in ADU, as floats that hold both exactly if possible."""
+    dtype = np.result_type(observation_yx, result_yx, np.float32)
+    residual_yx: NDArray[Any] = np.subtract(observation_yx, result_yx, dtype=dtype)
+    return residual_yx
