@@ -14,6 +14,7 @@ import tifffile
 from models_store.errors import ImageCorruptError, OutageError, UnavailableError
 from models_store.image_files.isolation import wire
 from models_store.image_files.isolation.client import Isolation, Reader, ReadingLimits
+from models_store.image_files.isolation.directory_strides import DirectoryStrides
 from models_store.image_files.isolation.ranged_stream import BLOCK_BYTES, RangedStream
 from models_store.image_files.opening import open_planes
 from tests.support.lif_files import LifImage, write_lif
@@ -50,6 +51,10 @@ def _directories_between_planes(path: Path) -> None:
             writer.write(plane, contiguous=False, photometric="minisblack", metadata=None)
 
 
+def _compressed(path: Path) -> None:
+    tifffile.imwrite(path, PIXELS, photometric="minisblack", compression="zlib", ome=True)
+
+
 def _compressed_tiles(path: Path) -> None:
     tifffile.imwrite(path, PIXELS, photometric="minisblack", compression="zlib", tile=(64, 64))
 
@@ -58,7 +63,7 @@ def _lif(path: Path) -> None:
     write_lif(path, [LifImage("stack", "ZYX", PIXELS, {"X": 0.1, "Y": 0.1})])
 
 
-KINDS = (_contiguous, _directories_between_planes, _compressed_tiles, _lif)
+KINDS = (_contiguous, _directories_between_planes, _compressed, _compressed_tiles, _lif)
 
 
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.__name__.strip("_"))
@@ -89,11 +94,42 @@ def test_a_whole_stack_is_fetched_once(reader: Reader, path: Path) -> None:
     assert file.read_bytes <= 1.1 * file.size_bytes + 2 * PLANES * BLOCK_BYTES
 
 
-def test_directories_at_regular_distances_take_few_requests(reader: Reader, tmp_path: Path) -> None:
-    _directories_between_planes(tmp_path / "stack")
+@pytest.mark.parametrize("write", [_directories_between_planes, _compressed, _compressed_tiles])
+def test_directories_of_like_planes_take_few_requests(
+    write: Callable[[Path], None], reader: Reader, tmp_path: Path
+) -> None:
+    write(tmp_path / "stack")
     file = CountedFile(tmp_path / "stack")
     reader.open(file)
-    assert file.requests <= PLANES / 3
+    assert file.requests <= PLANES / 5
+    assert file.read_bytes <= 4 * PLANES * BLOCK_BYTES
+
+
+def test_directories_at_any_distances_are_fetched_one_by_one(reader: Reader, tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    pixels = PIXELS & (2 ** rng.integers(3, 12, PLANES) - 1).astype(np.uint16)[:, None, None]
+    tifffile.imwrite(tmp_path / "stack", pixels, photometric="minisblack", compression="zlib")
+    file = CountedFile(tmp_path / "stack")
+    planes = reader.open(file)
+    assert file.read_bytes <= 2 * PLANES * BLOCK_BYTES
+    for index in (0, 30, 59):
+        np.testing.assert_array_equal(planes[index], pixels[index])
+
+
+def test_distances_are_predicted_only_where_they_are_alike() -> None:
+    strides = DirectoryStrides()
+    assert strides.windows() == []
+    for place in (100_000, 200_000, 300_000):
+        strides.seen(place)
+        strides.seen(place + 200)
+    first, *_ = strides.windows()
+    assert first[0] <= 400_000 < first[1] <= 401_000
+    strides.seen(402_000)
+    windows = strides.windows()
+    assert windows[0][0] <= 502_000 < windows[0][1]
+    assert windows[0][1] - windows[0][0] > first[1] - first[0]
+    strides.seen(900_000)
+    assert strides.windows() == []
 
 
 def test_inspection_fetches_the_planes_that_it_looks_at(reader: Reader, tmp_path: Path) -> None:

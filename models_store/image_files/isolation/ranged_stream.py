@@ -6,6 +6,8 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from models_store.image_files.isolation.directory_strides import DirectoryStrides
+
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
@@ -17,7 +19,6 @@ _SHORT_BYTES = 2**15
 _MAX_AHEAD_BYTES = 2**23
 _AHEAD_SHARE = 8
 """A sequence is read ahead by an eighth of its length: so much is fetched in vain at most, where it ends."""
-_MAX_STRIDES = 48
 
 
 class Ranges(Protocol):
@@ -102,8 +103,7 @@ class RangedStream(io.RawIOBase):
 class _Blocks:
     """Blocks of a file that were read last; those that will be needed next are fetched with them.
 
-    These are the blocks after a sequence, and those at regular distances, where the directories of planes of
-    one size are.
+    These are the blocks after a sequence, and those where the directories of further planes may be.
     """
 
     def __init__(self, ranges: Ranges) -> None:
@@ -112,9 +112,7 @@ class _Blocks:
         self._kept: OrderedDict[int, bytes] = OrderedDict()
         self._sequence = range(0)
         """Blocks of the sequence that was fetched last."""
-        self._last_miss = 0
-        self._stride = 0
-        self._strides_ahead = 1
+        self._strides = DirectoryStrides()
 
     def known_bytes(self, start: int) -> int:
         """Return how many bytes from there on can be read without another range, up to the block's end."""
@@ -124,22 +122,22 @@ class _Blocks:
     def read(self, start: int, count: int) -> bytes:
         needed = range(start // BLOCK_BYTES, (start + count - 1) // BLOCK_BYTES + 1)
         missing = [block for block in needed if block not in self._kept]
+        self._strides.seen(start)
         for block in needed:
             if block in self._kept:
                 self._kept.move_to_end(block)
         if missing:
-            self._fetch(range(missing[0], missing[-1] + 1), start)
+            self._fetch(range(missing[0], missing[-1] + 1))
         content = b"".join(self._kept[block] for block in needed)
         skipped = start - needed.start * BLOCK_BYTES
         return content[skipped : skipped + count]
 
-    def _fetch(self, missing: range, position: int) -> None:
-        """Fetch blocks, which a read at `position` needs, and those that will be needed next."""
-        strides = self._at_next_strides(position)
+    def _fetch(self, missing: range) -> None:
+        """Fetch blocks, and those that will be needed next."""
         begin = self._sequence.start if missing.start == self._sequence.stop else missing.start
         ahead = min((missing.stop - begin) // _AHEAD_SHARE, _MAX_AHEAD_BYTES // BLOCK_BYTES)
         self._sequence = range(begin, min(missing.stop + ahead, self._count))
-        runs = [range(missing.start, self._sequence.stop), *(range(block, block + 1) for block in strides)]
+        runs = [range(missing.start, self._sequence.stop), *self._with_directories()]
         for run, content in zip(runs, self._ranges.read_several([*map(self._bytes_of, runs)]), strict=True):
             for block in run:
                 offset = (block - run.start) * BLOCK_BYTES
@@ -147,19 +145,14 @@ class _Blocks:
         while len(self._kept) > _KEPT_BLOCKS:
             self._kept.popitem(last=False)
 
-    def _at_next_strides(self, position: int) -> list[int]:
-        """Return the blocks at the next regular distances if two in a row were equal."""
-        stride = position - self._last_miss
-        if abs(stride) <= 2 * BLOCK_BYTES:
-            return []
-        if stride != self._stride:
-            self._last_miss, self._stride, self._strides_ahead = position, stride, 1
-            return []
-        self._strides_ahead = min(2 * self._strides_ahead, _MAX_STRIDES)
-        self._last_miss = position + self._strides_ahead * stride
-        places = [position + number * stride for number in range(1, self._strides_ahead + 1)]
-        blocks = dict.fromkeys(place // BLOCK_BYTES for place in places)
-        return [block for block in blocks if 0 <= block < self._count and block not in self._kept]
+    def _with_directories(self) -> list[range]:
+        """Return the blocks that may hold the next directories and are not kept."""
+        found = []
+        for first, end in self._strides.windows():
+            blocks = range(max(first, 0) // BLOCK_BYTES, min(-(-end // BLOCK_BYTES), self._count))
+            if any(block not in self._kept for block in blocks):
+                found.append(blocks)
+        return found
 
     def _bytes_of(self, blocks: range) -> tuple[int, int]:
         start = blocks.start * BLOCK_BYTES
