@@ -47,8 +47,8 @@ def choose_noise_model(
 ) -> NoiseModelChoice:
     """Choose the noise model of a profile, or of one of its channels, for images with this survey.
 
-    The nearest profile is of the same microscope, camera and readout mode. Of it, and of the microscope's
-    default profile, only what was calibrated or imported is taken.
+    The nearest profile is of the same microscope, camera and readout mode. Nothing bootstrapped is taken of
+    it, and of the microscope's default profile only what was calibrated or imported.
     """
     return _Chooser(session, spec, profile, survey, label, levels).choose()
 
@@ -111,16 +111,20 @@ class _Chooser:
         fit = fit_of(noise_model, self.survey, levels)
         return NoiseModelChoice(noise_model, of, fit, warning="; ".join(told) or None)
 
-    def _deliberate_one_of(self, profile: Profile, label: str | None = None) -> NoiseModelRow | None:
-        """Return the active noise model of a channel, or else of a whole profile, if it was made for it.
+    def _deliberate_one_of(self, profile: Profile) -> NoiseModelRow | None:
+        """Return the active noise model of a whole profile if it was calibrated or imported for it.
 
-        Those are calibrated and imported. A bootstrapped one is of images with one channel, which may be any.
+        Others are of images with one channel, which may be any.
         """
-        for channel in dict.fromkeys((label, None)):
-            found = active_noise_model(self.session, profile.id, self.at, channel=channel)
-            if found is not None and _is_deliberate(found):
-                return found
-        return None
+        found = active_noise_model(self.session, profile.id, self.at)
+        return found if found is not None and found.origin in DELIBERATE_ORIGINS else None
+
+    def _reusable_one_of(self, profile: Profile) -> NoiseModelRow | None:
+        """Return another profile's active noise model; a pooled one is of its own channel alone."""
+        own = active_noise_model(self.session, profile.id, self.at, channel=self.label)
+        if own is not None and own.origin in REUSED_ORIGINS:
+            return own
+        return self._deliberate_one_of(profile)
 
     def _of_microscope(self) -> NoiseModelRow | None:
         """Return what was calibrated or imported for a microscope without saying for which settings.
@@ -136,7 +140,7 @@ class _Chooser:
         own = settings_of_channel(self.profile, self.label)
         if own.detector is None:
             return None
-        others = profiles_with_noise_models(self.session, self.profile, own.detector, DELIBERATE_ORIGINS)
+        others = profiles_with_noise_models(self.session, self.profile, own.detector, REUSED_ORIGINS)
         wanted = own.canonical()
         differing = [
             (differs, other)
@@ -144,7 +148,7 @@ class _Chooser:
             if (differs := difference(wanted, settings_of_profile(other).canonical())) is not None
         ]
         for differs, other in sorted(differing, key=lambda each: each[0].distance):
-            if (found := self._deliberate_one_of(other, self.label)) is not None:
+            if (found := self._reusable_one_of(other)) is not None:
                 return _Nearest(found, other, differs)
         return None
 
@@ -195,7 +199,3 @@ class _Chooser:
         why = f": {retired.reason}" if retired.reason else ""
         when = retired.activated_at.isoformat()
         return [f"the noise model {noise_model.id}, which was active then, has been retired at {when}{why}"]
-
-
-def _is_deliberate(noise_model: NoiseModelRow) -> bool:
-    return noise_model.origin in DELIBERATE_ORIGINS

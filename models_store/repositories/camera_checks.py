@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from pydantic import BaseModel
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from models_store.clock_and_ids import new_id
@@ -13,7 +13,7 @@ from models_store.contracts.outcomes import MadeCheck
 from models_store.database.tables import CameraCheckRow, Job, NoiseModelRow
 from models_store.errors import NotFoundError
 from models_store.repositories.jobs.channels import channel_of_results
-from models_store.repositories.noise_model_history import active_noise_model
+from models_store.repositories.noise_model_history import active_at, active_noise_model
 from models_store.repositories.pages import Page, PageRequest, fetch_page
 
 
@@ -147,10 +147,8 @@ def checks_between(
 
 def count_drifted(session: Session) -> int:
     """Count the active noise models that are marked."""
-    marked = session.scalars(
-        select(NoiseModelRow).where(NoiseModelRow.drift.is_not(None), NoiseModelRow.profile_id.is_not(None))
+    marked = select(NoiseModelRow).where(
+        NoiseModelRow.drift.is_not(None), NoiseModelRow.profile_id.is_not(None)
     )
-    active = (
-        active_noise_model(session, row.profile_id, channel=row.channel) for row in marked if row.profile_id
-    )
-    return sum(row is not None and row.drift is not None for row in active)
+    active = active_at(marked, None).with_only_columns(NoiseModelRow.id).subquery()
+    return session.scalar(select(func.count()).select_from(active)) or 0
