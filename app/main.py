@@ -15,6 +15,8 @@ from app.http.dependencies import Services
 from app.http.middleware import install_middleware
 from app.http.rate_limits import RateLimits
 from app.http.readiness import ReadinessCheck
+from app.job_streams.hub import JobStreams
+from app.job_streams.stopping import called_on_signals
 from app.observability.install import install_observability
 from app.portal.error_pages import refusals
 from app.portal.install import install_portal, make_portal
@@ -23,6 +25,7 @@ from app.routes import (
     camera_checks,
     health,
     images,
+    job_events,
     jobs,
     metrics,
     microscopes,
@@ -71,12 +74,16 @@ def create_app(  # noqa: PLR0913  # the composition root receives every componen
     registry = registry or CollectorRegistry()
     tracing = tracing or Tracing()
 
+    streams = JobStreams(database, clock)
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         with ExitStack() as stack:
             for context in alongside:
                 stack.enter_context(context)
+            stack.enter_context(called_on_signals(streams.close))
             yield
+            await streams.aclose()
         database.dispose()
         tracing.close()
 
@@ -115,12 +122,14 @@ def create_app(  # noqa: PLR0913  # the composition root receives every componen
         registry=registry,
     )
     app.state.planes = PlanesInMemory(settings)
+    app.state.job_streams = streams
     problems.install(app)
     portal = make_portal()
     install_middleware(app, settings, keys, limits, refusals(portal))
     v1 = APIRouter(prefix="/v1")
-    # Routes are matched in this order: the most frequent come first.
+    # Routes are matched in this order: the most frequent come first, after one that they would hide.
     for routes in (
+        job_events,
         jobs,
         artifacts,
         images,

@@ -16,6 +16,7 @@ from models_store.telemetry.logs import logging_context
 
 logger = logging.getLogger(__name__)
 
+EVENT_STREAM = "text/event-stream"
 # Restrictive, because ids from clients are written to files and terminals.
 _VALID_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 # Polled every few seconds.
@@ -49,11 +50,15 @@ class RequestLog:
         async def send_counted(message: Message) -> None:
             if message["type"] == "http.response.start":
                 exchange.status = message["status"]
-                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = request_id
+                headers = MutableHeaders(scope=message)
+                headers[REQUEST_ID_HEADER] = request_id
+                exchange.endless = headers.get("content-type", "").startswith(EVENT_STREAM)
             exchange.sent_bytes += len(message.get("body", b""))
             await send(message)
-            # Updated with each message, so that background tasks after the last one do not count.
-            exchange.seconds = time.perf_counter() - started_s
+            # Updated with each message, so that background tasks after the last one do not count. Of a stream
+            # of events, which has no end of its own, only the time to its beginning says something.
+            if message["type"] == "http.response.start" or not exchange.endless:
+                exchange.seconds = time.perf_counter() - started_s
 
         started_s = time.perf_counter()
         self._metrics.begin()

@@ -22,6 +22,8 @@ class Exchange:
     seconds: float = 0.0
     received_bytes: int = 0
     sent_bytes: int = 0
+    endless: bool = False
+    """True for a stream of events; `seconds` is then the time to its beginning."""
     key_id: str | None = None
     """API key of the caller; None if the request has none."""
 
@@ -32,7 +34,7 @@ class HttpMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._seconds = Histogram(
             "clearscope_http_request_duration_seconds",
-            "Request duration, up to the last byte of the response.",
+            "Request duration, up to the last byte of the response; of streams of events, to the first.",
             ("method", "route", "status"),
             buckets=DURATION_BUCKETS_S,
             registry=registry,

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from anyio import fail_after, to_thread
-from fastapi import APIRouter, BackgroundTasks, Body, Depends, Query, Request, Response
+from fastapi import APIRouter, BackgroundTasks, Body, Depends, Request, Response
 from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
 
-from app.documents.jobs import EventDocument, JobDocument
+from app.documents.jobs import JobDocument
 from app.http.authorization import KINDS_THAT_CALIBRATE, READ, SUBMIT, Caller
 from app.http.dependencies import (
     CurrentCaller,
@@ -23,7 +23,6 @@ from app.http.dependencies import (
 from app.http.paging import link_next_page
 from models_store.clock_and_ids import new_id
 from models_store.contracts.job_specs import JobSpec, job_spec
-from models_store.contracts.numbers import LARGEST_EXACT_INTEGER
 from models_store.contracts.plans import PlanStep
 from models_store.contracts.vocabulary import JobState, Scope
 from models_store.database.tables import Job
@@ -206,21 +205,6 @@ def get_job(job_id: str, services: RequestServices) -> Response:
     # The most frequent request by far, so it skips the session dependency and its extra thread switch.
     with services.database.read() as session:
         return _json_response(_document(session, jobs.get_job(session, job_id)))
-
-
-@router.get("/{job_id}/events", dependencies=READ)
-def list_events(
-    job_id: str,
-    session: ReadSession,
-    after: Annotated[
-        int,
-        Query(ge=0, le=LARGEST_EXACT_INTEGER, description="Number of the last event already received."),
-    ] = 0,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 200,
-) -> list[EventDocument]:
-    """List the events of a job and its stages, oldest first."""
-    jobs.get_job(session, job_id)
-    return [EventDocument.of(row) for row in jobs.list_events(session, job_id, after, limit)]
 
 
 @router.post("/{job_id}/cancel", dependencies=SUBMIT)

@@ -64,6 +64,10 @@ class Viewer:
     microscope_ids: tuple[str, ...] | None = None
     """Microscopes whose data it sees; None: no restriction."""
 
+    def sees(self, microscope_id: str | None) -> bool:
+        """Return whether the criteria below show rows of this microscope; None: rows of no microscope."""
+        return self.microscope_ids is None or microscope_id in self.microscope_ids
+
 
 ANYBODY = Viewer()
 

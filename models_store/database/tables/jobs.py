@@ -115,7 +115,8 @@ class JobEvent(Base):
     """An event in the life of a job; append-only."""
 
     __tablename__ = "job_event"
-    __table_args__ = (Index(None, "job_id", "number"),)
+    # Otherwise SQLite would give the number of a deleted event to the next one.
+    __table_args__ = (Index(None, "job_id", "number"), {"sqlite_autoincrement": True})
 
     number: Mapped[int] = mapped_column(ROW_NUMBER, primary_key=True, autoincrement=True)
     job_id: Mapped[str] = mapped_column(ForeignKey("job.id"))

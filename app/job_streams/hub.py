@@ -1,0 +1,103 @@
+"""One reader for all who watch jobs in a server process."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from anyio import CapacityLimiter, to_thread
+
+from app.job_streams.listener import Listener
+from app.job_streams.messages import Subject
+from app.job_streams.reader import ChangeReader
+from models_store.clock_and_ids import Clock
+from models_store.database.engines import Database
+from models_store.errors import OutageError, UnavailableError
+
+logger = logging.getLogger(__name__)
+
+MAX_LISTENERS = 1000
+
+
+class JobStreams:
+    """Reads changes while somebody listens, and hands them to every listener whose subject they belong to.
+
+    All methods belong to the event loop of the server; only the reader works in a thread.
+    """
+
+    def __init__(
+        self, database: Database, clock: Clock, *, interval_s: float = 0.5, keep_alive_s: float = 15.0
+    ) -> None:
+        """`keep_alive_s`: interval of signs of life, and of the question whether a key is still valid."""
+        self.database = database
+        self.clock = clock
+        self.interval_s = interval_s
+        self.keep_alive_s = keep_alive_s
+        self._reader = ChangeReader(database, clock)
+        self._listeners: set[Listener] = set()
+        self._reading: asyncio.Task[None] | None = None
+        self._begun = asyncio.Lock()
+        self._thread = CapacityLimiter(1)
+        self._closed = False
+        self._settled = 0
+
+    def require_room(self) -> None:
+        """Raise UnavailableError if there are too many listeners, or the server is stopping."""
+        if self._closed or len(self._listeners) >= MAX_LISTENERS:
+            raise UnavailableError(
+                "this server process has no room for another stream of events; try again later, or poll"
+            )
+
+    @asynccontextmanager
+    async def listening(self, subject: Subject) -> AsyncIterator[Listener]:
+        """Yield a listener that gets all changes from now on."""
+        async with self._begun:
+            if self._reading is None:
+                self._settled = await to_thread.run_sync(self._reader.begin, limiter=self._thread)
+                self._reading = asyncio.create_task(self._read(), name="job streams")
+            listener = Listener(subject, self._settled)
+            self._listeners.add(listener)
+        if self._closed:
+            listener.close()
+        try:
+            yield listener
+        finally:
+            self._listeners.discard(listener)
+
+    def close(self) -> None:
+        """End all streams, now and for good."""
+        self._closed = True
+        for listener in self._listeners:
+            listener.close()
+
+    async def aclose(self) -> None:
+        """As `close`, and wait until nothing reads the database any more."""
+        self.close()
+        if self._reading is not None:
+            self._reading.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._reading
+
+    async def _read(self) -> None:
+        try:
+            while self._listeners and not self._closed:
+                await asyncio.sleep(self.interval_s)
+                await self._hand_out()
+        except Exception:
+            # Any error: the readers come again, and with them another task; else they would wait for ever.
+            logger.exception("event streams end because changes of jobs could not be read")
+            for listener in self._listeners:
+                listener.close()
+        finally:
+            self._reading = None
+
+    async def _hand_out(self) -> None:
+        try:
+            changes = await to_thread.run_sync(self._reader.read, limiter=self._thread)
+        except OutageError as outage:
+            # The numbers that were read stay valid, so nothing is lost.
+            logger.warning("event streams wait for the database: %s", outage.detail)
+            return
+        self._settled = changes.settled
+        for listener in self._listeners:
+            listener.put(changes)
