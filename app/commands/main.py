@@ -16,6 +16,7 @@ from app.commands.pretrain import pretrain_command
 from app.commands.reproduce import reproduce_commands
 from app.commands.serve import serve_command
 from app.commands.submit import submit_command
+from app.commands.watch import watch_command
 from clearscope_client import ClientError
 from models_store.errors import ClearScopeError
 
@@ -28,6 +29,7 @@ cli = typer.Typer(
 
 cli.add_typer(serve_command)
 cli.add_typer(submit_command)
+cli.add_typer(watch_command)
 cli.add_typer(denoise_command)
 cli.add_typer(keys)
 cli.add_typer(calibration_commands)

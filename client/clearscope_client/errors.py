@@ -64,6 +64,12 @@ class FileUnwritableError(ClientError):
     code = "file-unwritable"
 
 
+class FolderBusyError(ClientError):
+    """Another process uses the folder."""
+
+    code = "folder-busy"
+
+
 class JobFailedError(ClientError):
     """The job has failed, or was cancelled; `job` is its last document."""
 

@@ -1,0 +1,5 @@
+"""A folder whose images are denoised as they arrive."""
+
+from clearscope_client.hot_folder.watching import HotFolder, Recipe, WhenDone
+
+__all__ = ["HotFolder", "Recipe", "WhenDone"]

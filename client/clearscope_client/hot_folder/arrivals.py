@@ -1,0 +1,91 @@
+"""Files and folders that arrive; they are complete once they have stayed as they are for a while."""
+
+import os
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from clearscope_client.errors import SourceUnreadableError
+from clearscope_client.sources import files_below
+
+IMAGE_SUFFIXES = (
+    *(".tif", ".tiff", ".tf2", ".tf8", ".btf", ".lsm", ".stk"),
+    *(".czi", ".nd2", ".lif", ".ims", ".mrc", ".map", ".spe", ".sif", ".ozx", ".zip"),
+)
+UNFINISHED_SUFFIXES = (".part", ".partial", ".tmp", ".crdownload", "~")
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A file or a folder, as it was found: with the size and the latest time of what it holds."""
+
+    name: str
+    path: Path
+    is_folder: bool
+    files: int
+    size_bytes: int
+    changed_ns: int
+
+    @property
+    def state(self) -> str:
+        """Text that differs once the file has changed."""
+        return f"{self.files}-{self.size_bytes}-{self.changed_ns}"
+
+
+def arrivals(folder: Path, left_out: Collection[Path]) -> Iterator[Arrival]:
+    """Yield files and folders in a folder, the oldest first; what vanishes meanwhile is left out.
+
+    Hidden ones, those that are still being copied by their names, and symbolic links are left out too.
+    """
+    found = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(".") or entry.name.lower().endswith(UNFINISHED_SUFFIXES):
+                continue
+            path = folder / entry.name
+            if path in left_out:
+                continue
+            try:
+                if entry.is_dir(follow_symlinks=False):
+                    found += _folder(path)
+                elif entry.is_file(follow_symlinks=False):
+                    told = path.stat()
+                    found.append(Arrival(entry.name, path, False, 1, told.st_size, told.st_mtime_ns))
+            except FileNotFoundError:
+                continue
+    yield from sorted(found, key=lambda each: (each.changed_ns, each.name))
+
+
+def is_image(arrival: Arrival) -> bool:
+    """Return whether a file is one of images, by its name; a folder may hold a set of any kind."""
+    return arrival.is_folder or arrival.name.lower().endswith(IMAGE_SUFFIXES)
+
+
+def _folder(path: Path) -> list[Arrival]:
+    try:
+        told = [file.stat() for file in files_below(path)]
+    except SourceUnreadableError:
+        # Sending it tells why, if it is still there.
+        return [Arrival(path.name, path, True, 0, 0, 0)] if path.exists() else []
+    if not told:
+        return []
+    size_bytes, changed_ns = sum(each.st_size for each in told), max(each.st_mtime_ns for each in told)
+    return [Arrival(path.name, path, True, len(told), size_bytes, changed_ns)]
+
+
+class Settling:
+    """Remembers since when each arrival has been as it is."""
+
+    def __init__(self, settle_s: float) -> None:
+        self._settle_s = settle_s
+        self._since_s: dict[str, tuple[str, float]] = {}
+
+    def complete(self, found: Collection[Arrival], now_s: float) -> list[Arrival]:
+        """Return those that have not changed for long enough."""
+        seen = {each.name: (each.state, self._unchanged_since_s(each, now_s)) for each in found}
+        self._since_s = seen
+        return [each for each in found if now_s - seen[each.name][1] >= self._settle_s]
+
+    def _unchanged_since_s(self, arrival: Arrival, now_s: float) -> float:
+        state, since_s = self._since_s.get(arrival.name, ("", now_s))
+        return since_s if state == arrival.state else now_s

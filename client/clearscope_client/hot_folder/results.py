@@ -1,0 +1,51 @@
+"""Names and places of what a hot folder writes."""
+
+import secrets
+from pathlib import Path
+
+from clearscope_client.documents import Artifact
+from clearscope_client.hot_folder.arrivals import IMAGE_SUFFIXES
+
+_DENOISED = "_denoised"
+_DOUBLE = (".ome.tif", ".ome.tiff", ".ome.zarr", ".zarr", ".ome.zarr.zip", ".zarr.zip")
+
+
+def stem_of(name: str) -> str:
+    """Return a file's name without what tells its format."""
+    suffixes = sorted((*_DOUBLE, *IMAGE_SUFFIXES), key=len, reverse=True)
+    suffix = next((each for each in suffixes if name.lower().endswith(each)), "")
+    return name[: len(name) - len(suffix)]
+
+
+def result_name(artifact: Artifact, sent_as: str, name: str) -> str:
+    """Return the name of a result of the source `name`: that of the source, but for the format.
+
+    `sent_as`: the name under which the server knows it; that of a copy with the same content may be another.
+    """
+    if artifact.output is None:
+        return f"{name}.{Path(artifact.name).name}"
+    told = Path(artifact.name).name
+    before = stem_of(sent_as)
+    rest = told.removeprefix(before) if told.startswith(before) else f"-{told}"
+    return stem_of(name) + rest.replace(_DENOISED, "", 1)
+
+
+def error_file(output: Path, name: str) -> Path:
+    """Return the file that tells why a source has no result."""
+    return output / f"{name}.error.txt"
+
+
+def write_error(output: Path, name: str, reason: str) -> None:
+    target = error_file(output, name)
+    unfinished = target.with_name(f".{secrets.token_hex(8)}.part")
+    unfinished.write_text(reason + "\n", "utf-8")
+    unfinished.replace(target)
+
+
+def move_into(folder: Path, path: Path, digest: str) -> Path:
+    """Move a source into a folder; one of the same name that is there already keeps it."""
+    folder.mkdir(exist_ok=True)
+    target = folder / path.name
+    if target.exists():
+        target = folder / f"{digest[:8]}-{path.name}"
+    return path.rename(target)  # within a file system, hence whole or not at all

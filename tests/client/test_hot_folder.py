@@ -1,0 +1,309 @@
+"""A watched folder: what is sent, when, how often, and what is told of the rest."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx2
+import pytest
+
+from clearscope_client import AsyncClearScope, Conduct, Retries
+from clearscope_client.errors import FolderBusyError
+from clearscope_client.exclusive import exclusively
+from clearscope_client.hot_folder import HotFolder, Recipe
+from tests.support.client_transports import URL
+from tests.support.fake_server import FakeServer, problem
+
+FOR_EVER = Retries(outage_s=float("inf"), first_contact_s=float("inf"), first_pause_s=0, poll_s=0)
+
+
+@dataclass
+class Acquisition:
+    """A folder in which files appear, and a time that only pauses of the watch move on."""
+
+    folder: Path
+    server: FakeServer = field(default_factory=FakeServer)
+    transport: Callable[[httpx2.Request], httpx2.Response] | None = None
+    lines: list[str] = field(default_factory=list)
+    now_s: float = 0.0
+    looks: int = 0
+    pause_s: float = 0.001
+    during: Callable[[int], None] = lambda _: None
+    """Called at each pause with its number."""
+
+    @property
+    def incoming(self) -> Path:
+        return self.folder / "incoming"
+
+    @property
+    def output(self) -> Path:
+        return self.folder / "output"
+
+    def drop(self, name: str, content: bytes) -> Path:
+        path = self.incoming / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        return path
+
+    def watch(self, **options: Any) -> None:
+        """Watch until all is dealt with."""
+
+        async def sleep(seconds: float) -> None:
+            self.now_s += seconds
+            self.looks += 1
+            self.during(self.looks)
+            await anyio.sleep(self.pause_s)
+
+        async def watch() -> None:
+            transport = httpx2.MockTransport(self.transport or self.server)
+            conduct = Conduct(URL, FOR_EVER, on_outage=lambda outage: self.lines.append(outage.reason))
+            async with AsyncClearScope(URL, conduct=conduct, transport=transport) as client:
+                told: dict[str, Any] = {
+                    "recipe": Recipe("Scope", spec={"preset": "instant"}),
+                    "tell": self.lines.append,
+                    "sleep": sleep,
+                    "monotonic_s": lambda: self.now_s,
+                    "poll_s": 1.0,
+                    "settle_s": 3.0,
+                    **options,
+                }
+                await HotFolder(self.incoming, self.output, client, **told).watch(once=True)
+
+        anyio.run(watch)
+
+    def results(self) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in self.output.glob("[!.]*") if path.suffix != ".jsonl"}
+
+
+@pytest.fixture
+def acquisition(tmp_path: Path) -> Acquisition:
+    (tmp_path / "incoming").mkdir()
+    return Acquisition(tmp_path)
+
+
+def test_a_thousand_files_at_once_are_each_sent_once(
+    acquisition: Acquisition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fsync", lambda _: None)  # it would take most of the time
+    acquisition.pause_s = 0.2
+    for number in range(1000):
+        acquisition.drop(f"frame {number}.tif", b"%d" % number)
+    acquisition.watch()
+    assert acquisition.results() == {f"frame {n}.tif": b"denoised %d" % n for n in range(1000)}
+    assert acquisition.server.calls["POST /v1/images"] == acquisition.server.calls["POST /v1/jobs"] == 1000
+    acquisition.watch()
+    assert acquisition.server.calls["POST /v1/images"] == 1000, "after a restart, nothing is sent again"
+
+
+def test_no_more_than_the_limit_are_in_flight(acquisition: Acquisition) -> None:
+    in_flight, most = 0, 0
+
+    async def denoise(request: httpx2.Request) -> httpx2.Response:
+        nonlocal in_flight, most
+        if request.url.path == "/v1/images":
+            in_flight += 1
+            most = max(most, in_flight)
+            await anyio.sleep(0.005)
+        if request.url.path.startswith("/v1/artifacts/"):
+            in_flight -= 1
+        return acquisition.server(request)
+
+    acquisition.transport = denoise  # type: ignore[assignment]  # asynchronous, which the transport takes too
+    for number in range(12):
+        acquisition.drop(f"{number}.tif", b"%d" % number)
+    acquisition.watch(in_flight=3)
+    assert most == 3
+    assert len(acquisition.results()) == 12
+
+
+def test_a_file_that_grows_is_sent_when_it_has_stopped(acquisition: Acquisition) -> None:
+    growing = acquisition.drop("growing.tif", b"0")
+
+    def grow(look: int) -> None:
+        if look <= 8 and look % 2 == 0:
+            with growing.open("ab") as file:
+                file.write(b"%d" % look)
+
+    acquisition.during = grow
+    acquisition.watch()
+    assert list(acquisition.server.images.values()) == [b"02468"]
+    assert acquisition.looks >= 8 + 3
+
+
+def test_a_set_is_one_image_when_its_last_file_is_there(acquisition: Acquisition) -> None:
+    acquisition.drop("run/a.ome.tif", b"first")
+
+    def add(look: int) -> None:
+        if look == 2:
+            acquisition.drop("run/below/b.ome.tif", b"second")
+
+    acquisition.during = add
+    acquisition.watch()
+    (archive,) = acquisition.server.images.values()
+    assert b"first" in archive
+    assert b"second" in archive
+    assert list(acquisition.server.names.values()) == ["run.zip"]
+    assert "run.zip" in acquisition.results()
+
+
+def test_a_copy_and_a_renamed_file_have_results_and_are_not_sent_again(acquisition: Acquisition) -> None:
+    for name in ("a.ome.tif", "a copy.ome.tif"):
+        acquisition.drop(name, b"same")
+    acquisition.watch()
+    (acquisition.incoming / "a.ome.tif").rename(acquisition.incoming / "renamed.ome.tif")
+    acquisition.watch()
+    assert set(acquisition.results()) == {"a.ome.tif", "a copy.ome.tif", "renamed.ome.tif"}
+    assert len(acquisition.server.images) == len(acquisition.server.jobs) == 1
+
+
+def test_a_file_that_vanishes_is_no_failure(acquisition: Acquisition) -> None:
+    acquisition.drop("a.tif", b"a")
+    doomed = acquisition.drop("doomed.tif", b"doomed")
+    acquisition.during = lambda look: doomed.unlink(missing_ok=True) if look == 2 else None
+    acquisition.watch()
+    assert set(acquisition.results()) == {"a.tif"}
+
+
+def test_what_is_refused_is_told_beside_the_results_and_tried_again_on_request(
+    acquisition: Acquisition,
+) -> None:
+    acquisition.server.refuses = b"broken"
+    acquisition.drop("broken.tif", b"broken")
+    acquisition.drop("notes.txt", b"notes")
+    for _ in range(2):
+        acquisition.watch()
+    assert acquisition.results() == {
+        "broken.tif.error.txt": b"broken.tif: image-corrupt: this is no image\n"
+    } or (b"image-corrupt: this is no image" in acquisition.results()["broken.tif.error.txt"])
+    assert acquisition.server.calls["POST /v1/images"] == 1
+    assert acquisition.lines.count("notes.txt: is no image file by its name; left alone") == 2
+    acquisition.server.refuses = None
+    (acquisition.output / "broken.tif.error.txt").unlink()
+    acquisition.watch()
+    assert set(acquisition.results()) == {"broken.tif"}
+
+
+def test_an_unreadable_file_is_told_and_sent_once_it_can_be_read(
+    acquisition: Acquisition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acquisition.drop("locked.tif", b"locked")
+    opened = Path.open
+
+    def refuse(path: Path, *arguments: Any, **options: Any) -> Any:
+        if path.name == "locked.tif":
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *arguments, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", refuse)
+        acquisition.watch()
+    assert (
+        "Permission denied; it is sent once it can be read"
+        in acquisition.results()["locked.tif.error.txt"].decode()
+    )
+    acquisition.watch()
+    assert acquisition.results() == {"locked.tif": b"denoised locked"}
+
+
+def test_an_outage_is_waited_for_and_told(acquisition: Acquisition) -> None:
+    def away_at_first(request: httpx2.Request) -> httpx2.Response:
+        if acquisition.server.calls.total() == 0 and not acquisition.lines:
+            raise httpx2.ConnectError("refused")
+        return acquisition.server(request)
+
+    acquisition.transport = away_at_first
+    acquisition.drop("a.tif", b"a")
+    acquisition.watch()
+    assert acquisition.results() == {"a.tif": b"denoised a"}
+    assert acquisition.lines[:2] == [f"no response from {URL} (refused)", f"{URL} answers again"]
+
+
+def test_a_refused_key_holds_all_until_it_is_renewed(acquisition: Acquisition) -> None:
+    refusals = iter([problem(403, "storage-quota-exceeded", "no room left")] * 3)
+
+    def refuse(request: httpx2.Request) -> httpx2.Response:
+        return next(refusals, None) or acquisition.server(request)
+
+    acquisition.transport = refuse
+    acquisition.drop("a.tif", b"a")
+    acquisition.watch()
+    assert acquisition.results() == {"a.tif": b"denoised a"}
+    assert sum("no room left" in line for line in acquisition.lines) == 1
+
+
+@pytest.mark.parametrize("lost", ["images", "jobs", "artifacts"])
+def test_a_watch_that_was_ended_goes_on_where_it_was(acquisition: Acquisition, lost: str) -> None:
+    """Ended in the middle of an answer, after the server has done what was asked for."""
+
+    def end(request: httpx2.Request) -> httpx2.Response:
+        answer = acquisition.server(request)
+        if request.url.path.startswith(f"/v1/{lost}"):
+            raise KeyboardInterrupt
+        return answer
+
+    acquisition.drop("a.tif", b"a")
+    acquisition.transport = end
+    with pytest.RaisesGroup(KeyboardInterrupt, allow_unwrapped=True, flatten_subgroups=True):
+        acquisition.watch()
+    acquisition.transport = None
+    acquisition.watch()
+    assert acquisition.results() == {"a.tif": b"denoised a"}
+    assert len(acquisition.server.images) == len(acquisition.server.jobs) == 1
+
+
+def test_a_job_that_somebody_deleted_is_posted_anew(acquisition: Acquisition) -> None:
+    acquisition.drop("a.tif", b"a")
+    acquisition.watch()
+    acquisition.server.jobs.clear()
+    (acquisition.incoming / "a.tif").rename(acquisition.incoming / "b.tif")
+    acquisition.watch()
+    assert set(acquisition.results()) == {"a.tif", "b.tif"}
+
+
+def test_sources_are_moved_if_asked_and_none_is_lost(acquisition: Acquisition) -> None:
+    acquisition.server.refuses = b"broken"
+    for name, content in (("a.tif", b"1"), ("broken.tif", b"broken")):
+        acquisition.drop(name, content)
+    acquisition.watch(when_done="move")
+    acquisition.drop("a.tif", b"2")
+    acquisition.watch(when_done="move")
+    assert {path.name for path in acquisition.incoming.iterdir()} == {"broken.tif", "done"}
+    assert sorted(path.read_bytes() for path in (acquisition.incoming / "done").iterdir()) == [b"1", b"2"]
+    assert acquisition.results()["a.tif"] == b"denoised 2"
+
+
+def test_results_within_the_watched_folder_are_no_sources(acquisition: Acquisition) -> None:
+    acquisition.drop("a.tif", b"a")
+    acquisition.drop(".hidden.tif", b"hidden")
+    acquisition.drop("copying.tif.part", b"half")
+    output = acquisition.incoming / "denoised"
+
+    async def watch() -> None:
+        transport = httpx2.MockTransport(acquisition.server)
+        async with AsyncClearScope(URL, transport=transport) as client:
+            await HotFolder(acquisition.incoming, output, client, settle_s=0, poll_s=0).watch(once=True)
+
+    for _ in range(2):
+        anyio.run(watch)
+    assert len(acquisition.server.images) == 1
+    assert (output / "a.tif").read_bytes() == b"denoised a"
+
+
+def test_a_journal_cut_off_in_the_middle_of_a_line_is_read(acquisition: Acquisition) -> None:
+    acquisition.drop("a.tif", b"a")
+    acquisition.watch()
+    journal = acquisition.output / "clearscope-watch.jsonl"
+    os.truncate(journal, journal.stat().st_size - 10)
+    acquisition.drop("b.tif", b"b")
+    acquisition.watch()
+    assert set(acquisition.results()) == {"a.tif", "b.tif"}
+    assert len(acquisition.server.images) == len(acquisition.server.jobs) == 2
+
+
+def test_two_watches_do_not_share_an_output_folder(acquisition: Acquisition) -> None:
+    acquisition.output.mkdir()
+    with exclusively(acquisition.output), pytest.raises(FolderBusyError, match="another process uses"):
+        acquisition.watch()
