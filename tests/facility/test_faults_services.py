@@ -112,6 +112,7 @@ def test_a_running_job_survives_an_outage_of_postgresql(
     assert api.post(f"/v1/jobs/{job_id}/cancel").is_success
 
 
+@pytest.mark.slow
 def test_results_of_a_job_are_registered_when_postgresql_is_back(
     facility: Facility, worker: CommandProcess, own_postgres: Postgres, api: httpx.Client, image_id: str
 ) -> None:

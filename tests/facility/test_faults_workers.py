@@ -194,6 +194,7 @@ def test_the_same_notice_five_times_at_once_is_one_attempt(
     assert claims(api, job_id) == [1]
 
 
+@pytest.mark.slow
 def test_a_job_can_be_cancelled_and_resumed_at_each_stage(
     facility: Facility, pair: list[CommandProcess], api: httpx.Client, image_id: str
 ) -> None:

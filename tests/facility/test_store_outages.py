@@ -85,7 +85,7 @@ def proxied_s3(s3_service: S3, monkeypatch: pytest.MonkeyPatch) -> Iterator[tupl
         yield proxy, url
 
 
-@pytest.mark.parametrize("outage", ["stopped", "frozen"])
+@pytest.mark.parametrize("outage", ["stopped", pytest.param("frozen", marks=pytest.mark.slow)])
 def test_without_its_database_the_server_answers_503_and_recovers(
     postgres_service: Postgres, make_application: MakeApplication, noisy_tiff: Path, outage: str
 ) -> None:
@@ -143,7 +143,9 @@ def test_an_s3_store_that_fails_or_hangs_is_an_outage_and_leaves_nothing(
         assert upload(api, noisy_tiff.read_bytes()).status_code == 201
 
 
-@pytest.mark.parametrize("failing", [{"PUT", "POST"}, {"GET"}], ids=["write", "read"])
+@pytest.mark.parametrize(
+    "failing", [{"PUT", "POST"}, pytest.param({"GET"}, marks=pytest.mark.slow)], ids=["write", "read"]
+)
 def test_a_job_that_cannot_reach_its_blobs_waits_and_succeeds_later(
     proxied_s3: tuple[FaultyProxy, str],
     make_application: MakeApplication,

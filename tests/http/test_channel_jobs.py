@@ -182,6 +182,7 @@ def test_a_network_that_a_job_will_train_on_one_channel_is_not_applied_to_all(
     assert post(api, **spec, channel=2)["plan"][2]["action"] == "compute"
 
 
+@pytest.mark.slow
 def test_a_network_of_a_single_channel_denoises_each_channel(
     api: httpx.Client, image_id: str, alone: list[str]
 ) -> None:
@@ -349,6 +350,7 @@ def test_a_list_of_one_names_the_noise_model_of_an_image_with_a_single_channel(
     assert noise_model in {step["id"] for step in plan}
 
 
+@pytest.mark.slow
 def test_a_job_that_makes_a_noise_model_may_be_named_for_a_channel_of_a_prediction(
     api: httpx.Client, image_id: str
 ) -> None:

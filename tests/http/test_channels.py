@@ -65,7 +65,7 @@ def job(api: httpx.Client, image_id: str) -> Document:
 def test_each_channel_is_denoised_as_if_it_were_alone(
     api: httpx.Client, job: Document, planes_tcyx: NDArray[np.uint16], tmp_path: Path
 ) -> None:
-    for channel in range(CHANNELS):
+    for channel in (0, CHANNELS - 1):
         path = tmp_path / "alone.tif"
         tifffile.imwrite(path, planes_tcyx[:, channel], photometric="minisblack", metadata={"axes": "TYX"})
         alone = run(api, **DENOISE, image_ids=[upload(api, path)], outputs=["denoised", "posterior_std"])

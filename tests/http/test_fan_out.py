@@ -246,6 +246,7 @@ def test_a_broken_plane_fails_the_job_before_parts_are_computed(
     assert list(_claims(api, again).values()) == [2]
 
 
+@pytest.mark.slow
 def test_a_retry_of_a_cancelled_prediction_computes_only_missing_parts(
     api: httpx.Client, application: Application, network_id: str, tmp_path: Path
 ) -> None:
