@@ -13,6 +13,7 @@ from models_store.image_files.acquisition_date import acquired_at
 from models_store.image_files.header import VendorKind
 from models_store.image_files.setting_values import bits, mapping, number, positive, text
 from models_store.image_files.vendor.czi_settings import czi_settings
+from models_store.image_files.vendor.layout import kept
 from models_store.image_files.vendor.lif_settings import lif_settings
 from models_store.image_files.vendor.nd2_settings import nd2_settings
 
@@ -50,10 +51,21 @@ def time_interval_s(image: ImageInfo) -> float | None:
 
 def time_stamps_s(image: ImageInfo) -> list[float]:
     """Return a time for each plane along T, counted from the first; empty if the file has none."""
-    stamps = mapping(image.get("extra")).get("time_stamps_s")
+    frames = frame_data(image, "frame_times_s")
+    stamps = [depths[0] for depths in frames] or mapping(image.get("extra")).get("time_stamps_s")
     times_s = [number(stamp) for stamp in stamps] if isinstance(stamps, list) else []
     read = [time_s for time_s in times_s if time_s is not None]
     return [time_s - read[0] for time_s in read] if len(read) == len(times_s) == image["size_t"] else []
+
+
+def frame_data(image: ImageInfo, name: str) -> list[list[float]]:
+    """Return numbers of all frames of an image along T, Z; empty unless the file has all of them."""
+    found: dict[tuple[int, int], float] = mapping(image.get("extra")).get(name) or {}
+    t_in_file, z_in_file = kept(image)
+    try:
+        return [[found[t, z] for z in z_in_file] for t in t_in_file] if found else []
+    except KeyError:
+        return []
 
 
 def acquisitions(xml: ET.Element | None, image: ImageInfo, kind: VendorKind) -> tuple[Acquisition, ...]:

@@ -1,5 +1,6 @@
 """Planes of a vendor's image: the axes along which they are numbered, and what their rows lie along."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Literal
@@ -8,6 +9,12 @@ import numpy as np
 from openreadout import ImageInfo
 
 Rows = Literal["Y", "Z", "T"]
+
+
+def kept(image: ImageInfo) -> tuple[Sequence[int], Sequence[int]]:
+    """Return the numbers that the times and depths of an image have in the file."""
+    extra = image.get("extra", {})
+    return extra.get("kept_t", range(image["size_t"])), extra.get("kept_z", range(image["size_z"]))
 
 
 @dataclass(frozen=True)

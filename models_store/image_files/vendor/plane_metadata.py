@@ -8,7 +8,7 @@ from openreadout import ImageInfo
 
 from models_store.image_files.header import ImageHeader
 from models_store.image_files.setting_values import mapping, number
-from models_store.image_files.vendor.acquisition import time_stamps_s
+from models_store.image_files.vendor.acquisition import frame_data, time_stamps_s
 
 _MAX_PLANES = 10_000  # more make OME-XML that other programs read slowly
 
@@ -22,15 +22,24 @@ def ome_planes(image: ImageInfo, header: ImageHeader) -> dict[str, Any]:
     at = np.unravel_index(np.arange(planes), lengths) if lengths else ()
     places = dict(zip(leading, at, strict=False))
     attributes: dict[str, Any] = {}
+    none = np.zeros(planes, int)
+    frames = np.stack([places.get(axis, none) for axis in "TZ"], axis=1)
     times_s = time_stamps_s(image)
-    if "T" in places and times_s:
+    if of_frames := frame_data(image, "frame_times_s"):
+        attributes |= _in("s", DeltaT=[of_frames[t][z] - of_frames[0][0] for t, z in frames])
+    elif "T" in places and times_s:
         attributes |= _in("s", DeltaT=[times_s[t] for t in places["T"]])
     exposures_s = [each.exposure_s for each in header.acquisition]
     if exposures_s and None not in exposures_s:
-        channels = places.get("C", np.zeros(planes, int))
+        channels = places.get("C", none)
         attributes |= _in("s", ExposureTime=[exposures_s[c] for c in channels])
     for axis, position_um in _stage_um(image).items():
         attributes |= _in("µm", **{f"Position{axis}": [position_um] * header.planes})
+    x_um, y_um = (frame_data(image, name) for name in ("frame_x_um", "frame_y_um"))
+    if x_um and y_um:
+        attributes |= _in(
+            "µm", PositionX=[x_um[t][z] for t, z in frames], PositionY=[y_um[t][z] for t, z in frames]
+        )
     return attributes
 
 

@@ -1,6 +1,6 @@
 """Reader of vendors' files, one plane at a time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from openreadout import ImageInfo
 
 from models_store.errors import ImageCorruptError
-from models_store.image_files.file_streams import StreamedFile
+from models_store.image_files.file_streams import StreamedFile, stream_of
 from models_store.image_files.header import DEFAULT_LIMITS, ImageHeader, ImageLimits, VendorKind
 from models_store.image_files.images_in_file import ImagesInFile
 from models_store.image_files.planes import ResultFormat
 from models_store.image_files.vendor.acquisition import recorded
 from models_store.image_files.vendor.display_channels import with_display_channels
-from models_store.image_files.vendor.layout import Layout
+from models_store.image_files.vendor.layout import Layout, kept
+from models_store.image_files.vendor.nd2_frames import with_frame_data
 from models_store.image_files.vendor.present_planes import with_planes_present
 from models_store.image_files.vendor.result_format import result_format
 from models_store.image_files.vendor.series import choose, list_images
@@ -33,9 +34,7 @@ class VendorPlanes:
         self._file = file
         self._image = image
         self._layout = Layout.of(image)
-        extra = image.get("extra", {})
-        self._t_in_file: Sequence[int] = extra.get("kept_t", range(image["size_t"]))
-        self._z_in_file: Sequence[int] = extra.get("kept_z", range(image["size_z"]))
+        self._t_in_file, self._z_in_file = kept(image)
 
     def __len__(self) -> int:
         return self.header.planes
@@ -74,7 +73,7 @@ def open_vendor_planes(
     """Open an image of a vendor's file; raises the errors of `choose`."""
     with open_vendor_file(file, kind) as vendor_file:
         xml = xml_metadata(file, kind)
-        images, size_bytes = _images_of(vendor_file, kind, xml)
+        images, size_bytes = _images_of(vendor_file, file, kind, xml)
         image, header = choose(images, series, kind, size_bytes, limits)
         header = header.model_copy(update=recorded(xml, image, kind))
         yield VendorPlanes(vendor_file.opened, image, header)
@@ -86,16 +85,21 @@ def list_vendor_images(
     """List the images of a vendor's file; raises like `open_vendor_planes` if none is usable."""
     with open_vendor_file(file, kind) as vendor_file:
         xml = xml_metadata(file, kind)
-        images, size_bytes = _images_of(vendor_file, kind, xml)
+        images, size_bytes = _images_of(vendor_file, file, kind, xml)
         return list_images(images, kind, size_bytes, limits, lambda image: recorded(xml, image, kind))
 
 
-def _images_of(file: VendorFile, kind: VendorKind, xml: ET.Element | None) -> tuple[list[ImageInfo], int]:
+def _images_of(
+    file: VendorFile, source: StreamedFile, kind: VendorKind, xml: ET.Element | None
+) -> tuple[list[ImageInfo], int]:
     """Return the images of a file, and its size in bytes."""
     with raising_image_errors("the file's metadata is broken"):
         images = list(file.opened.info["images"])
         if file.lacks_planes:
             images = with_planes_present(file.opened, images)
+        if kind == "nd2":
+            with stream_of(source) as stream:
+                images = with_frame_data(file.opened, stream, images)
         if kind == "czi":
             images = with_display_channels(images, xml)
         return images, file.opened.info["size_bytes"]

@@ -1,6 +1,6 @@
 """Which planes of each image are in a CZI, an ND2 or a LIF, by the file's own list of its parts."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 from math import prod
 from typing import Any
@@ -47,16 +47,26 @@ def _in_czi(file: openreadout.File, _: Sequence[ImageInfo]) -> dict[int, Places]
     return found
 
 
-def _in_nd2(file: openreadout.File, images: Sequence[ImageInfo]) -> dict[int, Places]:
-    """Return planes by frames, each of which has all channels, numbered along the loops."""
+def frames_of_nd2(
+    file: openreadout.File, images: Sequence[ImageInfo]
+) -> Iterator[tuple[int, int, tuple[int, int]]]:
+    """Yield image, number and place along T and Z of each frame, which has all channels.
+
+    Frames are numbered along the loops.
+    """
     known = {image["index"]: image for image in images}
-    found: dict[int, Places] = {}
     for entry in file.entries():
         image = known.get(int(entry.get("image", -1)))
         number = str(entry.get("name", "")).removeprefix(_FRAME).removesuffix("!")
         if entry.get("kind") == "frame" and number.isdecimal() and image is not None:
-            t, z = _place_of_frame(int(number), _loops(image))
-            found.setdefault(image["index"], set()).update((t, c, z) for c in range(image["size_c"]))
+            yield image["index"], int(number), _place_of_frame(int(number), _loops(image))
+
+
+def _in_nd2(file: openreadout.File, images: Sequence[ImageInfo]) -> dict[int, Places]:
+    channels = {image["index"]: range(image["size_c"]) for image in images}
+    found: dict[int, Places] = {}
+    for image, _, (t, z) in frames_of_nd2(file, images):
+        found.setdefault(image, set()).update((t, c, z) for c in channels[image])
     return found
 
 
