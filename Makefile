@@ -8,10 +8,10 @@ READY := $(VENV)/.ready
 # if the environment forbids it.
 TEST_ENVIRONMENT := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1
 TEST := $(TEST_ENVIRONMENT) $(BIN)/pytest
-SHORT := -m "not slow and not soak"
+SHORT := -m "not slow and not soak and not e2e"
 TWO_AT_A_TIME := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-newer test-slow soak bench lint format services image-tools clean
+.PHONY: demo test test-newer test-slow soak e2e bench lint format services image-tools clean
 
 demo: $(READY)  ## Denoise a sample image; IMAGE=path.tif denoises your own.
 	$(BIN)/python -m demo $(if $(IMAGE),"$(IMAGE)")
@@ -51,6 +51,9 @@ test-slow: $(READY) services image-tools  ## Tests that take minutes.
 soak: $(READY) services  ## Hundreds of jobs while processes are killed at random; JOBS=50 runs fewer.
 	JOBS=$(or $(JOBS),500) $(TEST) -m soak
 
+e2e: $(READY) services  ## People's ways through the portal in Chromium; leaves the pictures of docs/portal.md.
+	$(TEST) -m e2e
+
 bench: $(READY)  ## Quality and speed benchmarks; PPN2V_SRC=folder compares with the published code.
 	$(BIN)/python -m benchmarks
 
@@ -61,9 +64,9 @@ lint: $(READY)
 	$(BIN)/mypy
 
 # Tests and benchmarks start these themselves, on private ports.
-SERVICES = command -v redis-server >/dev/null && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && command -v faketime >/dev/null
+SERVICES = command -v redis-server >/dev/null && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && command -v faketime >/dev/null && command -v chromium >/dev/null
 services:
-	@{ $(SERVICES); } || { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y redis-server postgresql faketime; }
+	@{ $(SERVICES); } || { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y redis-server postgresql faketime chromium; }
 
 # They build the images of docker/ without a container engine, as root; elsewhere that test is skipped.
 IMAGE_TOOLS = buildah debootstrap

@@ -1,0 +1,87 @@
+"""Debian's Chromium, driven by Playwright, and what every page must meet."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+SCREENSHOTS = Path(__file__).parents[2] / "docs" / "portal"
+PATIENCE_MS = 30_000
+NARROW_PX, WIDE_PX = 360, 1280
+ARGUMENTS = ["--no-sandbox", "--disable-background-networking", "--disable-dev-shm-usage"]
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Start a browser; several people may use it, each with a `visit` of their own."""
+    path = shutil.which("chromium")
+    assert path is not None, "chromium is missing: make services installs it"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def visit(browser: Browser, url: str, *, width_px: int = WIDE_PX, dark: bool = False) -> Iterator[Page]:
+    """Yield a page of a browser without cookies; at the end, check that the browser reported no error.
+
+    Among the errors that browsers report are violations of the content security policy.
+    """
+    context = browser.new_context(
+        base_url=url,
+        viewport={"width": width_px, "height": 800},
+        color_scheme="dark" if dark else "light",
+        reduced_motion="reduce",
+    )
+    context.set_default_timeout(PATIENCE_MS)
+    page, errors = context.new_page(), list[str]()
+
+    def note(message: ConsoleMessage) -> None:
+        # Browsers report every answer of 400 and above; what pages make of them, tests look at.
+        if message.type in {"error", "warning"} and "Failed to load resource" not in message.text:
+            errors.append(message.text)
+
+    page.on("console", note)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield page
+    context.close()
+    assert errors == [], errors
+
+
+def sign_in(page: Page, key: str) -> None:
+    """Sign in as a person does."""
+    page.goto("/sign-in")
+    page.get_by_label("API key").fill(key)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(lambda url: "/sign-in" not in url)
+
+
+def require_accessible(page: Page) -> None:
+    """Check that axe finds nothing serious on a page, in both colour schemes, and that it fits its window."""
+    before = page.viewport_size
+    for width_px in (NARROW_PX, WIDE_PX):
+        page.set_viewport_size({"width": width_px, "height": 800})
+        overflow_px = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        assert overflow_px <= 0, f"{page.url} is {overflow_px} px wider than a window of {width_px} px"
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+            serious = [
+                (each["id"], scheme, width_px, [node["html"][:200] for node in each["nodes"]])
+                for each in found
+                if each["impact"] in {"serious", "critical"}
+            ]
+            assert serious == [], (page.url, serious)
+    page.emulate_media(color_scheme="light")
+    if before is not None:
+        page.set_viewport_size(before)
+
+
+def screenshot(page: Page, name: str) -> None:
+    """Leave a picture of what the window shows for the documentation."""
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"{name}.png", animations="disabled")
