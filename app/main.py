@@ -21,6 +21,7 @@ from app.observability.install import install_observability
 from app.portal.error_pages import refusals
 from app.portal.install import install_portal, make_portal
 from app.routes import (
+    api_keys,
     artifacts,
     camera_checks,
     health,
@@ -140,6 +141,7 @@ def create_app(  # noqa: PLR0913  # the composition root receives every componen
         noise_model_reports,
         networks,
         camera_checks,
+        api_keys,
     ):
         v1.include_router(routes.router)
     app.include_router(v1)

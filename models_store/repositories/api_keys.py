@@ -80,6 +80,14 @@ def find_key(session: Session, prefix: str) -> ApiKey | None:
     )
 
 
+def get_key(session: Session, key_id: str) -> ApiKey:
+    """Return a key by its id. Raises NotFoundError."""
+    found = session.get(ApiKey, key_id, options=[selectinload(ApiKey.microscopes)])
+    if found is None:
+        raise NotFoundError(f"there is no API key {key_id!r}")
+    return found
+
+
 def all_prefixes(session: Session) -> frozenset[str]:
     return frozenset(session.scalars(select(ApiKey.prefix)))
 
@@ -103,7 +111,9 @@ def list_keys(session: Session) -> list[ApiKey]:
 def revoke_key(session: Session, key: str, now: datetime) -> ApiKey:
     """Revoke a key by its prefix, id or name."""
     named = or_(ApiKey.prefix == key, ApiKey.id == key, ApiKey.name == key)
-    found = session.scalar(select(ApiKey).where(named, ApiKey.revoked_at.is_(None)))
+    found = session.scalar(
+        select(ApiKey).where(named, ApiKey.revoked_at.is_(None)).options(selectinload(ApiKey.microscopes))
+    )
     if found is None:
         raise NotFoundError(f"there is no active key {key!r}; see `clearscope keys list`")
     found.revoked_at = now

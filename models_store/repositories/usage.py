@@ -68,21 +68,27 @@ def require_room_for_job(session: Session, quota: Quota) -> None:
     """
     _lock(session, quota)
     remaining_bytes(session, quota)
-    active = session.scalar(
-        select(func.count())
-        .select_from(Job)
-        .where(
-            Job.owner_id == quota.key_id,
-            Job.state.in_(sorted(set(JobState) - ENDED_STATES)),
-            Job.parent_id.is_(None),
-        )
-    )
-    if active is not None and active >= quota.active_jobs:
+    active = active_jobs(session, quota.key_id)
+    if active >= quota.active_jobs:
         raise TooManyActiveJobsError(
             f"this API key has {active} active jobs, and its limit is {quota.active_jobs}; "
             "wait for one to end, or cancel one",
             _JOB_RETRY_S,
         )
+
+
+def active_jobs(session: Session, key_id: str) -> int:
+    """Return the number of a key's posted jobs that have not ended."""
+    query = (
+        select(func.count())
+        .select_from(Job)
+        .where(
+            Job.owner_id == key_id,
+            Job.state.in_(sorted(set(JobState) - ENDED_STATES)),
+            Job.parent_id.is_(None),
+        )
+    )
+    return session.scalar(query) or 0
 
 
 def stored_bytes(session: Session, key_id: str) -> int:

@@ -1,0 +1,102 @@
+"""API keys over HTTP: listed, created and revoked by administrators, and everybody's own usage."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.answers import problem, wait_for_status
+from tests.support.application import Application, MakeApplication
+
+Document = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def tokens(application: Application, api: httpx.Client) -> dict[str, str]:
+    with application.client() as open_api:
+        open_api.post("/v1/microscopes", json={"name": "Disc"}).raise_for_status()
+    made = {
+        "admin": application.make_key("chief", "admin"),
+        "submit": application.make_key("biologist", "read", "submit", active_jobs=3),
+        "bound": application.make_key("bound chief", "admin", microscopes=["Disc"]),
+    }
+    wait_for_status(api, "/v1/jobs", 401)
+    return made
+
+
+@pytest.fixture
+def admin(application: Application, tokens: dict[str, str]) -> Iterator[httpx.Client]:
+    with application.client(tokens["admin"]) as admin:
+        yield admin
+
+
+def test_a_new_key_is_shown_once_works_and_can_be_revoked(
+    application: Application, admin: httpx.Client
+) -> None:
+    new = {"name": "PC 2", "scopes": ["read"], "microscopes": ["Disc"], "expires_days": 30, "active_jobs": 2}
+    made = admin.post("/v1/keys", json=new)
+    assert (made.status_code, made.headers["cache-control"]) == (201, "no-store")
+    token, about = made.json()["key"], made.json()["about"]
+    assert (about["name"], about["scopes"], about["microscopes"]) == ("PC 2", ["read"], ["Disc"])
+    assert (about["state"], about["usage"]["active_jobs_limit"]) == ("valid", 2)
+    listed = admin.get("/v1/keys")
+    assert token.split("_")[-1] not in listed.text
+    assert "PC 2" in [each["name"] for each in listed.json()]
+    with application.client(token) as user:
+        own: Document = user.get("/v1/keys/own").json()
+        assert (own["id"], own["usage"]["stored_bytes"]) == (about["id"], 0)
+        assert "the scope admin" in problem(user.get("/v1/keys"), 403, "forbidden")
+        problem(user.post("/v1/keys", json=new), 403, "forbidden")
+        revoked = admin.post(f"/v1/keys/{about['prefix']}/revoke").json()
+        assert revoked["state"] == "revoked"
+        assert "revoked" in problem(wait_for_status(user, "/v1/keys/own", 401), 401, "unauthenticated")
+    problem(admin.post(f"/v1/keys/{about['prefix']}/revoke"), 404, "not-found")
+
+
+def test_an_administrator_cannot_revoke_the_key_of_the_request(admin: httpx.Client) -> None:
+    assert "another one" in problem(admin.post("/v1/keys/chief/revoke"), 409, "conflict")
+    assert admin.get("/v1/keys/own").json()["state"] == "valid"
+
+
+def test_a_key_that_is_bound_to_microscopes_makes_and_sees_none(
+    application: Application, tokens: dict[str, str]
+) -> None:
+    with application.client(tokens["bound"]) as bound:
+        for answer in (
+            bound.get("/v1/keys"),
+            bound.post("/v1/keys", json={"name": "mine"}),
+            bound.post("/v1/keys/biologist/revoke"),
+        ):
+            assert "not bound to microscopes" in problem(answer, 403, "forbidden")
+        assert bound.get("/v1/keys/own").json()["microscopes"] == ["Disc"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"name": ""}, "name"),
+        ({"name": "a", "scopes": []}, "scopes"),
+        ({"name": "a", "scopes": ["write"]}, "scopes"),
+        ({"name": "a", "expires_days": 0}, "expires_days"),
+        ({"name": "a", "stored_bytes": "1 GB"}, "stored_bytes"),
+    ],
+)
+def test_a_wrong_request_is_named(admin: httpx.Client, wrong: Document, named: str) -> None:
+    assert named in problem(admin.post("/v1/keys", json=wrong), 422, "invalid-request")
+
+
+def test_names_of_valid_keys_differ_and_microscopes_exist(admin: httpx.Client) -> None:
+    assert "choose another name" in problem(
+        admin.post("/v1/keys", json={"name": "biologist"}), 409, "conflict"
+    )
+    unknown = admin.post("/v1/keys", json={"name": "a", "microscopes": ["none"]})
+    assert "none" in problem(unknown, 404, "not-found")
+
+
+def test_the_first_key_is_created_on_the_servers_machine(make_application: MakeApplication) -> None:
+    with make_application().client() as api:
+        told = problem(api.post("/v1/keys", json={"name": "first", "scopes": ["admin"]}), 409, "conflict")
+        assert "clearscope keys create" in told
+        assert api.get("/v1/keys").json() == []
+        problem(api.get("/v1/keys/own"), 404, "not-found")
