@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
 from app.http.authentication import PORTAL_ASSETS_PATH
@@ -78,18 +79,16 @@ def make_environment() -> Environment:
     environment.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]
     environment.globals |= {
         "asset": lambda name: f"{PORTAL_ASSETS_PATH}/{name}",
-        "script_texts": lambda of_view: _script_texts(environment, of_view),
+        "script_texts": _script_texts,
         "texts": texts,
         "version": version("clearscope"),
     }
     return environment
 
 
-def _script_texts(environment: Environment, of_view: type) -> Markup:
+def _script_texts(of_view: type) -> Markup:
     """Return a block of data, which no browser executes, with the texts of a view."""
-    as_json = environment.filters["tojson"](
-        {name: text for name, text in vars(of_view).items() if name.isupper()}
-    )
+    as_json = htmlsafe_json_dumps({name: text for name, text in vars(of_view).items() if name.isupper()})
     return Markup('<script type="application/json" id="texts">{}</script>').format(as_json)
 
 

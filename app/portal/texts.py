@@ -22,10 +22,107 @@ class Navigation:
 
 
 class Home:
-    """The first page."""
+    """The first page: files to upload, and the latest jobs."""
 
     TITLE = "Denoise images"
-    EMPTY = "Images are uploaded through the API or with the command clearscope submit."
+    NO_SCRIPTS = (
+        "This page needs JavaScript. Without it, upload with the command clearscope submit or the API."
+    )
+    MAY_NOT = "Your key may not upload images. Ask the administrator for a key with the scope submit."
+    CHOOSE = "Choose images"
+    DROP = "Drop files or folders here, or choose them:"
+    FILES = "Choose files"
+    FOLDER = "Choose a folder"
+    FORMATS = (
+        "TIFF, OME-TIFF, CZI, ND2, LIF, IMS, MRC, SPE and SIF; OME-Zarr and sets of TIFF files as folders or "
+        "ZIP archives."
+    )
+    MICROSCOPE = "Microscope"
+    NO_MICROSCOPE = "None"
+    MICROSCOPE_HINT = (
+        "Noise models are kept for a microscope and used again. It holds for the files that you choose next."
+    )
+    PROFILE = "Acquisition profile"
+    PROFILE_OF_FILE = "By the settings in the file"
+    PROFILE_HINT = "Camera, readout, gain and binning, on which the noise depends."
+    UNFINISHED = "Interrupted uploads"
+    UNFINISHED_HINT = "Choose the same file or folder again: its upload goes on where it stopped."
+    FORGET = "Delete"
+    UPLOADS = "Uploads"
+    PAUSE = "Pause"
+    RESUME = "Resume"
+    CANCEL = "Cancel"
+    RETRY = "Try again"
+    ONE_IMAGE = "Upload as one image"
+    SEPARATE = "Upload each file"
+    DENOISE_ONE = "Denoise this image"
+    DENOISE = "Denoise"
+    PRESET = "How much to compute"
+    INSTANT = "Instant"
+    INSTANT_HINT = (
+        "Applies the network that comes with ClearScope, and measures the noise. Nothing is trained."
+    )
+    FAST = "Fast"
+    FAST_HINT = (
+        "Adapts that network to your image for a short while, and delivers the better of the two estimates."
+    )
+    BALANCED = "Balanced"
+    BALANCED_HINT = "As Fast, with more training. Right for most images."
+    PAPER = "As published"
+    PAPER_HINT = "Trains N2V and PN2V from nothing, as in the paper. Takes longest."
+    TOGETHER = "Learn from all images together"
+    TOGETHER_HINT = (
+        "For images of one specimen, taken with the same camera and settings. Otherwise each has its own job."
+    )
+    FROM_NOTHING = "Train from nothing, without the network that comes with ClearScope"
+    FROM_NOTHING_HINT = (
+        "Takes longer. For images unlike any others, or to be sure that the result has nothing of others."
+    )
+    DENOISE_ALL = "Denoise all"
+    PLAN = "What will be done"
+    LATEST = "Latest jobs"
+    NO_JOBS = "There are no jobs yet. Upload an image to begin."
+    ALL_JOBS = "All jobs"
+
+
+class Upload:
+    """Texts that the scripts of the first page put together."""
+
+    ASK = "Are the {count} files of this folder one image (a set), or images of their own?"
+    PACKING = "Reading the folder: {done} of {size}"
+    WAITING = "Waits for its turn"
+    SENDING = "{done} of {size}"
+    READING = "The server reads the file"
+    PAUSED = "Paused at {done} of {size}"
+    RETRYING = "The connection is lost. Trying again; what was sent is kept."
+    FINISHED = "Uploaded"
+    CANCELLED = "Cancelled"
+    REFUSED = "Not accepted: {detail}"
+    LOST = "The server could not be reached. What was sent is kept: try again when the connection is back."
+    UNREADABLE = (
+        "The browser can no longer read the file. Choose it again: the upload goes on where it stopped."
+    )
+    EMPTY_FOLDER = "The folder {name} has no files."
+    INTERRUPTED = "{done} of {size}, until {until}"
+    PREVIEW = "Middle plane of {name}"
+    SIZE = "Size"
+    PIXEL_SIZE = "Pixel size"
+    CAMERA = "Camera"
+    PROFILE = "Profile"
+    NO_PROFILE = "none: no microscope was chosen"
+    TOLD_BY_FILE = "{profile} of {microscope}, by the settings in the file"
+    DEFAULT_PROFILE = "{profile} of {microscope}; the file tells no settings"
+    NAMED_PROFILE = "{profile} of {microscope}"
+    SERIES = "Images in the file"
+    NO_WARNINGS = "Nothing unusual was found."
+    UNSEEN = "The pixels have not been looked at yet; the job does it first."
+    ALL = "Denoise all {count} images"
+    STEPS_OF = "{name}: {step}"
+    COMPUTE = "{stage}: computed. {why}"
+    REUSE = "{stage}: taken from an earlier job. {why}"
+    SKIP = "{stage}: not needed. {why}"
+    PLANNING = "Asking the server"
+    POSTING = "Starting"
 
 
 class SignIn:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
+from anyio import current_time
 from starlette.requests import ClientDisconnect
 
 from app.http.dependencies import Services
@@ -12,7 +13,8 @@ from models_store.errors import ImageTooLargeError
 from models_store.repositories.resumable_uploads import StoredPart
 
 PART_BYTES = 32 * 1024**2
-"""Size of a part. What arrived of an unfinished part is lost if the server dies."""
+PART_S = 5.0
+"""Size of a part, and time after which one ends. A server that dies loses its unfinished part."""
 
 
 @dataclass
@@ -47,7 +49,7 @@ async def store_parts(
     """
     while chunk := await body.next_chunk(PART_BYTES):
         key = f"uploads/{upload_id}/{new_id('part')}"
-        size_bytes = 0
+        size_bytes, began_s = 0, current_time()
         async with services.blobs.writer(key) as writer:
             while chunk:
                 size_bytes += len(chunk)
@@ -55,7 +57,9 @@ async def store_parts(
                     raise too_long(length_bytes)
                 await write_chunk(services, writer, body.digest, chunk)
                 left_bytes = PART_BYTES - size_bytes
-                chunk = await body.next_chunk(left_bytes) if left_bytes else b""
+                if not left_bytes or current_time() - began_s >= PART_S:
+                    break
+                chunk = await body.next_chunk(left_bytes)
         yield StoredPart(start_byte, size_bytes, key)
         start_byte += size_bytes
 

@@ -2,13 +2,16 @@
 
 import base64
 import hashlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx
 import pytest
+from anyio import CapacityLimiter
 
 from app.uploads import parts
 from models_store.blobs.blobs import Blobs
@@ -81,6 +84,25 @@ def test_a_long_body_is_kept_in_parts_and_joined(
     last = tus.append(api, href, content[3500:], 3500)
     assert api.get(f"/v1/images/{last.headers['clearscope-image']}/content").content == content
     assert not part_keys(application, href)
+
+
+def test_a_part_of_a_slow_body_ends_after_a_while(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "PART_S", 0)
+    limits = {name: CapacityLimiter(1) for name in ("receiving", "writing")}
+    services = replace(application.asgi.state.services, **limits)
+
+    async def slow() -> AsyncIterator[bytes]:
+        for piece in (b"first", b"second"):
+            yield piece
+
+    async def stored() -> list[tuple[int, bytes]]:
+        body = parts.Body(slow())
+        found = [part async for part in parts.store_parts(services, "upl_slow", body, 10, 100)]
+        return [(part.start_byte, application.blobs.get(part.key)) for part in found]
+
+    assert anyio.run(stored) == [(10, b"first"), (15, b"second")]
 
 
 def test_an_upload_begins_with_its_first_bytes(api: httpx.Client, content: bytes) -> None:

@@ -1,7 +1,7 @@
 """Debian's Chromium, driven by Playwright, and what every page must meet."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -85,3 +85,15 @@ def screenshot(page: Page, name: str) -> None:
     """Leave a picture of what the window shows for the documentation."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SCREENSHOTS / f"{name}.png", animations="disabled")
+
+
+def drop_files(page: Page, paths: Sequence[Path], selector: str) -> None:
+    """Drop files and folders on an element, as from a file manager."""
+    box = page.locator(selector).bounding_box()
+    assert box is not None
+    data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+    session = page.context.new_cdp_session(page)
+    for kind in ("dragEnter", "dragOver", "drop"):
+        place = {"x": box["x"] + 20, "y": box["y"] + 10}
+        session.send("Input.dispatchDragEvent", {"type": kind, **place, "data": data})
+    session.detach()

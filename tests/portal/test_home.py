@@ -1,0 +1,57 @@
+"""The first page: what it offers to whom."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.application import Application
+from tests.support.posted_jobs import post, upload
+
+
+def signed_in(application: Application, key: str) -> Iterator[httpx.Client]:
+    with application.client() as browser:
+        browser.headers["Accept"] = "text/html"
+        browser.cookies["clearscope_key"] = key
+        yield browser
+
+
+@pytest.fixture
+def reader(keyed: Application) -> Iterator[httpx.Client]:
+    """A browser whose key may only read."""
+    yield from signed_in(keyed, keyed.make_key("reads", "read"))
+
+
+def test_first_page_takes_files(browser: httpx.Client) -> None:
+    page = browser.get("/").text
+    assert '<input type="file" id="files" multiple hidden>' in page
+    assert '<script type="module" src="/portal/assets/upload.js">' in page
+    assert "There are no jobs yet" in page
+    for file in ("upload.js", "upload_queue.js", "denoise_form.js", "packed_folder.js"):
+        assert browser.get(f"/portal/assets/{file}").status_code == 200
+
+
+def test_a_key_that_may_not_upload_is_told_so(reader: httpx.Client) -> None:
+    page = reader.get("/").text
+    assert "Your key may not upload images" in page
+    assert "upload.js" not in page
+
+
+def test_microscopes_are_those_of_the_key(keyed: Application) -> None:
+    with keyed.client(keyed.make_key("names", "admin")) as api:
+        for name in ("Own & scope", "Foreign scope"):
+            api.post("/v1/microscopes", json={"name": name}).raise_for_status()
+    bound = keyed.make_key("bound", microscopes=["Own & scope"])
+    for browser in signed_in(keyed, bound):
+        page = browser.get("/").text
+        assert "Own &amp; scope" in page
+        assert "Foreign scope" not in page
+
+
+def test_latest_jobs_are_linked(application: Application, browser: httpx.Client, noisy_tiff: Path) -> None:
+    with application.client() as api:
+        job = post(api, kind="denoise", image_ids=[upload(api, noisy_tiff)], preset="instant")
+    page = browser.get("/").text
+    assert f'href="/jobs/{job["id"]}"' in page
+    assert "queued" in page
