@@ -70,6 +70,18 @@ class FolderBusyError(ClientError):
     code = "folder-busy"
 
 
+class SpoolClosedError(ClientError):
+    """Nothing more can be posted to a spool that was closed."""
+
+    code = "spool-closed"
+
+
+class SpoolFullError(ClientError):
+    """More images wait to be sent than the spool may hold."""
+
+    code = "spool-full"
+
+
 class JobFailedError(ClientError):
     """The job has failed, or was cancelled; `job` is its last document."""
 

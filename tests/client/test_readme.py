@@ -37,11 +37,12 @@ def test_the_programs_run(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("cells.tif").write_bytes(noisy_tiff.read_bytes())
-    assert len(PROGRAMS) == 2
+    assert len(PROGRAMS) == 3
     for program in PROGRAMS:
         exec(program, {})  # noqa: S102  # a program of our own
     printed = capsys.readouterr().out
     assert "cells_denoised.tif" in printed
     assert "(3, 48, 64)" in printed
     assert "NoiseModel(" in printed
+    assert Path("spool/delivered.jsonl").read_text("utf-8").count("\n") == 3
     assert tifffile.imread("results/cells_denoised.tif").shape == (96, 80)
