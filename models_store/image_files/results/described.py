@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 from models_store.image_files.header import ImageHeader
 from models_store.image_files.planes import ResultFormat
 
-_SECONDS = {"s": 1.0, "ms": 1e-3, "µs": 1e-6, "min": 60.0, "h": 3600.0, "sec": 1.0, "seconds": 1.0}
+SECONDS = {"s": 1.0, "ms": 1e-3, "µs": 1e-6, "min": 60.0, "h": 3600.0, "sec": 1.0, "seconds": 1.0}
 _OPAQUE = 0xFF
 
 
@@ -58,7 +58,7 @@ class Description:
 
 def _interval_s(value: object, unit: object) -> float | None:
     try:
-        interval_s = float(str(value)) * _SECONDS[str(unit)]
+        interval_s = float(str(value)) * SECONDS[str(unit)]
     except (KeyError, ValueError):
         return None
     return interval_s if 0 < interval_s < float("inf") else None

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,11 @@ from models_store.image_files.results.described import Description
 from models_store.image_files.results.ome_zarr.layout import ZarrLayout
 from models_store.image_files.results.ome_zarr.levels import level_shapes, levels_of
 from models_store.image_files.results.ome_zarr.metadata import VERSION, Window, image_attributes
+from models_store.image_files.results.plane_records import plane_records
 
 _ZSTD_LEVEL = 3
+PLANES = "clearscope/planes"
+"""Attribute of an image: times, exposures and stage positions of planes, for which OME-Zarr has no place."""
 
 
 def write_hierarchy(
@@ -37,7 +41,8 @@ def write_hierarchy(
     """
     header = like.header
     layout = ZarrLayout.of(header)
-    known = Description.of(header, like.result_format(pixels.dtype))
+    form = like.result_format(pixels.dtype)
+    known = Description.of(header, form)
     root = zarr.open_group(LocalStore(folder), mode="w", zarr_format=3)
     alone = layout.images == 1
     images = [
@@ -59,11 +64,26 @@ def write_hierarchy(
                 image.windows,
             )
         )
+    for number, records in enumerate(_by_image(plane_records(header, form), layout)):
+        if records:
+            images[number].group.attrs[PLANES] = records
     if not alone:
         root.attrs["ome"] = {"version": VERSION, "bioformats2raw.layout": 3}
         series = [str(number) for number in range(layout.images)]
         root.create_group("OME").attrs["ome"] = {"version": VERSION, "series": series}
     root.attrs.update(attributes())
+
+
+def _by_image(records: Mapping[str, Sequence[float]], layout: ZarrLayout) -> list[dict[str, list[float]]]:
+    """Return the records of each image's planes, in the order of its axes T, C and Z."""
+    count = prod(layout.shape[:-2])
+    found = [{name: [0.0] * count for name in records} for _ in range(layout.images)]
+    for plane in range(count * layout.images if records else 0):
+        number, place = layout.place(plane)
+        at = int(np.ravel_multi_index(place, layout.shape[:-2])) if place else 0
+        for name, values in records.items():
+            found[number][name][at] = values[plane]
+    return found
 
 
 def read_plane(path: Path, source: ImageHeader, plane: int) -> NDArray[Any]:
