@@ -1,0 +1,136 @@
+// The viewer of a result: one state, shown by two panes that move together.
+
+import { Problem, api } from "../api.js";
+import { texts } from "../texts.js";
+import { Contrast } from "./contrast.js";
+import { drawLines } from "./drawing.js";
+import { installKeys } from "./keys.js";
+import { comparedOf, observationOf, profiled } from "./layers.js";
+import { Modes } from "./modes.js";
+import { Pane, moveTogether } from "./pane.js";
+import { Planes } from "./planes.js";
+import { Profile } from "./profile.js";
+import { tileSource } from "./tile-source.js";
+
+const find = (id) => document.getElementById(id);
+const images = JSON.parse(find("images").textContent);
+const stage = find("stage");
+const busy = new Set();
+
+const told = {
+  failure(text) {
+    find("told").textContent = text;
+    find("told").hidden = text === "";
+  },
+  busy(pane, is) {
+    if (is) busy.add(pane);
+    else busy.delete(pane);
+    find("busy").hidden = busy.size === 0;
+    stage.toggleAttribute("data-ready", busy.size === 0);
+  },
+};
+
+function makePane(id) {
+  return new Pane(find(id), {
+    onFailure: () => told.failure(texts.TILE_FAILED),
+    onBusy: (is) => told.busy(id, is),
+  });
+}
+
+const left = makePane("left");
+const right = makePane("right");
+moveTogether(left, right);
+const modes = new Modes(stage, find("divide"), document.querySelectorAll("input[name=mode]"));
+const planes = new Planes(find("axes"), () => show());
+const contrast = new Contrast(find("contrast"), () => show());
+const profile = new Profile(find("ends"), find("chart"), find("profile-told"), find("line"));
+const ranges = new Map();
+const state = { image: null, document: null, layers: [], observation: null, layer: null, turn: 0 };
+
+async function json(address) {
+  return (await api(address)).json();
+}
+
+async function rangeOf(layer, plane) {
+  const address = layer.address(`/${plane}/range`);
+  if (!ranges.has(address)) ranges.set(address, await json(address));
+  return ranges.get(address);
+}
+
+async function chooseImage(number) {
+  const image = images[number];
+  state.image = image;
+  if (image.planes_href === null) return told.failure(texts.IMAGE_DELETED);
+  state.observation = observationOf(image);
+  state.layers = comparedOf(image);
+  const before = state.layer?.name;
+  state.layer = state.layers.find((each) => each.name === before) ?? state.layers[0];
+  find("layer").replaceChildren(...state.layers.map((each) => new Option(texts.LAYERS[each.name], each.name)));
+  state.document = await json(state.observation.address(""));
+  planes.show(state.document);
+  return show();
+}
+
+// Chooses a layer by its name, or the first one.
+function chooseLayer(name) {
+  const found = name === 0 ? state.layers[0] : state.layers.find((each) => each.name === name);
+  if (!found) return;
+  state.layer = found;
+  show();
+}
+
+// Shows the state; a later call overtakes an earlier one that waits for the server.
+async function show() {
+  const turn = ++state.turn;
+  const plane = planes.plane;
+  const { document: shape, layer, observation } = state;
+  told.busy("range", true);
+  try {
+    const key = (each) => `${state.image.id} ${planes.channel} ${each.contrast}`;
+    const signal = await rangeOf(observation, plane);
+    const range = layer.contrast === "signal" ? signal : await rangeOf(layer, plane);
+    if (turn !== state.turn) return;
+    contrast.show(key(observation), texts.SIGNAL, signal, false);
+    if (layer.contrast !== "signal") {
+      contrast.show(key(layer), texts.LAYERS[layer.name], range, layer.contrast === "residual");
+    }
+    left.show(tileSource(observation, shape, plane, contrast.window(key(observation))));
+    right.show(tileSource(layer, shape, plane, contrast.window(key(layer))));
+    find("layer").value = layer.name;
+    find("right-tag").textContent = texts.LAYERS[layer.name];
+    stage.dataset.plane = String(plane);
+    told.failure("");
+    await profile.show(profiled(observation, state.layers), plane);
+  } catch (error) {
+    if (turn === state.turn) told.failure(error instanceof Problem ? `${error.message}.` : texts.TILE_FAILED);
+    if (!(error instanceof Problem)) throw error;
+  } finally {
+    if (turn === state.turn) told.busy("range", false);
+  }
+}
+
+function zoom(factor) {
+  if (factor === null) left.viewer.viewport.goHome();
+  else left.viewer.viewport.zoomBy(factor);
+  left.viewer.viewport.applyConstraints();
+}
+
+function zoomToPixels() {
+  const { viewport } = left.viewer;
+  viewport.zoomTo(viewport.imageToViewportZoom(1 / window.devicePixelRatio));
+}
+
+find("image").addEventListener("change", (event) => chooseImage(Number(event.target.value)));
+find("layer").addEventListener("change", (event) => chooseLayer(event.target.value));
+find("zoom-in").addEventListener("click", () => zoom(1.5));
+find("zoom-out").addEventListener("click", () => zoom(1 / 1.5));
+find("home").addEventListener("click", () => zoom(null));
+find("full").addEventListener("click", zoomToPixels);
+find("auto").addEventListener("click", () => contrast.auto());
+installKeys(stage, { planes, modes, contrast, zoom, chooseLayer });
+drawLines({ panes: [left, right], button: find("draw"), stage, profile, onDrawn: () => show() });
+find("ends").addEventListener("submit", (event) => {
+  event.preventDefault();
+  if (profile.read()) show();
+});
+chooseImage(0);

@@ -1,0 +1,106 @@
+"""The result of a job: pictures to compare, whether to trust them, and files to download."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse
+from pydantic import BaseModel
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.documents.jobs import ArtifactDocument, JobDocument
+from app.http.authorization import READ
+from app.http.dependencies import ReadSession, RequestServices, Services
+from app.portal.rendering import Page
+from models_store.contracts.trust import TRUST_PREVIEW, TRUST_REPORT
+from models_store.contracts.vocabulary import JobState, Output
+from models_store.database.tables import Artifact, Image
+from models_store.errors import NotFoundError
+from models_store.image_files.header import ImageHeader
+from models_store.repositories.jobs import rows as jobs
+from models_store.repositories.jobs.stages import stage_row
+
+router = APIRouter()
+
+
+class ShownOutput(BaseModel):
+    """A file of an image's result, and the address of its planes."""
+
+    output: Output
+    name: str
+    planes_href: str
+
+
+class ShownImage(BaseModel):
+    """An image with its results; `planes_href` is None if the image has been deleted."""
+
+    id: str
+    name: str
+    planes_href: str | None
+    outputs: list[ShownOutput]
+
+
+@router.get("/results/{job_id}", dependencies=READ)
+def result(job_id: str, page: Page, session: ReadSession, services: RequestServices) -> HTMLResponse:
+    job = jobs.get_job(session, job_id)
+    artifacts = jobs.list_artifacts(session, [job_id]).get(job_id, [])
+    document = JobDocument.of(job, [stage_row(stage) for stage in job.stages], artifacts)
+    if document.state is not JobState.SUCCEEDED or document.result is None:
+        return page("results_waiting.html", job=document)
+    images = _shown_images(session, artifacts)
+    return page(
+        "results.html",
+        job=document,
+        trust=document.result.trust,
+        images=images,
+        images_json=[image.model_dump(mode="json") for image in images],
+        files=document.result.artifacts,
+        preview=_named(document.result.artifacts, TRUST_PREVIEW),
+        report=_report(services, artifacts),
+    )
+
+
+def _shown_images(session: Session, artifacts: Sequence[Artifact]) -> list[ShownImage]:
+    of_images: dict[str, list[Artifact]] = {}
+    for artifact in artifacts:
+        if artifact.image_id is not None and artifact.output is not None:
+            of_images.setdefault(artifact.image_id, []).append(artifact)
+    found = {row.id: row for row in session.scalars(select(Image).where(Image.id.in_(of_images)))}
+    return [_shown(image_id, found.get(image_id), made) for image_id, made in of_images.items()]
+
+
+def _shown(image_id: str, image: Image | None, made: Sequence[Artifact]) -> ShownImage:
+    return ShownImage(
+        id=image_id,
+        name=_name(image) if image is not None else image_id,
+        planes_href=f"/v1/images/{image_id}/planes" if image is not None else None,
+        outputs=[
+            ShownOutput(output=each.output, name=each.name, planes_href=f"/v1/artifacts/{each.id}/planes")
+            for each in sorted(made, key=lambda each: list(Output).index(each.output or Output.DENOISED))
+            if each.output is not None
+        ],
+    )
+
+
+def _name(image: Image) -> str:
+    entries = ImageHeader.model_validate(image.header).series_in_file
+    own = next((entry.name for entry in entries if entry.index == image.series), "")
+    return f"{image.filename}, {own}" if image.series is not None and own else image.filename
+
+
+def _named(files: Sequence[ArtifactDocument], name: str) -> ArtifactDocument | None:
+    return next((each for each in files if each.name == name), None)
+
+
+def _report(services: Services, artifacts: Sequence[Artifact]) -> dict[str, Any] | None:
+    """Return the trust report, None if there is none."""
+    stored = next((each for each in artifacts if each.name == TRUST_REPORT), None)
+    if stored is None:
+        return None
+    try:
+        report: dict[str, Any] = json.loads(services.blobs.get(stored.blob_key))
+    except NotFoundError:
+        return None
+    return report
