@@ -12,7 +12,7 @@ from zarr.storage import ZipStore
 
 from models_store.contracts.provenance import ChannelProvenance, InputFile, Provenance, UsedNoiseModel
 from models_store.contracts.vocabulary import NoiseModelOrigin, OutputDtype, OutputFormat, Preset
-from models_store.image_files.results.note import ProvenanceNote
+from models_store.image_files.results.note import OWN_TAG, ProvenanceNote
 from models_store.image_files.results.result_file import ResultOptions, write_result
 from models_store.image_files.tiff.reader import open_planes
 from tests.support.microscope_files import OME_2016, ome_document, ome_image, write_pages
@@ -79,6 +79,34 @@ def test_every_kind_of_tiff_tells_what_it_was_made_from(tmp_path: Path, source: 
         assert source["metadata"] is None or source["metadata"].get("Info", "") in info
         if source.get("description"):
             assert tiff.pages.first.description == source["description"]
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_scanimage_keeps_its_settings_beside_the_note(tmp_path: Path, frames: int) -> None:
+    settings = "SI.VERSION_MAJOR = '2021'\nSI.hChannels.channelSave = 1\n"
+    with tifffile.TiffWriter(tmp_path / "source.tif", bigtiff=True) as tiff:
+        for number, plane_yx in enumerate(STACK):
+            text = f"frameNumbers = {number % frames}\n"
+            options: dict[str, Any] = {"description": text, "software": settings, "metadata": None}
+            tiff.write(plane_yx, contiguous=False, photometric="minisblack", **options)
+    target = _write(tmp_path / "source.tif")
+    with tifffile.TiffFile(target) as tiff:
+        pages = [page.aspage() for page in tiff.pages]
+        assert pages[0].software == settings.strip()
+        assert pages[0].tags[OWN_TAG].value.startswith('ClearScope {"schema_version"')
+        assert [OWN_TAG in page.tags for page in pages] == [True, False, False]
+        assert [page.description[:15] for page in pages] == ["frameNumbers = "] * 3
+    document, _ = provenance_of(target.read_bytes())
+    assert Provenance.model_validate(document) == _complete(0)
+
+
+def test_ome_xml_of_a_schema_without_maps_has_the_note_in_the_tag_software(tmp_path: Path) -> None:
+    xml = ome_document(ome_image(0, {"Z": 3})).replace("2016-06", "2013-06")
+    target = _write(write_pages(tmp_path / "source.ome.tif", STACK.transpose(0, 2, 1), xml))
+    with tifffile.TiffFile(target) as tiff:
+        assert tiff.pages.first.software.startswith('ClearScope {"schema_version"')
+    document, _ = provenance_of(target.read_bytes())
+    assert Provenance.model_validate(document) == _complete(0)
 
 
 def test_an_annotation_of_an_ome_file_is_beside_its_own(tmp_path: Path) -> None:

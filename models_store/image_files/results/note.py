@@ -22,6 +22,8 @@ _ROOM, _UNIT = 5120, 4096
 """Characters for warnings and verdict; the whole is a multiple of the unit, so that runs are alike."""
 _SCHEMAS_WITH_MAPS = ("/2015-01", "/2016-06")
 _OTHER_SOFTWARE = "ClearScope"
+OWN_TAG = 65_300
+"""A tag for private use, of TIFF files whose tag Software has the settings of a microscope."""
 _TAGS = ("ImageDescription", "Software", "IJMetadata")
 
 
@@ -51,15 +53,15 @@ class ProvenanceNote:
             return _with(form, metadata={**(metadata or {}), "MapAnnotation": annotation})
         if (xml := self._annotated(page.get("description", b""))) is not None:
             return _with(form, description=xml)
-        if "software" in page:
-            return form  # settings of the microscope, which programs look for there
+        if "software" in page:  # settings of the microscope, which programs look for there
+            return _with_tag(form, f"{_OTHER_SOFTWARE} {self.placeholder}")
         return _with(form, software=f"{_OTHER_SOFTWARE} {self.placeholder}")
 
     def fill(self, file: Path, provenance: Provenance) -> None:
         """Replace the placeholder of a file, if it has one."""
         placeholder = self.placeholder
         with TiffFile(file) as tiff:
-            tags = [tag for name in _TAGS if (tag := tiff.pages.first.tags.get(name)) is not None]
+            tags = [tag for name in (*_TAGS, OWN_TAG) if (tag := tiff.pages.first.tags.get(name)) is not None]
             places = [(tag.valueoffset, tag.valuebytecount) for tag in tags]
         with file.open("r+b") as stream:
             for offset, count in places:
@@ -107,6 +109,16 @@ class ProvenanceNote:
         ET.register_namespace("", namespace)
         content: bytes = ET.tostring(root, encoding="us-ascii", xml_declaration=True)
         return content
+
+
+def _with_tag(form: ResultFormat, text: str) -> ResultFormat:
+    """Return a format whose first page has a text in the tag for private use."""
+    tag = (OWN_TAG, 2, None, text, True)
+    if not form.pages:
+        return _with(form, extratags=(*form.page.get("extratags", ()), tag))
+    first, *others = form.pages
+    first = {**first, "extratags": (*first.get("extratags", form.page.get("extratags", ())), tag)}
+    return replace(form, pages=(first, *others))
 
 
 def _with(form: ResultFormat, **page: Any) -> ResultFormat:  # noqa: ANN401  # tifffile's options
