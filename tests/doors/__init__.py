@@ -1,0 +1,1 @@
+"""Programs outside that reach the service: scripts, agents, acquisition software, other platforms."""
