@@ -13,6 +13,9 @@ from models_store.survey.plane_products import FILTERS, AxisProducts, PlaneProdu
 from models_store.survey.row_noise import RowNoise, row_noise
 from models_store.survey.short_range import DECIDED_ERROR, MAX_CORRELATION, SIGNIFICANCE, Estimate, estimate
 
+_MIN_BINS = 3
+"""Of brightness: with fewer, how noise grows with the signal is not known."""
+
 
 @dataclass(frozen=True)
 class CloserLook:
@@ -43,7 +46,9 @@ def _axis_sums(
         short = min(short, _short_range(between)[1], key=lambda each: each.error)
     if short.error > DECIDED_ERROR and noise_adu2 is not None:
         other_noise_adu2 = min(other_noise_adu2, noise_adu2)
-    found = _with_rows(short, row_noise(rows_adu2, other_noise_adu2))
+    is_coarse = short.structure_error <= DECIDED_ERROR
+    rows = row_noise(rows_adu2, other_noise_adu2, _adu_per_signal(tables), is_coarse=is_coarse)
+    found = _with_rows(short, rows)
     weight = found.error**-2
     return AxisSums(
         weight=weight,
@@ -51,6 +56,17 @@ def _axis_sums(
         noise_variance=(weight * found.noise_error) ** 2,
         structure_error=weight * found.structure_error,
     )
+
+
+def _adu_per_signal(tables: Sequence[BrightnessTable]) -> float:
+    """Return by how much the variance of the noise grows with the signal; 0 if that is not known."""
+    usable = tables[-1].count > 0 if tables else np.zeros(0, dtype=bool)
+    if usable.sum() < _MIN_BINS:
+        return 0.0
+    count = tables[-1].count[usable]
+    signal, variance = (each[usable] / count for each in (tables[-1].signal_adu, tables[-1].variance_adu2))
+    slope, _ = np.polyfit(signal, variance, 1, w=np.sqrt(count) / variance.clip(1e-3 * variance.max()))
+    return max(float(slope), 0.0)
 
 
 def _short_range(planes: Sequence[AxisProducts]) -> tuple[list[BrightnessTable], Estimate]:
@@ -69,12 +85,14 @@ def _add_up(tables: Sequence[BrightnessTable]) -> BrightnessTable:
 
 def _with_rows(short: Estimate, rows: RowNoise) -> Estimate:
     """Return the correlation with the rows' share; structure cannot hide it."""
-    certain = rows.share >= SIGNIFICANCE * rows.error
-    if certain and rows.share >= MAX_CORRELATION and short.error > DECIDED_ERROR:
-        return Estimate(rows.share, rows.error)
+    error = float(np.hypot(rows.error, rows.structure_error))
+    alone = Estimate(rows.share, rows.error, rows.structure_error)
     share = max(rows.share, 0.0)
-    return Estimate(
+    both = Estimate(
         share + (1 - share) * short.correlation,
         float(np.hypot(short.noise_error, rows.error)),
-        short.structure_error,
+        float(np.hypot(short.structure_error, rows.structure_error)),
     )
+    certain = rows.share >= max(MAX_CORRELATION, SIGNIFICANCE * error)
+    hides = short.error > DECIDED_ERROR or both.correlation < SIGNIFICANCE * both.error
+    return alone if certain and hides else both
