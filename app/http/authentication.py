@@ -33,7 +33,9 @@ from models_store.settings import Settings
 logger = logging.getLogger(__name__)
 
 SIGN_IN_PATH, SIGN_OUT_PATH = "/sign-in", "/sign-out"
-OPEN_PATHS = frozenset({SIGN_IN_PATH, SIGN_OUT_PATH, "/docs", "/openapi.json", "/healthz", "/readyz"})
+OPEN_PATHS = frozenset(
+    {SIGN_IN_PATH, SIGN_OUT_PATH, "/docs", "/openapi.json", "/skill.md", "/healthz", "/readyz"}
+)
 DOCS_ASSETS_PATH, PORTAL_ASSETS_PATH = "/docs/assets", "/portal/assets"
 """Public paths, the last two with all below them; others require a key once the server has one."""
 

@@ -12,6 +12,7 @@ from app.http.lingering_close import LingeringClose
 from app.http.openapi import install_openapi
 from app.http.rate_limits import RateLimits
 from app.http.security_headers import SecurityHeaders
+from app.http.skill_page import install_skill
 from app.http.tus import TusProtocol
 from models_store.settings import Settings
 
@@ -46,6 +47,7 @@ def install_middleware(
     app.add_middleware(LingeringClose)
     install_openapi(app, keys)
     install_docs(app)
+    install_skill(app)
 
 
 def _takes_file(path: str) -> bool:
