@@ -40,7 +40,7 @@ def request_options(request: Request, limits: TimeLimits) -> dict[str, Any]:
     """Return the arguments of a request, but for its body."""
     headers = dict(request.headers)
     if request.body is not None:
-        headers["Content-Type"] = "application/octet-stream"
+        headers.setdefault("Content-Type", "application/octet-stream")
         if request.body.size_bytes is not None:
             headers["Content-Length"] = str(request.body.size_bytes)
     options: dict[str, Any] = {"params": dict(request.query), "headers": headers}

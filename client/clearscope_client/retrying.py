@@ -4,7 +4,7 @@ import json
 import math
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -74,15 +74,21 @@ class Conduct:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     random: Random = field(default_factory=Random)
     new_key: Callable[[], str] = lambda: uuid.uuid4().hex
+    resumable_from_bytes: int = 16 * 1024**2
+    """Size from which a file is sent in parts, if the server takes them; each costs a request more."""
+    part_bytes: int = 64 * 1024**2
     has_answered: bool = False
     """Whether the server has ever answered."""
+    resumes: bool | None = None
+    """Whether the server takes resumable uploads; None: it was not asked yet."""
 
 
 class Patience:
     """Bears the failures of one request, until they have lasted too long."""
 
-    def __init__(self, conduct: Conduct) -> None:
+    def __init__(self, conduct: Conduct, transient: Collection[int] = TRANSIENT) -> None:
         self._conduct = conduct
+        self._transient = transient
         self._failures = 0
         self._failing_since_s: float | None = None
 
@@ -90,7 +96,7 @@ class Patience:
         """Pause before the next attempt; raise if another one is of no use, or failures last too long."""
         conduct, retries = self._conduct, self._conduct.retries
         error = failure_of(outcome, conduct)
-        if isinstance(outcome, Answer) and outcome.http_status not in TRANSIENT:
+        if isinstance(outcome, Answer) and outcome.http_status not in self._transient:
             raise error
         now_s = conduct.monotonic_s()
         if self._failing_since_s is None:

@@ -51,8 +51,12 @@ class BytesSource:
         return len(self.content)
 
     def chunks(self) -> Iterator[bytes]:
-        for start in range(0, len(self.content), CHUNK_BYTES):
-            yield self.content[start : start + CHUNK_BYTES]
+        return self.part(0, len(self.content))
+
+    def part(self, start_byte: int, size_bytes: int) -> Iterator[bytes]:
+        end_byte = start_byte + size_bytes
+        for start in range(start_byte, end_byte, CHUNK_BYTES):
+            yield self.content[start : min(start + CHUNK_BYTES, end_byte)]
 
 
 @dataclass(frozen=True)
@@ -78,14 +82,18 @@ class FileSource:
 
     def chunks(self) -> Iterator[bytes]:
         """Raises SourceChangedError if the file is not as long as it was."""
-        left_bytes = self.size_bytes
+        return self.part(0, self.size_bytes)
+
+    def part(self, start_byte: int, size_bytes: int) -> Iterator[bytes]:
+        """Iterate over a part of the file; raises like `chunks`."""
+        end_byte = start_byte + size_bytes
         with _reporting(self.path), self.path.open("rb") as file:
-            while chunk := file.read(CHUNK_BYTES):
-                left_bytes -= len(chunk)
-                if left_bytes < 0:
-                    break
+            file.seek(start_byte)
+            while start_byte < end_byte and (chunk := file.read(min(CHUNK_BYTES, end_byte - start_byte))):
+                start_byte += len(chunk)
                 yield chunk
-        if left_bytes:
+            has_grown = end_byte == self.size_bytes and bool(file.read(1))
+        if start_byte < end_byte or has_grown:
             raise SourceChangedError(
                 f"{self.path} has changed while it was sent; send it when it is complete"
             )

@@ -1,4 +1,4 @@
-"""Uploads of images: one POST with an Idempotency-Key, whose answer is checked against what was sent."""
+"""Uploads of images, with an Idempotency-Key; what has arrived is compared with what was read."""
 
 import hashlib
 import json
@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from clearscope_client import tus
 from clearscope_client.documents import UploadedImage
 from clearscope_client.errors import ServerRefusedError, UploadDamagedError
 from clearscope_client.progress import Progress, Told, tell_nobody
-from clearscope_client.reading import document_of
+from clearscope_client.reading import document_of, get, path_of
 from clearscope_client.retrying import Conduct, answered
-from clearscope_client.sources import Source
+from clearscope_client.sources import BytesSource, FileSource, Source
 from clearscope_client.steps import Conversation, Request
 
 # The server looks at the whole file before it answers.
@@ -48,27 +49,39 @@ class UploadOptions:
 def upload(
     conduct: Conduct, source: Source, options: UploadOptions, on_progress: Told = tell_nobody
 ) -> Conversation[UploadedImage]:
-    """Upload an image. Raises UploadDamagedError if the server has received other bytes."""
-    body = _Watched(source, on_progress)
-    request = Request(
-        "POST",
-        "/v1/images",
-        query=options.query(source.name),
-        headers={"Idempotency-Key": options.key or conduct.new_key()},
-        body=body,
-        answer_timeout_s=_ANSWER_TIMEOUT_S,
-    )
+    """Upload an image, a large one in parts. Raises UploadDamagedError if the server has other bytes."""
+    content = _Watched(source, on_progress)
     try:
-        answer = yield from answered(conduct, request)
+        image = yield from _send(conduct, content, source, options)
     except ServerRefusedError as refusal:
         raise refusal.about(source.told_as) from refusal
-    image = document_of(UploadedImage, answer)
-    if image.sha256 != body.sha256:
+    if image.sha256 != content.sha256:
         raise UploadDamagedError(
             f"{source.told_as}: the server has received other bytes (SHA-256 {image.sha256}) than were read "
-            f"({body.sha256}); delete image {image.id} and send it again"
+            f"({content.sha256}); delete image {image.id} and send it again"
         )
     return image
+
+
+def _send(
+    conduct: Conduct, content: "_Watched", source: Source, options: UploadOptions
+) -> Conversation[UploadedImage]:
+    query, key = options.query(source.name), options.key or conduct.new_key()
+    if isinstance(source, FileSource | BytesSource) and source.size_bytes >= conduct.resumable_from_bytes:
+        in_parts = _InParts(content, source)
+        if (yield from tus.is_offered(conduct)):
+            metadata = {name: str(value) for name, value in query.items()}
+            image_id = yield from tus.send_in_parts(conduct, in_parts, {**metadata, "idempotency_key": key})
+            return (yield from get(conduct, UploadedImage, path_of("images", image_id)))
+    request = Request(
+        "POST",
+        path_of("images"),
+        query=query,
+        headers={"Idempotency-Key": key},
+        body=content,
+        answer_timeout_s=_ANSWER_TIMEOUT_S,
+    )
+    return document_of(UploadedImage, (yield from answered(conduct, request)))
 
 
 class _Watched:
@@ -78,6 +91,7 @@ class _Watched:
         self._source = source
         self._on_progress = on_progress
         self._digest = hashlib.sha256()
+        self._digested_bytes = 0
 
     @property
     def size_bytes(self) -> int | None:
@@ -85,15 +99,36 @@ class _Watched:
 
     @property
     def sha256(self) -> str:
-        """Digest of what the last attempt has read."""
+        """Digest of what was read from the beginning on."""
         return self._digest.hexdigest()
 
     def chunks(self) -> Iterator[bytes]:
-        self._digest = hashlib.sha256()
-        read_bytes = 0
+        self._digest, self._digested_bytes = hashlib.sha256(), 0
         for chunk in self._source.chunks():
-            self._digest.update(chunk)
-            read_bytes += len(chunk)
-            size_bytes = self.size_bytes
-            self._on_progress(Progress("upload", read_bytes / size_bytes if size_bytes else None))
-            yield chunk
+            yield self.seen(chunk, self._digested_bytes)
+
+    def seen(self, chunk: bytes, start_byte: int) -> bytes:
+        """Count a chunk that begins at `start_byte`; what is read again is digested once."""
+        new = chunk[max(0, self._digested_bytes - start_byte) :]
+        self._digest.update(new)
+        self._digested_bytes += len(new)
+        end_byte = start_byte + len(chunk)
+        self._on_progress(Progress("upload", end_byte / self.size_bytes if self.size_bytes else None))
+        return chunk
+
+
+@dataclass(frozen=True)
+class _InParts:
+    """Content of a file, of which any part can be read again."""
+
+    watched: _Watched
+    source: FileSource | BytesSource
+
+    @property
+    def size_bytes(self) -> int:
+        return self.source.size_bytes
+
+    def part(self, start_byte: int, size_bytes: int) -> Iterator[bytes]:
+        for chunk in self.source.part(start_byte, size_bytes):
+            yield self.watched.seen(chunk, start_byte)
+            start_byte += len(chunk)

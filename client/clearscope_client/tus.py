@@ -1,0 +1,151 @@
+"""Resumable uploads by tus 1.0: a file is sent in parts, and goes on where it was broken off."""
+
+import json
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from clearscope_client.errors import NotFoundError, ServerRefusedError, UnexpectedAnswerError
+from clearscope_client.retrying import TRANSIENT, Conduct, Patience, answered, failure_of
+from clearscope_client.steps import Answer, Conversation, NoAnswer, Request, send
+
+PATH = "/v1/uploads"
+_VERSION = {"Tus-Resumable": "1.0.0"}
+_CHECKSUM_MISMATCH = 460
+# The server has other bytes than those that this part follows, or is making the image: ask where to go on.
+_PASSING = TRANSIENT | {HTTPStatus.CONFLICT, HTTPStatus.LOCKED, _CHECKSUM_MISMATCH}
+_MOST_BEGINNINGS = 3
+# The server looks at the whole file before it answers the last part.
+_ANSWER_TIMEOUT_S = 300.0
+
+
+class Content(Protocol):
+    """A file of known size, any part of which can be read again."""
+
+    @property
+    def size_bytes(self) -> int: ...
+
+    def part(self, start_byte: int, size_bytes: int) -> Iterator[bytes]: ...
+
+
+@dataclass(frozen=True)
+class _Part:
+    content: Content
+    start_byte: int
+    size_bytes: int
+
+    def chunks(self) -> Iterator[bytes]:
+        return self.content.part(self.start_byte, self.size_bytes)
+
+
+class _Gone(Exception):  # noqa: N818  # is no error: the upload is begun again
+    """The server knows the upload no more."""
+
+
+def is_offered(conduct: Conduct) -> Conversation[bool]:
+    """Return whether the server takes resumable uploads; it is asked once."""
+    if conduct.resumes is None:
+        try:
+            answer = yield from answered(conduct, Request("OPTIONS", PATH))
+        except ServerRefusedError:
+            # An earlier version; or a key that may not upload, which the upload itself is told.
+            return False
+        conduct.resumes = "tus-version" in answer.headers
+    return conduct.resumes
+
+
+def send_in_parts(conduct: Conduct, content: Content, metadata: Mapping[str, str]) -> Conversation[str]:
+    """Send a file; return the id of its image. Raises ClientError."""
+    for _ in range(_MOST_BEGINNINGS):
+        path = yield from _begin(conduct, content, metadata)
+        try:
+            return (yield from _send(conduct, path, content))
+        except _Gone:
+            continue
+    raise UnexpectedAnswerError(
+        f"{conduct.server} forgot an upload {_MOST_BEGINNINGS} times; try again later"
+    )
+
+
+def _begin(conduct: Conduct, content: Content, metadata: Mapping[str, str]) -> Conversation[str]:
+    told = ",".join(f"{name} {b64encode(value.encode()).decode()}" for name, value in metadata.items())
+    headers = {**_VERSION, "Upload-Length": str(content.size_bytes), "Upload-Metadata": told}
+    answer = yield from answered(conduct, Request("POST", PATH, headers=headers))
+    path = urlsplit(answer.headers.get("location", "")).path
+    if PATH not in path:
+        raise UnexpectedAnswerError(f"{conduct.server} began an upload without telling where to send it")
+    return path[path.index(PATH) :]
+
+
+def _send(conduct: Conduct, path: str, content: Content) -> Conversation[str]:
+    patience = Patience(conduct, _PASSING)
+    offset_bytes, image_id = 0, None
+    while image_id is None:
+        outcome = yield from _send_part(conduct, path, content, offset_bytes)
+        before_bytes = offset_bytes
+        if isinstance(outcome, Answer) and outcome.is_success:
+            patience.succeeded()
+        else:
+            if isinstance(outcome, Answer) and outcome.http_status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
+                yield from _raise_reason(conduct, path)
+            yield from patience.bear(outcome)
+            outcome = yield from _look(conduct, path)
+        offset_bytes, image_id = _progress(conduct, outcome)
+        if offset_bytes > before_bytes:
+            patience.progressed()
+    return image_id
+
+
+def _send_part(
+    conduct: Conduct, path: str, content: Content, offset_bytes: int
+) -> Conversation[Answer | NoAnswer]:
+    size_bytes = min(conduct.part_bytes, content.size_bytes - offset_bytes)
+    headers = {
+        **_VERSION,
+        "Upload-Offset": str(offset_bytes),
+        "Content-Type": "application/offset+octet-stream",
+    }
+    outcome = yield from send(
+        Request(
+            "PATCH",
+            path,
+            headers=headers,
+            body=_Part(content, offset_bytes, size_bytes),
+            answer_timeout_s=_ANSWER_TIMEOUT_S,
+        )
+    )
+    conduct.has_answered |= isinstance(outcome, Answer)
+    return outcome
+
+
+def _look(conduct: Conduct, path: str) -> Conversation[Answer]:
+    """Ask how much has arrived."""
+    try:
+        return (yield from answered(conduct, Request("HEAD", path, headers=_VERSION)))
+    except NotFoundError:
+        yield from _raise_reason(conduct, path)
+        raise
+
+
+def _progress(conduct: Conduct, answer: Answer) -> tuple[int, str | None]:
+    """Return how much has arrived, and the image's id once it is there."""
+    try:
+        offset_bytes = int(answer.headers["upload-offset"])
+    except (KeyError, ValueError) as error:
+        raise UnexpectedAnswerError(f"{conduct.server} does not tell how much has arrived") from error
+    return offset_bytes, answer.headers.get("clearscope-image")
+
+
+def _raise_reason(conduct: Conduct, path: str) -> Conversation[None]:
+    """Raise why a file was refused, or _Gone if the upload has only expired."""
+    try:
+        answer = yield from answered(conduct, Request("GET", path))
+    except NotFoundError:
+        raise _Gone from None
+    problem = json.loads(answer.content).get("problem")
+    if problem is None:
+        raise _Gone
+    raise failure_of(Answer(problem["status"], {}, json.dumps(problem).encode()), conduct)

@@ -1,0 +1,171 @@
+"""Large files are sent in parts, and go on where they were broken off."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx2
+import numpy as np
+import pytest
+import tifffile
+
+from clearscope_client import AsyncClearScope, ClearScope, Conduct, Progress
+from clearscope_client.errors import InvalidRequestError, SourceChangedError
+from tests.support.application import Application
+from tests.support.client_transports import IMPATIENT, URL, InProcess, connected
+
+PART_BYTES = 4000
+UPLOAD = "/v1/uploads/"
+
+
+@dataclass
+class Breaking(httpx2.BaseTransport):
+    """Breaks parts off, by number: the application receives half of them, or their answers are lost."""
+
+    inner: httpx2.BaseTransport
+    halves: frozenset[int] = frozenset()
+    lost: frozenset[int] = frozenset()
+    offsets: list[int] = field(default_factory=list)
+    methods: list[str] = field(default_factory=list)
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        self.methods.append(request.method)
+        if request.method != "PATCH":
+            return self.inner.handle_request(request)
+        number, content = len(self.offsets), request.read()
+        self.offsets.append(int(request.headers["Upload-Offset"]))
+        if number in self.halves:
+            headers = {**request.headers, "content-length": str(len(content) // 2)}
+            half = httpx2.Request("PATCH", request.url, headers=headers, content=content[: len(content) // 2])
+            assert self.inner.handle_request(half).is_success
+            raise httpx2.WriteError("the connection was reset")
+        answer = self.inner.handle_request(request)
+        if number in self.lost:
+            raise httpx2.ReadError("the connection was reset")
+        return answer
+
+
+@pytest.fixture(scope="module")
+def stack_tiff(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("images") / "stack.tif"
+    tifffile.imwrite(
+        path, np.random.default_rng(0).poisson(60, (3, 40, 64)).astype(np.uint16), photometric="minisblack"
+    )
+    return path
+
+
+def in_parts(from_bytes: int = 0) -> Conduct:
+    return Conduct(URL, IMPATIENT, resumable_from_bytes=from_bytes, part_bytes=PART_BYTES)
+
+
+@pytest.fixture
+def breaking(application: Application) -> Iterator[Any]:
+    clients: list[ClearScope] = []
+
+    def make(**breaks: Any) -> tuple[ClearScope, Breaking]:
+        transport = Breaking(InProcess(application), **breaks)
+        clients.append(ClearScope(URL, conduct=in_parts(), transport=transport))
+        return clients[-1], transport
+
+    yield make
+    for client in clients:
+        client.close()
+
+
+def test_parts_that_were_broken_off_are_gone_on_with(breaking: Any, stack_tiff: Path) -> None:
+    size_bytes = stack_tiff.stat().st_size
+    whole_parts = -(-size_bytes // PART_BYTES)
+    client, transport = breaking(halves=frozenset({1}), lost=frozenset({3, whole_parts}))
+    client.ensure_microscope("Scope 2, ü")
+    told: list[Progress] = []
+    image = client.upload(
+        stack_tiff, microscope="Scope 2, ü", settings={"camera": "sCMOS", "gain": 2}, on_progress=told.append
+    )
+    assert image.sha256 == hashlib.sha256(stack_tiff.read_bytes()).hexdigest()
+    assert (image.filename, image.profile_choice) == ("stack.tif", "settings")
+    assert image.origin is not None
+    assert image.origin.microscope == "Scope 2, ü"
+    assert [each / PART_BYTES for each in transport.offsets[:5]] == [0, 1, 1.5, 2.5, 3.5]
+    assert transport.methods.count("OPTIONS") == 1
+    assert told[-1].fraction == 1.0
+    assert client.read("/v1/images?limit=200").count(b'"stack.tif"') == 1
+
+
+def test_the_same_key_makes_one_image_in_parts_or_at_once(application: Application, stack_tiff: Path) -> None:
+    with connected(application, conduct=in_parts()) as client, connected(application) as other:
+        first = client.upload(stack_tiff, key="once")
+        assert client.upload(stack_tiff, key="once").id == other.upload(stack_tiff, key="once").id == first.id
+
+
+@pytest.mark.parametrize("lost", [frozenset(), frozenset({0})])
+def test_what_is_refused_is_told_even_if_the_answer_was_lost(
+    breaking: Any, tmp_path: Path, lost: frozenset[int]
+) -> None:
+    path = tmp_path / "notes.tif"
+    path.write_text("no image")
+    client, _ = breaking(lost=lost)
+    with pytest.raises(InvalidRequestError, match=r"notes\.tif: Image corrupt: ") as refused:
+        client.upload(path)
+    assert (refused.value.code, refused.value.http_status) == ("image-corrupt", 422)
+
+
+def test_a_file_that_changes_in_between_makes_no_image(
+    breaking: Any, stack_tiff: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "growing.tif"
+    path.write_bytes(stack_tiff.read_bytes())
+    client, _ = breaking()
+
+    def grow(_: Progress) -> None:
+        with path.open("ab") as file:
+            file.write(b"more")
+
+    with pytest.raises(SourceChangedError, match="has changed while it was sent"):
+        client.upload(path, on_progress=grow)
+
+
+def test_an_upload_that_the_server_forgot_is_begun_again(application: Application, stack_tiff: Path) -> None:
+    @dataclass
+    class Forgetting(httpx2.BaseTransport):
+        inner: httpx2.BaseTransport
+        beginnings: int = 0
+
+        def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+            if request.method == "POST" and request.url.path == "/v1/uploads":
+                self.beginnings += 1
+            if request.url.path.startswith(UPLOAD) and self.beginnings == 1:
+                return httpx2.Response(404)
+            return self.inner.handle_request(request)
+
+    transport = Forgetting(InProcess(application))
+    with connected(application, conduct=in_parts(), transport=transport) as client:
+        assert client.upload(stack_tiff).filename == "stack.tif"
+    assert transport.beginnings == 2
+
+
+def test_a_server_without_resumable_uploads_gets_the_file_at_once(
+    application: Application, stack_tiff: Path
+) -> None:
+    class Earlier(httpx2.BaseTransport):
+        def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+            if request.url.path.startswith("/v1/uploads"):
+                return httpx2.Response(404)
+            return InProcess(application).handle_request(request)
+
+    with connected(application, conduct=in_parts(), transport=Earlier()) as client:
+        assert client.upload(stack_tiff).filename == "stack.tif"
+
+
+def test_the_twin_sends_in_parts_too_and_small_files_go_at_once(
+    application: Application, stack_tiff: Path
+) -> None:
+    async def upload(conduct: Conduct) -> str:
+        async with AsyncClearScope(URL, conduct=conduct, transport=InProcess(application)) as client:
+            return (await client.upload(stack_tiff)).sha256
+
+    large, small = in_parts(), in_parts(from_bytes=10**6)
+    assert anyio.run(upload, large) == anyio.run(upload, small)
+    assert (large.resumes, small.resumes) == (True, None)
