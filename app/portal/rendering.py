@@ -8,6 +8,7 @@ from importlib.metadata import version
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
+from fastapi.encoders import jsonable_encoder
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from jinja2.utils import htmlsafe_json_dumps
@@ -79,6 +80,7 @@ def make_environment() -> Environment:
     environment.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]
     environment.globals |= {
         "asset": lambda name: f"{PORTAL_ASSETS_PATH}/{name}",
+        "data_block": _data_block,
         "script_texts": _script_texts,
         "texts": texts,
         "version": version("clearscope"),
@@ -87,9 +89,15 @@ def make_environment() -> Environment:
 
 
 def _script_texts(of_view: type) -> Markup:
-    """Return a block of data, which no browser executes, with the texts of a view."""
-    as_json = htmlsafe_json_dumps({name: text for name, text in vars(of_view).items() if name.isupper()})
-    return Markup('<script type="application/json" id="texts">{}</script>').format(as_json)
+    """Return a block of data with the texts of a view."""
+    texts_of_view = {name: text for name, text in vars(of_view).items() if name.isupper()}
+    return _data_block("texts", texts_of_view)
+
+
+def _data_block(name: str, documents: Any) -> Markup:  # noqa: ANN401  # documents, or JSON
+    """Return a block of data for scripts, which no browser executes; `pageData(name)` reads it."""
+    as_json = htmlsafe_json_dumps(jsonable_encoder(documents))
+    return Markup('<script type="application/json" id="{}">{}</script>').format(name, as_json)
 
 
 async def _page(request: Request) -> Callable[..., HTMLResponse]:

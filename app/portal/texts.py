@@ -21,6 +21,7 @@ class Navigation:
     """Names of views."""
 
     HOME = "Denoise"
+    JOBS = "Jobs"
 
 
 class Home:
@@ -125,6 +126,94 @@ class Upload:
     SKIP = "{stage}: not needed. {why}"
     PLANNING = "Asking the server"
     POSTING = "Starting"
+
+
+class Jobs:
+    """The list of jobs."""
+
+    TITLE = "Jobs"
+    EMPTY = "There are no jobs yet."
+    EMPTY_LINK = "Denoise an image"
+    OLDER = "Older jobs"
+    NO_WORKER = (
+        "No worker was seen lately, so queued jobs wait until one starts. "
+        "If this lasts, tell the administrator."
+    )
+    FULL = "You can start no further job now."
+
+
+class Job:
+    """The page of one job."""
+
+    TITLE = "Job"
+    ALL = "All jobs"
+    TRUST = "Can you trust the result?"
+    PREVIEW = "Observation, result and their difference, side by side"
+    WARNINGS = "Warnings"
+    FILES = "Files"
+    NO_FILES = "This job makes no files."
+    STAGES = "Stages"
+    EVENTS = "What happened"
+    SHOW_EVENTS = "Show all events"
+
+
+class JobCard:
+    """A job in a list and on its page; scripts fill it."""
+
+    RESULT = "Compare with the image"
+    CANCEL = "Cancel"
+    RETRY = "Try again"
+    DELETE = "Delete"
+    KEEP = "Keep"
+    DELETE_QUESTION = "Delete the job of {name} with its results? This cannot be undone."
+    DELETED = "The job of {name} is deleted."
+    DELETED_IMAGE = "deleted image"
+    AND_MORE = "{name} and {more} more"
+    PROGRESS_OF = "Progress of {name}"
+    CHANNEL = "channel"
+    LEFT_MOMENT = "less than a minute left"
+    LEFT_MINUTES = "about {minutes} min left"
+    LEFT_HOURS = "about {hours} h {minutes} min left"
+    STATES = {  # noqa: RUF012  # read only
+        "queued": "Waiting",
+        "running": "Running",
+        "succeeded": "Done",
+        "failed": "Failed",
+        "cancelled": "Cancelled",
+    }
+    KINDS = {  # noqa: RUF012  # read only
+        "denoise": "Denoise",
+        "train": "Train a network",
+        "predict": "Predict",
+        "fit_noise_model": "Fit a noise model",
+        "bootstrap_noise_model": "Bootstrap a noise model",
+        "pool_noise_model": "Pool noise models",
+        "check_noise_model": "Check a camera",
+        "evaluate": "Evaluate",
+    }
+    PRESETS = {  # noqa: RUF012  # read only
+        "instant": "instant",
+        "fast": "fast",
+        "balanced": "balanced",
+        "paper": "as published",
+    }
+    STAGES = {  # noqa: RUF012  # read only
+        "n2v": "Train a first network",
+        "noise_model": "Find the noise model",
+        "pn2v": "Train the network with the noise model",
+        "distil": "Teach a quick network",
+        "predict": "Compute the result",
+    }
+    EVENTS = {  # noqa: RUF012  # read only
+        "queued": "posted",
+        "claimed": "a worker began",
+        "requeued": "handed back to the queue",
+        "retried": "tried again",
+        "succeeded": "done",
+        "failed": "failed",
+        "cancelled": "cancelled",
+        "warning": "warning",
+    }
 
 
 class SignIn:

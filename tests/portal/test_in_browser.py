@@ -1,13 +1,23 @@
 """A short way through the portal in real Chromium."""
 
+import re
 from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Dialog, expect
 
+from models_store.clock_and_ids import system_clock
+from models_store.repositories.jobs import lifecycle
+from models_store.repositories.jobs.lifecycle import Claim
 from tests.support.application import Application
 from tests.support.browser import chromium, require_accessible, sign_in, visit
 from tests.support.event_streams import serving
+from tests.support.posted_jobs import TINY, post
+
+HOSTILE = "<img src=x onerror=alert(1)>.tif"
+LEASE = timedelta(minutes=5)
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +51,57 @@ def test_sign_in_and_out(keyed: Application, url: str, browser_process: Browser)
         require_accessible(page)
         page.get_by_role("button", name="Sign out").click()
         expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def test_jobs_live(keyed: Application, url: str, browser_process: Browser, noisy_tiff: Path) -> None:
+    key = keyed.make_key("watcher", "read", "submit")
+    dialogs: list[Dialog] = []
+    with keyed.client(key) as api, visit(browser_process, url) as page:
+        page.on("dialog", lambda dialog: dialogs.append(dialog))  # noqa: PLW0108  # Playwright marks it
+        sign_in(page, key)
+        page.get_by_role("link", name="Jobs").click()
+        expect(page.get_by_text("There are no jobs yet.")).to_be_visible()
+        sent = api.post("/v1/images", params={"filename": HOSTILE}, content=noisy_tiff.read_bytes())
+        job = post(api, kind="denoise", image_ids=[sent.json()["id"]], budget=TINY)
+        card = page.get_by_role("listitem").filter(has_text=HOSTILE)
+        expect(card.get_by_text("Waiting")).to_be_visible()
+        expect(page.get_by_text("There are no jobs yet.")).to_be_hidden()
+        claim = begin(keyed, job["stages"][0]["id"])
+        expect(card.get_by_text("Running")).to_be_visible()
+        with keyed.database.write() as session:
+            lifecycle.renew(
+                session, claim, now=system_clock(), lease=LEASE, progress=0.5, status="step 6 of 12"
+            )
+        expect(card.get_by_text("Train a first network: step 6 of 12")).to_be_visible()
+        expect(card.get_by_role("progressbar")).to_have_attribute("value", re.compile(r"0\.0\d+"))
+        require_accessible(page)
+        card.get_by_role("button", name="Cancel").click()
+        expect(card.get_by_text("Cancelled")).to_be_visible()
+        expect(page.get_by_role("status").filter(has_text="Cancelled")).to_be_attached()
+        card.get_by_role("link").click()
+        expect(page.get_by_role("heading", name="Job", exact=True)).to_be_visible()
+        page.get_by_text("Show all events").click()
+        expect(page.get_by_text("a worker began")).to_be_visible()
+        require_accessible(page)
+        page.get_by_role("button", name="Try again").click()
+        expect(page.get_by_text("Waiting", exact=True)).to_be_visible()
+        page.get_by_role("button", name="Cancel").click()
+        page.get_by_role("button", name="Delete").click()
+        expect(page.get_by_role("dialog")).to_be_visible()
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("dialog")).to_be_hidden()
+        page.get_by_role("button", name="Delete").click()
+        page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+        expect(page.get_by_text("There are no jobs yet.")).to_be_visible()
+        assert dialogs == []
+
+
+def begin(application: Application, stage_id: str) -> Claim:
+    """Claim a stage as a worker does."""
+    with application.database.write() as session:
+        claim = lifecycle.claim(session, stage_id, worker="w", now=system_clock(), lease=LEASE)
+    assert claim is not None
+    return claim
 
 
 def test_the_policy_is_enforced(url: str, browser_process: Browser) -> None:

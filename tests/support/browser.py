@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 SCREENSHOTS = Path(__file__).parents[2] / "docs" / "portal"
 PATIENCE_MS = 30_000
@@ -19,6 +19,7 @@ def chromium() -> Iterator[Browser]:
     """Start a browser; several people may use it, each with a `visit` of their own."""
     path = shutil.which("chromium")
     assert path is not None, "chromium is missing: make services installs it"
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield browser
