@@ -32,7 +32,10 @@ const told = {
 
 function makePane(id) {
   return new Pane(find(id), {
-    onFailure: () => told.failure(texts.TILE_FAILED),
+    onFailure: () => {
+      told.failure(texts.TILE_FAILED);
+      told.busy(id, false);
+    },
     onBusy: (is) => told.busy(id, is),
   });
 }

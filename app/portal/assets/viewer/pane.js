@@ -11,6 +11,8 @@ const OPTIONS = {
   minZoomImageRatio: 0.5,
   visibilityRatio: 0.3,
   timeout: 60000,
+  tileRetryMax: 1,
+  tileRetryDelay: 1000,
   tabIndex: -1,
   gestureSettingsMouse: { clickToZoom: false, dblClickToZoom: true },
 };

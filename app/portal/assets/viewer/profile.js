@@ -20,6 +20,11 @@ function estimateLines(label, estimate, deviation) {
 export class Profile {
   constructor(form, chart, told, line) {
     Object.assign(this, { form, chart, told, line, ends: null, plot: null });
+    new ResizeObserver(() => this.plot?.setSize(this.size)).observe(chart);
+  }
+
+  get size() {
+    return { width: Math.max(this.chart.clientWidth, 200), height: 260 };
   }
 
   // Takes the ends of a line that was drawn, in pixels.
@@ -61,8 +66,7 @@ export class Profile {
     const axis = { stroke: ink, grid: { stroke: "#8884" }, ticks: { stroke: "#8884" } };
     const label = filled(texts.DISTANCE, { unit });
     const options = {
-      width: Math.max(this.chart.clientWidth, 200),
-      height: 260,
+      ...this.size,
       scales: { x: { time: false } },
       axes: [
         { ...axis, label },

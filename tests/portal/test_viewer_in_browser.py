@@ -1,0 +1,123 @@
+"""The viewer of a result in real Chromium."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from playwright.sync_api import Browser, Page, expect
+
+from models_store.contracts.vocabulary import Output
+from tests.support.application import Application
+from tests.support.browser import chromium, require_accessible, screenshot, visit
+from tests.support.event_streams import serving
+from tests.support.posted_jobs import upload, wait_for
+from tests.support.stored_results import store_finished_job
+from tests.support.textures import texture
+
+TRUST = {"verdict": "check", "sentence": "Check this result: the noise of neighbouring pixels correlates."}
+CHANNELS = ("DAPI", "GFP")
+
+
+@pytest.fixture(scope="module")
+def browser_process() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def url(application: Application) -> Iterator[str]:
+    with serving(application.asgi) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def job_id(application: Application, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A job with the result of a stack of three depths and two channels."""
+    rng = np.random.default_rng(4)
+    light = np.stack([texture(10, 5, seed, 320)[:240] for seed in range(6)])
+    path = tmp_path_factory.mktemp("viewed") / "cells.ome.tif"
+    metadata: dict[str, Any] = {
+        "axes": "ZCYX",
+        "PhysicalSizeX": 0.1,
+        "PhysicalSizeY": 0.1,
+        "Channel": {"Name": list(CHANNELS)},
+    }
+    noisy = (100 + 2 * rng.poisson(light)).astype("uint16").reshape(3, 2, 240, 320)
+    tifffile.imwrite(path, noisy, ome=True, photometric="minisblack", metadata=metadata)
+    outputs: dict[Output, Iterable[np.ndarray]] = {
+        Output.DENOISED: (100 + 2 * light).astype("float32"),
+        Output.POSTERIOR_STD: np.sqrt(light).astype("float32"),
+    }
+    with application.client() as api:
+        return store_finished_job(application, upload(api, path), outputs, result={"trust": TRUST})[0]
+
+
+def wait_for_pictures(page: Page, plane: int) -> None:
+    page.wait_for_selector(f"#stage[data-ready][data-plane='{plane}']")
+
+
+def shade(page: Page, pane: str) -> float:
+    """Return the mean of a pane's picture around its centre, from 0 to 255."""
+    mean: float = page.evaluate(
+        """(pane) => {
+            const shown = document.querySelector(`#${pane} canvas`);
+            const copy = new OffscreenCanvas(80, 80).getContext("2d", { willReadFrequently: true });
+            copy.drawImage(shown, 40 - shown.width / 2, 40 - shown.height / 2);
+            const colours = copy.getImageData(0, 0, 80, 80).data;
+            const reds = colours.filter((_, index) => index % 4 === 0);
+            return reds.reduce((sum, red) => sum + red, 0) / reds.length;
+        }""",
+        pane,
+    )
+    return mean
+
+
+def test_a_result_is_compared_with_its_image(url: str, job_id: str, browser_process: Browser) -> None:
+    with visit(browser_process, url) as page:
+        page.goto(f"/results/{job_id}")
+        expect(page.get_by_text(TRUST["sentence"])).to_be_visible()
+        wait_for_pictures(page, 2)
+        require_accessible(page)
+        assert shade(page, "right") > 20
+        page.locator("#stage").focus()
+        page.keyboard.press("ArrowRight")
+        wait_for_pictures(page, 4)
+        page.get_by_label("Channel").select_option(label="GFP")
+        wait_for_pictures(page, 5)
+        bright = shade(page, "left")
+        page.get_by_label("White, in ADU").fill("9000")
+        page.keyboard.press("Enter")
+        wait_for(lambda: shade(page, "left") < bright / 2, "the picture becomes dark")
+        page.locator("#stage").focus()
+        page.keyboard.press("2")
+        expect(page.get_by_label("Side by side")).to_be_checked()
+        page.keyboard.press("r")
+        expect(page.locator("#right-tag")).to_have_text("Residual (observation - result)")
+        page.get_by_text("Line profile").click()
+        for label, value in (("From X", 10), ("From Y", 20), ("To X", 110), ("To Y", 20)):
+            page.get_by_label(label).fill(str(value))
+        page.get_by_role("button", name="Show the profile").click()
+        expect(page.get_by_text("Profile over 101 places, 10 µm long.")).to_be_visible()
+        require_accessible(page)
+
+
+def test_what_cannot_be_loaded_is_told(url: str, job_id: str, browser_process: Browser) -> None:
+    def look_at_nothing() -> None:
+        with visit(browser_process, url) as page:
+            page.route("**/tiles/**", lambda route: route.fulfill(status=503))
+            page.goto(f"/results/{job_id}")
+            expect(page.get_by_role("alert")).to_have_text("A part of the picture could not be loaded.")
+            expect(page.get_by_text("Loading…")).to_be_hidden()
+
+    with pytest.raises(AssertionError, match="failed to load"):  # which the library tells the console, too
+        look_at_nothing()
+
+
+@pytest.mark.e2e
+def test_pictures_of_the_viewer(url: str, job_id: str, browser_process: Browser) -> None:
+    with visit(browser_process, url) as page:
+        page.goto(f"/results/{job_id}")
+        wait_for_pictures(page, 2)
+        screenshot(page, "result")
