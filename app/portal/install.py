@@ -12,7 +12,7 @@ from fastapi.staticfiles import StaticFiles
 from app.http.authentication import PORTAL_ASSETS_PATH
 from app.portal import texts
 from app.portal.error_pages import install_error_pages
-from app.portal.pages import home, jobs, results, sign_in
+from app.portal.pages import home, instruments, jobs, keys, noise_model, results, sign_in
 from app.portal.rendering import Link, Portal, make_environment
 from models_store.contracts.vocabulary import Scope
 
@@ -29,6 +29,9 @@ PAGES: Sequence[View] = (
     View(home.router, Link("/", texts.Navigation.HOME, Scope.SUBMIT)),
     View(jobs.router, Link("/jobs", texts.Navigation.JOBS)),
     View(results.router),
+    View(instruments.router, Link("/instruments", texts.Navigation.INSTRUMENTS)),
+    View(noise_model.router),
+    View(keys.router, Link("/keys", texts.Navigation.KEYS)),
     View(sign_in.router),
 )
 """Views in the order in which the navigation shows their links."""

@@ -2,6 +2,15 @@
 
 from typing import ClassVar
 
+from app.portal.registry_texts import Calibration, Instruments, Keys, NoiseModels
+
+__all__ = [
+    "Calibration",
+    "Instruments",
+    "Keys",
+    "NoiseModels",
+]
+
 
 class Shell:
     """Texts of every page."""
@@ -22,6 +31,8 @@ class Navigation:
 
     HOME = "Denoise"
     JOBS = "Jobs"
+    INSTRUMENTS = "Instruments"
+    KEYS = "API keys"
 
 
 class Home:

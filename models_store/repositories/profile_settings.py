@@ -106,7 +106,8 @@ def fingerprint(settings: Mapping[str, DetectorSettings]) -> str:
 def title(settings: Mapping[str, DetectorSettings]) -> str:
     """Return the name of a profile made for settings; no two settings share one, and it has no slash."""
     parts = [
-        (f"{channel}: " if channel else "") + ", ".join(_words(own)) for channel, own in settings.items()
+        (f"{channel}: " if channel else "") + ", ".join(setting_words(own))
+        for channel, own in settings.items()
     ]
     readable = "; ".join(parts).replace("/", "-").strip()[:_NAME_LENGTH].strip()
     return f"{readable} ({fingerprint(settings)[:8]})"
@@ -135,7 +136,8 @@ def _alike(text: str) -> str:
     return " ".join(text.lower().split())
 
 
-def _words(own: DetectorSettings) -> list[str]:
+def setting_words(own: DetectorSettings) -> list[str]:
+    """Return settings that are known, in words: `gain 4`."""
     named = [
         form.format(_shown(name, getattr(own, name)))
         for name, form in _FORMS.items()
