@@ -1,9 +1,9 @@
 #!/bin/sh
 # Denoise an image with curl and jq alone: upload, job, progress, download, errors.
 #
-#     CLEARSCOPE_KEY=cs_... examples/post_with_curl.sh cells.tif results "Spinning disc 2"
+#     CLEARSCOPE_API_KEY=cs_... examples/post_with_curl.sh cells.tif results "Spinning disc 2"
 #
-# CLEARSCOPE_SERVER is the address of the server (default: http://127.0.0.1:8000), CLEARSCOPE_KEY an API key with the
+# CLEARSCOPE_SERVER is the address of the server (default: http://127.0.0.1:8000), CLEARSCOPE_API_KEY an API key with the
 # scopes read and submit, if the server wants one, CLEARSCOPE_PRESET the preset (default: instant).
 # Exit code: 0 denoised, 1 refused or no answer, 2 the job has failed.
 set -eu
@@ -19,7 +19,7 @@ trap 'exit 1' INT TERM
 # ask OPTION... PATH: send a request, whose answer is in $answer. A request is tried again after failures that may pass,
 # not before the time of Retry-After. The key goes through a pipe, as everybody sees the options of a command.
 ask() {
-    if [ -n "${CLEARSCOPE_KEY:-}" ]; then printf 'header = "Authorization: Bearer %s"\n' "$CLEARSCOPE_KEY"; fi |
+    if [ -n "${CLEARSCOPE_API_KEY:-}" ]; then printf 'header = "Authorization: Bearer %s"\n' "$CLEARSCOPE_API_KEY"; fi |
         curl --config - --silent --show-error --fail-with-body --output "$answer" \
             --retry 5 --retry-connrefused --retry-max-time 60 "$@" || refused
 }

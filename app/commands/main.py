@@ -11,6 +11,7 @@ from app.commands.denoise import denoise_command
 from app.commands.evaluate import evaluate_command
 from app.commands.facility import worker_commands
 from app.commands.keys import keys
+from app.commands.mcp import mcp_command
 from app.commands.networks import network_commands
 from app.commands.pretrain import pretrain_command
 from app.commands.reproduce import reproduce_commands
@@ -30,6 +31,7 @@ cli = typer.Typer(
 cli.add_typer(serve_command)
 cli.add_typer(submit_command)
 cli.add_typer(watch_command)
+cli.add_typer(mcp_command)
 cli.add_typer(denoise_command)
 cli.add_typer(keys)
 cli.add_typer(calibration_commands)

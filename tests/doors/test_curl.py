@@ -15,7 +15,7 @@ SCRIPT = Path(__file__).parents[2] / "examples" / "post_with_curl.sh"
 def post(
     keyed: KeyedServer, image: Path, output: Path, key: str, **settings: str
 ) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "CLEARSCOPE_SERVER": keyed.url, "CLEARSCOPE_KEY": key, **settings}
+    environment = {**os.environ, "CLEARSCOPE_SERVER": keyed.url, "CLEARSCOPE_API_KEY": key, **settings}
     command = ["sh", str(SCRIPT), str(image), str(output), keyed.microscope]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 

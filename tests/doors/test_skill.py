@@ -91,7 +91,7 @@ def all_errors(kind: type[errors.ClearScopeError]) -> Iterator[type[errors.Clear
 def test_commands_run(skill: str, keyed: KeyedServer, noisy_tiff: Path, tmp_path: Path) -> None:
     commands = re.findall(r"^```sh\n(.*?)^```$", skill, re.MULTILINE | re.DOTALL)
     (tmp_path / "cells.tif").write_bytes(noisy_tiff.read_bytes())
-    environment = {**os.environ, "CLEARSCOPE_SERVER": keyed.url, "CLEARSCOPE_KEY": keyed.key}
+    environment = {**os.environ, "CLEARSCOPE_SERVER": keyed.url, "CLEARSCOPE_API_KEY": keyed.key}
     script = ["bash", "-euo", "pipefail", "-c", "".join(commands)]
     done = subprocess.run(script, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
