@@ -12,6 +12,7 @@ from models_store.contracts.vocabulary import OutputDtype, OutputFormat, TiffCom
 from models_store.image_files.header import FileKind
 from models_store.image_files.pixel_conversion import PixelConversion
 from models_store.image_files.planes import PlaneSource, ResultFormat
+from models_store.image_files.results.instrument import with_instrument
 from models_store.image_files.results.note import ProvenanceNote
 from models_store.image_files.results.ome_tiff import ome_tiff_format
 from models_store.image_files.results.ome_zarr.archive import pack
@@ -77,6 +78,7 @@ def _tiff_format(like: PlaneSource, pixels: PixelConversion, options: ResultOpti
     too_large = bool(form.page.get("truncate")) and options.compression is not TiffCompression.NONE
     if options.file_format is OutputFormat.OME_TIFF or too_large:
         form = ome_tiff_format(like, pixels.dtype)
+    form = with_instrument(form, header, pixels.dtype)
     shape_yx = (header.height_px, header.width_px)
     return with_pixels_stored_as(form, shape_yx, options.compression, tiled=options.tiled)
 

@@ -1,0 +1,86 @@
+"""Detectors and objective in the OME-XML of a result, for which tifffile's writer has no place."""
+
+import math
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import numpy as np
+from tifffile import OmeXml
+
+from models_store.image_files.acquisition import Acquisition
+from models_store.image_files.header import ImageHeader
+from models_store.image_files.planes import ResultFormat
+from models_store.image_files.setting_values import number
+from models_store.image_files.tiff.ome import NO_UUID
+
+_OME = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
+_BINNINGS = {"1x1", "2x2", "4x4", "8x8"}
+_INSTRUMENT, _OBJECTIVE = "Instrument:0", "Objective:0:0"
+
+
+def with_instrument(form: ResultFormat, header: ImageHeader, dtype: np.dtype[Any]) -> ResultFormat:
+    """Return a format of tifffile's OME writer with OME-XML that tells of the instrument.
+
+    Other formats, and those of images whose files tell nothing of it, are returned as they are.
+    """
+    metadata = form.page.get("metadata")
+    if not (form.writer.get("ome") and isinstance(metadata, dict) and header.acquisition):
+        return form
+    root = ET.fromstring(_written_by_tifffile(metadata, header, dtype))  # noqa: S314  # made here
+    image = root.find(_tag("Image"))
+    channels = image.findall(f"{_tag('Pixels')}/{_tag('Channel')}") if image is not None else []
+    if image is None or len(channels) != len(header.acquisition):
+        return form
+    instrument = ET.Element(_tag("Instrument"), {"ID": _INSTRUMENT})
+    for at, (channel, settings) in enumerate(zip(channels, header.acquisition, strict=True)):
+        _add_detector(instrument, channel, f"Detector:0:{at}", settings)
+    references = [ET.Element(_tag("InstrumentRef"), {"ID": _INSTRUMENT})]
+    objectives = {each.objective for each in header.acquisition}
+    if len(objectives) == 1 and (model := objectives.pop()) is not None:
+        ET.SubElement(instrument, _tag("Objective"), {"ID": _OBJECTIVE, "Model": model})
+        references.append(ET.Element(_tag("ObjectiveSettings"), {"ID": _OBJECTIVE}))
+    if not len(instrument):
+        return form
+    root.insert([*root].index(image), instrument)
+    before_pixels = [child.tag for child in image].index(_tag("Pixels"))
+    for place, reference in enumerate(references, before_pixels):
+        image.insert(place, reference)
+    ET.register_namespace("", _OME)
+    xml: bytes = ET.tostring(root, encoding="us-ascii", xml_declaration=True)
+    writer = {name: value for name, value in form.writer.items() if name != "ome"}
+    return ResultFormat(writer, {**form.page, "description": xml, "metadata": None}, form.pages)
+
+
+def _written_by_tifffile(metadata: dict[str, Any], header: ImageHeader, dtype: np.dtype[Any]) -> str:
+    told = {**metadata, "UUID": str(NO_UUID)}
+    shape = header.shape
+    stored = (math.prod(shape[:-2]), 1, 1, header.height_px, header.width_px, 1)
+    document = OmeXml(**told)
+    document.addimage(dtype, shape, stored, **told)
+    return document.tostring()
+
+
+def _add_detector(instrument: ET.Element, channel: ET.Element, detector: str, settings: Acquisition) -> None:
+    """Add a detector to the instrument, and its settings to the channel, unless nothing is known."""
+    device = {
+        "Model": settings.camera,
+        "SerialNumber": settings.serial,
+        "AmplificationGain": settings.em_gain,
+    }
+    used = {
+        "Gain": number(settings.gain),
+        "Offset": settings.offset,
+        "Binning": settings.binning if settings.binning in _BINNINGS else None,
+    }
+    if not any(value is not None for value in (*device.values(), *used.values())):
+        return
+    ET.SubElement(instrument, _tag("Detector"), {"ID": detector, **_attributes(device)})
+    channel.insert(0, ET.Element(_tag("DetectorSettings"), {"ID": detector, **_attributes(used)}))
+
+
+def _attributes(values: dict[str, Any]) -> dict[str, str]:
+    return {name: str(value) for name, value in values.items() if value is not None}
+
+
+def _tag(name: str) -> str:
+    return f"{{{_OME}}}{name}"

@@ -1,0 +1,57 @@
+"""Detectors and objective in OME-TIFF results, as the file of the image tells them."""
+
+from pathlib import Path
+
+import numpy as np
+import ome_types
+import pytest
+import tifffile
+from ome_types import OME
+
+from models_store.contracts.vocabulary import OutputFormat, TiffCompression
+from models_store.image_files.isolation.client import Reader
+from models_store.image_files.results.result_file import ResultOptions, write_result
+
+
+def result_of(source: Path, reader: Reader, target: Path, series: int | None = None) -> OME:
+    planes = reader.open(source, series=series)
+    options = ResultOptions(OutputFormat.OME_TIFF, compression=TiffCompression.DEFLATE)
+    write_result(target, iter(planes), like=planes, options=options)
+    again = reader.open(target)
+    np.testing.assert_array_equal(np.stack([*again]), np.stack([*planes]))
+    kept = {"axes", "shape", "pixel_size_um", "channel_names", "channel_colours", "acquired_at"}
+    assert again.header.model_dump(include=kept) == planes.header.model_dump(include=kept)
+    for before, after in zip(planes.header.acquisition, again.header.acquisition, strict=True):
+        for name in ("camera", "serial", "objective", "offset", "binning"):
+            if getattr(before, name) is not None:
+                assert getattr(after, name) == pytest.approx(getattr(before, name)), name
+    return ome_types.from_tiff(target)
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "objective"),
+    [
+        ("czi_CellDivision_T3_Z5_CH2_X240_Y170.czi", "Axiocam506m", "Plan-Apochromat 50x/1.2"),
+        ("nd2_cluster.nd2", "Nikon A1plus", "Plan Apo λ 60x"),
+    ],
+)
+def test_results_of_vendors_files_name_cameras_and_objective(
+    name: str, model: str, objective: str, test_data: Path, tmp_path: Path, reader: Reader
+) -> None:
+    ome = result_of(test_data / "vendor" / name, reader, tmp_path / "result.ome.tif")
+    (instrument,), (image,) = ome.instruments, ome.images
+    assert {each.model for each in instrument.detectors} == {model}
+    assert [each.model for each in instrument.objectives] == [objective]
+    assert image.instrument_ref is not None
+    assert image.objective_settings is not None
+    used = [channel.detector_settings.id for channel in image.pixels.channels if channel.detector_settings]
+    assert used == [each.id for each in instrument.detectors]
+    assert ome.uuid is not None
+    assert ome.uuid.removeprefix("urn:uuid:").strip("0-")
+
+
+def test_a_file_that_tells_of_no_detector_has_no_instrument(tmp_path: Path, reader: Reader) -> None:
+    pixels = np.random.default_rng(0).integers(90, 400, (2, 32, 40)).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, imagej=True, metadata={"axes": "ZYX"})
+    ome = result_of(tmp_path / "a.tif", reader, tmp_path / "result.ome.tif")
+    assert ome.instruments == []
