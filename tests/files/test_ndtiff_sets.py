@@ -10,7 +10,7 @@ from models_store.errors import ClearScopeError, ImageCorruptError, ImageSeriesE
 from models_store.image_files.isolation.client import Reader
 from models_store.image_files.tiff.writer import write_planes
 from tests.support.ndtiff_files import INDEX, Plane, entry, ndtiff_folder
-from tests.support.tiff_sets import files_in, noisy, zipped
+from tests.support.tiff_sets import files_in, noisy, unpacked, zipped
 
 PIXELS = noisy(3, 2, 4, 24, 32)  # T C Z Y X
 CHANNELS = ("FITC", "Cy5")  # in the order of acquisition
@@ -155,3 +155,13 @@ def test_colours_are_refused(reader: Reader, tmp_path: Path) -> None:
     files = {INDEX: entry({"time": 0}, "a.tif", (99, 32, 24, 2, 0, 0, 0, 0)), "a.tif": b""}
     with pytest.raises(ImageUnsupportedError, match=r"in colour \(RGB\)"):
         reader.open(zipped(tmp_path / "run.zip", files))
+
+
+def test_a_summary_that_was_overwritten_with_zeros_is_left_out(tmp_path: Path, reader: Reader) -> None:
+    plane_yx = noisy(32, 40)
+    files = ndtiff_folder([Plane({"time": 0}, plane_yx)], {"ChNames": ["DAPI"], "PixelSize_um": 0.1})
+    (name,) = set(files) - {INDEX}
+    start = files[name].index(b"{")
+    files[name] = files[name][:start] + bytes(40) + files[name][start + 40 :]
+    planes = reader.open(unpacked(tmp_path / "set", files))
+    np.testing.assert_array_equal(planes[0], plane_yx)

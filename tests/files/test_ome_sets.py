@@ -166,3 +166,21 @@ def test_a_set_of_more_files_than_may_be_open_is_read(reader: Reader, tmp_path: 
     planes = reader.open(unpacked(tmp_path / "set", ome_set(pixels)))
     for index in (149, 0, 100, 149):
         np.testing.assert_array_equal(planes[index], pixels[index, 0, 0])
+
+
+@pytest.mark.parametrize("encoding", ["cp850", "koi8-r", "iso-8859-15"])
+def test_a_companion_file_may_be_in_any_encoding(encoding: str, tmp_path: Path, reader: Reader) -> None:
+    files = ome_set(noisy(1, 1, 2, 1, 32, 40))
+    name = "\u0416" if encoding == "koi8-r" else "Grün"
+    text = (
+        files[COMPANION].decode().replace("dye 0", name).replace('encoding="UTF-8"', f'encoding="{encoding}"')
+    )
+    files[COMPANION] = text.encode(encoding)
+    assert reader.open(unpacked(tmp_path / "set", files)).header.channel_names[0] == name
+
+
+def test_an_encoding_that_nobody_knows_is_told(tmp_path: Path, reader: Reader) -> None:
+    files = ome_set(noisy(1, 1, 2, 1, 32, 40))
+    files[COMPANION] = files[COMPANION].replace(b'encoding="UTF-8"', b'encoding="klingon"')
+    with pytest.raises(ImageCorruptError, match="unknown encoding"):
+        reader.open(unpacked(tmp_path / "set", files))

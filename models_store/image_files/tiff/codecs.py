@@ -2,7 +2,9 @@
 
 import codecs
 import contextlib
+import encodings
 import importlib
+import pkgutil
 from collections.abc import Iterable, Mapping
 
 import imagecodecs
@@ -10,7 +12,6 @@ from tifffile import COMPRESSION, PREDICTOR, TIFF
 
 _FUNCTIONS = ("bitorder_decode", "packints_decode", "float24_decode", "jpeg8_decode")
 _MODULES = ("tifffile.geodb", "xml.etree.ElementTree", "uuid", "mmap", "_strptime")
-_ENCODINGS = ("utf-8", "latin-1", "ascii", "utf-16", "utf-16-le", "utf-16-be", "cp1252")
 
 
 def load_codecs() -> None:
@@ -21,8 +22,14 @@ def load_codecs() -> None:
         getattr(imagecodecs, name)
     for name in _MODULES:
         importlib.import_module(name)
-    for name in _ENCODINGS:
-        codecs.lookup(name)
+    _load_encodings()
+
+
+def _load_encodings() -> None:
+    """Load all encodings of text: XML may declare any, and JSON is taken for UTF-32 by its first bytes."""
+    for module in pkgutil.iter_modules(encodings.__path__):
+        with contextlib.suppress(LookupError):  # those of other systems are known to be missing from now on
+            codecs.lookup(module.name)
 
 
 def _load(decoders: Mapping[int, object], numbers: Iterable[int]) -> None:
