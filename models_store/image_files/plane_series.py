@@ -1,6 +1,7 @@
 """Series of an image's planes, along time or focus, and their brightness."""
 
 from collections.abc import Sequence
+from hashlib import blake2b
 from itertools import product
 
 import numpy as np
@@ -58,17 +59,24 @@ def brightness_of_planes(planes: PlaneSource, channel: int | None = None) -> Bri
     lights = {}
     longest = max((each.planes for each in series), key=len)
     along = {longest[index]: NoisePoints() for index in _evenly(len(longest), _NOISE_PLANES_OF_SERIES)}
+    copied: list[int] = []
     for each in series:
+        before: bytes | None = None
         for plane in each.planes:
             plane_yx = planes[plane]
             lights[plane] = light_of(plane_yx)
+            # Noise makes no two exposures equal.
+            digest = blake2b(plane_yx.tobytes()).digest() if lights[plane] else None
+            if digest is not None and digest == before:
+                copied.append(plane)
+            before = digest
             # A plane in the middle is the least likely to be out of focus.
             wanted = positions > 1 and plane == each.planes[len(each.planes) // 2]
             if wanted and each.position not in noise and len(noise) < _MAX_NOISE_PLANES:
                 noise[each.position] = _noise_of(middle(plane_yx, min(positions, _MAX_NOISE_PLANES)))
             if plane in along:
                 along[plane] = _noise_of(middle(plane_yx, len(along)))
-    return brightness_of(series, lights, noise, [*along.values()])
+    return brightness_of(series, lights, noise, [*along.values()], copied)
 
 
 def _noise_of(window_yx: NDArray[np.float64]) -> NoisePoints:

@@ -55,6 +55,9 @@ class Brightness(BaseModel, frozen=True):
     """Of the noise's variance at equal signals, between the two positions that differ most."""
     plane_noise_ratio: float | None = None
     """The same between planes of one series."""
+    copied_planes: int = 0
+    """Planes with the pixels of the one before them in their series."""
+    first_copied: tuple[int, ...] = ()
 
 
 def brightness_of(
@@ -62,11 +65,12 @@ def brightness_of(
     measured: Mapping[int, PlaneLight | None],
     noise: Mapping[int, NoisePoints],
     noise_along: Sequence[NoisePoints] = (),
+    copied: Sequence[int] = (),
 ) -> Brightness | None:
     """Compare planes, given by number, and positions; None for fewer than two planes with data.
 
     `noise`: points of the noise line of each position, by its number; `noise_along`: those of some planes of
-    one series.
+    one series; `copied`: planes with the pixels of the one before them.
     """
     known = {plane: light for plane, light in measured.items() if light is not None}
     if len(known) < 2:  # noqa: PLR2004  # nothing to compare
@@ -111,6 +115,8 @@ def brightness_of(
         brightest_position=positions[1] if positions else None,
         position_noise_ratio=noise_ratio(noise.values()),
         plane_noise_ratio=noise_ratio(noise_along),
+        copied_planes=len(copied),
+        first_copied=tuple(sorted(copied)[:_SHOWN_PLANES]),
     )
 
 

@@ -105,6 +105,12 @@ def _brightness_warnings(brightness: Brightness) -> list[str]:
             f"light of those beside them (first: plane {brightness.first_far[0] + 1}): mixed exposures, or a "
             "lamp or shutter that failed; each plane keeps its brightness"
         )
+    if brightness.copied_planes:
+        found.append(
+            f"{brightness.copied_planes} of {brightness.planes} planes looked at are exact copies of the one "
+            f"before them (first: plane {brightness.first_copied[0] + 1}): camera or program repeated a "
+            "frame; leave them out of what you measure over planes"
+        )
     darkest, brightest = brightness.darkest_position or 1.0, brightness.brightest_position or 1.0
     if darkest < 1 / FAR_POSITIONS or brightest > FAR_POSITIONS:
         found.append(

@@ -8,11 +8,15 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from models_store.image_files.plane_series import series_of
+from models_store.image_files.header import ImageHeader
+from models_store.image_files.plane_series import brightness_of_planes, series_of
+from models_store.image_files.planes import ResultFormat
 from models_store.survey.brightness import Brightness, Series, brightness_of
 from models_store.survey.noise_line import noise_points
 from models_store.survey.plane_light import light_of
 from models_store.survey.positions import FAR_NOISE
+from models_store.survey.survey import survey_planes
+from models_store.survey.warnings import pixel_warnings
 from tests.support.headers import header_of
 from worker.engine.simulation import simulate_specimen
 
@@ -230,6 +234,31 @@ def test_empty_positions_and_fine_textures_have_the_same_noise(photons: float) -
     found = compared([camera(photons * grains, rng), empty, camera(SPECIMEN, rng), camera(SPECIMEN, rng)])
     assert found.position_noise_ratio is not None
     assert found.position_noise_ratio < FAR_NOISE
+
+
+class Movie(list[NDArray[Any]]):
+    """Planes along time."""
+
+    @property
+    def header(self) -> ImageHeader:
+        return header_of("TYX", (len(self), *SHAPE_YX))
+
+    def result_format(self, dtype: np.dtype[Any]) -> ResultFormat:
+        raise NotImplementedError
+
+
+def test_repeated_frames_are_told() -> None:
+    frames = exposed([1] * 8)
+    empty = np.zeros_like(frames[0])
+    repeated = Movie([*frames[:3], frames[2], frames[2], empty, empty, *frames[3:]])
+    found = brightness_of_planes(repeated)
+    assert found is not None
+    assert (found.copied_planes, found.first_copied) == (2, (3, 4))
+    survey = survey_planes(repeated).model_copy(update={"brightness": found})
+    assert any("2 of 10 planes looked at are exact copies" in told for told in pixel_warnings(survey))
+    whole = brightness_of_planes(Movie(frames))
+    assert whole is not None
+    assert whole.copied_planes == 0
 
 
 def test_series_run_along_time_if_there_is_any() -> None:
