@@ -119,6 +119,7 @@ class Patience:
     def succeeded(self) -> None:
         if self._failures:
             self._conduct.on_outage(Outage(f"{self._conduct.server} answers again", None))
+        self._failures, self._failing_since_s = 0, None
 
 
 def answered(conduct: Conduct, request: Request) -> Conversation[Answer]:

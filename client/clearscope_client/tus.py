@@ -96,6 +96,7 @@ def _send(conduct: Conduct, path: str, content: Content) -> Conversation[str]:
         offset_bytes, image_id = _progress(conduct, outcome)
         if offset_bytes > before_bytes:
             patience.progressed()
+    patience.succeeded()
     return image_id
 
 

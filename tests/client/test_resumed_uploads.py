@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from clearscope_client import AsyncClearScope, ClearScope, Conduct, Progress
+from clearscope_client import AsyncClearScope, ClearScope, Conduct, Outage, Progress
 from clearscope_client.errors import InvalidRequestError, SourceChangedError
 from tests.support.application import Application
 from tests.support.client_transports import IMPATIENT, URL, InProcess, connected
@@ -79,6 +79,8 @@ def test_parts_that_were_broken_off_are_gone_on_with(breaking: Any, stack_tiff: 
     size_bytes = stack_tiff.stat().st_size
     whole_parts = -(-size_bytes // PART_BYTES)
     client, transport = breaking(halves=frozenset({1}), lost=frozenset({3, whole_parts}))
+    outages: list[Outage] = []
+    client.conduct.on_outage = outages.append
     client.ensure_microscope("Scope 2, ü")
     told: list[Progress] = []
     image = client.upload(
@@ -91,6 +93,7 @@ def test_parts_that_were_broken_off_are_gone_on_with(breaking: Any, stack_tiff: 
     assert [each / PART_BYTES for each in transport.offsets[:5]] == [0, 1, 1.5, 2.5, 3.5]
     assert transport.methods.count("OPTIONS") == 1
     assert told[-1].fraction == 1.0
+    assert [each.pause_s is None for each in outages] == [False, True, False, False, True]
     assert client.read("/v1/images?limit=200").count(b'"stack.tif"') == 1
 
 
