@@ -116,6 +116,7 @@ class Upload:
     UNREADABLE = (
         "The browser can no longer read the file. Choose it again: the upload goes on where it stopped."
     )
+    ALREADY = "{name} is in the list already."
     EMPTY_FOLDER = "The folder {name} has no files."
     INTERRUPTED = "{done} of {size}, until {until}"
     PREVIEW = "Middle plane of {name}"

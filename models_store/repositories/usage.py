@@ -42,8 +42,8 @@ def remaining_bytes(session: Session, quota: Quota) -> int:
 
 def storage_exceeded(quota: Quota) -> StorageQuotaError:
     return StorageQuotaError(
-        f"this API key's storage quota of {quota.stored_bytes} bytes is used up; delete images, jobs with "
-        "their results, networks or noise models, or ask the administrator for a higher quota"
+        f"this API key's storage quota of {quota.stored_bytes} bytes is used up; delete images, uploads, "
+        "jobs with their results, networks or noise models, or ask the administrator for a higher quota"
     )
 
 

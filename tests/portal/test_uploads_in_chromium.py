@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -15,10 +16,11 @@ import tifffile
 from playwright.sync_api import Browser, Page, expect
 
 from tests.support.application import Application
-from tests.support.browser import chromium, drop_files, require_accessible, visit
+from tests.support.browser import chromium, drop_files, require_accessible, screenshot, visit
 from tests.support.event_streams import serving
 from tests.support.posted_jobs import ended, wait_until
 from tests.support.server_process import ServerProcess
+from tests.support.zarr_files import write_ome_zarr
 
 SENT_PER_S = 4_000_000
 UPLOAD_MS = 180_000
@@ -105,6 +107,44 @@ def test_dropped_files_and_folders_become_a_job(
     assert (job["state"], job["spec"]["preset"]) == ("succeeded", "instant")
 
 
+def test_a_folder_of_ome_zarr_is_one_image(page: Page, api: httpx.Client, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(5).poisson(50, (3, 64, 80)).astype(np.uint16)
+    write_ome_zarr(tmp_path / "day" / "cells.ome.zarr", pixels, "zyx")
+    drop_files(page, [tmp_path / "day"], "#drop")
+    expect(row(page, "cells.ome.zarr")).to_have_attribute("data-state", "finished")
+    (image,) = uploads_of(api, "cells.ome.zarr.zip")
+    assert (image["header"]["axes"], image["header"]["shape"]) == ("ZYX", [3, 64, 80])
+
+
+def test_microscope_and_what_the_file_tells(
+    application: Application, browser: Browser, url: str, noisy_tiff: Path
+) -> None:
+    with application.client() as api:
+        api.post("/v1/microscopes", json={"name": "Spinning disc"}).raise_for_status()
+    with visit(browser, url) as page:
+        open_home(page)
+        page.get_by_label("Microscope").select_option("Spinning disc")
+        page.set_input_files("#files", noisy_tiff)
+        expect(row(page, noisy_tiff.name)).to_contain_text("of Spinning disc; the file tells no settings")
+        page.set_input_files("#files", noisy_tiff)
+        expect(page.locator("li.upload")).to_have_count(2)
+        page.reload()
+        expect(page.get_by_label("Microscope")).to_have_value(re.compile("mic_"))
+
+
+def test_the_client_in_the_page_uploads_in_parts(page: Page, api: httpx.Client, noisy_tiff: Path) -> None:
+    """tus-js-client's parallel uploads, which are put together, and bytes that are sent with the creation."""
+    content = noisy_tiff.read_bytes()
+    send = """([bytes, options]) => new Promise((onSuccess, onError) => new tus.Upload(
+      new Blob([new Uint8Array(bytes)]),
+      {endpoint: "/v1/uploads", metadata: {filename: "parts.tif"}, onSuccess, onError, ...options}
+    ).start())"""
+    for options in ({"parallelUploads": 3}, {"uploadDataDuringCreation": True}):
+        page.evaluate(send, [list(content), options])
+    images = uploads_of(api, "parts.tif")
+    assert [each["sha256"] for each in images] == 2 * [hashlib.sha256(content).hexdigest()]
+
+
 def test_a_refused_file_says_why(page: Page, tmp_path: Path) -> None:
     path = tmp_path / "notes.tif"
     path.write_text("no image")
@@ -121,6 +161,28 @@ def test_the_picker_opens_from_the_keyboard(page: Page, noisy_tiff: Path) -> Non
         page.get_by_role("button", name="Choose files").press("Enter")
     chooser.value.set_files(noisy_tiff)
     expect(row(page, noisy_tiff.name)).to_have_attribute("data-state", "finished")
+
+
+@pytest.mark.e2e
+def test_picture_of_the_first_page(page: Page, api: httpx.Client, tmp_path: Path) -> None:
+    """An image that is there, and one on its way: docs/portal/upload.png."""
+    y, x = np.mgrid[:512, :512]
+    photons_yx = 6 + 40 * np.exp(-((np.hypot((x % 128) - 64, (y % 160) - 80) - 30) ** 2) / 60)
+    pixels = (100 + 4 * np.random.default_rng(2).poisson(photons_yx)).astype(np.uint16)
+    pixels[100, 200:206] = 60000
+    tifffile.imwrite(tmp_path / "membranes.tif", pixels)
+    api.post("/v1/microscopes", json={"name": "Spinning disc 2"}).raise_for_status()
+    open_home(page)
+    page.get_by_label("Microscope").select_option("Spinning disc 2")
+    page.set_input_files("#files", tmp_path / "membranes.tif")
+    expect(row(page, "membranes.tif")).to_have_attribute("data-state", "finished")
+    expect(page.locator("#planned")).to_contain_text("What will be done")
+    slow_down(page)
+    page.set_input_files("#files", large_tiff(tmp_path))
+    expect(row(page, "large.tif")).to_contain_text(" MB of 33.")
+    page.set_viewport_size({"width": 1100, "height": 1250})
+    screenshot(page, "upload")
+    row(page, "large.tif").get_by_role("button", name="Cancel").click()
 
 
 @pytest.mark.e2e

@@ -109,13 +109,20 @@ async function forget(url) {
   await fetch(url, { method: "DELETE", headers: { ...PORTAL, "Tus-Resumable": "1.0.0" } });
 }
 
-// Returns the uploads that this browser began and did not finish: {name, received, size, expires, forget}.
+// Returns the uploads that this browser began and did not see the end of: {name, received, size, expires, url,
+// finished, forget, image}.
 export async function interrupted() {
   const found = [];
   for (const each of await stored().findAllUploads()) {
     const response = await fetch(each.uploadUrl, { method: "HEAD", headers: { "Tus-Resumable": "1.0.0" } });
-    if (!response.ok || response.headers.has("ClearScope-Image")) continue; // another key's, expired, or done
+    if (!response.ok) continue; // of another key, or expired
     found.push({
+      finished: response.headers.has("ClearScope-Image"),
+      // Returns the image of a finished upload, which is no longer kept in mind.
+      image: async () => {
+        await stored().removeUpload(each.urlStorageKey);
+        return (await (await api(each.uploadUrl)).json()).image;
+      },
       name: each.metadata.filename,
       received: Number(response.headers.get("Upload-Offset")),
       size: Number(response.headers.get("Upload-Length")),

@@ -35,7 +35,9 @@ function add(uploads) {
   const metadata = {};
   if (microscope?.value) metadata.microscope = microscope.value;
   if (profile?.value) metadata.profile = profile.value;
-  for (const upload of uploads) queue.add(upload, metadata);
+  for (const upload of uploads) {
+    if (!queue.add(upload, metadata)) announce(filled(texts.ALREADY, { name: upload.name }));
+  }
 }
 
 for (const [button, input] of [["choose-files", "files"], ["choose-folder", "folder"]]) {
@@ -74,7 +76,13 @@ async function showProfiles() {
 }
 
 async function showInterrupted() {
-  const found = (await interrupted()).filter((upload) => !queue.has(upload.url));
+  const known = (await interrupted()).filter((upload) => !queue.has(upload.url));
+  // The server was done with these while the page was closed.
+  for (const upload of known.filter((each) => each.finished)) {
+    const image = await upload.image();
+    if (image !== null) queue.addFinished(image);
+  }
+  const found = known.filter((each) => !each.finished);
   const list = byId("unfinished").querySelector("ul");
   list.replaceChildren(...found.map(interruptedRow));
   byId("unfinished").hidden = !found.length;

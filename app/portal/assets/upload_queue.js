@@ -7,6 +7,7 @@ import { readable } from "./sizes.js";
 import { UploadRow } from "./upload_row.js";
 
 const AT_ONCE = 3;
+const ALIVE = new Set(["asking", "waiting", "packing", "sending", "reading", "paused", "stopped"]);
 
 export class UploadQueue {
   // `place(row)` shows a row, `announce(text)` tells what happened, `ready(image, row)` takes an image, `denoise` too.
@@ -17,10 +18,12 @@ export class UploadQueue {
     this.running = 0;
   }
 
-  // Adds an upload; `metadata` is what the person told of it.
+  // Adds an upload, unless it is there; returns whether. `metadata` is what the person told of it.
   add(upload, metadata) {
+    const identity = identityOf(upload, metadata);
+    if (this.entries.some((each) => each.identity === identity && ALIVE.has(each.state))) return false;
     const size = upload.files.reduce((sum, each) => sum + each.file.size, 0);
-    const entry = { upload, metadata, size, sender: null, image: null, state: "waiting", stopping: new AbortController() };
+    const entry = { upload, metadata, identity, size, sender: null, image: null, state: "waiting", stopping: new AbortController() };
     entry.row = new UploadRow(upload.name, size, (action) => this.act(entry, action));
     this.entries.push(entry);
     this.place(entry.row.element);
@@ -29,7 +32,23 @@ export class UploadQueue {
     } else {
       this.enqueue(entry);
     }
-    return entry;
+    return true;
+  }
+
+  // Adds an image whose upload ended while no page saw it.
+  addFinished(image) {
+    const entry = { upload: { name: image.filename }, image, state: "waiting", sender: null };
+    entry.row = new UploadRow(image.filename, image.size_bytes, (action) => this.act(entry, action));
+    this.entries.push(entry);
+    this.place(entry.row.element);
+    this.finish(entry);
+  }
+
+  finish(entry) {
+    this.show(entry, "finished", texts.FINISHED);
+    entry.row.showImage(entry.image);
+    this.announce(`${entry.upload.name}: ${texts.FINISHED}`);
+    this.ready(entry.image, entry.row);
   }
 
   // Whether a row of this page has the upload at this address.
@@ -86,10 +105,7 @@ export class UploadQueue {
       const stopped = new Promise((done) => signal.addEventListener("abort", () => done(null)));
       entry.image = await Promise.race([entry.sender.send(), stopped]);
       if (entry.image === null) return;
-      this.show(entry, "finished", texts.FINISHED);
-      entry.row.showImage(entry.image);
-      this.announce(`${entry.upload.name}: ${texts.FINISHED}`);
-      this.ready(entry.image, entry.row);
+      this.finish(entry);
     } catch (error) {
       if (!signal.aborted) this.showError(entry, error);
     }
@@ -140,6 +156,12 @@ export class UploadQueue {
     entry.state = state;
     entry.row.show(state, text);
   }
+}
+
+// Two uploads of one file would be taken for the same by the server's protocol.
+function identityOf({ files }, metadata) {
+  const told = files.map(({ path, file }) => [path, file.size, file.lastModified]);
+  return JSON.stringify([told, metadata.microscope, metadata.profile]);
 }
 
 function unreadable(error) {
