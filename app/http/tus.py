@@ -35,6 +35,7 @@ RESPONSE_HEADERS = (
     "ClearScope-Image",
 )
 """Headers that pages of other origins may send, and read."""
+_METHODS = frozenset({"HEAD", "PATCH", "DELETE"})
 
 _ALGORITHMS: dict[str, Callable[[], Any]] = {
     "sha1": partial(hashlib.sha1, usedforsecurity=False),
@@ -71,7 +72,8 @@ class TusProtocol:
         if scope["method"] == "POST" and (override := headers.get("x-http-method-override")):
             scope = {**scope, "method": override.upper()}
         version = headers.get("tus-resumable")
-        if scope["method"] not in {"GET", "OPTIONS"} and version != VERSION:
+        begins = scope["method"] == "POST" and scope["path"] == PATH
+        if (begins or scope["method"] in _METHODS) and version != VERSION:
             told = "is missing" if version is None else f"is {version!r}"
             refusal = problems.error_response(
                 UploadVersionError(f"the header Tus-Resumable {told}; this server speaks tus {VERSION}")

@@ -18,6 +18,8 @@ from tests.support.server_process import CLEARSCOPE, ServerProcess
 
 ROOT = Path(__file__).parents[2]
 ALL_PHASES = ("--phases", "examples,coverage,fuzzing,stateful")
+REFUSING_CHECKS = ("negative_data_rejection", "missing_required_header")
+REFUSALS = [400, 401, 403, 404, 405, 406, 411, 412, 413, 415, 422, 428]
 SCHEMATHESIS = str(Path(sys.executable).with_name("schemathesis"))
 
 
@@ -94,6 +96,8 @@ def configuration(known: dict[str, list[str]], token: str | None) -> str:
         "query.profile": "profiles",
     }
     lines = [f"[dictionaries.{kind}]\nvalues = {json.dumps(ids)}" for kind, ids in known.items()]
+    # tus asks for 412 where its header is missing.
+    lines += [f"[checks.{check}]\nexpected-statuses = {REFUSALS}" for check in REFUSING_CHECKS]
     lines.append("[parameters]")
     lines += [f'"{place}" = {{ dictionary = "{kind}", probability = 0.5 }}' for place, kind in places.items()]
     if token is not None:

@@ -91,7 +91,11 @@ def _make_upload_acceptable(case: schemathesis.Case[Any]) -> None:
         case.headers.pop(name, None)
     length = case.headers.get("Upload-Length", "0")
     metadata = case.headers.get("Upload-Metadata", "")
-    if case.method == "POST" and str(length).isdigit() and isinstance(metadata, str):
+    if (
+        case.method == "POST"
+        and (str(length).isdigit() or length in {None, "null"})
+        and isinstance(metadata, str)
+    ):
         case.headers["Upload-Length"] = str(UPLOAD_BYTES)
         case.headers["Upload-Metadata"] = "filename Y2VsbHMudGlm"
 
