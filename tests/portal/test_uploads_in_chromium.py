@@ -218,7 +218,8 @@ def test_a_cancelled_upload_leaves_nothing(page: Page, application: Application,
     slow_down(page)
     page.set_input_files("#files", path)
     expect(row(page, path.name)).to_contain_text(" MB of 33.")
-    row(page, path.name).get_by_role("button", name="Cancel").click()
+    with page.expect_response(lambda response: response.request.method == "DELETE"):
+        row(page, path.name).get_by_role("button", name="Cancel").click()
     page.reload()
     expect(page.locator("html[data-ready]")).to_be_attached()
     expect(page.locator("#unfinished")).to_be_hidden()

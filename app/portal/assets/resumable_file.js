@@ -75,8 +75,8 @@ export class ResumableFile {
   async cancel() {
     if (this.upload === null) return;
     await this.upload.abort();
-    if (this.upload.url) await forget(this.upload.url);
     for (const each of await this.upload.findPreviousUploads()) await stored().removeUpload(each.urlStorageKey);
+    if (this.upload.url) await forget(this.upload.url);
   }
 }
 
@@ -106,7 +106,8 @@ function stored() {
 }
 
 async function forget(url) {
-  await fetch(url, { method: "DELETE", headers: { ...PORTAL, "Tus-Resumable": "1.0.0" } });
+  const headers = { ...PORTAL, "Tus-Resumable": "1.0.0" };
+  await fetch(url, { method: "DELETE", headers, keepalive: true }); // also if the page is left meanwhile
 }
 
 // Returns the uploads that this browser began and did not see the end of: {name, received, size, expires, url,
