@@ -54,4 +54,5 @@ def test_latest_jobs_are_linked(application: Application, browser: httpx.Client,
         job = post(api, kind="denoise", image_ids=[upload(api, noisy_tiff)], preset="instant")
     page = browser.get("/").text
     assert f'href="/jobs/{job["id"]}"' in page
-    assert "queued" in page
+    assert "noisy.tif" in page
+    assert "queued, 0 %" in page

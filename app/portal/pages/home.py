@@ -3,15 +3,15 @@
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
-from app.documents.jobs import JobDocument
+from app.documents.job_activity import job_activities
 from app.documents.microscopes import MicroscopeDocument
 from app.http.authorization import READ
-from app.http.dependencies import CurrentCaller, ReadSession
+from app.http.dependencies import CurrentCaller, ReadSession, RequestServices
 from app.portal.rendering import Page
 from models_store.contracts.vocabulary import Scope
 from models_store.repositories import microscopes
 from models_store.repositories.jobs import rows
-from models_store.repositories.jobs.stages import list_stages
+from models_store.repositories.jobs.leases import store_time
 from models_store.repositories.pages import PageRequest
 
 router = APIRouter()
@@ -21,14 +21,13 @@ MOST_MICROSCOPES = 200
 
 
 @router.get("/", dependencies=READ)
-def home(page: Page, session: ReadSession, caller: CurrentCaller) -> HTMLResponse:
+def home(page: Page, session: ReadSession, services: RequestServices, caller: CurrentCaller) -> HTMLResponse:
     """Show the form for files, and the latest jobs."""
-    latest = rows.list_jobs(session, PageRequest(LATEST_JOBS, None), state=None, kind=None).rows
-    stages = list_stages(session, [row.id for row in latest])
+    latest = rows.list_jobs(session, PageRequest(LATEST_JOBS, None)).rows
     found = microscopes.list_microscopes(session, PageRequest(MOST_MICROSCOPES, None)).rows
     return page(
         "home.html",
         may_upload=caller.may(Scope.SUBMIT),
         microscopes=[MicroscopeDocument.of(row) for row in found],
-        jobs=[JobDocument.of(row, stages.get(row.id, []), []) for row in latest],
+        jobs=job_activities(session, latest, store_time(session, services.clock)),
     )
