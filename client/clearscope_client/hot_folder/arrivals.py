@@ -49,6 +49,7 @@ def arrivals(folder: Path, left_out: Collection[Path]) -> Iterator[Arrival]:
                 if entry.is_dir(follow_symlinks=False):
                     found += _folder(path)
                 elif entry.is_file(follow_symlinks=False):
+                    # Not the entry's: on Windows that lags behind while the file is written.
                     told = path.stat()
                     found.append(Arrival(entry.name, path, False, 1, told.st_size, told.st_mtime_ns))
             except FileNotFoundError:
