@@ -9,7 +9,15 @@ import typer
 from rich.console import Console
 
 from app.commands.extras import require_extra
-from app.commands.options import DEFAULT_SERVER, KeyOption, SeedOption, SeriesOption, ServerOption
+from app.commands.options import (
+    DEFAULT_SERVER,
+    KeyOption,
+    SeedOption,
+    SeriesOption,
+    ServerOption,
+    SettingsOption,
+    settings_of,
+)
 from app.commands.progress import show_job, stage_bars
 from app.commands.server_client import connected, upload
 from models_store.contracts.vocabulary import NoiseModelKind
@@ -93,20 +101,21 @@ def calibrate(
             "Default: all."
         ),
     ] = None,
+    settings: SettingsOption = None,
     series: SeriesOption = None,
     server: ServerOption = DEFAULT_SERVER,
     key: KeyOption = None,
 ) -> None:
     """Upload calibration frames to a server; the fitted noise model becomes the microscope's active one."""
+    told = settings_of(settings)
     with connected(server, key) as client:
         client.ensure_microscope(microscope)
         if profile is not None:
             client.ensure_profile(microscope, profile)
 
         def uploaded(paths: Sequence[Path], role: str) -> list[str]:
-            return [
-                upload(client, path, microscope=microscope, profile=profile, role=role).id for path in paths
-            ]
+            place = {"microscope": microscope, "profile": profile, "settings": told}
+            return [upload(client, path, **place, role=role).id for path in paths]
 
         spec = {
             "kind": "fit_noise_model",

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from app.commands.calibration import calibration_commands
+from app.commands.camera import camera_commands
 from app.commands.denoise import denoise_command
 from app.commands.evaluate import evaluate_command
 from app.commands.facility import worker_commands
@@ -35,6 +36,7 @@ cli.add_typer(mcp_command)
 cli.add_typer(denoise_command)
 cli.add_typer(keys)
 cli.add_typer(calibration_commands)
+cli.add_typer(camera_commands)
 cli.add_typer(evaluate_command)
 cli.add_typer(network_commands)
 cli.add_typer(pretrain_command)

@@ -1,8 +1,9 @@
 """Command-line options shared by several commands."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -15,14 +16,24 @@ from models_store.contracts.vocabulary import (
     Prior,
     TiffCompression,
 )
+from models_store.errors import InvalidRequestError
 
 Named = TypeVar("Named")
 NONE = "none"
+_SETTINGS_EXAMPLE = """write for instance --settings '{"camera": "Flash", "gain": 2}'"""
 DEFAULT_SERVER = "http://127.0.0.1:8000"
 
 ServerOption = Annotated[str, typer.Option(envvar="CLEARSCOPE_SERVER", help="URL of the server.")]
 KeyOption = Annotated[
     str | None, typer.Option(envvar="CLEARSCOPE_API_KEY", show_envvar=True, help="API key for the server.")
+]
+SettingsOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="JSON",
+        help='Settings of the camera that files do not tell, such as {"camera": "Flash", "gain": 2}: the '
+        "fields of an acquisition profile. They win over those in the files.",
+    ),
 ]
 PresetOption = Annotated[Preset, typer.Option(help="Training preset.")]
 PriorOption = Annotated[
@@ -127,3 +138,16 @@ def parse_structured_mask(pixels: tuple[int, int]) -> StructuredMask | None:
     """Return the structured mask of the option (Y, X); None for (0, 0)."""
     y_px, x_px = pixels
     return StructuredMask(y_px=y_px, x_px=x_px) if y_px or x_px else None
+
+
+def settings_of(text: str | None) -> dict[str, Any] | None:
+    """Read the settings of an option. Raises InvalidRequestError unless they are a JSON object."""
+    if text is None:
+        return None
+    try:
+        settings = json.loads(text)
+    except ValueError as error:
+        raise InvalidRequestError(f"--settings is no JSON: {error}; {_SETTINGS_EXAMPLE}") from error
+    if not isinstance(settings, dict):
+        raise InvalidRequestError(f"--settings has to be a JSON object; {_SETTINGS_EXAMPLE}")
+    return settings

@@ -18,10 +18,12 @@ from app.commands.options import (
     PriorOption,
     SeedOption,
     ServerOption,
+    SettingsOption,
     SeveralSeriesOption,
     StructuredMaskOption,
     TiledOption,
     for_channels,
+    settings_of,
 )
 from app.commands.progress import show_job, stage_bars
 from app.commands.result_lines import result_lines
@@ -50,6 +52,7 @@ def submit(
     key: KeyOption = None,
     microscope: Annotated[str | None, typer.Option(help="Microscope of the images; created if new.")] = None,
     profile: Annotated[str | None, typer.Option(help="Acquisition profile of the microscope.")] = None,
+    settings: SettingsOption = None,
     series: SeveralSeriesOption = None,
     preset: PresetOption = DEFAULT_PRESET,
     prior: PriorOption = None,
@@ -95,13 +98,15 @@ def submit(
     output: Annotated[Path, typer.Option(file_okay=False, help="Folder for downloaded results.")] = Path(),
 ) -> None:
     """Upload images to a server and denoise them together in one job."""
-    console = Console()
+    console, told = Console(), settings_of(settings)
     if wait:
         require_writable_folder(output)
     with connected(server, key) as client:
         if microscope is not None:
             client.ensure_microscope(microscope)
-        uploaded = [upload(client, path, microscope=microscope, profile=profile) for path in images]
+        uploaded = [
+            upload(client, path, microscope=microscope, profile=profile, settings=told) for path in images
+        ]
         for image in uploaded:
             if image.profile_choice == "settings" and image.origin:
                 chosen = f"profile {image.origin.profile}, by the settings in {image.filename}"
