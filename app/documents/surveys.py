@@ -51,6 +51,8 @@ class BrightnessDocument(BaseModel):
     position_noise_ratio: float | None = Field(
         description="Largest ratio of the noise's variance at equal signals between two positions."
     )
+    copied_planes: int = Field(default=0, description="Planes with the pixels of the one before them.")
+    first_copied: list[int] = Field(default=[], description="The first of them, counted from 0.")
 
 
 class SurveyDocument(BaseModel):

@@ -73,8 +73,8 @@ class NeighbourCorrelation:
         measured = ", ".join(f"{value:+.2f} +- {error:.2f} along {axis}" for axis, value, error in visible)
         return (
             f"whether the noise of neighbouring pixels is correlated cannot be told ({measured}): structure "
-            "as fine as a pixel hides it; if it is, results retain part of it. Three planes of one field at "
-            "rest would tell"
+            "as fine as a pixel, or stripes, may hide it; if it is, results retain part of it; record three "
+            "planes of one field at rest to tell"
         )
 
     def warning(self, *, blind_y_px: int = 0, blind_x_px: int = 0) -> str | None:

@@ -52,19 +52,19 @@ def _defect_warnings(counts: DefectCounts) -> list[str]:
     found = []
     if counts.empty_planes:
         found.append(
-            f"{counts.empty_planes} of {counts.planes} planes looked at are empty (one value, or none); "
+            f"{_planes(counts.empty_planes, counts.planes, 'is', 'are')} empty (one value, or none); "
             f"{_LEFT_OUT}"
         )
     if counts.not_finite_px:
         found.append(f"{_share(counts.not_finite_px, counts.pixels)} are NaN or infinite; {_LEFT_OUT}")
     if counts.filled_px:
         values = ", ".join(f"{value:g}" for value in counts.fill_values_adu)
-        where = (
-            f"have one value ({values}), in areas, text or scale bars, or scattered,"
+        why = (
+            f"they have the value {values} in areas, in text or scale bars, or scattered"
             if values
-            else "lie alone amid pixels"
+            else "they lie alone amid pixels without data"
         )
-        found.append(f"{_share(counts.filled_px, counts.pixels)} {where} without data; {_LEFT_OUT}")
+        found.append(f"{_share(counts.filled_px, counts.pixels)} hold no data: {why}; {_LEFT_OUT}")
     if counts.counter_px:
         found.append(
             f"{_share(counts.counter_px, counts.pixels)} are numbers, such as a counter or a time stamp, "
@@ -101,15 +101,15 @@ def _brightness_warnings(brightness: Brightness) -> list[str]:
         if brightness.far_factor_is_bound:
             factor = f"at {'least' if brightness.far_factor > 1 else 'most'} {factor}"
         found.append(
-            f"{brightness.far_planes} of {brightness.planes} planes looked at have {factor} times the "
+            f"{_planes(brightness.far_planes, brightness.planes, 'has', 'have')} {factor} times the "
             f"light of those beside them (first: plane {brightness.first_far[0] + 1}): mixed exposures, or a "
             "lamp or shutter that failed; each plane keeps its brightness"
         )
     if brightness.copied_planes:
         found.append(
-            f"{brightness.copied_planes} of {brightness.planes} planes looked at are exact copies of the one "
-            f"before them (first: plane {brightness.first_copied[0] + 1}): camera or program repeated a "
-            "frame; leave them out of what you measure over planes"
+            f"{_planes(brightness.copied_planes, brightness.planes, 'is an exact copy', 'are exact copies')} "
+            f"of the one before (first: plane {brightness.first_copied[0] + 1}): camera or program repeated "
+            "a frame; leave them out of what you measure over planes"
         )
     darkest, brightest = brightness.darkest_position or 1.0, brightness.brightest_position or 1.0
     if darkest < 1 / FAR_POSITIONS or brightest > FAR_POSITIONS:
@@ -153,7 +153,11 @@ def channel_warnings(channels: Sequence[Survey]) -> list[str]:
 
 
 def _share(count: int, pixels: int) -> str:
-    return f"{count} of {pixels} pixels ({_two_digits(count / max(pixels, 1))} of all)"
+    return f"{count} of {pixels} pixels ({_two_digits(100 * count / max(pixels, 1))} %)"
+
+
+def _planes(count: int, planes: int, is_one: str, are_several: str) -> str:
+    return f"{count} of {planes} planes looked at {is_one if count == 1 else are_several}"
 
 
 def _two_digits(value: float) -> str:

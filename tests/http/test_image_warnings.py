@@ -69,7 +69,7 @@ def test_another_exposure_of_some_planes_is_told(application: Application, tmp_p
         image_id = upload(api, path)
         document = api.get(f"/v1/images/{image_id}").json()
         (warning,) = document["warnings"]
-        assert warning.startswith("1 of 8 planes looked at have 10 times the light of those beside them")
+        assert warning.startswith("1 of 8 planes looked at has 10 times the light of those beside them")
         brightness = document["survey"]["brightness"]
         assert (brightness["far_planes"], brightness["first_far"]) == (1, [3])
         spec = {"kind": "denoise", "image_ids": [image_id]}

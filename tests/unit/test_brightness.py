@@ -255,7 +255,10 @@ def test_repeated_frames_are_told() -> None:
     assert found is not None
     assert (found.copied_planes, found.first_copied) == (2, (3, 4))
     survey = survey_planes(repeated).model_copy(update={"brightness": found})
-    assert any("2 of 10 planes looked at are exact copies" in told for told in pixel_warnings(survey))
+    assert any(
+        "2 of 10 planes looked at are exact copies of the one before (first: plane 4)" in told
+        for told in pixel_warnings(survey)
+    )
     whole = brightness_of_planes(Movie(frames))
     assert whole is not None
     assert whole.copied_planes == 0

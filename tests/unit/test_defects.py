@@ -345,4 +345,4 @@ def test_pixels_alone_amid_nan_are_told_as_such() -> None:
     plane_yx[np.random.default_rng(5).random(plane_yx.shape) < 0.3] = np.nan
     not_finite, alone = pixel_warnings(survey_planes([plane_yx]))
     assert "are NaN or infinite" in not_finite
-    assert "lie alone amid pixels without data; they stay as they are" in alone
+    assert "hold no data: they lie alone amid pixels without data; they stay" in alone

@@ -46,6 +46,12 @@ def test_a_good_result_is_trusted_with_figures() -> None:
     assert "with a slope of 1.0" in sentence
 
 
+def test_only_planes_with_data_are_said_to_be_noise_free() -> None:
+    evidence = evidence_of(specimen(), specimen())
+    evidence.removed.add("stack.tif", 3, None, Expected())
+    assert "from each of its 2 planes with data is noise" in told(evidence)[1]
+
+
 def test_a_spoilt_result_is_not_trusted() -> None:
     verdict, sentence = told(evidence_of(gaussian_filter(specimen(), 6)))
     assert verdict == "do_not_trust"

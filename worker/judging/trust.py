@@ -139,7 +139,9 @@ def _why_not_judged(figures: ResultFigures) -> str:
 def _why(evidence: Evidence) -> str:
     removed = evidence.removed
     means = removed.figures()["means"]
-    planes = "its plane" if removed.planes == 1 else f"each of its {removed.planes} planes"
+    planes = "its plane" if removed.planes == 1 else f"each of its {removed.planes_judged} planes with data"
+    if removed.planes_judged == removed.planes > 1:
+        planes = f"each of its {removed.planes} planes"
     variance = f"{means['variance']:.2f} times its variance, " if removed.by_model else ""
     correlation = max(means["correlation_y"], means["correlation_x"], key=abs)
     noise = "the noise model" if removed.by_model else "a line fitted to the plane"
