@@ -157,7 +157,7 @@ def test_colours_are_refused(reader: Reader, tmp_path: Path) -> None:
         reader.open(zipped(tmp_path / "run.zip", files))
 
 
-def test_a_summary_that_was_overwritten_with_zeros_is_left_out(tmp_path: Path, reader: Reader) -> None:
+def test_a_summary_that_was_overwritten_with_zeros_is_told(tmp_path: Path, reader: Reader) -> None:
     plane_yx = noisy(32, 40)
     files = ndtiff_folder([Plane({"time": 0}, plane_yx)], {"ChNames": ["DAPI"], "PixelSize_um": 0.1})
     (name,) = set(files) - {INDEX}
@@ -165,3 +165,5 @@ def test_a_summary_that_was_overwritten_with_zeros_is_left_out(tmp_path: Path, r
     files[name] = files[name][:start] + bytes(40) + files[name][start + 40 :]
     planes = reader.open(unpacked(tmp_path / "set", files))
     np.testing.assert_array_equal(planes[0], plane_yx)
+    (told,) = planes.header.warnings
+    assert told.startswith(f"the settings of the acquisition in {name} cannot be read")

@@ -137,6 +137,11 @@ def _of_ndtiff(files: NamedFiles, indices: list[str], limits: ImageLimits, stack
                 f"the files have room for {more} more planes behind those that the NDTiff index names; if "
                 "it was cut, copy it again"
             )
+        if not folder.has_summary(held[0].file):
+            warnings.append(
+                f"the settings of the acquisition in {listed([held[0].file])} cannot be read, so that names "
+                "of channels and other metadata may be missing; copy the file again"
+            )
         known = folder.summary(held[0].file).get("ChNames")
         names = [str(name) for name in known] if isinstance(known, list) else []
         images += [(image, folder) for image in images_in(index, held, names)]

@@ -78,10 +78,17 @@ class NdtiffFolder:
     def metadata(self, plane: IndexedPlane) -> Mapping[str, Any]:
         """Return the metadata of a plane; empty if missing or unreadable."""
         stream, _ = self._recent[plane.file]
-        return _json_at(stream, plane.metadata_offset, plane.metadata_bytes)
+        return _json_at(stream, plane.metadata_offset, plane.metadata_bytes) or {}
 
     def summary(self, file: str) -> Mapping[str, Any]:
-        """Return the metadata of the acquisition, which each file has; empty if missing or unreadable."""
+        """Return the metadata of the acquisition; empty if missing or unreadable."""
+        return self._summary(file) or {}
+
+    def has_summary(self, file: str) -> bool:
+        """Return whether a file has readable metadata of the acquisition, as each should."""
+        return self._summary(file) is not None
+
+    def _summary(self, file: str) -> Mapping[str, Any] | None:
         stream, order = self._recent[file]
         stream.seek(0)
         head = stream.read(_HEAD_BYTES)
@@ -90,7 +97,7 @@ class NdtiffFolder:
             mark, length = struct.unpack_from(f"{order}2I", head.ljust(_HEAD_BYTES, b"\0"), at)
             if mark == _SUMMARY:
                 return _json_at(stream, at + 8, length)
-        return {}
+        return None
 
     def _opened(self, file: str, stack: ExitStack) -> tuple[BinaryIO, _Order]:
         """Open a file, and return it with its byte order. Raises ImageCorruptError if it is no NDTiff."""
@@ -106,11 +113,11 @@ def _pixel_bytes(plane: IndexedPlane) -> int:
     return plane.width_px * plane.height_px * np.dtype(plane.dtype).itemsize
 
 
-def _json_at(stream: BinaryIO, offset: int, length: int) -> Mapping[str, Any]:
+def _json_at(stream: BinaryIO, offset: int, length: int) -> Mapping[str, Any] | None:
     if not 0 < length <= _MAX_METADATA_BYTES:
-        return {}
+        return None
     stream.seek(offset, io.SEEK_SET)
     try:
         return mapping(json.loads(stream.read(length)))
     except (ValueError, RecursionError):
-        return {}
+        return None
