@@ -91,7 +91,7 @@ class Calibration:
     SENDING = "The frames are being sent."
     RUNNING = "The frames are being measured by job {id}. You may leave this page."
     FITTED = "The noise model has been fitted and is the active one; reload this page to see it"
-    ENDED = "the job has {state}"
+    ENDED = "the job ended as {state}"
 
 
 class NoiseModels:
