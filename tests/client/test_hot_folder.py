@@ -159,6 +159,42 @@ def test_a_copy_and_a_renamed_file_have_results_and_are_not_sent_again(acquisiti
     assert len(acquisition.server.images) == len(acquisition.server.jobs) == 1
 
 
+def test_sources_of_one_stem_do_not_overwrite_each_others_results(acquisition: Acquisition) -> None:
+    for name in ("a.czi", "a.nd2"):
+        acquisition.drop(name, name.encode())
+    acquisition.server.result_suffix = "ome.tif"
+    for _ in range(2):
+        acquisition.watch()
+    results = acquisition.results()
+    (other,) = results.keys() - {"a.ome.tif"}
+    assert other in {"a.czi.ome.tif", "a.nd2.ome.tif"}
+    assert sorted(results.values()) == [b"denoised a.czi", b"denoised a.nd2"]
+
+
+def test_a_full_disk_for_results_is_waited_for(
+    acquisition: Acquisition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acquisition.server.refuses = b"broken"
+    acquisition.drop("a.tif", b"a")
+    acquisition.drop("broken.tif", b"broken")
+    failures = iter(range(12))
+    fsync, write_text = os.fsync, Path.write_text
+
+    def full_at_first(write: Any) -> Any:
+        def write_unless_full(*arguments: Any) -> Any:
+            if next(failures, None) is not None:
+                raise OSError(28, "No space left on device")
+            return write(*arguments)
+
+        return write_unless_full
+
+    monkeypatch.setattr(os, "fsync", full_at_first(fsync))
+    monkeypatch.setattr(Path, "write_text", full_at_first(write_text))
+    acquisition.watch()
+    assert acquisition.results().keys() == {"a.tif", "broken.tif.error.txt"}
+    assert any("No space left on device; trying again" in line for line in acquisition.lines)
+
+
 def test_a_file_that_vanishes_is_no_failure(acquisition: Acquisition) -> None:
     acquisition.drop("a.tif", b"a")
     doomed = acquisition.drop("doomed.tif", b"doomed")

@@ -20,7 +20,7 @@ from clearscope_client.spool import Delivered, Spool
 from tests.support.server_process import ServerProcess
 
 FRAMES = int(os.environ.get("FRAMES", "10000"))
-LONGEST_LIFE_S = 20.0
+LONGEST_LIFE_S = 60.0
 
 
 @pytest.mark.soak

@@ -16,9 +16,10 @@ _DENOISED = b"denoised "
 
 @dataclass
 class FakeServer:
-    """Answers as the API does; `refuses` names the content that is no image."""
+    """Answers as the API does; `refuses`: content that is no image, `result_suffix`: format of results."""
 
     refuses: bytes | None = None
+    result_suffix: str | None = None
     images: dict[str, bytes] = field(default_factory=dict)
     """Content of each image, in the order in which they arrived."""
     names: dict[str, str] = field(default_factory=dict)
@@ -86,7 +87,7 @@ class FakeServer:
         stem, _, suffix = self.names[image_id].rpartition(".")
         artifact = {
             "id": image_id,
-            "name": f"{stem}_denoised.{suffix}",
+            "name": f"{stem}_denoised.{self.result_suffix or suffix}",
             "media_type": "image/tiff",
             "image_id": image_id,
             "output": "denoised",

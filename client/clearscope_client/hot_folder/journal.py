@@ -19,6 +19,7 @@ class Entry(BaseModel, frozen=True):
     """The last step of a file's content under a name.
 
     `sent_as`: the name under which the server knows the content. `attempt` counts how often it was sent anew.
+    `results`: names of the files that were written.
     """
 
     digest: str
@@ -30,6 +31,7 @@ class Entry(BaseModel, frozen=True):
     image_id: str | None = None
     job_id: str | None = None
     reason: str | None = None
+    results: tuple[str, ...] = ()
 
 
 class Journal:
@@ -39,6 +41,7 @@ class Journal:
         self._path = folder / JOURNAL_NAME
         self._by_content: dict[str, Entry] = {}
         self._by_name: dict[str, Entry] = {}
+        self._source_of_result: dict[str, str] = {}
         for line in self._lines():
             try:
                 self._remember(Entry.model_validate_json(line))
@@ -52,6 +55,10 @@ class Journal:
     def of_name(self, name: str) -> Entry | None:
         return self._by_name.get(name)
 
+    def claim_result(self, result: str, name: str) -> bool:
+        """Reserve the name of a result for a source; return False if it is that of another one's."""
+        return self._source_of_result.setdefault(result.lower(), name) == name
+
     def record(self, entry: Entry) -> None:
         """Append a step. Raises FileUnwritableError."""
         try:
@@ -63,6 +70,8 @@ class Journal:
 
     def _remember(self, entry: Entry) -> None:
         self._by_name[entry.name] = entry
+        for result in entry.results:
+            self.claim_result(result, entry.name)
         known = self._by_content.get(entry.digest)
         # A copy that has failed takes nothing from the one that has succeeded.
         if known is None or known.state != "done" or entry.state == "done":

@@ -17,17 +17,21 @@ def stem_of(name: str) -> str:
     return name[: len(name) - len(suffix)]
 
 
-def result_name(artifact: Artifact, sent_as: str, name: str) -> str:
+def result_names(artifact: Artifact, sent_as: str, name: str) -> tuple[str, str]:
     """Return the name of a result of the source `name`: that of the source, but for the format.
 
-    `sent_as`: the name under which the server knows it; that of a copy with the same content may be another.
+    The second one is for when there is such a result of another source: of `a.czi` and `a.nd2`, one has
+    `a.ome.tif` and the other `a.nd2.ome.tif`. `sent_as`: the name under which the server knows the source;
+    that of a copy with the same content may be another.
     """
     if artifact.output is None:
-        return f"{name}.{Path(artifact.name).name}"
+        described = f"{name}.{Path(artifact.name).name}"
+        return described, described
     told = Path(artifact.name).name
     before = stem_of(sent_as)
     rest = told.removeprefix(before) if told.startswith(before) else f"-{told}"
-    return stem_of(name) + rest.replace(_DENOISED, "", 1)
+    rest = rest.replace(_DENOISED, "", 1)
+    return stem_of(name) + rest, name + rest
 
 
 def error_file(output: Path, name: str) -> Path:

@@ -15,7 +15,7 @@ from clearscope_client.documents import Job
 from clearscope_client.errors import NotFoundError, SourceChangedError
 from clearscope_client.hot_folder.arrivals import Arrival
 from clearscope_client.hot_folder.journal import Entry, Journal
-from clearscope_client.hot_folder.results import result_name
+from clearscope_client.hot_folder.results import result_names
 from clearscope_client.sources import FileSource, Source, source_of
 
 
@@ -107,11 +107,13 @@ class Sending:
 
     async def _bring(self, arrival: Arrival, posted: Entry, journal: Journal, output: Path) -> Sent:
         job = await self._client.wait(posted.job_id or "")
+        written: list[str] = []
         for artifact in job.result.artifacts if job.result else ():
-            await self._client.save(artifact, output / result_name(artifact, posted.sent_as, arrival.name))
-        journal.record(
-            posted.model_copy(update={"name": arrival.name, "file_state": arrival.state, "state": "done"})
-        )
+            result, instead = result_names(artifact, posted.sent_as, arrival.name)
+            written.append(result if journal.claim_result(result, arrival.name) else instead)
+            await self._client.save(artifact, output / written[-1])
+        done = {"name": arrival.name, "file_state": arrival.state, "state": "done", "results": tuple(written)}
+        journal.record(posted.model_copy(update=done))
         return Sent(posted.digest, _told(job))
 
     def _key(self, digest: str, name: str, attempt: int) -> str:

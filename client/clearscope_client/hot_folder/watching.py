@@ -156,11 +156,12 @@ class _Watch:
             except SourceUnreadableError as error:
                 await self._report_unreadable(arrival, error)
             except ClientError as error:
-                await to_thread.run_sync(self._sending.fail, arrival, self._journal, error.detail)
-                await to_thread.run_sync(write_error, hot.output, name, error.detail)
                 hot.tell(f"{name}: {error.detail}")
+                if not await to_thread.run_sync(self._note_failure, arrival, error.detail):
+                    await hot.sleep(hot.hold_s)
             else:
-                error_file(hot.output, name).unlink(missing_ok=True)
+                self._told.pop("", None)
+                await to_thread.run_sync(self._remove_error, name)
                 if hot.when_done == "move":
                     await to_thread.run_sync(self._move, arrival, sent.digest)
                 hot.tell(f"{name}: {sent.told}")
@@ -174,7 +175,30 @@ class _Watch:
         self._unreadable.add(arrival.name)
         reason = f"{error.detail}; it is sent once it can be read"
         if self._tell_once(arrival.name, reason, reason):
-            await to_thread.run_sync(write_error, self._hot.output, arrival.name, reason)
+            await to_thread.run_sync(self._write_error, arrival.name, reason)
+
+    def _note_failure(self, arrival: Arrival, reason: str) -> bool:
+        """Return whether it could be noted, so that the image is not sent again."""
+        try:
+            self._sending.fail(arrival, self._journal, reason)
+        except FileUnwritableError as error:
+            self._tell_once("", error.detail, error.detail)
+            return False
+        return self._write_error(arrival.name, reason)
+
+    def _write_error(self, name: str, reason: str) -> bool:
+        try:
+            write_error(self._hot.output, name, reason)
+        except OSError as error:
+            self._tell_once(name, "error file", f"its error file cannot be written: {error.strerror}")
+            return False
+        return True
+
+    def _remove_error(self, name: str) -> None:
+        try:
+            error_file(self._hot.output, name).unlink(missing_ok=True)
+        except OSError as error:
+            self._tell_once(name, "error file", f"its error file cannot be removed: {error.strerror}")
 
     def _move(self, arrival: Arrival, digest: str) -> None:
         try:
