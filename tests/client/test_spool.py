@@ -190,6 +190,51 @@ def test_a_disk_without_room_acknowledges_nothing(tmp_path: Path, monkeypatch: p
         spool.post(frame(2))
 
 
+def test_a_disk_without_room_for_the_note_of_a_delivery_holds_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, told = FakeServer(), list[str]()
+    is_open, full = threading.Event(), iter(range(3))
+    fsync = os.fsync
+
+    def behind_a_gate(request: httpx2.Request) -> httpx2.Response:
+        is_open.wait()
+        return server(request)
+
+    def full_at_first(descriptor: int) -> None:
+        if next(full, None) is not None:
+            no_room(descriptor)
+        fsync(descriptor)
+
+    with spooling(tmp_path, behind_a_gate, tell=told.append) as spool:
+        for number in range(2):
+            spool.post(frame(number))
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "fsync", full_at_first)
+            is_open.set()
+            assert spool.wait_until_sent(PATIENCE_S)
+    assert contents(server) == [frame(0).content, frame(1).content]
+    assert told == ["the spool's folder cannot be written: No space left on device; 2 images wait"]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_error_of_the_program_ends_sending_and_is_told(tmp_path: Path) -> None:
+    def fail(_: Delivered) -> None:
+        raise ValueError("a bug of the program")
+
+    told: list[str] = []
+    server = FakeServer()
+    with spooling(tmp_path, server, on_delivered=fail, tell=told.append) as spool:
+        for number in range(3):
+            spool.post(frame(number))
+        with pytest.raises(SpoolClosedError, match="a bug of the program"):
+            spool.wait_until_sent(PATIENCE_S)
+    assert told[0].startswith("sending has ended: ValueError('a bug of the program'); ")
+    with spooling(tmp_path, server) as spool:
+        assert spool.wait_until_sent(PATIENCE_S)
+    assert contents(server) == [frame(number).content for number in range(3)]
+
+
 def no_room(_: int) -> None:
     raise OSError(28, "No space left on device")
 

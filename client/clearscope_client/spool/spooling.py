@@ -75,6 +75,7 @@ class Spool:
         self._changed = threading.Condition()
         self._stopping = threading.Event()
         self._adding = threading.Lock()
+        self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._send_all, name="spool", daemon=True)
         self._thread.start()
 
@@ -136,9 +137,15 @@ class Spool:
         return Ticket(number=entry.number, key=key)
 
     def wait_until_sent(self, timeout_s: float | None = None) -> bool:
-        """Wait until the server has all images; return whether it has."""
+        """Wait until the server has all images; return whether it has.
+
+        Raises SpoolClosedError if sending has ended, such as by an error of `on_delivered`.
+        """
         with self._changed:
-            return self._changed.wait_for(lambda: not self._storage.entries, timeout_s)
+            self._changed.wait_for(lambda: not self._storage.entries or self._failure is not None, timeout_s)
+            if self._failure is not None and self._storage.entries:
+                raise SpoolClosedError(f"sending has ended: {self._failure!r}") from self._failure
+            return not self._storage.entries
 
     def _await_room(self, size_bytes: int, timeout_s: float | None) -> None:
         def has_room() -> bool:
@@ -158,8 +165,16 @@ class Spool:
                 )
 
     def _send_all(self) -> None:
-        while (entry := self._next()) is not None:
-            self._send(entry)
+        try:
+            while (entry := self._next()) is not None:
+                self._send(entry)
+        except Exception as error:
+            # Images are still taken in, and the next spool sends them.
+            with self._changed:
+                self._failure = error
+                self._changed.notify_all()
+            self._tell(f"sending has ended: {error!r}; {self.waiting} images wait")
+            raise
 
     def _next(self) -> Entry | None:
         """Return the oldest entry, once there is one; None when the spool is closed."""
@@ -173,6 +188,11 @@ class Spool:
         while not self._stopping.is_set():
             try:
                 delivered = self._deliver(entry)
+                with self._changed:
+                    self._storage.deliver(delivered)
+                    self._changed.notify_all()
+            except OSError as error:
+                told = self._hold(f"the spool's folder cannot be written: {error.strerror}", told)
             except ClientError as error:
                 internal_errors += isinstance(error, ServerFailedError) and error.http_status == _INTERNAL
                 if isinstance(error, _OF_THE_IMAGE) or internal_errors >= _MOST_INTERNAL_ERRORS:
@@ -181,16 +201,17 @@ class Spool:
                         self._changed.notify_all()
                     self._tell(f"{entry.name}: {error.detail}; it is kept in {refused}")
                     return
-                if error.detail != told:
-                    self._tell(f"{error.detail}; {self.waiting} images wait")
-                told = error.detail
-                self._stopping.wait(self._hold_s)
+                told = self._hold(error.detail, told)
             else:
-                with self._changed:
-                    self._storage.deliver(delivered)
-                    self._changed.notify_all()
                 self._on_delivered(delivered)
                 return
+
+    def _hold(self, reason: str, told: str) -> str:
+        """Pause before the next attempt; tell the reason unless it is the one that was told last."""
+        if reason != told:
+            self._tell(f"{reason}; {self.waiting} images wait")
+        self._stopping.wait(self._hold_s)
+        return reason
 
     def _deliver(self, entry: Entry) -> Delivered:
         told = entry.posting
