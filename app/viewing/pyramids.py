@@ -60,12 +60,11 @@ def halved(plane_yx: NDArray[Any]) -> NDArray[Any]:
     odd_yx = [(0, length % 2) for length in plane_yx.shape]
     if any(odd for _, odd in odd_yx):
         plane_yx = np.pad(plane_yx, odd_yx, mode="edge")  # the mean of a value and itself is the value
-    quarters = [plane_yx[y::2, x::2] for y in (0, 1) for x in (0, 1)]
     if plane_yx.dtype.kind == "f":
-        return _mean_of_floats(quarters)
-    total_yx = quarters[0].astype(_WIDER[plane_yx.dtype.itemsize])
-    for quarter_yx in quarters[1:]:
-        total_yx += quarter_yx
+        return _mean_of_floats(plane_yx)
+    # Rows first: neighbours in memory are added much faster than every second pixel.
+    rows_yx = np.add(plane_yx[0::2], plane_yx[1::2], dtype=_WIDER[plane_yx.dtype.itemsize])
+    total_yx = rows_yx[:, 0::2] + rows_yx[:, 1::2]
     if total_yx.dtype.kind == "f":
         total_yx = np.floor(total_yx / 4 + 0.5)
     else:
@@ -75,18 +74,16 @@ def halved(plane_yx: NDArray[Any]) -> NDArray[Any]:
     return means_yx
 
 
-def _mean_of_floats(quarters: list[NDArray[Any]]) -> NDArray[Any]:
+def _mean_of_floats(plane_yx: NDArray[Any]) -> NDArray[Any]:
     with np.errstate(invalid="ignore", over="ignore"):
-        mean_yx: NDArray[Any] = quarters[0] * quarters[0].dtype.type(0.25)
-        for quarter_yx in quarters[1:]:
-            mean_yx += quarter_yx * quarter_yx.dtype.type(0.25)
-    if np.isfinite(mean_yx).all():
-        return mean_yx
-    return _mean_of_known(quarters)
+        rows_yx = plane_yx[0::2] + plane_yx[1::2]
+        mean_yx: NDArray[Any] = rows_yx[:, 0::2] + rows_yx[:, 1::2]
+    mean_yx *= plane_yx.dtype.type(0.25)
+    return mean_yx if np.isfinite(mean_yx).all() else _mean_of_known(plane_yx)
 
 
-def _mean_of_known(quarters: list[NDArray[Any]]) -> NDArray[Any]:
-    stacked = np.stack(quarters)
+def _mean_of_known(plane_yx: NDArray[Any]) -> NDArray[Any]:
+    stacked = np.stack([plane_yx[y::2, x::2] for y in (0, 1) for x in (0, 1)])
     known = np.isfinite(stacked)
     total_yx = np.where(known, stacked, 0).sum(axis=0, dtype=np.float64)
     count_yx = known.sum(axis=0)

@@ -124,3 +124,19 @@ def test_the_page_needs_a_key(visitor: httpx.Client) -> None:
     answer = visitor.get("/results/job_none")
     assert answer.status_code == 303
     assert answer.headers["location"].startswith("/sign-in?next=%2Fresults%2Fjob_none")
+
+
+def test_results_of_other_microscopes_are_not_found(
+    keyed: Application, visitor: httpx.Client, tmp_path: Path
+) -> None:
+    path = tmp_path / "cells.tif"
+    tifffile.imwrite(path, PIXELS_YX)
+    with keyed.client(keyed.make_key("all", "admin")) as api:
+        for name in ("ours", "theirs"):
+            api.post("/v1/microscopes", json={"name": name}).raise_for_status()
+        job_id = finished(keyed, upload(api, path, microscope="theirs"))
+    for microscope, status in (("theirs", 200), ("ours", 404)):
+        key = keyed.make_key(f"of {microscope}", "read", microscopes=[microscope])
+        page = visitor.get(f"/results/{job_id}", headers={"Authorization": f"Bearer {key}"})
+        assert page.status_code == status, microscope
+        assert ("cells.tif" in page.text) is (status == 200)

@@ -86,22 +86,20 @@ function chooseLayer(name) {
 async function show() {
   const turn = ++state.turn;
   const plane = planes.plane;
-  const { document: shape, layer, observation } = state;
+  const { layer, observation } = state;
+  const key = (each) => `${state.image.id} ${planes.channel} ${each.contrast}`;
   told.busy("range", true);
   try {
-    const key = (each) => `${state.image.id} ${planes.channel} ${each.contrast}`;
-    const signal = await rangeOf(observation, plane);
-    const range = layer.contrast === "signal" ? signal : await rangeOf(layer, plane);
+    // Windows of contrast that are known already need not wait for the range of the plane.
+    const known = [observation, layer].every((each) => contrast.window(key(each)));
+    if (known) draw(plane, key);
+    const [signal, own] = await Promise.all([observation, layer].map((each) => rangeOf(each, plane)));
     if (turn !== state.turn) return;
     contrast.show(key(observation), texts.SIGNAL, signal, false);
     if (layer.contrast !== "signal") {
-      contrast.show(key(layer), texts.LAYERS[layer.name], range, layer.contrast === "residual");
+      contrast.show(key(layer), texts.LAYERS[layer.name], own, layer.contrast === "residual");
     }
-    left.show(tileSource(observation, shape, plane, contrast.window(key(observation))));
-    right.show(tileSource(layer, shape, plane, contrast.window(key(layer))));
-    find("layer").value = layer.name;
-    find("right-tag").textContent = texts.LAYERS[layer.name];
-    stage.dataset.plane = String(plane);
+    if (!known) draw(plane, key);
     told.failure("");
     await profile.show(profiled(observation, state.layers), plane);
   } catch (error) {
@@ -110,6 +108,15 @@ async function show() {
   } finally {
     if (turn === state.turn) told.busy("range", false);
   }
+}
+
+function draw(plane, key) {
+  const { document: shape, layer, observation } = state;
+  left.show(tileSource(observation, shape, plane, contrast.window(key(observation))));
+  right.show(tileSource(layer, shape, plane, contrast.window(key(layer))));
+  find("layer").value = layer.name;
+  find("right-tag").textContent = texts.LAYERS[layer.name];
+  stage.dataset.plane = String(plane);
 }
 
 function zoom(factor) {
