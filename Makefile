@@ -13,8 +13,8 @@ TWO_AT_A_TIME := -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test test-newer test-slow soak e2e bench lint format services image-tools clean
 
-demo: $(READY)  ## Denoise a sample image; IMAGE=path.tif denoises your own.
-	$(BIN)/python -m demo $(if $(IMAGE),"$(IMAGE)")
+demo: $(READY)  ## Denoise a sample image; IMAGE=path.tif denoises your own, STAY=1 keeps the server with the portal.
+	$(BIN)/python -m demo $(if $(IMAGE),"$(IMAGE)") $(if $(STAY),--stay)
 
 test: lint services  ## Linters, types, import contracts, tests.
 	$(TEST) $(SHORT) $(TWO_AT_A_TIME)

@@ -19,6 +19,7 @@ from benchmarks import (
     machine_limits,
     movies,
     pooling,
+    portal,
     precision,
     published,
     quality,
@@ -54,6 +55,7 @@ def main() -> None:
         "reference",
         "upload",
         "load",
+        "portal",
         "store",
         "registry",
         "ranges",
@@ -106,7 +108,7 @@ def main() -> None:
         "--field", help="only fields whose name contains this; time-to-quality: name of the dataset"
     )
     parser.add_argument("--upload-gib", type=float, default=4, help="size of the uploaded file")
-    parser.add_argument("--load-seconds", type=float, default=15, help="load: duration of each rate")
+    parser.add_argument("--load-seconds", type=float, default=15, help="load, portal: duration of each rate")
     parser.add_argument("--device", default="auto", help="gpu: device to measure")
     parser.add_argument("--planes", type=int, default=100, help="gpu: planes of the stack")
     parser.add_argument("--side-px", type=int, default=1024, help="gpu: height and width of the stack")
@@ -119,6 +121,8 @@ def main() -> None:
     if "load" in what:
         console.print(upload_burst.table(upload_burst.measure()))
         console.print(load.table(load.measure(arguments.load_seconds)))
+    if "portal" in what:
+        console.print(portal.table(portal.measure(arguments.load_seconds)))
     measure_databases(what, console)
     if "ranges" in what:
         console.print(ranges.table(ranges.measure()))

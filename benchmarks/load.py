@@ -51,8 +51,8 @@ class Load:
 
 def measure(seconds: float) -> list[Load]:
     """Apply the required load, then increase it until it is not sustained, or decrease it until it is."""
-    with _facility() as server:
-        spec, known = _prepare(server)
+    with facility() as server:
+        spec, known = prepare(server)
 
         def run(scale: float) -> Load:
             return asyncio.run(_apply_load(server.port, spec, known, scale, seconds))
@@ -146,7 +146,7 @@ async def _apply_load(port: int, spec: bytes, known: list[str], scale: float, se
     return load
 
 
-def _prepare(server: ServerProcess) -> tuple[bytes, list[str]]:
+def prepare(server: ServerProcess) -> tuple[bytes, list[str]]:
     """Upload an image and post jobs; return a job spec and the ids of jobs to read."""
     with TemporaryDirectory() as folder, httpx.Client(base_url=server.url, timeout=60) as api:
         path = Path(folder) / "cells.tif"
@@ -158,7 +158,7 @@ def _prepare(server: ServerProcess) -> tuple[bytes, list[str]]:
 
 
 @contextmanager
-def _facility() -> Iterator[ServerProcess]:
+def facility(processes: int = SERVER_PROCESSES) -> Iterator[ServerProcess]:
     """Start a server without workers, with private PostgreSQL and Redis."""
     with TemporaryDirectory(prefix="clearscope-load-") as name:
         folder = Path(name)
@@ -169,7 +169,7 @@ def _facility() -> Iterator[ServerProcess]:
             "CLEARSCOPE_DATABASE_URL": postgres.create_database("load"),
             "CLEARSCOPE_BROKER_URL": redis.url,
             "CLEARSCOPE_DATA_DIR": str(folder / "data"),
-            "CLEARSCOPE_SERVER_PROCESSES": str(SERVER_PROCESSES),
+            "CLEARSCOPE_SERVER_PROCESSES": str(processes),
         }
         subprocess.run([CLEARSCOPE, "migrate"], env={**os.environ, **environment}, check=True)
         server = ServerProcess(folder / "data", environment)

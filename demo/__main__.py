@@ -1,8 +1,10 @@
 """Start a private server, upload an image, denoise it, and show the result."""
 
 import argparse
+import signal
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,17 +33,23 @@ OUTPUT = Path("demo-output")
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("image", nargs="?", type=Path, help="TIFF file; default: a simulated sample")
-    image: Path | None = parser.parse_args().image
+    parser.add_argument(
+        "--stay", action="store_true", help="keep the server until Ctrl-C, to look at the portal"
+    )
+    arguments = parser.parse_args()
     console = Console()
     try:
-        run(image, console)
+        run(arguments.image, console, stay=arguments.stay)
     except (ClearScopeError, ClientError) as error:
         console.print(f"[bold red]Error:[/] {escape(error.detail)}", highlight=False, soft_wrap=True)
         sys.exit(1)
 
 
-def run(image: Path | None, console: Console) -> None:
-    """Denoise an image, or a simulated one if None, through the whole service."""
+def run(image: Path | None, console: Console, *, stay: bool = False) -> None:
+    """Denoise an image, or a simulated one if None, through the whole service.
+
+    `stay`: keep the server until the person has seen the result in the portal.
+    """
     if image is not None and not image.is_file():
         raise InvalidRequestError(f"{image} is not a file; give the path of a TIFF file")
     require_writable_folder(OUTPUT)
@@ -59,9 +67,18 @@ def run(image: Path | None, console: Console) -> None:
             console.print(f"server at {server.url}, API documentation at {server.url}/docs", soft_wrap=True)
             with ClearScope(server.url) as client:
                 job, noise_model, files = denoise(client, image, console)
+            report(image, sample, job, noise_model, files, console)
+            if stay:
+                show_portal(f"{server.url}/jobs/{job.id}", console)
         finally:
             server.stop()
-    report(image, sample, job, noise_model, files, console)
+
+
+def show_portal(address: str, console: Console) -> None:
+    """Tell where the portal shows the job, and wait for Ctrl-C."""
+    console.print(f"\nthe result in the portal: {address}\nstop the server with Ctrl-C", soft_wrap=True)
+    with suppress(KeyboardInterrupt):
+        signal.pause()
 
 
 def denoise(

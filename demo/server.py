@@ -27,6 +27,10 @@ class ServerProcess:
         self._environment = {**os.environ, **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
+    def setting(self, name: str) -> str:
+        """Return the value of a setting that the server gets from its environment."""
+        return self._environment[f"CLEARSCOPE_{name.upper()}"]
+
     @property
     def pid(self) -> int | None:
         """Process id; None if the server is not running."""

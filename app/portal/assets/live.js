@@ -40,5 +40,9 @@ export function listen(path, after, { job = () => {}, event = () => {} }) {
     else setTimeout(open, AGAIN_AFTER_MS);
   }
 
+  // Browsers may keep a page that was left, without its stream, and show it again.
+  addEventListener("pageshow", (shown) => {
+    if (shown.persisted) open();
+  });
   open();
 }
