@@ -9,7 +9,12 @@ from numpy.typing import NDArray
 from models_store.errors import ImageCorruptError
 from models_store.image_files.header import ImageHeader
 from models_store.image_files.planes import PlaceInFile, ResultFormat
-from models_store.image_files.tiff.result_metadata import needs_bigtiff, ome_metadata, pixels_per_cm
+from models_store.image_files.tiff.result_metadata import (
+    MAX_TOLD_PLANES,
+    needs_bigtiff,
+    ome_metadata,
+    pixels_per_cm,
+)
 
 
 class RawFrames:
@@ -55,5 +60,9 @@ class RawFrames:
         metadata = ome_metadata(self.header)
         if self.header.time_interval_s is not None:
             metadata |= {"TimeIncrement": self.header.time_interval_s, "TimeIncrementUnit": "s"}
+        exposures_s = {each.exposure_s for each in self.header.acquisition} - {None}
+        if exposures_s and len(self) <= MAX_TOLD_PLANES:
+            told = {"ExposureTime": [*exposures_s] * len(self), "ExposureTimeUnit": ["s"] * len(self)}
+            metadata["Plane"] = told
         page = {"metadata": metadata, "photometric": "minisblack", **pixels_per_cm(self.header)}
         return ResultFormat({"bigtiff": needs_bigtiff(self.header, dtype), "ome": True}, page)

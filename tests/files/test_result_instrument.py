@@ -11,6 +11,7 @@ from ome_types import OME
 from models_store.contracts.vocabulary import OutputFormat, TiffCompression
 from models_store.image_files.isolation.client import Reader
 from models_store.image_files.results.result_file import ResultOptions, write_result
+from tests.support.spe_files import write_spe
 
 
 def result_of(source: Path, reader: Reader, target: Path, series: int | None = None) -> OME:
@@ -55,3 +56,15 @@ def test_a_file_that_tells_of_no_detector_has_no_instrument(tmp_path: Path, read
     tifffile.imwrite(tmp_path / "a.tif", pixels, imagej=True, metadata={"axes": "ZYX"})
     ome = result_of(tmp_path / "a.tif", reader, tmp_path / "result.ome.tif")
     assert ome.instruments == []
+
+
+def test_results_of_an_spe_keep_exposure_and_binning(tmp_path: Path, reader: Reader) -> None:
+    pixels = np.random.default_rng(0).integers(90, 400, (2, 32, 40)).astype(np.uint16)
+    source = write_spe(tmp_path / "a.spe", pixels)
+    ome = result_of(source, reader, tmp_path / "result.ome.tif")
+    (before,) = reader.open(source).header.acquisition
+    (after,) = reader.open(tmp_path / "result.ome.tif").header.acquisition
+    assert before.exposure_s is not None
+    assert after.exposure_s == pytest.approx(before.exposure_s)
+    assert after.binning == before.binning
+    assert len(ome.images[0].pixels.planes) == 2

@@ -11,6 +11,8 @@ from models_store.image_files.header import ImageHeader
 _CLASSIC_BYTES = 2**32 - 2**25
 _LARGEST_INTEGER = 2**32 - 1
 _PER_CENTIMETRE = 1e4
+MAX_TOLD_PLANES = 10_000
+"""Elements for more planes make OME-XML that other programs read slowly."""
 
 
 def needs_bigtiff(header: ImageHeader, dtype: np.dtype[Any]) -> bool:

@@ -8,16 +8,15 @@ from openreadout import ImageInfo
 
 from models_store.image_files.header import ImageHeader
 from models_store.image_files.setting_values import mapping, number
+from models_store.image_files.tiff.result_metadata import MAX_TOLD_PLANES
 from models_store.image_files.vendor.acquisition import frame_data, time_stamps_s
-
-_MAX_PLANES = 10_000  # more make OME-XML that other programs read slowly
 
 
 def ome_planes(image: ImageInfo, header: ImageHeader) -> dict[str, Any]:
     """Return attributes of OME's Plane elements, a list each, of those that the file tells for all planes."""
     leading, lengths = header.axes[:-2], header.shape[:-2]
     planes = math.prod(lengths)
-    if planes > _MAX_PLANES:
+    if planes > MAX_TOLD_PLANES:
         return {}
     at = np.unravel_index(np.arange(planes), lengths) if lengths else ()
     places = dict(zip(leading, at, strict=False))
