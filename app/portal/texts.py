@@ -99,47 +99,6 @@ class Home:
     ALL_JOBS = "All jobs"
 
 
-class Upload:
-    """Texts that the scripts of the first page put together."""
-
-    ASK = "Are the {count} files of this folder one image (a set), or images of their own?"
-    PACKING = "Reading the folder: {done} of {size}"
-    WAITING = "Waits for its turn"
-    SENDING = "{done} of {size}"
-    READING = "The server reads the file"
-    PAUSED = "Paused at {done} of {size}"
-    RETRYING = "The connection is lost. Trying again; what was sent is kept."
-    FINISHED = "Uploaded"
-    CANCELLED = "Cancelled"
-    REFUSED = "Not accepted: {detail}"
-    LOST = "The server could not be reached. What was sent is kept: try again when the connection is back."
-    UNREADABLE = (
-        "The browser can no longer read the file. Choose it again: the upload goes on where it stopped."
-    )
-    ALREADY = "{name} is in the list already."
-    EMPTY_FOLDER = "The folder {name} has no files."
-    INTERRUPTED = "{done} of {size}, until {until}"
-    PREVIEW = "Middle plane of {name}"
-    SIZE = "Size"
-    PIXEL_SIZE = "Pixel size"
-    CAMERA = "Camera"
-    PROFILE = "Profile"
-    NO_PROFILE = "none: no microscope was chosen"
-    TOLD_BY_FILE = "{profile} of {microscope}, by the settings in the file"
-    DEFAULT_PROFILE = "{profile} of {microscope}; the file tells no settings"
-    NAMED_PROFILE = "{profile} of {microscope}"
-    SERIES = "Images in the file"
-    NO_WARNINGS = "Nothing unusual was found."
-    UNSEEN = "The pixels have not been looked at yet; the job does it first."
-    ALL = "Denoise all {count} images"
-    STEPS_OF = "{name}: {step}"
-    COMPUTE = "{stage}: computed. {why}"
-    REUSE = "{stage}: taken from an earlier job. {why}"
-    SKIP = "{stage}: not needed. {why}"
-    PLANNING = "Asking the server"
-    POSTING = "Starting"
-
-
 class Jobs:
     """The list of jobs."""
 
@@ -226,6 +185,46 @@ class JobCard:
         "cancelled": "cancelled",
         "warning": "warning",
     }
+
+
+class Upload:
+    """Texts that the scripts of the first page put together."""
+
+    ASK = "Are the {count} files of this folder one image (a set), or images of their own?"
+    PACKING = "Reading the folder: {done} of {size}"
+    WAITING = "Waits for its turn"
+    SENDING = "{done} of {size}"
+    READING = "The server reads the file"
+    PAUSED = "Paused at {done} of {size}"
+    RETRYING = "The connection is lost. Trying again; what was sent is kept."
+    FINISHED = "Uploaded"
+    CANCELLED = "Cancelled"
+    REFUSED = "Not accepted: {detail}"
+    LOST = "The server could not be reached. What was sent is kept: try again when the connection is back."
+    UNREADABLE = (
+        "The browser can no longer read the file. Choose it again: the upload goes on where it stopped."
+    )
+    ALREADY = "{name} is in the list already."
+    EMPTY_FOLDER = "The folder {name} has no files."
+    INTERRUPTED = "{done} of {size}, until {until}"
+    PREVIEW = "Middle plane of {name}"
+    SIZE = "Size"
+    PIXEL_SIZE = "Pixel size"
+    CAMERA = "Camera"
+    PROFILE = "Profile"
+    NO_PROFILE = "none: no microscope was chosen"
+    TOLD_BY_FILE = "{profile} of {microscope}, by the settings in the file"
+    DEFAULT_PROFILE = "{profile} of {microscope}; the file tells no settings"
+    NAMED_PROFILE = "{profile} of {microscope}"
+    SERIES = "Images in the file"
+    NO_WARNINGS = "Nothing unusual was found."
+    UNSEEN = "The pixels have not been looked at yet; the job does it first."
+    ALL = "Denoise all {count} images"
+    COMPUTE = "{stage}: computed. {why}"
+    REUSE = "{stage}: taken from an earlier job. {why}"
+    SKIP = "{stage}: not needed. {why}"
+    STAGES = JobCard.STAGES
+    PLANNING = "Asking the server"
 
 
 class SignIn:

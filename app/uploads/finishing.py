@@ -26,6 +26,7 @@ from models_store.errors import (
     OutageError,
 )
 from models_store.repositories import resumable_uploads
+from models_store.repositories.jobs.leases import store_time
 from models_store.repositories.resumable_uploads import Claim, StoredPart
 
 logger = logging.getLogger(__name__)
@@ -111,7 +112,7 @@ async def _renew(services: Services, claim: Claim) -> None:
 
 def _renew_once(services: Services, claim: Claim) -> None:
     with services.database.write() as session:
-        resumable_uploads.renew_claim(session, claim, services.clock() + CLAIM)
+        resumable_uploads.renew_claim(session, claim, store_time(session, services.clock) + CLAIM)
 
 
 def _refuse(services: Services, claim: Claim, error: ClearScopeError) -> None:

@@ -27,6 +27,7 @@ from models_store.errors import (
     UploadUnfinishedError,
 )
 from models_store.repositories import resumable_uploads
+from models_store.repositories.jobs.leases import store_time
 from models_store.repositories.resumable_uploads import Claim, StoredPart
 from models_store.repositories.usage import require_room_left
 
@@ -120,7 +121,8 @@ def _require_place(services: Services, caller: Caller, upload_id: str, sent: Sen
                 "this upload is put together from others; it takes no bytes of its own"
             )
         resumable_uploads.require_accepted(row)
-        resumable_uploads.require_unclaimed(row, services.clock())
+        if row.claimed_until is not None:
+            resumable_uploads.require_unclaimed(row, store_time(session, services.clock))
         if row.received_bytes != sent.start_byte:
             raise resumable_uploads.offset_error(session, upload_id, sent.start_byte)
     if sent.start_byte + sent.declared_bytes > row.length_bytes:
@@ -165,8 +167,8 @@ async def _finish(
 
 
 def _claim(services: Services, claim: Claim, received_bytes: int) -> list[StoredPart]:
-    now = services.clock()
     with services.database.write() as session:
+        now = store_time(session, services.clock)
         resumable_uploads.claim_upload(session, claim, received_bytes, now=now, until=now + CLAIM)
         return resumable_uploads.list_parts(session, claim.upload_id)
 
@@ -215,7 +217,8 @@ def _claim_final(
             session.add(row)
             session.flush()
         claim = Claim(row.id, new_id("claim"))
-        resumable_uploads.claim_upload(session, claim, 0, now=now, until=now + CLAIM)
+        claimed_at = store_time(session, services.clock)
+        resumable_uploads.claim_upload(session, claim, 0, now=claimed_at, until=claimed_at + CLAIM)
         of_partials = {each: resumable_uploads.list_parts(session, each) for each in partials}
         return claim, row, [part for each in partial_ids for part in of_partials[each]]
 

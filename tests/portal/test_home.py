@@ -55,4 +55,4 @@ def test_latest_jobs_are_linked(application: Application, browser: httpx.Client,
     page = browser.get("/").text
     assert f'href="/jobs/{job["id"]}"' in page
     assert "noisy.tif" in page
-    assert "queued, 0 %" in page
+    assert "Waiting, 0 %" in page

@@ -6,6 +6,8 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,11 @@ import pytest
 import tifffile
 from playwright.sync_api import Browser, Page, expect
 
+from models_store.repositories import api_keys
 from tests.support.application import Application
-from tests.support.browser import chromium, drop_files, require_accessible, screenshot, visit
+from tests.support.browser import chromium, drop_files, require_accessible, screenshot, sign_in, visit
 from tests.support.event_streams import serving
-from tests.support.posted_jobs import ended, wait_until
+from tests.support.posted_jobs import ended, wait_for, wait_until
 from tests.support.server_process import ServerProcess
 from tests.support.zarr_files import write_ome_zarr
 
@@ -110,7 +113,7 @@ def test_dropped_files_and_folders_become_a_job(
 def test_a_folder_of_ome_zarr_is_one_image(page: Page, api: httpx.Client, tmp_path: Path) -> None:
     pixels = np.random.default_rng(5).poisson(50, (3, 64, 80)).astype(np.uint16)
     write_ome_zarr(tmp_path / "day" / "cells.ome.zarr", pixels, "zyx")
-    drop_files(page, [tmp_path / "day"], "#drop")
+    page.set_input_files("#folder", tmp_path / "day")
     expect(row(page, "cells.ome.zarr")).to_have_attribute("data-state", "finished")
     (image,) = uploads_of(api, "cells.ome.zarr.zip")
     assert (image["header"]["axes"], image["header"]["shape"]) == ("ZYX", [3, 64, 80])
@@ -161,6 +164,24 @@ def test_the_picker_opens_from_the_keyboard(page: Page, noisy_tiff: Path) -> Non
         page.get_by_role("button", name="Choose files").press("Enter")
     chooser.value.set_files(noisy_tiff)
     expect(row(page, noisy_tiff.name)).to_have_attribute("data-state", "finished")
+
+
+def test_limits_and_keys_that_end_are_explained(
+    keyed: Application, browser: Browser, noisy_tiff: Path
+) -> None:
+    key = keyed.make_key("small", stored_bytes=1000)
+    with serving(keyed.asgi) as url, visit(browser, url) as page:
+        sign_in(page, key)
+        expect(page.locator("html[data-ready]")).to_be_attached()
+        page.set_input_files("#files", noisy_tiff)
+        expect(row(page, noisy_tiff.name)).to_contain_text(
+            "storage quota of 1000 bytes is used up; delete images"
+        )
+        with keyed.database.write() as session:
+            api_keys.revoke_key(session, "small", datetime.now(UTC))
+        wait_for(lambda: page.request.get("/v1/jobs").status == HTTPStatus.UNAUTHORIZED, "the key ends")
+        row(page, noisy_tiff.name).get_by_role("button", name="Try again").click()
+        expect(page.get_by_role("alert")).to_contain_text("This API key was revoked")
 
 
 @pytest.mark.e2e
@@ -244,6 +265,7 @@ def test_an_upload_survives_a_server_that_dies_at_random_moments(browser: Browse
             for _ in range(3):
                 time.sleep(moments.uniform(0.5, 2.5))
                 own.kill()
+                expect(row(page, path.name)).to_contain_text("The connection is lost. Trying again")
                 own.start()
             expect(row(page, path.name)).to_have_attribute("data-state", "finished", timeout=UPLOAD_MS)
             assert len([url for url in created if url.endswith("/v1/uploads")]) == 1

@@ -109,7 +109,7 @@ export class DenoiseForm {
 
 function lineOf(step) {
   const text = { compute: texts.COMPUTE, reuse: texts.REUSE, skip: texts.SKIP }[step.action];
-  return filled(text, { stage: step.stage, why: step.why ? `${step.why}.` : "" });
+  return filled(text, { stage: texts.STAGES[step.stage] ?? step.stage, why: step.why ? `${step.why}.` : "" });
 }
 
 function named(name, text) {

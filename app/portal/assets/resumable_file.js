@@ -40,8 +40,13 @@ export class ResumableFile {
     if (earlier) this.upload.resumeFromPreviousUpload(earlier);
     this.upload.start();
     await result;
-    const response = await api(this.upload.url);
-    return (await response.json()).image;
+    const { image } = await documentOf(this.upload.url);
+    await this.forgetAddress(); // Until here, another attempt finds the image instead of sending the file again.
+    return image;
+  }
+
+  async forgetAddress() {
+    for (const each of await this.upload.findPreviousUploads()) await stored().removeUpload(each.urlStorageKey);
   }
 
   options() {
@@ -51,7 +56,6 @@ export class ResumableFile {
       chunkSize: CHUNK_BYTES,
       retryDelays: RETRY_DELAYS_MS,
       metadata: this.metadata,
-      removeFingerprintOnSuccess: true,
       fingerprint: async (file) => fingerprint(file, this.metadata),
       onProgress: (sent, size) => {
         this.told.progress(sent, size);
@@ -75,8 +79,16 @@ export class ResumableFile {
   async cancel() {
     if (this.upload === null) return;
     await this.upload.abort();
-    for (const each of await this.upload.findPreviousUploads()) await stored().removeUpload(each.urlStorageKey);
+    await this.forgetAddress();
     if (this.upload.url) await forget(this.upload.url);
+  }
+}
+
+async function documentOf(url) {
+  try {
+    return await (await api(url)).json();
+  } catch (error) {
+    throw error instanceof TypeError ? new Stopped("lost") : error; // fetch tells a lost connection so
   }
 }
 
