@@ -297,7 +297,7 @@ class Results:
     MISSING = "; {count} pixels without a number, magenta"
     WRONG_WINDOW = "Black must be below white."
     TILE_FAILED = "A part of the picture could not be loaded."
-    IMAGE_DELETED = "The image has been deleted. The result can be downloaded below, but not compared."
+    IMAGE_DELETED = "The image has been deleted, so its result is shown without it."
     PROFILE = "Line profile"
     PROFILE_HINT = "Draw a line on the picture, or enter its ends in pixels."
     DRAW = "Draw a line"

@@ -11,7 +11,7 @@ from app.http.downloads import client_has, file_responses
 from app.viewing.desk import Desk, Tile
 from app.viewing.documents import PlanesDocument
 from app.viewing.drawing import Colours, Window
-from app.viewing.layers import Layer, View, view_of_image, view_of_result
+from app.viewing.layers import Layer, ResultAlone, View, view_of_image, view_of_result
 from app.viewing.planes_in_memory import PlanesInMemory
 from app.viewing.profiles import LineProfile, Point
 from app.viewing.ranges import ValueRange
@@ -58,11 +58,13 @@ async def _desk_of_result(
     request: Request,
     layer: OfLayer = Layer.RESULT,
 ) -> Desk:
-    def find() -> View:
+    def find() -> View | ResultAlone:
         with services.database.read() as session:
             return view_of_result(session, artifact_id, layer)
 
-    return _desk(services, memory, await to_thread.run_sync(find), request)
+    found = await to_thread.run_sync(find)
+    view = await memory.view_alone(services, found) if isinstance(found, ResultAlone) else found
+    return _desk(services, memory, view, request)
 
 
 def _desk(services: RequestServices, memory: PlanesInMemory, view: View, request: Request) -> Desk:

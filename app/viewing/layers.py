@@ -85,29 +85,36 @@ def view_of_image(session: Session, image_id: str) -> View:
     return View(_stored(image))
 
 
-def view_of_result(session: Session, artifact_id: str, layer: Layer) -> View:
+@dataclass(frozen=True)
+class ResultAlone:
+    """A result whose image has been deleted: what its planes are, only its file tells."""
+
+    sha256: str
+    blob_key: str
+
+    def view(self, header: ImageHeader) -> View:
+        return View(StoredImage(header, self.sha256, self.blob_key))
+
+
+def view_of_result(session: Session, artifact_id: str, layer: Layer) -> View | ResultAlone:
     """Find a result, and the image that it was made of.
 
-    Raises NotFoundError if either was deleted, ImageUnsupportedError for an artifact without planes.
+    Raises NotFoundError if there is none, or no image to subtract from, and ImageUnsupportedError for an
+    artifact without planes.
     """
     artifact = get_artifact(session, artifact_id)
     if artifact.image_id is None or artifact.output is None:
         raise ImageUnsupportedError(
             f"{artifact.name} is no image; artifacts with an `output` (denoised, posterior_std) have planes"
         )
-    observation = _stored(_image_of(session, artifact, artifact.image_id))
+    image = session.get(Image, artifact.image_id)
+    if image is None:
+        if layer is Layer.RESIDUAL:
+            raise NotFoundError(f"the image that {artifact.name} was made of has been deleted")
+        return ResultAlone(artifact.sha256, artifact.blob_key)
+    observation = _stored(image)
     result = _result(artifact, observation.header)
     return View(result) if layer is Layer.RESULT else View(observation, minus=result)
-
-
-def _image_of(session: Session, artifact: Artifact, image_id: str) -> Image:
-    try:
-        return get_image(session, image_id)
-    except NotFoundError:
-        raise NotFoundError(
-            f"the image that {artifact.name} was made of has been deleted, and with it the order of its "
-            "planes; download the file to look at it"
-        ) from None
 
 
 def _stored(image: Image) -> StoredImage:

@@ -1,6 +1,7 @@
 """Planes for the routes: each is read once, kept for a while, and no viewer keeps others waiting."""
 
 import os
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
@@ -10,9 +11,9 @@ from numpy.typing import NDArray
 
 from app.http.dependencies import Services
 from app.viewing.kept_planes import KeptPlanes
-from app.viewing.layers import View
+from app.viewing.layers import ResultAlone, View
 from app.viewing.pyramids import Pyramid, pyramid_bytes
-from app.viewing.reading import difference, read_plane
+from app.viewing.reading import difference, read_header, read_plane
 from models_store.errors import ImageTooLargeError, RequestAbandonedError
 from models_store.image_files.header import ImageHeader
 from models_store.settings import MEBIBYTE, Settings
@@ -21,6 +22,8 @@ Made = TypeVar("Made")
 StillWanted = Callable[[], Awaitable[bool]]
 _THREADS = 64
 """More than can ever be asked for: what runs is limited before."""
+_HEADERS = 64
+"""Headers of results without their images that are kept."""
 
 
 class PlanesInMemory:
@@ -33,6 +36,7 @@ class PlanesInMemory:
         self._reading = CapacityLimiter(at_once)
         self._drawing = CapacityLimiter(max(at_once // 2, 1))
         self._threads = CapacityLimiter(_THREADS)
+        self._headers: OrderedDict[str, ImageHeader] = OrderedDict()
         self._being_read: WeakValueDictionary[Hashable, Lock] = WeakValueDictionary()
 
     async def pyramid(self, services: Services, view: View, plane: int, still_wanted: StillWanted) -> Pyramid:
@@ -54,6 +58,19 @@ class PlanesInMemory:
                 return read_plane(services, stored, view.header)
 
         return await self.once(view.key(plane), load, still_wanted)
+
+    async def view_alone(self, services: Services, result: ResultAlone) -> View:
+        """Return the view of a result without its image; raises the errors of `read_header`."""
+        header = self._headers.get(result.sha256)
+        if header is None:
+            async with self._reading:
+                header = await to_thread.run_sync(
+                    read_header, services, result.blob_key, limiter=self._threads
+                )
+            self._headers[result.sha256] = header
+            while len(self._headers) > _HEADERS:
+                self._headers.popitem(last=False)
+        return result.view(header)
 
     async def make(self, make: Callable[[], Made]) -> Made:
         """Make something of a plane in a thread; the limiter queues this apart from everything else."""

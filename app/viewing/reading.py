@@ -1,5 +1,7 @@
 """Planes of stored files, read in isolation."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from app.viewing.layers import StoredPlane
 from models_store.errors import ImageCorruptError
 from models_store.image_files.header import ImageHeader, ImageLimits
 from models_store.image_files.isolation.client import ReadingLimits
+from models_store.image_files.planes import PlaneSource
 
 _READING_BYTES = 2**32
 _ANSWER_S = 30.0
@@ -17,10 +20,7 @@ _ANSWER_S = 30.0
 
 def read_plane(services: Services, stored: StoredPlane, header: ImageHeader) -> NDArray[Any]:
     """Read a plane (Y, X) of an image with this header; raises the errors of `Reader.open`."""
-    limits = ImageLimits(decoded_bytes=services.settings.decoded_limit_bytes)
-    file = services.blobs.local_path_or_ranges(stored.blob_key)
-    with services.isolation.reader(ReadingLimits(_READING_BYTES, _ANSWER_S)) as reader:
-        planes = reader.open(file, limits, stored.series)
+    with _opened(services, stored.blob_key, stored.series) as planes:
         if stored.plane >= len(planes):
             raise ImageCorruptError(
                 f"plane {stored.plane} is not in the file, which has only {len(planes)} planes"
@@ -32,6 +32,20 @@ def read_plane(services: Services, stored: StoredPlane, header: ImageHeader) -> 
             f"{(header.height_px, header.width_px)}"
         )
     return plane_yx
+
+
+def read_header(services: Services, blob_key: str) -> ImageHeader:
+    """Read the header of a file that holds one image; raises the errors of `Reader.open`."""
+    with _opened(services, blob_key, None) as planes:
+        return planes.header
+
+
+@contextmanager
+def _opened(services: Services, blob_key: str, series: int | None) -> Iterator[PlaneSource]:
+    limits = ImageLimits(decoded_bytes=services.settings.decoded_limit_bytes)
+    file = services.blobs.local_path_or_ranges(blob_key)
+    with services.isolation.reader(ReadingLimits(_READING_BYTES, _ANSWER_S)) as reader:
+        yield reader.open(file, limits, series)
 
 
 def difference(observation_yx: NDArray[Any], result_yx: NDArray[Any]) -> NDArray[Any]:

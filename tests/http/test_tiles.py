@@ -14,6 +14,7 @@ from PIL import Image
 from app.viewing.pyramids import halved
 from models_store.contracts.vocabulary import OutputDtype, OutputFormat
 from models_store.image_files.results.result_file import ResultOptions
+from models_store.repositories.jobs.rows import get_artifact
 from tests.support.answers import problem, wait_for_status
 from tests.support.application import Application, MakeApplication
 from tests.support.lif_files import LifImage, lif_content
@@ -247,17 +248,30 @@ def test_positions_of_an_ome_zarr_result_are_its_images(
         )
 
 
-def test_other_files_of_jobs_and_results_of_deleted_images_have_no_planes(
+def test_a_result_outlives_its_image(application: Application, api: httpx.Client, tmp_path: Path) -> None:
+    pixels = RNG.poisson(60, (2, 32, 48)).astype("uint16")
+    image = store(api, tmp_path, pixels, ome=True, metadata={"axes": "ZYX"})
+    clean = pixels.astype("float32") / 2
+    result = f"/v1/artifacts/{store_result(application, image.split('/')[3], clean)}/planes"
+    before = api.get(result).json()
+    assert tile(api, image).shape == (32, 48)
+    api.delete(image.removesuffix("/planes")).raise_for_status()
+    problem(api.get(f"{image}/0/tiles/0/0_0.png"), 404, "not-found")
+    assert api.get(result).json() == before
+    np.testing.assert_array_equal(tile(api, result, 1, low=10, high=90), drawn(clean[1], 10, 90))
+    told = problem(api.get(f"{result}/0/range?layer=residual"), 404, "not-found")
+    assert "has been deleted" in told
+
+
+def test_other_files_of_jobs_have_no_planes(
     application: Application, api: httpx.Client, tmp_path: Path
 ) -> None:
-    pixels_yx = RNG.poisson(60, (32, 48)).astype("uint16")
-    planes = store(api, tmp_path, pixels_yx)
-    artifact_id = store_result(application, planes.split("/")[3], [pixels_yx.astype("float32")])
-    result = f"/v1/artifacts/{artifact_id}/planes"
-    assert tile(api, planes).shape == tile(api, result).shape == (32, 48)
-    api.delete(planes.removesuffix("/planes")).raise_for_status()
-    problem(api.get(f"{planes}/0/tiles/0/0_0.png"), 404, "not-found")
-    assert "has been deleted" in problem(api.get(f"{result}/0/tiles/0/0_0.png"), 404, "not-found")
+    image = store(api, tmp_path, RNG.poisson(60, (32, 48)).astype("uint16"))
+    artifact_id = store_result(application, image.split("/")[3], [np.ones((32, 48), np.float32)])
+    with application.database.write() as session:
+        get_artifact(session, artifact_id).output = None
+    told = problem(api.get(f"/v1/artifacts/{artifact_id}/planes"), 415, "image-unsupported")
+    assert told.startswith("cells-denoised.tif is no image")
 
 
 def test_keys_of_other_microscopes_find_nothing_even_if_it_is_in_memory(

@@ -1,6 +1,7 @@
 """The viewer of a result in real Chromium."""
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -113,6 +114,24 @@ def test_what_cannot_be_loaded_is_told(url: str, job_id: str, browser_process: B
 
     with pytest.raises(AssertionError, match="failed to load"):  # which the library tells the console, too
         look_at_nothing()
+
+
+def test_a_result_without_its_image_is_shown_alone(
+    application: Application, url: str, tmp_path: Path, browser_process: Browser
+) -> None:
+    path = tmp_path / "short.tif"
+    tifffile.imwrite(path, np.random.default_rng(0).poisson(40, (64, 64)).astype("uint16"))
+    with application.client() as api:
+        image_id = upload(api, path)
+        outputs: dict[Output, Iterable[np.ndarray]] = {Output.DENOISED: [tifffile.imread(path)]}
+        alone = store_finished_job(application, image_id, outputs)[0]
+        api.delete(f"/v1/images/{image_id}").raise_for_status()
+    with visit(browser_process, url) as page:
+        page.goto(f"/results/{alone}")
+        wait_for_pictures(page, 0)
+        expect(page.get_by_text("shown without it")).to_be_visible()
+        expect(page.locator("#left-tag")).to_have_text("Denoised")
+        assert shade(page, "left") > 20
 
 
 @pytest.mark.e2e

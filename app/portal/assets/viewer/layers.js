@@ -23,8 +23,9 @@ export function profiled(observation, layers) {
   };
 }
 
+// Returns the image itself, or null if it has been deleted.
 export function observationOf(image) {
-  return new Layer("observation", image.planes_href);
+  return image.planes_href === null ? null : new Layer("observation", image.planes_href);
 }
 
 // Returns the layers that an image is compared with: its outputs, and what the best of them removed.
@@ -34,7 +35,7 @@ export function comparedOf(image) {
     return new Layer(each.output, each.planes_href, own);
   });
   const estimate = layers.find((each) => ESTIMATES.includes(each.name));
-  if (estimate) {
+  if (estimate && image.planes_href !== null) {
     const residual = { contrast: "residual", colours: "diverging", query: { layer: "residual" } };
     layers.push(new Layer("residual", estimate.planesHref, residual));
   }

@@ -63,9 +63,11 @@ async function rangeOf(layer, plane) {
 async function chooseImage(number) {
   const image = images[number];
   state.image = image;
-  if (image.planes_href === null) return told.failure(texts.IMAGE_DELETED);
-  state.observation = observationOf(image);
   state.layers = comparedOf(image);
+  // Without the image, its result takes its place.
+  state.observation = observationOf(image) ?? state.layers[0];
+  find("deleted").hidden = image.planes_href !== null;
+  find("left-tag").textContent = texts.LAYERS[state.observation.name] ?? texts.OBSERVATION;
   const before = state.layer?.name;
   state.layer = state.layers.find((each) => each.name === before) ?? state.layers[0];
   find("layer").replaceChildren(...state.layers.map((each) => new Option(texts.LAYERS[each.name], each.name)));

@@ -52,7 +52,7 @@ export class Profile {
     const unit = first.distance_um === null ? "px" : "µm";
     const distance = first.distance_um ?? first.distance_px;
     const lines = [
-      { label: texts.OBSERVATION, stroke: "#1b6ca8", width: 1, values: first.values },
+      { label: texts.LAYERS[observation.name] ?? texts.OBSERVATION, stroke: "#1b6ca8", width: 1, values: first.values },
       ...(estimate ? estimateLines(texts.LAYERS[estimate.name], ...others) : []),
     ];
     this.draw(lines, distance, unit);
