@@ -6,6 +6,7 @@ defects.py              pixels of a plane without a measurement, made of
   flat_areas.py           areas of one value, as of registered images
   strokes.py              text and scale bars burnt into the picture
   outliers.py             hot and dead pixels, cosmic rays
+  surface_outliers.py     hot and dead pixels on steep structure
   steep_edges.py          clusters, and rows and columns of several pixels, by their
     edges.py              edges that no lens makes
   faint_lines.py          rows and columns whose single pixels do not stand out

@@ -17,6 +17,7 @@ from models_store.survey.numbers import are_numbers
 from models_store.survey.outliers import outliers
 from models_store.survey.steep_edges import steep_outliers
 from models_store.survey.strokes import burnt_strokes
+from models_store.survey.surface_outliers import surface_outliers
 
 _COUNTED_PX = 1 << 16
 _EIGHT_NEIGHBOURS = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], dtype=np.uint8)
@@ -87,6 +88,7 @@ def find_defects(plane_yx: NDArray[Any]) -> Defects:
     found_yx = outliers(measured, scaled, noise)
     found_yx |= steep_outliers(measured, scaled, noise)
     found_yx |= faint_lines(measured, scaled, noise)
+    found_yx |= surface_outliers(np.where(found_yx, np.nan, measured), noise)
     return Defects(missing_yx, found_yx | dropped_yx, int(counters_yx.sum()))
 
 

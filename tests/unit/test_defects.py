@@ -194,6 +194,22 @@ def _blocks_and_discs(rng: np.random.Generator, scene: NDArray[np.float64]) -> N
         scene[int(at_x) : int(at_x + 2 * radius), int(at_y) : int(at_y + 2 * radius)] += rng.uniform(0.02, 1)
 
 
+@pytest.mark.parametrize("excess_adu", [180, 400])
+def test_hot_pixels_on_steep_structure_are_outliers(excess_adu: int) -> None:
+    """A smooth surface explains their neighbours, whose values differ more than they do."""
+    rng = np.random.default_rng(2)
+    y, x = np.mgrid[: SHAPE_YX[0], : SHAPE_YX[1]]
+    photons = 4 + 60 * sum(
+        np.exp(-((y - at) ** 2 + (x - at) ** 2) / (2 * 4.0**2)) for at in range(10, min(SHAPE_YX), 24)
+    )
+    plane_yx = 100 + 2 * rng.poisson(photons) + rng.normal(0, 2, SHAPE_YX)
+    hot_yx = mask_of(*((at + 4, at + 1) for at in range(10, min(SHAPE_YX) - 24, 24)))
+    plane_yx[hot_yx] += excess_adu
+    found_yx = find_defects(plane_yx.round().astype(np.uint16)).outliers_yx
+    assert not (found_yx & ~hot_yx).any()
+    assert found_yx.sum() >= 0.8 * hot_yx.sum()
+
+
 @pytest.mark.parametrize("draw", [_bars, _blocks_and_discs])
 @pytest.mark.parametrize("sigma_px", [0.7, 1.0])
 def test_sharp_objects_behind_a_lens_are_not_outliers(draw: Any, sigma_px: float) -> None:
