@@ -50,6 +50,8 @@ class Day:
         self.version_of_the_date(morning, calibrated, recalibrated)
         self.roll_back(calibrated, recalibrated)
         self.camera_report(calibrated)
+        if self.service.has_key:
+            self.key_of_a_microscope(calibrated)
 
     def microscopes_and_profiles(self) -> None:
         for name, about in (
@@ -178,6 +180,23 @@ class Day:
         assert camera["verdict"] == "drifted"
         assert SLOW.serial.encode() in self.service.content(f"/v1/microscopes/{self.disc}/camera-report")
         say(f"the camera report of {report['month']}: {camera['told']}")
+
+    def key_of_a_microscope(self, calibrated: Document) -> None:
+        name = f"guest of {self.disc}"
+        made = self.service.post("/v1/keys", {"name": name, "microscopes": [self.disc], "expires_days": 1})
+        with Service(self.service.url, made["key"]) as guest:
+            visible = {each["name"] for each in guest.get("/v1/microscopes")}
+            assert visible == {self.disc}
+            path = SLOW.record(self.folder / "guest.ome.tif", specimen(self.rng, 60), self.rng)
+            image = guest.upload(path, microscope=self.disc, role="data")
+            spec = {"kind": "denoise", "preset": "instant", "image_ids": [image["id"]]}
+            assert noise_model_step(guest.finished(spec))["id"] == calibrated["id"]
+            used = guest.get("/v1/keys/own")["usage"]["stored_bytes"]
+            assert used > 0
+        assert self.service.post(f"/v1/keys/{made['about']['id']}/revoke", {})["state"] == "revoked"
+        say(
+            f"a guest's key sees {self.disc} alone, uses its noise model, stored {used} bytes, and is revoked"
+        )
 
     def _record(
         self, camera: Camera, microscope: str, photons: NDArray[np.float64], role: str = "data"

@@ -20,6 +20,7 @@ class Service:
     """A server, and the key to it; what it refuses stops the program with its reason."""
 
     def __init__(self, url: str, key: str | None) -> None:
+        self.url, self.has_key = url, key is not None
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._http = httpx.Client(base_url=url, headers=headers, timeout=60)
 

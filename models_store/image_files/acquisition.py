@@ -21,6 +21,9 @@ class Acquisition(BaseModel, frozen=True):
     binning: str | None = Field(default=None, description="Pixels along X and Y, such as 2x2.")
     bit_depth: int | None = Field(default=None, description="Significant bits of a pixel.")
     offset: float | None = Field(default=None, description="Offset of the detector, in its own unit.")
+    region_height: int | None = Field(
+        default=None, description="Rows that the camera read out, if the file tells its region."
+    )
     photon_conversion_factor: float | None = Field(
         default=None, description="Zeiss CZI: photons at full scale."
     )

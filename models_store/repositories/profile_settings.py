@@ -40,7 +40,7 @@ class DetectorSettings(BaseModel, frozen=True):
     bit_depth: int | None = None
     offset: float | None = None
     region_height: int | None = None
-    """Rows that are read out. Files tell only how many they hold, which may be a part of them."""
+    """Rows that are read out; how many a file holds may be a part of them."""
     settings: Mapping[str, str | float] | None = None
     """Settings of the user's own, by name."""
 

@@ -89,8 +89,8 @@ def _micro_manager(label: str, camera_id: str, gain: str, **page: object) -> dic
 def test_micro_manager_tells_the_camera_of_each_channel(reader: Reader, tmp_path: Path) -> None:
     path = tmp_path / "mm.tif"
     pages = [
-        _micro_manager("Cam A", "S/N: 0042", "1", Axes={"channel": "DAPI"}),
-        _micro_manager("Cam B", "S/N: 0043", "4", Axes={"channel": "GFP"}, Binning="2"),
+        _micro_manager("Cam A", "S/N: 0042", "1", Axes={"channel": "DAPI"}, ROI="0-896-2048-256"),
+        _micro_manager("Cam B", "S/N: 0043", "4", Axes={"channel": "GFP"}, Binning="2", ROI="all"),
     ]
     with tifffile.TiffWriter(path) as tiff:
         for plane_yx, page in zip(noise(2, 32, 40), pages, strict=True):
@@ -107,9 +107,11 @@ def test_micro_manager_tells_the_camera_of_each_channel(reader: Reader, tmp_path
         "gain": "1",
         "binning": "1x1",
         "bit_depth": 16,
+        "region_height": 256,
         "exposure_s": 0.02,
     }
     assert (second.serial, second.gain, second.binning) == ("S/N: 0043", "4", "2x2")
+    assert second.region_height is None
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Settings of the camera in the metadata that Micro-Manager writes with each page."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -9,6 +10,7 @@ from models_store.image_files.acquisition_date import acquired_at
 from models_store.image_files.setting_values import binning, bits, joined, mapping, number, positive, text
 
 _MS = 1e-3
+_REGION = re.compile(r"\d{1,6}-\d{1,6}-\d{1,6}-(\d{1,6})")
 _MODES = ("ReadoutMode", "Readout Mode", "ScanMode", "ReadoutRate", "PixelReadoutRate", "Port", "ShutterMode")
 _GAINS = ("Gain", "Sensitivity/DynamicRange", "Pre-Amp-Gain", "ConversionGain", "CONVERSION FACTOR COEFF")
 _MODELS = ("CameraName", "Name")
@@ -42,6 +44,7 @@ def micro_manager_acquisition(page: Mapping[str, Any]) -> Acquisition:
         binning=binning(page.get("Binning") or properties.get("Binning")),
         bit_depth=bits(page.get("BitDepth")) or bits(properties.get("BitDepth")),
         offset=number(properties.get("Offset")),
+        region_height=_region_height(page.get("ROI")),
         exposure_s=exposure_ms * _MS if exposure_ms else None,
         temperature_c=number(_first(properties, _TEMPERATURES)),
     )
@@ -50,6 +53,12 @@ def micro_manager_acquisition(page: Mapping[str, Any]) -> Acquisition:
 def micro_manager_acquired_at(summary: Mapping[str, Any], page: Mapping[str, Any]) -> datetime | None:
     """Return when the acquisition began, or else when its first page was taken."""
     return acquired_at(_first(summary, _STARTS)) or acquired_at(_first(page, _TAKEN))
+
+
+def _region_height(region: object) -> int | None:
+    """Return the rows of the camera's region, which is written as x-y-width-height."""
+    found = _REGION.fullmatch(text(_value(region)) or "")
+    return int(found[1]) or None if found else None
 
 
 def _first(properties: Mapping[str, Any], names: Sequence[str]) -> object:
