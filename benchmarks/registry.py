@@ -14,7 +14,9 @@ from sqlalchemy.orm import Session
 
 from app.documents.noise_models import history_documents, noise_model_documents
 from app.http.profile_parameters import matching_profiles
+from benchmarks import registry_requests
 from benchmarks.store import DATABASES, time_ms
+from models_store.contracts.camera_figures import CameraCheck, FigureName, JudgedFigure
 from models_store.contracts.denoise_spec import DenoiseSpec
 from models_store.contracts.vocabulary import HistoryAction, ImageRole, NoiseModelOrigin
 from models_store.database.engines import Database
@@ -26,6 +28,7 @@ from models_store.database.tables import (
     NoiseModelRow,
     Profile,
 )
+from models_store.image_files.header import ImageHeader
 from models_store.job_requests.choose_noise_model import choose_noise_model
 from models_store.repositories import camera_checks, images, noise_models
 from models_store.repositories.microscopes import find_microscope, get_profile, list_profiles
@@ -43,6 +46,41 @@ _MICROSCOPES = 10
 _CAMERAS = 5
 _EXACT, _WITHOUT_MODEL = "prof_0", "prof_1"
 _BATCH = 5000
+
+HEADER = ImageHeader(
+    axes="YX",
+    shape=(64, 64),
+    dtype="uint16",
+    planes=1,
+    height_px=64,
+    width_px=64,
+    pixel_size_um=None,
+    channel_names=(),
+    file_kind="tiff",
+    decoded_bytes=8192,
+).model_dump(mode="json")
+
+CHECK = CameraCheck(
+    source="calibration",
+    verdict="ok",
+    told="as it was",
+    reference_from="the calibration",
+    figures=(
+        JudgedFigure(
+            name=FigureName.GAIN,
+            title="overall system gain",
+            symbol="K",
+            unit="DN/e-",
+            value=2.0,
+            standard_error=0.01,
+            how="frames",
+            reference=2.0,
+            reference_error=0.01,
+            limit=0.05,
+            verdict="ok",
+        ),
+    ),
+).model_dump(mode="json")
 
 Operation = Callable[[Session], Any]
 
@@ -77,7 +115,9 @@ def measure(small: Size = SMALL, full: Size = FULL) -> Iterator[tuple[str, list[
         with opened("small") as few, opened("full") as many:
             fill(few, small)
             fill(many, full)
-            yield name, [_timed(what, operation, few, many) for what, operation in operations().items()]
+            timed = [_timed(what, operation, few, many) for what, operation in operations().items()]
+            requests = registry_requests.measure(few, many, REPEATS)
+            yield name, timed + [Timed(what, *times_ms) for what, times_ms in requests.items()]
 
 
 def _timed(what: str, operation: Operation, few: Database, many: Database) -> Timed:
@@ -248,7 +288,7 @@ def _image(number: int, profiles: int) -> dict[str, Any]:
         "size_bytes": 1,
         "blob_key": f"images/{number}",
         "preview_key": f"previews/{number}",
-        "header": {"axes": "YX", "shape": [64, 64], "dtype": "uint16"},
+        "header": HEADER,
         "role": ImageRole.DATA,
         "profile_id": f"prof_{number % profiles}",
         "created_at": START + timedelta(seconds=number),
@@ -264,7 +304,7 @@ def _check(at: int, profile: int) -> dict[str, Any]:
         "job_id": "job_1",
         "source": "calibration",
         "verdict": "ok",
-        "check": {},
+        "check": CHECK,
         "event_attempts": 0,
         "created_at": START + timedelta(hours=at),
     }

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from models_store.image_files.isolation.client import Isolation
-from tests.support.application import Application
 from tests.support.databases import migrated_postgres_url
-from tests.support.event_streams import serving
+from tests.support.keyed_server import make_key
+from tests.support.server_process import ServerProcess
 from tests.support.services import Postgres
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -32,13 +31,11 @@ def test_a_day_at_a_facility() -> None:
 
 
 @pytest.mark.slow
-def test_the_same_day_with_keys_and_postgresql(
-    tmp_path: Path, isolation: Isolation, postgres_service: Postgres
-) -> None:
+def test_the_same_day_with_keys_and_postgresql(tmp_path: Path, postgres_service: Postgres) -> None:
     """The last step has a key that is bound to one of the two microscopes."""
-    url = migrated_postgres_url(postgres_service)
-    application = Application(tmp_path / "data", isolation, database_url=url)
-    key = application.make_key("chief", "admin")
-    with application.worker(), serving(application.asgi) as address:
-        assert _day(address, key) == ["ok"] * (STEPS + 1)
-    application.close()
+    server = ServerProcess(tmp_path / "data", database_url=migrated_postgres_url(postgres_service))
+    server.start()
+    try:
+        assert _day(server.url, make_key(server, "chief", "--scope", "admin")) == ["ok"] * (STEPS + 1)
+    finally:
+        server.stop()
