@@ -9,6 +9,7 @@ from rich.markup import escape
 from app.commands.calibration import calibration_commands
 from app.commands.camera import camera_commands
 from app.commands.denoise import denoise_command
+from app.commands.denoise_folder import denoise_folder_command
 from app.commands.evaluate import evaluate_command
 from app.commands.facility import worker_commands
 from app.commands.keys import keys
@@ -34,6 +35,7 @@ cli.add_typer(submit_command)
 cli.add_typer(watch_command)
 cli.add_typer(mcp_command)
 cli.add_typer(denoise_command)
+cli.add_typer(denoise_folder_command)
 cli.add_typer(keys)
 cli.add_typer(calibration_commands)
 cli.add_typer(camera_commands)
