@@ -72,8 +72,8 @@ class TusProtocol:
         if scope["method"] == "POST" and (override := headers.get("x-http-method-override")):
             scope = {**scope, "method": override.upper()}
         version = headers.get("tus-resumable")
-        begins = scope["method"] == "POST" and scope["path"] == PATH
-        if (begins or scope["method"] in _METHODS) and version != VERSION:
+        methods = {"POST"} if scope["path"] == PATH else _METHODS
+        if scope["method"] in methods and version != VERSION:
             told = "is missing" if version is None else f"is {version!r}"
             refusal = problems.error_response(
                 UploadVersionError(f"the header Tus-Resumable {told}; this server speaks tus {VERSION}")

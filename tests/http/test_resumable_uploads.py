@@ -247,6 +247,8 @@ def test_requests_beside_the_protocol_are_refused(api: httpx.Client) -> None:
     deferred = api.post("/v1/uploads", headers={**headers, "Upload-Defer-Length": "1"})
     assert "cannot be told later" in problem(deferred, 400, "upload-protocol")
     assert tus.state(api, href).headers["tus-resumable"] == "1.0.0"
+    for absent in (api.patch("/v1/uploads"), api.post(href)):
+        problem(absent, 405, "method-not-allowed")
 
 
 def test_a_post_may_stand_for_another_method(api: httpx.Client) -> None:
