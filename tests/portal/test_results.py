@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 import tifffile
 
+from models_store.clock_and_ids import new_id
+from models_store.contracts.trust import TRUST_REPORT
 from models_store.contracts.vocabulary import JobState, Output
+from models_store.database.tables import Artifact
 from models_store.repositories.jobs.rows import get_job
 from tests.support.application import Application
 from tests.support.posted_jobs import upload
@@ -56,6 +59,47 @@ def test_a_result_has_pictures_a_verdict_and_files(
         assert browser.get(each["planes_href"]).json()["shape"] == [32, 48]
     files = re.findall(r'<a href="(/v1/artifacts/[^"]+)" download>', page.text)
     assert [browser.get(href).status_code for href in files] == [200, 200]
+
+
+REPORT = {
+    "schema_version": 1,
+    **TRUST,
+    "channels": [
+        {
+            "channel": None,
+            **TRUST,
+            "reasons": ["the noise of <i>neighbours</i> correlates"],
+            "removed_noise": {"planes_judged": 7, "planes_that_do_not_fit": 2},
+            "choice": {"estimate": "pn2v", "reason": "its estimated error is the lowest"},
+            "noise_model": {"id": None, "origin": "bootstrap"},
+            "posterior_std": None,
+        }
+    ],
+    "warnings": ["3 hot pixels"],
+}
+
+
+def test_the_report_tells_why(application: Application, browser: httpx.Client, image_id: str) -> None:
+    job_id = finished(application, image_id)
+    blob = application.blobs.put(f"jobs/{job_id}/report", json.dumps(REPORT).encode())
+    with application.database.write() as session:
+        session.add(
+            Artifact(
+                id=new_id("art"),
+                job_id=job_id,
+                name=TRUST_REPORT,
+                media_type="application/json",
+                blob_key=blob.key,
+                sha256=blob.sha256,
+                size_bytes=blob.size_bytes,
+                created_at=application.clock(),
+            )
+        )
+    page = browser.get(f"/results/{job_id}").text
+    assert "<li>The noise of &lt;i&gt;neighbours&lt;/i&gt; correlates</li>" in page
+    assert "<dd>pn2v: its estimated error is the lowest</dd>" in page
+    assert "<dd>7, of which do not fit: 2</dd>" in page
+    assert "<li>3 hot pixels</li>" in page
 
 
 def test_names_of_files_are_text_and_no_script_is_inline(
