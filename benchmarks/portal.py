@@ -12,6 +12,7 @@ from multiprocessing.synchronize import Event
 from typing import TYPE_CHECKING
 
 import httpx
+import psutil
 from rich.table import Table
 
 from benchmarks.load import Connection, facility, prepare, quantile
@@ -43,6 +44,9 @@ class Reads:
     latencies_s: list[float] = field(default_factory=list)
     errors: int = 0
     received_bytes: int = 0
+    cpu_s: float = 0.0
+    """Processor time of the server, which other work on the machine does not change."""
+    wall_s: float = 0.0
 
 
 def measure(seconds: float) -> list[Reads]:
@@ -52,9 +56,9 @@ def measure(seconds: float) -> list[Reads]:
         _, known = prepare(server)
         with _running_jobs(server, known[:RUNNING_JOBS]):
             for _ in range(ROUNDS):
-                asyncio.run(_read(server.port, known, seconds, without))
+                _read(server, known, seconds, without)
                 with _open_streams(server.port, beside):
-                    asyncio.run(_read(server.port, known, seconds, beside))
+                    _read(server, known, seconds, beside)
     return [without, beside]
 
 
@@ -63,7 +67,7 @@ def table(measured: Sequence[Reads]) -> Table:
     added_s = quantile(beside.latencies_s, 99) - quantile(without.latencies_s, 99)
     verdict = "within" if added_s <= LIMIT_S else "beyond"
     rendered = Table(
-        *("open streams", "reads", "p50", "p95", "p99", "errors", "MB to streams"),
+        *("open streams", "reads", "p50", "p95", "p99", "errors", "MB to streams", "cores busy"),
         title=f"Live lists: 1 server process, {READS_PER_S:.0f} status reads/s, {RUNNING_JOBS} running jobs",
         caption=f"{added_s * 1000:+.1f} ms at p99, {verdict} the limit of {LIMIT_S * 1000:.0f} ms",
     )
@@ -71,12 +75,26 @@ def table(measured: Sequence[Reads]) -> Table:
         percentiles = (f"{quantile(reads.latencies_s, each) * 1000:.1f} ms" for each in (50, 95, 99))
         sent = f"{reads.received_bytes / 1e6:.1f}" if reads.streams else ""
         rendered.add_row(
-            str(reads.streams), str(len(reads.latencies_s)), *percentiles, str(reads.errors), sent
+            str(reads.streams),
+            str(len(reads.latencies_s)),
+            *percentiles,
+            str(reads.errors),
+            sent,
+            f"{reads.cpu_s / reads.wall_s:.2f}",
         )
     return rendered
 
 
-async def _read(port: int, known: Sequence[str], seconds: float, reads: Reads) -> None:
+def _read(server: ServerProcess, known: Sequence[str], seconds: float, reads: Reads) -> None:
+    process = psutil.Process(server.pid)
+    before, started_s = process.cpu_times(), time.perf_counter()
+    asyncio.run(_read_status(server.port, known, seconds, reads))
+    after = process.cpu_times()
+    reads.cpu_s += after.user - before.user + after.system - before.system
+    reads.wall_s += time.perf_counter() - started_s
+
+
+async def _read_status(port: int, known: Sequence[str], seconds: float, reads: Reads) -> None:
     idle: asyncio.LifoQueue[Connection] = asyncio.LifoQueue()
     for _ in range(CONNECTIONS):
         idle.put_nowait(Connection(port))

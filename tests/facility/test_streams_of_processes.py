@@ -36,7 +36,9 @@ def test_a_stream_goes_on_after_a_restart(server: ServerProcess, noisy_tiff: Pat
             server.stop()
             assert time.monotonic() - started_s < LONGEST_STOP_S
             assert [message for message in reader.messages() if message.event != ":"] == []
-        assert "Traceback" not in server.log.read_text(encoding="utf-8")
+        told = server.log.read_text(encoding="utf-8")
+        assert f"the portal is at {server.url}/" in told
+        assert "Traceback" not in told
         server.start()
         assert api.post(f"/v1/jobs/{job_id}/cancel").status_code == 200
         with stream(server.url, "/v1/jobs/events", last_event_id=last) as reader:
