@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as AsgiScope
 
 from app.http.authorization import EVERYONE, NOBODY, Caller
-from app.http.key_cookie import key_in_cookie, require_from_portal
+from app.http.key_cookie import key_in_cookie, require_from_portal, require_trusted_origin
 from app.http.rate_limits import RateLimits
 from models_store.clock_and_ids import Clock
 from models_store.contracts.vocabulary import Scope
@@ -70,9 +70,10 @@ class KeyRing:
     async def caller(self, method: str, headers: Headers, address: str) -> Caller:
         """Return the caller of a request.
 
-        Raises UnauthenticatedError, ForbiddenError for a request with a cookie that may be forged, and
-        TooManyRequestsError for an address that guesses keys.
+        Raises UnauthenticatedError, ForbiddenError for a request that a page of another site may have
+        forged, and TooManyRequestsError for an address that guesses keys.
         """
+        require_trusted_origin(method, headers, self.settings.cors_origins)
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if not scheme:
             if not await self.needed():

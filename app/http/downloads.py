@@ -10,9 +10,11 @@ from fastapi.responses import StreamingResponse
 
 from app.http.byte_ranges import UnsatisfiableRangeError, requested_bytes
 from app.http.dependencies import Services
+from app.http.private_caching import kept_privately
 from app.http.problems import problem_response
 from models_store.blobs.blobs import StoredBlob
 
+_KEPT_S = 365 * 24 * 3600
 _FILE = {"schema": {"type": "string", "format": "binary"}}
 
 
@@ -50,11 +52,7 @@ def download(
 ) -> Response:
     """Return a response with a blob or a range of it; 304 if the client has it. The ETag is its digest."""
     etag = f'"{blob.sha256}"'
-    headers = {
-        "ETag": etag,
-        "Cache-Control": "private, max-age=31536000, immutable",
-        "Accept-Ranges": "bytes",
-    }
+    headers = {"ETag": etag, "Accept-Ranges": "bytes", **kept_privately(_KEPT_S, immutable=True)}
     if client_has(etag, conditions.if_none_match):
         return Response(status_code=304, headers=headers)
     headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(filename, safe='')}"

@@ -1,8 +1,9 @@
 """The cookie that holds a person's API key in a browser, and the rule against forged requests."""
 
-from http.cookies import CookieError, SimpleCookie
+from collections.abc import Collection
 
 from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
 
 from models_store.errors import ForbiddenError
 
@@ -15,11 +16,8 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 def key_in_cookie(headers: Headers) -> str | None:
     """Return the API key that the browser sent along; None if there is none."""
-    try:
-        cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-    except CookieError:
-        return None
-    return cookie.value or None if cookie else None
+    # Unlike http.cookies, which drops all if one of another program on this host is odd.
+    return cookie_parser(headers.get("cookie", "")).get(COOKIE) or None
 
 
 def require_from_portal(method: str, headers: Headers) -> None:
@@ -32,6 +30,15 @@ def require_from_portal(method: str, headers: Headers) -> None:
             "Authorization: Bearer cs_... instead of the cookie"
         )
     require_same_origin(headers)
+
+
+def require_trusted_origin(method: str, headers: Headers, trusted: Collection[str]) -> None:
+    """Raise ForbiddenError if a request that changes something is of a page of an origin not trusted.
+
+    Whatever its credentials: without keys it needs none, and a proxy may add those of whoever sends it.
+    """
+    if method not in SAFE_METHODS and headers.get("origin") not in trusted:
+        require_same_origin(headers)
 
 
 def require_same_origin(headers: Headers) -> None:

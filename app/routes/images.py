@@ -18,6 +18,7 @@ from app.http.dependencies import (
 from app.http.downloads import Conditional, download, file_responses
 from app.http.paging import link_next_page
 from app.http.posted_settings import parse_settings
+from app.http.private_caching import kept_privately
 from app.http.profile_parameters import MicroscopeQuery, ProfileQuery, matching_profiles
 from app.http.upload_parameters import Filename, RequestedSettings, Series
 from app.uploads import image_creation
@@ -103,7 +104,7 @@ def get_content(
 async def get_preview(image_id: str, services: RequestServices) -> Response:
     """Download a small 8-bit PNG of the image's middle plane."""
     content = await previews.preview_of(services, image_id)
-    return Response(content, media_type="image/png", headers={"Cache-Control": "private, max-age=86400"})
+    return Response(content, media_type="image/png", headers=kept_privately(86_400))
 
 
 @router.delete("/{image_id}", dependencies=SUBMIT, status_code=204)

@@ -22,6 +22,7 @@ from app.http.dependencies import (
     WriteSession,
 )
 from app.http.paging import link_next_page
+from app.http.private_caching import kept_privately
 from app.http.profile_parameters import (
     ChannelQuery,
     MicroscopeQuery,
@@ -190,7 +191,7 @@ def plot_noise_model(noise_model_id: str, session: ReadSession) -> Response:
     content = noise_model_png(
         noise_models.parameters_of(noise_models.get_noise_model(session, noise_model_id))
     )
-    return Response(content, media_type="image/png", headers={"Cache-Control": "private, max-age=86400"})
+    return Response(content, media_type="image/png", headers=kept_privately(86_400))
 
 
 class Reason(BaseModel):

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from app.http.authorization import READ
 from app.http.dependencies import RequestServices
 from app.http.downloads import client_has, file_responses
+from app.http.private_caching import kept_privately
 from app.viewing.desk import Desk, Tile
 from app.viewing.documents import PlanesDocument
 from app.viewing.drawing import Colours, Window
@@ -24,7 +25,7 @@ _TILE = "/{plane}/tiles/{level}/{x}_{y}.png"
 _TILE_ANSWERS: dict[int | str, dict[str, Any]] = {
     status: answer for status, answer in file_responses("image/png").items() if status in {200, 304}
 }
-_CACHED = {"Cache-Control": "private, max-age=86400, immutable"}
+_CACHED = kept_privately(86_400, immutable=True)
 """Planes never change; after a day a browser asks again, as a later version may draw them better."""
 
 OfLayer = Annotated[Layer, Query(description="`residual`: the image minus the result.")]

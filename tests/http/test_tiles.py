@@ -169,6 +169,9 @@ def test_a_known_tile_is_not_drawn_again(api: httpx.Client, tmp_path: Path) -> N
     href = f"{planes}/0/tiles/0/0_0.png?low=1&high=9"
     first = api.get(href)
     assert first.headers["cache-control"] == "private, max-age=86400, immutable"
+    image = planes.removesuffix("/planes")
+    for answer in (first, api.get(f"{image}/preview.png"), api.get(f"{image}/content")):
+        assert answer.headers["vary"] == "Cookie, Authorization"
     known = {"If-None-Match": first.headers["etag"]}
     again = api.get(href, headers=known)
     assert (again.status_code, again.content) == (304, b"")

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.support.answers import problem
-from tests.support.application import Application
+from tests.support.application import Application, MakeApplication
 
 FROM_PORTAL = {"X-ClearScope-Portal": "1"}
 
@@ -54,6 +54,14 @@ def test_cookie_is_out_of_reach_of_scripts_and_other_sites(visitor: httpx.Client
     assert SimpleCookie(encrypted.headers["set-cookie"])["clearscope_key"]["secure"]
 
 
+@pytest.mark.parametrize("odd", ['x={"a": 1}', "a[b]=1", "flag", 'y="open'])
+def test_odd_cookies_of_other_programs_on_the_host_do_not_hide_the_key(
+    visitor: httpx.Client, key: str, odd: str
+) -> None:
+    for cookies in (f"{odd}; clearscope_key={key}", f"clearscope_key={key}; {odd}"):
+        assert visitor.get("/v1/jobs", headers={"Cookie": cookies}).status_code == 200
+
+
 @pytest.mark.parametrize("wrong", ["", "cs_wrong", "<script>alert(1)</script>", "cs_a_b; Path=/"])
 def test_wrong_key(visitor: httpx.Client, wrong: str) -> None:
     page = sign_in(visitor, wrong)
@@ -81,7 +89,8 @@ def test_sign_in_leads_to_this_server_only(visitor: httpx.Client, key: str, addr
 
 def test_sign_out(visitor: httpx.Client, key: str) -> None:
     sign_in(visitor, key)
-    assert visitor.post("/sign-out").headers["location"] == "/sign-in"
+    answer = visitor.post("/sign-out")
+    assert (answer.headers["location"], answer.headers["clear-site-data"]) == ("/sign-in", '"cache"')
     assert "clearscope_key" not in visitor.cookies
     assert visitor.get("/").status_code == 303
 
@@ -93,15 +102,15 @@ def test_changes_with_the_cookie_need_the_portals_header(visitor: httpx.Client, 
     problem(visitor.delete("/v1/images/img_1", headers=FROM_PORTAL), 404, "not-found")
 
 
-@pytest.mark.parametrize(
-    "origin",
-    [
-        {"Sec-Fetch-Site": "cross-site"},
-        {"Sec-Fetch-Site": "same-site", "Origin": "http://localhost"},
-        {"Origin": "http://evil.example"},
-        {"Origin": "null"},
-    ],
-)
+FROM_ELSEWHERE = [
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-site", "Origin": "http://localhost"},
+    {"Origin": "http://evil.example"},
+    {"Origin": "null"},
+]
+
+
+@pytest.mark.parametrize("origin", FROM_ELSEWHERE)
 def test_changes_from_other_sites_are_refused(
     visitor: httpx.Client, key: str, origin: dict[str, str]
 ) -> None:
@@ -109,6 +118,24 @@ def test_changes_from_other_sites_are_refused(
     assert visitor.post("/sign-out", headers=origin).status_code == 403
     sign_in(visitor, key)
     problem(visitor.delete("/v1/images/img_1", headers=FROM_PORTAL | origin), 403, "forbidden")
+
+
+@pytest.mark.parametrize("origin", FROM_ELSEWHERE)
+def test_other_sites_change_nothing_without_keys_or_with_the_key_that_a_proxy_adds(
+    browser: httpx.Client, visitor: httpx.Client, key: str, origin: dict[str, str]
+) -> None:
+    for path in ("/v1/images", "/v1/noise-models/import", "/v1/networks/import"):
+        problem(browser.post(path, content=b"x", headers=origin), 403, "forbidden")
+    by_proxy = {"Authorization": f"Bearer {key}"}
+    problem(visitor.delete("/v1/images/img_1", headers=by_proxy | origin), 403, "forbidden")
+    assert browser.get("/v1/jobs", headers=origin).status_code == 200
+
+
+def test_changes_from_origins_that_settings_name_pass(make_application: MakeApplication) -> None:
+    named = {"Sec-Fetch-Site": "cross-site", "Origin": "https://portal.example.org"}
+    with make_application(cors_origins=named["Origin"]).client() as api:
+        problem(api.delete("/v1/images/img_1", headers=named), 404, "not-found")
+        problem(api.delete("/v1/images/img_1", headers={**named, "Origin": "null"}), 403, "forbidden")
 
 
 @pytest.mark.parametrize("origin", [{"Sec-Fetch-Site": "same-origin"}, {"Origin": "https://localhost"}])

@@ -63,7 +63,7 @@ async def sign_in(page: Page, request: Request, services: RequestServices) -> Re
 async def sign_out(request: Request) -> Response:
     """Let the browser forget the key."""
     require_same_origin(request.headers)
-    response = RedirectResponse(SIGN_IN_PATH, HTTPStatus.SEE_OTHER)
+    response = RedirectResponse(SIGN_IN_PATH, HTTPStatus.SEE_OTHER, {"Clear-Site-Data": '"cache"'})
     response.delete_cookie(COOKIE, httponly=True, samesite="strict")
     return response
 
