@@ -44,6 +44,12 @@ class UploadProtocolError(ClearScopeError):
     status: ClassVar[int] = HTTPStatus.BAD_REQUEST
 
 
+class TooManyPartsError(UploadProtocolError):
+    """The bytes of an upload arrive in too small portions."""
+
+    code = "too-many-parts"
+
+
 class UploadVersionError(UploadProtocolError):
     code = "upload-version"
     status = HTTPStatus.PRECONDITION_FAILED
@@ -242,6 +248,10 @@ class TooManyRequestsError(ClearScopeError):
 
 class TooManyActiveJobsError(TooManyRequestsError):
     code = "too-many-active-jobs"
+
+
+class TooManyUploadsError(TooManyRequestsError):
+    code = "too-many-uploads"
 
 
 class AddressForbiddenError(InvalidRequestError):

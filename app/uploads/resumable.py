@@ -69,6 +69,7 @@ def _insert(
         raise limit.error
     row = _new_row(services, caller, metadata, length_bytes, kind)
     with services.database.write() as session:
+        resumable_uploads.require_few_unfinished(session, row.owner_id, row.created_at)
         session.add(row)
     return row
 
@@ -189,15 +190,17 @@ def _claim_final(
 ) -> tuple[Claim | None, ResumableUpload, list[StoredPart]]:
     """Return a claim on a new upload and its parts, or without a claim an earlier one that is finished."""
     require_known(services, _upload(metadata, caller))
+    repeated = next((each for each in partial_ids if partial_ids.count(each) > 1), None)
+    if repeated is not None:
+        raise UploadProtocolError(
+            f"Upload-Concat names the part {repeated} more than once; name each part once, in their order"
+        )
     now, owner_id = services.clock(), caller.viewer.key_id
     with services.database.write() as session:
         known = resumable_uploads.find_final(session, owner_id, " ".join(partial_ids), metadata)
         if known is not None and known.image_id is not None:
             return None, known, []
-        partials = {
-            each: resumable_uploads.get_upload(session, each, owner_id, now)
-            for each in dict.fromkeys(partial_ids)
-        }
+        partials = {each: resumable_uploads.get_upload(session, each, owner_id, now) for each in partial_ids}
         for each in partials.values():
             if each.kind is not UploadKind.PARTIAL:
                 raise UploadProtocolError(
@@ -210,6 +213,9 @@ def _claim_final(
                 )
         length_bytes = sum(partials[each].length_bytes for each in partial_ids)
         require_within_limit(services, length_bytes)
+        if caller.quota:
+            # The parts count already, and the file has as many bytes as they.
+            require_room_left(session, caller.quota)
         row = known
         if row is None:
             row = _new_row(services, caller, metadata, length_bytes, UploadKind.FINAL)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CursorResult, delete, select, update
+from sqlalchemy import CursorResult, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from models_store.contracts.vocabulary import UploadKind
@@ -18,10 +18,18 @@ from models_store.errors import (
     ClearScopeError,
     ConflictError,
     NotFoundError,
+    TooManyPartsError,
+    TooManyUploadsError,
     UploadGoneError,
     UploadLockedError,
     UploadOffsetError,
 )
+
+MOST_PARTS = 20_000
+"""Of one upload; each is a row and a blob."""
+MOST_UNFINISHED = 1_000
+"""Uploads of one key that still await bytes, or the request that puts them together."""
+_RETRY_S = 60
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,26 @@ def get_upload(session: Session, upload_id: str, owner_id: str | None, now: date
     return row
 
 
+def require_few_unfinished(session: Session, owner_id: str | None, now: datetime) -> None:
+    """Raise TooManyUploadsError unless a key may begin another upload."""
+    unfinished = session.scalar(
+        select(func.count())
+        .select_from(ResumableUpload)
+        .where(
+            ResumableUpload.owner_id == owner_id,
+            ResumableUpload.image_id.is_(None),
+            ResumableUpload.problem.is_(None),
+            ResumableUpload.expires_at > now,
+        )
+    )
+    if (unfinished or 0) >= MOST_UNFINISHED:
+        raise TooManyUploadsError(
+            f"{unfinished} uploads of this API key are unfinished, and at most {MOST_UNFINISHED} may be; "
+            "send the rest of their bytes, or delete those that are given up, then begin this one",
+            _RETRY_S,
+        )
+
+
 def require_accepted(row: ResumableUpload) -> None:
     """Raise UploadGoneError if the file was refused."""
     if row.problem is not None:
@@ -84,7 +112,10 @@ def list_parts(session: Session, upload_id: str) -> list[StoredPart]:
 
 
 def add_parts(session: Session, upload_id: str, parts: Sequence[StoredPart], expires_at: datetime) -> None:
-    """Append parts. Raises UploadOffsetError unless they follow those that the upload has."""
+    """Append parts.
+
+    Raises UploadOffsetError unless they follow those that the upload has, and TooManyPartsError.
+    """
     added = update(ResumableUpload).where(
         ResumableUpload.id == upload_id,
         ResumableUpload.received_bytes == parts[0].start_byte,
@@ -93,6 +124,14 @@ def add_parts(session: Session, upload_id: str, parts: Sequence[StoredPart], exp
     )
     if not _changes(session, added, received_bytes=parts[-1].end_byte, expires_at=expires_at):
         raise offset_error(session, upload_id, parts[0].start_byte)
+    kept = session.scalar(
+        select(func.count()).select_from(UploadPart).where(UploadPart.upload_id == upload_id)
+    )
+    if (kept or 0) + len(parts) > MOST_PARTS:
+        raise TooManyPartsError(
+            f"the bytes of this upload arrived in {kept} parts, and at most {MOST_PARTS} are kept; delete it "
+            "and send the file again with more bytes in each request"
+        )
     session.add_all(
         UploadPart(
             upload_id=upload_id, start_byte=part.start_byte, size_bytes=part.size_bytes, blob_key=part.key
@@ -122,8 +161,9 @@ def claim_upload(
         require_unclaimed(row, now)
     if row is None or row.received_bytes != received_bytes or row.image_id is not None or row.problem:
         raise offset_error(session, claim.upload_id, received_bytes)
-    row.claim, row.claimed_until, row.expires_at = claim.token, until, max(row.expires_at, until)
+    row.claim, row.claimed_until = claim.token, until
     session.flush()
+    _keep_until(session, row, until)
 
 
 def require_unclaimed(row: ResumableUpload, now: datetime) -> None:
@@ -135,8 +175,29 @@ def require_unclaimed(row: ResumableUpload, now: datetime) -> None:
 
 
 def renew_claim(session: Session, claim: Claim, until: datetime) -> bool:
-    """Extend a claim; return False if it is lost."""
-    return _changes(session, _claimed(claim), claimed_until=until)
+    """Extend a claim, and the life of what the image is made of; return False if it is lost."""
+    if not _changes(session, _claimed(claim), claimed_until=until):
+        return False
+    _keep_until(session, session.get_one(ResumableUpload, claim.upload_id, populate_existing=True), until)
+    return True
+
+
+def _keep_until(session: Session, row: ResumableUpload, until: datetime) -> None:
+    """Let an upload, and those that it is put together from, not expire before."""
+    kept = ResumableUpload.id.in_([row.id, *_partial_ids(row)])
+    # Locked in one order: two uploads may be put together from the same ones.
+    session.execute(select(ResumableUpload.id).where(kept).order_by(ResumableUpload.id).with_for_update())
+    session.execute(
+        update(ResumableUpload)
+        .where(kept, ResumableUpload.expires_at < until)
+        .values(expires_at=until)
+        .execution_options(synchronize_session=False)
+    )
+    session.refresh(row)
+
+
+def _partial_ids(row: ResumableUpload) -> set[str]:
+    return set((row.partial_ids or "").split())
 
 
 def release_claim(session: Session, claim: Claim) -> None:
@@ -173,7 +234,7 @@ def refuse_upload(session: Session, claim: Claim, error: ClearScopeError) -> Non
 def _forget_parts(session: Session, upload_id: str) -> None:
     """Delete the rows of an upload's parts, and the uploads that it was put together from."""
     row = session.get_one(ResumableUpload, upload_id, populate_existing=True)
-    partial_ids = set((row.partial_ids or "").split())
+    partial_ids = _partial_ids(row)
     session.execute(delete(UploadPart).where(UploadPart.upload_id.in_([upload_id, *partial_ids])))
     gone = session.execute(delete(ResumableUpload).where(ResumableUpload.id.in_(partial_ids)))
     if isinstance(gone, CursorResult) and gone.rowcount != len(partial_ids):
@@ -191,8 +252,11 @@ def delete_upload(session: Session, row: ResumableUpload) -> list[str]:
 
 
 def expire_uploads(session: Session, now: datetime, limit: int) -> tuple[int, list[str]]:
-    """Delete expired uploads; return their number and the keys of their parts' blobs."""
-    expired = select(ResumableUpload).where(ResumableUpload.expires_at <= now)
+    """Delete expired uploads whose image is not being made; return their number and the keys of blobs."""
+    expired = select(ResumableUpload).where(
+        ResumableUpload.expires_at <= now,
+        or_(ResumableUpload.claimed_until.is_(None), ResumableUpload.claimed_until <= now),
+    )
     oldest = expired.order_by(ResumableUpload.expires_at).limit(limit)
     rows = session.scalars(oldest.with_for_update(skip_locked=True)).all()
     return len(rows), [key for row in rows for key in delete_upload(session, row)]

@@ -17,6 +17,7 @@ from app.uploads import parts
 from models_store.blobs.blobs import Blobs
 from models_store.database.tables import ResumableUpload, UploadPart
 from models_store.errors import StorageFullError
+from models_store.repositories import resumable_uploads
 from tests.support import tus
 from tests.support.answers import problem, wait_for_status
 from tests.support.application import Application, MakeApplication
@@ -181,6 +182,62 @@ def test_parts_that_are_not_complete_are_not_put_together(api: httpx.Client) -> 
     problem(tus.create(api, 0, upload_concat=f"final;/v1/uploads/upl_{32 * '0'}"), 404, "not-found")
     for malformed in ("final", "final;", "whole", "final;/v1/jobs/job_1"):
         problem(tus.create(api, 0, upload_concat=malformed), 400, "upload-protocol")
+
+
+def test_a_part_is_named_once(api: httpx.Client) -> None:
+    href = tus.create(api, 10, upload_concat="partial").headers["location"]
+    tus.append(api, href, bytes(10), 0)
+    repeated = tus.create(api, 0, upload_concat=f"final;{href} {href}")
+    assert "name each part once" in problem(repeated, 400, "upload-protocol")
+
+
+def test_parts_of_a_key_beyond_its_quota_are_not_joined(
+    make_application: MakeApplication, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    application = make_application()
+    key = application.make_key("small", stored_bytes=len(content))
+    with application.client(key) as api:
+        href = tus.create(api, len(content), upload_concat="partial").headers["location"]
+        other = tus.create(api, 10, upload_concat="partial").headers["location"]
+        assert tus.append(api, href, content, 0).status_code == 204
+        # Together with what another server has taken meanwhile.
+        with application.database.write() as session:
+            session.get_one(ResumableUpload, other.rpartition("/")[2]).received_bytes = 1
+        with monkeypatch.context() as joining:
+            joining.setattr(Blobs, "put_chunks", _outage)
+            refused = tus.create(api, 0, upload_concat=f"final;{href}")
+        problem(refused, 403, "storage-quota-exceeded")
+        assert tus.end(api, other).status_code == 204
+        assert tus.create(api, 0, upload_concat=f"final;{href}").headers["clearscope-image"]
+
+
+def test_an_upload_has_a_bounded_number_of_parts(
+    api: httpx.Client, application: Application, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resumable_uploads, "MOST_PARTS", 2)
+    href = tus.create(api, len(content)).headers["location"]
+    for offset in range(2):
+        assert tus.append(api, href, content[offset : offset + 1], offset).status_code == 204
+    refused = tus.append(api, href, content[2:3], 2)
+    assert "more bytes in each request" in problem(refused, 400, "too-many-parts")
+    assert len(part_keys(application, href)) == 2
+    assert tus.state(api, href).headers["upload-offset"] == "2"
+
+
+def test_a_key_has_a_bounded_number_of_unfinished_uploads(
+    make_application: MakeApplication, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resumable_uploads, "MOST_UNFINISHED", 2)
+    application = make_application()
+    with application.client(application.make_key("busy")) as api:
+        hrefs = [tus.create(api, len(content)).headers["location"] for _ in range(2)]
+        refused = tus.create(api, len(content))
+        assert "delete those that are given up" in problem(refused, 429, "too-many-uploads")
+        assert refused.headers["retry-after"]
+        with application.client(application.make_key("other")) as other:
+            assert tus.create(other, 10).status_code == 201
+        assert tus.append(api, hrefs[0], content, 0).headers["clearscope-image"]
+        assert tus.create(api, len(content)).status_code == 201
 
 
 def test_an_upload_that_is_ended_leaves_nothing(

@@ -129,3 +129,27 @@ def test_an_expired_upload_that_gets_bytes_at_that_moment_stays(database: Databa
     )
     assert expired == (0, [])
     assert keys(database, upload_id) == ["a"]
+
+
+def test_what_an_image_is_being_made_of_does_not_expire(database: Database) -> None:
+    partial = add_upload(database, UploadKind.PARTIAL)
+    claim = Claim(add_upload(database, UploadKind.FINAL, [partial]), "claim_1")
+    almost = LATER - timedelta(seconds=10)
+    with database.write() as session:
+        claiming(claim, almost)(session)
+    for seconds in (25, 50):
+        now = almost + timedelta(seconds=seconds)
+        with database.write() as session:
+            assert resumable_uploads.expire_uploads(session, now, 10) == (0, [])
+            assert resumable_uploads.renew_claim(session, claim, now + timedelta(seconds=30))
+    with database.write() as session:
+        assert resumable_uploads.expire_uploads(session, now + timedelta(seconds=30), 10) == (2, [])
+
+
+def test_a_claimed_upload_does_not_expire(database: Database) -> None:
+    upload_id = add_upload(database)
+    with database.write() as session:
+        session.get_one(ResumableUpload, upload_id).claimed_until = LATER + timedelta(seconds=30)
+    with database.write() as session:
+        assert resumable_uploads.expire_uploads(session, LATER + timedelta(seconds=29), 10) == (0, [])
+        assert resumable_uploads.expire_uploads(session, LATER + timedelta(seconds=30), 10) == (1, [])
