@@ -315,6 +315,19 @@ def test_a_power_cut_at_any_step_loses_nothing_that_was_acknowledged(
     assert (len(acknowledged) == 2) == (cut_at == 5)
 
 
+def test_files_of_others_in_the_folder_are_left_alone(tmp_path: Path) -> None:
+    others = {"notes.json": "{}", "a.part": "half", "measured.data": "1 2 3"}
+    for name, text in others.items():
+        (tmp_path / name).write_text(text)
+    server = FakeServer()
+    for number in range(2):
+        with spooling(tmp_path, server) as spool:
+            spool.post(frame(number))
+            assert spool.wait_until_sent(PATIENCE_S)
+    assert len(contents(server)) == 2
+    assert {name: (tmp_path / name).read_text() for name in others} == others
+
+
 def test_two_processes_do_not_share_a_spool(tmp_path: Path) -> None:
     with spooling(tmp_path, away), pytest.raises(FolderBusyError), spooling(tmp_path, away):
         pass

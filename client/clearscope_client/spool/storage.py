@@ -21,6 +21,7 @@ from clearscope_client.spool.entries import Delivered, Entry, Posting
 
 DELIVERED_NAME = "delivered.jsonl"
 REFUSED_FOLDER = "refused"
+_NUMBER = 12 * "[0-9]"
 
 
 class Storage:
@@ -36,20 +37,20 @@ class Storage:
         """Those that wait, in the order of their numbers."""
         self.size_bytes = 0
         known = set(self.keys.values())
-        for unfinished in folder.glob("*.part"):
+        for unfinished in folder.glob(f"{_NUMBER}.*.part"):
             unfinished.unlink()
-        for path in sorted(folder.glob("*.json")):
+        for path in sorted(folder.glob(f"{_NUMBER}.json")):
             number = int(path.stem)
             if number in known:
                 self._remove(number)  # delivered, but not yet removed
             else:
                 self._take_up(path)
             known.add(number)
-        for path in folder.glob("*.data"):
+        for path in folder.glob(f"{_NUMBER}.data"):
             # Without an entry, so nobody was told that it is safe.
             if int(path.stem) not in self.entries:
                 path.unlink()
-        for path in self._refused.glob("*.json"):
+        for path in self._refused.glob(f"{_NUMBER}.json"):
             known.add(int(path.stem))
             with contextlib.suppress(ValidationError):
                 self.keys.setdefault(Entry.model_validate_json(path.read_bytes()).key, int(path.stem))
