@@ -392,7 +392,11 @@ def listening(server: FakeServer) -> Iterator[str]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            size_bytes = int(self.headers.get("Content-Length") or 0)
+            body = self.rfile.read(size_bytes)
+            if len(body) < size_bytes:  # whoever sent it was killed
+                self.close_connection = True
+                return
             request = httpx2.Request(
                 self.command, URL + self.path, headers=list(self.headers.items()), content=body
             )

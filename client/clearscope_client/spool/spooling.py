@@ -17,6 +17,7 @@ from clearscope_client.errors import (
     ServerFailedError,
     SpoolClosedError,
     SpoolFullError,
+    UploadDamagedError,
 )
 from clearscope_client.exclusive import exclusively
 from clearscope_client.sources import FileSource
@@ -26,7 +27,7 @@ from clearscope_client.spool.storage import Storage
 WhenFull = Literal["wait", "raise"]
 
 # Sending the same image again would not help; it is put aside, so that those behind it get their turn.
-_OF_THE_IMAGE = (InvalidRequestError, ConflictError)
+_OF_THE_IMAGE = (InvalidRequestError, ConflictError, UploadDamagedError)
 _INTERNAL = 500
 _MOST_INTERNAL_ERRORS = 5
 
