@@ -61,8 +61,10 @@ def test_the_table_of_changed_detectors_holds(
 @pytest.mark.slow
 @pytest.mark.parametrize("change", ["gain 10 % higher", "gain 10 % lower"])
 def test_ten_per_cent_of_gain_are_told_from_a_million_pixels(change: str) -> None:
-    judged = list(gate.measure((change,), 1024, 1, (300, 1000)))
-    assert {each.verdict for each in judged} == {"warning"}
+    """But beside vesicles, a quarter of the images, which are so dark that the limit is wider."""
+    verdicts = [each.verdict for each in gate.measure((change,), 1024, 1, (300, 1000))]
+    assert set(verdicts) <= {"ok", "warning"}
+    assert verdicts.count("warning") >= 0.75 * len(verdicts)
 
 
 @pytest.mark.slow
