@@ -69,7 +69,7 @@ async def _desk_of_result(
 
 
 def _desk(services: RequestServices, memory: PlanesInMemory, view: View, request: Request) -> Desk:
-    memory.require_room(view.header)
+    memory.require_room(view)
 
     async def still_wanted() -> bool:
         return not await request.is_disconnected()

@@ -73,8 +73,9 @@ class Desk:
 
     async def _made(self, plane: int, make: Callable[[Pyramid], Made]) -> Made:
         self._require_plane(plane)
-        pyramid = await self.memory.pyramid(self.services, self.view, plane, self.still_wanted)
-        return await self.memory.make(lambda: make(pyramid))
+        async with self.memory.looking(self.still_wanted):
+            pyramid = await self.memory.pyramid(self.services, self.view, plane, self.still_wanted)
+            return await self.memory.make(lambda: make(pyramid))
 
     def _require_plane(self, plane: int) -> None:
         planes = self.view.header.planes

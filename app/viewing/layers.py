@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+import numpy as np
 from sqlalchemy.orm import Session
 
 from models_store.database.tables import Artifact, Image
@@ -46,6 +47,13 @@ class StoredImage:
     series: int | None = None
     layout: ZarrLayout | None = None
     """Set for results that are OME-Zarr, whose planes may be in another order, or in several images."""
+    is_result: bool = False
+    """Its pixels may be 32-bit floats then, while the header is that of the image."""
+
+    @property
+    def pixel_bytes(self) -> int:
+        """Upper bound of the bytes of a pixel in memory."""
+        return max(np.dtype(self.header.dtype).itemsize, np.float32().itemsize if self.is_result else 1)
 
     def plane(self, number: int) -> StoredPlane:
         if self.layout is None:
@@ -67,6 +75,13 @@ class View:
     @property
     def header(self) -> ImageHeader:
         return self.image.header
+
+    @property
+    def pixel_bytes(self) -> int:
+        """Upper bound of the bytes of a pixel in memory; differences are floats that hold both exactly."""
+        if self.minus is None:
+            return self.image.pixel_bytes
+        return np.result_type(self.header.dtype, np.float32).itemsize
 
     def key(self, plane: int) -> tuple[object, ...]:
         """Return what tells a plane of this layer from all others."""
@@ -124,4 +139,4 @@ def _stored(image: Image) -> StoredImage:
 
 def _result(artifact: Artifact, header: ImageHeader) -> StoredImage:
     layout = ZarrLayout.of(header) if artifact.media_type == _ZARR_MEDIA_TYPE else None
-    return StoredImage(header, artifact.sha256, artifact.blob_key, layout=layout)
+    return StoredImage(header, artifact.sha256, artifact.blob_key, layout=layout, is_result=True)

@@ -2,7 +2,8 @@
 
 import os
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
@@ -33,11 +34,23 @@ class PlanesInMemory:
         at_once = max((os.cpu_count() or 1) // settings.server_processes, 1)
         self._limit_bytes = settings.viewed_planes_bytes
         self._kept = KeptPlanes(settings.viewed_planes_bytes)
+        self._looking = CapacityLimiter(2 * at_once)
         self._reading = CapacityLimiter(at_once)
         self._drawing = CapacityLimiter(max(at_once // 2, 1))
         self._threads = CapacityLimiter(_THREADS)
-        self._headers: OrderedDict[str, ImageHeader] = OrderedDict()
+        self._headers = OrderedDict[str, ImageHeader]()
         self._being_read: WeakValueDictionary[Hashable, Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def looking(self, still_wanted: StillWanted) -> AsyncIterator[None]:
+        """Hold one of a few places, which all who have planes in their hands need.
+
+        Raises RequestAbandonedError if nobody waits for it any more.
+        """
+        # Else every request that waits, for a thread or for the result of a residual, would hold a plane.
+        async with self._looking:
+            await _require_wanted(still_wanted)
+            yield
 
     async def pyramid(self, services: Services, view: View, plane: int, still_wanted: StillWanted) -> Pyramid:
         """Return a plane with its levels. Raises the errors of `read_plane`.
@@ -87,8 +100,7 @@ class PlanesInMemory:
                 return found
             async with self._reading:
                 # Whoever leafs through a stack has left most planes before their turn comes.
-                if not await still_wanted():
-                    raise RequestAbandonedError("the client has closed the connection")
+                await _require_wanted(still_wanted)
                 return await to_thread.run_sync(self._load, key, load, limiter=self._threads)
 
     def _load(self, key: Hashable, load: Callable[[], NDArray[Any]]) -> Pyramid:
@@ -96,13 +108,18 @@ class PlanesInMemory:
         self._kept.keep(key, pyramid)
         return pyramid
 
-    def require_room(self, header: ImageHeader) -> None:
+    def require_room(self, view: View) -> None:
         """Raise ImageTooLargeError if a plane is too large to be kept: each tile would read it again."""
-        plane_bytes = header.decoded_bytes // max(header.planes, 1)
-        needed = pyramid_bytes(plane_bytes)
+        header = view.header
+        needed = pyramid_bytes(header.height_px * header.width_px * view.pixel_bytes)
         if needed > self._limit_bytes:
             raise ImageTooLargeError(
                 f"a plane of {header.width_px} x {header.height_px} pixels takes {needed // MEBIBYTE} MiB to "
                 f"look at, more than CLEARSCOPE_VIEWED_PLANES_BYTES ({self._limit_bytes // MEBIBYTE} MiB); "
                 "download it, or ask the operator for a higher limit"
             )
+
+
+async def _require_wanted(still_wanted: StillWanted) -> None:
+    if not await still_wanted():
+        raise RequestAbandonedError("the client has closed the connection")

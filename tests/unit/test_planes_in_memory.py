@@ -1,18 +1,25 @@
 """Planes are read once however many ask for them, and no more memory is used than allowed."""
 
 import threading
+import weakref
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
+from unittest.mock import MagicMock
 
 import anyio
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from app.http.dependencies import Services
+from app.viewing.desk import Desk
 from app.viewing.kept_planes import KeptPlanes
+from app.viewing.layers import StoredImage, View
 from app.viewing.planes_in_memory import PlanesInMemory
-from app.viewing.pyramids import Pyramid
-from models_store.errors import RequestAbandonedError
+from app.viewing.pyramids import Pyramid, pyramid_bytes
+from models_store.errors import ImageTooLargeError, RequestAbandonedError
+from models_store.image_files.header import ImageHeader
 from models_store.settings import Settings
 
 PLANE_YX = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
@@ -87,6 +94,78 @@ def test_a_plane_that_nobody_waits_for_any_more_is_not_read() -> None:
         assert reads.count == 0
 
     in_memory(test)
+
+
+def test_residuals_that_wait_hold_no_planes(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[weakref.ref[NDArray[Any]]] = []
+    held: list[int] = []
+
+    def read_plane(*_: object) -> NDArray[Any]:
+        plane_yx = PLANE_YX.astype(np.float32)
+        read.append(weakref.ref(plane_yx))
+        held.append(sum(each() is not None for each in read))
+        return plane_yx
+
+    monkeypatch.setattr("app.viewing.planes_in_memory.read_plane", read_plane)
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    none_kept = PlanesInMemory(Settings(viewed_planes_bytes=1))
+
+    async def run() -> None:
+        async with anyio.create_task_group() as tasks:
+            for number in range(10):
+                view = View(_stored(f"image {number}"), minus=_stored(f"result {number}"))
+                tasks.start_soon(Desk(none_kept, MagicMock(Services), view, _wanted).value_range, 0)
+
+    anyio.run(run)
+    assert len(read) == 20
+    assert max(held) <= 4, "two requests at once, with two planes each"
+
+
+def test_whoever_has_left_gets_no_place() -> None:
+    async def test(memory: PlanesInMemory, _: Reads) -> None:
+        with pytest.raises(RequestAbandonedError):
+            async with memory.looking(_given_up):
+                raise AssertionError
+
+    in_memory(test)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "view", "pixel_bytes"),
+    [
+        ("uint8", lambda image, _: View(image), 1),
+        ("uint16", lambda image, _: View(image), 2),
+        ("uint16", lambda _, result: View(result), 4),
+        ("float64", lambda _, result: View(result), 8),
+        ("uint8", lambda image, result: View(image, minus=result), 4),
+        ("int32", lambda image, result: View(image, minus=result), 8),
+    ],
+)
+def test_results_and_residuals_are_counted_with_the_bytes_that_they_take(
+    dtype: str, view: Callable[[StoredImage, StoredImage], View], pixel_bytes: int
+) -> None:
+    image, result = _stored("image", dtype), replace(_stored("result", dtype), is_result=True)
+    looked_at = view(image, result)
+    needed = pyramid_bytes(64 * 64 * pixel_bytes)
+    PlanesInMemory(Settings(viewed_planes_bytes=needed)).require_room(looked_at)
+    with pytest.raises(ImageTooLargeError, match="64 x 64 pixels"):
+        PlanesInMemory(Settings(viewed_planes_bytes=needed - 1)).require_room(looked_at)
+
+
+def _stored(sha256: str, dtype: str = "float32") -> StoredImage:
+    header = ImageHeader(
+        axes="YX",
+        shape=PLANE_YX.shape,
+        dtype=dtype,
+        planes=1,
+        height_px=64,
+        width_px=64,
+        pixel_size_um=None,
+        channel_names=(),
+        file_kind="tiff",
+        decoded_bytes=PLANE_YX.nbytes,
+    )
+    return StoredImage(header, sha256, sha256)
 
 
 def test_planes_that_were_looked_at_last_are_kept() -> None:
