@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import math
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -12,11 +14,13 @@ from app.job_streams.messages import Subject
 from app.job_streams.reader import ChangeReader
 from models_store.clock_and_ids import Clock
 from models_store.database.engines import Database
-from models_store.errors import OutageError, UnavailableError
+from models_store.errors import OutageError, TooManyRequestsError, UnavailableError
 
 logger = logging.getLogger(__name__)
 
 MAX_LISTENERS = 1000
+MAX_LISTENERS_OF_KEY = 50
+"""In a server process, so that one key does not take the room of all."""
 
 
 class JobStreams:
@@ -35,14 +39,24 @@ class JobStreams:
         self.keep_alive_s = keep_alive_s
         self._reader = ChangeReader(database, clock)
         self._listeners: set[Listener] = set()
+        self._of_keys: Counter[str | None] = Counter()
         self._reading: asyncio.Task[None] | None = None
         self._begun = asyncio.Lock()
         self._thread = CapacityLimiter(1)
         self._closed = False
         self._settled = 0
 
-    def require_room(self) -> None:
-        """Raise UnavailableError if there are too many listeners, or the server is stopping."""
+    def require_room(self, key_id: str | None) -> None:
+        """Raise UnavailableError if there are too many listeners, or the server is stopping.
+
+        Raises TooManyRequestsError if too many of them have this key.
+        """
+        if key_id is not None and self._of_keys[key_id] >= MAX_LISTENERS_OF_KEY:
+            raise TooManyRequestsError(
+                f"this API key has {self._of_keys[key_id]} streams of events open in this server process, as "
+                "many as it may; close some of them, or poll",
+                math.ceil(self.keep_alive_s),
+            )
         if self._closed or len(self._listeners) >= MAX_LISTENERS:
             raise UnavailableError(
                 "this server process has no room for another stream of events; try again later, or poll"
@@ -57,12 +71,14 @@ class JobStreams:
                 self._reading = asyncio.create_task(self._read(), name="job streams")
             listener = Listener(subject, self._settled)
             self._listeners.add(listener)
+            self._of_keys[subject.viewer.key_id] += 1
         if self._closed:
             listener.close()
         try:
             yield listener
         finally:
             self._listeners.discard(listener)
+            self._of_keys -= Counter([subject.viewer.key_id])
 
     def close(self) -> None:
         """End all streams, now and for good."""

@@ -75,6 +75,9 @@ class JobEvents:
             known |= {each.number for each in events if each.number > listener.settled}
             yield b"".join([*(each.content for each in events), *(each.content for each in states)])
             after = events[-1].number if len(events) == EVENTS_AT_ONCE else None
+            if after is not None and not await self.still_allowed():
+                listener.close()
+                return
 
     def _read_missed(self, after: int, settled: int) -> tuple[Sequence[EventMessage], Sequence[JobMessage]]:
         job_id = self.subject.job_id

@@ -115,5 +115,5 @@ def _stream(
             return False
         return again.viewer == caller.viewer and again.may(Scope.READ)
 
-    streams.require_room()
+    streams.require_room(caller.viewer.key_id)
     return JobEvents(streams, Subject(caller.viewer, job_id), after, still_allowed).response()

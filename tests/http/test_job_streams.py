@@ -5,11 +5,16 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+import anyio
 import pytest
 
 from app.job_streams import listener
+from app.job_streams.hub import JobStreams
+from app.job_streams.messages import Subject
+from app.job_streams.stream import JobEvents
 from models_store.clock_and_ids import system_clock
 from models_store.database.tables import JobEvent
+from models_store.database.visibility import ANYBODY
 from models_store.image_files.isolation.client import Isolation
 from models_store.repositories import api_keys
 from models_store.repositories.jobs import lifecycle
@@ -240,6 +245,40 @@ def test_full_server(facility: Facility, monkeypatch: pytest.MonkeyPatch) -> Non
             api.get("/v1/jobs/events", headers={"Accept": "text/event-stream"}), 503, "unavailable"
         )
     assert "try again later" in refused
+
+
+def test_a_key_leaves_room_for_others(facility: Facility, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.job_streams.hub.MAX_LISTENERS_OF_KEY", 1)
+    with opened(facility, key=facility.ours):
+        listening(facility)
+        with facility.application.client(facility.ours) as api:
+            answer = api.get("/v1/jobs/events", headers={"Accept": "text/event-stream"})
+        assert "close some of them" in problem(answer, 429, "too-many-requests")
+        assert answer.headers["retry-after"] == "1"
+        with opened(facility, key=facility.theirs):
+            listening(facility, 2)
+    listening(facility, 0)
+    with opened(facility, key=facility.ours):
+        listening(facility)
+
+
+def test_history_ends_when_the_key_is_no_longer_valid(
+    facility: Facility, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.job_streams.stream.EVENTS_AT_ONCE", 2)
+    numbers = facility.note(facility.post(), "many", 5)
+
+    async def revoked() -> bool:
+        return False
+
+    async def told() -> bytes:
+        streams = JobStreams(facility.application.database, system_clock)
+        events = JobEvents(streams, Subject(ANYBODY), numbers[0] - 1, revoked)
+        content = b"".join([each async for each in events._messages()])
+        await streams.aclose()
+        return content
+
+    assert anyio.run(told).count(b"event: job_event") == 2
 
 
 def test_nobody_reads_the_database_while_nobody_listens(facility: Facility) -> None:
