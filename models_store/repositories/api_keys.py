@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import exists, or_, select, update
+from sqlalchemy import case, exists, or_, select, update
 from sqlalchemy.orm import Session, selectinload
 
 from models_store.clock_and_ids import new_id
@@ -109,10 +109,16 @@ def list_keys(session: Session) -> list[ApiKey]:
 
 
 def revoke_key(session: Session, key: str, now: datetime) -> ApiKey:
-    """Revoke a key by its prefix, id or name."""
-    named = or_(ApiKey.prefix == key, ApiKey.id == key, ApiKey.name == key)
+    """Revoke a key by its id, prefix or name, the first of these that fits one."""
+    named = or_(ApiKey.id == key, ApiKey.prefix == key, ApiKey.name == key)
+    # A key may be named like the id or prefix of another one.
+    order = case((ApiKey.id == key, 0), (ApiKey.prefix == key, 1), else_=2)
     found = session.scalar(
-        select(ApiKey).where(named, ApiKey.revoked_at.is_(None)).options(selectinload(ApiKey.microscopes))
+        select(ApiKey)
+        .where(named, ApiKey.revoked_at.is_(None))
+        .options(selectinload(ApiKey.microscopes))
+        .order_by(order, ApiKey.created_at, ApiKey.id)
+        .limit(1)
     )
     if found is None:
         raise NotFoundError(f"there is no active key {key!r}; see `clearscope keys list`")

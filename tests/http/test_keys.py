@@ -243,6 +243,16 @@ def test_other_sites_and_host_names_are_allowed_only_by_settings(make_applicatio
         assert "max-age=31536000" in api.get("/healthz").headers["strict-transport-security"]
 
 
+def test_the_id_of_a_key_goes_before_the_prefix_and_name_of_others(make_application: MakeApplication) -> None:
+    application = make_application()
+    with application.database.write() as session:
+        meant, _ = api_keys.create_key(session, name="meant", scopes=(), now=application.clock())
+        for name in (meant.id, meant.prefix):
+            api_keys.create_key(session, name=name, scopes=(), now=application.clock())
+        for named, of in ((meant.id, "meant"), (meant.id, meant.id), (meant.prefix, meant.prefix)):
+            assert api_keys.revoke_key(session, named, application.clock()).name == of
+
+
 def test_guessing_keys_is_rate_limited_without_affecting_known_keys(
     make_application: MakeApplication,
 ) -> None:
