@@ -174,6 +174,15 @@ def test_a_reading_process_ends_with_its_client(stack_tiff: Path) -> None:
     assert not server.is_running()
 
 
+def test_modules_of_the_current_folder_are_not_imported(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stack_tiff: Path
+) -> None:
+    (tmp_path / "http.py").write_text("raise SystemExit('a script of the user')")
+    monkeypatch.chdir(tmp_path)
+    with ReadingService().running() as isolation, isolation.reader() as reader:
+        assert len(reader.open(stack_tiff)) > 1
+
+
 def test_the_server_of_reading_processes_is_started_again(stack_tiff: Path) -> None:
     service = ReadingService()
     with service.running() as isolation:

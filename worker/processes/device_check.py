@@ -28,7 +28,7 @@ def check_device(name: str) -> DeviceState:
         return DeviceState("cpu")
     try:
         checked = subprocess.run(  # noqa: S603  # this very interpreter and module
-            [sys.executable, "-m", __name__, name],
+            [sys.executable, "-P", "-m", __name__, name],
             capture_output=True,
             text=True,
             timeout=CHECK_LIMIT_S,

@@ -80,8 +80,9 @@ class ReadingService:
             time.sleep(_POLL_S)
 
     def _start(self) -> "subprocess.Popen[bytes]":
+        # -P, because modules of the current folder would be imported in place of those of the same name.
         return subprocess.Popen(  # noqa: S603  # the command is fixed
-            [sys.executable, "-m", "models_store.image_files.isolation.server", str(self._address)],
+            [sys.executable, "-P", "-m", "models_store.image_files.isolation.server", str(self._address)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             env=_environment(),
