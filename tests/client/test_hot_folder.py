@@ -1,5 +1,6 @@
 """A watched folder: what is sent, when, how often, and what is told of the rest."""
 
+import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -308,7 +309,58 @@ def test_sources_are_moved_if_asked_and_none_is_lost(acquisition: Acquisition) -
     acquisition.watch(when_done="move")
     assert {path.name for path in acquisition.incoming.iterdir()} == {"broken.tif", "done"}
     assert sorted(path.read_bytes() for path in (acquisition.incoming / "done").iterdir()) == [b"1", b"2"]
-    assert acquisition.results()["a.tif"] == b"denoised 2"
+    results = acquisition.results()
+    later = f"{hashlib.sha256(b'2').hexdigest()[:8]}-a.tif"
+    assert (results["a.tif"], results[later]) == (b"denoised 1", b"denoised 2")
+    assert f"a.tif: denoised as {later}" in acquisition.lines
+    # The journal alone knows which of them are taken.
+    acquisition.drop("a.tif", b"2")
+    acquisition.watch(when_done="move")
+    acquisition.drop("a.tif", b"3")
+    acquisition.watch(when_done="move")
+    assert sorted(acquisition.results().values()) == sorted(
+        [b"denoised 1", b"denoised 2", b"denoised 3", results["broken.tif.error.txt"]]
+    )
+
+
+def test_what_is_written_under_the_name_of_a_source_meanwhile_is_sent_too(acquisition: Acquisition) -> None:
+    latest = acquisition.drop("latest.tif", b"first")
+
+    def rewrite(request: httpx2.Request) -> httpx2.Response:
+        if request.url.path == "/v1/jobs" and len(acquisition.server.images) == 1:
+            latest.write_bytes(b"the second one")
+        return acquisition.server(request)
+
+    acquisition.transport = rewrite
+    acquisition.watch(when_done="move")
+    assert list(acquisition.server.images.values()) == [b"first", b"the second one"]
+    assert [path.read_bytes() for path in (acquisition.incoming / "done").iterdir()] == [b"the second one"]
+    assert sorted(acquisition.results().values()) == [b"denoised first", b"denoised the second one"]
+
+
+def test_a_file_that_is_rewritten_in_place_has_one_result(acquisition: Acquisition) -> None:
+    for content in (b"first", b"the second one"):
+        acquisition.drop("latest.tif", content)
+        acquisition.watch()
+    assert acquisition.results() == {"latest.tif": b"denoised the second one"}
+
+
+def test_the_longest_names_have_error_files_and_results(acquisition: Acquisition) -> None:
+    names = [f"{83 * '図'}{end}.tif" for end in "ab"]
+    for name in names:
+        acquisition.drop(name, name.encode())
+    acquisition.server.refuses = names[0].encode()
+    acquisition.server.result_suffix = "ome.tif"
+    acquisition.watch()
+    assert sorted(name.endswith(".tif.error.txt") for name in acquisition.results()) == [False, True]
+    acquisition.watch(when_done="move")
+    for path in acquisition.output.glob("*.error.txt"):
+        path.unlink()
+    acquisition.server.refuses = None
+    acquisition.watch(when_done="move")
+    results = acquisition.results()
+    assert sorted(results.values()) == sorted(b"denoised " + name.encode() for name in names)
+    assert all(name.endswith(".ome.tif") for name in results)
 
 
 def test_results_within_the_watched_folder_are_no_sources(acquisition: Acquisition) -> None:

@@ -1,6 +1,7 @@
 """Files and folders that arrive; they are complete once they have stayed as they are for a while."""
 
 import os
+import stat
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,18 +44,23 @@ def arrivals(folder: Path, left_out: Collection[Path]) -> Iterator[Arrival]:
             if entry.name.startswith(".") or entry.name.lower().endswith(UNFINISHED_SUFFIXES):
                 continue
             path = folder / entry.name
-            if path in left_out:
-                continue
-            try:
-                if entry.is_dir(follow_symlinks=False):
-                    found += _folder(path)
-                elif entry.is_file(follow_symlinks=False):
-                    # Not the entry's: on Windows that lags behind while the file is written.
-                    told = path.stat()
-                    found.append(Arrival(entry.name, path, False, 1, told.st_size, told.st_mtime_ns))
-            except FileNotFoundError:
-                continue
+            if path not in left_out:
+                found += look_at(path)
     yield from sorted(found, key=lambda each: (each.changed_ns, each.name))
+
+
+def look_at(path: Path) -> list[Arrival]:
+    """Return what is at a path now, if it is a file or a folder with files."""
+    try:
+        # Not a directory entry's: on Windows that lags behind while the file is written.
+        told = path.lstat()
+        if stat.S_ISDIR(told.st_mode):
+            return _folder(path)
+    except FileNotFoundError:
+        return []
+    if not stat.S_ISREG(told.st_mode):
+        return []
+    return [Arrival(path.name, path, False, 1, told.st_size, told.st_mtime_ns)]
 
 
 def is_image(arrival: Arrival) -> bool:

@@ -41,7 +41,7 @@ class Journal:
         self._path = folder / JOURNAL_NAME
         self._by_content: dict[str, Entry] = {}
         self._by_name: dict[str, Entry] = {}
-        self._source_of_result: dict[str, str] = {}
+        self._sources_of_results: dict[str, tuple[str, str]] = {}
         for line in self._lines():
             try:
                 self._remember(Entry.model_validate_json(line))
@@ -55,9 +55,13 @@ class Journal:
     def of_name(self, name: str) -> Entry | None:
         return self._by_name.get(name)
 
-    def claim_result(self, result: str, name: str) -> bool:
-        """Reserve the name of a result for a source; return False if it is that of another one's."""
-        return self._source_of_result.setdefault(result.lower(), name) == name
+    def source_of_result(self, result: str) -> tuple[str, str] | None:
+        """Return name and digest of the source that a result of this name is of."""
+        return self._sources_of_results.get(result.lower())
+
+    def claim_result(self, result: str, name: str, digest: str) -> None:
+        """Reserve the name of a result for a source."""
+        self._sources_of_results[result.lower()] = (name, digest)
 
     def record(self, entry: Entry) -> None:
         """Append a step. Raises FileUnwritableError."""
@@ -71,7 +75,7 @@ class Journal:
     def _remember(self, entry: Entry) -> None:
         self._by_name[entry.name] = entry
         for result in entry.results:
-            self.claim_result(result, entry.name)
+            self.claim_result(result, entry.name, entry.digest)
         known = self._by_content.get(entry.digest)
         # A copy that has failed takes nothing from the one that has succeeded.
         if known is None or known.state != "done" or entry.state == "done":

@@ -1,5 +1,6 @@
 """Names and places of what a hot folder writes."""
 
+import hashlib
 import secrets
 from pathlib import Path
 
@@ -8,6 +9,22 @@ from clearscope_client.hot_folder.arrivals import IMAGE_SUFFIXES
 
 _DENOISED = "_denoised"
 _DOUBLE = (".ome.tif", ".ome.tiff", ".ome.zarr", ".zarr", ".ome.zarr.zip", ".zarr.zip")
+
+
+_MOST_BYTES = 255
+"""Of a name, in the file systems that are in use."""
+_MOST_ENDING = 24
+
+
+def fitting(name: str) -> str:
+    """Return a name that file systems take: a longer one is cut, and told apart by a digest."""
+    encoded = name.encode("utf-8", "surrogateescape")
+    if len(encoded) <= _MOST_BYTES:
+        return name
+    _, dot, after = name[-_MOST_ENDING:].partition(".")
+    ending = f"-{hashlib.sha256(encoded).hexdigest()[:16]}{dot}{after}"
+    room = _MOST_BYTES - len(ending.encode("utf-8", "surrogateescape"))
+    return encoded[:room].decode("utf-8", "ignore") + ending
 
 
 def stem_of(name: str) -> str:
@@ -36,7 +53,7 @@ def result_names(artifact: Artifact, sent_as: str, name: str) -> tuple[str, str]
 
 def error_file(output: Path, name: str) -> Path:
     """Return the file that tells why a source has no result."""
-    return output / f"{name}.error.txt"
+    return output / fitting(f"{name}.error.txt")
 
 
 def write_error(output: Path, name: str, reason: str) -> None:
@@ -51,5 +68,5 @@ def move_into(folder: Path, path: Path, digest: str) -> Path:
     folder.mkdir(exist_ok=True)
     target = folder / path.name
     if target.exists():
-        target = folder / f"{digest[:8]}-{path.name}"
+        target = folder / fitting(f"{digest[:8]}-{path.name}")
     return path.rename(target)  # within a file system, hence whole or not at all

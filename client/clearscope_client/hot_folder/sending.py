@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from clearscope_client.documents import Job
 from clearscope_client.errors import NotFoundError, SourceChangedError
 from clearscope_client.hot_folder.arrivals import Arrival
 from clearscope_client.hot_folder.journal import Entry, Journal
-from clearscope_client.hot_folder.results import result_names
+from clearscope_client.hot_folder.results import fitting, result_names
 from clearscope_client.sources import FileSource, Source, source_of
 
 
@@ -34,11 +34,15 @@ class Sending:
         microscope: str | None,
         profile: str | None,
         spec: Mapping[str, Any],
+        *,
+        keep_earlier: bool,
     ) -> None:
+        """`keep_earlier`: whether the result of a file stays when another one arrives under its name."""
         self._client = client
         self._microscope = microscope
         self._profile = profile
         self._spec = dict(spec)
+        self._keep_earlier = keep_earlier
         self._digests: dict[str, tuple[str, str]] = {}
         self._locks: dict[str, anyio.Lock] = {}
 
@@ -109,12 +113,25 @@ class Sending:
         job = await self._client.wait(posted.job_id or "")
         written: list[str] = []
         for artifact in job.result.artifacts if job.result else ():
-            result, instead = result_names(artifact, posted.sent_as, arrival.name)
-            written.append(result if journal.claim_result(result, arrival.name) else instead)
+            names = result_names(artifact, posted.sent_as, arrival.name)
+            written.append(self._claim(journal, names, arrival.name, posted.digest))
             await self._client.save(artifact, output / written[-1])
         done = {"name": arrival.name, "file_state": arrival.state, "state": "done", "results": tuple(written)}
         journal.record(posted.model_copy(update=done))
-        return Sent(posted.digest, _told(job))
+        renamed = [each for each in written if each.startswith(_before(posted.digest))]
+        return Sent(posted.digest, _told(job, renamed))
+
+    def _claim(self, journal: Journal, names: tuple[str, str], name: str, digest: str) -> str:
+        """Return the name for a result, which is no longer that of another source."""
+        result, instead = map(fitting, names)
+        taken_by = journal.source_of_result(result)
+        if taken_by is not None and taken_by[0] != name:
+            result = instead
+            taken_by = journal.source_of_result(result)
+        if self._keep_earlier and taken_by is not None and taken_by != (name, digest):
+            result = fitting(_before(digest) + result)
+        journal.claim_result(result, name, digest)
+        return result
 
     def _key(self, digest: str, name: str, attempt: int) -> str:
         """Return the Idempotency-Key of content, name and options: a lost journal sends nothing twice."""
@@ -129,7 +146,13 @@ def _digest(source: Source) -> str:
     return digest.hexdigest()
 
 
-def _told(job: Job) -> str:
+def _before(digest: str) -> str:
+    """Return what the name of a result begins with if an earlier file's has that name."""
+    return f"{digest[:8]}-"
+
+
+def _told(job: Job, renamed: Sequence[str]) -> str:
+    told = f"denoised as {', '.join(renamed)}" if renamed else "denoised"
     if job.result is None or job.result.trust is None:
-        return "denoised"
-    return f"denoised; {job.result.trust.sentence}"
+        return told
+    return f"{told}; {job.result.trust.sentence}"

@@ -21,7 +21,7 @@ from clearscope_client.errors import (
     UnauthenticatedError,
 )
 from clearscope_client.exclusive import exclusively
-from clearscope_client.hot_folder.arrivals import Arrival, Settling, arrivals, is_image
+from clearscope_client.hot_folder.arrivals import Arrival, Settling, arrivals, is_image, look_at
 from clearscope_client.hot_folder.journal import Journal
 from clearscope_client.hot_folder.results import error_file, move_into, write_error
 from clearscope_client.hot_folder.sending import Sending
@@ -85,7 +85,13 @@ class _Watch:
         self._hot = hot
         self._journal = journal
         self._settling = Settling(hot.settle_s)
-        self._sending = Sending(hot.client, hot.recipe.microscope, hot.recipe.profile, hot.recipe.spec)
+        self._sending = Sending(
+            hot.client,
+            hot.recipe.microscope,
+            hot.recipe.profile,
+            hot.recipe.spec,
+            keep_earlier=hot.when_done == "move",
+        )
         self._room = CapacityLimiter(hot.in_flight)
         self._busy: set[str] = set()
         self._told: dict[str, str] = {}
@@ -202,7 +208,9 @@ class _Watch:
 
     def _move(self, arrival: Arrival, digest: str) -> None:
         try:
-            move_into(self._hot.folder / DONE_FOLDER, arrival.path, digest)
+            # What was written under the name meanwhile is another image, to be sent.
+            if [each.state for each in look_at(arrival.path)] == [arrival.state]:
+                move_into(self._hot.folder / DONE_FOLDER, arrival.path, digest)
         except OSError as error:
             self._tell_once(arrival.name, "move", f"cannot be moved: {error.strerror}; it is tried again")
 
