@@ -20,11 +20,13 @@ _RETRIES = Retries(outage_s=20.0, first_contact_s=5.0)
 @mcp_command.command()
 def mcp(
     folder: Annotated[
-        Path,
+        Path | None,
         typer.Option(
-            exists=True, file_okay=False, help="The only folder whose files are sent and where results go."
+            exists=True,
+            file_okay=False,
+            help="The only folder whose files are sent and where results go. Default: the current one.",
         ),
-    ] = Path(),
+    ] = None,
     transport: Annotated[
         Literal["stdio", "http"],
         typer.Option(help="stdio: the agent's program starts this command; http: it connects to /mcp."),
@@ -37,7 +39,13 @@ def mcp(
     key: KeyOption = None,
 ) -> None:
     """Offer a ClearScope server to agents as tools: upload, denoise, watch, previews, trust report."""
-    if transport == "http" and key and not _is_loopback(host):
+    within = transport == "stdio" or _is_loopback(host)
+    if not within and folder is None:
+        raise InvalidRequestError(
+            f"everybody who reaches {host} could send files of the current folder and write into it; name "
+            "the folder that is meant with --folder, or listen on 127.0.0.1"
+        )
+    if not within and key:
         raise InvalidRequestError(
             f"everybody who reaches {host} would act with this key; leave --key out, and let agents send "
             "keys of their own (Authorization: Bearer ...), or listen on 127.0.0.1"
@@ -47,13 +55,15 @@ def mcp(
         return AsyncClearScope(server, brought or key, conduct=Conduct(server, _RETRIES))
 
     with require_extra("mcp"):
+        from clearscope_client.agents.loopback import loopback_security  # noqa: PLC0415  # needs an extra
         from clearscope_client.agents.server import agent_server  # noqa: PLC0415  # needs an extra
 
-        tools = agent_server(connect, folder)
+        tools = agent_server(connect, folder or Path())
     if transport == "stdio":
         tools.run("stdio")
     else:
-        tools.run("streamable-http", host=host, port=port)
+        security = loopback_security(host) if within else None
+        tools.run("streamable-http", host=host, port=port, transport_security=security)
 
 
 def _is_loopback(host: str) -> bool:

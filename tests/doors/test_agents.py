@@ -13,6 +13,7 @@ import pytest
 import tifffile
 from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
+from mcp.server import MCPServer
 from mcp.types import CallToolResult, ImageContent, TextContent
 
 from clearscope_client import AsyncClearScope, Conduct
@@ -67,7 +68,10 @@ def picture(result: CallToolResult) -> bytes:
 
 def test_an_image_goes_through_all_tools(keyed: KeyedServer, folder: Path) -> None:
     async def use(client: Client) -> None:
-        names = {tool.name for tool in (await client.list_tools()).tools}
+        tools = (await client.list_tools()).tools
+        names = {tool.name for tool in tools}
+        hints = {tool.name: tool.annotations and tool.annotations.destructive_hint for tool in tools}
+        assert [name for name, destructive in hints.items() if destructive] == ["save_results"]
         steps = {"upload", "preflight", "denoise", "watch", "cancel", "save_results"}
         assert names == steps | {"trust_report", "image_preview", "result_preview", "noise_models"}
         image = told(await client.call_tool("upload", {"path": "cells.tif", "microscope": keyed.microscope}))
@@ -180,3 +184,32 @@ def test_over_http_a_request_brings_its_own_key(keyed: KeyedServer, folder: Path
 def test_a_key_is_not_lent_to_everybody(folder: Path) -> None:
     options = ("--transport", "http", "--host", "0.0.0.0", "--key", "cs_1")  # noqa: S104  # is refused
     assert "let agents send keys of their own" in clearscope("mcp", "--folder", folder, *options, code=1)
+
+
+def test_a_folder_is_not_shared_beyond_loopback_by_accident() -> None:
+    options = ("--transport", "http", "--host", "0.0.0.0")  # noqa: S104  # is refused
+    assert "the folder that is meant with --folder" in clearscope("mcp", *options, code=1)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1"])
+def test_pages_of_other_sites_reach_no_tools_on_loopback(
+    host: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[dict[str, Any]] = []
+    monkeypatch.setattr(MCPServer, "run", lambda _self, _transport, **options: ran.append(options))
+    clearscope("mcp", "--folder", folder, "--transport", "http", "--host", host)
+    app = MCPServer("tools").streamable_http_app(host=host, transport_security=ran[0]["transport_security"])
+    own = f"[{host}]:8080" if ":" in host else f"{host}:8080"
+
+    async def use() -> None:
+        transport = httpx2.ASGITransport(app)
+        async with app.router.lifespan_context(app), httpx2.AsyncClient(transport=transport) as http:
+
+            async def status(at: str, **headers: str) -> int:
+                return (await http.post(f"http://{at}/mcp", json={}, headers=headers)).status_code
+
+            assert await status(own) == await status(own, origin=f"http://{own}") == 400
+            assert await status("rebound.example:8080") == 421
+            assert await status(own, origin="http://evil.example") == 403
+
+    anyio.run(use)

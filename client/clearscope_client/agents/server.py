@@ -41,6 +41,7 @@ _TRUST_PREVIEW = "trust-preview.png"
 _BEARER = "bearer "
 _READS = ToolAnnotations(read_only_hint=True)
 _WRITES = ToolAnnotations(read_only_hint=False, destructive_hint=False)
+_REPLACES = ToolAnnotations(read_only_hint=False, destructive_hint=True)
 
 ImageIds = Annotated[list[str], Field(min_length=1, description="Ids that `upload` returned.")]
 JobId = Annotated[str, Field(description="Id that `denoise` returned.")]
@@ -67,9 +68,10 @@ def agent_server(connect: Connect, folder: Path) -> MCPServer:
     reading: tuple[_Tool, ...] = (tools.preflight, tools.watch, tools.trust_report, tools.noise_models)
     for tool in (*reading, tools.image_preview, tools.result_preview):
         server.tool(annotations=_READS)(tool)
-    writing: tuple[_Tool, ...] = (tools.upload, tools.denoise, tools.cancel, tools.save_results)
+    writing: tuple[_Tool, ...] = (tools.upload, tools.denoise, tools.cancel)
     for tool in writing:
         server.tool(annotations=_WRITES)(tool)
+    server.tool(annotations=_REPLACES)(tools.save_results)
     return server
 
 
