@@ -20,6 +20,8 @@ _PASSING = TRANSIENT | {HTTPStatus.CONFLICT, HTTPStatus.LOCKED, _CHECKSUM_MISMAT
 _MOST_BEGINNINGS = 3
 # The server looks at the whole file before it answers the last part.
 _ANSWER_TIMEOUT_S = 300.0
+# Time for which a server may be busy with the image; nothing fails meanwhile.
+_MOST_MAKING_S = 1800.0
 
 
 class Content(Protocol):
@@ -83,6 +85,7 @@ def _begin(conduct: Conduct, content: Content, metadata: Mapping[str, str]) -> C
 def _send(conduct: Conduct, path: str, content: Content) -> Conversation[str]:
     patience = Patience(conduct, _PASSING)
     offset_bytes, image_id = 0, None
+    making_since_s: float | None = None
     while image_id is None:
         outcome = yield from _send_part(conduct, path, content, offset_bytes)
         before_bytes = offset_bytes
@@ -91,6 +94,11 @@ def _send(conduct: Conduct, path: str, content: Content) -> Conversation[str]:
         else:
             if isinstance(outcome, Answer) and outcome.http_status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
                 yield from _raise_reason(conduct, path)
+            if isinstance(outcome, Answer) and outcome.http_status == HTTPStatus.LOCKED:
+                now_s = conduct.monotonic_s()
+                making_since_s = now_s if making_since_s is None else making_since_s
+                if now_s - making_since_s < _MOST_MAKING_S:
+                    patience.progressed()
             yield from patience.bear(outcome)
             outcome = yield from _look(conduct, path)
         offset_bytes, image_id = _progress(conduct, outcome)

@@ -13,7 +13,7 @@ import pytest
 import tifffile
 
 from clearscope_client import AsyncClearScope, ClearScope, Conduct, Outage, Progress
-from clearscope_client.errors import InvalidRequestError, SourceChangedError
+from clearscope_client.errors import InvalidRequestError, ServerRefusedError, SourceChangedError
 from tests.support.application import Application
 from tests.support.client_transports import IMPATIENT, URL, InProcess, connected
 
@@ -147,6 +147,36 @@ def test_an_upload_that_the_server_forgot_is_begun_again(application: Applicatio
     with connected(application, conduct=in_parts(), transport=transport) as client:
         assert client.upload(stack_tiff).filename == "stack.tif"
     assert transport.beginnings == 2
+
+
+@dataclass
+class Making(httpx2.BaseTransport):
+    """A server that is busy with the image until a time, which only pauses of the client move on."""
+
+    inner: httpx2.BaseTransport
+    until_s: float
+    now_s: float = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        self.now_s += seconds
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        if request.method == "PATCH" and self.now_s < self.until_s:
+            return httpx2.Response(423, headers={"Retry-After": "5"})
+        return self.inner.handle_request(request)
+
+    def upload(self, application: Application, path: Path) -> str:
+        conduct = Conduct(URL, resumable_from_bytes=0, monotonic_s=lambda: self.now_s)
+        with connected(application, conduct=conduct, transport=self, sleep=self.sleep) as client:
+            return client.upload(path).filename
+
+
+def test_an_image_that_takes_long_to_make_is_waited_for(application: Application, stack_tiff: Path) -> None:
+    assert Making(InProcess(application), until_s=1500).upload(application, stack_tiff) == "stack.tif"
+    for_ever = Making(InProcess(application), until_s=float("inf"))
+    with pytest.raises(ServerRefusedError, match="423"):
+        for_ever.upload(application, stack_tiff)
+    assert 1800 < for_ever.now_s < 1900
 
 
 def test_a_server_without_resumable_uploads_gets_the_file_at_once(

@@ -146,6 +146,20 @@ def test_an_image_that_is_refused_is_kept_with_the_reason_and_holds_nobody_up(tm
     assert contents(server)[2] == frame(1).content
 
 
+def test_an_image_that_is_damaged_while_it_waits_is_put_aside_without_a_job(tmp_path: Path) -> None:
+    with spooling(tmp_path, away, Posting(spec={})) as spool:
+        for number in range(2):
+            spool.post(frame(number))
+    (tmp_path / "000000000001.data").write_bytes(b"fr*me 0")
+    server, told, delivered = FakeServer(), list[str](), list[Delivered]()
+    with spooling(tmp_path, server, tell=told.append, on_delivered=delivered.append) as spool:
+        assert spool.wait_until_sent(PATIENCE_S)
+    assert [each.number for each in delivered] == [2]
+    assert len(server.jobs) == 1
+    assert "damaged it while it waited" in told[0]
+    assert (tmp_path / "refused" / "000000000001.data").read_bytes() == b"fr*me 0"
+
+
 def test_a_full_spool_refuses_or_waits(tmp_path: Path) -> None:
     with spooling(tmp_path / "a", away, limit_bytes=20, when_full="raise") as spool:
         for number in range(2):

@@ -226,6 +226,11 @@ class Spool:
             series=told.series,
             key=entry.key,
         )
+        if image.sha256 != entry.sha256:
+            raise UploadDamagedError(
+                f"{entry.name}: the disk has damaged it while it waited (SHA-256 {image.sha256}, not "
+                f"{entry.sha256}); delete image {image.id}, and post the image again if there is another copy"
+            )
         job_id = None
         if told.spec is not None:
             spec = {"kind": "denoise", **told.spec, "image_ids": [image.id]}
