@@ -14,7 +14,7 @@ from models_store.repositories.jobs.lifecycle import Claim
 from tests.support.application import Application
 from tests.support.browser import chromium, require_accessible, sign_in, visit
 from tests.support.event_streams import serving
-from tests.support.posted_jobs import TINY, post
+from tests.support.posted_jobs import TINY, post, wait_for
 
 HOSTILE = "<img src=x onerror=alert(1)>.tif"
 LEASE = timedelta(minutes=5)
@@ -94,6 +94,28 @@ def test_jobs_live(keyed: Application, url: str, browser_process: Browser, noisy
         page.get_by_role("dialog").get_by_role("button", name="Delete").click()
         expect(page.get_by_text("There are no jobs yet.")).to_be_visible()
         assert dialogs == []
+
+
+def test_a_page_that_nobody_sees_holds_no_connection(
+    keyed: Application, url: str, browser_process: Browser, noisy_tiff: Path
+) -> None:
+    hide = """hidden => {
+      Object.defineProperty(document, "hidden", {configurable: true, get: () => hidden});
+      document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    listeners = keyed.asgi.state.job_streams._listeners
+    key = keyed.make_key("has many tabs", "read", "submit")
+    with keyed.client(key) as api, visit(browser_process, url) as page:
+        sign_in(page, key)
+        page.goto("/jobs")
+        wait_for(lambda: len(listeners) == 1, "the page listens")
+        page.evaluate(hide, arg=True)
+        wait_for(lambda: not listeners, "the hidden page has no stream")
+        sent = api.post("/v1/images", params={"filename": "unseen.tif"}, content=noisy_tiff.read_bytes())
+        post(api, kind="denoise", image_ids=[sent.json()["id"]], budget=TINY)
+        page.evaluate(hide, arg=False)
+        expect(page.get_by_role("listitem").filter(has_text="unseen.tif")).to_be_visible()
+        assert len(listeners) == 1
 
 
 def begin(application: Application, stage_id: str) -> Claim:

@@ -1,4 +1,5 @@
-// Server-sent events of jobs, with a banner while the connection is lost.
+// Server-sent events of jobs, with a banner while the connection is lost. Pages that nobody sees hold no connection:
+// by HTTP/1.1, a browser has six for all pages of a server.
 
 import { signIn } from "./api.js";
 
@@ -11,6 +12,8 @@ export function listen(path, after, { job = () => {}, event = () => {} }) {
   const banner = document.getElementById("connection");
   let last = after;
   let offline = 0;
+  let again = 0;
+  let source = null;
 
   function told(lost) {
     clearTimeout(offline);
@@ -19,27 +22,43 @@ export function listen(path, after, { job = () => {}, event = () => {} }) {
   }
 
   function open() {
-    const source = new EventSource(`${path}?after=${last}`);
-    source.addEventListener("open", () => told(false));
-    source.addEventListener("job_event", (message) => {
+    close();
+    if (document.hidden) return;
+    const opened = new EventSource(`${path}?after=${last}`);
+    source = opened;
+    opened.addEventListener("open", () => told(false));
+    opened.addEventListener("job_event", (message) => {
       last = message.lastEventId || last;
       event(JSON.parse(message.data));
     });
-    source.addEventListener("job", (message) => job(JSON.parse(message.data)));
-    source.addEventListener("error", () => {
+    opened.addEventListener("job", (message) => job(JSON.parse(message.data)));
+    opened.addEventListener("error", () => {
       told(true);
       // The browser tries again by itself, unless the server refused.
-      if (source.readyState === EventSource.CLOSED) refused();
+      if (opened.readyState === EventSource.CLOSED) refused(opened);
     });
-    addEventListener("pagehide", () => source.close(), { once: true });
   }
 
-  async function refused() {
+  function close() {
+    clearTimeout(again);
+    source?.close();
+    source = null;
+  }
+
+  async function refused(stream) {
     const answer = await fetch("/v1/jobs?limit=1", { credentials: "same-origin" }).catch(() => null);
     if (answer !== null && answer.status === 401) signIn();
-    else setTimeout(open, AGAIN_AFTER_MS);
+    else if (source === stream) again = setTimeout(open, AGAIN_AFTER_MS);
   }
 
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden) open();
+    else {
+      close();
+      told(false);
+    }
+  });
+  addEventListener("pagehide", close);
   // Browsers may keep a page that was left, without its stream, and show it again.
   addEventListener("pageshow", (shown) => {
     if (shown.persisted) open();
