@@ -15,7 +15,7 @@ import httpx
 import numpy as np
 import pytest
 import tifffile
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from models_store.repositories import api_keys
 from tests.support.application import Application
@@ -108,6 +108,43 @@ def test_dropped_files_and_folders_become_a_job(
     page.wait_for_url("**/jobs/*")
     job = wait_until(api, page.url.rpartition("/")[2], ended)
     assert (job["state"], job["spec"]["preset"]) == ("succeeded", "instant")
+
+
+def test_pressing_again_after_a_failure_runs_no_image_twice(
+    page: Page, api: httpx.Client, noisy_tiff: Path, tmp_path: Path
+) -> None:
+    names = ["twice a.tif", "twice b.tif"]
+    page.set_input_files("#files", [shutil.copy(noisy_tiff, tmp_path / name) for name in names])
+    for name in names:
+        expect(row(page, name)).to_have_attribute("data-state", "finished")
+    keys: list[str] = []
+
+    def fail_once(route: Route) -> None:
+        keys.append(route.request.headers["idempotency-key"])
+        if len(keys) == len(names):
+            route.fulfill(status=503, json={"detail": "try again later"})
+        else:
+            route.continue_()
+
+    planned: list[str | None] = []
+    page.on(
+        "request",
+        lambda request: planned.append(request.post_data) if request.url.endswith("/preflight") else None,
+    )
+    page.route("**/v1/jobs", fail_once)
+    for preset in ("Instant", "Fast", "Instant"):
+        page.get_by_label(preset).check()
+        expect(page.locator("#planned")).to_contain_text("What will be done")
+    assert len(planned) == len(set(planned)), "plans are asked for once"
+    page.locator("#denoise-all").click()
+    expect(page.locator("#planned")).to_contain_text("try again later")
+    page.locator("#denoise-all").click()
+    page.wait_for_url("**/jobs")
+    assert keys[:2] == keys[2:]
+    assert len(set(keys)) == len(names)
+    images = {each["id"] for name in names for each in uploads_of(api, name)}
+    posted = [each for each in api.get("/v1/jobs").json() if images & set(each["spec"]["image_ids"])]
+    assert len(posted) == len(names)
 
 
 def test_a_folder_of_ome_zarr_is_one_image(page: Page, api: httpx.Client, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import { api } from "./api.js";
 import { filled, texts } from "./texts.js";
 
 const MOST_PLANNED = 20;
+const PLANNED_AFTER_MS = 1000; // Uploads often end one soon after another.
 
 export class DenoiseForm {
   constructor(section) {
@@ -13,6 +14,14 @@ export class DenoiseForm {
     this.button = section.querySelector("#denoise-all");
     this.images = [];
     this.asked = 0;
+    this.soon = 0;
+    this.plans = new Map();
+    this.keys = new Map();
+    // Browsers may show a page again that was left; what is asked for then is meant to run once more.
+    addEventListener("pagehide", () => {
+      this.plans.clear();
+      this.keys.clear();
+    });
     this.form.addEventListener("change", () => {
       const { elements } = this.form;
       elements["from-nothing"].disabled = elements.preset.value === "instant"; // which trains nothing
@@ -30,7 +39,7 @@ export class DenoiseForm {
     const several = this.images.length > 1;
     this.section.querySelector("#several").hidden = !several;
     if (several) this.button.textContent = filled(texts.ALL, { count: this.images.length });
-    this.plan();
+    this.planSoon();
   }
 
   // Returns the jobs to post for these images: one for all, or one each.
@@ -43,18 +52,44 @@ export class DenoiseForm {
     return elements.together.checked ? [{ ...job, image_ids: ids }] : ids.map((id) => ({ ...job, image_ids: [id] }));
   }
 
+  planSoon() {
+    this.asked += 1; // Plans on their way lack an image.
+    clearTimeout(this.soon);
+    this.say("p", texts.PLANNING);
+    this.soon = setTimeout(() => this.plan(), PLANNED_AFTER_MS);
+  }
+
   // Shows what the server would do, and what to know before.
   async plan() {
+    clearTimeout(this.soon);
     this.asked += 1;
     const asked = this.asked;
     const jobs = this.jobs(this.images).slice(0, MOST_PLANNED);
     this.say("p", texts.PLANNING);
     try {
-      const plans = await Promise.all(jobs.map(async (json) => (await api("/v1/jobs/preflight", { method: "POST", json })).json()));
+      const plans = await Promise.all(jobs.map((job) => this.planOf(job)));
       if (asked === this.asked) this.showPlans(jobs, plans);
     } catch (error) {
       if (asked === this.asked) this.say("p", `${error.message}.`, "notice bad");
     }
+  }
+
+  // Returns the server's plan of a job, which is asked for once.
+  async planOf(json) {
+    const job = JSON.stringify(json);
+    if (!this.plans.has(job)) {
+      const plan = api("/v1/jobs/preflight", { method: "POST", json }).then((response) => response.json());
+      this.plans.set(job, plan);
+      plan.catch(() => this.plans.delete(job));
+    }
+    return this.plans.get(job);
+  }
+
+  // Returns the key with which the server makes a job once, however often it is asked until the page is left.
+  keyOf(json) {
+    const job = JSON.stringify(json);
+    if (!this.keys.has(job)) this.keys.set(job, random());
+    return this.keys.get(job);
   }
 
   showPlans(jobs, plans) {
@@ -84,7 +119,10 @@ export class DenoiseForm {
     this.button.disabled = true;
     try {
       const ids = [];
-      for (const json of jobs) ids.push((await (await api("/v1/jobs", { method: "POST", json })).json()).id);
+      for (const json of jobs) {
+        const headers = { "Idempotency-Key": this.keyOf(json) };
+        ids.push((await (await api("/v1/jobs", { method: "POST", json, headers })).json()).id);
+      }
       location.assign(ids.length === 1 ? `/jobs/${ids[0]}` : "/jobs");
     } catch (error) {
       this.say("p", `${error.message}.`, "notice bad");
@@ -105,6 +143,11 @@ export class DenoiseForm {
     element.className = className;
     this.planned.replaceChildren(element);
   }
+}
+
+// crypto.randomUUID needs HTTPS.
+function random() {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 function lineOf(step) {
