@@ -46,6 +46,7 @@ $(NEWER_READY): pyproject.toml client/pyproject.toml constraints.txt
 	touch $@
 
 test-slow: $(READY) services image-tools  ## Tests that take minutes.
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable 'client[imaging-server-kit]'
 	$(TEST) -m slow
 
 soak: $(READY) services  ## Hundreds of jobs while processes are killed at random; JOBS=50 runs fewer.

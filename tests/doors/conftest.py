@@ -1,6 +1,7 @@
 """A server with API keys and a worker, which a module's tests share."""
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 
 import pytest
 
@@ -8,6 +9,9 @@ from models_store.image_files.isolation.client import Isolation
 from tests.support.application import Application
 from tests.support.client_transports import connected
 from tests.support.loopback_server import KeyedServer, on_loopback
+
+# Imaging Server Kit brings 14 packages, so only `make test-slow` installs it.
+collect_ignore = [] if find_spec("imaging_server_kit") else ["test_imaging_kit.py"]
 
 
 @pytest.fixture(scope="module")
