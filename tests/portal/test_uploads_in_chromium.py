@@ -221,6 +221,44 @@ def test_limits_and_keys_that_end_are_explained(
         expect(page.get_by_role("alert")).to_contain_text("This API key was revoked")
 
 
+def test_names_of_files_are_not_left_to_the_next_person(keyed: Application, browser: Browser) -> None:
+    def remembered(page: Page) -> Any:
+        return page.evaluate("Object.keys(localStorage).filter((key) => key.startsWith('tus::'))")
+
+    def begin(page: Page) -> None:
+        """Begin an upload as the page does, and leave it unfinished."""
+        script = """async () => {
+            const file = new File(["abc"], "patient 7.tif");
+            const metadata = {filename: file.name};
+            const options = {endpoint: "/v1/uploads", uploadSize: 3, metadata, chunkSize: 1};
+            options.headers = {"X-ClearScope-Portal": "1"};
+            const upload = await new Promise((begun, onError) => {
+                const onUploadUrlAvailable = () => begun(made);
+                const made = new tus.Upload(file, {...options, onError, onUploadUrlAvailable});
+                made.start();
+            });
+            await upload.abort();
+        }"""
+        page.evaluate(script)
+        wait_for(lambda: remembered(page), "the browser remembers the file")
+
+    with serving(keyed.asgi) as url, visit(browser, url) as page:
+        sign_in(page, keyed.make_key("earlier"))
+        begin(page)
+        open_home(page)
+        expect(page.locator("#unfinished")).to_contain_text("patient 7.tif")
+        page.get_by_role("button", name="Sign out").click()
+        page.wait_for_url("**/sign-in**")
+        assert remembered(page) == []
+        # Whose key was revoked did not sign out.
+        sign_in(page, keyed.make_key("revoked"))
+        begin(page)
+        page.context.clear_cookies()
+        sign_in(page, keyed.make_key("later"))
+        page.wait_for_function("!Object.keys(localStorage).some((key) => key.startsWith('tus::'))")
+        assert page.locator("#unfinished").is_hidden()
+
+
 @pytest.mark.e2e
 def test_picture_of_the_first_page(page: Page, api: httpx.Client, tmp_path: Path) -> None:
     """An image that is there, and one on its way: docs/portal/upload.png."""

@@ -128,7 +128,9 @@ export async function interrupted() {
   const found = [];
   for (const each of await stored().findAllUploads()) {
     const response = await fetch(each.uploadUrl, { method: "HEAD", headers: { "Tus-Resumable": "1.0.0" } });
-    if (!response.ok) continue; // of another key, or expired
+    // Expired, or of another key: whoever has this browser now is not told the name of the file.
+    if ([404, 410].includes(response.status)) await stored().removeUpload(each.urlStorageKey);
+    if (!response.ok) continue;
     found.push({
       finished: response.headers.has("ClearScope-Image"),
       // Returns the image of a finished upload, which is no longer kept in mind.
