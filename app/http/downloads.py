@@ -16,6 +16,7 @@ from models_store.blobs.blobs import StoredBlob
 
 _KEPT_S = 365 * 24 * 3600
 _FILE = {"schema": {"type": "string", "format": "binary"}}
+_JSON = {"schema": {"type": ["object", "array"]}}
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,12 @@ Conditional = Annotated[Conditions, Depends()]
 
 def file_responses(*media_types: str) -> dict[int | str, dict[str, Any]]:
     """Return what OpenAPI says of a route that answers with `download`."""
-    content = dict.fromkeys(media_types or ("application/octet-stream",), _FILE)
+    bytes_of = dict.fromkeys(media_types or ("application/octet-stream",), _FILE)
+    # A range of a JSON document is none.
+    whole = {each: _JSON if each.endswith("json") else _FILE for each in bytes_of}
     return {
-        200: {"description": "The file.", "content": content},
-        206: {"description": "The requested range.", "content": content},
+        200: {"description": "The file.", "content": whole},
+        206: {"description": "The requested range.", "content": bytes_of},
         304: {"description": "The client has the file: If-None-Match names its ETag, or is *."},
     }
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.documents.keys import ApiKeyDocument, CreatedKey
 from app.http.authorization import ADMIN, READ, Caller
 from app.http.dependencies import CurrentCaller, ReadSession, RequestServices, WriteSession
+from models_store.contracts.numbers import JSON_NUMBER
 from models_store.contracts.vocabulary import Scope
 from models_store.errors import ConflictError, ForbiddenError, NotFoundError
 from models_store.repositories import api_keys as stored_keys
@@ -38,12 +39,12 @@ class NewKey(BaseModel):
     microscopes: Annotated[list[Annotated[str, Field(max_length=200)]], Field(max_length=100)] = Field(
         default=[], description="Ids or names of the only microscopes that it sees; empty: all."
     )
-    expires_days: Annotated[int, Field(ge=1, le=_MAX_DAYS, strict=True)] | None = Field(
+    expires_days: Annotated[int, Field(ge=1, le=_MAX_DAYS), JSON_NUMBER] | None = Field(
         default=None, description="Days until it expires. Default: never."
     )
-    requests_per_minute: Annotated[int, Field(ge=1, le=_MAX_INTEGER, strict=True)] | None = None
-    stored_bytes: Annotated[int, Field(ge=1, le=_MAX_BYTES, strict=True)] | None = None
-    active_jobs: Annotated[int, Field(ge=1, le=_MAX_INTEGER, strict=True)] | None = None
+    requests_per_minute: Annotated[int, Field(ge=1, le=_MAX_INTEGER), JSON_NUMBER] | None = None
+    stored_bytes: Annotated[int, Field(ge=1, le=_MAX_BYTES), JSON_NUMBER] | None = None
+    active_jobs: Annotated[int, Field(ge=1, le=_MAX_INTEGER), JSON_NUMBER] | None = None
 
 
 @router.get("", dependencies=ADMIN)

@@ -11,7 +11,7 @@ from models_store.repositories.jobs.rows import get_artifact
 router = APIRouter(prefix="/artifacts", tags=["artifacts"])
 
 _RESPONSES = file_responses(
-    "image/tiff", "application/zip", "application/json", "application/ld+json", "text/markdown"
+    "image/tiff", "image/png", "application/zip", "application/json", "application/ld+json", "text/markdown"
 )
 
 

@@ -5,6 +5,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.sse import EventSourceResponse
+from pydantic import Field
+from pydantic.json_schema import SkipJsonSchema
 from starlette.datastructures import Headers
 
 from app.documents.jobs import EventDocument
@@ -33,9 +35,10 @@ STREAMED: dict[int | str, dict[str, Any]] = {
     }
 }
 AFTER = Query(ge=0, le=LARGEST_EXACT_INTEGER, description="Number of the last event already received.")
+# The header can be left out, but no header is null.
 LastEventId = Annotated[
-    int | None,
-    Header(ge=0, le=LARGEST_EXACT_INTEGER, description="As `after`, from a client whose stream broke off."),
+    Annotated[int, Field(ge=0, le=LARGEST_EXACT_INTEGER)] | SkipJsonSchema[None],
+    Header(description="As `after`, from a client whose stream broke off."),
 ]
 Limit = Annotated[int, Query(ge=1, le=1000, description="Length of the list; streams have no limit.")]
 

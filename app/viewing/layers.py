@@ -7,7 +7,7 @@ import numpy as np
 from sqlalchemy.orm import Session
 
 from models_store.database.tables import Artifact, Image
-from models_store.errors import ImageSeriesError, ImageUnsupportedError, NotFoundError
+from models_store.errors import ImageSeriesError, NotFoundError
 from models_store.image_files.header import ImageHeader
 from models_store.image_files.results.ome_zarr.layout import ZarrLayout
 from models_store.repositories.images import get_image, series_of_uploads
@@ -114,12 +114,12 @@ class ResultAlone:
 def view_of_result(session: Session, artifact_id: str, layer: Layer) -> View | ResultAlone:
     """Find a result, and the image that it was made of.
 
-    Raises NotFoundError if there is none, or no image to subtract from, and ImageUnsupportedError for an
-    artifact without planes.
+    Raises NotFoundError if there is none, for an artifact without planes, and if there is no image to
+    subtract from.
     """
     artifact = get_artifact(session, artifact_id)
     if artifact.image_id is None or artifact.output is None:
-        raise ImageUnsupportedError(
+        raise NotFoundError(
             f"{artifact.name} is no image; artifacts with an `output` (denoised, posterior_std) have planes"
         )
     image = session.get(Image, artifact.image_id)

@@ -309,7 +309,7 @@ def test_numbers_of_deleted_events_are_not_used_again(facility: Facility) -> Non
     assert facility.note(facility.post(), "next")[0] > newest
 
 
-@pytest.mark.parametrize("last_event_id", ["-1", "x", "1e3"])
+@pytest.mark.parametrize("last_event_id", ["-1", "x", "1e3", "null"])
 def test_wrong_last_event_id(facility: Facility, last_event_id: str) -> None:
     headers = {"Accept": "text/event-stream", "Last-Event-ID": last_event_id}
     with facility.application.client(facility.admin) as api:

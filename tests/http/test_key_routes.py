@@ -34,7 +34,13 @@ def admin(application: Application, tokens: dict[str, str]) -> Iterator[httpx.Cl
 def test_a_new_key_is_shown_once_works_and_can_be_revoked(
     application: Application, admin: httpx.Client
 ) -> None:
-    new = {"name": "PC 2", "scopes": ["read"], "microscopes": ["Disc"], "expires_days": 30, "active_jobs": 2}
+    new = {
+        "name": "PC 2",
+        "scopes": ["read"],
+        "microscopes": ["Disc"],
+        "expires_days": 30,
+        "active_jobs": 2.0,
+    }
     made = admin.post("/v1/keys", json=new)
     assert (made.status_code, made.headers["cache-control"]) == (201, "no-store")
     token, about = made.json()["key"], made.json()["about"]
@@ -80,6 +86,9 @@ def test_a_key_that_is_bound_to_microscopes_makes_and_sees_none(
         ({"name": "a", "scopes": ["write"]}, "scopes"),
         ({"name": "a", "expires_days": 0}, "expires_days"),
         ({"name": "a", "stored_bytes": "1 GB"}, "stored_bytes"),
+        ({"name": "a", "active_jobs": "2"}, "active_jobs"),
+        ({"name": "a", "active_jobs": True}, "active_jobs"),
+        ({"name": "a", "requests_per_minute": 1.5}, "requests_per_minute"),
     ],
 )
 def test_a_wrong_request_is_named(admin: httpx.Client, wrong: Document, named: str) -> None:

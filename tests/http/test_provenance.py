@@ -49,6 +49,7 @@ def test_files_and_crate_tell_how_a_result_was_made(api: httpx.Client, cells: Pa
             of_job[name]["sha256"],
             True,
         )
+    _check_documented(api, job)
     action = entities[f"#{job['id']}"]
     assert {each["@id"] for each in entities["./"]["hasPart"]} <= {each["@id"] for each in action["result"]}
     objects = [entities[each["@id"]] for each in action["object"]]
@@ -65,6 +66,16 @@ def test_files_and_crate_tell_how_a_result_was_made(api: httpx.Client, cells: Pa
     for entity in entities.values():
         for name in ("object", "result", "hasPart"):
             assert {each["@id"] for each in entity.get(name, ())} <= entities.keys()
+
+
+def _check_documented(api: httpx.Client, job: Document) -> None:
+    """The API's document names the media types of all files, and says that JSON is no binary string."""
+    route = api.get("/openapi.json").json()["paths"]["/v1/artifacts/{artifact_id}/content"]["get"]
+    documented = route["responses"]["200"]["content"]
+    media_types = {each["media_type"] for each in job["result"]["artifacts"]}
+    assert {"image/png", "application/json"} <= media_types <= documented.keys()
+    assert documented["image/png"]["schema"]["format"] == "binary"
+    assert "object" in documented["application/json"]["schema"]["type"]
 
 
 def _check_document(provenance: dict[str, Any], job: Document, cells: Path) -> None:

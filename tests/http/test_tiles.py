@@ -273,7 +273,7 @@ def test_other_files_of_jobs_have_no_planes(
     artifact_id = store_result(application, image.split("/")[3], [np.ones((32, 48), np.float32)])
     with application.database.write() as session:
         get_artifact(session, artifact_id).output = None
-    told = problem(api.get(f"/v1/artifacts/{artifact_id}/planes"), 415, "image-unsupported")
+    told = problem(api.get(f"/v1/artifacts/{artifact_id}/planes"), 404, "not-found")
     assert told.startswith("cells-denoised.tif is no image")
 
 
