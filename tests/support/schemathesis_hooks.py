@@ -5,6 +5,7 @@ Loaded by schemathesis (SCHEMATHESIS_HOOKS); CLEARSCOPE_KNOWN_IDS contains the i
 
 import io
 import json
+import math
 import os
 import re
 import uuid
@@ -77,8 +78,12 @@ def before_call(_: schemathesis.HookContext, case: schemathesis.Case[Any], kwarg
     if case.path == "/v1/networks/import" and isinstance(case.body, bytes):
         # Files of networks and of histograms have the same media type.
         case.body = small_pretrained_network()
-    if isinstance(case.query, dict) and "settings" in case.query:
-        _make_settings_acceptable(case.query)
+    if isinstance(case.query, dict):
+        if "settings" in case.query:
+            _make_settings_acceptable(case.query)
+        if case.method == "POST" and case.path == "/v1/images" and _is_index(case.query.get("series")):
+            case.query.pop("series")  # The files hold a single image.
+        _make_window_acceptable(case.query)
     if case.path.endswith("/profiles") and isinstance(case.body, dict) and case.body.get("name") is None:
         case.body = {**case.body, "name": uuid.uuid4().hex}  # Settings that tell nothing need a name.
     if isinstance(case.body, dict):
@@ -106,6 +111,32 @@ def _make_settings_acceptable(query: dict[str, Any]) -> None:
         query.pop("profile", None)
     else:
         query.pop("settings")
+
+
+def _is_index(value: object) -> bool:
+    return not isinstance(value, bool) and str(value).isdecimal()
+
+
+def _make_window_acceptable(query: dict[str, Any]) -> None:
+    """Leave out what the schema cannot exclude: one end of a window of contrast, or ends in disorder."""
+    ends = {name: query[name] for name in ("low", "high") if query.get(name) is not None}
+    numbers = [_finite_number(each) for each in ends.values()]
+    match numbers:
+        case [float()]:
+            query.pop(*ends)
+        case [float(low), float(high)] if low >= high:
+            query.pop("low")
+            query.pop("high")
+
+
+def _finite_number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    try:
+        number = float(value)
+    except (OverflowError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _is_object(text: object) -> bool:
