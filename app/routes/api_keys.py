@@ -1,7 +1,7 @@
 """Routes of API keys: what administrators list, create and revoke, and everybody's own usage."""
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,6 +20,17 @@ router = APIRouter(prefix="/keys", tags=["keys"])
 _MAX_DAYS = 36_500
 _MAX_INTEGER = 2**31 - 1
 _MAX_BYTES = 2**53
+_CREATED: dict[int | str, dict[str, Any]] = {
+    201: {
+        "links": {
+            "revoke": {
+                "operationId": "revoke_key_v1_keys__key__revoke_post",
+                "parameters": {"key": "$response.body#/about/id"},
+                "description": "Name a key by its id or prefix in addresses, never by the key, a secret.",
+            }
+        }
+    }
+}
 
 
 class NewKey(BaseModel):
@@ -64,7 +75,7 @@ def get_own_key(session: ReadSession, services: RequestServices, caller: Current
     return ApiKeyDocument.of(session, row, services.settings, services.clock())
 
 
-@router.post("", dependencies=ADMIN, status_code=201)
+@router.post("", dependencies=ADMIN, status_code=201, responses=_CREATED)
 def create_key(
     new: NewKey, session: WriteSession, services: RequestServices, caller: CurrentCaller, response: Response
 ) -> CreatedKey:

@@ -109,7 +109,10 @@ def list_keys(session: Session) -> list[ApiKey]:
 
 
 def revoke_key(session: Session, key: str, now: datetime) -> ApiKey:
-    """Revoke a key by its id, prefix or name, the first of these that fits one."""
+    """Revoke a key by its id, prefix or name, the first of these that fits one.
+
+    Raises NotFoundError, and ConflictError if it has been revoked already.
+    """
     named = or_(ApiKey.id == key, ApiKey.prefix == key, ApiKey.name == key)
     # A key may be named like the id or prefix of another one.
     order = case((ApiKey.id == key, 0), (ApiKey.prefix == key, 1), else_=2)
@@ -120,6 +123,8 @@ def revoke_key(session: Session, key: str, now: datetime) -> ApiKey:
         .order_by(order, ApiKey.created_at, ApiKey.id)
         .limit(1)
     )
+    if found is None and session.scalar(select(ApiKey.id).where(named).limit(1)):
+        raise ConflictError(f"the API key {key!r} has been revoked already")
     if found is None:
         raise NotFoundError(f"there is no active key {key!r}; see `clearscope keys list`")
     found.revoked_at = now

@@ -57,7 +57,17 @@ def test_a_new_key_is_shown_once_works_and_can_be_revoked(
         revoked = admin.post(f"/v1/keys/{about['prefix']}/revoke").json()
         assert revoked["state"] == "revoked"
         assert "revoked" in problem(wait_for_status(user, "/v1/keys/own", 401), 401, "unauthenticated")
-    problem(admin.post(f"/v1/keys/{about['prefix']}/revoke"), 404, "not-found")
+    for key in (about["id"], about["prefix"], about["name"]):
+        told = problem(admin.post(f"/v1/keys/{key}/revoke"), 409, "conflict")
+        assert "revoked already" in told
+    problem(admin.post("/v1/keys/nobody/revoke"), 404, "not-found")
+
+
+def test_the_document_tells_how_to_name_a_new_key_in_addresses(admin: httpx.Client) -> None:
+    paths = admin.get("/openapi.json").json()["paths"]
+    link = paths["/v1/keys"]["post"]["responses"]["201"]["links"]["revoke"]
+    assert link["operationId"] == paths["/v1/keys/{key}/revoke"]["post"]["operationId"]
+    assert link["parameters"] == {"key": "$response.body#/about/id"}
 
 
 def test_an_administrator_cannot_revoke_the_key_of_the_request(admin: httpx.Client) -> None:
