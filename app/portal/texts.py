@@ -225,6 +225,11 @@ class Upload:
     SKIP = "{stage}: not needed. {why}"
     STAGES = JobCard.STAGES
     PLANNING = "Asking the server"
+    TIME_BETWEEN = (
+        "Such a job takes {shortest} to {longest} once it runs, as earlier ones on this server tell."
+    )
+    TIME_ABOUT = "Such a job takes about {shortest} once it runs, as earlier ones on this server tell."
+    TIME_UNKNOWN = "How long it takes is not known: no job like it has ended on this server yet."
 
 
 class SignIn:

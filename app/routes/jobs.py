@@ -28,6 +28,7 @@ from models_store.contracts.vocabulary import JobState, Scope
 from models_store.database.tables import Job
 from models_store.errors import InvalidRequestError, UnavailableError
 from models_store.job_requests.expand_series import expand_series
+from models_store.job_requests.expected_time import ExpectedTime, expected_time
 from models_store.job_requests.expected_warnings import expected_warnings
 from models_store.job_requests.submit import check_and_plan, submit, was_posted_as
 from models_store.outbound.destinations import resolve
@@ -140,6 +141,11 @@ class Preflight(BaseModel):
 
     plan: list[PlanStep]
     warnings: list[str] = Field(default=[], description="What to know of the images before hours of work.")
+    expected_time: ExpectedTime | None = Field(
+        default=None,
+        description="How long a denoise job takes once it runs, from earlier jobs of the same preset, "
+        "budget and steps with up to four times more or fewer pixels; null if there is none.",
+    )
 
 
 @router.post("", dependencies=SUBMIT, status_code=202, response_model=JobDocument)
@@ -181,7 +187,11 @@ def preflight(spec: PostedSpec, session: ReadSession, services: RequestServices)
     expanded = expand_series(session, spec)
     plan, _ = check_and_plan(session, expanded, services.settings.part_pixels)
     of_models = dict.fromkeys(text for step in plan.steps for text in step.told_of_model)
-    return Preflight(plan=plan.steps, warnings=[*expected_warnings(session, expanded), *of_models])
+    return Preflight(
+        plan=plan.steps,
+        warnings=[*expected_warnings(session, expanded), *of_models],
+        expected_time=expected_time(session, expanded, plan.steps),
+    )
 
 
 @router.get("", dependencies=READ)

@@ -7,6 +7,7 @@ from clearscope_client.connection import TimeLimits
 from clearscope_client.denoising import Denoised, ResultFile
 from clearscope_client.documents import (
     Artifact,
+    ExpectedTime,
     Job,
     Microscope,
     NoiseModel,
@@ -28,6 +29,7 @@ __all__ = [
     "ClientError",
     "Conduct",
     "Denoised",
+    "ExpectedTime",
     "ImageArray",
     "Job",
     "Microscope",

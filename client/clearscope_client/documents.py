@@ -192,11 +192,20 @@ class Job(Document):
         return self.state not in {"queued", "running"}
 
 
+class ExpectedTime(Document):
+    """Between which times a job will end once it runs, as so many earlier jobs tell."""
+
+    shortest_s: float
+    longest_s: float
+    jobs: int
+
+
 class Preflight(Document):
-    """Plan and warnings of a job that was not posted."""
+    """Plan, warnings and expected time of a job that was not posted."""
 
     plan: tuple[PlanStep, ...]
     warnings: tuple[str, ...] = ()
+    expected_time: ExpectedTime | None = None
 
 
 class NoiseModel(Document):

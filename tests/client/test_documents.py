@@ -24,6 +24,7 @@ KINDS: dict[type[Document], str] = {
     documents.PlanStep: "PlanStep",
     documents.Stage: "StageDocument",
     documents.Job: "JobDocument",
+    documents.ExpectedTime: "ExpectedTime",
     documents.Preflight: "Preflight",
     documents.NoiseModel: "NoiseModelDocument",
 }

@@ -1,6 +1,7 @@
 // What to do with uploaded images: the preset, the server's plan and warnings, and the jobs.
 
 import { api } from "./api.js";
+import { expectedTimeOf } from "./expected_time.js";
 import { filled, texts } from "./texts.js";
 
 const MOST_PLANNED = 20;
@@ -110,7 +111,9 @@ export class DenoiseForm {
     const summary = document.createElement("summary");
     summary.textContent = document.getElementById("denoise").dataset.plan;
     details.append(summary, steps);
-    this.planned.replaceChildren(...(warnings.children.length ? [warnings] : []), details);
+    const time = document.createElement("p");
+    time.textContent = expectedTimeOf(plans);
+    this.planned.replaceChildren(...(warnings.children.length ? [warnings] : []), time, details);
   }
 
   // Posts jobs and goes to the job, or to the list of them.
