@@ -104,6 +104,9 @@ def test_dropped_files_and_folders_become_a_job(
     require_accessible(page)
     page.get_by_label("Instant").check()
     expect(page.locator("#planned")).to_contain_text("What will be done")
+    expect(page.locator("#planned")).to_contain_text(
+        re.compile("How long it takes is not known|Such a job takes")
+    )
     row(page, "<img src=x").get_by_role("button", name="Denoise this image").click()
     page.wait_for_url("**/jobs/*")
     job = wait_until(api, page.url.rpartition("/")[2], ended)
