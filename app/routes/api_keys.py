@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.documents.keys import ApiKeyDocument, CreatedKey
 from app.http.authorization import ADMIN, READ, Caller
 from app.http.dependencies import CurrentCaller, ReadSession, RequestServices, WriteSession
+from app.http.white_space import LINE_ENDS, WHITE_SPACE
 from models_store.contracts.numbers import JSON_NUMBER
 from models_store.contracts.vocabulary import Scope
 from models_store.errors import ConflictError, ForbiddenError, NotFoundError
@@ -17,6 +18,8 @@ from models_store.repositories.api_keys import KeyLimits
 
 router = APIRouter(prefix="/keys", tags=["keys"])
 
+# No white space at the ends.
+_ONE_LINE = rf"^[^{WHITE_SPACE}]([^{LINE_ENDS}]*[^{WHITE_SPACE}])?$"
 _MAX_DAYS = 36_500
 _MAX_INTEGER = 2**31 - 1
 _MAX_BYTES = 2**53
@@ -43,7 +46,7 @@ class NewKey(BaseModel):
         },
     )
 
-    name: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^\S(.*\S)?$")] = Field(
+    name: Annotated[str, Field(min_length=1, max_length=200, pattern=_ONE_LINE)] = Field(
         description="Owner or purpose."
     )
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=4)] = [Scope.READ, Scope.SUBMIT]

@@ -10,13 +10,13 @@ from app.http.authorization import ADMIN, CALIBRATE, READ
 from app.http.dependencies import PageQuery, ReadSession, RequestServices, WriteSession
 from app.http.paging import link_next_page
 from app.http.posted_settings import PostedSettings
+from app.http.white_space import WHITE_SPACE
 from models_store.repositories import microscopes, profiles
 
 router = APIRouter(prefix="/microscopes", tags=["microscopes"])
 
-# No slash: names are used in URL paths. No white space at the ends. The other characters are listed because
-# \s matches them in some of pydantic, JavaScript and Python, but not in all.
-_AT_THE_ENDS = r"[^\s\u001c-\u001f\u0085\ufeff/]"
+# No slash: names are used in URL paths. No white space at the ends.
+_AT_THE_ENDS = rf"[^{WHITE_SPACE}/]"
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=rf"^{_AT_THE_ENDS}([^/]*{_AT_THE_ENDS})?$")]
 
 

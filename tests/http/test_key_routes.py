@@ -92,6 +92,10 @@ def test_a_key_that_is_bound_to_microscopes_makes_and_sees_none(
     ("wrong", "named"),
     [
         ({"name": ""}, "name"),
+        ({"name": "a "}, "name"),
+        ({"name": "\u0085a"}, "name"),
+        ({"name": "\ufeff"}, "name"),
+        ({"name": "a\rb"}, "name"),
         ({"name": "a", "scopes": []}, "scopes"),
         ({"name": "a", "scopes": ["write"]}, "scopes"),
         ({"name": "a", "expires_days": 0}, "expires_days"),
