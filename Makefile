@@ -3,13 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# Two tests run at a time, with one thread each so that they do not compete for cores. The tests of a file run in
-# one process because they share servers. Tests start hundreds of processes, so Python caches compiled modules even
-# if the environment forbids it.
+# Three tests run at a time, with one thread each: those of servers and workers mostly wait. The tests of a file run
+# in one process because they share servers. Tests start hundreds of processes, so Python caches compiled modules
+# even if the environment forbids it.
 TEST_ENVIRONMENT := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1
 TEST := $(TEST_ENVIRONMENT) $(BIN)/pytest
 SHORT := -m "not slow and not soak and not e2e"
-TWO_AT_A_TIME := -n 2 --dist loadfile --no-loadscope-reorder
+THREE_AT_A_TIME := -n 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test test-newer test-slow soak e2e bench lint format services image-tools clean
 
@@ -17,7 +17,7 @@ demo: $(READY)  ## Denoise a sample image; IMAGE=path.tif denoises your own, STA
 	$(BIN)/python -m demo $(if $(IMAGE),"$(IMAGE)") $(if $(STAY),--stay)
 
 test: lint services  ## Linters, types, import contracts, tests.
-	$(TEST) $(SHORT) $(TWO_AT_A_TIME)
+	$(TEST) $(SHORT) $(THREE_AT_A_TIME)
 	@$(MAKE) --no-print-directory test-newer
 
 # Newer Pythons get newer versions of the packages that read image files. These tests need no torch, and one process

@@ -71,6 +71,24 @@ def test_frames_are_sent_in_order_with_what_was_told_of_them(tmp_path: Path) -> 
     assert [server.jobs[each.job_id or ""] for each in delivered] == [each.image_id for each in delivered]
 
 
+def test_who_waits_for_the_last_image_finds_it_told_as_delivered(tmp_path: Path) -> None:
+    told: list[Delivered] = []
+    telling, may_tell = threading.Event(), threading.Event()
+
+    def tell_late(delivered: Delivered) -> None:
+        telling.set()
+        may_tell.wait(PATIENCE_S)
+        told.append(delivered)
+
+    with spooling(tmp_path, FakeServer(), on_delivered=tell_late) as spool:
+        spool.post(frame(0))
+        assert telling.wait(PATIENCE_S)
+        assert not spool.wait_until_sent(0)
+        may_tell.set()
+        assert spool.wait_until_sent(PATIENCE_S)
+        assert len(told) == 1
+
+
 def test_what_waits_is_sent_by_the_next_spool(tmp_path: Path) -> None:
     with spooling(tmp_path, away) as spool:
         for number in range(5):

@@ -258,7 +258,7 @@ def test_names_of_files_are_not_left_to_the_next_person(keyed: Application, brow
         begin(page)
         page.context.clear_cookies()
         sign_in(page, keyed.make_key("later"))
-        page.wait_for_function("!Object.keys(localStorage).some((key) => key.startsWith('tus::'))")
+        wait_for(lambda: not remembered(page), "the browser forgets the file")
         assert page.locator("#unfinished").is_hidden()
 
 

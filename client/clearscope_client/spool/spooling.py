@@ -77,6 +77,8 @@ class Spool:
         self._stopping = threading.Event()
         self._adding = threading.Lock()
         self._failure: Exception | None = None
+        self._sending = False
+        """Whether an image is being sent, or told as delivered."""
         self._thread = threading.Thread(target=self._send_all, name="spool", daemon=True)
         self._thread.start()
 
@@ -138,15 +140,18 @@ class Spool:
         return Ticket(number=entry.number, key=key)
 
     def wait_until_sent(self, timeout_s: float | None = None) -> bool:
-        """Wait until the server has all images; return whether it has.
+        """Wait until the server has all images and `on_delivered` was told; return whether that is so.
 
         Raises SpoolClosedError if sending has ended, such as by an error of `on_delivered`.
         """
         with self._changed:
-            self._changed.wait_for(lambda: not self._storage.entries or self._failure is not None, timeout_s)
+            self._changed.wait_for(lambda: self._is_done() or self._failure is not None, timeout_s)
             if self._failure is not None and self._storage.entries:
                 raise SpoolClosedError(f"sending has ended: {self._failure!r}") from self._failure
-            return not self._storage.entries
+            return self._is_done()
+
+    def _is_done(self) -> bool:
+        return not self._storage.entries and not self._sending
 
     def _await_room(self, size_bytes: int, timeout_s: float | None) -> None:
         def has_room() -> bool:
@@ -169,10 +174,13 @@ class Spool:
         try:
             while (entry := self._next()) is not None:
                 self._send(entry)
+                with self._changed:
+                    self._sending = False
+                    self._changed.notify_all()
         except Exception as error:
             # Images are still taken in, and the next spool sends them.
             with self._changed:
-                self._failure = error
+                self._failure, self._sending = error, False
                 self._changed.notify_all()
             self._tell(f"sending has ended: {error!r}; {self.waiting} images wait")
             raise
@@ -181,7 +189,10 @@ class Spool:
         """Return the oldest entry, once there is one; None when the spool is closed."""
         with self._changed:
             self._changed.wait_for(lambda: bool(self._storage.entries) or self._stopping.is_set())
-            return None if self._stopping.is_set() else next(iter(self._storage.entries.values()))
+            if self._stopping.is_set():
+                return None
+            self._sending = True
+            return next(iter(self._storage.entries.values()))
 
     def _send(self, entry: Entry) -> None:
         """Send an image until the server has it or does not want it."""
