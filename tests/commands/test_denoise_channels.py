@@ -57,6 +57,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return Run(source, target, planes_tcyx, summary, told, warnings)
 
 
+@pytest.mark.slow
 def test_each_channel_is_denoised_as_if_it_were_alone(run: Run, tmp_path: Path) -> None:
     together_tcyx = tifffile.imread(run.target)
     for channel, summary in enumerate(run.summary.channels):

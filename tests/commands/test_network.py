@@ -58,6 +58,7 @@ def command(*arguments: str | Path) -> str:
     return result.stdout
 
 
+@pytest.mark.slow
 def test_every_method_trains_and_denoises(folder: Path) -> None:
     noisy, camera = folder / "noisy.tif", folder / "camera.npz"
     n2v = folder / "n2v.safetensors"

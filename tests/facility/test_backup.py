@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.support.observed_facility import PATIENCE_S
 from tests.support.posted_jobs import TINY, ended, upload, wait_until
@@ -33,6 +34,7 @@ def serve(data_dir: Path, database_url: str) -> ServerProcess:
     return server
 
 
+@pytest.mark.slow
 def test_a_backup_taken_during_operation_restores_images_and_unfinished_jobs(
     postgres_service: Postgres, noisy_tiff: Path, tmp_path: Path
 ) -> None:
