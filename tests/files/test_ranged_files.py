@@ -160,15 +160,18 @@ def test_waiting_for_the_store_does_not_count_as_time_of_the_file(
     isolation: Isolation, tmp_path: Path
 ) -> None:
     _contiguous(tmp_path / "stack")
-    pause = threading.Event()
+    pause, pause_s, answer_s = threading.Event(), 0.7, 4.0
+    pauses = []
 
     class SlowFile(CountedFile):
         def read(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
-            pause.wait(0.3)
+            pause.wait(pause_s)
+            pauses.append(pause_s)
             return super().read(ranges)
 
-    with isolation.reader(ReadingLimits(answer_s=1.0)) as reader:
+    with isolation.reader(ReadingLimits(answer_s=answer_s)) as reader:
         assert len(reader.inspect(SlowFile(tmp_path / "stack"))[0]) == PLANES
+    assert sum(pauses) > answer_s
     with (
         isolation.reader(ReadingLimits(replies_s=0.5)) as reader,
         pytest.raises(ImageCorruptError, match="could not be read within"),
