@@ -78,7 +78,9 @@ def fit_noise_model(
 @calibration_commands.command()
 def calibrate(
     frames: FramesArgument,
-    microscope: Annotated[str, typer.Option(help="Microscope that recorded the frames; created if new.")],
+    microscope: Annotated[
+        str, typer.Option(help="Microscope that recorded the frames; made if new (scope admin).")
+    ],
     profile: Annotated[
         str | None, typer.Option(help="Acquisition profile of the microscope; created if new.")
     ] = None,

@@ -50,7 +50,9 @@ def submit(
     ],
     server: ServerOption = DEFAULT_SERVER,
     key: KeyOption = None,
-    microscope: Annotated[str | None, typer.Option(help="Microscope of the images; created if new.")] = None,
+    microscope: Annotated[
+        str | None, typer.Option(help="Microscope of the images; made if new (scope admin).")
+    ] = None,
     profile: Annotated[str | None, typer.Option(help="Acquisition profile of the microscope.")] = None,
     settings: SettingsOption = None,
     series: SeveralSeriesOption = None,

@@ -42,7 +42,7 @@ def watch(
     output: Annotated[
         Path, typer.Option(file_okay=False, help="Folder for results, error files and the journal.")
     ],
-    microscope: Annotated[str, typer.Option(help="Microscope of the images; created if new.")],
+    microscope: Annotated[str, typer.Option(help="Microscope of the images; made if new (scope admin).")],
     profile: Annotated[str | None, typer.Option(help="Acquisition profile of the microscope.")] = None,
     preset: PresetOption = DEFAULT_PRESET,
     reuse: Annotated[
