@@ -7,15 +7,33 @@ from typing import Annotated
 
 from fastapi import Query
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from app.http.posted_settings import PostedSettings, parse_settings
 from models_store.contracts.vocabulary import ImageRole
 from models_store.errors import UploadProtocolError
 
+_NO_FILENAME = re.compile(r"[/\\\x00-\x1f]")
+
+
+def _require_filename(name: str) -> str:
+    if _NO_FILENAME.search(name):
+        raise PydanticCustomError(
+            "filename", "a file name has no slash, backslash or control character; send it without its folder"
+        )
+    return name
+
+
 Filename = Annotated[
     str,
-    Query(min_length=1, max_length=255, pattern=r"^[^/\\\x00-\x1f]+$", examples=["cells.tif"]),
+    AfterValidator(_require_filename),
+    Query(
+        min_length=1,
+        max_length=255,
+        json_schema_extra={"pattern": r"^[^/\\\x00-\x1f]+$"},
+        examples=["cells.tif"],
+    ),
 ]
 
 Series = Annotated[
