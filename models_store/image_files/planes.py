@@ -45,10 +45,14 @@ class PlaneSource(Protocol):
 
 @dataclass(frozen=True)
 class PlaceInFile:
-    """Where a file has the pixels of a plane one after the other, as they are, in this order of bytes."""
+    """Where a file has the pixels of a plane one after the other, as they are, in this order of bytes.
+
+    `following`: how many of the next planes lie directly behind it, each behind the one before.
+    """
 
     offset_bytes: int
     byte_order: str
+    following: int = 0
 
 
 @runtime_checkable

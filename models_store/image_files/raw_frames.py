@@ -46,7 +46,8 @@ class RawFrames:
 
     def place_of(self, index: int) -> PlaceInFile:
         """Return where a plane is in the file."""
-        return PlaceInFile(self._offset_bytes(range(len(self))[index]), self._stored.byteorder)
+        plane = range(len(self))[index]
+        return PlaceInFile(self._offset_bytes(plane), self._stored.byteorder, len(self) - 1 - plane)
 
     @property
     def _plane_bytes(self) -> int:

@@ -13,7 +13,7 @@ import tifffile
 
 from models_store.errors import ImageCorruptError
 from models_store.image_files.isolation.client import Isolation, Reader
-from models_store.image_files.isolation.own_file import OwnFile
+from models_store.image_files.isolation.own_file import OwnFile, PlaneRun
 from models_store.image_files.opening import open_planes
 from models_store.image_files.planes import PlacedPlanes, PlaceInFile
 from tests.support.sif_files import write_sif
@@ -124,21 +124,45 @@ def test_a_file_cut_while_it_is_open_is_refused(tmp_path: Path, reader: Reader) 
     [
         None,
         {},
-        {"offset_bytes": -1, "byte_order": "<"},
-        {"offset_bytes": 2**70, "byte_order": "<"},
-        {"offset_bytes": 0, "byte_order": "O"},
-        {"offset_bytes": 0.0, "byte_order": "<"},
-        {"offset_bytes": 25, "byte_order": "<"},
+        {"offset_bytes": 0, "byte_order": "<"},
+        {"offset_bytes": -1, "byte_order": "<", "following": 0},
+        {"offset_bytes": 2**70, "byte_order": "<", "following": 0},
+        {"offset_bytes": 0, "byte_order": "O", "following": 0},
+        {"offset_bytes": 0.0, "byte_order": "<", "following": 0},
+        {"offset_bytes": 0, "byte_order": "<", "following": -1.0},
+        {"offset_bytes": 25, "byte_order": "<", "following": 0},
     ],
 )
 def test_a_place_outside_the_file_is_refused(place: object, tmp_path: Path) -> None:
     path = tmp_path / "pixels"
     path.write_bytes(bytes(40))
+    of_pixels = (np.dtype(np.uint16), (2, 4))
     with closing(OwnFile(path)) as file:
         with pytest.raises(ImageCorruptError):
-            file.read(0, place, np.dtype(np.uint16), (2, 4))
-        whole = {"offset_bytes": 24, "byte_order": ">"}
-        assert not file.read(0, whole, np.dtype(np.uint16), (2, 4)).any()
+            PlaneRun.told(file, 0, place, *of_pixels).read(0)
+        whole = {"offset_bytes": 8, "byte_order": ">", "following": 2}
+        run = PlaneRun.told(file, 3, whole, *of_pixels)
+        assert not run.read(3).any()
+        assert not run.read(4).any()
+        with pytest.raises(ImageCorruptError, match="plane 5 is incomplete"):
+            run.read(5)
+
+
+def test_one_request_tells_where_all_planes_of_a_block_are(
+    tmp_path: Path, isolated: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = isolated.open(written(tmp_path / "stack.tif", {}))
+    asked: list[dict[str, Any]] = []
+    ask = isolated.ask
+
+    def noted(request: dict[str, Any], *arguments: Any, **options: Any) -> Any:
+        asked.append(request)
+        return ask(request, *arguments, **options)
+
+    monkeypatch.setattr(isolated, "ask", noted)
+    np.testing.assert_array_equal(np.stack([*opened]), PIXELS)
+    np.testing.assert_array_equal(np.stack([*opened]), PIXELS)
+    assert [request["index"] for request in asked if request["do"] == "plane"] == [0]
 
 
 @pytest.fixture
@@ -153,7 +177,9 @@ def test_a_file_is_closed_with_its_planes(tmp_path: Path, isolated: Reader) -> N
     assert [file.path for file in process.open_files()].count(str(path)) == 1
     opened = isolated.open(path)
     assert [file.path for file in process.open_files()].count(str(path)) == 1
+    opened[1]
     isolated.close()
     assert str(path) not in [file.path for file in process.open_files()]
-    with pytest.raises(ImageCorruptError):
-        opened[0]
+    for plane in (0, 2):
+        with pytest.raises(ImageCorruptError):
+            opened[plane]

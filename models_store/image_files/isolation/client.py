@@ -21,7 +21,7 @@ from models_store.errors import ImageCorruptError, ReaderFailedError, Unavailabl
 from models_store.image_files.header import DEFAULT_LIMITS, ImageHeader, ImageLimits
 from models_store.image_files.images_in_file import ImagesInFile
 from models_store.image_files.isolation import wire
-from models_store.image_files.isolation.own_file import OwnFile
+from models_store.image_files.isolation.own_file import OwnFile, PlaneRun
 from models_store.image_files.isolation.shared_memory import new_memory
 from models_store.image_files.isolation.sources import (
     FolderSource,
@@ -250,8 +250,8 @@ class Reader:
 
     def plane(
         self, number: int, index: int, dtype: np.dtype[Any], shape_yx: tuple[int, int], own: OwnFile | None
-    ) -> NDArray[Any]:
-        """Read a plane of an opened file: from its place in the own file, or through shared memory."""
+    ) -> NDArray[Any] | PlaneRun:
+        """Read a plane of an opened file through shared memory, or return where it and the next ones are."""
         pixels = math.prod(shape_yx)
         with self._plane_lock:
             shared = self._shared_memory(pixels * dtype.itemsize)
@@ -259,7 +259,7 @@ class Reader:
             message, _ = self.ask(request, f"plane {index}")
             if own is None or "place" not in message:
                 return np.frombuffer(shared, dtype, pixels).reshape(shape_yx).copy()
-        return own.read(index, message["place"], dtype, shape_yx)
+        return PlaneRun.told(own, index, message["place"], dtype, shape_yx)
 
     def _shared_memory(self, size_bytes: int) -> mmap.mmap:
         if self._shared is None or len(self._shared) < size_bytes:
@@ -278,15 +278,22 @@ class IsolatedPlanes:
         self._reader = reader
         self._file = file
         self._own_file = own_file
+        self._run: PlaneRun | None = None
 
     def __len__(self) -> int:
         return self.header.planes
 
     def __getitem__(self, index: int) -> NDArray[Any]:
         plane = range(len(self))[index]
-        header, dtype = self.header, np.dtype(self.header.dtype)
-        shape_yx = (header.height_px, header.width_px)
-        return self._reader.plane(self._file, plane, dtype, shape_yx, self._own_file)
+        run = self._run
+        if run is None or plane not in run.planes:
+            header, dtype = self.header, np.dtype(self.header.dtype)
+            shape_yx = (header.height_px, header.width_px)
+            read = self._reader.plane(self._file, plane, dtype, shape_yx, self._own_file)
+            if not isinstance(read, PlaneRun):
+                return read
+            self._run = run = read
+        return run.read(plane)
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
         return (self[plane] for plane in range(len(self)))

@@ -2,6 +2,7 @@
 
 import math
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from weakref import finalize
@@ -23,24 +24,11 @@ class OwnFile:
     def close(self) -> None:
         self._closed()
 
-    def read(
-        self, plane: int, place: object, dtype: np.dtype[Any], shape_yx: tuple[int, int]
-    ) -> NDArray[Any]:
-        """Read a plane from its place, in native byte order. Raises ImageCorruptError if it is not there."""
-        match place:
-            case {"offset_bytes": int(offset_bytes), "byte_order": "<" | ">" | "=" | "|" as byte_order}:
-                pixels = np.empty(math.prod(shape_yx), dtype.newbyteorder(byte_order))
-            case _:
-                raise ImageCorruptError("the file is broken: its reader returned an invalid place of pixels")
-        if not self._filled(pixels.view(np.uint8).data, offset_bytes):
-            raise ImageCorruptError(f"plane {plane} is incomplete: some pixels are not in the file")
-        if not pixels.dtype.isnative:
-            pixels = pixels.byteswap(inplace=True).view(dtype)
-        return pixels.reshape(shape_yx)
-
-    def _filled(self, content: memoryview, offset_bytes: int) -> bool:
-        """Fill a buffer with the bytes from an offset on, and return whether the file has so many."""
-        if not 0 <= offset_bytes <= os.fstat(self.descriptor).st_size - len(content):
+    def fill(self, content: memoryview, offset_bytes: int) -> bool:
+        """Fill a buffer with the bytes from an offset on, and return whether an open file has so many."""
+        if not self._closed.alive or not 0 <= offset_bytes <= os.fstat(self.descriptor).st_size - len(
+            content
+        ):
             return False
         done = 0
         while done < len(content):
@@ -49,3 +37,43 @@ class OwnFile:
                 return False
             done += read
         return True
+
+
+@dataclass(frozen=True)
+class PlaneRun:
+    """Planes whose pixels lie one behind the other in the client's own file, as they are."""
+
+    file: OwnFile
+    planes: range
+    offset_bytes: int
+    dtype: np.dtype[Any]
+    shape_yx: tuple[int, int]
+
+    @classmethod
+    def told(
+        cls, file: OwnFile, plane: int, place: object, dtype: np.dtype[Any], shape_yx: tuple[int, int]
+    ) -> "PlaneRun":
+        """Return the run that begins with a plane at the place that a reading process told.
+
+        Raises ImageCorruptError if it told none.
+        """
+        match place:
+            case {
+                "offset_bytes": int(offset_bytes),
+                "byte_order": "<" | ">" | "=" | "|" as byte_order,
+                "following": int(following),
+            }:
+                planes = range(plane, plane + 1 + following)
+                return cls(file, planes, offset_bytes, dtype.newbyteorder(byte_order), shape_yx)
+            case _:
+                raise ImageCorruptError("the file is broken: its reader returned an invalid place of pixels")
+
+    def read(self, plane: int) -> NDArray[Any]:
+        """Read a plane, in native byte order. Raises ImageCorruptError if it is not in the file."""
+        pixels = np.empty(math.prod(self.shape_yx), self.dtype)
+        offset_bytes = self.offset_bytes + (plane - self.planes.start) * pixels.nbytes
+        if not self.file.fill(pixels.view(np.uint8).data, offset_bytes):
+            raise ImageCorruptError(f"plane {plane} is incomplete: some pixels are not in the file")
+        if not self.dtype.isnative:
+            pixels = pixels.byteswap(inplace=True).view(self.dtype.newbyteorder("="))
+        return pixels.reshape(self.shape_yx)

@@ -66,13 +66,15 @@ class TiffPlanes:
         ):
             return None
         if self._contiguous_offset is not None:
-            return PlaceInFile(self._contiguous_offset + plane * self._plane_bytes, self._tiff.byteorder)
+            offset_bytes = self._contiguous_offset + plane * self._plane_bytes
+            return PlaceInFile(offset_bytes, self._tiff.byteorder, len(self) - 1 - plane)
         index, sample = divmod(plane, self._stack.samples)
         with raising_image_corrupt(f"plane {plane} cannot be decoded"):
             start = _start_of(self._stack.pages[index], self._stack.keyframe)
         if start is None:
             return None
-        return PlaceInFile(start + sample * self._plane_bytes, self._tiff.byteorder)
+        following = self._stack.samples - 1 - sample
+        return PlaceInFile(start + sample * self._plane_bytes, self._tiff.byteorder, following)
 
     @property
     def _contiguous_offset(self) -> int | None:
