@@ -56,6 +56,10 @@ def submit(
     profile: Annotated[str | None, typer.Option(help="Acquisition profile of the microscope.")] = None,
     settings: SettingsOption = None,
     series: SeveralSeriesOption = None,
+    channel: Annotated[
+        int | None,
+        typer.Option(min=0, help="Denoise this channel alone, an index from 0; the others are copied."),
+    ] = None,
     preset: PresetOption = DEFAULT_PRESET,
     prior: PriorOption = None,
     pretrained: Annotated[
@@ -118,6 +122,7 @@ def submit(
             "kind": "denoise",
             "image_ids": [image.id for image in uploaded],
             **({"series": series} if series else {}),
+            **({} if channel is None else {"channel": channel}),
             "preset": preset,
             **({} if prior is None else {"prior": prior}),
             **({} if pretrained is None else {"pretrained": pretrained}),

@@ -88,9 +88,9 @@ def make_environment() -> Environment:
     return environment
 
 
-def _script_texts(of_view: type) -> Markup:
-    """Return a block of data with the texts of a view."""
-    texts_of_view = {name: text for name, text in vars(of_view).items() if name.isupper()}
+def _script_texts(*classes: type) -> Markup:
+    """Return a block of data with the texts of a view's classes."""
+    texts_of_view = {name: text for each in classes for name, text in vars(each).items() if name.isupper()}
     return _data_block("texts", texts_of_view)
 
 

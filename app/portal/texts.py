@@ -1,13 +1,16 @@
 """English texts of the portal, a class for each view."""
 
+from app.portal.denoise_texts import ChosenOptions, Options
 from app.portal.registry_texts import Calibration, Instruments, Keys, NoiseModels
 from app.portal.viewer_texts import Results
 
 __all__ = [
     "Calibration",
+    "ChosenOptions",
     "Instruments",
     "Keys",
     "NoiseModels",
+    "Options",
     "Results",
 ]
 
@@ -70,6 +73,7 @@ class Home:
     ONE_IMAGE = "Upload as one image"
     SEPARATE = "Upload each file"
     DENOISE_ONE = "Denoise this image"
+    SERIES = "Images of this file to denoise"
     DENOISE = "Denoise"
     PRESET = "How much to compute"
     INSTANT = "Instant"
@@ -87,10 +91,6 @@ class Home:
     TOGETHER = "Learn from all images together"
     TOGETHER_HINT = (
         "For images of one specimen, taken with the same camera and settings. Otherwise each has its own job."
-    )
-    FROM_NOTHING = "Train from nothing, without the network that comes with ClearScope"
-    FROM_NOTHING_HINT = (
-        "Takes longer. For images unlike any others, or to be sure that the result has nothing of others."
     )
     DENOISE_ALL = "Denoise all"
     PLAN = "What will be done"
@@ -217,6 +217,10 @@ class Upload:
     DEFAULT_PROFILE = "{profile} of {microscope}; the file tells no settings"
     NAMED_PROFILE = "{profile} of {microscope}"
     SERIES = "Images in the file"
+    SERIES_ALL = "All"
+    SERIES_ENTRY = "{number} {name} ({size})"
+    SERIES_UNUSABLE = "{entry} cannot be denoised: {why}"
+    NOTHING_CHOSEN = "Choose at least one image of the files."
     NO_WARNINGS = "Nothing unusual was found."
     UNSEEN = "The pixels have not been looked at yet; the job does it first."
     ALL = "Denoise all {count} images"

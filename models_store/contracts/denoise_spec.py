@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field
 from models_store.contracts.moments import Moment
 from models_store.contracts.spec_parts import (
     HIDES_NOTHING,
+    Channel,
     Force,
     Id,
     IdsOfChannels,
@@ -65,6 +66,11 @@ class DenoiseSpec(TrainingSpec, ResultFiles, PostedSpec):
 
     kind: Literal["denoise"] = "denoise"
     image_ids: ImageIds
+    channel: Channel | None = Field(
+        default=None,
+        description="Index along the axis C, from 0: only this channel is denoised, and the result has the "
+        "planes of the others as they are. Default: each channel, as if it were alone.",
+    )
     prior: Prior | None = Field(
         default=None,
         description="Where training starts: from the network that comes with ClearScope, or from nothing. "

@@ -38,17 +38,17 @@ def check_channels(session: Session, spec: JobSpec, images: Sequence[Image], pro
     headers = headers_of(images)
     if isinstance(spec, WORKS_ON_ONE):
         require_one_channel(headers, spec.channel)
-    if isinstance(spec, PredictSpec):
+    if isinstance(spec, PredictSpec | DenoiseSpec) and spec.channel is not None:
+        require_channel(headers, spec.channel)
+    elif isinstance(spec, PredictSpec):
         _check_prediction(session, spec, headers)
     if isinstance(spec, PredictSpec | DenoiseSpec) and isinstance(spec.noise_model, tuple):
-        require_noise_model_for_each_channel(headers, spec.noise_model, getattr(spec, "channel", None))
+        require_noise_model_for_each_channel(headers, spec.noise_model, spec.channel)
         _require_own_noise_models(session, spec.noise_model, profile)
 
 
 def _check_prediction(session: Session, spec: PredictSpec, headers: Headers) -> None:
-    if spec.channel is not None:
-        require_channel(headers, spec.channel)
-        return
+    """Check the networks of a prediction of all channels."""
     for field in ("network", "compare_with", "distilled"):
         reference = getattr(spec, field)
         if reference is not None and (label := _channel_of_network(session, reference)) is not None:

@@ -44,18 +44,17 @@ def plan_channels(
     """Plan each channel as a job of its own, and one assembly of all result files.
 
     Stages of different channels do not depend on each other, so several workers compute them side by side.
-    Empty channels have no stages. Raises InvalidRequestError if all are empty.
+    Empty channels, and those that the job does not name, have no stages. Raises InvalidRequestError if
+    there is nothing to denoise.
     """
-    planned = sum(not channel.is_empty for channel in channels)
-    if not planned:
-        raise InvalidRequestError(_ALL_EMPTY)
+    asked, planned = _asked_and_planned(spec.channel, channels)
     plans = [
-        _skipped(number, WEIGHTS, _EMPTY)
-        if channel.is_empty
-        else _plan_channel(spec, number, channel, new_job_id)
+        _plan_channel(spec, number, channel, new_job_id)
+        if number in planned
+        else _skipped(number, WEIGHTS, _EMPTY if number in asked else _NOT_ASKED)
         for number, channel in enumerate(channels)
     ]
-    stages = [replace(stage, weight=stage.weight / planned) for plan in plans for stage in plan.stages]
+    stages = [replace(stage, weight=stage.weight / len(planned)) for plan in plans for stage in plan.stages]
     assembly = plan_assembly(spec, stages, new_job_id, weight=WEIGHTS["predict"])
     return Plan([*stages, assembly], [step for plan in plans for step in plan.steps])
 
@@ -71,12 +70,7 @@ def plan_predictions(
 
     Raises InvalidRequestError if there is nothing to denoise.
     """
-    asked = range(len(channels)) if spec.channel is None else [spec.channel]
-    planned = [number for number in asked if not channels[number].is_empty]
-    if not planned:
-        if spec.channel is not None:
-            raise FieldError("channel", f"channel {spec.channel} is empty; there is nothing to denoise")
-        raise InvalidRequestError(_ALL_EMPTY)
+    asked, planned = _asked_and_planned(spec.channel, channels)
     plans = [
         plan_parts(
             spec,
@@ -93,6 +87,19 @@ def plan_predictions(
     stages = [stage for plan in plans for stage in plan.stages]
     assembly = plan_assembly(spec, stages, new_job_id, weight=1.0)
     return Plan([*stages, assembly], [step for plan in plans for step in plan.steps])
+
+
+def _asked_and_planned(
+    only: int | None, channels: Sequence[ChannelToDenoise]
+) -> tuple[Sequence[int], Sequence[int]]:
+    """Return the channels that a job is asked for, and those of them that are not empty."""
+    asked = range(len(channels)) if only is None else [only]
+    planned = [number for number in asked if not channels[number].is_empty]
+    if not planned:
+        if only is not None:
+            raise FieldError("channel", f"channel {only} is empty; there is nothing to denoise")
+        raise InvalidRequestError(_ALL_EMPTY)
+    return asked, planned
 
 
 def _plan_channel(

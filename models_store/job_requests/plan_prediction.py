@@ -100,7 +100,7 @@ def plan_assembly(
     assembly = AssembleSpec(
         image_ids=spec.image_ids,
         parts=parts,
-        only_channel=spec.channel if isinstance(spec, PredictSpec) else None,
+        only_channel=spec.channel,
         **spec.result_files,
     )
     return PlannedStage(new_job_id(), "predict", assembly, ASSEMBLY_SHARE * weight)

@@ -238,10 +238,12 @@ def _channels_to_denoise(
         complete = len(surveyed) == len(images)
         survey = Survey.of(each[channel] for each in surveyed) if complete else None
         known, levels = KnownModels(profile=None), _levels(images, channel)
-        if isinstance(spec, DenoiseSpec):
+        if spec.channel not in {None, channel}:
+            pass  # Its planes are copied.
+        elif isinstance(spec, DenoiseSpec):
             of_channel = headers[0][1], channel
             known = known_models(session, spec, profile, survey, levels=levels, of_channel=of_channel)
-        elif spec.channel in {None, channel}:
+        else:
             require_fit_of_prediction(session, spec, survey, levels, channel)
         found.append(ChannelToDenoise(known, extent_of_channel(headers, channel, part_pixels), survey))
     return found

@@ -144,6 +144,19 @@ def test_a_prediction_of_one_channel_copies_the_others_and_says_so(
     assert [step["action"] for step in job["plan"]] == ["skip", "compute", "skip"]
 
 
+def test_a_denoise_job_for_one_channel_copies_the_others(
+    api: httpx.Client, image_id: str, planes_tcyx: NDArray[np.uint16]
+) -> None:
+    job = run(api, **INSTANT, image_ids=[image_id], channel=2, outputs=["denoised"])
+    denoised_tcyx = result_of(api, job, "dyes_denoised.ome.tif")
+    np.testing.assert_array_equal(denoised_tcyx[:, :2], planes_tcyx[:, :2])
+    assert (denoised_tcyx[:, 2] != planes_tcyx[:, 2]).mean() > 0.9
+    values = job["result"]["values"]
+    assert [each["name"] for each in values["channels"]] == ["Cy5"]
+    assert sum("not the one that the job names" in text for text in values["warnings"]) == 2
+    assert {step["channel"] for step in job["plan"] if step["action"] == "compute"} == {2}
+
+
 def test_warnings_before_a_job_are_those_of_the_channel_that_it_names(
     api: httpx.Client, planes_tcyx: NDArray[np.uint16], tmp_path: Path
 ) -> None:
@@ -234,6 +247,7 @@ def test_a_noise_model_is_made_and_checked_for_the_channel_that_the_job_names(
     "spec",
     [
         PREDICT,
+        INSTANT,
         {"kind": "train", "method": "n2v"},
         {"kind": "bootstrap_noise_model", "network": "pretrained"},
     ],

@@ -1,6 +1,7 @@
-// What to do with uploaded images: the preset, the server's plan and warnings, and the jobs.
+// What to do with uploaded images: the preset and options, the server's plan and warnings, and the jobs.
 
 import { api } from "./api.js";
+import { DenoiseOptions } from "./denoise_options.js";
 import { expectedTimeOf } from "./expected_time.js";
 import { filled, texts } from "./texts.js";
 
@@ -18,14 +19,14 @@ export class DenoiseForm {
     this.soon = 0;
     this.plans = new Map();
     this.keys = new Map();
+    this.options = new DenoiseOptions(this.form);
     // Browsers may show a page again that was left; what is asked for then is meant to run once more.
     addEventListener("pagehide", () => {
       this.plans.clear();
       this.keys.clear();
     });
     this.form.addEventListener("change", () => {
-      const { elements } = this.form;
-      elements["from-nothing"].disabled = elements.preset.value === "instant"; // which trains nothing
+      this.options.refresh();
       this.plan();
     });
     this.form.addEventListener("submit", (event) => {
@@ -40,17 +41,22 @@ export class DenoiseForm {
     const several = this.images.length > 1;
     this.section.querySelector("#several").hidden = !several;
     if (several) this.button.textContent = filled(texts.ALL, { count: this.images.length });
+    this.options.offerFor(this.images);
     this.planSoon();
   }
 
-  // Returns the jobs to post for these images: one for all, or one each.
+  // Returns the jobs to post for these images: one for all, or one each. `image.chosen`: those of its file, if not all.
   jobs(images) {
     const { elements } = this.form;
-    const job = { kind: "denoise", preset: elements.preset.value };
-    const { checked, disabled } = elements["from-nothing"];
-    if (checked && !disabled) job.prior = "none";
-    const ids = images.map((image) => image.id);
-    return elements.together.checked ? [{ ...job, image_ids: ids }] : ids.map((id) => ({ ...job, image_ids: [id] }));
+    const job = { kind: "denoise", preset: elements.preset.value, ...this.options.fields() };
+    const ids = images.map((image) => image.chosen ?? [image.id]).filter((each) => each.length);
+    const lists = elements.together.checked ? [ids.flat()] : ids;
+    return lists.filter((each) => each.length).map((each) => ({ ...job, image_ids: each }));
+  }
+
+  nameOf(job) {
+    const [first] = job.image_ids;
+    return this.images.find((image) => image.id === first || image.chosen?.includes(first)).filename;
   }
 
   planSoon() {
@@ -66,6 +72,11 @@ export class DenoiseForm {
     this.asked += 1;
     const asked = this.asked;
     const jobs = this.jobs(this.images).slice(0, MOST_PLANNED);
+    this.button.disabled = !jobs.length;
+    if (!jobs.length) {
+      this.say("p", texts.NOTHING_CHOSEN);
+      return;
+    }
     this.say("p", texts.PLANNING);
     try {
       const plans = await Promise.all(jobs.map((job) => this.planOf(job)));
@@ -100,7 +111,7 @@ export class DenoiseForm {
     const told = new Set();
     const shown = this.images.flatMap((image) => image.warnings);
     plans.forEach((plan, number) => {
-      const name = jobs.length > 1 ? this.images.find((image) => image.id === jobs[number].image_ids[0]).filename : "";
+      const name = jobs.length > 1 ? this.nameOf(jobs[number]) : "";
       // What the rows tell of the images is not told again.
       const news = plan.warnings.filter((text) => !shown.some((known) => text.endsWith(known)));
       for (const text of news) append(warnings, named(name, text), "notice warn");

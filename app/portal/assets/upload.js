@@ -25,6 +25,7 @@ const queue = new UploadQueue({
     showInterrupted();
   },
   denoise: (image) => form.postOne(image),
+  changed: () => form.plan(),
 });
 
 function announce(text) {

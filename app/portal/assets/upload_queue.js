@@ -10,9 +10,10 @@ const AT_ONCE = 3;
 const ALIVE = new Set(["asking", "waiting", "packing", "sending", "reading", "paused", "stopped"]);
 
 export class UploadQueue {
-  // `place(row)` shows a row, `announce(text)` tells what happened, `ready(image, row)` takes an image, `denoise` too.
-  constructor({ place, announce, ready, denoise }) {
-    Object.assign(this, { place, announce, ready, denoise });
+  // `place(row)` shows a row, `announce(text)` tells what happened, `ready(image, row)` takes an image, `denoise` too;
+  // `changed()` is called when the person chose other images of a file.
+  constructor({ place, announce, ready, denoise, changed }) {
+    Object.assign(this, { place, announce, ready, denoise, changed });
     this.entries = [];
     this.waiting = [];
     this.running = 0;
@@ -65,6 +66,7 @@ export class UploadQueue {
       retry: () => this.enqueue(entry),
       cancel: () => this.cancel(entry),
       denoise: () => this.denoise(entry.image),
+      chosen: () => this.changed(),
     };
     actions[action]();
   }

@@ -23,6 +23,7 @@ export class UploadRow {
     this.part("size").textContent = readable(sizeBytes);
     this.part("progress").setAttribute("aria-label", name);
     this.name = name;
+    this.act = act;
     for (const button of this.element.querySelectorAll("[data-act]")) {
       button.addEventListener("click", () => act(button.dataset.act));
       // Several rows have buttons of the same text.
@@ -57,8 +58,10 @@ export class UploadRow {
     this.part("status").textContent = filled(text, { done: readable(done), size: readable(size) });
   }
 
+  // Shows what the server found; `image.chosen` gets the ids of the images of its file that the person chose.
   showImage(image) {
     this.part("image").hidden = false;
+    if (image.series.length) this.showSeries(image);
     const preview = this.part("preview");
     preview.src = image.preview_href;
     preview.alt = filled(texts.PREVIEW, { name: this.name });
@@ -67,6 +70,46 @@ export class UploadRow {
     if (!warnings.length) warnings.push(item("li", image.survey || image.series.length ? texts.NO_WARNINGS : texts.UNSEEN));
     this.part("warnings").replaceChildren(...warnings);
   }
+
+  showSeries(image) {
+    const place = this.part("series");
+    const boxes = new Map();
+    const all = seriesBox(texts.SERIES_ALL, true);
+    for (const entry of image.series) {
+      const usable = entry.image_id !== null;
+      const label = seriesBox(titleOfSeries(entry), usable);
+      label.firstChild.disabled = !usable;
+      if (usable) boxes.set(entry.image_id, label.firstChild);
+      place.append(label);
+    }
+    if (boxes.size > 1) place.querySelector("legend").after(all);
+    const chosen = () => [...boxes].filter(([, box]) => box.checked).map(([id]) => id);
+    place.addEventListener("change", (event) => {
+      if (event.target === all.firstChild) for (const box of boxes.values()) box.checked = all.firstChild.checked;
+      const ids = chosen();
+      image.chosen = ids.length === boxes.size ? null : ids;
+      all.firstChild.checked = image.chosen === null;
+      all.firstChild.indeterminate = ids.length > 0 && image.chosen !== null;
+      this.element.querySelector('[data-act="denoise"]').disabled = !ids.length;
+      this.act("chosen");
+    });
+    place.hidden = false;
+  }
+}
+
+function seriesBox(text, checked) {
+  const label = document.createElement("label");
+  const box = document.createElement("input");
+  box.type = "checkbox";
+  box.checked = checked;
+  label.append(box, ` ${text}`);
+  return label;
+}
+
+function titleOfSeries({ index, name, axes, shape, unusable }) {
+  const size = shape.map((length, axis) => `${axes[axis]} ${length}`).join(" × ");
+  const text = filled(texts.SERIES_ENTRY, { number: index, name, size }).trim();
+  return unusable === null ? text : filled(texts.SERIES_UNUSABLE, { entry: text, why: unusable });
 }
 
 function item(tag, text, className = "") {

@@ -8,8 +8,8 @@ from app.documents.microscopes import MicroscopeDocument
 from app.http.authorization import READ
 from app.http.dependencies import CurrentCaller, ReadSession, RequestServices
 from app.portal.rendering import Page
-from models_store.contracts.vocabulary import Scope
-from models_store.repositories import microscopes
+from models_store.contracts.vocabulary import Method, Scope
+from models_store.repositories import microscopes, networks
 from models_store.repositories.jobs import rows
 from models_store.repositories.jobs.leases import store_time
 from models_store.repositories.pages import PageRequest
@@ -25,9 +25,13 @@ def home(page: Page, session: ReadSession, services: RequestServices, caller: Cu
     """Show the form for files, and the latest jobs."""
     latest = rows.list_jobs(session, PageRequest(LATEST_JOBS, None)).rows
     found = microscopes.list_microscopes(session, PageRequest(MOST_MICROSCOPES, None)).rows
+    imported = networks.list_networks(
+        session, PageRequest(1, None), profile_ids=None, method=Method.PRETRAINED
+    )
     return page(
         "home.html",
         may_upload=caller.may(Scope.SUBMIT),
+        networks_imported=bool(imported.rows),
         microscopes=[MicroscopeDocument.of(row) for row in found],
         jobs=job_activities(session, latest, store_time(session, services.clock)),
     )
