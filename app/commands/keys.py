@@ -73,7 +73,7 @@ def list_keys(data_dir: DataDirOption = None) -> None:
     database = _database(data_dir)
     now = system_clock()
     with database.read() as session:
-        for key in api_keys.list_keys(session):
+        for key in api_keys.every_key(session):
             visible = ", ".join(each.name for each in key.microscopes) or "all"
             last_used = _format_time(key.last_used_at)
             table.add_row(key.prefix, key.name, ", ".join(key.scopes), visible, _state(key, now), last_used)

@@ -1,5 +1,6 @@
 """API key documents of the API; none has the secret of a key but that of its creation."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal, Self
 
@@ -39,6 +40,22 @@ class ApiKeyDocument(BaseModel):
 
     @classmethod
     def of(cls, session: Session, row: ApiKey, settings: Settings, now: datetime) -> Self:
+        (document,) = cls.of_all(session, [row], settings, now)
+        return document
+
+    @classmethod
+    def of_all(
+        cls, session: Session, rows: Sequence[ApiKey], settings: Settings, now: datetime
+    ) -> list[Self]:
+        """Return the documents of some keys, whose usage is counted together."""
+        ids = [row.id for row in rows]
+        stored, active = usage.stored_bytes_of_keys(session, ids), usage.active_jobs_of_keys(session, ids)
+        return [cls._with_usage(row, settings, now, stored[row.id], active[row.id]) for row in rows]
+
+    @classmethod
+    def _with_usage(
+        cls, row: ApiKey, settings: Settings, now: datetime, stored_bytes: int, active_jobs: int
+    ) -> Self:
         return cls(
             id=row.id,
             prefix=row.prefix,
@@ -51,9 +68,9 @@ class ApiKeyDocument(BaseModel):
             revoked_at=row.revoked_at,
             last_used_at=row.last_used_at,
             usage=KeyUsage(
-                stored_bytes=usage.stored_bytes(session, row.id),
+                stored_bytes=stored_bytes,
                 stored_bytes_limit=row.stored_bytes_limit or settings.stored_bytes_limit,
-                active_jobs=usage.active_jobs(session, row.id),
+                active_jobs=active_jobs,
                 active_jobs_limit=row.active_jobs_limit or settings.active_jobs_limit,
                 requests_per_minute=row.requests_per_minute or settings.requests_per_minute,
             ),

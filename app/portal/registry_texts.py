@@ -132,6 +132,7 @@ class Keys:
     BYTES = "Storage"
     JOBS = "Jobs that have not ended"
     OF = "of"
+    OLDER = "Older keys"
     REQUESTS = "requests per minute"
     CREATE = "Create a key"
     NAME = "Name: owner or purpose"

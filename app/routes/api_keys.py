@@ -3,12 +3,13 @@
 from datetime import timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.documents.keys import ApiKeyDocument, CreatedKey
 from app.http.authorization import ADMIN, READ, Caller
-from app.http.dependencies import CurrentCaller, ReadSession, RequestServices, WriteSession
+from app.http.dependencies import CurrentCaller, PageQuery, ReadSession, RequestServices, WriteSession
+from app.http.paging import link_next_page
 from app.http.white_space import LINE_ENDS, WHITE_SPACE
 from models_store.contracts.numbers import JSON_NUMBER
 from models_store.contracts.vocabulary import Scope
@@ -62,11 +63,19 @@ class NewKey(BaseModel):
 
 
 @router.get("", dependencies=ADMIN)
-def list_keys(session: ReadSession, services: RequestServices, caller: CurrentCaller) -> list[ApiKeyDocument]:
-    """List all keys with their usage, also expired and revoked ones, the oldest first."""
+def list_keys(  # one parameter per API parameter
+    session: ReadSession,
+    services: RequestServices,
+    caller: CurrentCaller,
+    page: PageQuery,
+    request: Request,
+    response: Response,
+) -> list[ApiKeyDocument]:
+    """List keys with their usage, also expired and revoked ones, newest first."""
     _require_all_microscopes(caller)
-    now = services.clock()
-    return [ApiKeyDocument.of(session, row, services.settings, now) for row in stored_keys.list_keys(session)]
+    found = stored_keys.list_keys(session, page)
+    link_next_page(found.next_cursor, request, response)
+    return ApiKeyDocument.of_all(session, found.rows, services.settings, services.clock())
 
 
 @router.get("/own", dependencies=READ)

@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,6 +16,7 @@ from models_store.contracts.vocabulary import Scope
 from models_store.database.tables import ApiKey
 from models_store.errors import ConflictError, NotFoundError, UnauthenticatedError
 from models_store.repositories.microscopes import find_microscope
+from models_store.repositories.pages import Page, PageRequest, fetch_page
 
 _PREFIX_BYTES = 6
 _SECRET_BYTES = 32
@@ -44,10 +45,16 @@ def create_key(
     limits: KeyLimits = KeyLimits(),
     now: datetime,
 ) -> tuple[ApiKey, str]:
-    """Create a key and return its row and token; the token cannot be recovered. Microscopes by id or name."""
+    """Create a key and return its row and token; the token cannot be recovered. Microscopes by id or name.
+
+    Raises ConflictError for the name of a valid key, and for the id or prefix of any: to revoke by that name
+    would revoke the other one.
+    """
     prefix, secret = secrets.token_hex(_PREFIX_BYTES), secrets.token_hex(_SECRET_BYTES)
     if session.scalar(select(ApiKey.id).where(ApiKey.name == name, ApiKey.revoked_at.is_(None)).limit(1)):
         raise ConflictError(f"a key named {name!r} exists already; revoke it first, or choose another name")
+    if session.scalar(select(ApiKey.id).where(or_(ApiKey.id == name, ApiKey.prefix == name)).limit(1)):
+        raise ConflictError(f"the name {name!r} is the id or prefix of another key; choose another name")
     key = ApiKey(
         id=new_id("key"),
         name=name,
@@ -103,9 +110,14 @@ def any_key(session: Session) -> bool:
     return bool(session.scalar(select(exists(select(ApiKey.id)))))
 
 
-def list_keys(session: Session) -> list[ApiKey]:
+def list_keys(session: Session, request: PageRequest) -> Page[ApiKey]:
+    return fetch_page(session, select(ApiKey).options(selectinload(ApiKey.microscopes)), ApiKey, request)
+
+
+def every_key(session: Session) -> Iterator[ApiKey]:
+    """Iterate over all keys, the oldest first."""
     query = select(ApiKey).options(selectinload(ApiKey.microscopes)).order_by(ApiKey.created_at, ApiKey.id)
-    return list(session.scalars(query))
+    yield from session.scalars(query)
 
 
 def revoke_key(session: Session, key: str, now: datetime) -> ApiKey:

@@ -1,6 +1,6 @@
 """Checks of cameras, and the marks that they leave on noise models."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from pydantic import BaseModel
@@ -14,7 +14,7 @@ from models_store.database.tables import CameraCheckRow, Job, NoiseModelRow
 from models_store.errors import NotFoundError
 from models_store.repositories.jobs.channels import channel_of_results
 from models_store.repositories.noise_model_history import active_at, active_noise_model
-from models_store.repositories.pages import Page, PageRequest, fetch_page
+from models_store.repositories.pages import Page, PageRequest, fetch_page, newest_of_profiles
 
 
 class Drift(BaseModel, frozen=True):
@@ -143,6 +143,15 @@ def checks_between(
         .limit(limit)
     )
     return list(session.scalars(query))[::-1]
+
+
+def newest_checks(
+    session: Session, profile_ids: Collection[str], limit: int
+) -> dict[str, list[CameraCheckRow]]:
+    """Return the latest checks of each profile, at most `limit` of each, the oldest first."""
+    newest = (CameraCheckRow.created_at, CameraCheckRow.id)
+    found = newest_of_profiles(session, CameraCheckRow, newest, profile_ids, limit)
+    return {profile_id: rows[::-1] for profile_id, rows in found.items()}
 
 
 def count_drifted(session: Session) -> int:

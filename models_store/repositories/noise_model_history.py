@@ -13,7 +13,12 @@ from sqlalchemy.orm import Session, aliased
 from models_store.contracts.vocabulary import HistoryAction
 from models_store.database.tables import ApiKey, NoiseModelActivation, NoiseModelRow, Profile
 from models_store.errors import ConflictError, NotFoundError
-from models_store.repositories.pages import NumberedPage, PageRequest, fetch_numbered_page
+from models_store.repositories.pages import (
+    NumberedPage,
+    PageRequest,
+    fetch_numbered_page,
+    newest_of_profiles,
+)
 
 _NEWEST = (NoiseModelActivation.activated_at.desc(), NoiseModelActivation.number.desc())
 
@@ -173,6 +178,14 @@ def list_history(
     if noise_model_id is not None:
         query = query.where(NoiseModelActivation.noise_model_id == noise_model_id)
     return fetch_numbered_page(session, query, NoiseModelActivation.number, request)
+
+
+def newest_changes(
+    session: Session, profile_ids: Collection[str], limit: int
+) -> dict[str, list[NoiseModelActivation]]:
+    """Return the newest changes of each profile, at most `limit` of each, the newest first."""
+    newest = (NoiseModelActivation.number,)
+    return newest_of_profiles(session, NoiseModelActivation, newest, profile_ids, limit)
 
 
 def _active_before(session: Session, noise_model: NoiseModelRow) -> NoiseModelRow | None:

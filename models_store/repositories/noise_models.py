@@ -34,7 +34,7 @@ from models_store.repositories.noise_model_history import (
     lock_history,
     record_deletion,
 )
-from models_store.repositories.pages import Page, PageRequest, fetch_page
+from models_store.repositories.pages import Page, PageRequest, fetch_page, newest_of_profiles
 from models_store.repositories.pixel_pairs import delete_pixel_pairs
 
 _REPLACES = {
@@ -164,6 +164,14 @@ def list_noise_models(
     channel: str | None = None,
 ) -> Page[NoiseModelRow]:
     return _fetch(session, select(NoiseModelRow), request, profile_ids, channel)
+
+
+def newest_versions(
+    session: Session, profile_ids: Collection[str], limit: int
+) -> dict[str, list[NoiseModelRow]]:
+    """Return the newest noise models of each profile, at most `limit` of each, the newest first."""
+    newest = (NoiseModelRow.created_at, NoiseModelRow.id)
+    return newest_of_profiles(session, NoiseModelRow, newest, profile_ids, limit)
 
 
 def list_active_noise_models(

@@ -1,18 +1,22 @@
 """Keyset pagination, newest first, with an opaque cursor."""
 
 import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Select, tuple_
+from sqlalchemy import Select, func, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from models_store.database.table_base import Base, Listed
+from models_store.database.tables import CameraCheckRow, NoiseModelActivation, NoiseModelRow
 from models_store.errors import InvalidRequestError
 
 Row = TypeVar("Row", bound=Listed)
 Numbered = TypeVar("Numbered", bound=Base)
+OfProfile = TypeVar("OfProfile", CameraCheckRow, NoiseModelActivation, NoiseModelRow)
+Newest = Sequence[InstrumentedAttribute[Any]]
 
 # Creation time (microseconds since 1970) and id of the last row on the page.
 CURSOR_PATTERN = r"^[0-9]{1,16}\.[A-Za-z0-9_]{1,40}$"
@@ -60,6 +64,30 @@ def fetch_numbered_page(
     shown = rows[: request.limit]
     further = len(rows) > request.limit
     return NumberedPage(shown, f"{getattr(shown[-1], number.key)}.{_NUMBERED}" if further else None)
+
+
+def newest_of_profiles(
+    session: Session, table: type[OfProfile], newest: Newest, profile_ids: Collection[str], limit: int
+) -> dict[str, list[OfProfile]]:
+    """Return up to `limit` rows of each profile in one query, the newest first.
+
+    `newest`: the columns that order them, of which the last identifies a row.
+    """
+    descending = [column.desc() for column in newest]
+    place = func.row_number().over(partition_by=table.profile_id, order_by=descending)
+    of_profiles = table.profile_id.in_(profile_ids)
+    ranked = select(newest[-1].label("identity"), place.label("place")).where(of_profiles).subquery()
+    query = (
+        select(table)
+        .join(ranked, ranked.c.identity == newest[-1])
+        .where(ranked.c.place <= limit)
+        .order_by(*descending)
+    )
+    found: dict[str, list[OfProfile]] = {profile_id: [] for profile_id in profile_ids}
+    for row in session.scalars(query):
+        if row.profile_id is not None:
+            found[row.profile_id].append(row)
+    return found
 
 
 def _number(cursor: str) -> int:

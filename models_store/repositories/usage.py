@@ -1,5 +1,6 @@
 """Quotas of API keys: stored bytes and active jobs."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
@@ -79,40 +80,60 @@ def require_room_for_job(session: Session, quota: Quota) -> None:
 
 def active_jobs(session: Session, key_id: str) -> int:
     """Return the number of a key's posted jobs that have not ended."""
+    return active_jobs_of_keys(session, [key_id])[key_id]
+
+
+def active_jobs_of_keys(session: Session, key_ids: Collection[str]) -> dict[str, int]:
+    """Return the number of posted jobs that have not ended, of each key."""
     query = (
-        select(func.count())
-        .select_from(Job)
+        select(Job.owner_id, func.count())
         .where(
-            Job.owner_id == key_id,
+            Job.owner_id.in_(key_ids),
             Job.state.in_(sorted(set(JobState) - ENDED_STATES)),
             Job.parent_id.is_(None),
         )
+        .group_by(Job.owner_id)
     )
-    return session.scalar(query) or 0
+    counted = {key_id: count for key_id, count in session.execute(query) if key_id is not None}
+    return dict.fromkeys(key_ids, 0) | counted
 
 
 def stored_bytes(session: Session, key_id: str) -> int:
     """Return the total size of a key's images, unfinished uploads, results, networks and noise models."""
+    return stored_bytes_of_keys(session, [key_id])[key_id]
+
+
+def stored_bytes_of_keys(session: Session, key_ids: Collection[str]) -> dict[str, int]:
+    """Return the total size of what each key has stored, as `stored_bytes`."""
     own = [
-        select(func.sum(table.size_bytes)).where(table.owner_id == key_id)
+        select(table.owner_id, func.sum(table.size_bytes)).where(table.owner_id.in_(key_ids))
         for table in (Network, NoiseModelRow, PixelPairsRow)
     ]
-    # Images of one file share its blob.
-    own.append(select(func.sum(Image.size_bytes)).where(Image.owner_id == key_id, Image.parent_id.is_(None)))
     own.append(
-        select(func.sum(ResumableUpload.received_bytes)).where(
-            ResumableUpload.owner_id == key_id,
+        select(Image.owner_id, func.sum(Image.size_bytes))
+        # Images of one file share its blob.
+        .where(Image.owner_id.in_(key_ids), Image.parent_id.is_(None))
+    )
+    own.append(
+        select(ResumableUpload.owner_id, func.sum(ResumableUpload.received_bytes)).where(
+            ResumableUpload.owner_id.in_(key_ids),
             ResumableUpload.image_id.is_(None),
             ResumableUpload.problem.is_(None),
         )
     )
-    artifacts = (
-        select(func.sum(Artifact.size_bytes))
+    own.append(
+        select(Job.owner_id, func.sum(Artifact.size_bytes))
+        .select_from(Artifact)
         .join(Job, Job.id == Artifact.job_id)
-        .where(Job.owner_id == key_id)
+        .where(Job.owner_id.in_(key_ids))
     )
-    sums = [session.scalar(query, execution_options=SEES_ALL) for query in (*own, artifacts)]
-    return sum(int(each or 0) for each in sums)
+    total = dict.fromkeys(key_ids, 0)
+    for query in own:
+        owner = query.selected_columns[0]
+        for key_id, size_bytes in session.execute(query.group_by(owner), execution_options=SEES_ALL):
+            if key_id is not None:
+                total[key_id] += int(size_bytes or 0)
+    return total
 
 
 def _lock(session: Session, quota: Quota) -> None:

@@ -1,13 +1,21 @@
 """API keys over HTTP: listed, created and revoked by administrators, and everybody's own usage."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
+import tifffile
+from sqlalchemy import event
 
+from app.documents.keys import ApiKeyDocument
+from models_store.repositories import api_keys
+from models_store.repositories.pages import PageRequest
 from tests.support.answers import problem, wait_for_status
 from tests.support.application import Application, MakeApplication
+from tests.support.posted_jobs import upload
 
 Document = dict[str, Any]
 
@@ -115,6 +123,46 @@ def test_names_of_valid_keys_differ_and_microscopes_exist(admin: httpx.Client) -
     )
     unknown = admin.post("/v1/keys", json={"name": "a", "microscopes": ["none"]})
     assert "none" in problem(unknown, 404, "not-found")
+    own = admin.get("/v1/keys/own").json()
+    for name in (own["id"], own["prefix"]):
+        told = problem(admin.post("/v1/keys", json={"name": name}), 409, "conflict")
+        assert "the id or prefix of another key" in told
+
+
+def test_keys_are_listed_in_pages_with_their_usage(make_application: MakeApplication, tmp_path: Path) -> None:
+    application = make_application()
+    tokens = [application.make_key(f"key {number}", "admin", active_jobs=9) for number in range(3)]
+    with application.client(tokens[0]) as admin:
+        tifffile.imwrite(tmp_path / "a.tif", np.arange(4096, dtype=np.uint16).reshape(64, 64))
+        upload(admin, tmp_path / "a.tif")
+        first = admin.get("/v1/keys", params={"limit": 2})
+        second = admin.get(first.links["next"]["url"])
+    listed = [*first.json(), *second.json()]
+    assert [each["name"] for each in listed] == ["key 2", "key 1", "key 0"]
+    assert "next" not in second.links
+    assert [each["usage"]["stored_bytes"] > 0 for each in listed] == [False, False, True]
+
+
+def test_the_usage_of_many_keys_takes_as_many_queries_as_that_of_one(
+    make_application: MakeApplication,
+) -> None:
+    application = make_application()
+    for number in range(5):
+        application.make_key(f"key {number}", "read")
+    statements: list[str] = []
+    event.listen(
+        application.database.engine,
+        "before_cursor_execute",
+        lambda _connection, _cursor, statement, *_: statements.append(statement),
+    )
+    asked = []
+    for count in (1, 5):
+        statements.clear()
+        with application.database.read() as session:
+            rows = api_keys.list_keys(session, PageRequest(count)).rows
+            ApiKeyDocument.of_all(session, rows, application.settings, application.clock())
+        asked.append(len(statements))
+    assert asked[0] == asked[1]
 
 
 def test_the_first_key_is_created_on_the_servers_machine(make_application: MakeApplication) -> None:

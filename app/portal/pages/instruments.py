@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -15,7 +15,6 @@ from app.documents.microscopes import MicroscopeDocument, ProfileDocument
 from app.documents.noise_models import (
     HistoryDocument,
     NoiseModelDocument,
-    history_documents,
     noise_model_documents,
 )
 from app.http.authorization import READ
@@ -23,9 +22,9 @@ from app.http.dependencies import ReadSession, RequestServices
 from app.portal.rendering import Page
 from models_store.database.tables import Microscope, Profile
 from models_store.repositories import microscopes
-from models_store.repositories.camera_checks import checks_between, drift_of
-from models_store.repositories.noise_model_history import list_history
-from models_store.repositories.noise_models import list_active_noise_models, list_noise_models
+from models_store.repositories.camera_checks import drift_of, newest_checks
+from models_store.repositories.noise_model_history import newest_changes
+from models_store.repositories.noise_models import list_active_noise_models, newest_versions
 from models_store.repositories.pages import CURSOR_PATTERN, PageRequest
 from models_store.repositories.profile_settings import setting_words
 from models_store.repositories.profiles import settings_of_profile
@@ -34,7 +33,6 @@ router = APIRouter()
 
 _MICROSCOPES, _PROFILES, _VERSIONS, _CHANGES, _CHECKS = 50, 10, 20, 20, 200
 _MOST_ACTIVE = 1000
-_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 Cursor = Annotated[str | None, Query(pattern=CURSOR_PATTERN)]
 
@@ -71,13 +69,10 @@ def instruments(
 
 
 @router.get("/instruments/{microscope}", dependencies=READ)
-def instrument(
-    microscope: str, page: Page, session: ReadSession, services: RequestServices, cursor: Cursor = None
-) -> HTMLResponse:
+def instrument(microscope: str, page: Page, session: ReadSession, cursor: Cursor = None) -> HTMLResponse:
     owner = microscopes.find_microscope(session, microscope)
     found = microscopes.list_profiles(session, owner, PageRequest(_PROFILES, cursor))
-    now = services.clock()
-    profiles = [_profile(session, row, now) for row in found.rows]
+    profiles = _views(session, found.rows)
     about = MicroscopeDocument.of(owner)
     return page("instrument.html", microscope=about, profiles=profiles, older=found.next_cursor)
 
@@ -89,14 +84,22 @@ def _summary(session: Session, owner: Microscope, now: datetime) -> MicroscopeSu
     return MicroscopeSummary(MicroscopeDocument.of(owner), len(ids), len(active), drifted)
 
 
-def _profile(session: Session, row: Profile, now: datetime) -> ProfileView:
-    versions = list_noise_models(session, PageRequest(_VERSIONS), profile_ids=[row.id])
-    changes = list_history(session, PageRequest(_CHANGES), profile_ids=[row.id])
-    return ProfileView(
-        about=ProfileDocument.of(row),
-        settings=setting_words(settings_of_profile(row)),
-        versions=noise_model_documents(session, versions.rows),
-        older_versions=versions.next_cursor is not None,
-        history=history_documents(session, changes.rows),
-        charts=control_charts(checks_between(session, [row.id], _BEGINNING, now, limit=_CHECKS)),
-    )
+def _views(session: Session, profiles: Sequence[Profile]) -> list[ProfileView]:
+    """Return the views of profiles, whose rows are fetched together."""
+    ids = [row.id for row in profiles]
+    versions = newest_versions(session, ids, _VERSIONS + 1)
+    shown = [row for profile_id in ids for row in versions[profile_id][:_VERSIONS]]
+    models = {each.id: each for each in noise_model_documents(session, shown)}
+    changes = newest_changes(session, ids, _CHANGES)
+    checks = newest_checks(session, ids, _CHECKS)
+    return [
+        ProfileView(
+            about=ProfileDocument.of(row),
+            settings=setting_words(settings_of_profile(row)),
+            versions=[models[each.id] for each in versions[row.id][:_VERSIONS]],
+            older_versions=len(versions[row.id]) > _VERSIONS,
+            history=[HistoryDocument.of(each, row) for each in changes[row.id]],
+            charts=control_charts(checks[row.id]),
+        )
+        for row in profiles
+    ]
