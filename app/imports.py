@@ -9,7 +9,7 @@ from app.http.profile_parameters import named_profile
 from models_store.blobs.blobs import StoredBlob
 from models_store.clock_and_ids import new_id
 from models_store.contracts.outcomes import MadeBlob, MadeNetwork
-from models_store.contracts.vocabulary import Method, Preset
+from models_store.contracts.vocabulary import Preset
 from models_store.errors import UnavailableError
 from models_store.network_files.pretrained import PretrainedFile, read_pretrained
 from models_store.repositories.networks import create_network
@@ -45,7 +45,7 @@ def _register(
 ) -> NetworkDocument:
     description = file.description.model_dump(mode="json") | {"digest": file.digest}
     made = MadeNetwork(
-        method=Method.PRETRAINED,
+        method=file.method,
         preset=Preset.INSTANT,
         recipe=f"{Preset.INSTANT}@{file.digest}",
         blob=MadeBlob(key=blob.key, sha256=blob.sha256, size_bytes=blob.size_bytes),

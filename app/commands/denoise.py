@@ -16,6 +16,7 @@ from app.commands.options import (
     NoiseModelKindOption,
     PresetOption,
     PretrainedOption,
+    PretrainedStackOption,
     PriorOption,
     SeedOption,
     SeveralSeriesOption,
@@ -46,6 +47,7 @@ def denoise(
     preset: PresetOption = DEFAULT_PRESET,
     prior: PriorOption = None,
     pretrained: PretrainedOption = None,
+    pretrained_stack: PretrainedStackOption = None,
     noise_model: Annotated[
         list[Path] | None,
         typer.Option(
@@ -92,6 +94,7 @@ def denoise(
             preset=preset,
             prior=prior,
             pretrained=pretrained,
+            pretrained_stack=pretrained_stack,
             structured_mask=parse_structured_mask(structured_mask),
             seed=seed,
             dtype=dtype,

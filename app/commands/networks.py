@@ -15,6 +15,7 @@ from app.commands.options import (
     DtypeOption,
     KeepHotPixelsOption,
     PresetOption,
+    PretrainedStackOption,
     SeedOption,
     SeriesOption,
     SeveralSeriesOption,
@@ -115,6 +116,7 @@ def predict(  # one parameter per command-line option
             "channels, else once for each, in their order.",
         ),
     ] = None,
+    pretrained_stack: PretrainedStackOption = None,
     series: SeveralSeriesOption = None,
     channel: ChannelOption = None,
     estimate: Annotated[
@@ -140,6 +142,7 @@ def predict(  # one parameter per command-line option
     keep_compiled_programs()
     options = PredictionOptions(
         network=network,
+        pretrained_stack=pretrained_stack,
         device=choose_device(device),
         noise_model=for_channels(noise_model),
         series=series or (),

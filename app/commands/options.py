@@ -51,6 +51,15 @@ PretrainedOption = Annotated[
         help="Network file from `clearscope pretrain`, in place of the one that comes with ClearScope.",
     ),
 ]
+PretrainedStackOption = Annotated[
+    Path | None,
+    typer.Option(
+        exists=True,
+        dir_okay=False,
+        help="The same of the network that sees planes with their neighbours, from `clearscope pretrain "
+        "--stacks`.",
+    ),
+]
 NoiseModelKindOption = Annotated[NoiseModelKind, typer.Option(help="Kind of noise model to bootstrap.")]
 SeedOption = Annotated[
     int, typer.Option(min=0, max=LARGEST_EXACT_INTEGER, help="Random seed; equal seeds give equal results.")

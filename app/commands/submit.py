@@ -66,6 +66,10 @@ def submit(
         str | None,
         typer.Option(help="Id of an imported network to use instead of the microscope's own, or packaged."),
     ] = None,
+    pretrained_stack: Annotated[
+        str | None,
+        typer.Option(help="The same of the network that sees planes with their neighbours."),
+    ] = None,
     reuse: Annotated[
         Reuse, typer.Option(help="Models of this microscope that the server may reuse.")
     ] = Reuse.CALIBRATION,
@@ -126,6 +130,7 @@ def submit(
             "preset": preset,
             **({} if prior is None else {"prior": prior}),
             **({} if pretrained is None else {"pretrained": pretrained}),
+            **({} if pretrained_stack is None else {"pretrained_stack": pretrained_stack}),
             "reuse": reuse,
             "noise_model": for_channels(noise_model),
             **({} if noise_model_at is None else {"noise_model_at": noise_model_at}),

@@ -22,7 +22,7 @@ router = APIRouter(prefix="/networks", tags=["networks"])
 _FILE_BODY = {
     "requestBody": {
         "required": True,
-        "description": "The bytes of a file of a network for single planes that `clearscope pretrain` wrote.",
+        "description": "The bytes of a network's file that `clearscope pretrain` wrote.",
         "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
     }
 }
@@ -58,8 +58,9 @@ async def import_network(
 ) -> NetworkDocument:
     """Import a pretrained network of your own for a microscope, one of its profiles, or one of its channels.
 
-    From then on it takes the place of the network that comes with ClearScope in jobs of their images. With
-    neither, jobs have to name it.
+    From then on it takes the place of the network that comes with ClearScope in jobs of their images: of the
+    one for single planes, or, if it sees planes with neighbours (`method` is `pretrained_stack`), of the one
+    for those. With neither, jobs have to name it.
     """
     too_large = NetworkFileInvalidError(
         f"the file has more than {MAX_FILE_BYTES} bytes, so it is no pretrained network"

@@ -84,6 +84,11 @@ class DenoiseSpec(TrainingSpec, ResultFiles, PostedSpec):
         "`packaged` names the latter. Default: the newest that was imported for the images' profile or "
         "microscope, if there is one.",
     )
+    pretrained_stack: Id | None = Field(
+        default=None,
+        description="The same of the network that sees planes of stacks with their neighbours and competes "
+        "with the other: id of an imported one, or `packaged`. The two are chosen independently.",
+    )
     reuse: Reuse = Field(
         default=Reuse.CALIBRATION,
         description="Models of the images' microscope and profile that may be reused, each value adding to "

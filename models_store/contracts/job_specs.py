@@ -86,7 +86,9 @@ def images_read(spec: StoredSpec) -> list[str]:
 
 def networks_named(spec: StoredSpec) -> set[str]:
     """Return the ids of the networks that a spec names directly, not through the job that makes them."""
-    return _named(spec, "network", "pretrained", "start", "teacher", "compare_with", "distilled")
+    return _named(
+        spec, "network", "pretrained", "pretrained_stack", "start", "teacher", "compare_with", "distilled"
+    )
 
 
 def noise_models_named(spec: StoredSpec) -> set[str]:

@@ -7,6 +7,7 @@ from pydantic import Field
 from models_store.contracts.spec_parts import (
     Channel,
     Force,
+    Id,
     ImageIds,
     KeepHotPixels,
     MadeByJob,
@@ -30,6 +31,12 @@ class _WithNetworks(Spec):
     )
     distilled: Reference | None = Field(
         default=None, description="Network distilled from `network`; its result is compared too."
+    )
+    pretrained_stack: Id | None = Field(
+        default=None,
+        description="Pretrained `network` only: id of an imported network that sees planes of stacks with "
+        "their neighbours, whose result is compared. Default, and `packaged`: the one that comes with "
+        "ClearScope.",
     )
 
 

@@ -77,7 +77,7 @@ The other methods refuse these fields.
 
 
 def _require_trained_by_jobs(method: Method) -> Method:
-    if method is Method.PRETRAINED:
+    if method.is_imported:
         raise ValueError("pretrained networks are made by `clearscope pretrain`, not by jobs")
     return method
 
@@ -85,7 +85,7 @@ def _require_trained_by_jobs(method: Method) -> Method:
 TrainedMethod = Annotated[
     Method,
     AfterValidator(_require_trained_by_jobs),
-    Field(json_schema_extra={"not": {"const": Method.PRETRAINED.value}}),
+    Field(json_schema_extra={"not": {"enum": [method.value for method in Method if method.is_imported]}}),
 ]
 
 

@@ -69,13 +69,22 @@ class NoiseModelKind(StrEnum):
 
 
 class Method(StrEnum):
-    """Training method of a network; `pretrained`: on simulated scenes and others, for images of all kinds."""
+    """Training method of a network; `pretrained`: on simulated scenes and others, for images of all kinds.
+
+    A `pretrained_stack` one was trained on simulated movies and sees planes with their neighbours.
+    """
 
     N2V = "n2v"
     PN2V = "pn2v"
     CARE = "care"
     DISTILLED = "distilled"
     PRETRAINED = "pretrained"
+    PRETRAINED_STACK = "pretrained_stack"
+
+    @property
+    def is_imported(self) -> bool:
+        """True if `clearscope pretrain` makes such networks, so that they are imported; jobs make others."""
+        return self in {Method.PRETRAINED, Method.PRETRAINED_STACK}
 
     @property
     def is_blind_spot(self) -> bool:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, WithJsonSchema
 
 from models_store.image_files.acquisition import Acquisition
+from models_store.image_files.optics import Optics
 
 # Networks pool by four and masks use 5x5 neighbourhoods: fewer than 16 pixels are not enough to learn from.
 MIN_SIDE_PX = 16
@@ -49,7 +50,8 @@ class ImageHeader(BaseModel, frozen=True):
     stored. `warnings` tell of planes that are missing or left out and of metadata that cannot be used.
     `series` is the number of the image if its file holds several; `series_in_file` lists them then.
     `acquisition` has the detector's settings of each channel, `channel_colours` a colour (#RRGGBB) for each;
-    both are empty if the file tells none. `time_interval_s` is the mean time between planes along T.
+    both are empty if the file tells none, and so is `optics`, which has those of each channel.
+    `time_interval_s` is the mean time between planes along T.
     `acquired_at` is when the acquisition began, with a time zone only if the file tells one.
     """
 
@@ -71,6 +73,7 @@ class ImageHeader(BaseModel, frozen=True):
     channel_colours: tuple[str, ...] = ()
     time_interval_s: float | None = None
     acquired_at: TimeInFile | None = None
+    optics: tuple[Optics, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from models_store.contracts.denoise_spec import DenoiseSpec
 from models_store.contracts.job_specs import JobSpec
 from models_store.contracts.noise_model_specs import BootstrapNoiseModelSpec, CheckNoiseModelSpec
 from models_store.contracts.prediction_specs import PredictSpec
-from models_store.contracts.spec_parts import PRETRAINED, MadeByJob, Reference
+from models_store.contracts.spec_parts import PACKAGED, PRETRAINED, MadeByJob, Reference
 from models_store.contracts.train_spec import TrainSpec
 from models_store.database.tables import Image, Profile
 from models_store.errors import FieldError
@@ -49,7 +49,7 @@ def check_channels(session: Session, spec: JobSpec, images: Sequence[Image], pro
 
 def _check_prediction(session: Session, spec: PredictSpec, headers: Headers) -> None:
     """Check the networks of a prediction of all channels."""
-    for field in ("network", "compare_with", "distilled"):
+    for field in ("network", "compare_with", "distilled", "pretrained_stack"):
         reference = getattr(spec, field)
         if reference is not None and (label := _channel_of_network(session, reference)) is not None:
             require_channel_of_network(headers, field, _described(reference), label)
@@ -59,7 +59,7 @@ def _channel_of_network(session: Session, network: Reference) -> str | None:
     """Return the channel that a network was or will be trained on alone; None: all planes."""
     if isinstance(network, MadeByJob):
         return channel_of_results(session, get_job(session, network.job))
-    return None if network == PRETRAINED else get_network(session, network).channel
+    return None if network in {PRETRAINED, PACKAGED} else get_network(session, network).channel
 
 
 def _require_own_noise_models(

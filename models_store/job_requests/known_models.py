@@ -67,11 +67,14 @@ def known_models(
         pn2v_network_id=pn2v.id if pn2v else None,
         pn2v_noise_model_id=pn2v.noise_model_id if pn2v else None,
         distilled_network_id=distilled.id if distilled else None,
-        pretrained_network_id=_imported_network_id(session, profile, label),
+        pretrained_network_id=_imported_network_id(session, profile, label, Method.PRETRAINED),
+        pretrained_stack_network_id=_imported_network_id(session, profile, label, Method.PRETRAINED_STACK),
     )
 
 
-def _imported_network_id(session: Session, profile: Profile, channel: str | None) -> str | None:
+def _imported_network_id(
+    session: Session, profile: Profile, channel: str | None, method: Method
+) -> str | None:
     """Return the newest network imported for a channel, else for the profile, else for the microscope.
 
     The noise of images is told to these networks, so that one may serve all profiles of a microscope.
@@ -79,7 +82,7 @@ def _imported_network_id(session: Session, profile: Profile, channel: str | None
     of_microscope = default_profile_of(session, profile.microscope)
     for owner in dict.fromkeys(filter(None, (profile, of_microscope))):
         for label in dict.fromkeys((channel, None)):
-            found = newest_network(session, owner.id, Method.PRETRAINED, channel=label)
+            found = newest_network(session, owner.id, method, channel=label)
             if found is not None:
                 return found.id
     return None

@@ -125,7 +125,7 @@ def extent_of_channel(
     """Return the extent of one of several channels of images, given as ids and headers."""
     channels = len(channels_of(headers[0][1]))
     images = [
-        ImageExtent.of(image_id, header, len(planes_of_channel(header, channel)), one_channel=True)
+        ImageExtent.of(image_id, header, len(planes_of_channel(header, channel)), channel=channel)
         for image_id, header in headers
     ]
     return PredictionExtent(images, part_pixels, max(1, MAX_RANGES // channels))

@@ -129,6 +129,11 @@ class _Planner:
             return named, f"the network {named}"
         return str(imported), f"the network {imported}, imported for {self.known.profile}"
 
+    def _pretrained_stack(self) -> str | None:
+        """Return the imported network for planes with neighbours of the job; None: the packaged one."""
+        named = self.spec.pretrained_stack or self.known.pretrained_stack_network_id
+        return None if named == PACKAGED else named
+
     def train_networks(self, why_not_adapted: str) -> None:
         n2v = self._n2v(why_not_adapted)
         noise_model, bootstrapped = self._noise_model(n2v)
@@ -210,6 +215,7 @@ class _Planner:
             noise_model=noise_model,
             compare_with=compare_with,
             distilled=distilled,
+            pretrained_stack=self._pretrained_stack() if pretrained else None,
             outputs=self.spec.outputs,
             keep_hot_pixels=self.spec.keep_hot_pixels,
             seed=self.spec.seed,

@@ -79,7 +79,9 @@ def plan_parts(
         )
         for planes in ranges
     ]
-    why = _why(extent, len(ranges)) + (_neighbours(extent.images) if pretrained else "")
+    why = _why(extent, len(ranges)) + (
+        _neighbours(extent.images, spec.pretrained_stack) if pretrained else ""
+    )
     step = PlanStep(stage="predict", action="compute", why=why, channel=channel, parts=len(ranges))
     return Plan([choice, *parts], [step])
 
@@ -113,6 +115,7 @@ def _choice(spec: PredictSpec, channel: int | None) -> ChooseEstimateSpec:
         noise_model=entry_of_channel(spec.noise_model, channel),
         compare_with=spec.compare_with,
         distilled=spec.distilled,
+        pretrained_stack=spec.pretrained_stack,
         refit_noise_model=spec.refit_noise_model,
         channel=channel,
         outputs=spec.outputs,
@@ -130,23 +133,35 @@ def _part(spec: PredictSpec, planes: PlaneRange, choice: MadeByJob, channel: int
         noise_model=entry_of_channel(spec.noise_model, channel),
         compare_with=spec.compare_with,
         distilled=spec.distilled,
+        pretrained_stack=spec.pretrained_stack,
         outputs=spec.outputs,
         keep_hot_pixels=spec.keep_hot_pixels,
         choice=choice,
     )
 
 
-def _neighbours(images: Sequence[ImageExtent]) -> str:
-    """Return what the plan says of the planes beside each plane."""
+def _neighbours(images: Sequence[ImageExtent], network: str | None) -> str:
+    """Return what the plan says of the planes beside each plane.
+
+    `network`: the imported network that sees them; None: the packaged one.
+    """
     if all(image.planes == 1 for image in images):
         return ""
-    axes = sorted({image.stack_axis for image in images if image.stack_axis is not None})
-    if not axes:
-        return "; planes are denoised one by one: none are neighbours in time or depth"
-    return (
-        f"; planes beside each other along {' or '.join(axes)} help where that lowers the estimated error, "
-        "which the job decides"
-    )
+    beside = [image.beside for image in images]
+    told = [f"; planes do not help each other: {why}" for why in _distinct(each.why_alone for each in beside)]
+    axes = _distinct(each.axis.name for each in beside if each.axis is not None)
+    if axes:
+        apart = "".join(f", {each}," for each in _distinct(each.described for each in beside))
+        imported = "" if network is None else f", with the network {network}"
+        told.append(
+            f"; planes beside each other along {' or '.join(axes)}{apart} help where that lowers the "
+            f"estimated error{imported}, which the job decides"
+        )
+    return "".join(told) or "; planes are denoised one by one: none are neighbours in time or depth"
+
+
+def _distinct(texts: Iterable[str]) -> list[str]:
+    return sorted({text for text in texts if text})
 
 
 def _why(extent: PredictionExtent, parts: int) -> str:

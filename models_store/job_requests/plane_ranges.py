@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 from models_store.image_files.header import ImageHeader
-from models_store.image_files.stack_axis import StackAxis
+from models_store.image_files.neighbour_axis import ALONE, NeighbourAxis
 
 MAX_RANGES = 100
 """Each range costs a process start, loading the networks, and a few database rows."""
@@ -19,16 +19,16 @@ class ImageExtent:
     image_id: str
     planes: int
     plane_px: int
-    stack_axis: str | None = None
-    """Axis along which the planes are neighbours; None if they are not."""
+    beside: NeighbourAxis = ALONE
+    """The axis along which the planes may help each other."""
 
     @classmethod
     def of(
-        cls, image_id: str, header: ImageHeader, planes: int, *, one_channel: bool = False
+        cls, image_id: str, header: ImageHeader, planes: int, *, channel: int | None = None
     ) -> "ImageExtent":
-        """Return the extent of so many of an image's planes."""
-        axis = StackAxis.of(header, one_channel=one_channel)
-        return cls(image_id, planes, header.height_px * header.width_px, axis.name if axis else None)
+        """Return the extent of so many of an image's planes, or of those of one channel of several."""
+        beside = NeighbourAxis.of(header, channel)
+        return cls(image_id, planes, header.height_px * header.width_px, beside)
 
 
 @dataclass(frozen=True)

@@ -26,15 +26,16 @@ def require_what_the_prior_needs(spec: DenoiseSpec) -> None:
     """Raise FieldError if the job names a prior or a pretrained network that its other fields rule out."""
     if not spec.preset.trains and spec.prior is Prior.NONE:
         raise FieldError("prior", f"the preset {spec.preset} is the pretrained network; leave it out")
-    if spec.pretrained is not None and spec.prior is Prior.NONE:
-        raise FieldError("pretrained", "the job says prior none; leave out one of them")
+    named = [field for field in ("pretrained", "pretrained_stack") if getattr(spec, field) is not None]
+    if named and spec.prior is Prior.NONE:
+        raise FieldError(named[0], "the job says prior none; leave out one of them")
     if not spec.preset.trains or (obstacle := _obstacle(spec)) is None:
         return
     field, why = obstacle
     if spec.prior is Prior.PRETRAINED:
         raise FieldError("prior", f"{why}; leave out prior, or change {field}")
-    if spec.pretrained is not None:
-        raise FieldError("pretrained", f"{why}; leave out pretrained, or change {field}")
+    if named:
+        raise FieldError(named[0], f"{why}; leave out {named[0]}, or change {field}")
 
 
 def _obstacle(spec: DenoiseSpec) -> tuple[str, str] | None:

@@ -33,7 +33,9 @@ class KnownModels:
     """Noise model that the PN2V network was trained with."""
     distilled_network_id: str | None = None
     pretrained_network_id: str | None = None
-    """Network that was imported for the profile or the microscope."""
+    """Network for single planes that was imported for the profile or the microscope."""
+    pretrained_stack_network_id: str | None = None
+    """The same for planes with neighbours."""
 
 
 DELIBERATE_ORIGINS = {NoiseModelOrigin.CALIBRATION: "calibrated", NoiseModelOrigin.IMPORT: "imported"}

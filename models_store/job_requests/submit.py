@@ -62,6 +62,7 @@ from models_store.job_requests.registered_models import KnownModels
 from models_store.job_requests.training_rules import (
     require_blind_spot,
     require_method,
+    require_network_of_single_planes,
     require_source_of_residuals,
     require_start,
     require_teacher,
@@ -169,8 +170,8 @@ def _check(session: Session, spec: JobSpec) -> None:
                 _check_kind(get_noise_model(session, noise_model), spec.noise_model_kind)
     if isinstance(spec, DenoiseSpec):
         require_what_the_preset_needs(spec)
-        if spec.pretrained not in {None, PACKAGED}:
-            require_method(get_network(session, spec.pretrained).method, "pretrained", Method.PRETRAINED)
+        _check_pretrained(session, spec, "pretrained", Method.PRETRAINED)
+        _check_pretrained(session, spec, "pretrained_stack", Method.PRETRAINED_STACK)
     if isinstance(spec, TrainSpec):
         _check_training(session, spec)
     if isinstance(spec, PredictSpec):
@@ -180,11 +181,23 @@ def _check(session: Session, spec: JobSpec) -> None:
         require_source_of_residuals(_method_of(session, spec.network), "network")
 
 
+def _check_pretrained(
+    session: Session, spec: DenoiseSpec | PredictSpec, field: str, expected: Method
+) -> None:
+    """Check a field that names an imported network, or the one that comes with ClearScope."""
+    named = getattr(spec, field)
+    if named not in {None, PACKAGED}:
+        require_method(get_network(session, named).method, field, expected)
+
+
 def _check_prediction(session: Session, spec: PredictSpec) -> None:
     if spec.network != PRETRAINED:
         _check_reference(session, spec.network, "network", get_network)
     if _uses_pretrained(session, spec):
         require_what_the_pretrained_network_needs(spec)
+    else:
+        require_network_of_single_planes(_method_of(session, spec.network), spec)
+    _check_pretrained(session, spec, "pretrained_stack", Method.PRETRAINED_STACK)
     if spec.compare_with is not None:
         _check_reference(session, spec.compare_with, "network", get_network)
         require_blind_spot(_method_of(session, spec.compare_with), "compare_with")

@@ -50,6 +50,22 @@ def require_what_the_pretrained_network_needs(spec: PredictSpec) -> None:
     _require_outputs_of_pretrained(spec.outputs)
 
 
+def require_network_of_single_planes(method: Method, spec: PredictSpec) -> None:
+    """Raise FieldError if a network for planes with neighbours is used without one for single planes."""
+    if method is Method.PRETRAINED_STACK:
+        raise FieldError(
+            "network",
+            "the network is for planes with neighbours and competes with one for single planes; name it as "
+            "pretrained_stack, beside the network pretrained or an imported one",
+        )
+    if spec.pretrained_stack is not None:
+        raise FieldError(
+            "pretrained_stack",
+            f"its estimate competes with that of a pretrained network, and the job's is of method {method}; "
+            "leave it out",
+        )
+
+
 def _require_outputs_of_pretrained(outputs: Sequence[Output]) -> None:
     for output in outputs:
         if output not in OF_INSTANT:
@@ -99,6 +115,10 @@ def require_source_of_residuals(method: Method, field: str) -> None:
 
 def require_start(method: Method, spec: TrainSpec) -> None:
     """Raise FieldError if a training cannot start from a stored network of this method."""
+    if method is Method.PRETRAINED_STACK:
+        raise FieldError(
+            "start", "no training starts from a network for planes with neighbours; leave it out"
+        )
     if method is Method.PRETRAINED and not spec.adapts:
         raise FieldError(
             "start",
@@ -110,7 +130,7 @@ def require_teacher(method: Method, spec: TrainSpec) -> None:
     """Raise FieldError unless a distilled network can learn from a stored network of this method."""
     if method is Method.PRETRAINED:
         _require_pretrained_teacher(spec)
-    elif spec.start is not None:
+    elif spec.start is not None and method is not Method.PRETRAINED_STACK:
         raise FieldError("start", _START_OF_DISTILLED)
     else:
         require_method(method, "teacher", Method.PN2V)

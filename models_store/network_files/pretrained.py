@@ -8,20 +8,29 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
+from models_store.contracts.vocabulary import Method
 from models_store.errors import NetworkFileInvalidError
 from models_store.network_files.unet_weights import weight_shapes
 
 MAX_FILE_BYTES = 32 << 20
+MAX_FRAMES = 15
+"""Most planes that a network may see at once: a job keeps as many of them in memory."""
 
 _LENGTH_BYTES = 8
 
 
+def _require_a_middle(frames: int) -> int:
+    if frames % 2 == 0:
+        raise ValueError("must be odd: a plane has as many neighbours on either side")
+    return frames
+
+
 class UNetDescription(BaseModel):
-    """Size of a network for single planes, within what workers load."""
+    """Size of a network, within what workers load; with several `frames`, it sees planes with neighbours."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -30,6 +39,7 @@ class UNetDescription(BaseModel):
     depth: Annotated[int, Field(ge=1, le=6)]
     outputs: Literal[1]
     global_skip: Literal[True]
+    frames: Annotated[int, Field(ge=1, le=MAX_FRAMES), AfterValidator(_require_a_middle)] = 1
 
 
 class PretrainedDescription(BaseModel):
@@ -49,6 +59,11 @@ class PretrainedFile:
 
     description: PretrainedDescription
     digest: str
+
+    @property
+    def method(self) -> Method:
+        """The method of a network for single planes, or of one for planes with neighbours."""
+        return Method.PRETRAINED if self.description.shape.frames == 1 else Method.PRETRAINED_STACK
 
 
 def read_pretrained(content: bytes) -> PretrainedFile:
@@ -79,10 +94,6 @@ def _description(content: bytes) -> PretrainedDescription:
         )
     if "\\u0000" in json.dumps(described):
         raise NetworkFileInvalidError("the description of the network has a null character")
-    if isinstance(described.get("shape"), dict) and described["shape"].get("frames", 1) != 1:
-        raise NetworkFileInvalidError(
-            "the network is for planes with neighbours; only networks for single planes can be imported"
-        )
     try:
         return PretrainedDescription.model_validate(described)
     except ValidationError as error:
@@ -95,10 +106,12 @@ def _refuse_number(name: str) -> float:
 
 
 def _require_weights(weights: Mapping[str, NDArray[Any]], shape: UNetDescription) -> None:
-    expected = weight_shapes(shape.features, shape.depth)
+    expected = weight_shapes(shape.features, shape.depth, shape.frames)
     if {name: values.shape for name, values in weights.items()} != expected:
+        planes = f"planes with {shape.frames - 1} neighbours" if shape.frames > 1 else "single planes"
         raise NetworkFileInvalidError(
-            f"the weights do not fit a U-Net of {shape.depth} levels with {shape.features} features"
+            f"the weights do not fit a U-Net for {planes} of {shape.depth} levels with {shape.features} "
+            "features"
         )
     for name, values in weights.items():
         if values.dtype.kind != "f" or not np.isfinite(values).all():

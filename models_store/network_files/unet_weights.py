@@ -1,13 +1,16 @@
-"""Names and shapes of the weights of a U-Net for single planes, with its input in the last layer."""
+"""Names and shapes of the weights of a U-Net with its input in the last layer."""
 
 import itertools
 
 
-def weight_shapes(features: int, depth: int) -> dict[str, tuple[int, ...]]:
-    """Return the shape of each weight of a U-Net whose first level has `features` feature maps."""
+def weight_shapes(features: int, depth: int, frames: int = 1) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each weight of a U-Net whose first level has `features` feature maps.
+
+    `frames`: planes that it sees at once.
+    """
     widths = [features << level for level in range(depth)]
     shapes: dict[str, tuple[int, ...]] = {"head.weight": (1, features + 1), "head.bias": (1,)}
-    for level, (inputs, outputs) in enumerate(itertools.pairwise([1, *widths])):
+    for level, (inputs, outputs) in enumerate(itertools.pairwise([frames, *widths])):
         shapes |= _two_convolutions(f"down.{level}", inputs, outputs)
     for level, (outputs, inputs) in enumerate(itertools.pairwise(widths)):
         shapes[f"enlarge.{level}.weight"] = (inputs, outputs, 2, 2)

@@ -80,7 +80,9 @@ def expire_networks(session: Session, unused_since: datetime, limit: int) -> Exp
         )
     )
     unused = select(Network).where(
-        Network.method != Method.PRETRAINED, Network.created_at < unused_since, ~used.exists()
+        Network.method.not_in([method for method in Method if method.is_imported]),
+        Network.created_at < unused_since,
+        ~used.exists(),
     )
     oldest = unused.order_by(Network.created_at).limit(limit)
     locked = session.scalars(oldest.with_for_update(of=Network, skip_locked=True)).all()

@@ -11,6 +11,7 @@ import tifffile
 from models_store.image_files.acquisition import Acquisition
 from models_store.image_files.isolation.client import Reader
 from models_store.image_files.opening import open_planes
+from models_store.image_files.optics import Optics
 from models_store.image_files.setting_values import amount, binning, bits, text
 from models_store.image_files.tiff.writer import write_planes
 from tests.support.microscope_files import noise, ome_document, ome_image, write_pages
@@ -56,6 +57,48 @@ def test_ome_xml_tells_detector_settings_colours_and_times(reader: Reader, tmp_p
     assert _told(second) == {"exposure_s": 0.1}
     assert header.channel_colours == ("#0000FF", "#00FF00")
     assert header.time_interval_s == 2
+
+
+def test_ome_xml_tells_the_optics_of_each_channel(reader: Reader, tmp_path: Path) -> None:
+    objective = (
+        '<Instrument ID="Instrument:0"><Objective ID="Objective:0" LensNA="0.8" Immersion="Air"/>'
+        '<Objective ID="Objective:1" LensNA="1.2" Immersion="Water"/></Instrument>'
+    )
+    channels = (
+        '<Channel ID="Channel:0:0" EmissionWavelength="0.461" EmissionWavelengthUnit="µm"/>'
+        '<Channel ID="Channel:0:1" EmissionWavelength="509"/><TiffData/>'
+    )
+    image = ome_image(0, {"T": 2, "C": 2}, channels)
+    uses = image.replace("<Pixels ", '<ObjectiveSettings ID="Objective:1"/><Pixels ', 1)
+    measured = uses.replace('ID="Objective:1"/><P', 'ID="Objective:1" RefractiveIndex="1.34"/><P', 1)
+    found = []
+    for number, each in enumerate((uses, measured, image)):
+        path = write_pages(tmp_path / f"{number}.ome.tif", noise(4, 32, 40), ome_document(objective + each))
+        found.append(reader.open(path).header.optics)
+    blue, green = (Optics(numerical_aperture=1.2, refractive_index=1.33, emission_nm=nm) for nm in (461, 509))
+    assert found[0] == (blue, green)
+    assert [each.refractive_index for each in found[1]] == [1.34, 1.34]
+    assert found[2] == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "aperture", "index", "emissions_nm"),
+    [
+        ("czi_CellDivision_T3_Z5_CH2_X240_Y170.czi", 1.2, 1.33, [568, 517]),
+        ("nd2_cluster.nd2", 0.95, None, [525, 700]),
+    ],
+)
+def test_vendors_files_tell_the_optics(
+    name: str,
+    aperture: float,
+    index: float | None,
+    emissions_nm: list[float],
+    test_data: Path,
+    reader: Reader,
+) -> None:
+    optics = reader.open(test_data / "vendor" / name).header.optics
+    assert [each.emission_nm for each in optics] == emissions_nm
+    assert {(each.numerical_aperture, each.refractive_index) for each in optics} == {(aperture, index)}
 
 
 def test_a_file_that_tells_nothing_has_no_settings(reader: Reader, noisy_tiff: Path) -> None:

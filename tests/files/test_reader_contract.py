@@ -143,7 +143,12 @@ def test_the_header_agrees_with_the_planes(example: Example) -> None:
         assert {plane.dtype.name for plane in read} == {header.dtype}
         assert header.decoded_bytes == sum(plane.nbytes for plane in read)
         channels = header.shape[header.axes.index("C")] if "C" in header.axes else 1
-        for of_channels in (header.channel_names, header.channel_colours, header.acquisition):
+        for of_channels in (
+            header.channel_names,
+            header.channel_colours,
+            header.acquisition,
+            header.optics,
+        ):
             assert len(of_channels) in {0, channels}
         for index in (len(planes), -len(planes) - 1):
             with pytest.raises(IndexError):

@@ -46,8 +46,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def import_network(api: httpx.Client, seed: int = 0, **query: str) -> Document:
-    answer = api.post("/v1/networks/import", params=query, content=small_pretrained_network(seed))
+def import_network(api: httpx.Client, seed: int = 0, frames: int = 1, **query: str) -> Document:
+    answer = api.post("/v1/networks/import", params=query, content=small_pretrained_network(seed, frames))
     assert answer.status_code == 201, answer.text
     document: Document = answer.json()
     assert answer.headers["location"] == f"/v1/networks/{document['id']}"
@@ -152,6 +152,73 @@ def test_a_channel_may_have_a_network_of_its_own(
     assert any(network in step["why"] for step in job["plan"])
 
 
+@pytest.fixture
+def movie(tmp_path: Path) -> Path:
+    """A file of a still movie, whose planes help each other."""
+    y, x = np.mgrid[:SIDE_PX, :SIDE_PX] / 6.0
+    signal = np.broadcast_to(40 + 20 * np.sin(y) * np.cos(x), (FRAMES, SIDE_PX, SIDE_PX))
+    path = tmp_path / "movie.ome.tif"
+    observed = (100 + 2 * np.random.default_rng(3).poisson(signal)).astype(np.uint16)
+    tifffile.imwrite(path, observed, metadata={"axes": "TYX"}, ome=True)
+    return path
+
+
+FRAMES, SIDE_PX = 5, 64
+
+
+def test_an_own_network_for_stacks_competes_in_place_of_the_packaged_one(
+    api: httpx.Client, microscope: str, movie: Path
+) -> None:
+    def estimated(**fields: object) -> tuple[float, Document]:
+        """Return the error of the estimate with neighbours, relative to that of the planes alone."""
+        job = run(api, image_ids=[image_id], **({"kind": "denoise", "preset": "instant"} | fields))
+        errors = job["result"]["values"]["estimated_mse_adu2"]
+        return errors["pretrained_stack"] / errors["pretrained"], job
+
+    image_id = upload(api, movie, microscope=microscope)
+    assert estimated()[0] < 1
+    network = import_network(api, frames=3, microscope=microscope)
+    assert network["method"] == "pretrained_stack"
+    # It was hardly trained, so that it returns about its input.
+    error, job = estimated()
+    assert error > 3
+    error_adu2 = job["result"]["values"]["estimated_mse_adu2"]["pretrained_stack"]
+    assert network["id"] in job["plan"][-1]["why"]
+    crate = json.loads(artifact(api, job, "ro-crate-metadata.json"))
+    assert network["sha256"] in json.dumps(crate)
+    assert estimated(pretrained_stack="packaged")[0] < 1
+    # It stands for the packaged one for stacks alone, and single planes keep theirs.
+    assert network["id"] not in reasons(api, image_ids=[image_id], pretrained_stack="packaged")
+    assert estimated(pretrained="packaged")[0] > 3
+    known = {"network": "pretrained", "pretrained_stack": network["id"]}
+    job = run(api, kind="predict", image_ids=[image_id], **known)
+    assert job["result"]["values"]["estimated_mse_adu2"]["pretrained_stack"] == pytest.approx(error_adu2)
+
+
+def test_a_network_for_stacks_stands_for_no_other(
+    api: httpx.Client, microscope: str, noisy_tiff: Path
+) -> None:
+    image_ids, own = [upload(api, noisy_tiff)], import_network(api)["id"]
+    stack = import_network(api, frames=3, microscope=microscope)["id"]
+    trains = {"kind": "train", "image_ids": image_ids, "preset": "fast"}
+    for spec, words in (
+        ({"kind": "denoise", "image_ids": image_ids, "pretrained": stack}, "pretrained: "),
+        ({"kind": "denoise", "image_ids": image_ids, "pretrained_stack": own}, "pretrained_stack: "),
+        (
+            {"kind": "denoise", "image_ids": image_ids, "pretrained_stack": stack, "prior": "none"},
+            "prior none",
+        ),
+        ({"kind": "predict", "image_ids": image_ids, "network": stack}, "name it as pretrained_stack"),
+        ({"kind": "predict", "image_ids": image_ids, "network": own, "pretrained_stack": own}, "method is"),
+        ({"kind": "bootstrap_noise_model", "image_ids": image_ids, "network": stack}, "network: "),
+        (trains | {"method": "n2v", "start": stack}, "start: "),
+        (trains | {"method": "pretrained_stack"}, "clearscope pretrain"),
+    ):
+        refused = api.post("/v1/jobs", json=spec)
+        assert refused.status_code == 422, spec
+        assert words in refused.text, (spec, refused.text)
+
+
 def test_it_stays_while_a_job_refers_to_it_and_does_not_expire(
     application: Application, api: httpx.Client, microscope: str, noisy_tiff: Path
 ) -> None:
@@ -181,9 +248,11 @@ def unfit_files() -> Iterator[tuple[bytes, str]]:
     yield b"", "no safetensors file"
     yield b"PK\x03\x04 something else", "no safetensors file"
     yield small_pretrained_network()[:-100], "no safetensors file"
-    yield small_pretrained_network(frames=3), "for planes with neighbours"
+    yield changed(shape=SHAPE | {"frames": 3}), "do not fit a U-Net for planes with 2 neighbours"
+    yield changed(shape=SHAPE | {"frames": 2}), "must be odd"
+    yield changed(shape=SHAPE | {"frames": 17}), "shape.frames"
     yield changed(format="clearscope-network-2"), "no pretrained network"
-    yield changed(shape=SHAPE | {"features": 8}), "do not fit a U-Net of 2 levels with 8 features"
+    yield changed(shape=SHAPE | {"features": 8}), "of 2 levels with 8 features"
     yield changed(shape=SHAPE | {"depth": 60}), "shape.depth"
     yield changed(spread=0), "spread"
     yield changed(spread=float("nan")), "no JSON"

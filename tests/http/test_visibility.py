@@ -157,6 +157,7 @@ def test_a_job_cannot_name_data_that_its_key_cannot_see(facility: Facility) -> N
         {**denoise, "image_ids": [own["image_id"], other["image_id"]]},
         {**denoise, "noise_model": other["noise_model_id"]},
         {**denoise, "pretrained": other["network_id"]},
+        {**denoise, "pretrained_stack": other["network_id"]},
         {**predict, "network": other["network_id"]},
         {**predict, "network": {"job": other["job_id"]}},
         {**predict, "compare_with": other["network_id"]},

@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 
 from models_store.contracts.denoise_spec import DenoiseSpec
+from models_store.contracts.job_specs import networks_named
 from models_store.contracts.noise_model_specs import BootstrapNoiseModelSpec
 from models_store.contracts.plans import Plan
-from models_store.contracts.prediction_specs import PredictSpec
+from models_store.contracts.prediction_specs import ChooseEstimateSpec, PredictPartSpec, PredictSpec
 from models_store.contracts.spec_parts import MadeByJob, StructuredMask, TrainingBudget
 from models_store.contracts.train_spec import TrainSpec
 from models_store.contracts.vocabulary import Output, Preset, Prior, Reuse
-from models_store.image_files.header import ImageHeader
+from models_store.image_files.header import ImageHeader, PixelSize
+from models_store.image_files.optics import Optics
 from models_store.job_requests.plan_denoise import plan_denoise
 from models_store.job_requests.plan_prediction import PredictionExtent
 from models_store.job_requests.plane_ranges import ImageExtent
@@ -73,6 +75,13 @@ def test_networks_are_trained_from_nothing_where_the_pretrained_one_does_not_do(
     assert planned.steps[0].action == "compute"
 
 
+def _deep(step_um: float) -> ImageHeader:
+    """Return the header of a stack in depth whose file tells of its optics."""
+    optics = Optics(numerical_aperture=1.2, refractive_index=1.33, emission_nm=520)
+    size = PixelSize(x_um=0.1, y_um=0.1, z_um=step_um)
+    return _header("Z", 5).model_copy(update={"optics": (optics,), "pixel_size_um": size})
+
+
 def _header(axes: str, *lengths: int) -> ImageHeader:
     return ImageHeader(
         axes=f"{axes}YX",
@@ -94,6 +103,8 @@ def _header(axes: str, *lengths: int) -> ImageHeader:
         (_header("TZ", 2, 3), "beside each other along T help where"),
         (_header("Z", 5), "beside each other along Z help where"),
         (_header("P", 5), "none are neighbours in time or depth"),
+        (_deep(0.3), "along Z, 0.3 µm apart, with a depth of field of 0.59 µm at most, help where"),
+        (_deep(9.0), "do not help each other: along Z they are 9 µm apart, with a depth of field of 0.59 µm"),
     ],
 )
 def test_the_plan_says_whether_planes_are_neighbours(header: ImageHeader, told: str) -> None:
@@ -102,3 +113,26 @@ def test_the_plan_says_whether_planes_are_neighbours(header: ImageHeader, told: 
         assert told in plan(preset=preset, image=extent).steps[-1].why
     assert "neighbours" not in plan(preset=Preset.BALANCED).steps[-1].why
     assert told not in plan(prior=Prior.NONE, image=extent).steps[-1].why
+
+
+@pytest.mark.parametrize(
+    ("named", "imported", "used"),
+    [(None, None, None), (None, "net_a", "net_a"), ("net_b", "net_a", "net_b"), ("packaged", "net_a", None)],
+)
+@pytest.mark.parametrize("part_pixels", [100, 1000])
+def test_the_network_for_stacks_is_the_jobs_or_else_the_imported_one(
+    named: str | None, imported: str | None, used: str | None, part_pixels: int
+) -> None:
+    numbers = itertools.count()
+    spec = DenoiseSpec(image_ids=["img_1"], preset=Preset.INSTANT, pretrained_stack=named)
+    image = ImageExtent.of("img_1", _header("T", 5), 5)
+    known = KnownModels(profile="Scope / default", pretrained_stack_network_id=imported)
+    extent = PredictionExtent([image], part_pixels)
+    planned = plan_denoise(spec, known, extent, lambda: f"job_{next(numbers)}", correlation=INDEPENDENT)
+    kinds = PredictSpec | ChooseEstimateSpec | PredictPartSpec
+    predictions = [each.spec for each in planned.stages if isinstance(each.spec, kinds)]
+    assert len(predictions) > 3 if part_pixels == 100 else len(predictions) == 1
+    assert {each.pretrained_stack for each in predictions} == {used}
+    assert {each.network for each in predictions} == {"pretrained"}
+    assert (f"with the network {used}" in planned.steps[-1].why) is (used is not None)
+    assert set().union(*map(networks_named, predictions)) == ({used} if used else set())

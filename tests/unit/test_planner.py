@@ -325,6 +325,7 @@ def test_parts_get_all_options_of_the_prediction() -> None:
         noise_model="nm_1",
         compare_with="net_2",
         distilled="net_3",
+        pretrained_stack="net_4",
         outputs=(Output.PRIOR_MEAN,),
         output_dtype=OutputDtype.SAME,
         seed=7,

@@ -16,7 +16,7 @@ from worker.attempt.context import JobContext, Report
 from worker.attempt.progress import REFITTING, part_of, planes_done
 from worker.attempt.registry import KnownNoiseModel
 from worker.engine.networks.network import Network
-from worker.engine.networks.pretrained import PretrainedNetwork, packaged_stack_network
+from worker.engine.networks.pretrained import PretrainedNetwork
 from worker.engine.noise.fitting.select import SelectedNoiseModel
 from worker.engine.noise.models.kinds import AnyNoiseModel, kind_of
 from worker.engine.planes.sequence import PlaneSequence
@@ -35,6 +35,7 @@ from worker.jobs.inputs import (
     load_network_if_made,
     load_noise_model,
     load_pretrained,
+    load_pretrained_stack,
     named_noise_model,
     survey_of,
 )
@@ -183,7 +184,9 @@ def _prepare_pretrained(
         noise_model, made = selected.fitted.model, _bootstrapped(selected, context, spec)
     planes = all_planes(images)
     of_plane = partial(network_for, pretrained, noise_model, bootstrapped=bootstrapped)
-    stack = StackCandidate.of(planes, of_plane, context.device)
+    in_stack = partial(load_pretrained_stack, context, spec.pretrained_stack)
+    why_alone = [image.beside.why_alone for image in images]
+    stack = StackCandidate.of(planes, of_plane, in_stack, context.device, why_alone)
     trained = _trained_on_the_images(spec, context)
     choice = choose_estimate(
         planes,
@@ -210,7 +213,7 @@ def _prepare_pretrained(
         noise_model, made = selected.fitted.model, _bootstrapped(selected, context, spec)
     denoiser = Denoiser(
         noise_model,
-        replace(choice, reason=choice.reason + stack.reservation),
+        replace(choice, reason=choice.reason + stack.reservation(choice)),
         n2v=trained.get("n2v"),
         distilled=trained.get("distilled"),
         pretrained=pretrained,
@@ -273,7 +276,7 @@ def prepare_chosen(spec: PredictPartSpec, context: JobContext) -> Prepared:
             n2v=trained.get("n2v"),
             distilled=trained.get("distilled"),
             pretrained=pretrained,
-            pretrained_stack=packaged_stack_network(),
+            pretrained_stack=load_pretrained_stack(context, spec.pretrained_stack),
             bootstrapped=known.origin.is_of_data,
             interval_scale=scale,
         )

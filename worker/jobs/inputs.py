@@ -9,6 +9,7 @@ from models_store.contracts.noise_model_fit import NoiseModelFit
 from models_store.contracts.outcomes import MadeNoiseModel
 from models_store.contracts.prediction_specs import ChooseEstimateSpec, PredictSpec
 from models_store.contracts.spec_parts import (
+    PACKAGED,
     PRETRAINED,
     MadeByJob,
     Reference,
@@ -18,8 +19,8 @@ from models_store.contracts.spec_parts import (
 from models_store.contracts.vocabulary import Method
 from models_store.errors import JobFailedError
 from models_store.image_files.channels import ChannelPlanes, planes_of_channel
+from models_store.image_files.neighbour_axis import NeighbourAxis
 from models_store.image_files.planes import PlaneSource
-from models_store.image_files.stack_axis import StackAxis
 from models_store.job_requests.detector_levels import levels_of_image, other_levels
 from models_store.job_requests.noise_model_fit import fit_with_drift, judge_fit
 from models_store.survey.survey import Survey
@@ -27,7 +28,7 @@ from models_store.survey.warnings import channel_warnings, pixel_warnings, warni
 from worker.attempt.context import JobContext
 from worker.attempt.registry import KnownImage, KnownNoiseModel
 from worker.engine.networks.network import Network
-from worker.engine.networks.pretrained import PretrainedNetwork, packaged_network
+from worker.engine.networks.pretrained import PretrainedNetwork, packaged_network, packaged_stack_network
 from worker.engine.noise.models.kinds import AnyNoiseModel, noise_model_from_parameters
 from worker.engine.planes.sequence import PlaneSequence
 from worker.engine.training.presets import TrainingPreset
@@ -54,8 +55,12 @@ class OpenImage:
 
     @property
     def stack(self) -> ObservedStack:
-        axis = StackAxis.of(self.reader.header, one_channel=self.channel is not None)
-        return ObservedStack(self.planes, axis)
+        return ObservedStack(self.planes, self.beside.axis)
+
+    @property
+    def beside(self) -> NeighbourAxis:
+        """The axis along which its planes may help each other."""
+        return NeighbourAxis.of(self.reader.header, self.channel)
 
     @property
     def plane_indices(self) -> Sequence[int]:
@@ -165,6 +170,14 @@ def load_pretrained(context: JobContext, reference: Reference) -> PretrainedNetw
     known = context.registry.network(resolve(context, reference, "network_id"))
     if known.method is not Method.PRETRAINED:
         return None
+    return PretrainedNetwork.from_bytes(context.blobs.get(known.blob_key))
+
+
+def load_pretrained_stack(context: JobContext, reference: str | None) -> PretrainedNetwork:
+    """Return the network for planes with neighbours: an imported one, or else the packaged one."""
+    if reference in {None, PACKAGED}:
+        return packaged_stack_network()
+    known = context.registry.network(str(reference))
     return PretrainedNetwork.from_bytes(context.blobs.get(known.blob_key))
 
 

@@ -24,7 +24,7 @@ from models_store.contracts.provenance import (
     UsedNetwork,
     UsedNoiseModel,
 )
-from models_store.contracts.spec_parts import PRETRAINED, MadeByJob, Reference
+from models_store.contracts.spec_parts import PACKAGED, PRETRAINED, MadeByJob, Reference
 from models_store.contracts.vocabulary import Method
 from models_store.image_files.channels import channel_name
 from models_store.image_files.header import ImageHeader
@@ -37,8 +37,8 @@ from worker.jobs.result_preview import ResultPreview
 from worker.jobs.ro_crate import CRATE_MEDIA_TYPE, CRATE_NAME, ro_crate
 
 _PACKAGES = ("clearscope", "torch", "numpy", "tifffile", "zarr")
-_STACKS = f"{PRETRAINED}_stack"
 _ROLES = ("network", "compare_with", "distilled")
+_IN_STACKS = "pretrained_stack"
 _WITHOUT = {"kind", "image_ids", "parts"}
 
 
@@ -210,14 +210,28 @@ def _networks(
             continue
         if reference == PRETRAINED:
             sha256 = packaged_sha256()
-            yield UsedNetwork(role=role, id=PRETRAINED, sha256=sha256, method=Method.PRETRAINED)
-            sha256 = packaged_sha256(of_stacks=True)
-            yield UsedNetwork(role="stacks", id=_STACKS, sha256=sha256, method=Method.PRETRAINED)
-            continue
-        known = context.registry.network(resolve(context, reference, "network_id"))
-        yield UsedNetwork(
-            role=role, id=known.network_id, sha256=known.sha256, method=known.method, recipe=known.recipe
-        )
+            used = UsedNetwork(role=role, id=PRETRAINED, sha256=sha256, method=Method.PRETRAINED)
+        else:
+            used = _used(context, role, resolve(context, reference, "network_id"))
+        yield used
+        if used.method is Method.PRETRAINED:
+            yield _used_in_stacks(context, spec.pretrained_stack)
+
+
+def _used_in_stacks(context: JobContext, network_id: str | None) -> UsedNetwork:
+    """Return the network for planes with neighbours that competes with one for single planes."""
+    if network_id not in {None, PACKAGED}:
+        return _used(context, _IN_STACKS, str(network_id))
+    sha256 = packaged_sha256(of_stacks=True)
+    method = Method.PRETRAINED_STACK
+    return UsedNetwork(role=_IN_STACKS, id=method, sha256=sha256, method=method)
+
+
+def _used(context: JobContext, role: str, network_id: str) -> UsedNetwork:
+    known = context.registry.network(network_id)
+    return UsedNetwork(
+        role=role, id=known.network_id, sha256=known.sha256, method=known.method, recipe=known.recipe
+    )
 
 
 def _was_not_made(context: JobContext, reference: Reference) -> bool:

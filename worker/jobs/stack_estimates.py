@@ -1,20 +1,22 @@
-"""Whether a job's planes can be denoised with the help of their neighbours."""
+"""Whether a job's planes can be denoised with the help of their neighbours, and why not."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
 from worker.engine.networks.network import Network
-from worker.engine.networks.pretrained import PretrainedNetwork, packaged_stack_network
+from worker.engine.networks.pretrained import PretrainedNetwork
 from worker.engine.planes.neighbours import Stack
 from worker.engine.planes.sequence import middle_window
-from worker.engine.prediction.choice import WINDOW_PX, NetworkFor, NetworkInStack
+from worker.engine.prediction.choice import WINDOW_PX, Choice, NetworkFor, NetworkInStack
 from worker.engine.stages.stacks import beside, shared_noise
 
 _TOLERATED = 0.05
 """Share of the noise variance that neighbours may have in common, as gains and offsets differ by pixel."""
+
+_NO_HELP = "; neighbouring planes do not help: "
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,31 +25,75 @@ class StackCandidate:
 
     network: PretrainedNetwork | None = None
     in_stack: NetworkInStack | None = None
-    reservation: str = ""
+    why_not: str = ""
+    """Why it does not compete although planes have neighbours."""
+    _seen: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Neighbours of each judged plane, and those of like exposure."""
 
     @classmethod
-    def of(cls, planes: Stack, network_for: NetworkFor, device: torch.device) -> "StackCandidate":
-        """Return the candidate for planes whose networks for single planes are known."""
+    def of(
+        cls,
+        planes: Stack,
+        network_for: NetworkFor,
+        load_stack: Callable[[], PretrainedNetwork],
+        device: torch.device,
+        why_alone: Iterable[str] = (),
+    ) -> "StackCandidate":
+        """Return the candidate for planes whose networks for single planes are known.
+
+        `load_stack` returns the network that sees planes with their neighbours. `why_alone`: why planes that
+        lie beside each other are not offered as neighbours, of each image.
+        """
         shared = shared_noise(planes, network_for, device=device)
         if shared is None:
-            return cls()
+            return cls(why_not=" and ".join(sorted({why for why in why_alone if why})))
         if shared > _TOLERATED:
             return cls(
-                reservation=f"; neighbouring planes do not help: {100 * shared:.0f} % of the variance of "
-                "their noise is the same in each (a fixed pattern, or planes averaged or interpolated)"
+                why_not=f"{100 * shared:.0f} % of the variance of their noise is the same in each (a fixed "
+                "pattern, or planes averaged or interpolated)"
             )
-        stack = packaged_stack_network()
-        return cls(stack, _in_stack(planes, network_for, stack))
+        stack, seen = load_stack(), dict[int, tuple[int, int]]()
+        return cls(stack, _in_stack(planes, network_for, stack, seen), _seen=seen)
+
+    def reservation(self, choice: Choice) -> str:
+        """Return what has to be said of the neighbours beside the reason for the choice."""
+        if self.why_not:
+            return _NO_HELP + self.why_not
+        neighbours, alike = (sum(counts) for counts in zip((0, 0), *self._seen.values(), strict=True))
+        if neighbours == 0:
+            return ""
+        exposure = "more than twice or less than half of the light of the plane beside them"
+        if alike == 0:
+            return f"{_NO_HELP}they have {exposure}"
+        scores = choice.scores
+        other = ""
+        if alike < neighbours:
+            other = (
+                f"; {neighbours - alike} of the {neighbours} neighbours of the judged planes are left out: "
+                f"they have {exposure}"
+            )
+        if choice.estimate != "pretrained_stack" and scores["pretrained_stack"] > scores["pretrained"]:
+            return f"{_NO_HELP}they show too much else (they moved too far, or are unrelated){other}"
+        return other
 
 
 def _in_stack(
-    planes: Stack, network_for: Callable[[np.ndarray], Network], stack: PretrainedNetwork
+    planes: Stack,
+    network_for: Callable[[np.ndarray], Network],
+    stack: PretrainedNetwork,
+    seen: dict[int, tuple[int, int]],
 ) -> NetworkInStack:
     def of_plane(index: int) -> NetworkFor:
         neighbours = {
             offset: middle_window(yx, WINDOW_PX)
             for offset, yx in planes.neighbours(index, stack.reach).items()
         }
-        return lambda plane_yx: beside(stack, network_for(plane_yx), plane_yx, neighbours)
+
+        def in_stack(plane_yx: np.ndarray) -> Network:
+            network = beside(stack, network_for(plane_yx), plane_yx, neighbours)
+            seen[index] = len(neighbours), network.neighbours
+            return network
+
+        return in_stack
 
     return of_plane

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
 from models_store.contracts.outcomes import MadeNetwork, Outcome
 from models_store.contracts.train_spec import TrainSpec
@@ -12,7 +12,7 @@ from models_store.survey.survey import Survey
 from models_store.survey.warnings import correlation_warnings
 from worker.attempt.context import JobContext, Report
 from worker.engine.errors import CheckpointInvalidError
-from worker.engine.networks.network import Network
+from worker.engine.networks.network import Network, TrainingMethod
 from worker.engine.networks.pretrained import PretrainedNetwork
 from worker.engine.noise.measuring.residual_pattern import PATTERN
 from worker.engine.stages.distillation import network_to_adapt, pattern_left
@@ -149,7 +149,7 @@ def _train(  # the inputs of a training, each prepared on its own
     def run() -> Network:
         return train_network(
             inputs.planes,
-            method=spec.method.value,
+            method=cast("TrainingMethod", spec.method.value),  # a job's spec allows no others
             preset=preset,
             noise_model=inputs.noise_model,
             ground_truth=ground_truth_planes(clean, images) if clean else None,

@@ -70,6 +70,8 @@ class DenoiseOptions:
     prior: Prior | None = None
     pretrained: Path | None = None
     """File of a network to use in place of the one that comes with ClearScope."""
+    pretrained_stack: Path | None = None
+    """The same for planes with neighbours."""
     structured_mask: StructuredMask | None = None
     seed: int = 0
     dtype: OutputDtype = OutputDtype.FLOAT32
@@ -91,7 +93,8 @@ class DenoiseOptions:
     @property
     def other_inputs(self) -> list[Path]:
         """Files that are read besides the image."""
-        return [*noise_model_files(self.noise_model), *noise_model_files(self.pretrained)]
+        named = (self.pretrained, self.pretrained_stack)
+        return [*noise_model_files(self.noise_model), *filter(None, named)]
 
     def of_group(self, group: Sequence[OfflineImage], groups: Sequence[object]) -> Self:
         """Return the options for one of several groups of images that share networks and noise models."""
@@ -137,7 +140,9 @@ def denoise_series(
     bootstraps = not known or (isinstance(given, Sequence) and None in given)
     kinds = {model.kind for model in known} | ({options.noise_model_kind.value} if bootstraps else set())
     _require_suffix(options, kinds)
-    pretrained = read_pretrained_file(options.pretrained) if options.pretrained else None
+    single, stack = options.pretrained, options.pretrained_stack
+    pretrained = read_pretrained_file(single) if single else None
+    pretrained_stack = read_pretrained_file(stack, of_stacks=True) if stack else None
     warnings: list[str] = []
 
     def warn(text: str) -> None:
@@ -151,6 +156,7 @@ def denoise_series(
         for group in groups:
             _require_outputs(source, group, options.of_group(group, groups))
         network_id = run.add_network(pretrained) if pretrained else None
+        stack_id = run.add_network(pretrained_stack) if pretrained_stack else None
         noise_model_ids = run.add_noise_models(given)
         summaries = []
         for group in groups:
@@ -159,6 +165,7 @@ def denoise_series(
                 preset=options.preset,
                 prior=options.prior,
                 pretrained=network_id,
+                pretrained_stack=stack_id,
                 structured_mask=options.structured_mask,
                 reuse=Reuse.NONE,
                 noise_model=noise_model_ids,
@@ -245,10 +252,7 @@ def _plan(spec: DenoiseSpec, group: Sequence[OfflineImage], channels: Sequence[C
     """Plan a denoising without a registry, with one part for each channel."""
     if channels:
         return plan_channels(spec, channels, _new_job_id)
-    images = [
-        ImageExtent(image.image_id, image.header.planes, image.header.height_px * image.header.width_px)
-        for image in group
-    ]
+    images = [ImageExtent.of(image.image_id, image.header, image.header.planes) for image in group]
     extent = PredictionExtent(images, pixels_of(group))
     correlation = Survey.of(image.survey for image in group).noise_correlation
     return plan_denoise(spec, KnownModels(profile=None), extent, _new_job_id, correlation=correlation)

@@ -34,16 +34,23 @@ def read_noise_model_file(path: Path) -> GmmParameters | HistogramParameters:
     return read_published(read_content(path, "noise model"))
 
 
-def read_pretrained_file(path: Path) -> PretrainedNetwork:
-    """Read a network for single planes that `clearscope pretrain` wrote; else raise InvalidRequestError."""
+def read_pretrained_file(path: Path, *, of_stacks: bool = False) -> PretrainedNetwork:
+    """Read a network that `clearscope pretrain` wrote; raise InvalidRequestError for any other file.
+
+    `of_stacks`: it has to be one for planes with neighbours, instead of single ones.
+    """
     try:
         network = PretrainedNetwork.from_bytes(read_content(path, "network"))
     except EngineError as error:
         raise InvalidRequestError(f"{path} is no pretrained network: {error.detail}") from error
-    if network.reach:
+    if network.reach and not of_stacks:
         raise InvalidRequestError(
-            f"{path} is a network for planes with neighbours; name one for single planes, as clearscope "
-            "pretrain makes them without --stacks"
+            f"{path} is a network for planes with neighbours; name it with --pretrained-stack"
+        )
+    if of_stacks and not network.reach:
+        raise InvalidRequestError(
+            f"{path} is a network for single planes; those for planes with neighbours are made by "
+            "clearscope pretrain --stacks"
         )
     return network
 

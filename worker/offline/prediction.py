@@ -28,6 +28,7 @@ from worker.offline.files import (
     naming_file,
     naming_options,
     noise_model_files,
+    read_pretrained_file,
     require_room,
     require_writable,
 )
@@ -57,6 +58,14 @@ class PredictionOptions:
     """Write an RO-Crate of the result beside it."""
     keep_hot_pixels: bool = False
     seed: int = 0
+    pretrained_stack: Path | None = None
+    """Network for planes with neighbours beside a pretrained `network`; None: the packaged one."""
+
+    @property
+    def other_inputs(self) -> list[Path]:
+        """Files that are read besides the image."""
+        named = (self.network, self.pretrained_stack)
+        return [*filter(None, named), *noise_model_files(self.noise_model)]
 
 
 @dataclass(frozen=True)
@@ -83,14 +92,29 @@ def predict_file(
     the engine.
     """
     require_options_of_format(target, options.compression, tiled=options.tiled)
-    require_writable(target, [source, options.network, *noise_model_files(options.noise_model)])
+    require_writable(target, [source, *options.other_inputs])
     network = read_any_network(options.network)
     _require_what_the_network_has(network, options)
+    stack_file = options.pretrained_stack
+    stack = read_pretrained_file(stack_file, of_stacks=True) if stack_file else None
     with offline_run(target.parent, device=options.device, show=on_progress, warn=on_warning) as run:
         with naming_file(source):
             groups = images_alike(run, source, target, options.series)
-        network_id, noise_models = run.add_network(network), run.add_noise_models(options.noise_model)
-        return [_predict_alike(run, source, group, options, network_id, noise_models) for group in groups]
+        ids = _Ids(
+            network=run.add_network(network),
+            pretrained_stack=run.add_network(stack) if stack else None,
+            noise_model=run.add_noise_models(options.noise_model),
+        )
+        return [_predict_alike(run, source, group, options, ids) for group in groups]
+
+
+@dataclass(frozen=True)
+class _Ids:
+    """Ids of what a prediction uses in the run's registry."""
+
+    network: str
+    pretrained_stack: str | None
+    noise_model: str | tuple[str | None, ...] | None
 
 
 def _predict_alike(
@@ -98,19 +122,19 @@ def _predict_alike(
     source: Path,
     group: Sequence[OfflineImage],
     options: PredictionOptions,
-    network_id: str,
-    noise_models: str | tuple[str | None, ...] | None,
+    ids: _Ids,
 ) -> Predicted:
     """Denoise images with the same channels."""
     header, channels = group[0].header, channels_to_denoise(group)
     for image in group:
         require_room(image.target, image.header, options.dtype, divided=bool(channels))
-        require_writable(image.target, [source, options.network, *noise_model_files(options.noise_model)])
+        require_writable(image.target, [source, *options.other_inputs])
     spec = checked(
         PredictSpec,
         image_ids=[image.image_id for image in group],
-        network=network_id,
-        noise_model=noise_models,
+        network=ids.network,
+        pretrained_stack=ids.pretrained_stack,
+        noise_model=ids.noise_model,
         channel=_channel_to_denoise(source, header, options),
         outputs=(options.estimate,),
         output_dtype=options.dtype,
@@ -154,7 +178,20 @@ def _channel_to_denoise(source: Path, header: ImageHeader, options: PredictionOp
 
 def _require_what_the_network_has(network: Network | PretrainedNetwork, options: PredictionOptions) -> None:
     """Raise InvalidRequestError for a noise model or an estimate that is missing or not used."""
-    method = Method.PRETRAINED if isinstance(network, PretrainedNetwork) else Method(network.method)
+    if isinstance(network, Network):
+        method = Method(network.method)
+    elif network.sees_neighbours:
+        raise InvalidRequestError(
+            f"{options.network} is a network for planes with neighbours; name it with --pretrained-stack, "
+            "beside one for single planes"
+        )
+    else:
+        method = Method.PRETRAINED
+    if options.pretrained_stack is not None and method is not Method.PRETRAINED:
+        raise InvalidRequestError(
+            "--pretrained-stack: its estimate competes with that of a pretrained network, and "
+            f"{options.network} is of method {method}; leave the option out"
+        )
     given = options.noise_model
     if method is Method.PN2V:
         if given is None or (isinstance(given, Sequence) and None in given):

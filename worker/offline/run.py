@@ -83,7 +83,7 @@ class OfflineRun:
     def add_network(self, network: Network | PretrainedNetwork) -> str:
         network_id = new_id("net")
         stored = self.blobs.put(f"networks/{network_id}", network.to_bytes())
-        method = Method.PRETRAINED if isinstance(network, PretrainedNetwork) else Method(network.method)
+        method = _method_of(network)
         self.registry.add_network(KnownNetwork(network_id, stored.key, None, method, stored.sha256))
         return network_id
 
@@ -213,6 +213,12 @@ class OfflineRun:
         known = KnownImage(image_id, str(path), key, survey, header.series)
         self.registry.add_image(known, header)
         return image_id
+
+
+def _method_of(network: Network | PretrainedNetwork) -> Method:
+    if isinstance(network, PretrainedNetwork):
+        return Method.PRETRAINED_STACK if network.sees_neighbours else Method.PRETRAINED
+    return Method(network.method)
 
 
 @contextmanager

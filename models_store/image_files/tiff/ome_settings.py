@@ -1,4 +1,4 @@
-"""Detector settings, colours and times in OME-XML."""
+"""Detector settings, optics, colours and times in OME-XML."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -7,15 +7,17 @@ from xml.etree import ElementTree as ET
 
 from models_store.image_files.acquisition import Acquisition, told
 from models_store.image_files.acquisition_date import acquired_at
+from models_store.image_files.optics import Optics, index_of, optics_told
 from models_store.image_files.setting_values import amount, binning, bits, joined, number, positive, text
 from models_store.image_files.tiff.ome_layout import OmeImage
 
 _SECONDS = {"s": 1.0, "ms": 1e-3, "µs": 1e-6, "us": 1e-6, "ns": 1e-9, "min": 60.0, "h": 3600.0}
+_NANOMETRES = {"nm": 1.0, "µm": 1e3, "um": 1e3, "Å": 0.1, "pm": 1e-3}
 _MAX_PLANES = 100_000
 
 
 def ome_settings(xml: str | bytes, image: OmeImage) -> dict[str, Any]:
-    """Return the fields of a header that tell of detectors, colours and times."""
+    """Return the fields of a header that tell of detectors, optics, colours and times."""
     root = ET.fromstring(xml)  # noqa: S314  # because expat bounds entity expansion and reads no other files
     element = root.findall("{*}Image")[image.number or 0]
     pixels = element.find("{*}Pixels")
@@ -28,20 +30,23 @@ def ome_settings(xml: str | bytes, image: OmeImage) -> dict[str, Any]:
         return {"time_interval_s": _interval_s(pixels), "acquired_at": date}
     planes = pixels.findall("{*}Plane")[:_MAX_PLANES]
     detectors = {each.get("ID"): each for each in root.findall("{*}Instrument/{*}Detector")}
-    objective = _objective(root, element)
+    settings, objective = _objective(root, element)
+    model = text(objective.get("Model"))
     depth = bits(pixels.get("SignificantBits"))
     found = [
         Acquisition(
             **_of_channel(channels[at], detectors),
             bit_depth=depth,
             exposure_s=_exposure_s(planes, at),
-            objective=objective,
+            objective=model,
         )
         for at in kept
     ]
     colours = tuple(_colour(channels[at].get("Color")) for at in kept)
+    optics = [_optics(channels[at], settings, objective) for at in kept]
     return {
         "acquisition": told(found),
+        "optics": optics_told(optics),
         "channel_colours": tuple(filter(None, colours)) if all(colours) else (),
         "time_interval_s": _interval_s(pixels) or _mean_step_s(planes),
         "acquired_at": date,
@@ -77,12 +82,25 @@ def _camera(detector: ET.Element) -> str | None:
     return model
 
 
-def _objective(root: ET.Element, image: ET.Element) -> str | None:
-    reference = image.find("{*}ObjectiveSettings")
-    for each in root.findall("{*}Instrument/{*}Objective") if reference is not None else ():
-        if reference is not None and each.get("ID") == reference.get("ID"):
-            return text(each.get("Model"))
-    return None
+def _objective(root: ET.Element, image: ET.Element) -> tuple[ET.Element, ET.Element]:
+    """Return the settings of an image's objective and the objective; empty elements if there are none."""
+    settings = image.find("{*}ObjectiveSettings")
+    if settings is not None:
+        for each in root.findall("{*}Instrument/{*}Objective"):
+            if each.get("ID") == settings.get("ID"):
+                return settings, each
+    return ET.Element("ObjectiveSettings"), ET.Element("Objective")
+
+
+def _optics(channel: ET.Element, settings: ET.Element, objective: ET.Element) -> Optics:
+    index = settings.get("RefractiveIndex")
+    emission = positive(channel.get("EmissionWavelength"))
+    factor = _NANOMETRES.get(channel.get("EmissionWavelengthUnit", "nm"))
+    return Optics(
+        numerical_aperture=positive(objective.get("LensNA")),
+        refractive_index=positive(index) or index_of(objective.get("Immersion")),
+        emission_nm=emission * factor if emission is not None and factor is not None else None,
+    )
 
 
 def _exposure_s(planes: Sequence[ET.Element], channel: int) -> float | None:

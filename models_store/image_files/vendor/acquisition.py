@@ -1,4 +1,4 @@
-"""Settings of the detectors, colours and times in vendors' files."""
+"""Settings of the detectors, optics, colours and times in vendors' files."""
 
 import re
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from openreadout import ImageInfo
 from models_store.image_files.acquisition import Acquisition, told
 from models_store.image_files.acquisition_date import acquired_at
 from models_store.image_files.header import VendorKind
+from models_store.image_files.optics import Optics, index_of, optics_told
 from models_store.image_files.setting_values import bits, mapping, number, positive, text
 from models_store.image_files.vendor.czi_settings import czi_settings
 from models_store.image_files.vendor.layout import kept
@@ -27,11 +28,12 @@ _SETTINGS: dict[str, Callable[[ET.Element | None, ImageInfo], list[dict[str, Any
 
 
 def recorded(xml: ET.Element | None, image: ImageInfo, kind: VendorKind) -> dict[str, Any]:
-    """Return the fields of a header that tell of detectors, colours and times."""
+    """Return the fields of a header that tell of detectors, optics, colours and times."""
     colours = tuple(str(channel.get("color", "")) for channel in image["channels"])
     coloured = len(colours) == image["size_c"] and all(map(_COLOUR.fullmatch, colours))
     return {
         "acquisition": acquisitions(xml, image, kind),
+        "optics": optics_told(_optics(image)),
         "channel_colours": colours if coloured else (),
         "time_interval_s": time_interval_s(image),
         "acquired_at": acquired_at(image.get("acquired_at")),
@@ -85,6 +87,20 @@ def acquisitions(xml: ET.Element | None, image: ImageInfo, kind: VendorKind) -> 
         known = {name: value for name, value in specific.items() if value is not None}
         found.append(Acquisition(**{**general, **known}))
     return told(found)
+
+
+def _optics(image: ImageInfo) -> list[Optics]:
+    """Return the optics of each channel of an image."""
+    objective, channels = mapping(image.get("objective")), image["channels"]
+    emission_nm = [positive(mapping(each).get("emission_nm")) for each in channels]
+    return [
+        Optics(
+            numerical_aperture=positive(objective.get("lens_na")),
+            refractive_index=index_of(objective.get("immersion")),
+            emission_nm=emission_nm[channel] if channel < len(emission_nm) else None,
+        )
+        for channel in range(image["size_c"])
+    ]
 
 
 def _of_image(image: ImageInfo) -> dict[str, Any]:

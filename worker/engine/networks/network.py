@@ -69,6 +69,11 @@ class Network:
         """Scale of the predicted signals."""
         return self.signal_scale or self.scale
 
+    @property
+    def neighbours(self) -> int:
+        """Number of planes beside the one in the middle that the network sees."""
+        return 0 if self.frames is None else int(self.frames.isfinite().flatten(1).any(dim=1).sum())
+
     def input_of(self, plane: Tensor) -> Tensor:
         """Return the network's input (T, H, W) for a plane (H, W), ADU."""
         if self.frames is None:

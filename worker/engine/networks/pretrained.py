@@ -40,6 +40,11 @@ class PretrainedNetwork:
         """Number of planes that the network sees on either side of a plane."""
         return self.model.shape.frames // 2
 
+    @property
+    def sees_neighbours(self) -> bool:
+        """Whether it is a network for planes of stacks with their neighbours, not for single planes."""
+        return self.reach > 0
+
     def on_scale(self, scale: Scale, plane: torch.Tensor) -> Network:
         """Return the network for a plane (H, W), ADU, whose noise is one on a scale."""
         units = scale.noise_units(plane[plane.isfinite()])

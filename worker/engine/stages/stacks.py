@@ -34,14 +34,14 @@ def beside(
 
     Without a neighbour of like exposure, return `single`, which sees the plane alone.
     """
-    scale = single.scale
+    scale = replace(single.scale, spread=stack.spread)
     light = _light(plane_yx, scale)
     frames = torch.full((2 * stack.reach + 1, *plane_yx.shape), torch.nan)
     alike = [offset for offset, yx in neighbours.items() if _same_exposure(light, _light(yx, scale))]
     for offset in alike:
         plane = torch.tensor(np.asarray(neighbours[offset], dtype=np.float32))[None]
         frames[stack.reach + offset] = filled(plane, plane.isfinite())[0]
-    return replace(single, model=stack.model, frames=frames) if alike else single
+    return replace(single, model=stack.model, scale=scale, frames=frames) if alike else single
 
 
 def shared_noise(
