@@ -24,6 +24,7 @@ class ServerProcess:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = data_dir.with_suffix(".log")
+        self.start_limit_s = START_LIMIT_S
         self._environment = {**os.environ, **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -46,7 +47,7 @@ class ServerProcess:
                 stdout=log,
                 stderr=log,
             )
-        deadline_s = time.monotonic() + START_LIMIT_S
+        deadline_s = time.monotonic() + self.start_limit_s
         while not self.is_alive():
             if self.pid is None or time.monotonic() > deadline_s:
                 raise RuntimeError(f"the server did not start:\n{self.log.read_text(encoding='utf-8')}")
