@@ -15,6 +15,7 @@ from benchmarks import (
     gate,
     gpu,
     intervals,
+    live,
     load,
     machine_limits,
     movies,
@@ -54,6 +55,7 @@ def main() -> None:
         "movies",
         "reference",
         "upload",
+        "live",
         "load",
         "portal",
         "store",
@@ -118,11 +120,7 @@ def main() -> None:
     what = arguments.what or default
     if "upload" in what:
         console.print(upload.table(upload.measure(int(arguments.upload_gib * upload.GIBIBYTE))))
-    if "load" in what:
-        console.print(upload_burst.table(upload_burst.measure()))
-        console.print(load.table(load.measure(arguments.load_seconds)))
-    if "portal" in what:
-        console.print(portal.table(portal.measure(arguments.load_seconds)))
+    measure_requests(what, arguments, console)
     measure_databases(what, console)
     if "ranges" in what:
         console.print(ranges.table(ranges.measure()))
@@ -144,6 +142,17 @@ def main() -> None:
     measure_images(what, arguments, console)
     measure_optional(what, arguments, console)
     measure_trust(what, arguments, console)
+
+
+def measure_requests(what: list[str], arguments: argparse.Namespace, console: Console) -> None:
+    """Print the tables of requests to a server, and of frames that it denoises."""
+    if "live" in what:
+        console.print(live.table(list(live.measure())))
+    if "load" in what:
+        console.print(upload_burst.table(upload_burst.measure()))
+        console.print(load.table(load.measure(arguments.load_seconds)))
+    if "portal" in what:
+        console.print(portal.table(portal.measure(arguments.load_seconds)))
 
 
 def measure_databases(what: list[str], console: Console) -> None:

@@ -17,10 +17,15 @@ from worker.jobs import estimates
 
 
 def _denoise_plane_slowly(
-    plane_yx: np.ndarray, denoiser: Denoiser, *, neighbours: Neighbours, device: torch.device
+    plane_yx: np.ndarray,
+    denoiser: Denoiser,
+    *,
+    neighbours: Neighbours,
+    device: torch.device,
+    with_std: bool,
 ) -> Denoised:
     time.sleep(PLANE_S)
-    return denoise_plane(plane_yx, denoiser, neighbours=neighbours, device=device)
+    return denoise_plane(plane_yx, denoiser, neighbours=neighbours, device=device, with_std=with_std)
 
 
 patch.object(estimates, "denoise_plane", _denoise_plane_slowly).start()

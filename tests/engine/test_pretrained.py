@@ -12,7 +12,7 @@ from worker.engine.networks.pretrained import PretrainedNetwork, packaged_networ
 from worker.engine.prediction.inference import predict_plane
 from worker.engine.simulation import Detector, Emccd, PhotonCounter, Scmos, simulate_specimen
 from worker.engine.stages.bootstrap import bootstrap_noise_model
-from worker.engine.stages.pretrained import estimate_with_uncertainty, network_for
+from worker.engine.stages.pretrained import estimate_alone, estimate_with_uncertainty, network_for
 from worker.judging.image_facts import facts_of
 
 SHAPE_YX = (160, 160)
@@ -45,6 +45,15 @@ def test_it_denoises_what_any_detector_records(name: str) -> None:
     assert 0.2 < np.mean((error / found.std_yx) ** 2) < 2.5
     uncertain = claimed > np.quantile(claimed, 0.8)
     assert np.mean((error / noise)[uncertain] ** 2) > 1.3 * np.mean((error / noise)[~uncertain] ** 2)
+
+
+def test_the_estimate_is_the_same_without_its_uncertainty() -> None:
+    *_, observation = _exposed("sCMOS")
+    network = network_for(packaged_network(), None, observation)
+    alone_yx = estimate_alone(network, observation, device=CPU)
+    np.testing.assert_array_equal(
+        alone_yx, estimate_with_uncertainty(network, observation, device=CPU).signal_yx
+    )
 
 
 @pytest.mark.parametrize("photons", [3.0, 100.0, 1000.0])

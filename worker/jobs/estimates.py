@@ -327,7 +327,8 @@ def plane_denoiser(
     if isinstance(denoiser, Network):
         on_its_scale = denoiser.method != "care"
         return PlaneDenoiser((Output.DENOISED,), _denoise_alone(denoiser, context), keep, on_its_scale)
-    return PlaneDenoiser(spec.outputs, _denoise_as_chosen(denoiser, context), keep, reach=denoiser.reach)
+    estimate = _denoise_as_chosen(denoiser, context, with_std=Output.POSTERIOR_STD in spec.outputs)
+    return PlaneDenoiser(spec.outputs, estimate, keep, reach=denoiser.reach)
 
 
 def _mean_removed(input_yx: np.ndarray, estimate_yx: np.ndarray) -> np.float32:
@@ -348,11 +349,15 @@ def _denoise_alone(
 
 
 def _denoise_as_chosen(
-    denoiser: Denoiser, context: JobContext
+    denoiser: Denoiser, context: JobContext, *, with_std: bool
 ) -> Callable[[ObservedPlane], Mapping[Output, np.ndarray]]:
     def denoise(observed: ObservedPlane) -> Mapping[Output, np.ndarray]:
         denoised = denoise_plane(
-            observed.input_yx, denoiser, neighbours=observed.neighbours, device=context.device
+            observed.input_yx,
+            denoiser,
+            neighbours=observed.neighbours,
+            device=context.device,
+            with_std=with_std,
         )
         images = {
             Output.DENOISED: denoised.image_yx,

@@ -13,10 +13,14 @@ gc.disable()
 # torch imports these two when an optimiser is created.
 import torch._dynamo
 import torch.fx.experimental.symbolic_shapes
+from sqlalchemy.orm import configure_mappers
 
 import worker.attempt.context
 import worker.jobs.handlers
 import worker.processes.child
+
+# SQLAlchemy would do it in each job process, before the first statement.
+configure_mappers()
 
 gc.freeze()
 gc.enable()

@@ -25,6 +25,8 @@ NetworkInStack = Callable[[int], NetworkFor]
 _MAX_PLANES = 4
 WINDOW_PX = 512
 """Side of the middle part of a plane that is judged."""
+_SOLE_WINDOW_PX = 256
+"""The same for the only estimate: nothing depends on its risk, which takes as long as three predictions."""
 _MAX_SYMMETRIES = 2
 _PROBE_STEP = 0.1
 """Size of the random perturbation, in standard deviations of the noise."""
@@ -110,9 +112,11 @@ def choose_estimate(  # noqa: PLR0913  # because everything that was trained com
     )
     generator = torch.Generator().manual_seed(seed)
     count = min(len(planes), _MAX_PLANES)
+    sole = len(single) == 1 and pn2v is None and pretrained_stack is None
+    window_px = _SOLE_WINDOW_PX if sole else WINDOW_PX
     risks: list[_Risks] = []
     for done, (index, plane_yx) in enumerate(numbered_with_data(planes, count), start=1):
-        window = middle_window(plane_yx.astype(np.float32), WINDOW_PX)
+        window = middle_window(plane_yx.astype(np.float32), window_px)
         networks = dict(single)
         if pretrained_stack is not None:
             networks["pretrained_stack"] = pretrained_stack(index)

@@ -19,7 +19,7 @@ from worker.engine.prediction.choice import Choice, EstimateName
 from worker.engine.prediction.inference import Estimate, predict_plane
 from worker.engine.prediction.interval_scale import IntervalScale
 from worker.engine.stages.bootstrap import bootstrap_noise_model
-from worker.engine.stages.pretrained import estimate_with_uncertainty, network_for
+from worker.engine.stages.pretrained import estimate_alone, estimate_with_uncertainty, network_for
 from worker.engine.stages.stacks import beside
 
 
@@ -86,8 +86,12 @@ def denoise_plane(
     neighbours: Neighbours = NO_NEIGHBOURS,
     device: torch.device,
     tile_px: int | None = None,
+    with_std: bool = True,
 ) -> Denoised:
-    """Denoise one plane with the chosen estimate, which may use its neighbours."""
+    """Denoise one plane with the chosen estimate, which may use its neighbours.
+
+    `with_std`: whether its uncertainty is asked for, which takes time for the pretrained networks.
+    """
     chosen = denoiser.choice.estimate
     predict = partial(predict_plane, device=device, tile_px=tile_px)
     images: dict[EstimateName, np.ndarray] = {}
@@ -100,6 +104,8 @@ def denoise_plane(
     network = network_of(denoiser, plane_yx, neighbours)
     if network is not None and denoiser.pretrained is None:
         images[chosen] = predict(network, plane_yx).prior_mean_yx
+    elif network is not None and not with_std:
+        images[chosen] = estimate_alone(network, plane_yx, device=device)
     elif network is not None:
         estimate = estimate_with_uncertainty(network, plane_yx, device=device)
         images[chosen], std_yx = estimate.signal_yx, estimate.std_yx

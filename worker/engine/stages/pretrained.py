@@ -72,6 +72,11 @@ def network_for(
     return pretrained.on_scale(scale_of_noise([plane], noise_model), plane)
 
 
+def estimate_alone(network: Network, plane_yx: np.ndarray, *, device: torch.device) -> np.ndarray:
+    """Estimate the signal of a plane (Y, X), ADU, as `estimate_with_uncertainty` does, in less time."""
+    return _first_and_average(network, plane_yx, device, None)[1]
+
+
 def estimate_with_uncertainty(
     network: Network, plane_yx: np.ndarray, *, device: torch.device, symmetries: int | None = None
 ) -> UncertainEstimate:
@@ -80,15 +85,8 @@ def estimate_with_uncertainty(
     The variance of a posterior is the noise variance times the derivative of the posterior's mean by the
     pixel's own observation (Efron 2011, JASA 106, 1602), which random perturbations measure.
     """
-    count = network.symmetries if symmetries is None else symmetries
     predict = partial(predict_plane, network, device=device)
-    # The perturbed planes are predicted in the first of the symmetries alone.
-    unperturbed_yx = predict(plane_yx, symmetries=1).prior_mean_yx
-    signal_yx = unperturbed_yx
-    if count > 1:
-        others_yx = predict(plane_yx, symmetries=range(1, count)).prior_mean_yx
-        signal_yx = (unperturbed_yx + (count - 1) * others_yx) / count
-        del others_yx
+    unperturbed_yx, signal_yx = _first_and_average(network, plane_yx, device, symmetries)
     noise_yx = network.scale.noise_adu(torch.from_numpy(signal_yx)).numpy()
     copied_yx, passed_yx = np.zeros_like(signal_yx), np.zeros_like(signal_yx)
     # The same signs for each plane, so that a divided prediction gives the undivided result.
@@ -106,6 +104,19 @@ def estimate_with_uncertainty(
     )
     copied_yx = copied_yx.clip(*_COPIED)
     return UncertainEstimate(signal_yx, noise_yx * np.sqrt(copied_yx), copied_yx, passed_yx)
+
+
+def _first_and_average(
+    network: Network, plane_yx: np.ndarray, device: torch.device, symmetries: int | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the estimate in the first of the symmetries, in which others are compared, and that in all."""
+    count = network.symmetries if symmetries is None else symmetries
+    predict = partial(predict_plane, network, device=device)
+    first_yx = predict(plane_yx, symmetries=1).prior_mean_yx
+    if count == 1:
+        return first_yx, first_yx
+    others_yx = predict(plane_yx, symmetries=range(1, count)).prior_mean_yx
+    return first_yx, (first_yx + (count - 1) * others_yx) / count
 
 
 def estimate_and_factor(
