@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -22,7 +23,7 @@ from worker.engine.stages.pretrained import estimate_alone, estimate_with_uncert
 
 FRAME_YX = (512, 512)
 IN_FLIGHT = 8
-FRAMES = 12
+FRAMES = 24
 ALONE = 3
 RATIO_LIMIT = 2.0
 MICROSCOPE = "live"
@@ -109,7 +110,7 @@ def _noise_model(client: ClearScope, frame_yx: Frame) -> tuple[str, dict[str, An
 def _denoise(client: ClearScope, frame_yx: Frame, spec: dict[str, Any]) -> dict[str, Any]:
     image = ImageArray(frame_yx, "YX", name="frame")
     done = client.denoise(image, microscope=MICROSCOPE, preset="instant", spec=spec)
-    if done.array().data.shape != frame_yx.shape or done.job.result is None:
+    if done.array().pixels.shape != frame_yx.shape or done.job.result is None:
         raise RuntimeError(f"job {done.job.id} has no result of the frame's shape")
     return dict(done.job.result.values)
 
@@ -120,7 +121,7 @@ def _served(
     """Return seconds per frame, and the latency of each."""
     with ThreadPoolExecutor(IN_FLIGHT) as threads:
         began_s = time.monotonic()
-        latencies_s = list(threads.map(lambda frame: _timed(lambda: _denoise(client, frame, spec)), frames))
+        latencies_s = list(threads.map(lambda frame: _timed(partial(_denoise, client, frame, spec)), frames))
         return (time.monotonic() - began_s) / len(frames), latencies_s
 
 
@@ -129,13 +130,13 @@ def _alone(frames: Sequence[Frame], parameters: dict[str, Any], outputs: Sequenc
     pretrained, noise_model = packaged_network(), noise_model_from_parameters(parameters)
     estimate = estimate_with_uncertainty if "posterior_std" in outputs else estimate_alone
 
-    def denoise(frame_yx: Frame) -> object:
+    def denoise(frame_yx: Frame) -> None:
         plane_yx = frame_yx.astype(np.float32)
         network = network_for(pretrained, noise_model, plane_yx, bootstrapped=True)
-        return estimate(network, plane_yx, device=CPU)
+        estimate(network, plane_yx, device=CPU)
 
     denoise(frames[0])
-    return [_timed(lambda frame=frame: denoise(frame)) for frame in frames]
+    return [_timed(partial(denoise, frame)) for frame in frames]
 
 
 def _timed(work: Callable[[], object]) -> float:

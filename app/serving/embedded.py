@@ -72,6 +72,7 @@ class EmbeddedWorker:
                 stopping.set()
                 self.wake.event.set()
                 worker.join()
+                self.runner.children.close()
 
     def _work(self) -> None:
         while not self.runner.stopping.is_set():

@@ -1,12 +1,14 @@
 """Jobs whose server or child process ends before they do."""
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+import tifffile
 
-from tests.support.posted_jobs import LONG, TINY, ended, post, run, upload, wait_until
+from tests.support.posted_jobs import LONG, TINY, Document, artifact, ended, post, run, upload, wait_until
 from tests.support.server_process import ServerProcess
 
 
@@ -66,3 +68,30 @@ def test_a_child_that_keeps_dying_fails_its_job(own_server: ServerProcess, noisy
                 process.kill()
         job = wait_until(api, job_id, ended)
         assert (job["state"], job["error"]["code"]) == ("failed", "worker-crashed")
+
+
+def test_frames_that_follow_each_other_are_denoised_by_one_process(
+    own_server: ServerProcess, noisy_tiff: Path
+) -> None:
+    with httpx.Client(base_url=own_server.url, timeout=30) as api:
+        frame = {"kind": "denoise", "preset": "instant", "image_ids": [upload(api, noisy_tiff)]}
+        first = run(api, **frame)
+        frame["noise_model"] = first["result"]["values"]["noise_model_id"]
+        (waiting,) = own_server.computing_processes()
+        results = [pixels(api, run(api, **frame)), pixels(api, run(api, **frame))]
+        assert own_server.computing_processes() == [waiting]
+
+        waiting.kill()
+        after_a_kill = run(api, **frame)
+        (other,) = own_server.computing_processes()
+        assert other != waiting
+        assert [stage["attempt"] for stage in after_a_kill["stages"]] == [1]
+        assert results == 2 * [pixels(api, after_a_kill)], "whatever the process has done before"
+
+        run(api, kind="train", image_ids=frame["image_ids"], method="n2v", budget=TINY)
+        assert own_server.computing_processes() == [], "one that has trained computes nothing else"
+
+
+def pixels(api: httpx.Client, job: Document) -> list[bytes]:
+    names = [each["name"] for each in job["result"]["artifacts"] if each["output"]]
+    return [tifffile.imread(io.BytesIO(artifact(api, job, name))).tobytes() for name in names]

@@ -8,11 +8,12 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any
 
+from models_store.database.engines import Database
 from models_store.image_files.isolation.client import Isolation
 from models_store.repositories.jobs.lifecycle import Claim
 from models_store.settings import Settings
-from worker.processes.child import compute_and_report
-from worker.processes.children import Child
+from worker.processes.child import Computing
+from worker.processes.children import Running
 
 
 class Computation:
@@ -22,7 +23,8 @@ class Computation:
         self.sentinel: Any
         self.sentinel, self._ended = Pipe(duplex=False)
         self.exitcode: int | None = None
-        self._arguments = (settings, claim, messages, isolation)
+        self._messages = messages
+        self._computing = Computing(settings, claim, messages, isolation, Database.of(settings))
         self._thread = threading.Thread(target=self._compute, name="computation")
         self._thread.start()
 
@@ -33,8 +35,9 @@ class Computation:
         try:
             # OSError: the other end of the pipe is closed. SystemExit: a child process would exit.
             with contextlib.suppress(OSError, SystemExit):
-                compute_and_report(*self._arguments)
+                self._computing.compute_and_report()
         finally:
+            self._messages.close()
             self.exitcode = 0
             self._ended.close()
 
@@ -45,14 +48,15 @@ class InlineChildren:
     def prepare(self) -> None:
         """Do nothing: threads need no preparation."""
 
+    def close(self) -> None:
+        """Do nothing: no thread waits for another attempt."""
+
     @contextmanager
-    def start(
-        self, settings: Settings, claim: Claim, isolation: Isolation
-    ) -> Iterator[tuple[Child, Connection]]:
+    def start(self, settings: Settings, claim: Claim, isolation: Isolation) -> Iterator[Running]:
         messages, childs_end = Pipe(duplex=False)
         computation = Computation(settings, claim, childs_end, isolation)
         try:
-            yield computation, messages
+            yield Running(computation, messages)
         finally:
             messages.close()
             computation.join()

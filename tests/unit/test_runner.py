@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from multiprocessing import Pipe
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from models_store.repositories.jobs.rows import create_job, get_job
 from models_store.settings import Settings
 from tests.support.databases import NOON, image
 from worker.attempt.messages import Warned
-from worker.processes.children import Child
+from worker.processes.children import Running
 from worker.processes.device_watch import DeviceWatch
 from worker.processes.job_store import JobStore
 from worker.processes.runner import Runner
@@ -65,12 +64,15 @@ class EndlessChildren:
     def prepare(self) -> None:
         """Do nothing."""
 
+    def close(self) -> None:
+        """Do nothing."""
+
     @contextmanager
-    def start(self, *_: object) -> Iterator[tuple[Child, Connection]]:
+    def start(self, *_: object) -> Iterator[Running]:
         messages, childs_end = Pipe(duplex=False)
         childs_end.send(Warned("noise that correlates"))
         self.database.away = self.computes = True
-        yield Endless(), messages
+        yield Running(Endless(), messages)
         self.computes = False
 
     def waits(self, _: float) -> None:

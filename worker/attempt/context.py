@@ -97,11 +97,16 @@ def _drift_limits(settings: Settings) -> DriftLimits:
 
 
 @contextmanager
-def open_context(
-    settings: Settings, claim: Claim, isolation: Isolation, report: Report, warn: Warn, tracing: Tracing
+def open_context(  # one for each thing that an attempt is given
+    settings: Settings,
+    claim: Claim,
+    isolation: Isolation,
+    report: Report,
+    warn: Warn,
+    tracing: Tracing,
+    database: Database,
 ) -> Iterator[JobContext]:
     """Open the connections that an attempt needs, and close them at the end of the block."""
-    database = Database.of(settings)
     blobs = MeasuredBlobs.of(settings, tracing)
     try:
         with isolation.reader() as reader:

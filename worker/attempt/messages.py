@@ -29,7 +29,10 @@ class Used:
 
 @dataclass(frozen=True)
 class Finished:
+    """`stays`: the child waits for another attempt."""
+
     outcome: Outcome
+    stays: bool = False
 
 
 @dataclass(frozen=True)

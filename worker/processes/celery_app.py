@@ -73,6 +73,7 @@ def work(settings: Settings, queues: Sequence[Queue], clock: Clock = system_cloc
             job_processes()  # start the fork server before the first job
             return _consume(celery, name, queues)
     finally:
+        runner.children.close()
         tracing.close()
         database.dispose()
 

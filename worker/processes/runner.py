@@ -96,8 +96,10 @@ class Runner:
         """Return the child's last message, or None if this worker is stopped first."""
         try:
             child_claim = with_current_trace(claim)
-            with self.children.start(self.settings, child_claim, self.isolation) as (process, messages):
-                return self._watch(claim, process, messages, attempt)
+            with self.children.start(self.settings, child_claim, self.isolation) as running:
+                last = self._watch(claim, running.process, running.messages, attempt)
+                running.stays = isinstance(last, Finished) and last.stays
+                return last
         except OSError as error:
             return Crashed(f"the job's process could not be started: {error}")
 
