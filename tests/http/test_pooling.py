@@ -8,9 +8,11 @@ import pytest
 import tifffile
 
 from tests.support.answers import problem
-from tests.support.application import Application
+from tests.support.application import Application, MakeApplication
+from tests.support.databases import migrated_postgres_url
 from tests.support.posted_jobs import Document, run, upload
 from tests.support.published_files import import_model
+from tests.support.services import Postgres
 from tests.support.textures import texture
 
 pytestmark = pytest.mark.usefixtures("worker")
@@ -94,6 +96,19 @@ def test_an_image_counts_once_and_pooling_again_replaces(
     again = run(api, kind="pool_noise_model", microscope=SCOPE, seed=2)
     assert noise_model(api, again)["fit_quality"]["images"] == IMAGES
     assert active(api)["version"] == noise_model(api, again)["version"] > noise_model(api, pooled)["version"]
+
+
+def test_counts_are_kept_and_pooled_in_postgresql(
+    make_application: MakeApplication, postgres_service: Postgres, tmp_path: Path
+) -> None:
+    application = make_application(database_url=migrated_postgres_url(postgres_service))
+    with application.client() as api, application.worker():
+        api.post("/v1/microscopes", json={"name": SCOPE}).raise_for_status()
+        for seed in range(IMAGES):
+            counted(api, recorded(tmp_path, seed))
+        made = noise_model(api, run(api, kind="pool_noise_model", microscope=SCOPE))
+        assert made["fit_quality"]["images"] == IMAGES
+        assert active(api)["id"] == made["id"]
 
 
 def test_images_and_kind_can_be_named(api: httpx.Client, image_ids: list[str]) -> None:
