@@ -83,10 +83,14 @@ def _header_of(head: bytes, size_bytes: int, limits: ImageLimits) -> tuple[Image
 
 
 def _acquisition(head: bytes) -> Acquisition:
-    """Return the exposure and the binning of the only region, if there is one."""
+    """Return the exposure, and binning and rows of the only region, if there is one."""
     pixels = (_number(head, "H", 1516), _number(head, "H", 1522))
-    binned = binning(f"{pixels[0]}x{pixels[1]}") if _number(head, "h", 1510) == 1 else None
-    return Acquisition(exposure_s=positive(_number(head, "f", 10)), binning=binned)
+    has_region = _number(head, "h", 1510) == 1
+    return Acquisition(
+        exposure_s=positive(_number(head, "f", 10)),
+        binning=binning(f"{pixels[0]}x{pixels[1]}") if has_region else None,
+        region_height=_number(head, "H", 656) if has_region else None,
+    )
 
 
 def _text(head: bytes, offset: int, length: int) -> str:

@@ -30,6 +30,7 @@ def test_a_real_file_equals_that_of_another_reader(reader: Reader, test_data: Pa
     (settings,) = header.acquisition
     assert (settings.camera, settings.serial, settings.readout_mode) == ("DU897_BV", "3425", "10 MHz")
     assert (settings.gain, settings.em_gain, settings.binning) == ("5.1", 1000, "1x1")
+    assert settings.region_height == 512
     assert (settings.exposure_s, settings.temperature_c) == (1, -100)
     assert header.warnings == (OTHERS,)
     expected, _ = sif_parser.np_open(str(path))
@@ -53,6 +54,7 @@ def test_frames_of_any_version_equal_those_of_another_reader(
 def test_the_gain_of_an_amplifier_that_does_not_multiply_is_not_told(reader: Reader, tmp_path: Path) -> None:
     (settings,) = reader.open(write_sif(tmp_path / "a.sif", amplifier=1)).header.acquisition
     assert (settings.em_gain, settings.gain, settings.binning) == (None, "5.1", "2x4")
+    assert settings.region_height == 20
 
 
 def test_the_result_is_an_ome_tiff(tmp_path: Path) -> None:

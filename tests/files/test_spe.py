@@ -30,7 +30,7 @@ def test_frames_equal_those_of_another_reader(reader: Reader, tmp_path: Path, dt
     assert (planes.header.file_kind, planes.header.axes, planes.header.dtype) == ("spe", "TYX", dtype)
     (settings,) = planes.header.acquisition
     assert settings.exposure_s == pytest.approx(0.05)
-    assert settings.binning == "2x2"
+    assert (settings.binning, settings.region_height) == ("2x2", 20)
     with iio.imopen(path, "r", plugin="SPE") as file:
         np.testing.assert_array_equal(np.stack([*planes]), file.read(index=...))
 

@@ -57,7 +57,7 @@ def _header_of(head: bytes, layout: FrameLayout, limits: ImageLimits) -> ImageHe
             if layout.has_other_images
             else ()
         ),
-        acquisition=told([acquisition(settings, layout.binning_xy)]),
+        acquisition=told([acquisition(settings, layout.binning_xy, layout.height_px)]),
         time_interval_s=cycle_s(settings) if is_movie else None,
         acquired_at=acquired_at_unix_s(settings.get("unix_s")),
     )

@@ -23,7 +23,7 @@ def recorded(head: bytes) -> Mapping[str, str]:
     return {name: value.decode("latin-1") for name, value in found.groupdict().items()} if found else {}
 
 
-def acquisition(told: Mapping[str, str], binning_xy: tuple[int, int]) -> Acquisition:
+def acquisition(told: Mapping[str, str], binning_xy: tuple[int, int], region_height_px: int) -> Acquisition:
     """Return the settings of the camera; electron multiplication only of the amplifier that multiplies."""
     pixel_readout_s = positive(told.get("pixel_readout"))
     return Acquisition(
@@ -33,6 +33,7 @@ def acquisition(told: Mapping[str, str], binning_xy: tuple[int, int]) -> Acquisi
         gain=amount(told.get("pre_amplifier")) if positive(told.get("pre_amplifier")) else None,
         em_gain=positive(told.get("gain")) if told.get("amplifier") == _MULTIPLYING else None,
         binning=f"{binning_xy[0]}x{binning_xy[1]}",
+        region_height=region_height_px,
         exposure_s=positive(told.get("exposure")),
         temperature_c=number(told.get("temperature")),
     )
