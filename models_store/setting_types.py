@@ -2,14 +2,25 @@
 
 import base64
 import binascii
+import json
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, PositiveFloat, SecretStr
 from pydantic_settings import NoDecode
 
 MIN_SECRET_BYTES = 24
 WHSEC_PREFIX = "whsec_"
+
+
+def _parse_json(value: object) -> object:
+    """Parse the JSON of an environment variable."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"must be JSON: {error}") from error
 
 
 def _split(value: object) -> object:
@@ -31,6 +42,7 @@ def secret_bytes(value: SecretStr) -> bytes:
         raise ValueError("must be base64, such as the output of `openssl rand -base64 32`") from error
 
 
+LimitsByCamera = Annotated[dict[str, dict[str, PositiveFloat]], NoDecode, BeforeValidator(_parse_json)]
 Days = Annotated[float, Field(gt=0, le=36_500, allow_inf_nan=False)]
 CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Origins = Annotated[

@@ -20,7 +20,14 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models_store.errors import InvalidRequestError
-from models_store.setting_types import CommaSeparated, Days, IpNetworks, Origins, WebhookSecret
+from models_store.setting_types import (
+    CommaSeparated,
+    Days,
+    IpNetworks,
+    LimitsByCamera,
+    Origins,
+    WebhookSecret,
+)
 
 MEBIBYTE = 1024**2
 GIBIBYTE = 1024**3
@@ -136,6 +143,8 @@ class Settings(BaseSettings):
     """Change of the correlation of neighbouring pixels' noise."""
     drift_hot_pixels_percent: PositiveFloat = 25.0
     """Change of the share of hot pixels, relative to that share."""
+    drift_limits_of_cameras: LimitsByCamera = {}
+    """Limits of single cameras by serial number or model: {"A1234": {"gain_percent": 4, "offset_adu": 2}}."""
     drift_webhook_url: str = ""
     """Receiver of an event whenever a check marks a noise model as drifted; needs webhook_secret."""
 
@@ -185,6 +194,21 @@ class Settings(BaseSettings):
                 raise ValueError(
                     f"CLEARSCOPE_{name.upper()} may be at most a third of CLEARSCOPE_LEASE_S "
                     f"({self.lease_s:g} s)"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _require_known_limits(self) -> Self:
+        known = {"standard_errors", "correlation"} | {
+            name.removeprefix("drift_")
+            for name in type(self).model_fields
+            if name.startswith("drift_") and name.endswith(("_adu", "_percent"))
+        }
+        for camera, limits in self.drift_limits_of_cameras.items():
+            if unknown := sorted(limits.keys() - known):
+                raise ValueError(
+                    f"CLEARSCOPE_DRIFT_LIMITS_OF_CAMERAS: {camera!r} has no limit {unknown[0]!r}, only "
+                    f"{', '.join(sorted(known))}"
                 )
         return self
 

@@ -51,6 +51,14 @@ class ChartPoint(BaseModel):
     verdict: FigureVerdict
 
 
+class CameraChartPoint(ChartPoint):
+    """A point of a camera's chart, under one of its profiles."""
+
+    profile: str
+    profile_id: str
+    channel: str | None
+
+
 class ControlChart(BaseModel):
     """Course of one figure of a profile's camera."""
 
@@ -62,3 +70,20 @@ class ControlChart(BaseModel):
     verdict: FigureVerdict
     """That of the latest point."""
     points: list[ChartPoint]
+
+
+class CameraChart(BaseModel):
+    """Course of one figure of a camera under all its profiles, whose references and limits differ.
+
+    So values are deviations from the reference, in limits: drifted from 1 and -1 on.
+    """
+
+    camera: str | None
+    camera_serial: str | None
+    name: FigureName
+    title: str
+    symbol: str | None
+    profiles: list[str]
+    verdict: FigureVerdict
+    """That of the latest point; drifted if this is the latest of any profile and channel."""
+    points: list[CameraChartPoint]

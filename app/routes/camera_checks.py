@@ -7,18 +7,19 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse
 from sqlalchemy.orm import Session
 
+from app.camera_reports.camera_charts import camera_chart_svg, camera_charts
 from app.camera_reports.charts import chart_svg, control_charts
 from app.camera_reports.crate import report_crate
 from app.camera_reports.page import report_page
 from app.camera_reports.report import camera_report
-from app.documents.camera_checks import CameraCheckDocument, ControlChart
+from app.documents.camera_checks import CameraChart, CameraCheckDocument, ControlChart
 from app.documents.camera_reports import CameraReport
 from app.http.authorization import READ
 from app.http.dependencies import PageQuery, ReadSession, RequestServices, Services
 from app.http.paging import link_next_page
 from app.http.profile_parameters import ChannelQuery, MicroscopeQuery, ProfileQuery, matching_profiles
 from models_store.contracts.camera_figures import FigureName
-from models_store.errors import NotFoundError
+from models_store.errors import InvalidRequestError, NotFoundError
 from models_store.repositories import camera_checks, microscopes
 
 router = APIRouter(tags=["camera checks"])
@@ -88,6 +89,48 @@ def draw_control_chart(
     raise NotFoundError(
         f"no check of this profile has told {figure} yet; post a job of the kind check_noise_model"
     )
+
+
+@router.get("/microscopes/{microscope}/control-charts", dependencies=READ)
+def list_camera_charts(microscope: str, session: ReadSession, services: RequestServices) -> list[CameraChart]:
+    """Get the control charts of each camera over all its profiles, from the microscope's latest 1,000 checks.
+
+    A camera is one by model and serial number, as its profiles tell them.
+    """
+    owner = microscopes.find_microscope(session, microscope)
+    ids = microscopes.profile_ids(session, owner)
+    return camera_charts(
+        camera_checks.checks_between(session, ids, _BEGINNING, services.clock(), limit=_MOST_POINTS)
+    )
+
+
+@router.get(
+    "/microscopes/{microscope}/control-charts/{figure}.svg",
+    dependencies=READ,
+    response_class=Response,
+)
+def draw_camera_chart(
+    microscope: str,
+    figure: FigureName,
+    session: ReadSession,
+    services: RequestServices,
+    camera: Annotated[str | None, Query(description="Model; needed if the microscope has several.")] = None,
+    serial: Annotated[str | None, Query(description="Serial number; needed if several are known.")] = None,
+) -> Response:
+    """Draw the control chart of a figure of one camera over all its profiles."""
+    found = [
+        chart
+        for chart in list_camera_charts(microscope, session, services)
+        if chart.name is figure and camera in {None, chart.camera} and serial in {None, chart.camera_serial}
+    ]
+    if not found:
+        raise NotFoundError(
+            f"no check of such a camera of this microscope has held {figure} against a reference"
+        )
+    if len(found) > 1:
+        named = "; ".join(f"camera={each.camera or ''} serial={each.camera_serial or ''}" for each in found)
+        raise InvalidRequestError(f"camera: several cameras have this chart, name one of them: {named}")
+    return Response(camera_chart_svg(found[0]), media_type="image/svg+xml")
 
 
 Month = Annotated[

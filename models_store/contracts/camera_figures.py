@@ -1,8 +1,9 @@
 """Figures of a camera's noise, by the names of EMVA Standard 1288, and their comparison with a reference."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import BaseModel, Field, FiniteFloat
 
@@ -107,6 +108,10 @@ class CameraCheck(BaseModel, frozen=True):
         return tuple(each.name for each in self.figures if each.verdict == "ok")
 
 
+LimitsOfCameras = Mapping[str, Mapping[str, float]]
+"""Limits of single cameras, by serial number or model; those that one leaves out are the facility's."""
+
+
 class DriftLimits(BaseModel, frozen=True):
     """Deviations that are no drift, added in squares to `standard_errors` standard errors."""
 
@@ -117,6 +122,11 @@ class DriftLimits(BaseModel, frozen=True):
     linearity_percent: float = 1.0
     correlation: float = 0.03
     hot_pixels_percent: float = 25.0
+
+    def of_camera(self, camera: str | None, serial: str | None, own: LimitsOfCameras) -> Self:
+        """Return these limits with a camera's own in their place, named by serial number or else model."""
+        found = next((own[name] for name in (serial, camera) if name is not None and name in own), {})
+        return self.model_copy(update=dict(found))
 
     def tolerance(self, name: FigureName, reference: float) -> float:
         """Return the deviation that is no drift, in the figure's unit."""

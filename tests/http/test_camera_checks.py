@@ -46,6 +46,7 @@ def application(
         webhook_allowed_networks="127.0.0.0/8",
         drift_webhook_url=f"{receiver.url}/facility",
         sweep_interval_s=0.2,
+        drift_limits_of_cameras={"A7": {"gain_percent": 50}},
     )
     with application.worker():
         yield application
@@ -118,6 +119,21 @@ def test_a_drifted_gain_marks_the_noise_model_and_is_told_wherever_that_matters(
     assert events["/facility"]["type"] == "noise_model.drifted"
     assert events["/facility"]["data"]["noise_model_id"] == calibrated["noise_model"]
     assert events["/job"]["data"]["camera"]["verdict"] == "drifted"
+
+
+def test_a_camera_may_have_limits_of_its_own(api: httpx.Client, tmp_path: Path) -> None:
+    api.post("/v1/microscopes", json={"name": "wide"}).raise_for_status()
+    settings = {"camera": "Flash", "camera_serial": "A7"}
+    profile = api.post("/v1/microscopes/wide/profiles", json=settings).raise_for_status().json()["id"]
+    bright, shifted = (
+        upload(api, _stack(tmp_path, camera, LIGHT, seed), profile=profile, role="calibration")
+        for camera, seed in ((CAMERA, 11), (HIGHER_GAIN, 12))
+    )
+    run(api, kind="fit_noise_model", image_ids=[bright])
+    values = run(api, kind="check_noise_model", image_ids=[shifted])["result"]["values"]
+    gain = next(each for each in values["camera"]["figures"] if each["name"] == "gain")
+    assert gain["verdict"] == "ok"
+    assert gain["limit"] > 0.49 * gain["reference"]
 
 
 def test_a_good_check_clears_the_mark_and_charts_and_report_show_it(

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from models_store.clock_and_ids import Clock, system_clock
-from models_store.contracts.camera_figures import DriftLimits
+from models_store.contracts.camera_figures import DriftLimits, LimitsOfCameras
 from models_store.contracts.outcomes import MadeBlob
 from models_store.database.engines import Database
 from models_store.image_files.channels import survey_channel, survey_image
@@ -50,6 +50,7 @@ class JobContext:
     presets: Mapping[str, TrainingPreset] = field(default_factory=lambda: PRESETS)
     clock: Clock = system_clock
     drift_limits: DriftLimits = field(default_factory=DriftLimits)
+    drift_limits_of_cameras: LimitsOfCameras = field(default_factory=dict)
     new_surveys: dict[str, Survey] = field(default_factory=dict)
     """Surveys made during this attempt, by image id."""
 
@@ -122,6 +123,7 @@ def open_context(  # one for each thing that an attempt is given
                 warn=warn,
                 checkpoints=BlobCheckpoints(blobs, claim.job_id, claim.attempt),
                 drift_limits=_drift_limits(settings),
+                drift_limits_of_cameras=settings.drift_limits_of_cameras,
             )
     finally:
         database.dispose()

@@ -69,6 +69,8 @@ class KnownNoiseModel:
     """What a check has found to have drifted; None: nothing."""
     levels: DetectorLevels = field(default_factory=DetectorLevels)
     """Of the profile that it is for."""
+    camera: str | None = None
+    camera_serial: str | None = None
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,8 @@ def _known_noise_model(row: NoiseModelRow) -> KnownNoiseModel:
         row.fit_quality,
         drift.told if drift else None,
         levels_of_noise_model(row),
+        camera=row.profile.camera if row.profile else None,
+        camera_serial=row.profile.camera_serial if row.profile else None,
     )
 
 

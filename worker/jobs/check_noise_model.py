@@ -118,12 +118,15 @@ def _check_camera(
     if reference is None:
         return None
     expected, reference_from = reference
+    limits = context.drift_limits.of_camera(
+        known.camera, known.camera_serial, context.drift_limits_of_cameras
+    )
     rounding_adu2 = facts_of(survey_of(context, images)).step_adu ** 2 / 12
     if measured.lit or measured.dark:
         found = measured.figures(rounding_adu2=rounding_adu2, known=expected)
-        return judge_camera(found, expected, reference_from, context.drift_limits, "calibration")
+        return judge_camera(found, expected, reference_from, limits, "calibration")
     found = image_figures(_sample(all_planes(images)), expected, rounding_adu2=rounding_adu2)
-    return judge_camera(found, expected, reference_from, context.drift_limits, "image")
+    return judge_camera(found, expected, reference_from, limits, "image")
 
 
 def _sample(planes: PlaneSequence) -> Iterator[NDArray[Any]]:
