@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session, aliased
 
 from models_store.contracts.vocabulary import HistoryAction
@@ -128,6 +128,23 @@ def changes_of_place(
         NoiseModelActivation.channel.is_not_distinct_from(channel),
     )
     return list(reversed(session.scalars(query.order_by(*_NEWEST).limit(limit)).all()))
+
+
+def active_of_profiles(
+    query: Select[NoiseModelRow], at: datetime, profile_ids: Collection[str]
+) -> Select[NoiseModelRow]:
+    """Restrict a query as `active_at`, and to some profiles, whose histories are read once."""
+    change = aliased(NoiseModelActivation)
+    place = func.row_number().over(
+        partition_by=(change.profile_id, change.channel),
+        order_by=(change.activated_at.desc(), change.number.desc()),
+    )
+    ranked = (
+        select(change.active_id.label("active_id"), place.label("place"))
+        .where(change.profile_id.in_(profile_ids), change.activated_at <= at)
+        .subquery()
+    )
+    return query.where(NoiseModelRow.id.in_(select(ranked.c.active_id).where(ranked.c.place == 1)))
 
 
 def active_at(query: Select[NoiseModelRow], at: datetime | None) -> Select[NoiseModelRow]:

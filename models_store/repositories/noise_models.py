@@ -31,6 +31,7 @@ from models_store.repositories.noise_model_history import (
     activate,
     active_at,
     active_noise_model,
+    active_of_profiles,
     lock_history,
     record_deletion,
 )
@@ -183,7 +184,9 @@ def list_active_noise_models(
     channel: str | None = None,
 ) -> Page[NoiseModelRow]:
     """List the noise models that were active at a time, at most one per profile and channel."""
-    return _fetch(session, active_at(select(NoiseModelRow), at), request, profile_ids, channel)
+    rows = select(NoiseModelRow)
+    active = active_at(rows, at) if profile_ids is None else active_of_profiles(rows, at, profile_ids)
+    return _fetch(session, active, request, profile_ids, channel)
 
 
 def profiles_with_noise_models(
