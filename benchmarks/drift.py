@@ -57,8 +57,8 @@ def calibrate(
     rng = np.random.default_rng([11, seed])
     size_px = len(detector.offset_adu)
     light = BRIGHTEST * np.tile(np.linspace(0.01, 1, size_px), (size_px, 1))
-    lit = [_scene(detector, light, rng, dark=False)]
-    unlit = [_scene(detector, np.zeros_like(light), rng, dark=True)] if dark else []
+    lit = [observed_scene(detector, light, rng, dark=False)]
+    unlit = [observed_scene(detector, np.zeros_like(light), rng, dark=True)] if dark else []
     return camera_figures(lit, unlit, rounding_adu2=_ROUNDING_ADU2, known=known)
 
 
@@ -160,7 +160,10 @@ def _found(title: str, checks: Mapping[str, Sequence[CameraCheck]]) -> Table:
     return table
 
 
-def _scene(detector: Scmos, light: FloatImage, rng: np.random.Generator, *, dark: bool) -> SceneFigures:
+def observed_scene(
+    detector: Scmos, light: FloatImage, rng: np.random.Generator, *, dark: bool
+) -> SceneFigures:
+    """Return the figures of frames of one light."""
     frames = np.stack([detector.observe(light, rng) for _ in range(FRAMES)])
     scene = average_scene(frames, (0.0, float(detector.limit_adu)))
     residuals, transfer = SceneResiduals(scene), PhotonTransfer(scene)

@@ -52,12 +52,14 @@ class CameraFigures(BaseModel, frozen=True):
     `assumed_read_noise_e`: read noise with which the line of the variance told the offset; None: dark frames
     told it. `pattern_light`, `pattern_dark_adu2`: variance from pixel to pixel without
     noise, per square of the signal above the dark (PRNU1288^2) and in the dark (DSNU1288^2, ADU^2).
-    `untold`: reasons why figures are missing.
+    `linearity_of_exposures`: whether the linearity error is that of a series of exposures; else it is the
+    bend of the photon transfer curve, and the two are not compared. `untold`: why figures are missing.
     """
 
     figures: dict[FigureName, Figure]
     untold: dict[FigureName, str] = {}
     assumed_read_noise_e: FiniteFloat | None = None
+    linearity_of_exposures: bool = False
     pattern_light: FiniteFloat | None = None
     pattern_dark_adu2: FiniteFloat | None = None
 

@@ -32,7 +32,7 @@ from worker.jobs.inputs import (
     survey_of,
 )
 from worker.jobs.measured_scenes import MeasuredScenes
-from worker.judging.calibration_scenes import scenes_of
+from worker.judging.calibration_scenes import exposures_s_of, scenes_of
 from worker.judging.camera_check import judge_camera
 from worker.judging.camera_reference import camera_reference
 from worker.judging.image_facts import facts_of
@@ -43,11 +43,11 @@ from worker.judging.image_transfer import MAX_SAMPLE_PX
 def check_noise_model(spec: CheckNoiseModelSpec, context: JobContext) -> Outcome:
     """Compare figures of the camera with the noise model's, and its distributions with the observations."""
     known, model = _checked(spec, context)
-    measured = MeasuredScenes()
     with (
         open_images(context, spec.image_ids, spec.channel) as images,
         open_images(context, spec.dark_image_ids or ()) as dark,
     ):
+        measured = MeasuredScenes(exposures_s_of([(each.title, each.reader) for each in images]))
         counts, scenes = _count(spec, context, images, measured)
         measured.read_dark(context, dark)
         covered = coverage(model, calibrated_range_adu(known), all_planes(images))

@@ -10,22 +10,23 @@ from worker.engine.stages.calibrate import calibrate_noise_model
 from worker.jobs.inputs import all_planes, open_images, survey_of
 from worker.jobs.made_noise_models import made_noise_model
 from worker.jobs.measured_scenes import MeasuredScenes
-from worker.judging.calibration_scenes import findings, scenes_of
+from worker.judging.calibration_scenes import exposures_s_of, findings, scenes_of
 from worker.judging.camera_reference import BASELINE
 from worker.judging.image_facts import facts_of
 
 
 def fit_noise_model(spec: FitNoiseModelSpec, context: JobContext) -> Outcome:
     """Check the frames, fit the noise model, and compare its range with that of the images to denoise."""
-    measured = MeasuredScenes()
     with (
         open_images(context, spec.image_ids) as frames,
         open_images(context, spec.dark_image_ids or ()) as dark,
         open_images(context, spec.data_image_ids or (), _channel(spec, context)) as images,
     ):
         facts = facts_of(survey_of(context, frames))
+        files = [(each.title, each.reader) for each in frames]
+        measured = MeasuredScenes(exposures_s_of(files))
         calibration = calibrate_noise_model(
-            scenes_of([(each.title, each.reader) for each in frames]),
+            scenes_of(files),
             facts,
             kind=spec.noise_model_kind.value,
             images=all_planes(images) if images else None,

@@ -1,7 +1,7 @@
 """Lit and dark scenes of a calibration, measured for the figures of their camera."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from models_store.contracts.camera_figures import CameraFigures
 from worker.attempt.context import JobContext
@@ -17,13 +17,15 @@ from worker.judging.scene_figures import SceneFigures, scene_figures
 
 @dataclass(frozen=True)
 class MeasuredScenes:
-    """Collects scenes while their frames are read."""
+    """Collects scenes while their frames are read; `exposures_s`: by the names of lit scenes, if known."""
 
+    exposures_s: Mapping[str, float] = field(default_factory=dict)
     lit: list[SceneFigures] = field(default_factory=list)
     dark: list[SceneFigures] = field(default_factory=list)
 
-    def add_lit(self, transfer: PhotonTransfer) -> None:
-        self.lit.extend(filter(None, [scene_figures(transfer)]))
+    def add_lit(self, name: str, transfer: PhotonTransfer) -> None:
+        if (found := scene_figures(transfer)) is not None:
+            self.lit.append(replace(found, exposure_s=self.exposures_s.get(name)))
 
     def read_dark(self, context: JobContext, images: Sequence[OpenImage]) -> None:
         """Read the dark frames, if there are any. Raises CalibrationUnsuitableError."""
@@ -38,5 +40,5 @@ class MeasuredScenes:
     def figures(self, *, rounding_adu2: float, known: CameraFigures | None = None) -> CameraFigures:
         return camera_figures(self.lit, self.dark, rounding_adu2=rounding_adu2, known=known)
 
-    def _add_dark(self, transfer: PhotonTransfer) -> None:
+    def _add_dark(self, _: str, transfer: PhotonTransfer) -> None:
         self.dark.extend(filter(None, [scene_figures(transfer, dark=True)]))

@@ -16,15 +16,32 @@ SIGNAL_RANGE = "signal_range_adu"
 
 def scenes_of(files: Sequence[tuple[str, PlaneSource]]) -> dict[str, PlaneSequence]:
     """Return the frames of each scene, by file name."""
-    scenes: dict[str, PlaneSequence] = {}
-    single: list[PlaneSequence] = []
+    return {
+        name: readers[0] if len(readers) == 1 else JoinedPlanes(readers)
+        for name, readers in _files_of_scenes(files).items()
+    }
+
+
+def exposures_s_of(files: Sequence[tuple[str, PlaneSource]]) -> dict[str, float]:
+    """Return the exposure of each scene whose files tell it and agree, by the names of `scenes_of`."""
+    told = {
+        name: {each.exposure_s for reader in readers for each in reader.header.acquisition}
+        for name, readers in _files_of_scenes(files).items()
+    }
+    only = {name: exposures.pop() for name, exposures in told.items() if len(exposures) == 1}
+    return {name: exposure_s for name, exposure_s in only.items() if exposure_s is not None}
+
+
+def _files_of_scenes(files: Sequence[tuple[str, PlaneSource]]) -> dict[str, list[PlaneSource]]:
+    scenes: dict[str, list[PlaneSource]] = {}
+    single: list[PlaneSource] = []
     for name, reader in files:
         if len(reader) == 1:
             single.append(reader)
         else:
-            scenes[_distinct(name, scenes)] = reader
+            scenes[_distinct(name, scenes)] = [reader]
     if single:
-        scenes[_distinct(SINGLE_FRAMES, scenes)] = JoinedPlanes(single)
+        scenes[_distinct(SINGLE_FRAMES, scenes)] = single
     return scenes
 
 
@@ -38,7 +55,7 @@ def findings(calibration: Calibration) -> dict[str, Any]:
     }
 
 
-def _distinct(name: str, taken: dict[str, PlaneSequence]) -> str:
+def _distinct(name: str, taken: dict[str, list[PlaneSource]]) -> str:
     number = 1
     distinct = name
     while distinct in taken:

@@ -29,7 +29,7 @@ def judge_camera(
 ) -> CameraCheck:
     """Compare figures one by one, each with its own limit."""
     judged = tuple(
-        _judged(name, found.figures[name], reference.figures.get(name), limits)
+        _judged(name, found.figures[name], _comparable(name, found, reference), limits)
         for name in FigureName
         if name in found.figures
     )
@@ -44,6 +44,12 @@ def judge_camera(
         figures=judged,
         untold=found.untold,
     )
+
+
+def _comparable(name: FigureName, found: CameraFigures, reference: CameraFigures) -> Figure | None:
+    """Return the figure of the reference, if it was measured in the same way."""
+    differs = found.linearity_of_exposures != reference.linearity_of_exposures
+    return None if name is FigureName.LINEARITY and differs else reference.figures.get(name)
 
 
 def _judged(name: FigureName, found: Figure, reference: Figure | None, limits: DriftLimits) -> JudgedFigure:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from models_store.contracts.camera_figures import CameraFigures, Figure, FigureName
+from worker.engine.noise.measuring.exposure_series import linearity_error
 from worker.engine.noise.measuring.photon_transfer import MIN_FRAMES, Estimate, TransferPoints
 from worker.engine.noise.measuring.transfer_line import TransferLine, fit_transfer_line
 from worker.judging.scene_figures import SceneFigures, joined
@@ -15,6 +16,8 @@ NO_LINE = (
 NO_DARK = "no dark frames were named (dark_image_ids)"
 _MIN_PATTERN_POINTS = 3
 _LARGEST_PATTERN = 0.05**2
+_LARGEST_LINEARITY_ERROR = 0.1
+"""Beyond this, the light has changed between the exposures, or they are of other scenes."""
 
 
 def camera_figures(
@@ -42,6 +45,10 @@ def camera_figures(
         figures[FigureName.LINEARITY] = _figure(
             line.bend, f"{frames}, bend of the photon transfer curve", 100
         )
+    series = _linearity_of_exposures(scenes)
+    if series is not None:
+        figures[FigureName.LINEARITY] = series
+        untold.pop(FigureName.LINEARITY, None)
     assumed = _add_dark(figures, untold, line, dark, rounding_adu2=rounding_adu2, known=known)
     if dark or scenes:
         _add_correlation(figures, [*scenes, *dark])
@@ -53,9 +60,22 @@ def camera_figures(
         figures=figures,
         untold=untold,
         assumed_read_noise_e=assumed,
+        linearity_of_exposures=series is not None,
         pattern_light=light,
         pattern_dark_adu2=dark_adu2,
     )
+
+
+def _linearity_of_exposures(scenes: Sequence[SceneFigures]) -> Figure | None:
+    """Return the linearity error of scenes at several exposures; None if they are no series of one light."""
+    series = [(each.exposure_s, each.mean_adu) for each in scenes if each.exposure_s is not None]
+    if not series:
+        return None
+    exposure_s, means = zip(*series, strict=True)
+    found = linearity_error(exposure_s, [each.value for each in means], [each.error for each in means])
+    if found is None or found.value > _LARGEST_LINEARITY_ERROR:
+        return None
+    return _figure(found, f"{len(series)} exposures of {min(exposure_s):g} to {max(exposure_s):g} s", 100)
 
 
 def _add_dark(

@@ -32,6 +32,7 @@ class SceneFigures:
     outliers_px: int
     pixels: int
     mean_transfer: ImageTransfer
+    exposure_s: float | None = None
 
 
 def scene_figures(transfer: PhotonTransfer, *, dark: bool = False) -> SceneFigures | None:

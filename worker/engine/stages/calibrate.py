@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 
@@ -17,7 +18,8 @@ from worker.engine.noise.models.histogram import HistogramCounts
 from worker.engine.noise.models.kinds import AnyNoiseModel, NoiseModelKind
 from worker.engine.planes.sequence import PlaneSequence
 
-OnScene = Callable[[PhotonTransfer], None]
+OnScene = Callable[[str, PhotonTransfer], None]
+"""Takes the name of a scene and its photon transfer."""
 
 UNUSUAL_FRACTION = 0.0005
 """Fraction of the darkest and brightest signals that is left out: hot pixels would stretch the range."""
@@ -100,7 +102,8 @@ def count_calibration(
 
     checks = {}
     for name, frames in scenes.items():
-        checks[name] = check = _count_scene(frames, counts, histogram, count_frame, on_scene)
+        on_transfer = partial(on_scene, name) if on_scene is not None else None
+        checks[name] = check = _count_scene(frames, counts, histogram, count_frame, on_transfer)
         if check.unusable:
             raise CalibrationUnsuitableError(f"{name} is unsuitable for calibration: {check.unusable}")
     return counts, checks
@@ -111,11 +114,11 @@ def _count_scene(
     counts: PairCounts,
     histogram: HistogramCounts | None,
     on_frame: Callable[[], None],
-    on_scene: OnScene | None,
+    on_transfer: Callable[[PhotonTransfer], None] | None,
 ) -> CalibrationCheck:
     scene = average_scene(frames, counts.limits_adu(frames[0].dtype), on_frame)
     residuals = SceneResiduals(scene)
-    transfer = PhotonTransfer(scene) if on_scene is not None and len(frames) >= MIN_FRAMES else None
+    transfer = PhotonTransfer(scene) if on_transfer is not None and len(frames) >= MIN_FRAMES else None
     unusable_yx = ~scene.usable_yx
     for index in range(len(frames)):
         frame = frames[index]
@@ -128,8 +131,8 @@ def _count_scene(
                 frame, scene.mean_yx, saturated=unusable_yx, deviation_factor=scene.deviation_factor
             )
         on_frame()
-    if on_scene is not None and transfer is not None:
-        on_scene(transfer)
+    if on_transfer is not None and transfer is not None:
+        on_transfer(transfer)
     return residuals.check()
 
 
