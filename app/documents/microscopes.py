@@ -9,6 +9,7 @@ from models_store.database.tables import (
     Microscope,
     Profile,
 )
+from models_store.repositories.microscope_matches import MicroscopeMatch
 from models_store.repositories.profile_settings import DetectorSettings
 
 
@@ -26,6 +27,20 @@ class MicroscopeDocument(BaseModel):
     @classmethod
     def of(cls, row: Microscope) -> Self:
         return cls(**{name: getattr(row, name) for name in cls.model_fields})
+
+
+class MicroscopeMatchDocument(BaseModel):
+    """A microscope that an image may be of, by what its file tells."""
+
+    microscope: MicroscopeDocument
+    told: str = Field(description="What the file tells, and where the microscope has the same.")
+    certain: bool = Field(
+        description="False if several microscopes match, or nothing but the model of the camera does."
+    )
+
+    @classmethod
+    def of(cls, match: MicroscopeMatch) -> Self:
+        return cls(microscope=MicroscopeDocument.of(match.microscope), told=match.told, certain=match.certain)
 
 
 class ProfileDocument(BaseModel):

@@ -65,7 +65,7 @@ class ChosenOptions:
     OPTIONS_CHANGED = "Options (changed)"
     OPTIONS_DEFAULT = Options.TITLE
     STORED_HINT = "You choose one of the versions of {microscope}."
-    STORED_NO_MICROSCOPE = "There is none to choose: no microscope was chosen for the image."
+    STORED_NO_MICROSCOPE = "There is none to choose: the image has no microscope."
     STORED_DIFFERENT = "There is none to choose: the images are of different microscopes."
     STORED_NONE = "There is none to choose: {microscope} has no noise model yet."
     STORED_UNKNOWN = "The versions could not be read: {detail}"

@@ -52,7 +52,8 @@ class ImageHeader(BaseModel, frozen=True):
     `acquisition` has the detector's settings of each channel, `channel_colours` a colour (#RRGGBB) for each;
     both are empty if the file tells none, and so is `optics`, which has those of each channel.
     `time_interval_s` is the mean time between planes along T.
-    `acquired_at` is when the acquisition began, with a time zone only if the file tells one.
+    `acquired_at` is when the acquisition began, with a time zone only if the file tells one. `microscope`
+    is the maker and model of the microscope's stand, as OME-XML tells it.
     """
 
     axes: str
@@ -74,6 +75,7 @@ class ImageHeader(BaseModel, frozen=True):
     time_interval_s: float | None = None
     acquired_at: TimeInFile | None = None
     optics: tuple[Optics, ...] = ()
+    microscope: str | None = None
 
 
 @dataclass(frozen=True)

@@ -146,6 +146,44 @@ def hold_images(session: Session, image_ids: Sequence[str]) -> None:
     session.execute(query.with_for_update(read=True, key_share=True))
 
 
+def assign_profile(
+    session: Session, image: Image, profile: Profile | None, choice: ProfileChoice | None
+) -> None:
+    """Move an upload, with the images of its file, to another profile, or to none.
+
+    Raises ConflictError for a single one of them, and once a job has read one: its results and models belong
+    to the profile that the image had.
+    """
+    family = _locked_family(session, image, "move")
+    image_ids = [each.id for each in family]
+    reading = select(JobImage.job_id).where(JobImage.image_id.in_(image_ids)).limit(1)
+    if job_id := session.scalar(reading):
+        raise ConflictError(
+            f"job {job_id} has this image with the microscope and profile that it has; upload it again for "
+            "another one"
+        )
+    for each in family:
+        each.profile, each.profile_choice = profile, choice if profile else None
+    session.flush()
+
+
+def _locked_family(session: Session, image: Image, action: str) -> Sequence[Image]:
+    """Lock an upload and the images of its file. Raises ConflictError for a single one of them.
+
+    A job that is being posted holds a lock on the images (`hold_images`): this waits for it, to see the job.
+    """
+    if image.parent_id is not None:
+        raise ConflictError(
+            f"image {image.id} is series {image.series} of the upload {image.parent_id}; {action} that one, "
+            "with all of its images"
+        )
+    family = (Image.id == image.id) | (Image.parent_id == image.id)
+    locked = session.scalars(select(Image).where(family).order_by(Image.id).with_for_update(of=Image)).all()
+    if image not in locked:
+        raise NotFoundError(f"image {image.id!r} has been deleted")
+    return locked
+
+
 def list_images(
     session: Session,
     request: PageRequest,
@@ -180,17 +218,8 @@ def delete_image(session: Session, image: Image) -> set[str]:
 
     Raises ConflictError while a job that has not ended reads one of them, and for a single one of them.
     """
-    if image.parent_id is not None:
-        raise ConflictError(
-            f"image {image.id} is series {image.series} of the upload {image.parent_id}; delete that one, "
-            "with all of its images"
-        )
-    # A job that is being posted holds a lock on the images (`hold_images`): wait for it, to see the job.
-    family = (Image.id == image.id) | (Image.parent_id == image.id)
-    locked = session.scalars(select(Image).where(family).order_by(Image.id).with_for_update(of=Image)).all()
-    if image not in locked:
-        raise NotFoundError(f"image {image.id!r} has been deleted")
-    image_ids = select(Image.id).where(family)
+    locked = _locked_family(session, image, "delete")
+    image_ids = [row.id for row in locked]
     reading = (
         select(Job.id)
         .join(JobImage, JobImage.job_id == Job.id)

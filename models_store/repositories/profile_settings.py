@@ -63,7 +63,7 @@ class DetectorSettings(BaseModel, frozen=True):
     def canonical(self) -> dict[str, str]:
         """Return settings that are known, spelled alike: lower case, single spaces, numbers of six digits."""
         known = self.model_dump(exclude_none=True, exclude={"settings"})
-        own = {f"setting {_alike(name)}": value for name, value in (self.settings or {}).items()}
+        own = {f"setting {alike(name)}": value for name, value in (self.settings or {}).items()}
         return {name: _canonical(name, value) for name, value in sorted({**known, **own}.items())}
 
     def replaced_by(self, other: "DetectorSettings") -> "DetectorSettings":
@@ -129,10 +129,11 @@ def unknown_to_one(asked: DetectorSettings, told: DetectorSettings) -> list[str]
 
 
 def _canonical(name: str, value: object) -> str:
-    return _alike(_shown(name, value) or "")
+    return alike(_shown(name, value) or "")
 
 
-def _alike(text: str) -> str:
+def alike(text: str) -> str:
+    """Return a text in lower case, with single spaces."""
     return " ".join(text.lower().split())
 
 

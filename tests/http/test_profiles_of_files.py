@@ -6,26 +6,11 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.microscope_files import noise, ome_document, ome_image, write_pages
+from tests.support.microscope_files import camera_file
 from tests.support.posted_jobs import post
 from tests.support.published_files import import_model
 
 Document = dict[str, Any]
-
-
-def camera_file(path: Path, *gains: str, serial: str = "0042", reverse: bool = False) -> Path:
-    """Write an OME-TIFF with a channel for each gain, recorded by one camera."""
-    attributes = [f'SerialNumber="{serial}"', 'Model="ORCA  Flash"', 'Manufacturer="Hamamatsu"']
-    own = " ".join(reversed(attributes) if reverse else attributes)
-    instrument = f'<Instrument ID="Instrument:0"><Detector ID="Detector:0" {own}/></Instrument>'
-    channels = "".join(
-        f'<Channel ID="Channel:0:{at}" Name="dye {at}"><DetectorSettings ID="Detector:0" Gain="{gain}" '
-        f'Binning="{"2x2" if reverse else "2,2"}"/></Channel>'
-        for at, gain in enumerate(gains)
-    )
-    sizes = {"C": len(gains)} if len(gains) > 1 else {}
-    xml = ome_document(instrument, ome_image(0, sizes, channels + "<TiffData/>"))
-    return write_pages(path, noise(len(gains), 32, 40), xml)
 
 
 def send(api: httpx.Client, path: Path, **query: str) -> Document:

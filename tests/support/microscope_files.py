@@ -74,3 +74,27 @@ def copied(source: Path, dtype: OutputType = "float32") -> Copied:
         kept = {"axes", "shape", "pixel_size_um", "channel_names", "white_is_zero"}
         assert again.header.model_dump(include=kept) == header.model_dump(include=kept)
     return Copied(header, pixels, result)
+
+
+def camera_file(
+    path: Path,
+    *gains: str,
+    serial: str = "0042",
+    model: str = "ORCA  Flash",
+    stand: str | None = None,
+    reverse: bool = False,
+) -> Path:
+    """Write an OME-TIFF with a channel for each gain, recorded by one camera of a microscope (`stand`)."""
+    attributes = [f'SerialNumber="{serial}"', f'Model="{model}"', 'Manufacturer="Hamamatsu"']
+    own = " ".join(reversed(attributes) if reverse else attributes)
+    microscope = f'<Microscope Manufacturer="Nikon" Model="{stand}"/>' if stand else ""
+    detector = f'<Detector ID="Detector:0" {own}/>'
+    instrument = f'<Instrument ID="Instrument:0">{microscope}{detector}</Instrument>'
+    channels = "".join(
+        f'<Channel ID="Channel:0:{at}" Name="dye {at}"><DetectorSettings ID="Detector:0" Gain="{gain}" '
+        f'Binning="{"2x2" if reverse else "2,2"}"/></Channel>'
+        for at, gain in enumerate(gains)
+    )
+    sizes = {"C": len(gains)} if len(gains) > 1 else {}
+    xml = ome_document(instrument, ome_image(0, sizes, channels + "<TiffData/>"))
+    return write_pages(path, noise(len(gains), 32, 40), xml)

@@ -45,6 +45,14 @@ export class DenoiseForm {
     this.planSoon();
   }
 
+  // Plans again: an image has another microscope, so that the same jobs are others.
+  forget() {
+    this.plans.clear();
+    this.keys.clear();
+    this.options.offerFor(this.images);
+    this.planSoon();
+  }
+
   // Returns the jobs to post for these images: one for all, or one each. `image.chosen`: those of its file, if not all.
   jobs(images) {
     const { elements } = this.form;

@@ -3,6 +3,7 @@
 import { api } from "./api.js";
 import { ofDrop, ofInput } from "./chosen_files.js";
 import { DenoiseForm } from "./denoise_form.js";
+import { whenRegistered } from "./image_origin.js";
 import { interrupted } from "./resumable_file.js";
 import { readable } from "./sizes.js";
 import { filled, texts } from "./texts.js";
@@ -26,6 +27,7 @@ const queue = new UploadQueue({
   },
   denoise: (image) => form.postOne(image),
   changed: () => form.plan(),
+  moved: () => form.forget(),
 });
 
 function announce(text) {
@@ -106,6 +108,7 @@ function interruptedRow(upload) {
   return row;
 }
 
+whenRegistered((name) => microscope?.add(new Option(name, name)));
 if (microscope) {
   const last = localStorage.getItem(MICROSCOPE);
   if ([...microscope.options].some((option) => option.value === last)) microscope.value = last;

@@ -11,9 +11,9 @@ const ALIVE = new Set(["asking", "waiting", "packing", "sending", "reading", "pa
 
 export class UploadQueue {
   // `place(row)` shows a row, `announce(text)` tells what happened, `ready(image, row)` takes an image, `denoise` too;
-  // `changed()` is called when the person chose other images of a file.
-  constructor({ place, announce, ready, denoise, changed }) {
-    Object.assign(this, { place, announce, ready, denoise, changed });
+  // `changed()` is called when the person chose other images of a file, `moved()` when one has another microscope.
+  constructor({ place, announce, ready, denoise, changed, moved }) {
+    Object.assign(this, { place, announce, ready, denoise, changed, moved });
     this.entries = [];
     this.waiting = [];
     this.running = 0;
@@ -45,10 +45,11 @@ export class UploadQueue {
     this.finish(entry);
   }
 
-  finish(entry) {
+  async finish(entry) {
+    const shown = entry.row.showImage(entry.image);
     this.show(entry, "finished", texts.FINISHED);
-    entry.row.showImage(entry.image);
     this.announce(`${entry.upload.name}: ${texts.FINISHED}`);
+    await shown;
     this.ready(entry.image, entry.row);
   }
 
@@ -67,6 +68,7 @@ export class UploadQueue {
       cancel: () => this.cancel(entry),
       denoise: () => this.denoise(entry.image),
       chosen: () => this.changed(),
+      moved: () => this.moved(),
     };
     actions[action]();
   }
@@ -107,7 +109,7 @@ export class UploadQueue {
       const stopped = new Promise((done) => signal.addEventListener("abort", () => done(null)));
       entry.image = await Promise.race([entry.sender.send(), stopped]);
       if (entry.image === null) return;
-      this.finish(entry);
+      await this.finish(entry);
     } catch (error) {
       if (!signal.aborted) this.showError(entry, error);
     }

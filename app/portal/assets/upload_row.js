@@ -1,5 +1,6 @@
 // The row of one upload: what happens to it, and what the server found in the file.
 
+import { ImageOrigin } from "./image_origin.js";
 import { readable } from "./sizes.js";
 import { filled, texts } from "./texts.js";
 
@@ -59,12 +60,23 @@ export class UploadRow {
   }
 
   // Shows what the server found; `image.chosen` gets the ids of the images of its file that the person chose.
-  showImage(image) {
+  // Settles when the image has the microscope that its file tells.
+  async showImage(image) {
     this.part("image").hidden = false;
     if (image.series.length) this.showSeries(image);
     const preview = this.part("preview");
     preview.src = image.preview_href;
     preview.alt = filled(texts.PREVIEW, { name: this.name });
+    this.showFacts(image);
+    const origin = new ImageOrigin(this.part("origin"), image, () => {
+      this.showFacts(image);
+      this.act("moved");
+    });
+    await origin.begin();
+    this.showFacts(image);
+  }
+
+  showFacts(image) {
     this.part("facts").replaceChildren(...factsOf(image).flatMap(([term, value]) => [item("dt", term), item("dd", value)]));
     const warnings = image.warnings.map((text) => item("li", text, "notice warn"));
     if (!warnings.length) warnings.push(item("li", image.survey || image.series.length ? texts.NO_WARNINGS : texts.UNSEEN));

@@ -31,6 +31,7 @@ def home(page: Page, session: ReadSession, services: RequestServices, caller: Cu
     return page(
         "home.html",
         may_upload=caller.may(Scope.SUBMIT),
+        is_bound=caller.viewer.microscope_ids is not None,
         networks_imported=bool(imported.rows),
         microscopes=[MicroscopeDocument.of(row) for row in found],
         jobs=job_activities(session, latest, store_time(session, services.clock)),

@@ -24,10 +24,11 @@ def ome_settings(xml: str | bytes, image: OmeImage) -> dict[str, Any]:
     if pixels is None:
         return {}
     date = acquired_at(element.findtext("{*}AcquisitionDate"))
+    always = {"acquired_at": date, "microscope": _microscope(root, element)}
     channels = pixels.findall("{*}Channel")
     kept = image.along("C")
     if len(channels) <= max(kept, default=-1):
-        return {"time_interval_s": _interval_s(pixels), "acquired_at": date}
+        return {**always, "time_interval_s": _interval_s(pixels)}
     planes = pixels.findall("{*}Plane")[:_MAX_PLANES]
     detectors = {each.get("ID"): each for each in root.findall("{*}Instrument/{*}Detector")}
     settings, objective = _objective(root, element)
@@ -49,7 +50,7 @@ def ome_settings(xml: str | bytes, image: OmeImage) -> dict[str, Any]:
         "optics": optics_told(optics),
         "channel_colours": tuple(filter(None, colours)) if all(colours) else (),
         "time_interval_s": _interval_s(pixels) or _mean_step_s(planes),
-        "acquired_at": date,
+        **always,
     }
 
 
@@ -64,7 +65,7 @@ def _of_channel(channel: ET.Element, detectors: dict[str | None, ET.Element]) ->
         "amplifier ": detector.get("AmplificationGain"),
     }
     return {
-        "camera": _camera(detector),
+        "camera": _model(detector),
         "serial": text(detector.get("SerialNumber")),
         "readout_mode": f"{rate:g} MHz" if rate else None,
         "gain": joined(*(name + shown for name, value in gains.items() if (shown := amount(value)))),
@@ -74,12 +75,23 @@ def _of_channel(channel: ET.Element, detectors: dict[str | None, ET.Element]) ->
     }
 
 
-def _camera(detector: ET.Element) -> str | None:
-    """Return the model, with its maker unless the model names it."""
-    maker, model = text(detector.get("Manufacturer")), text(detector.get("Model"))
+def _model(device: ET.Element) -> str | None:
+    """Return the model of a detector or microscope, with its maker unless the model names it."""
+    maker, model = text(device.get("Manufacturer")), text(device.get("Model"))
     if maker and model and not model.lower().startswith(maker.lower()):
         return text(f"{maker} {model}")
     return model
+
+
+def _microscope(root: ET.Element, image: ET.Element) -> str | None:
+    """Return the microscope of an image's instrument, or of the only instrument."""
+    instruments = root.findall("{*}Instrument")
+    reference = image.find("{*}InstrumentRef")
+    own = [each for each in instruments if reference is not None and each.get("ID") == reference.get("ID")]
+    if len(found := own or instruments) != 1:
+        return None
+    microscope = found[0].find("{*}Microscope")
+    return _model(microscope) if microscope is not None else None
 
 
 def _objective(root: ET.Element, image: ET.Element) -> tuple[ET.Element, ET.Element]:
