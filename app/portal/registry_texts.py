@@ -88,10 +88,51 @@ class Calibration:
     CHECK = "Check whether the active noise model still holds"
     FIT = "Fit a new noise model, which becomes the active one"
     SEND = "Send"
-    SENDING = "The frames are being sent."
+    CANCEL = "Cancel"
+    SENDING = "{name}: {done} of {size}"
+    READING = "The server reads {name}."
+    RETRYING = "The connection is lost. Trying again; what was sent is kept."
+    LOST = "The server could not be reached. What was sent is kept: send again when the connection is back."
+    UNREADABLE = (
+        "The browser can no longer read the file. Choose it again, and send: it goes on where it stopped."
+    )
+    CANCELLED = "Cancelled. What was sent has been deleted."
+    INTERRUPTED = (
+        "{name} was interrupted at {done} of {size}: choose it again and send, and it goes on there."
+    )
     RUNNING = "The frames are being measured by job {id}. You may leave this page."
     FITTED = "The noise model has been fitted and is the active one; reload this page to see it"
     ENDED = "the job ended as {state}"
+    SCENE = "{name}: {frames} frames"
+    LIGHT = "Light"
+    LIGHT_FOUND = (
+        "changes by {change} % from the first to the last frames; flicker is {flicker} % of the variance"
+    )
+    MOTION = "Motion"
+    MOTION_FOUND = (
+        "{y}, {x} px (y, x) from the first to the last frames, {motion} % of the variance; consecutive "
+        "frames share {shared} %"
+    )
+    SATURATION = "Saturation"
+    SATURATION_FOUND = "{high} % of the pixels at the highest value, {low} % at the lowest"
+    NEIGHBOURS = "Noise of neighbours"
+    NEIGHBOURS_FOUND = "correlation of {y} along Y and {x} along X"
+    SIGNALS = "Signals"
+    SIGNALS_FOUND = "{lowest} to {highest} ADU"
+    FIGURES = "The camera beside the active noise model"
+    FIGURE_FOUND = "{value} ± {error}{unit}: {verdict}"
+    NOTHING_UNUSUAL = "Nothing unusual was found."
+
+
+class Charts:
+    """Control charts; scripts put the texts together."""
+
+    CHECKS_OF = "Checks of {title}"
+    POINT = "{at}: {value} ± {error}, {verdict}; by {source}, for version {version}."
+    LIMITS = "Limits: {lower} to {upper}."
+    NO_LIMITS = "No limits: there was nothing to compare with."
+    VERDICTS = Instruments.VERDICTS
+    SOURCES: ClassVar[dict[str, str]] = {"calibration": "frames of a static scene", "image": "an image"}
 
 
 class NoiseModels:

@@ -1,11 +1,12 @@
 """English texts of the portal, a class for each view."""
 
 from app.portal.denoise_texts import ChosenOptions, Options
-from app.portal.registry_texts import Calibration, Instruments, Keys, NoiseModels
+from app.portal.registry_texts import Calibration, Charts, Instruments, Keys, NoiseModels
 from app.portal.viewer_texts import Results
 
 __all__ = [
     "Calibration",
+    "Charts",
     "ChosenOptions",
     "Instruments",
     "Keys",

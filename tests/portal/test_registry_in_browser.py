@@ -1,17 +1,27 @@
 """Noise models activated and keys created in real Chromium, with the keyboard's and screen readers' names."""
 
+import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import tifffile
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
+from models_store.contracts.camera_figures import CameraCheck, FigureName, FigureVerdict, JudgedFigure
+from models_store.contracts.outcomes import MadeCheck
+from models_store.database.tables import Job
+from models_store.repositories.camera_checks import record_check
 from tests.support.application import Application
 from tests.support.browser import chromium, require_accessible, sign_in, visit
+from tests.support.databases import NOON
 from tests.support.event_streams import serving
 from tests.support.published_files import import_model
+
+JOB_MS = 120_000
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +50,12 @@ def test_a_calibration_is_sent_and_what_became_of_it_is_told(
         page.goto("/instruments/Lamp")
         page.get_by_text("Calibrate or check this camera").click()
         require_accessible(page)
+        created: list[str] = []
+        page.on("request", lambda request: created.append(request.url) if request.method == "POST" else None)
         page.get_by_label("Frames", exact=True).set_input_files(tmp_path / "frames.tif")
         page.get_by_role("button", name="Send").click()
         expect(page.get_by_role("alert")).to_contain_text("no active noise model to check")
+        expect(page.locator("[data-part=found]")).to_contain_text("frames.tif")
         page.get_by_label("Fit a new noise model").check()
         page.get_by_role("button", name="Send").click()
         expect(page.get_by_role("status")).to_contain_text("are being measured by job job_")
@@ -52,6 +65,105 @@ def test_a_calibration_is_sent_and_what_became_of_it_is_told(
         assert (image["role"], image["origin"]["profile"]) == ("calibration", "fast")
         api.post(f"/v1/jobs/{job['id']}/cancel").raise_for_status()
         expect(page.get_by_role("alert")).to_contain_text("the job ended as cancelled")
+        assert len([url for url in created if url.endswith("/v1/uploads")]) == 1, "frames are sent once"
+
+
+def test_frames_go_on_after_a_reload_and_each_check_is_told(
+    application: Application, browser_process: Browser, tmp_path: Path
+) -> None:
+    with application.client() as api:
+        api.post("/v1/microscopes", json={"name": "Arc"}).raise_for_status()
+        api.post("/v1/microscopes/Arc/profiles", json={"name": "slow", "gain": 1}).raise_for_status()
+    scene_yx = np.linspace(40, 400, 64 * 64).reshape(64, 64)
+    frames = np.random.default_rng(0).poisson(100 + scene_yx, (20, 64, 64)).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "frames.tif", frames, photometric="minisblack")
+    with (
+        application.worker(),
+        serving(application.asgi) as url,
+        visit(browser_process, url) as page,
+    ):
+        page.route(
+            "**/v1/uploads/*",
+            lambda route: route.abort() if route.request.method == "PATCH" else route.fallback(),
+        )
+        open_calibration(page, tmp_path / "frames.tif")
+        expect(page.get_by_text("The connection is lost. Trying again")).to_be_visible()
+        page.unroute("**/v1/uploads/*")
+        page.goto("/instruments/Arc")
+        expect(page.get_by_text("frames.tif was interrupted at 0 bytes of")).to_be_visible()
+        page.goto("/")
+        expect(page.locator("html[data-ready]")).to_be_attached()
+        expect(page.locator("#unfinished")).to_be_hidden()
+        created: list[str] = []
+        page.on("request", lambda request: created.append(request.url) if request.method == "POST" else None)
+        open_calibration(page, tmp_path / "frames.tif")
+        found = page.locator("[data-part=found]")
+        expect(found).to_contain_text("flicker is", timeout=JOB_MS)
+        for told in ("Light", "Motion", "Saturation", "Noise of neighbours", "Nothing unusual was found."):
+            expect(found).to_contain_text(told)
+        expect(page.get_by_role("status").filter(has_text="is the active one")).to_be_visible()
+        assert not [url for url in created if url.endswith("/v1/uploads")], "the upload goes on"
+        require_accessible(page)
+
+
+def open_calibration(page: Page, frames: Path) -> None:
+    """Send frames to fit a noise model."""
+    page.goto("/instruments/Arc")
+    expect(page.locator("html[data-ready]")).to_be_attached()
+    if not page.get_by_label("Frames", exact=True).is_visible():
+        page.get_by_text("Calibrate or check this camera").click()
+    page.get_by_label("Frames", exact=True).set_input_files(frames)
+    page.get_by_label("Fit a new noise model").check()
+    page.get_by_role("button", name="Send").click()
+
+
+def test_a_control_chart_tells_the_values_of_each_check(
+    application: Application, browser_process: Browser
+) -> None:
+    with application.client() as api:
+        api.post("/v1/microscopes", json={"name": "Drifting"}).raise_for_status()
+        made = import_model(api, microscope="Drifting")["id"]
+    for day, value in enumerate((2.0, 2.01, 2.2)):
+        verdict: FigureVerdict = "drifted" if value > 2.1 else "ok"
+        figure = JudgedFigure(
+            name=FigureName.GAIN,
+            title="overall system gain",
+            symbol="K",
+            unit="DN/e-",
+            value=value,
+            standard_error=0.01,
+            how="frames",
+            reference=2.0,
+            reference_error=0.01,
+            limit=0.06,
+            verdict=verdict,
+        )
+        check = CameraCheck(
+            source="calibration", verdict=verdict, told="", reference_from="fit", figures=(figure,)
+        )
+        with application.database.write() as session:
+            outcome = MadeCheck(noise_model_id=made, check=check)
+            record_check(session, outcome, Mock(Job, id=f"job_{day}"), NOON + timedelta(days=day))
+    with serving(application.asgi) as url, visit(browser_process, url) as page:
+        page.goto("/instruments/Drifting")
+        chart = page.get_by_role("slider", name="Checks of overall system gain")
+        figure_of_page = page.locator("figure.chart")
+        expect(figure_of_page).to_contain_text("2.2 ± 0.01 DN/e-, drifted; by frames of a static scene")
+        expect(figure_of_page).to_contain_text("Limits: 1.94 to 2.06.")
+        chart.focus()
+        page.keyboard.press("ArrowLeft")
+        expect(chart).to_have_attribute("aria-valuetext", re.compile(r"2\.01 ± 0\.01 DN/e-, as it was"))
+        box = chart.bounding_box()
+        assert box is not None
+        page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + box["height"] / 2)
+        expect(figure_of_page).to_contain_text("2 ± 0.01 DN/e-, as it was")
+        require_accessible(page)
+    context = browser_process.new_context(java_script_enabled=False)
+    with serving(application.asgi) as url:
+        plain = context.new_page()
+        plain.goto(f"{url}/instruments/Drifting")
+        expect(plain.locator("figure.chart img")).to_have_attribute("alt", "overall system gain: drifted")
+    context.close()
 
 
 def test_an_older_version_is_activated_with_a_reason_and_a_key_is_created(

@@ -93,8 +93,9 @@ async function documentOf(url) {
 }
 
 function fingerprint(file, metadata) {
-  const { microscope = "", profile = "" } = metadata;
-  return [PREFIX, file.name, file.size, file.lastModified, microscope, profile].map(encodeURIComponent).join("-");
+  const { microscope = "", profile = "", role = "" } = metadata;
+  const told = [PREFIX, file.name, file.size, file.lastModified, microscope, profile, ...(role ? [role] : [])];
+  return told.map(encodeURIComponent).join("-");
 }
 
 function reasonOf(error) {
@@ -122,12 +123,14 @@ async function forget(url) {
   await fetch(url, { method: "DELETE", headers, keepalive: true }); // also if the page is left meanwhile
 }
 
-// Returns the uploads that this browser began and did not see the end of: {name, received, size, expires, url,
-// finished, forget, image}.
-export async function interrupted() {
+// Returns the uploads that this browser began and did not see the end of: {name, metadata, received, size, expires, url,
+// finished, forget, image}. `wanted(metadata)`: whether the page shows such uploads.
+export async function interrupted(wanted) {
   const found = [];
-  for (const each of await stored().findAllUploads()) {
-    const response = await fetch(each.uploadUrl, { method: "HEAD", headers: { "Tus-Resumable": "1.0.0" } });
+  for (const each of (await stored().findAllUploads()).filter(({ metadata }) => wanted(metadata))) {
+    const asked = { method: "HEAD", headers: { "Tus-Resumable": "1.0.0" } };
+    const response = await fetch(each.uploadUrl, asked).catch(() => null);
+    if (response === null) continue; // The connection is lost; the browser keeps it in mind.
     // Expired, or of another key: whoever has this browser now is not told the name of the file.
     if ([404, 410].includes(response.status)) await stored().removeUpload(each.urlStorageKey);
     if (!response.ok) continue;
@@ -139,6 +142,7 @@ export async function interrupted() {
         return (await (await api(each.uploadUrl)).json()).image;
       },
       name: each.metadata.filename,
+      metadata: each.metadata,
       received: Number(response.headers.get("Upload-Offset")),
       size: Number(response.headers.get("Upload-Length")),
       expires: new Date(response.headers.get("Upload-Expires")),

@@ -79,7 +79,7 @@ async function showProfiles() {
 }
 
 async function showInterrupted() {
-  const known = (await interrupted()).filter((upload) => !queue.has(upload.url));
+  const known = (await interrupted(({ role }) => role === undefined)).filter((upload) => !queue.has(upload.url));
   // The server was done with these while the page was closed.
   for (const upload of known.filter((each) => each.finished)) {
     const image = await upload.image();

@@ -74,7 +74,10 @@ def instrument(microscope: str, page: Page, session: ReadSession, cursor: Cursor
     found = microscopes.list_profiles(session, owner, PageRequest(_PROFILES, cursor))
     profiles = _views(session, found.rows)
     about = MicroscopeDocument.of(owner)
-    return page("instrument.html", microscope=about, profiles=profiles, older=found.next_cursor)
+    charts = [chart for profile in profiles for chart in profile.charts]
+    return page(
+        "instrument.html", microscope=about, profiles=profiles, charts=charts, older=found.next_cursor
+    )
 
 
 def _summary(session: Session, owner: Microscope, now: datetime) -> MicroscopeSummary:
