@@ -1,5 +1,6 @@
 """Messages of a stream, encoded once for all who get them."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,8 +11,8 @@ from app.documents.jobs import EventDocument
 from models_store.database.visibility import Viewer
 from models_store.repositories.jobs.activity import EventRow
 
-EVENT, JOB = "job_event", "job"
-"""Names of messages: something happened to a job or stage; the state of a posted job has changed."""
+EVENT, JOB, DELETED = "job_event", "job", "job_deleted"
+"""Names of messages: something happened to a job or stage; a posted job has changed, or is gone."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class EventMessage:
 
 @dataclass(frozen=True)
 class JobMessage:
-    """The newest state of a posted job; it replaces earlier ones."""
+    """The newest state of a posted job, or its end; it replaces earlier ones."""
 
     job_id: str
     microscope_id: str | None
@@ -58,3 +59,8 @@ class JobMessage:
     def of(cls, activity: JobActivity, microscope_id: str | None) -> "JobMessage":
         content = format_sse_event(event=JOB, data_str=activity.model_dump_json())
         return cls(activity.id, microscope_id, content)
+
+    @classmethod
+    def deleted(cls, job_id: str, microscope_id: str | None) -> "JobMessage":
+        content = format_sse_event(event=DELETED, data_str=json.dumps({"id": job_id}))
+        return cls(job_id, microscope_id, content)

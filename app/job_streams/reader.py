@@ -13,15 +13,20 @@ from models_store.clock_and_ids import Clock
 from models_store.database.engines import Database
 from models_store.repositories.jobs.activity import (
     EventRow,
+    PostedRow,
     ProgressRow,
     last_event_number,
     list_events_after,
     list_posted,
+    newest_posted,
     running_progress,
 )
 from models_store.repositories.jobs.leases import store_time
 
 EVENTS_AT_ONCE = 1000
+DELETIONS_EVERY_S = 2.0
+JOBS_WATCHED = 500
+"""Newest posted jobs whose deletion is told; a deleted job leaves no event."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +47,15 @@ class ChangeReader:
     clock: Clock
     positions: Positions = field(default_factory=lambda: Positions(0))
     _progress: Mapping[str, ProgressRow] = field(default_factory=dict)
+    _posted: Mapping[str, PostedRow] = field(default_factory=dict)
+    _posted_read_s: float = 0.0
 
     def begin(self) -> int:
         """Start from now, what happened before is no change; return the number of the last event."""
         with self.database.read() as session:
             self.positions = Positions(last_event_number(session))
             self._progress = running_progress(session)
+            self._read_posted(session)
         return self.positions.settled
 
     def read(self) -> Changes:
@@ -58,8 +66,27 @@ class ChangeReader:
             changed = {row.posted_job_id for row in events} | _changed(self._progress, progress)
             self._progress = progress
             jobs = job_messages(session, changed, self.clock) if changed else []
+            jobs += self._deleted(session)
         settled = self.positions.settled
         return Changes([EventMessage.of(row, settled) for row in events], jobs, settled)
+
+    def _read_posted(self, session: Session) -> None:
+        self._posted, self._posted_read_s = newest_posted(session, JOBS_WATCHED), time.monotonic()
+
+    def _deleted(self, session: Session) -> list[JobMessage]:
+        """Return messages of the jobs that were there at the last look, every few seconds."""
+        if time.monotonic() - self._posted_read_s < DELETIONS_EVERY_S:
+            return []
+        before = self._posted
+        self._read_posted(session)
+        # Those that newer ones have pushed out of the look may be there still.
+        oldest = min((row.place for row in self._posted.values()), default=None)
+        is_full = len(self._posted) == JOBS_WATCHED
+        return [
+            JobMessage.deleted(job_id, row.microscope_id)
+            for job_id, row in before.items()
+            if job_id not in self._posted and not (is_full and oldest is not None and row.place < oldest)
+        ]
 
     def _read_events(self, session: Session) -> list[EventRow]:
         now_s, positions = time.monotonic(), self.positions

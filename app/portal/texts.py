@@ -110,6 +110,11 @@ class Jobs:
     TITLE = "Jobs"
     EMPTY = "There are no jobs yet."
     EMPTY_LINK = "Denoise an image"
+    EMPTY_STATE = "There is no such job here."
+    FILTER = "Jobs by state"
+    ALL = "All"
+    PAGES = "Pages of the list"
+    NEWEST = "Newest jobs"
     OLDER = "Older jobs"
     NO_WORKER = (
         "No worker was seen lately, so queued jobs wait until one starts. "

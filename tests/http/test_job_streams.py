@@ -9,8 +9,10 @@ import anyio
 import pytest
 
 from app.job_streams import listener
+from app.job_streams import reader as reader_module
 from app.job_streams.hub import JobStreams
 from app.job_streams.messages import Subject
+from app.job_streams.reader import ChangeReader
 from app.job_streams.stream import JobEvents
 from models_store.clock_and_ids import system_clock
 from models_store.database.tables import JobEvent
@@ -21,7 +23,7 @@ from models_store.repositories.jobs import lifecycle
 from models_store.repositories.jobs.rows import record_event
 from tests.support.answers import problem
 from tests.support.application import Application
-from tests.support.event_streams import Stream, serving, stream
+from tests.support.event_streams import Message, Stream, serving, stream
 from tests.support.posted_jobs import post, upload, wait_for
 
 OURS, THEIRS = "microscope of ours", "microscope of theirs"
@@ -91,6 +93,46 @@ def listening(facility: Facility, count: int = 1) -> None:
     """Wait until the server has this many listeners: what happens from then on, they get."""
     streams = facility.application.asgi.state.job_streams
     wait_for(lambda: len(streams._listeners) == count, f"{count} listeners")
+
+
+def test_a_stream_tells_of_deleted_jobs_to_those_who_saw_them(facility: Facility) -> None:
+    theirs, ours = facility.post(THEIRS), facility.post()
+    for job_id in (theirs, ours):
+        facility.cancel(job_id)
+    with opened(facility, key=facility.ours) as reader, facility.application.client(facility.admin) as api:
+        listening(facility)
+        for job_id in (theirs, ours):
+            assert api.delete(f"/v1/jobs/{job_id}").status_code == 204
+        told = [message for message in until(reader, "job_deleted", ours) if message.event == "job_deleted"]
+    assert [message.data for message in told] == [{"id": ours}]
+
+
+def test_jobs_that_newer_ones_push_out_of_sight_are_not_told_as_deleted(
+    facility: Facility, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader_module, "JOBS_WATCHED", 2)
+    monkeypatch.setattr(reader_module, "DELETIONS_EVERY_S", 0.0)
+    reader = ChangeReader(facility.application.database, system_clock)
+    facility.post()
+    deleted = facility.post()
+    reader.begin()
+    facility.cancel(deleted)
+    facility.post()
+    with facility.application.client(facility.admin) as api:
+        assert api.delete(f"/v1/jobs/{deleted}").status_code == 204
+    told = [each.job_id for each in reader.read().jobs if b"job_deleted" in each.content]
+    assert told == [deleted]
+    facility.post()
+    facility.post()
+    assert not [each for each in reader.read().jobs if b"job_deleted" in each.content]
+
+
+def until(reader: Stream, event: str, job_id: str) -> Iterator[Message]:
+    """Yield messages up to this one of a job."""
+    for message in reader.messages():
+        yield message
+        if message.event == event and message.data["id"] == job_id:
+            return
 
 
 def test_a_stream_tells_of_all_jobs_from_now_on(facility: Facility) -> None:

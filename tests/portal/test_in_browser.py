@@ -18,6 +18,10 @@ from tests.support.posted_jobs import TINY, post, wait_for
 
 HOSTILE = "<img src=x onerror=alert(1)>.tif"
 LEASE = timedelta(minutes=5)
+HIDE = """hidden => {
+  Object.defineProperty(document, "hidden", {configurable: true, get: () => hidden});
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -99,23 +103,52 @@ def test_jobs_live(keyed: Application, url: str, browser_process: Browser, noisy
 def test_a_page_that_nobody_sees_holds_no_connection(
     keyed: Application, url: str, browser_process: Browser, noisy_tiff: Path
 ) -> None:
-    hide = """hidden => {
-      Object.defineProperty(document, "hidden", {configurable: true, get: () => hidden});
-      document.dispatchEvent(new Event("visibilitychange"));
-    }"""
     listeners = keyed.asgi.state.job_streams._listeners
     key = keyed.make_key("has many tabs", "read", "submit")
     with keyed.client(key) as api, visit(browser_process, url) as page:
         sign_in(page, key)
         page.goto("/jobs")
         wait_for(lambda: len(listeners) == 1, "the page listens")
-        page.evaluate(hide, arg=True)
+        page.evaluate(HIDE, arg=True)
         wait_for(lambda: not listeners, "the hidden page has no stream")
         sent = api.post("/v1/images", params={"filename": "unseen.tif"}, content=noisy_tiff.read_bytes())
         post(api, kind="denoise", image_ids=[sent.json()["id"]], budget=TINY)
-        page.evaluate(hide, arg=False)
+        page.evaluate(HIDE, arg=False)
         expect(page.get_by_role("listitem").filter(has_text="unseen.tif")).to_be_visible()
         assert len(listeners) == 1
+
+
+def test_jobs_that_others_delete_or_end_leave_the_list(
+    keyed: Application, url: str, browser_process: Browser, noisy_tiff: Path
+) -> None:
+    key = keyed.make_key("looks on", "read", "submit")
+    with keyed.client(key) as api, visit(browser_process, url) as page:
+        sent = api.post("/v1/images", params={"filename": "shared.tif"}, content=noisy_tiff.read_bytes())
+        spec = {"kind": "denoise", "image_ids": [sent.json()["id"]], "budget": TINY}
+        deleted, ended, later = (post(api, **spec)["id"] for _ in range(3))
+        sign_in(page, key)
+        page.goto("/jobs")
+        page.get_by_role("navigation", name="Jobs by state").get_by_role("link", name="Waiting").click()
+        expect(page.locator(f"#{ended}")).to_be_visible()
+        require_accessible(page)
+        api.post(f"/v1/jobs/{ended}/cancel").raise_for_status()
+        expect(page.locator(f"#{ended}")).to_have_count(0)
+        api.post(f"/v1/jobs/{deleted}/cancel").raise_for_status()
+        page.get_by_role("navigation", name="Jobs by state").get_by_role("link", name="Cancelled").click()
+        expect(page.locator(f"#{deleted}")).to_be_visible()
+        api.delete(f"/v1/jobs/{deleted}").raise_for_status()
+        expect(page.locator(f"#{deleted}")).to_have_count(0)
+        expect(page.locator(f"#{ended}")).to_be_visible()
+        page.evaluate(HIDE, arg=True)
+        api.delete(f"/v1/jobs/{ended}").raise_for_status()
+        page.evaluate(HIDE, arg=False)
+        expect(page.locator(f"#{ended}")).to_have_count(0)
+        expect(page.get_by_text("There is no such job here.")).to_be_visible()
+        page.goto(f"/jobs/{later}")
+        api.post(f"/v1/jobs/{later}/cancel").raise_for_status()
+        expect(page.get_by_role("button", name="Delete")).to_be_visible()
+        api.delete(f"/v1/jobs/{later}").raise_for_status()
+        page.wait_for_url("**/jobs")
 
 
 def begin(application: Application, stage_id: str) -> Claim:

@@ -89,6 +89,28 @@ def test_older_jobs_are_on_further_pages(
     assert 'data-first="no"' in page.text
 
 
+def test_jobs_are_filtered_by_state_also_on_further_pages(
+    browser: httpx.Client,
+    application: Application,
+    image_id: str,
+    job_id: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(jobs_page, "JOBS_AT_ONCE", 1)
+    with application.client() as api:
+        newer, newest = (post(api, kind="denoise", image_ids=[image_id], budget=TINY)["id"] for _ in range(2))
+        api.post(f"/v1/jobs/{newest}/cancel").raise_for_status()
+    page = browser.get("/jobs?state=queued")
+    assert [each["id"] for each in data(page, "activities")] == [newer]
+    assert '<a href="/jobs?state=queued" aria-current="page">Waiting</a>' in page.text
+    older = re.search(r'href="(/jobs\?cursor=[^"]+)"', page.text)
+    assert older is not None
+    further = browser.get(older[1].replace("&amp;", "&"))
+    assert [each["id"] for each in data(further, "activities")] == [job_id]
+    assert '<a href="/jobs?state=queued">Newest jobs</a>' in further.text
+    assert "There is no such job here." in browser.get("/jobs?state=failed").text
+
+
 def test_the_result_of_a_job(browser: httpx.Client, application: Application, job_id: str) -> None:
     with application.database.write() as session:
         record_event(session, job_id, "warning", application.clock(), detail="<b>2 %</b> are saturated")

@@ -57,6 +57,9 @@ listen(`/v1/jobs/${encodeURIComponent(first.id)}/events`, place.dataset.after, {
     show(card, job);
     showStages(job.stages);
   },
+  deleted() {
+    location.assign("/jobs");
+  },
   event(event) {
     if (event.kind === "warning" && !known.has(event.number)) addWarning(event.detail.detail);
     addEvent(event);

@@ -6,14 +6,16 @@ import { signIn } from "./api.js";
 const BANNER_AFTER_MS = 1500;
 const AGAIN_AFTER_MS = 5000;
 
-// Calls `job` with the state of every job that changes, and `event` with what happens. `after`: the number of the
-// last event that the page knows.
-export function listen(path, after, { job = () => {}, event = () => {} }) {
+// Calls `job` with the state of every job that changes, `event` with what happens, `deleted` with the id of a job that is
+// gone, and `again` when the page listens again: deletions in between were not told. `after`: the number of the last
+// event that the page knows.
+export function listen(path, after, { job = () => {}, event = () => {}, deleted = () => {}, again: backAgain = () => {} }) {
   const banner = document.getElementById("connection");
   let last = after;
   let offline = 0;
   let again = 0;
   let source = null;
+  let heard = false;
 
   function told(lost) {
     clearTimeout(offline);
@@ -26,12 +28,17 @@ export function listen(path, after, { job = () => {}, event = () => {} }) {
     if (document.hidden) return;
     const opened = new EventSource(`${path}?after=${last}`);
     source = opened;
-    opened.addEventListener("open", () => told(false));
+    opened.addEventListener("open", () => {
+      told(false);
+      if (heard) backAgain();
+      heard = true;
+    });
     opened.addEventListener("job_event", (message) => {
       last = message.lastEventId || last;
       event(JSON.parse(message.data));
     });
     opened.addEventListener("job", (message) => job(JSON.parse(message.data)));
+    opened.addEventListener("job_deleted", (message) => deleted(JSON.parse(message.data).id));
     opened.addEventListener("error", () => {
       told(true);
       // The browser tries again by itself, unless the server refused.

@@ -30,17 +30,23 @@ Cursor = Annotated[str | None, Query(pattern=CURSOR_PATTERN)]
 
 @router.get("", dependencies=READ)
 def list_jobs(
-    page: Page, session: ReadSession, services: RequestServices, caller: CurrentCaller, cursor: Cursor = None
+    page: Page,
+    session: ReadSession,
+    services: RequestServices,
+    caller: CurrentCaller,
+    cursor: Cursor = None,
+    state: JobState | None = None,
 ) -> HTMLResponse:
-    """Show jobs, newest first; the first page shows new ones as they come."""
+    """Show jobs, or those in a state, newest first; the first page shows new ones as they come."""
     # Read before the jobs: what happens in between is told by the stream.
     after = last_event_number(session)
-    found = jobs.list_jobs(session, PageRequest(JOBS_AT_ONCE, cursor))
+    found = jobs.list_jobs(session, PageRequest(JOBS_AT_ONCE, cursor), state=state)
     return page(
         "jobs.html",
         activities=_documents(session, found.rows, services),
         after=after,
         older=found.next_cursor,
+        state=state,
         is_first=cursor is None,
         no_worker=_no_worker(services),
         full=_full(session, caller),
