@@ -44,6 +44,7 @@ class Instruments:
     NO_VERSIONS = "No noise model yet. Calibrate the camera below, or let a job bootstrap one."
     REPORT_ALT = "Density, slices, photon transfer curve and history of version"
     CHARTS = "Control charts"
+    NO_CHARTS = "No check of this camera yet. Each one is a point of its charts: send frames below."
     HISTORY = "History"
     WHEN = "When (UTC)"
     WHAT = "What"

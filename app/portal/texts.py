@@ -25,6 +25,7 @@ class Shell:
     API = "API"
     API_HINT = "Documentation of the API, for programs"
     SIGN_OUT = "Sign out"
+    UNREACHABLE = "the server could not be reached; check the connection, and try again"
     OFFLINE = (
         "The connection to the server is lost. This page tries again by itself; what it shows may be old."
     )

@@ -56,3 +56,16 @@ def test_latest_jobs_are_linked(application: Application, browser: httpx.Client,
     assert f'href="/jobs/{job["id"]}"' in page
     assert "noisy.tif" in page
     assert "Waiting, 0 %" in page
+
+
+def test_a_server_without_workers_and_a_full_account_are_told(
+    keyed: Application, browser: httpx.Client, noisy_tiff: Path
+) -> None:
+    assert "No worker was seen lately" in browser.get("/").text
+    key = keyed.make_key("full of jobs", "read", "submit", active_jobs=1)
+    for visitor in signed_in(keyed, key):
+        assert "no further job" not in visitor.get("/").text
+        with keyed.client(key) as api:
+            post(api, kind="denoise", image_ids=[upload(api, noisy_tiff)], preset="instant")
+        assert "You can start no further job now." in visitor.get("/").text
+        assert "its limit is 1" in visitor.get("/").text

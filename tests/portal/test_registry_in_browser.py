@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -14,11 +15,13 @@ from playwright.sync_api import Browser, Page, expect
 from models_store.contracts.camera_figures import CameraCheck, FigureName, FigureVerdict, JudgedFigure
 from models_store.contracts.outcomes import MadeCheck
 from models_store.database.tables import Job
+from models_store.repositories import api_keys
 from models_store.repositories.camera_checks import record_check
 from tests.support.application import Application
 from tests.support.browser import chromium, require_accessible, sign_in, visit
 from tests.support.databases import NOON
 from tests.support.event_streams import serving
+from tests.support.posted_jobs import wait_for
 from tests.support.published_files import import_model
 
 JOB_MS = 120_000
@@ -155,7 +158,7 @@ def test_a_control_chart_tells_the_values_of_each_check(
         expect(chart).to_have_attribute("aria-valuetext", re.compile(r"2\.01 ± 0\.01 DN/e-, as it was"))
         box = chart.bounding_box()
         assert box is not None
-        page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + box["height"] / 2)
+        chart.hover(position={"x": box["width"] * 0.3, "y": box["height"] / 2})
         expect(figure_of_page).to_contain_text("2 ± 0.01 DN/e-, as it was")
         require_accessible(page)
     context = browser_process.new_context(java_script_enabled=False)
@@ -201,3 +204,26 @@ def test_an_older_version_is_activated_with_a_reason_and_a_key_is_created(
         page.get_by_label("Name: owner or purpose").fill("PC 2")
         page.get_by_role("button", name="Create a key").click()
         expect(page.get_by_role("alert").filter(has_text="choose another name")).to_be_visible()
+
+
+def test_a_lost_connection_and_a_key_that_ends_are_told_by_forms(
+    keyed: Application, url: str, browser_process: Browser
+) -> None:
+    key = keyed.make_key("short-lived", "admin")
+    with visit(browser_process, url) as page:
+        sign_in(page, key)
+        page.goto("/instruments")
+        details = page.get_by_text("Register a microscope").first
+        if not page.get_by_label("Name", exact=True).is_visible():
+            details.click()
+        page.get_by_label("Name", exact=True).fill("Far away")
+        page.context.set_offline(True)
+        page.get_by_role("button", name="Register a microscope").click()
+        expect(page.get_by_role("alert")).to_contain_text("the server could not be reached")
+        page.context.set_offline(False)
+        with keyed.database.write() as session:
+            api_keys.revoke_key(session, "short-lived", datetime.now(UTC))
+        wait_for(lambda: page.request.get("/v1/jobs").status == HTTPStatus.UNAUTHORIZED, "the key ends")
+        page.get_by_role("button", name="Register a microscope").click()
+        expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+        expect(page.get_by_role("alert")).to_contain_text("This API key was revoked")

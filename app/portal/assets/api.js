@@ -11,7 +11,8 @@ export class Problem extends Error {
   }
 }
 
-// Returns the response, or throws a Problem. Without a valid key, the browser goes to the sign-in page.
+// Returns the response, or throws a Problem, of status 0 if there is no connection. Without a valid key, the browser goes
+// to the sign-in page.
 export async function api(path, options = {}) {
   const headers = { "X-ClearScope-Portal": "1", Accept: "application/json", ...options.headers };
   let body = options.body;
@@ -19,7 +20,9 @@ export async function api(path, options = {}) {
     headers["Content-Type"] = "application/json";
     body = JSON.stringify(options.json);
   }
-  const response = await fetch(path, { ...options, headers, body, credentials: "same-origin" });
+  const response = await fetch(path, { ...options, headers, body, credentials: "same-origin" }).catch(() => {
+    throw new Problem(0, { detail: document.documentElement.dataset.unreachable });
+  });
   if (response.ok) return response;
   if (response.status === 401) signIn();
   throw new Problem(response.status, await response.json().catch(() => ({})));

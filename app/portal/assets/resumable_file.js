@@ -88,7 +88,7 @@ async function documentOf(url) {
   try {
     return await (await api(url)).json();
   } catch (error) {
-    throw error instanceof TypeError ? new Stopped("lost") : error; // fetch tells a lost connection so
+    throw error.status === 0 ? new Stopped("lost") : error;
   }
 }
 

@@ -7,6 +7,7 @@ from app.documents.job_activity import job_activities
 from app.documents.microscopes import MicroscopeDocument
 from app.http.authorization import READ
 from app.http.dependencies import CurrentCaller, ReadSession, RequestServices
+from app.portal.pages.server_state import lacks_workers, why_no_further_job
 from app.portal.rendering import Page
 from models_store.contracts.vocabulary import Method, Scope
 from models_store.repositories import microscopes, networks
@@ -30,6 +31,8 @@ def home(page: Page, session: ReadSession, services: RequestServices, caller: Cu
     )
     return page(
         "home.html",
+        no_worker=lacks_workers(services),
+        full=why_no_further_job(session, caller),
         may_upload=caller.may(Scope.SUBMIT),
         is_bound=caller.viewer.microscope_ids is not None,
         networks_imported=bool(imported.rows),

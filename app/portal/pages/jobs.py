@@ -8,18 +8,18 @@ from sqlalchemy.orm import Session
 
 from app.documents.job_activity import JobActivity, job_activities
 from app.documents.jobs import EventDocument, JobResult
-from app.http.authorization import READ, Caller
+from app.http.authorization import READ
 from app.http.dependencies import CurrentCaller, ReadSession, RequestServices, Services
+from app.portal.pages.server_state import lacks_workers, why_no_further_job
 from app.portal.rendering import Page
 from models_store.contracts.trust import TRUST_PREVIEW
 from models_store.contracts.vocabulary import JobState
 from models_store.database.tables import Job
-from models_store.errors import ClearScopeError, NotFoundError
+from models_store.errors import NotFoundError
 from models_store.repositories.jobs import rows as jobs
 from models_store.repositories.jobs.activity import last_event_number
 from models_store.repositories.jobs.leases import store_time
 from models_store.repositories.pages import CURSOR_PATTERN, PageRequest
-from models_store.repositories.usage import require_room_for_job
 
 router = APIRouter(prefix="/jobs")
 
@@ -48,8 +48,8 @@ def list_jobs(
         older=found.next_cursor,
         state=state,
         is_first=cursor is None,
-        no_worker=_no_worker(services),
-        full=_full(session, caller),
+        no_worker=lacks_workers(services),
+        full=why_no_further_job(session, caller),
     )
 
 
@@ -73,7 +73,7 @@ def show_job(page: Page, job_id: str, session: ReadSession, services: RequestSer
         events=[EventDocument.of(event).model_dump(mode="json") for event in events],
         result=result,
         preview=previews[0] if previews else None,
-        no_worker=not job.state.ended and _no_worker(services),
+        no_worker=not job.state.ended and lacks_workers(services),
     )
 
 
@@ -85,18 +85,3 @@ def _result(session: Session, job: Job) -> JobResult | None:
     if job.state is not JobState.SUCCEEDED:
         return None
     return JobResult.of(job.result, jobs.list_artifacts(session, [job.id]).get(job.id, []))
-
-
-def _no_worker(services: Services) -> bool:
-    """Return whether no worker was seen lately for some jobs."""
-    return services.readiness.current().checks["worker"] == "failing"
-
-
-def _full(session: Session, caller: Caller) -> str:
-    """Return why the key may post no further job; empty if it may."""
-    try:
-        if caller.quota:
-            require_room_for_job(session, caller.quota)
-    except ClearScopeError as error:
-        return error.detail
-    return ""
