@@ -37,6 +37,15 @@ def pretrain(
         bool,
         typer.Option("--stacks", help="A network that sees planes with their neighbours in time or depth."),
     ] = False,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="Pretrained network that the training starts from. Default: the packaged one if there are "
+            "images, or with --stacks; else none.",
+        ),
+    ] = None,
     series: SeriesOption = None,
     device: DeviceOption = "auto",
 ) -> None:
@@ -53,20 +62,24 @@ def pretrain(
         from worker.engine.pretraining.recipe import (  # noqa: PLC0415
             OF_OWN_IMAGES,
             OF_STACKS,
+            REFINED,
             PretrainingRecipe,
         )
         from worker.offline.own_scenes import scenes_of_images  # noqa: PLC0415
-        from worker.offline.pretraining import pretrain_to_file  # noqa: PLC0415
-    default = OF_OWN_IMAGES if images else OF_STACKS if stacks else PretrainingRecipe()
+        from worker.offline.pretraining import pretrain_to_file, read_start_file  # noqa: PLC0415
+    from_nothing = PretrainingRecipe() if start is None else REFINED
+    default = OF_OWN_IMAGES if images else OF_STACKS if stacks else from_nothing
     recipe = replace(default, steps=steps or default.steps, seed=default.seed if seed is None else seed)
-    start = packaged_network() if images or stacks else None
+    beginning = packaged_network() if images or stacks else None
+    if start is not None:
+        beginning = read_start_file(start, recipe)
     chosen_device = choose_device(device)
     with stage_bars(Console(stderr=True)) as show:
         own = None
-        if images and start is not None:
+        if images and beginning is not None:
             own = scenes_of_images(
                 images,
-                start,
+                beginning,
                 smallest_px=recipe.patch_px,
                 series=series,
                 device=chosen_device,
@@ -77,5 +90,7 @@ def pretrain(
         def on_step(step: int, error: float) -> None:
             show("pretrained", step / recipe.steps, f"step {step} of {recipe.steps}, error {error:.3f}")
 
-        digest = pretrain_to_file(target, recipe, start=start, own=own, device=chosen_device, on_step=on_step)
+        digest = pretrain_to_file(
+            target, recipe, start=beginning, own=own, device=chosen_device, on_step=on_step
+        )
     typer.echo(f"{'written':<14}{target}, digest {digest}")

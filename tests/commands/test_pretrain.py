@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+import torch
 from typer.testing import CliRunner
 
 from app.commands.main import cli
@@ -35,6 +36,31 @@ def test_a_network_for_stacks_starts_from_the_packaged_one(tmp_path: Path) -> No
     network = PretrainedNetwork.from_bytes(target.read_bytes())
     assert network.reach == packaged_stack_network().reach == 3
     assert network.provenance["start"] == packaged_network().digest
+
+
+def test_training_goes_on_from_a_named_network(tmp_path: Path) -> None:
+    start, target = tmp_path / "start.safetensors", tmp_path / "refined.safetensors"
+    for packaged, stacks in ((packaged_network(), []), (packaged_stack_network(), ["--stacks"])):
+        start.write_bytes(packaged.to_bytes())
+        arguments = [
+            "pretrain",
+            str(target),
+            "--start",
+            str(start),
+            *stacks,
+            "--steps",
+            "1",
+            "--device",
+            "cpu",
+        ]
+        result = CliRunner().invoke(cli, arguments)
+        assert result.exit_code == 0, result.output
+        network = PretrainedNetwork.from_bytes(target.read_bytes())
+        assert network.provenance["start"] == packaged.digest
+        assert network.reach == packaged.reach
+        # One step with a small rate hardly changes the weights.
+        for refined, begun in zip(network.model.parameters(), packaged.model.parameters(), strict=True):
+            assert torch.allclose(refined, begun, atol=0.01)
 
 
 @pytest.mark.slow
@@ -73,6 +99,8 @@ def test_what_cannot_be_used_is_named(tmp_path: Path, noisy_tiff: Path) -> None:
         (["pretrain", str(begun), "--steps", "1"], "begun.safetensors.checkpoint cannot be resumed"),
         (["pretrain", str(target), small], "80 x 80 pixels or more"),
         (["pretrain", str(target), small, "--stacks"], "--stacks"),
+        (["pretrain", str(target), "--start", str(stacks)], "sees one plane"),
+        (["pretrain", str(target), "--start", small], "is no pretrained network"),
         ([*denoise, "--pretrained", small], "is no pretrained network"),
         ([*denoise, "--pretrained", str(stacks)], "for planes with neighbours"),
     ):

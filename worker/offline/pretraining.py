@@ -1,18 +1,19 @@
 """Make the file of a pretrained network on this machine; an interrupted run resumes."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
 
 from models_store.errors import InvalidRequestError
 from models_store.whole_files import reporting_write_errors, write_whole
-from worker.engine.errors import CheckpointInvalidError
+from worker.engine.errors import CheckpointInvalidError, EngineError
 from worker.engine.networks.pretrained import PretrainedNetwork
 from worker.engine.pretraining.own_scenes import OwnScenes
 from worker.engine.pretraining.recipe import PretrainingRecipe
 from worker.engine.pretraining.training import pretrain
+from worker.offline.files import read_content
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,22 @@ class _CheckpointFile:
             write_whole(self.path, content)
 
 
+def read_start_file(path: Path, recipe: PretrainingRecipe) -> PretrainedNetwork:
+    """Read a network that training may start from; else raise InvalidRequestError."""
+    try:
+        network = PretrainedNetwork.from_bytes(read_content(path, "network"))
+    except EngineError as error:
+        raise InvalidRequestError(f"{path} is no pretrained network: {error.detail}") from error
+    shape = network.model.shape
+    if shape not in (recipe.shape, replace(recipe.shape, frames=1)):
+        raise InvalidRequestError(
+            f"{path} has {shape.features} features, {shape.depth} levels and sees {shape.frames} planes; "
+            f"name a network of {recipe.features} features and {recipe.depth} levels that sees "
+            f"{'one plane' if recipe.frames == 1 else f'one plane or {recipe.frames}'}"
+        )
+    return network
+
+
 def pretrain_to_file(
     target: Path,
     recipe: PretrainingRecipe,
@@ -38,8 +55,8 @@ def pretrain_to_file(
 ) -> str:
     """Train on simulated images and write the network; return its digest.
 
-    `own`: scenes besides the simulated ones. A network of several frames may start from one of a single
-    frame. The checkpoint beside the file is removed at the end. Raises InvalidRequestError if it is of
+    `own`: scenes besides the simulated ones. A network starts from one of as many frames, or of one.
+    The checkpoint beside the file is removed at the end. Raises InvalidRequestError if it is of
     another recipe or other images, or if a file cannot be written.
     """
     checkpoint = _CheckpointFile(target.with_name(f"{target.name}.checkpoint"))

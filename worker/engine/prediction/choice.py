@@ -113,10 +113,11 @@ def choose_estimate(  # noqa: PLR0913  # because everything that was trained com
     generator = torch.Generator().manual_seed(seed)
     count = min(len(planes), _MAX_PLANES)
     sole = len(single) == 1 and pn2v is None and pretrained_stack is None
-    window_px = _SOLE_WINDOW_PX if sole else WINDOW_PX
     risks: list[_Risks] = []
     for done, (index, plane_yx) in enumerate(numbered_with_data(planes, count), start=1):
-        window = middle_window(plane_yx.astype(np.float32), window_px)
+        window = middle_window(plane_yx.astype(np.float32), WINDOW_PX)
+        if sole and np.isfinite(part := middle_window(window, _SOLE_WINDOW_PX)).all():
+            window = part
         networks = dict(single)
         if pretrained_stack is not None:
             networks["pretrained_stack"] = pretrained_stack(index)

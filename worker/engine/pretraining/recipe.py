@@ -37,6 +37,9 @@ class PretrainingRecipe:
         return UNetShape(self.features, self.depth, outputs=1, global_skip=True, frames=self.frames)
 
 
+REFINED = PretrainingRecipe(steps=14_000, learning_rate=1e-3, seed=4)
+"""Its training starts from another network for single planes."""
+
 OF_STACKS = PretrainingRecipe(frames=7, steps=15_000, learning_rate=1e-3, seed=2)
 """Its training starts from the network for single planes."""
 

@@ -31,8 +31,8 @@ def pretrain(
 ) -> UNet:
     """Train a network to denoise simulated images of all kinds, whose noise is one.
 
-    `own`: scenes that take the place of a share of the simulated ones. A network of several frames may start
-    from one of a single frame, as one that ignores the neighbours. `on_step(step, error)` is called after
+    `own`: scenes that take the place of a share of the simulated ones. A network starts from one of as many
+    frames, or of a single frame, as one that ignores the neighbours. `on_step(step, error)` is called after
     each step, with the mean squared error in noise variances. A run with the same checkpoints resumes, with
     the result of an uninterrupted one. Raises CheckpointInvalidError.
     """
@@ -130,9 +130,12 @@ def _start_as_identity(model: UNet) -> None:
         model.head.weight[:, -1] = 1 / OUTPUT_SCALE
 
 
-def _start_from(model: UNet, single: UNet) -> None:
-    """Let the network begin as one that sees the middle frame alone."""
-    weights = {name: values.clone() for name, values in single.state_dict().items()}
+def _start_from(model: UNet, start: UNet) -> None:
+    """Let the network begin as another one; of a single frame, as one that sees the middle frame alone."""
+    weights = {name: values.clone() for name, values in start.state_dict().items()}
+    if start.shape.frames == model.shape.frames:
+        model.load_state_dict(weights)
+        return
     first = model.down[0][0].weight  # type: ignore[index]  # a Sequential of convolutions
     of_middle = weights["down.0.0.weight"]
     weights["down.0.0.weight"] = torch.zeros_like(first.detach())
