@@ -13,7 +13,7 @@ from models_store.contracts.outcomes import MadeCheck
 from models_store.database.tables import CameraCheckRow, Job, NoiseModelRow
 from models_store.errors import NotFoundError
 from models_store.repositories.jobs.channels import channel_of_results
-from models_store.repositories.noise_model_history import active_at, active_noise_model
+from models_store.repositories.noise_model_history import active_noise_model, active_of_profiles
 from models_store.repositories.pages import Page, PageRequest, fetch_page, newest_of_profiles
 
 
@@ -156,8 +156,12 @@ def newest_checks(
 
 def count_drifted(session: Session) -> int:
     """Count the active noise models that are marked."""
-    marked = select(NoiseModelRow).where(
-        NoiseModelRow.drift.is_not(None), NoiseModelRow.profile_id.is_not(None)
+    is_marked = NoiseModelRow.drift.is_not(None)
+    profile_ids = select(NoiseModelRow.profile_id).where(is_marked, NoiseModelRow.profile_id.is_not(None))
+    active = active_of_profiles(select(NoiseModelRow).where(is_marked), None, profile_ids)
+    return (
+        session.scalar(
+            select(func.count()).select_from(active.with_only_columns(NoiseModelRow.id).subquery())
+        )
+        or 0
     )
-    active = active_at(marked, None).with_only_columns(NoiseModelRow.id).subquery()
-    return session.scalar(select(func.count()).select_from(active)) or 0

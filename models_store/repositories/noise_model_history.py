@@ -131,7 +131,7 @@ def changes_of_place(
 
 
 def active_of_profiles(
-    query: Select[NoiseModelRow], at: datetime, profile_ids: Collection[str]
+    query: Select[NoiseModelRow], at: datetime | None, profile_ids: Collection[str] | Select[str | None]
 ) -> Select[NoiseModelRow]:
     """Restrict a query as `active_at`, and to some profiles, whose histories are read once."""
     change = aliased(NoiseModelActivation)
@@ -139,11 +139,11 @@ def active_of_profiles(
         partition_by=(change.profile_id, change.channel),
         order_by=(change.activated_at.desc(), change.number.desc()),
     )
-    ranked = (
-        select(change.active_id.label("active_id"), place.label("place"))
-        .where(change.profile_id.in_(profile_ids), change.activated_at <= at)
-        .subquery()
-    )
+    changes = select(change.active_id.label("active_id"), place.label("place"))
+    changes = changes.where(change.profile_id.in_(profile_ids))
+    if at is not None:
+        changes = changes.where(change.activated_at <= at)
+    ranked = changes.subquery()
     return query.where(NoiseModelRow.id.in_(select(ranked.c.active_id).where(ranked.c.place == 1)))
 
 
