@@ -12,7 +12,12 @@ from worker.engine.networks.pretrained import PretrainedNetwork, packaged_networ
 from worker.engine.prediction.inference import predict_plane
 from worker.engine.simulation import Detector, Emccd, PhotonCounter, Scmos, simulate_specimen
 from worker.engine.stages.bootstrap import bootstrap_noise_model
-from worker.engine.stages.pretrained import estimate_alone, estimate_with_uncertainty, network_for
+from worker.engine.stages.pretrained import (
+    estimate_alone,
+    estimate_and_factor,
+    estimate_with_uncertainty,
+    network_for,
+)
 from worker.judging.image_facts import facts_of
 
 SHAPE_YX = (160, 160)
@@ -78,6 +83,24 @@ def test_its_residuals_tell_the_noise(name: str) -> None:
     inside = (signal > low) & (signal < high)
     variance = selected.fitted.model.variance_adu2(torch.from_numpy(signal[inside])).numpy()
     assert variance.mean() == pytest.approx(np.mean(noise[inside] ** 2), rel=0.15)
+
+
+def test_residuals_of_smooth_specimens_are_widened_to_the_noise() -> None:
+    """The network errs less there than a posterior mean of rougher specimens does, of which it knows many."""
+    ratios = []
+    for seed, photons in ((1000, 160.0), (1001, 60.0), (1005, 20.0)):
+        shape_yx = (256, 256)
+        rng = np.random.default_rng(seed)
+        light_yx = photons * (simulate_specimen(shape_yx, seed=seed) + 0.02)
+        signal_yx = 100 + 2.2 * light_yx
+        noise_yx = 2.2 * (rng.poisson(light_yx) - light_yx) + rng.normal(0, 3, shape_yx)
+        found_yx, factor_yx = estimate_and_factor(
+            packaged_network(), (signal_yx + noise_yx).astype(np.float32), device=CPU
+        )
+        weight_yx = 1 / (2.2**2 * light_yx + 9)
+        residual_yx = (signal_yx + noise_yx - found_yx) * factor_yx
+        ratios.append(np.mean(residual_yx**2 * weight_yx) / np.mean(noise_yx**2 * weight_yx))
+    assert np.mean(ratios) == pytest.approx(1, abs=0.006)
 
 
 def test_pixels_without_a_value_are_predicted_from_their_neighbours() -> None:

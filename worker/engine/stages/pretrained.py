@@ -25,8 +25,11 @@ _PROBE_STEP = 0.1
 _SURROUNDINGS_PX = 2.0
 """Width of the Gaussian over which derivatives are averaged: those of single pixels are noisy."""
 
-_STRUCTURE = 4.0
-"""Share of a posterior mean's error from structure per copied share: of 20 scenes, see docs/results.md."""
+_ERROR_SURROUNDINGS_PX = 4.0
+"""The same for the errors of estimating anew: squares of single pixels are noisier than derivatives."""
+
+_STRUCTURE = 30.0
+"""Share of a posterior mean's error from structure per error of estimating anew: see docs/results.md."""
 
 _COPIED = (0.002, 0.9)
 """Limits of the share of a pixel's noise that an estimate is taken to copy."""
@@ -36,14 +39,12 @@ _COPIED = (0.002, 0.9)
 class UncertainEstimate:
     """An estimate of a plane and its uncertainty, float32 (Y, X) in ADU.
 
-    `copied_yx` is the share of each pixel's noise that the estimate copies, and `passed_yx` the variance of
-    the noise of all pixels that it passes on, relative to that of the pixel's noise.
+    `copied_yx` is the share of each pixel's noise that the estimate copies.
     """
 
     signal_yx: np.ndarray
     std_yx: np.ndarray
     copied_yx: np.ndarray
-    passed_yx: np.ndarray
 
 
 def network_for(
@@ -88,7 +89,7 @@ def estimate_with_uncertainty(
     predict = partial(predict_plane, network, device=device)
     unperturbed_yx, signal_yx = _first_and_average(network, plane_yx, device, symmetries)
     noise_yx = network.scale.noise_adu(torch.from_numpy(signal_yx)).numpy()
-    copied_yx, passed_yx = np.zeros_like(signal_yx), np.zeros_like(signal_yx)
+    copied_yx = np.zeros_like(signal_yx)
     # The same signs for each plane, so that a divided prediction gives the undivided result.
     rng = np.random.default_rng(0)
     for _ in range(_PROBES):
@@ -98,12 +99,8 @@ def estimate_with_uncertainty(
         change_yx -= unperturbed_yx
         change_yx /= step_yx
         copied_yx += change_yx / _PROBES
-        passed_yx += change_yx**2 / _PROBES
-    copied_yx, passed_yx = (
-        ndimage.gaussian_filter(np.nan_to_num(each), _SURROUNDINGS_PX) for each in (copied_yx, passed_yx)
-    )
-    copied_yx = copied_yx.clip(*_COPIED)
-    return UncertainEstimate(signal_yx, noise_yx * np.sqrt(copied_yx), copied_yx, passed_yx)
+    copied_yx = _averaged(copied_yx, _SURROUNDINGS_PX).clip(*_COPIED)
+    return UncertainEstimate(signal_yx, noise_yx * np.sqrt(copied_yx), copied_yx)
 
 
 def _first_and_average(
@@ -124,13 +121,45 @@ def estimate_and_factor(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the estimate of a plane (Y, X), ADU, and the factor that makes residuals as large as the noise.
 
-    Of white noise with variance 1, an estimate that copies the share c of a pixel's noise and passes on the
-    variance v leaves a residual of variance 1 - 2c + v. The error that does not come from the noise adds to
-    that, c - v for a posterior mean: found where the network sees structure, which is where it copies much.
+    Of white noise with variance 1, an estimate that copies the share c of a pixel's noise and errs by the
+    variance v from noise and s from structure leaves a residual of variance 1 - 2c + v + s. For a posterior
+    mean v + s = c, but the network errs less where a specimen is smoother than those that it knows. So the
+    estimate is estimated anew with new noise (a parametric bootstrap): what changes with its sign is v, and
+    what does not tells how much structure there is, in the share of c - v that is counted.
     """
     network = network_for(pretrained, None, plane_yx)
     estimate = estimate_with_uncertainty(network, plane_yx, device=device, symmetries=1)
     copied_yx = estimate.copied_yx
-    passed_yx = np.minimum(estimate.passed_yx, copied_yx)
-    structure_yx = np.minimum(_STRUCTURE * copied_yx, 1) * (copied_yx - passed_yx)
-    return estimate.signal_yx, 1 / np.sqrt(1 - 2 * copied_yx + passed_yx + structure_yx)
+    passed_yx, changed_yx = _errors_of_estimating_anew(network, estimate.signal_yx, plane_yx, device)
+    passed_yx = np.minimum(passed_yx, copied_yx)
+    structure_yx = np.minimum(_STRUCTURE * changed_yx, 1) * (copied_yx - passed_yx)
+    # No error is less than the square of its covariance with the noise.
+    error_yx = np.maximum(passed_yx + structure_yx, copied_yx**2)
+    return estimate.signal_yx, 1 / np.sqrt(1 - 2 * copied_yx + error_yx)
+
+
+def _errors_of_estimating_anew(
+    network: Network, signal_yx: np.ndarray, plane_yx: np.ndarray, device: torch.device
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the variance that comes from the noise, and the rest, relative to the noise's variance (Y, X).
+
+    Derivatives would tell more than the noise that is passed on, as they vary with the noise themselves: the
+    variance of a function is at most the mean square of its gradient (Poincare's inequality).
+    """
+    noise_yx = network.scale.noise_adu(torch.from_numpy(signal_yx)).numpy()
+    new_yx = noise_yx * np.random.default_rng(1).standard_normal(plane_yx.shape, dtype=np.float32)
+    new_yx[~np.isfinite(plane_yx)] = np.nan
+    above_yx, below_yx = (
+        predict_plane(network, signal_yx + sign * new_yx, device=device, symmetries=1).prior_mean_yx
+        for sign in (1, -1)
+    )
+    passed_yx, changed_yx = (above_yx - below_yx) / 2, (above_yx + below_yx) / 2 - signal_yx
+    relative_yx = (np.square(each / noise_yx) for each in (passed_yx, changed_yx))
+    passed_yx, changed_yx = (_averaged(each, _ERROR_SURROUNDINGS_PX) for each in relative_yx)
+    return passed_yx, changed_yx
+
+
+def _averaged(values_yx: np.ndarray, width_px: float) -> np.ndarray:
+    """Return averages over the surroundings of each pixel; values that are not finite count as 0."""
+    known_yx = np.nan_to_num(values_yx, posinf=0, neginf=0)
+    return np.asarray(ndimage.gaussian_filter(known_yx, width_px))
