@@ -42,6 +42,8 @@ class Options:
     UNCERTAINTY_HINT = "A second file that tells how certain each pixel is (its standard deviation)."
     PN2V = "The two estimates of PN2V"
     PN2V_HINT = "Two more files, prior mean and MMSE, for comparison; with them, networks train from nothing."
+    HOT_PIXELS = "Leave hot and dead pixels as they are"
+    HOT_PIXELS_HINT = "Otherwise the result has estimates from their neighbours in their places."
     FORMAT = "File format"
     FORMATS: ClassVar[dict[str, str]] = {
         "same": "As the image has it",

@@ -105,6 +105,7 @@ def test_one_channel_other_results_and_training_from_nothing(
     page.get_by_label("Channels").select_option("only Cy5")
     page.get_by_label("Uncertainty map").uncheck()
     page.get_by_label("The two estimates of PN2V").check()
+    page.get_by_label("Leave hot and dead pixels").check()
     page.get_by_label("File format").select_option("OME-TIFF")
     page.get_by_label("Values").select_option("As the image has them")
     page.get_by_label("From nothing", exact=True).check()
@@ -117,6 +118,7 @@ def test_one_channel_other_results_and_training_from_nothing(
     wanted = {
         "channel": 2,
         "outputs": ["denoised", "prior_mean", "mmse"],
+        "keep_hot_pixels": True,
         "output_format": "ome-tiff",
         "output_dtype": "same",
         "reuse": "none",

@@ -1,7 +1,7 @@
 """Noise models activated and keys created in real Chromium, with the keyboard's and screen readers' names."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
@@ -18,10 +18,10 @@ from models_store.database.tables import Job
 from models_store.repositories import api_keys
 from models_store.repositories.camera_checks import record_check
 from tests.support.application import Application
-from tests.support.browser import chromium, require_accessible, sign_in, visit
+from tests.support.browser import chromium, require_accessible, screenshot, sign_in, visit
 from tests.support.databases import NOON
 from tests.support.event_streams import serving
-from tests.support.posted_jobs import wait_for
+from tests.support.posted_jobs import run, upload, wait_for
 from tests.support.published_files import import_model
 
 JOB_MS = 120_000
@@ -120,13 +120,9 @@ def open_calibration(page: Page, frames: Path) -> None:
     page.get_by_role("button", name="Send").click()
 
 
-def test_a_control_chart_tells_the_values_of_each_check(
-    application: Application, browser_process: Browser
-) -> None:
-    with application.client() as api:
-        api.post("/v1/microscopes", json={"name": "Drifting"}).raise_for_status()
-        made = import_model(api, microscope="Drifting")["id"]
-    for day, value in enumerate((2.0, 2.01, 2.2)):
+def record_gains(application: Application, noise_model_id: str, gains: Sequence[float]) -> None:
+    """Record a check of the camera for each gain, one on each day."""
+    for day, value in enumerate(gains):
         verdict: FigureVerdict = "drifted" if value > 2.1 else "ok"
         figure = JudgedFigure(
             name=FigureName.GAIN,
@@ -141,12 +137,22 @@ def test_a_control_chart_tells_the_values_of_each_check(
             limit=0.06,
             verdict=verdict,
         )
+        told = f"the overall system gain is {value:.3g} DN/e- instead of 2 DN/e-"
         check = CameraCheck(
-            source="calibration", verdict=verdict, told="", reference_from="fit", figures=(figure,)
+            source="calibration", verdict=verdict, told=told, reference_from="fit", figures=(figure,)
         )
+        outcome = MadeCheck(noise_model_id=noise_model_id, check=check)
         with application.database.write() as session:
-            outcome = MadeCheck(noise_model_id=made, check=check)
             record_check(session, outcome, Mock(Job, id=f"job_{day}"), NOON + timedelta(days=day))
+
+
+def test_a_control_chart_tells_the_values_of_each_check(
+    application: Application, browser_process: Browser
+) -> None:
+    with application.client() as api:
+        api.post("/v1/microscopes", json={"name": "Drifting"}).raise_for_status()
+        made = import_model(api, microscope="Drifting")["id"]
+    record_gains(application, made, (2.0, 2.01, 2.2))
     with serving(application.asgi) as url, visit(browser_process, url) as page:
         page.goto("/instruments/Drifting")
         chart = page.get_by_role("slider", name="Checks of overall system gain")
@@ -227,3 +233,36 @@ def test_a_lost_connection_and_a_key_that_ends_are_told_by_forms(
         page.get_by_role("button", name="Register a microscope").click()
         expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
         expect(page.get_by_role("alert")).to_contain_text("This API key was revoked")
+
+
+@pytest.mark.e2e
+def test_pictures_of_the_registry(
+    application: Application, keyed: Application, url: str, browser_process: Browser, tmp_path: Path
+) -> None:
+    """A calibrated camera that drifts, and API keys: docs/portal/instrument.png and keys.png."""
+    rng = np.random.default_rng(0)
+    scene_yx = np.linspace(40, 4000, 96 * 96).reshape(96, 96)
+    frames = (100 + 2 * rng.poisson(scene_yx, (20, 96, 96))).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "frames.tif", frames, photometric="minisblack")
+    with application.client() as api, application.worker():
+        about = {"name": "Spinning disc 2", "modality": "spinning disc", "site": "Room 3.14"}
+        api.post("/v1/microscopes", json=about).raise_for_status()
+        profile = {"name": "fast", "camera": "sCMOS", "gain": 4}
+        api.post("/v1/microscopes/Spinning disc 2/profiles", json=profile).raise_for_status()
+        query = {"microscope": "Spinning disc 2", "profile": "fast", "role": "calibration"}
+        image_id = upload(api, tmp_path / "frames.tif", **query)
+        job = run(api, kind="fit_noise_model", image_ids=[image_id])
+    gains = [*rng.normal(2.0, 0.015, 12), 2.09, 2.14, 2.17]
+    record_gains(application, job["result"]["values"]["noise_model_id"], gains)
+    with serving(application.asgi) as own, visit(browser_process, own) as page:
+        page.goto("/instruments/Spinning disc 2")
+        expect(page.get_by_role("slider")).to_be_visible()
+        page.wait_for_load_state("networkidle")
+        page.get_by_text("Calibrate or check this camera").click()
+        page.set_viewport_size({"width": 1100, "height": 900})
+        screenshot(page, "instrument")
+    with visit(browser_process, url) as page:
+        sign_in(page, keyed.make_key("administrator", "admin"))
+        page.goto("/keys")
+        page.set_viewport_size({"width": 1100, "height": 900})
+        screenshot(page, "keys")

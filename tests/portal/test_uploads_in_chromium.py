@@ -19,9 +19,18 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from models_store.repositories import api_keys
 from tests.support.application import Application
-from tests.support.browser import chromium, drop_files, require_accessible, screenshot, sign_in, visit
+from tests.support.browser import (
+    chromium,
+    drop_files,
+    require_accessible,
+    screenshot,
+    screenshot_of,
+    sign_in,
+    visit,
+)
 from tests.support.event_streams import serving
 from tests.support.posted_jobs import ended, wait_for, wait_until
+from tests.support.published_files import import_model
 from tests.support.server_process import ServerProcess
 from tests.support.zarr_files import write_ome_zarr
 
@@ -271,17 +280,24 @@ def test_picture_of_the_first_page(page: Page, api: httpx.Client, tmp_path: Path
     pixels[100, 200:206] = 60000
     tifffile.imwrite(tmp_path / "membranes.tif", pixels)
     api.post("/v1/microscopes", json={"name": "Spinning disc 2"}).raise_for_status()
+    import_model(api, microscope="Spinning disc 2")
     open_home(page)
     page.get_by_label("Microscope").select_option("Spinning disc 2")
     page.set_input_files("#files", tmp_path / "membranes.tif")
     expect(row(page, "membranes.tif")).to_have_attribute("data-state", "finished")
     expect(page.locator("#planned")).to_contain_text("What will be done")
+    expect(page.get_by_role("combobox", name="Microscope: membranes.tif")).to_be_visible()
     slow_down(page)
     page.set_input_files("#files", large_tiff(tmp_path))
     expect(row(page, "large.tif")).to_contain_text(" MB of 33.")
     page.set_viewport_size({"width": 1100, "height": 1250})
     screenshot(page, "upload")
     row(page, "large.tif").get_by_role("button", name="Cancel").click()
+    page.get_by_text("Options", exact=True).click()
+    page.get_by_label("A stored version").check()
+    page.set_viewport_size({"width": 1100, "height": 1000})
+    page.locator("#options").scroll_into_view_if_needed()
+    screenshot_of(page.locator("#denoise"), "options")
 
 
 @pytest.mark.e2e

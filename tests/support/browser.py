@@ -8,7 +8,7 @@ from pathlib import Path
 
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect, sync_playwright
 
 SCREENSHOTS = Path(__file__).parents[2] / "docs" / "portal"
 PATIENCE_MS = 30_000
@@ -86,8 +86,17 @@ def require_accessible(page: Page) -> None:
 
 def screenshot(page: Page, name: str) -> None:
     """Leave a picture of a page for the documentation."""
+    _store(page.screenshot(animations="disabled", full_page=True), name)
+
+
+def screenshot_of(part: Locator, name: str) -> None:
+    """Leave a picture of a part of a page for the documentation."""
+    _store(part.screenshot(animations="disabled"), name)
+
+
+def _store(png: bytes, name: str) -> None:
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    picture = Image.open(io.BytesIO(page.screenshot(animations="disabled", full_page=True)))
+    picture = Image.open(io.BytesIO(png))
     # 128 colours are enough for pages, and a third of the size.
     picture.convert("RGB").quantize(128).save(SCREENSHOTS / f"{name}.png", optimize=True)
 

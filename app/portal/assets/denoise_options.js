@@ -80,6 +80,7 @@ export class DenoiseOptions {
     if (!uncertainty || pn2v) {
       fields.outputs = ["denoised", ...(uncertainty ? ["posterior_std"] : []), ...(pn2v ? ["prior_mean", "mmse"] : [])];
     }
+    if (elements.keep_hot_pixels.checked) fields.keep_hot_pixels = true;
     if (elements.output_format.value !== "same") fields.output_format = elements.output_format.value;
     if (elements.output_dtype.value !== "float32") fields.output_dtype = elements.output_dtype.value;
     return fields;
