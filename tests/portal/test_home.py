@@ -49,6 +49,17 @@ def test_microscopes_are_those_of_the_key(keyed: Application) -> None:
         assert "Foreign scope" not in page
 
 
+def test_a_key_that_is_bound_to_several_microscopes_has_to_choose(keyed: Application) -> None:
+    with keyed.client(keyed.make_key("names two", "admin")) as api:
+        for name in ("Left", "Right"):
+            api.post("/v1/microscopes", json={"name": name}).raise_for_status()
+    bound = keyed.make_key("bound to two", microscopes=["Left", "Right"])
+    for browser in signed_in(keyed, bound):
+        assert '<option value="">Choose one</option>' in browser.get("/").text
+    for browser in signed_in(keyed, keyed.make_key("sees all")):
+        assert '<option value="">What the file tells</option>' in browser.get("/").text
+
+
 def test_latest_jobs_are_linked(application: Application, browser: httpx.Client, noisy_tiff: Path) -> None:
     with application.client() as api:
         job = post(api, kind="denoise", image_ids=[upload(api, noisy_tiff)], preset="instant")
