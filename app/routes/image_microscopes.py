@@ -8,6 +8,7 @@ from app.documents.microscopes import MicroscopeMatchDocument
 from app.http.authorization import READ, SUBMIT
 from app.http.dependencies import ReadSession, RequestServices, WriteSession
 from app.http.profile_parameters import profile_of_upload
+from models_store.contracts.spec_parts import Name
 from models_store.image_files.header import ImageHeader
 from models_store.repositories import images
 from models_store.repositories.microscope_matches import matching_microscopes
@@ -23,8 +24,8 @@ class AssignedMicroscope(BaseModel):
         extra="forbid", json_schema_extra={"examples": [{"microscope": "Spinning disc 2", "profile": None}]}
     )
 
-    microscope: str | None = Field(description="Id or name of a microscope; null: none.")
-    profile: str | None = Field(
+    microscope: Name | None = Field(description="Id or name of a microscope; null: none.")
+    profile: Name | None = Field(
         default=None,
         description="Id or name of a profile of it. Default: that of the file's settings, as for an upload.",
     )

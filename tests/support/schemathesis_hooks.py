@@ -27,6 +27,7 @@ ID = re.compile(r"[A-Za-z0-9_-]{1,40}")
 URL = re.compile(r"https?://[A-Za-z0-9.-]+(/[!-~]{0,1900})?")
 MAX_KEY_CHARACTERS = 255
 MAX_NAME_CHARACTERS = 100
+MAX_MICROSCOPE_CHARACTERS = 200
 UPLOAD_BYTES = 20
 """Size of uploads that never become complete, as no image has so few bytes."""
 
@@ -86,6 +87,8 @@ def before_call(_: schemathesis.HookContext, case: schemathesis.Case[Any], kwarg
         _make_window_acceptable(case.query)
     if case.path.endswith("/profiles") and isinstance(case.body, dict) and case.body.get("name") is None:
         case.body = {**case.body, "name": uuid.uuid4().hex}  # Settings that tell nothing need a name.
+    if case.method == "PATCH" and case.path.startswith("/v1/images/") and isinstance(case.body, dict):
+        case.body = _of_known_microscope(case.body)
     if isinstance(case.body, dict):
         case.body = _with_known_ids(_without_channel(_without_series(case.body)))
 
@@ -165,6 +168,21 @@ def _without_channel(body: dict[str, Any]) -> dict[str, Any]:
     if not (is_number and channel in range(MAX_CHANNELS)):
         return body
     return {name: value for name, value in body.items() if name != "channel"}
+
+
+def _of_known_microscope(body: dict[str, Any]) -> dict[str, Any]:
+    """Leave images at the microscope and profile that they have: jobs of several need the same."""
+    valid = {
+        name: value is None or (isinstance(value, str) and 0 < len(value) <= MAX_MICROSCOPE_CHARACTERS)
+        for name, value in body.items()
+        if name in {"microscope", "profile"}
+    }
+    replaced = dict(body)
+    if valid.get("microscope"):
+        replaced["microscope"] = _known("microscopes", 0)[0]
+    if valid.get("profile"):
+        replaced["profile"] = None
+    return replaced
 
 
 def _with_known_ids(body: dict[str, Any]) -> dict[str, Any]:
