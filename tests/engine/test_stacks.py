@@ -1,80 +1,29 @@
 """Planes that help each other: movies, flashes, unrelated planes, fixed patterns, other exposures."""
 
 from collections.abc import Callable
-from functools import cache
 
 import numpy as np
 import pytest
-from scipy import ndimage
 
+from tests.support.movies import (
+    FRAMES,
+    GAIN,
+    MIDDLE,
+    OFFSET_ADU,
+    PHOTONS,
+    REACH,
+    SIDE_PX,
+    Movie,
+    alone,
+    light,
+    recorded,
+    signal,
+    single_network,
+    with_neighbours,
+)
 from tests.support.tiny_training import CPU
-from worker.engine.networks.pretrained import packaged_network, packaged_stack_network
-from worker.engine.planes.neighbours import Neighbours
-from worker.engine.prediction.inference import predict_plane
 from worker.engine.scores.metrics import psnr
-from worker.engine.simulation import Scmos, simulate_specimen
-from worker.engine.stages.pretrained import network_for
-from worker.engine.stages.stacks import beside, shared_noise
-
-SIDE_PX, FRAMES, MIDDLE = 112, 9, 4
-PHOTONS, GAIN, OFFSET_ADU, READ_NOISE_ADU = 30.0, 2.2, 100.0, 3.0
-REACH = packaged_stack_network().reach
-
-
-@cache
-def light(step_px: float = 0.3) -> np.ndarray:
-    """Return the light (T, Y, X) of a specimen that moves by a part of a pixel per frame."""
-    specimen = simulate_specimen((2 * SIDE_PX, 2 * SIDE_PX), seed=4)
-    shifts = [(step_px * (frame - MIDDLE), 0.6 * step_px * (frame - MIDDLE)) for frame in range(FRAMES)]
-    part = slice(SIDE_PX // 2, SIDE_PX // 2 + SIDE_PX)
-    return np.stack([ndimage.shift(specimen, shift, order=3)[part, part] for shift in shifts]).clip(0)
-
-
-def recorded(light_tyx: np.ndarray, seed: int = 0) -> np.ndarray:
-    camera = Scmos.with_maps(
-        light_tyx.shape[1:],
-        seed=1,
-        gain_adu_per_e=GAIN,
-        offset_adu=OFFSET_ADU,
-        read_noise_adu=READ_NOISE_ADU,
-    )
-    frames = [
-        # A generator for each frame: the light of one does not change the noise of others.
-        camera.observe(PHOTONS * light_yx, np.random.default_rng([seed, frame]))
-        for frame, light_yx in enumerate(light_tyx)
-    ]
-    return np.stack(frames).astype(np.float32)
-
-
-def signal(light_yx: np.ndarray) -> np.ndarray:
-    return GAIN * PHOTONS * light_yx + OFFSET_ADU
-
-
-class Movie:
-    """Frames as a stack."""
-
-    def __init__(self, frames_tyx: np.ndarray) -> None:
-        self._frames_tyx = frames_tyx
-
-    def __len__(self) -> int:
-        return len(self._frames_tyx)
-
-    def __getitem__(self, index: int) -> np.ndarray:
-        return np.asarray(self._frames_tyx[index])
-
-    def neighbours(self, index: int, reach: int) -> Neighbours:
-        offsets = [offset for offset in range(-reach, reach + 1) if offset]
-        return {offset: self[index + offset] for offset in offsets if 0 <= index + offset < len(self)}
-
-
-def alone(frame_yx: np.ndarray) -> np.ndarray:
-    return predict_plane(network_for(packaged_network(), None, frame_yx), frame_yx, device=CPU).prior_mean_yx
-
-
-def with_neighbours(frame_yx: np.ndarray, neighbours: Neighbours) -> np.ndarray:
-    single = network_for(packaged_network(), None, frame_yx)
-    network = beside(packaged_stack_network(), single, frame_yx, neighbours)
-    return predict_plane(network, frame_yx, device=CPU).prior_mean_yx
+from worker.engine.stages.stacks import shared_noise
 
 
 def test_neighbours_make_the_planes_of_a_movie_better() -> None:
@@ -108,6 +57,16 @@ def test_a_flash_of_one_frame_keeps_its_height_and_hardly_leaves_a_ghost() -> No
 
     assert change(MIDDLE) > 0.95 * change(MIDDLE, denoised_alone=True)
     assert abs(change(MIDDLE + 1)) < 0.04
+
+
+@pytest.mark.parametrize("frame", [0, MIDDLE, FRAMES - 1])
+def test_planes_of_a_movie_that_bleaches_keep_their_brightness(frame: int) -> None:
+    bleaching = light() * 0.85 ** np.arange(FRAMES)[:, None, None]
+    movie = Movie(recorded(bleaching))
+    found = with_neighbours(movie[frame], movie.neighbours(frame, REACH))
+    # Of the light of the frame itself; its neighbours have 15 % more or less.
+    change = float(found.mean() - movie[frame].mean()) / (GAIN * PHOTONS * float(bleaching[frame].mean()))
+    assert change == pytest.approx(0, abs=0.04)
 
 
 @pytest.mark.parametrize("frame", [0, FRAMES - 1])
@@ -178,6 +137,6 @@ def test_noise_that_neighbouring_planes_share_is_found(
     change: Callable[[np.ndarray], np.ndarray], step_px: float, *, shared: bool
 ) -> None:
     movie = Movie(change(recorded(light(step_px))))
-    found = shared_noise(movie, lambda yx: network_for(packaged_network(), None, yx), device=CPU)
+    found = shared_noise(movie, single_network, device=CPU)
     assert found is not None
     assert (found > 0.05) is shared
