@@ -8,6 +8,7 @@ from models_store.contracts.outcomes import MadeNetwork, Outcome
 from models_store.contracts.train_spec import TrainSpec
 from models_store.contracts.vocabulary import Method, NoiseModelOrigin
 from models_store.job_requests.distillation_rule import why_nothing_is_distilled
+from models_store.job_requests.exposure_warnings import exposure_warnings
 from models_store.survey.survey import Survey
 from models_store.survey.warnings import correlation_warnings
 from worker.attempt.context import JobContext, Report
@@ -54,7 +55,9 @@ def train(spec: TrainSpec, context: JobContext) -> Outcome:
         teaches = spec.teaches and why_nothing_is_distilled(spec, correlation) is None
         preset = _preset(spec, context, teaches=teaches)
         hidden = {"blind_y_px": preset.blind_y_px, "blind_x_px": preset.blind_x_px}
+        headers = (image.reader.header for image in images)
         for warning in (
+            *exposure_warnings(headers, spec.channel),
             *(correlation_warnings(correlation, **hidden) if correlation else []),
             *_calibration_warnings(spec, images, context),
         ):
