@@ -7,6 +7,7 @@ import pytest
 import tifffile
 
 from tests.support.application import Application
+from tests.support.microscope_files import ome_document, ome_image, write_pages
 from tests.support.posted_jobs import TINY, artifact, run, upload
 from worker.engine.simulation import simulate_specimen
 
@@ -88,3 +89,22 @@ def test_channels_that_differ_are_told(
         warnings = api.get(f"/v1/images/{upload(api, path)}").json()["warnings"]
     found = [each for each in warnings if each.startswith("channels differ: the noise of channel 3")]
     assert len(found) == told
+
+
+def test_images_of_several_exposures_in_one_job_are_told(application: Application, tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    with application.client() as api:
+        image_ids = []
+        for exposure_ms in (10, 100):
+            plane = f'<Plane TheZ="0" TheC="0" TheT="0" ExposureTime="{exposure_ms}" ExposureTimeUnit="ms"/>'
+            content = f'<Channel ID="Channel:0:0"/><TiffData/>{plane}'
+            xml = ome_document(ome_image(0, {"C": 1}, content))
+            noisy = (100 + 2 * rng.poisson(exposure_ms, (1, 32, 40))).astype(np.uint16)
+            image_ids.append(upload(api, write_pages(tmp_path / f"{exposure_ms}.ome.tif", noisy, xml)))
+        spec = {"kind": "denoise", "image_ids": image_ids}
+        told = api.post("/v1/jobs/preflight", json=spec).json()["warnings"]
+        assert any("exposed for 0.01 to 0.1 s" in warning for warning in told)
+        # Nothing is trained for them together, or on one of them alone.
+        for other in ({"preset": "instant"}, {"image_ids": image_ids[:1]}):
+            told = api.post("/v1/jobs/preflight", json=spec | other).json()["warnings"]
+            assert not any("exposed" in warning for warning in told)
