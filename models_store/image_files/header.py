@@ -12,7 +12,7 @@ from models_store.image_files.optics import Optics
 # Networks pool by four and masks use 5x5 neighbourhoods: fewer than 16 pixels are not enough to learn from.
 MIN_SIDE_PX = 16
 
-VendorKind = Literal["czi", "nd2", "lif", "ims", "mrc"]
+VendorKind = Literal["czi", "nd2", "lif", "ims", "mrc", "dm", "dcimg", "oib", "oir"]
 RawKind = Literal["spe", "sif"]
 FileKind = Literal["ome", "imagej", "ndtiff", "micromanager", "ome-zarr", "tiff", RawKind, VendorKind]
 

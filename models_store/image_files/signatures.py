@@ -1,5 +1,6 @@
 """Formats of files, told by their first bytes."""
 
+import re
 import struct
 from typing import BinaryIO
 
@@ -14,6 +15,9 @@ _VENDORS: dict[bytes, VendorKind] = {
     b"\xda\xce\xbe\x0a": "nd2",
     b"\x70\x00\x00\x00": "lif",
     b"\x89HDF": "ims",
+    b"DCIMG\0\0\0": "dcimg",
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "oib",
+    b"OLYMPUSRAWFORMAT": "oir",
 }
 VENDOR_NAMES: dict[VendorKind, str] = {
     "czi": "Zeiss CZI",
@@ -21,16 +25,20 @@ VENDOR_NAMES: dict[VendorKind, str] = {
     "lif": "Leica LIF",
     "ims": "Imaris IMS",
     "mrc": "MRC",
+    "dm": "Gatan DigitalMicrograph",
+    "dcimg": "Hamamatsu DCIMG",
+    "oib": "Olympus OIB",
+    "oir": "Olympus OIR",
 }
 
 _AS_OME_TIFF = "export it as OME-TIFF, with the program of the microscope or with Fiji"
 _AS_TIFF = "export it as TIFF (grey values, uncompressed or lossless)"
 _OTHERS = {
-    b"OLYMPUSRAWFORMAT": ("an Olympus OIR file", _AS_OME_TIFF),
-    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": ("an Olympus OIB, a Zeiss ZVI or an office file", _AS_OME_TIFF),
-    b"DCIMG": ("a Hamamatsu DCIMG file", _AS_OME_TIFF),
-    b"\x00\x00\x00\x03\x00": ("a Gatan DM3 file", _AS_OME_TIFF),
-    b"\x00\x00\x00\x04\x00\x00": ("a Gatan DM4 file", _AS_OME_TIFF),
+    b"SIS\0": ("the ETS file of an Olympus VSI, which does not tell sizes and channels", _AS_OME_TIFF),
+    b"\xff\xfe[\0": (
+        "the settings of an Olympus OIF, or others",
+        "save the image as OIB, or " + _AS_OME_TIFF,
+    ),
     b"\x00\x00\x00\x0cjP  ": ("a JPEG 2000 image or an ND2 file of NIS-Elements before 3", _AS_OME_TIFF),
     b"SIMPLE  =": ("a FITS file", _AS_TIFF),
     b"\x89PNG": ("a PNG", _AS_TIFF),
@@ -45,6 +53,10 @@ _ZIPS = (b"PK\x03\x04", b"PK\x05\x06")
 _SPE_OFFSET, _SPE_MARK = 2996, struct.pack("<i", 0x01234567)
 _SIF_MARK = b"Andor Technology Multi-Channel File"
 _MRC_OFFSET, _MRC_MARK = 208, b"MAP "
+_DM = re.compile(rb"\0\0\0(?:\x03.{4}|\x04.{8})\0\0\0[\0\1]", re.DOTALL)
+"""Version, length, and order of bytes."""
+_VSI_OFFSET, _VSI_MARK = 8, b"\x18\0IS"
+"""Records behind the header of a TIFF."""
 
 
 def read_head(file: BinaryIO) -> bytes:
@@ -59,6 +71,8 @@ def vendor_kind(head: bytes) -> VendorKind | None:
     """Return the vendor's format that a file begins like; None for TIFF and anything else."""
     if head[_MRC_OFFSET : _MRC_OFFSET + len(_MRC_MARK)] == _MRC_MARK:
         return "mrc"
+    if _DM.match(head):
+        return "dm"
     return next((kind for mark, kind in _VENDORS.items() if head.startswith(mark)), None)
 
 
@@ -74,6 +88,15 @@ def is_spe(head: bytes) -> bool:
 def is_sif(head: bytes) -> bool:
     """Return whether a file begins like one of Andor's Solis."""
     return head.startswith(_SIF_MARK)
+
+
+def refuse_vsi(head: bytes) -> None:
+    """Raise ImageUnsupportedError if what begins like a TIFF is a VSI."""
+    if head[_VSI_OFFSET : _VSI_OFFSET + len(_VSI_MARK)] == _VSI_MARK:
+        raise ImageUnsupportedError(
+            "this is an Olympus VSI file, whose pixels lie in ETS files beside it; export the image as "
+            "OME-TIFF, with cellSens or Fiji"
+        )
 
 
 def refuse_other_formats(head: bytes) -> None:

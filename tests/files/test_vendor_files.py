@@ -187,22 +187,6 @@ def test_a_broken_file_is_refused(
         reader.inspect(path)
 
 
-OTHERS = {
-    "an Olympus OIR": b"OLYMPUSRAWFORMAT",
-    "a Hamamatsu DCIMG": b"DCIMG\0\0\0",
-    "an Olympus OIB": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
-    "a Gatan DM4": b"\0\0\0\x04\0\0\0\0\0\0\x10\0",
-}
-
-
-@pytest.mark.parametrize("name", OTHERS)
-def test_another_format_is_refused_by_name(reader: Reader, tmp_path: Path, name: str) -> None:
-    path = tmp_path / "image"
-    path.write_bytes(OTHERS[name] + bytes(100))
-    with pytest.raises(ImageUnsupportedError, match=f"this is {name}"):
-        reader.inspect(path)
-
-
 class TestCzi:
     """CZI files written with the vendor's own library."""
 

@@ -10,10 +10,14 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from tests.support.dcimg_files import FRAMED, PACKED, write_dcimg
+from tests.support.dm_files import write_dm
 from tests.support.imaris_files import write_ims
 from tests.support.lif_files import LifImage, write_lif
 from tests.support.mmstack_files import Part, mmstack
 from tests.support.ndtiff_files import Plane, ndtiff_folder
+from tests.support.oib_files import write_oib
+from tests.support.oir_files import write_oir
 from tests.support.sif_files import write_sif
 from tests.support.spe_files import write_spe
 from tests.support.tiff_sets import Files, ome_set, tiff_with, unpacked, zipped
@@ -72,6 +76,21 @@ def _ims(path: Path, pixels: Pixels) -> Path:
 def _lif(path: Path, pixels: Pixels) -> Path:
     image = LifImage("cells", "TCZYX", pixels, {"X": 0.1, "Y": 0.2, "Z": 0.5}, ("Green", "Red"))
     return write_lif(path, [image])
+
+
+def _dm(version: int) -> Callable[[Path, Pixels], Path]:
+    def write(path: Path, pixels: Pixels) -> Path:
+        return write_dm(path, pixels, (0.1, 0.2, 0.5), ("µm",) * 3, version=version)
+
+    return write
+
+
+def _of_fluoview(write: Callable[..., Path]) -> Callable[[Path, Pixels], Path]:
+    return lambda path, pixels: write(path, pixels, (0.1, 0.2, 0.5), CHANNELS)
+
+
+def _dcimg(version: int) -> Callable[[Path, Pixels], Path]:
+    return lambda path, pixels: write_dcimg(path, pixels, version)
 
 
 def _mrc(path: Path, pixels: Pixels) -> Path:
@@ -146,6 +165,12 @@ KINDS: Sequence[ReaderKind] = (
     ReaderKind("cells.ims", "TCZYX", _ims),
     ReaderKind("cells.lif", "TCZYX", _lif),
     ReaderKind("volume.mrc", "ZYX", _mrc),
+    ReaderKind("volume.dm3", "ZYX", _dm(3)),
+    ReaderKind("volume.dm4", "ZYX", _dm(4)),
+    ReaderKind("packed.dcimg", "TYX", _dcimg(PACKED)),
+    ReaderKind("framed.dcimg", "TYX", _dcimg(FRAMED)),
+    ReaderKind("cells.oib", "TCZYX", _of_fluoview(write_oib)),
+    ReaderKind("cells.oir", "TCZYX", _of_fluoview(write_oir)),
     ReaderKind("movie.spe", "TYX", write_spe),
     ReaderKind("movie.sif", "TYX", _sif),
     ReaderKind("v2.ome.zarr", "TCZYX", _zarr(zarr_format=2)),

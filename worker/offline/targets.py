@@ -12,7 +12,10 @@ _FOLDERS = (".zarr",)
 _ZIP_FILES = (".ozx", ".zarr.zip")
 _OME_TIFF = (".ome.tif", ".ome.tiff", ".ome.btf")
 _OTHERS = frozenset(
-    (".czi", ".nd2", ".lif", ".ims", ".mrc", ".spe", ".sif", ".h5", ".zip", ".gz", ".png", ".jpg", ".jpeg")
+    (
+        *(".czi", ".nd2", ".lif", ".oib", ".oir", ".ims", ".mrc", ".dm3", ".dm4", ".dcimg", ".spe", ".sif"),
+        *(".h5", ".zip", ".gz", ".png", ".jpg", ".jpeg"),
+    )
 )
 _SUFFIXES = (".ome.zarr.zip", ".ome.zarr", *_ZIP_FILES, *_FOLDERS, *_OME_TIFF)
 

@@ -11,7 +11,8 @@ from clearscope_client.sources import files_below
 
 IMAGE_SUFFIXES = (
     *(".tif", ".tiff", ".tf2", ".tf8", ".btf", ".lsm", ".stk"),
-    *(".czi", ".nd2", ".lif", ".ims", ".mrc", ".map", ".spe", ".sif", ".ozx", ".zip"),
+    *(".czi", ".nd2", ".lif", ".oib", ".oir", ".ims", ".mrc", ".map", ".dm3", ".dm4"),
+    *(".dcimg", ".spe", ".sif", ".ozx", ".zip"),
 )
 UNFINISHED_SUFFIXES = (".part", ".partial", ".tmp", ".crdownload", "~")
 

@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 from models_store.errors import ImageCorruptError, ImageTooLargeError
 from models_store.image_files.file_streams import StreamedFile, stream_of
-from models_store.image_files.signatures import read_head, refuse_other_formats
+from models_store.image_files.signatures import read_head, refuse_other_formats, refuse_vsi
 from models_store.image_files.tiff.page_kind import PageKind, page_kind
 
 _MAX_TAGS_PER_PAGE = 4096
@@ -78,7 +78,11 @@ def _read_file_header(file: BinaryIO) -> tuple[_Layout, int]:
     version = struct.unpack(f"{order}H", head[2:4])[0] if order else None
     if version not in {_CLASSIC, _BIG}:
         refuse_other_formats(read_head(file))
-        raise ImageCorruptError("this is not a TIFF file, nor CZI, ND2 or LIF: it does not begin like one")
+        raise ImageCorruptError(
+            "this is neither a TIFF file nor one of the formats of microscopes that are read: it does not "
+            "begin like any"
+        )
+    refuse_vsi(head)
     big = version == _BIG
     layout = _Layout(
         order=order or "",

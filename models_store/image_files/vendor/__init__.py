@@ -1,6 +1,7 @@
 """Files of microscopes' vendors, read through openreadout; no other package imports it.
 
 vendor_file.py   opening from a descriptor, integrity, and errors in the project's terms
+compound_file.py whether a compound file (OIB) was cut
 layout.py        planes of an image: leading axes, and what the rows of a plane lie along
 header.py        header of an image, with its limits and warnings
 series.py        choice of one of several images in a file

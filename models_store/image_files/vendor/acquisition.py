@@ -13,17 +13,21 @@ from models_store.image_files.acquisition_date import acquired_at
 from models_store.image_files.header import VendorKind
 from models_store.image_files.optics import Optics, index_of, optics_told
 from models_store.image_files.setting_values import bits, mapping, number, positive, text
+from models_store.image_files.vendor.camera_settings import camera_settings
 from models_store.image_files.vendor.czi_settings import czi_settings
 from models_store.image_files.vendor.layout import kept
 from models_store.image_files.vendor.lif_settings import lif_settings
 from models_store.image_files.vendor.nd2_settings import nd2_settings
 
 _MS = 1e-3
+_BITS = ("component_bit_count", "bits_significant", "significant_bits")
 _COLOUR = re.compile(r"#[0-9A-Fa-f]{6}")
 _SETTINGS: dict[str, Callable[[ET.Element | None, ImageInfo], list[dict[str, Any]]]] = {
     "czi": czi_settings,
     "nd2": nd2_settings,
     "lif": lif_settings,
+    "dcimg": camera_settings,
+    "dm": camera_settings,
 }
 
 
@@ -106,6 +110,6 @@ def _optics(image: ImageInfo) -> list[Optics]:
 def _of_image(image: ImageInfo) -> dict[str, Any]:
     extra = mapping(image.get("extra"))
     return {
-        "bit_depth": bits(extra.get("component_bit_count")) or bits(extra.get("bits_significant")),
+        "bit_depth": next(filter(None, (bits(extra.get(name)) for name in _BITS)), None),
         "objective": text(mapping(image.get("objective")).get("model")),
     }

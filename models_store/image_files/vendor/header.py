@@ -14,6 +14,8 @@ from models_store.image_files.vendor.layout import Layout
 _TYPES = {"float": "float32", "double": "float64"} | {
     name: name for name in ("int8", "int16", "int32", "uint8", "uint16", "uint32")
 }
+UNNAMED = "the file"
+"""Name by which the library knows a file; it is that of images which have none."""
 _MAY_LOSE = {"jpeg": "JPEG", "jpeg_xr": "JPEG-XR"}
 _WITHOUT_Y = {
     "Z": "the scan has no axis Y: each plane is an X-Z section, and its rows lie along Z",
@@ -29,6 +31,7 @@ def header_of(image: ImageInfo, kind: VendorKind, size_bytes: int, limits: Image
     layout = Layout.of(image)
     _require_planes(image)
     _require_grey(image)
+    _require_intensities(image)
     require_plane_size(layout.shape, limits)
     dtype = np.dtype(_TYPES[image["pixel_type"]])
     header = ImageHeader(
@@ -51,7 +54,8 @@ def header_of(image: ImageInfo, kind: VendorKind, size_bytes: int, limits: Image
 
 def name_of(image: ImageInfo) -> str:
     """Return the name of an image, without characters that no document may hold."""
-    return printable(image.get("name", ""))
+    name = printable(image.get("name", ""))
+    return "" if name.startswith(UNNAMED) else name
 
 
 def _require_planes(image: ImageInfo) -> None:
@@ -82,6 +86,17 @@ def _require_grey(image: ImageInfo) -> None:
         )
 
 
+def _require_intensities(image: ImageInfo) -> None:
+    extra = image.get("extra", {})
+    if "spectral_axis" in extra:
+        raise ImageUnsupportedError("each pixel holds a spectrum; only images of intensities are denoised")
+    if extra.get("kind") == "reference":
+        raise ImageUnsupportedError(
+            "it is an overview that the program recorded beside the image; to denoise it, export it as "
+            "OME-TIFF"
+        )
+
+
 def _pixel_size(image: ImageInfo, layout: Layout) -> PixelSize | None:
     """Return the size of a pixel; the rows of an X-Z section have its step in Z."""
     size = image["physical_size"]
@@ -100,7 +115,8 @@ def _length(length_um: object) -> float | None:
 
 def _channel_names(image: ImageInfo) -> tuple[str, ...]:
     names = tuple(printable(channel.get("name", "")) for channel in image["channels"])
-    return names if len(names) == image["size_c"] and any(names) else ()
+    named = len(names) == image["size_c"] and any(names)
+    return names if named and names != (name_of(image),) else ()  # DM has the image's name for its channel
 
 
 def _warnings(image: ImageInfo, layout: Layout) -> Sequence[str]:
@@ -120,6 +136,8 @@ def _warnings(image: ImageInfo, layout: Layout) -> Sequence[str]:
             f"; {left_out} of them belong to incomplete times or depths and are left out" if left_out else ""
         )
         told.append(f"{extra['planes_present']} of {extra['planes_told']} planes are in the file{more}")
+    if grid := extra.get("frame_grid"):
+        told.append(f"the frames of a scan of {' x '.join(map(str, grid))} places are read as times")
     if absent := extra.get("absent_channels"):
         told.append(f"channels {absent} were not recorded in this image; their planes are zero")
     compression = {str(each).lower() for each in extra.get("compression", ())}

@@ -1,4 +1,4 @@
-"""Which planes of each image are in a CZI, an ND2 or a LIF, by the file's own list of its parts."""
+"""Which planes of each image are in a CZI, an ND2, a LIF or an OIB, by the file's own list of its parts."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
@@ -43,6 +43,16 @@ def _in_czi(file: openreadout.File, _: Sequence[ImageInfo]) -> dict[int, Places]
         if entry.get("kind") == "subblock" and details.get("scale") == 1:
             places = mapping(details.get("dims"))
             t, c, z = (int(mapping(places.get(axis)).get("start", 0)) for axis in "TCZ")
+            found.setdefault(int(entry.get("image", 0)), set()).add((t, c, z))
+    return found
+
+
+def _in_oib(file: openreadout.File, _: Sequence[ImageInfo]) -> dict[int, Places]:
+    found: dict[int, Places] = {}
+    for entry in file.entries():
+        if entry.get("kind") == "plane":
+            places = mapping(entry.get("details"))
+            t, c, z = (int(places.get(axis, 0)) for axis in "tcz")
             found.setdefault(int(entry.get("image", 0)), set()).add((t, c, z))
     return found
 
@@ -129,4 +139,5 @@ _FINDERS: dict[str, Callable[[openreadout.File, Sequence[ImageInfo]], dict[int, 
     "czi": _in_czi,
     "nd2": _in_nd2,
     "lif": _in_lif,
+    "oib": _in_oib,
 }

@@ -12,11 +12,17 @@ from models_store.image_files.claimed_size import require_plausible_bytes
 from models_store.image_files.file_streams import StreamedFile, stream_of
 from models_store.image_files.header import VendorKind
 from models_store.image_files.signatures import VENDOR_NAMES
+from models_store.image_files.vendor.compound_file import require_uncut
+from models_store.image_files.vendor.header import UNNAMED
 from models_store.image_files.vendor.stored_planes import tells_stored_planes
 
-# The library's messages name the file so.
-_NAME = "the file"
-_ANY_HDF5 = "hdf5"
+# The library knows a compound file by the end of its name alone; its messages have the name.
+_NAMES: dict[VendorKind, str] = {"oib": f"{UNNAMED}.oib"}
+_ONLY_ALIKE: dict[VendorKind, str] = {
+    "ims": "an HDF5 file, but not one of Imaris",
+    "oib": "a compound file, but no Olympus OIB: perhaps a Zeiss ZVI or an office file",
+}
+_OIB_INDEX = "OibInfo.txt"
 _LACKS_PLANES = "missing_planes"
 _STOPPED = "loop_mismatch"
 _SHOWN_FINDINGS = 3
@@ -48,7 +54,8 @@ def raising_image_errors(message: str) -> Iterator[None]:
 
 def _reason(error: OpenReadoutError) -> str:
     """Return the library's message without its hint, which is for its own command line."""
-    return str(error).partition(_HINT)[0].partition("corrupt file: ")[2] or str(error).partition(_HINT)[0]
+    told = str(error).partition(_HINT)[0].replace(_NAMES["oib"], UNNAMED)
+    return told.partition("corrupt file: ")[2] or told
 
 
 @contextmanager
@@ -61,19 +68,33 @@ def open_vendor_file(file: StreamedFile, kind: VendorKind) -> Iterator["VendorFi
     name = VENDOR_NAMES[kind]
     # Through a file object, the library opens no file itself, which seccomp forbids.
     with stream_of(file) as stream:
-        with raising_image_errors(f"the {name} file cannot be read"):
-            opened = openreadout.File(stream, name=_NAME)
+        with raising_image_errors(f"the {name} file cannot be read"), _refusing_others(kind):
+            opened = openreadout.File(stream, name=_NAMES.get(kind, UNNAMED))
         with opened:
-            if opened.format == _ANY_HDF5:
-                raise ImageUnsupportedError(
-                    "this is an HDF5 file, but not one of Imaris; export the image as OME-TIFF"
-                )
             if opened.format != kind:
-                raise ImageCorruptError(f"the file begins like {name}, but is none")
+                raise _other_format(kind)
             with raising_image_errors(f"the {name} file's structure is broken"):
                 _require_plausible(opened)
+                if kind == "oib":
+                    require_uncut(stream)
                 lacks_planes = _require_whole(opened, name)
             yield VendorFile(opened, lacks_planes=lacks_planes)
+
+
+@contextmanager
+def _refusing_others(kind: VendorKind) -> Iterator[None]:
+    try:
+        yield
+    except UnsupportedFeatureError as error:
+        if _OIB_INDEX in str(error):
+            raise _other_format(kind) from error
+        raise
+
+
+def _other_format(kind: VendorKind) -> ImageUnsupportedError | ImageCorruptError:
+    if kind in _ONLY_ALIKE:
+        return ImageUnsupportedError(f"this is {_ONLY_ALIKE[kind]}; export the image as OME-TIFF")
+    return ImageCorruptError(f"the file begins like {VENDOR_NAMES[kind]}, but is none")
 
 
 def _require_plausible(opened: openreadout.File) -> None:
@@ -89,10 +110,12 @@ def _require_plausible(opened: openreadout.File) -> None:
 
 
 def _require_whole(opened: openreadout.File, name: str) -> bool:
-    """Return whether planes are missing in a file that was not cut; reads structure, no pixels.
+    """Return whether planes may be missing in a file that was not cut; reads structure, no pixels.
 
     Raises ImageCorruptError if it was cut, or is of a format that does not tell which planes are there.
     """
+    if opened.format == "oib":  # the library's check would decode all planes
+        return True
     findings = opened.check()["findings"]
     found = [each for each in findings if each["severity"] == "error"]
     if tells_stored_planes(opened.format) and all(each["code"] == _LACKS_PLANES for each in found):
@@ -100,8 +123,14 @@ def _require_whole(opened: openreadout.File, name: str) -> bool:
     errors = [each["message"] for each in found]
     if errors:
         more = f" (and {len(errors) - _SHOWN_FINDINGS} more)" if len(errors) > _SHOWN_FINDINGS else ""
+        remedy = "if its acquisition was stopped, export the complete planes as OME-TIFF"
+        if opened.format == "oir":
+            remedy = (
+                "if its acquisition goes on in files beside it (NAME_00001 and so on), which are not read, "
+                "or was stopped, export it as OME-TIFF"
+            )
         raise ImageCorruptError(
             f"the {name} file is incomplete or broken: {'; '.join(errors[:_SHOWN_FINDINGS])}{more}. Copy it "
-            "again; if its acquisition was stopped, export the complete planes as OME-TIFF"
+            f"again; {remedy}"
         )
     return False
