@@ -116,6 +116,18 @@ def test_the_type_and_size_of_the_result_are_those_of_its_pixels(tmp_path: Path)
     assert "SignificantBits" not in pixels
 
 
+@pytest.mark.parametrize("content", ["<TiffData/>", DAPI + "<TiffData/>"], ids=["none", "one of two"])
+def test_a_file_that_leaves_out_channels_tells_bits_times_and_optics(tmp_path: Path, content: str) -> None:
+    plane = '<Plane TheZ="0" TheC="1" TheT="0" ExposureTime="0.25"/>'
+    xml = ome_document(
+        ome_image(0, {"T": 2, "C": 2}, content + plane, SignificantBits="12", TimeIncrement="3")
+    )
+    header = copied(write_pages(tmp_path / "a.ome.tif", noise(4, 32, 40), xml)).header
+    assert [each.bit_depth for each in header.acquisition] == [12, 12]
+    assert [each.exposure_s for each in header.acquisition] == [None, 0.25]
+    assert (header.time_interval_s, header.channel_colours) == (3, ())
+
+
 def test_broken_xml_is_told_and_not_copied(tmp_path: Path) -> None:
     xml = ome_document(ome_image(0, {"C": 2}, "<Channel><TiffData/>"))
     file = copied(write_pages(tmp_path / "broken.ome.tif", noise(2, 32, 40), xml))

@@ -25,10 +25,8 @@ def ome_settings(xml: str | bytes, image: OmeImage) -> dict[str, Any]:
         return {}
     date = acquired_at(element.findtext("{*}AcquisitionDate"))
     always = {"acquired_at": date, "microscope": _microscope(root, element)}
-    channels = pixels.findall("{*}Channel")
     kept = image.along("C")
-    if len(channels) <= max(kept, default=-1):
-        return {**always, "time_interval_s": _interval_s(pixels)}
+    channels = _channels(pixels, 1 + max(kept, default=-1))
     planes = pixels.findall("{*}Plane")[:_MAX_PLANES]
     detectors = {each.get("ID"): each for each in root.findall("{*}Instrument/{*}Detector")}
     settings, objective = _objective(root, element)
@@ -52,6 +50,20 @@ def ome_settings(xml: str | bytes, image: OmeImage) -> dict[str, Any]:
         "time_interval_s": _interval_s(pixels) or _mean_step_s(planes),
         **always,
     }
+
+
+def _channels(pixels: ET.Element, count: int) -> list[ET.Element]:
+    """Return an element for each channel, at least `count`.
+
+    One whose pixels have several samples stands for as many; the schema lets a file leave them all out.
+    """
+    described = pixels.findall("{*}Channel")
+    if len(described) < count:
+        samples = (int(positive(each.get("SamplesPerPixel")) or 1) for each in described)
+        described = [
+            each for each, copies in zip(described, samples, strict=True) for _ in range(min(copies, count))
+        ]
+    return described + [ET.Element("Channel")] * (count - len(described))
 
 
 def _of_channel(channel: ET.Element, detectors: dict[str | None, ET.Element]) -> dict[str, Any]:
