@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from models_store.errors import ImageError, ImageTooLargeError
 from models_store.image_files.isolation.client import Isolation, ReadingLimits
 from tests.support.lif_files import LifImage, lif_content
+from tests.support.reader_kinds import KINDS
 from tests.support.tiff_bytes import Entry, Field, Layout, build, entries_of, layout_of
 
 LIMITS = ReadingLimits(memory_bytes=2**32, answer_s=120.0)
@@ -237,5 +238,14 @@ def test_many_files_built_of_odd_parts_are_read_or_refused(reader: FuzzedReader)
 def test_many_changed_files_of_microscopes_are_read_or_refused(reader: FuzzedReader, test_data: Path) -> None:
     names = ("czi_newCZI_compressed.czi", "nd2_cluster.nd2")
     seeds = [(test_data / "vendor" / name).read_bytes() for name in names]
+    assert all(reader.read(content) for content in seeds)
+    _fuzz(reader, _changed(seeds), 1_000)
+
+
+@pytest.mark.slow
+def test_many_changed_files_of_vendors_are_read_or_refused(reader: FuzzedReader, tmp_path: Path) -> None:
+    endings = (".ims", ".mrc", ".dm3", ".dm4", ".dcimg", ".oib", ".oir", ".spe", ".sif")
+    kinds = [kind for kind in KINDS if kind.name.endswith(endings)]
+    seeds = [kind.written(tmp_path / kind.name)[0].read_bytes() for kind in kinds]
     assert all(reader.read(content) for content in seeds)
     _fuzz(reader, _changed(seeds), 1_000)

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import shutil
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -192,29 +193,23 @@ def test_memory_is_that_of_few_planes(kind: ReaderKind, tmp_path: Path) -> None:
     assert peak < 16 * plane_bytes
 
 
-def _cut(path: Path, folder: Path) -> Path:
-    """Return a copy of a file, or of a folder with its largest file, cut in half."""
-    if path.is_dir():
-        copy = folder / path.name
-        for each in path.rglob("*"):
-            if each.is_file():
-                target = copy / each.relative_to(path)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(each.read_bytes())
-        largest = max(
-            (each for each in copy.rglob("*") if each.is_file()), key=lambda each: each.stat().st_size
-        )
-    else:
-        copy = largest = folder / path.name
-        copy.write_bytes(path.read_bytes())
-    os.truncate(largest, largest.stat().st_size // 2)
-    return copy
+def _copy(path: Path, folder: Path) -> Path:
+    """Copy a file or folder into a folder."""
+    copy = folder / path.name
+    return Path(shutil.copytree(path, copy) if path.is_dir() else shutil.copy(path, copy))
+
+
+def _largest(path: Path) -> Path:
+    """Return a file, or the largest of a folder."""
+    files = [each for each in (path, *path.rglob("*")) if each.is_file()]
+    return max(files, key=lambda each: each.stat().st_size)
 
 
 def test_a_file_cut_in_half_is_refused_or_told(
     isolation: Isolation, example: Example, tmp_path: Path
 ) -> None:
-    path = _cut(example.path, tmp_path)
+    path = _copy(example.path, tmp_path)
+    os.truncate(_largest(path), _largest(path).stat().st_size // 2)
     with isolation.reader() as reader:
         try:
             planes = reader.open(path, series=example.series)
@@ -229,6 +224,29 @@ def test_a_file_cut_in_half_is_refused_or_told(
     assert any("plane" in text for text in planes.header.warnings)
     known = {plane.tobytes() for plane in example.planes}
     assert all(plane.tobytes() in known for plane in read)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.5, 0.9])
+def test_a_flipped_byte_is_refused_or_harmless(
+    isolation: Isolation, made: Example, tmp_path: Path, share: float
+) -> None:
+    path = _copy(made.path, tmp_path)
+    changed = _largest(path)
+    content = bytearray(changed.read_bytes())
+    content[int(share * len(content))] ^= 0x55
+    changed.write_bytes(content)
+    with isolation.reader() as reader:
+        try:
+            planes = reader.open(path)
+            read = [*planes]
+        except ReaderFailedError:
+            raise
+        except ClearScopeError as refusal:
+            assert len(refusal.detail) > 20  # noqa: PT017  # the byte may also be one of a pixel
+            assert "crash" not in refusal.detail  # noqa: PT017
+            return
+    assert len(read) == prod(planes.header.shape[:-2])
+    assert {plane.shape for plane in read} == {planes.header.shape[-2:]}
 
 
 def test_a_result_is_read_like_its_source(made: Example, tmp_path: Path) -> None:
