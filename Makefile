@@ -25,6 +25,8 @@ test: lint services  ## Linters, types, import contracts, tests.
 # which do not depend on the Python version, and takes a fifth of the time.
 WITHOUT_TORCH := tests/store tests/files
 LEFT_OUT := tests/store/test_lifecycle_machine.py
+READERS_VENV := .venv-readers
+READERS_READY := $(READERS_VENV)/.ready
 NEWER_VENV := .venv-newer
 NEWER_READY := $(NEWER_VENV)/.ready
 NEWER_VERSIONS = $(shell $(BIN)/python -c \
@@ -45,9 +47,15 @@ $(NEWER_READY): pyproject.toml client/pyproject.toml constraints.txt
 		--editable client --editable '.[server,test]'
 	touch $@
 
-test-slow: $(READY) services image-tools  ## Tests that take minutes.
+test-slow: $(READY) $(READERS_READY) services image-tools  ## Tests that take minutes.
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable 'client[imaging-server-kit]'
-	$(TEST) -m slow
+	CLEARSCOPE_OTHER_PROGRAMS=$(CURDIR)/$(READERS_VENV)/bin/python $(TEST) -m slow
+
+# Programs that open results, in an environment of their own.
+$(READERS_READY): tests/support/other_programs.txt
+	$(BIN)/python -m venv --clear $(READERS_VENV)
+	$(READERS_VENV)/bin/pip install --quiet --no-compile --requirement tests/support/other_programs.txt
+	touch $@
 
 soak: $(READY) services  ## Hundreds of jobs while processes are killed at random; JOBS=50 runs fewer.
 	JOBS=$(or $(JOBS),500) $(TEST) -m soak
@@ -89,4 +97,4 @@ $(READY): pyproject.toml client/pyproject.toml constraints.txt
 	touch $(READY)
 
 clean:
-	rm -rf $(VENV) $(NEWER_VENV) .cache demo-output bench-output
+	rm -rf $(VENV) $(NEWER_VENV) $(READERS_VENV) .cache demo-output bench-output
