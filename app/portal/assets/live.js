@@ -53,8 +53,9 @@ export function listen(path, after, { job = () => {}, event = () => {}, deleted 
   }
 
   async function refused(stream) {
-    const answer = await fetch("/v1/jobs?limit=1", { credentials: "same-origin" }).catch(() => null);
-    if (answer !== null && answer.status === 401) signIn();
+    const answer = await fetch(`${path}?after=${last}&limit=1`, { credentials: "same-origin" }).catch(() => null);
+    if (answer?.status === 401) signIn();
+    else if (answer?.status === 404) deleted(null); // The job of this page went while nobody listened.
     else if (source === stream) again = setTimeout(open, AGAIN_AFTER_MS);
   }
 
