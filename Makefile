@@ -11,10 +11,13 @@ TEST := $(TEST_ENVIRONMENT) $(BIN)/pytest
 SHORT := -m "not slow and not soak and not e2e"
 THREE_AT_A_TIME := -n 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-newer test-slow soak e2e bench lint format services image-tools clean
+.PHONY: demo docs test test-newer test-slow soak e2e bench lint format services image-tools clean
 
 demo: $(READY)  ## Denoise a sample image; IMAGE=path.tif denoises your own, STAY=1 keeps the server with the portal.
 	$(BIN)/python -m demo $(if $(IMAGE),"$(IMAGE)") $(if $(STAY),--stay)
+
+docs: $(READY)  ## The documentation as a static site in site/: four paths, method, references. Broken links fail.
+	$(BIN)/python -m docs_site
 
 test: lint services  ## Linters, types, import contracts, tests.
 	$(TEST) $(SHORT) $(THREE_AT_A_TIME)
@@ -97,4 +100,4 @@ $(READY): pyproject.toml client/pyproject.toml constraints.txt
 	touch $(READY)
 
 clean:
-	rm -rf $(VENV) $(NEWER_VENV) $(READERS_VENV) .cache demo-output bench-output
+	rm -rf $(VENV) $(NEWER_VENV) $(READERS_VENV) .cache demo-output bench-output site
