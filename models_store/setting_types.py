@@ -48,5 +48,6 @@ CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Origins = Annotated[
     tuple[Annotated[str, Field(pattern=r"^https?://[^/*\s]+$")], ...], NoDecode, BeforeValidator(_split)
 ]
+ViewerUrl = Annotated[str, Field(pattern=r"^(https?://[^/*\s?#]+/[^\s?#]*)?$")]
 IpNetworks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_split)]
 WebhookSecret = Annotated[SecretStr, AfterValidator(_require_long)]

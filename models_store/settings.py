@@ -26,6 +26,7 @@ from models_store.setting_types import (
     IpNetworks,
     LimitsByCamera,
     Origins,
+    ViewerUrl,
     WebhookSecret,
 )
 
@@ -99,7 +100,16 @@ class Settings(BaseSettings):
     upload_expiry_s: PositiveFloat = 86400.0
     """Time after its last bytes at which a resumable upload expires."""
     viewed_planes_bytes: PositiveInt = 512 * MEBIBYTE
-    """Planes that each server process keeps in memory for the viewer; larger planes cannot be viewed."""
+    """Planes that each server process keeps in memory for the viewer."""
+    large_planes_bytes: PositiveInt = 8 * GIBIBYTE
+    """The same of larger planes, which it keeps in files without a name in the temporary folder (TMPDIR)."""
+
+    neuroglancer_url: ViewerUrl = ""
+    """Address of neuroglancer (https://neuroglancer.example.org/); empty: the portal has no links to it."""
+    vizarr_url: ViewerUrl = ""
+    """The same of vizarr. Pages of both origins may read what signed links lead to."""
+    link_valid_s: Annotated[float, Field(gt=0, le=31_536_000)] = 28_800.0
+    """Time for which a signed link to an image or result is valid."""
 
     # Separate workers
     broker_url: str = ""

@@ -4,6 +4,7 @@ import os
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
@@ -15,11 +16,14 @@ from app.viewing.kept_planes import KeptPlanes
 from app.viewing.layers import ResultAlone, View
 from app.viewing.pyramids import Pyramid, pyramid_bytes
 from app.viewing.reading import difference, read_header, read_plane
+from app.viewing.rooms import in_memory, on_disk
 from models_store.errors import ImageTooLargeError, RequestAbandonedError
 from models_store.image_files.header import ImageHeader
+from models_store.image_files.isolation.own_file import Allocate
 from models_store.settings import MEBIBYTE, Settings
 
 Made = TypeVar("Made")
+Load = Callable[[Allocate], NDArray[Any]]
 StillWanted = Callable[[], Awaitable[bool]]
 _THREADS = 64
 """More than can ever be asked for: what runs is limited before."""
@@ -27,13 +31,27 @@ _HEADERS = 64
 """Headers of results without their images that are kept."""
 
 
+@dataclass(frozen=True)
+class _Room:
+    """Where planes lie, and those that lie there."""
+
+    allocate: Allocate
+    kept: KeptPlanes
+    limit_bytes: int
+
+    def load(self, key: Hashable, load: Load) -> Pyramid:
+        pyramid = Pyramid.of(load(self.allocate), self.allocate)
+        self.kept.keep(key, pyramid)
+        return pyramid
+
+
 class PlanesInMemory:
     """Planes that pages look at; one for each server process."""
 
     def __init__(self, settings: Settings) -> None:
         at_once = max((os.cpu_count() or 1) // settings.server_processes, 1)
-        self._limit_bytes = settings.viewed_planes_bytes
-        self._kept = KeptPlanes(settings.viewed_planes_bytes)
+        self._small = _Room(in_memory, KeptPlanes(settings.viewed_planes_bytes), settings.viewed_planes_bytes)
+        self._large = _Room(on_disk, KeptPlanes(settings.large_planes_bytes), settings.large_planes_bytes)
         self._looking = CapacityLimiter(2 * at_once)
         self._reading = CapacityLimiter(at_once)
         self._drawing = CapacityLimiter(max(at_once // 2, 1))
@@ -61,16 +79,16 @@ class PlanesInMemory:
             observation = await self.pyramid(services, View(view.image), plane, still_wanted)
             result = await self.pyramid(services, View(view.minus), plane, still_wanted)
 
-            def load() -> NDArray[Any]:
-                return difference(observation.levels[0], result.levels[0])
+            def load(allocate: Allocate) -> NDArray[Any]:
+                return difference(observation.levels[0], result.levels[0], allocate)
 
         else:
             stored = view.image.plane(plane)
 
-            def load() -> NDArray[Any]:
-                return read_plane(services, stored, view.header)
+            def load(allocate: Allocate) -> NDArray[Any]:
+                return read_plane(services, stored, view.header, allocate)
 
-        return await self.once(view.key(plane), load, still_wanted)
+        return await self.once(view.key(plane), load, still_wanted, _bytes_of(view))
 
     async def view_alone(self, services: Services, result: ResultAlone) -> View:
         """Return the view of a result without its image; raises the errors of `read_header`."""
@@ -90,34 +108,37 @@ class PlanesInMemory:
         return await to_thread.run_sync(make, limiter=self._drawing)
 
     async def once(
-        self, key: Hashable, load: Callable[[], NDArray[Any]], still_wanted: StillWanted
+        self, key: Hashable, load: Load, still_wanted: StillWanted, needed_bytes: int = 0
     ) -> Pyramid:
-        """Return what is kept, or load it. Raises RequestAbandonedError if nobody waits for it any more."""
+        """Return what is kept, or load it. Raises RequestAbandonedError if nobody waits for it any more.
+
+        `needed_bytes`: upper bound of a plane with its levels; a large one lies in files.
+        """
+        room = self._small if needed_bytes <= self._small.limit_bytes else self._large
         lock = self._being_read.setdefault(key, Lock())
         async with lock:
-            found = self._kept.get(key)
+            found = room.kept.get(key)
             if found is not None:
                 return found
             async with self._reading:
                 # Whoever leafs through a stack has left most planes before their turn comes.
                 await _require_wanted(still_wanted)
-                return await to_thread.run_sync(self._load, key, load, limiter=self._threads)
-
-    def _load(self, key: Hashable, load: Callable[[], NDArray[Any]]) -> Pyramid:
-        pyramid = Pyramid.of(load())
-        self._kept.keep(key, pyramid)
-        return pyramid
+                return await to_thread.run_sync(room.load, key, load, limiter=self._threads)
 
     def require_room(self, view: View) -> None:
         """Raise ImageTooLargeError if a plane is too large to be kept: each tile would read it again."""
-        header = view.header
-        needed = pyramid_bytes(header.height_px * header.width_px * view.pixel_bytes)
-        if needed > self._limit_bytes:
+        header, needed = view.header, _bytes_of(view)
+        if needed > max(self._small.limit_bytes, self._large.limit_bytes):
             raise ImageTooLargeError(
                 f"a plane of {header.width_px} x {header.height_px} pixels takes {needed // MEBIBYTE} MiB to "
-                f"look at, more than CLEARSCOPE_VIEWED_PLANES_BYTES ({self._limit_bytes // MEBIBYTE} MiB); "
-                "download it, or ask the operator for a higher limit"
+                "look at, more than CLEARSCOPE_LARGE_PLANES_BYTES "
+                f"({self._large.limit_bytes // MEBIBYTE} MiB); download it, or ask the operator for a "
+                "higher limit"
             )
+
+
+def _bytes_of(view: View) -> int:
+    return pyramid_bytes(view.header.height_px * view.header.width_px * view.pixel_bytes)
 
 
 async def _require_wanted(still_wanted: StillWanted) -> None:

@@ -6,9 +6,13 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from app.viewing.rooms import in_memory
+from models_store.image_files.isolation.own_file import Allocate
+
 TILE_PX = 512
 """Height and width of a tile; those at the lower and right border are smaller."""
 
+_STRIP_PX = 1024
 _WIDER = {1: np.int32, 2: np.int32, 4: np.int64, 8: np.float64}
 """Types that hold the sum of four integers, by the bytes of each."""
 
@@ -38,10 +42,11 @@ class Pyramid:
     levels: tuple[NDArray[Any], ...]
 
     @classmethod
-    def of(cls, plane_yx: NDArray[Any]) -> Self:
+    def of(cls, plane_yx: NDArray[Any], allocate: Allocate = in_memory) -> Self:
+        """Make the levels of a plane, in arrays that `allocate` makes."""
         levels = [plane_yx.view(np.uint8) if plane_yx.dtype.kind == "b" else plane_yx]
         for _ in level_shapes(*plane_yx.shape)[1:]:
-            levels.append(halved(levels[-1]))
+            levels.append(halved(levels[-1], allocate))
         return cls(tuple(levels))
 
     @property
@@ -52,11 +57,21 @@ class Pyramid:
         return self.levels[level][y * TILE_PX : (y + 1) * TILE_PX, x * TILE_PX : (x + 1) * TILE_PX]
 
 
-def halved(plane_yx: NDArray[Any]) -> NDArray[Any]:
+def halved(plane_yx: NDArray[Any], allocate: Allocate = in_memory) -> NDArray[Any]:
     """Return the means of blocks of 2 x 2 pixels; blocks at the lower and right border may be smaller.
 
     Means of integers are rounded, halves upwards. Pixels without a number are left out of means.
     """
+    height_px, width_px = plane_yx.shape
+    halved_yx = allocate((-(-height_px // 2), -(-width_px // 2)), plane_yx.dtype)
+    # In strips, as sums take several times the memory of pixels.
+    for top in range(0, height_px, _STRIP_PX):
+        strip_yx = _halved(plane_yx[top : top + _STRIP_PX])
+        halved_yx[top // 2 : top // 2 + strip_yx.shape[0]] = strip_yx
+    return halved_yx
+
+
+def _halved(plane_yx: NDArray[Any]) -> NDArray[Any]:
     odd_yx = [(0, length % 2) for length in plane_yx.shape]
     if any(odd for _, odd in odd_yx):
         plane_yx = np.pad(plane_yx, odd_yx, mode="edge")  # the mean of a value and itself is the value

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 _SAMPLED_PX = 2**18
+_STRIP_PX = 1024
 _PERCENTILES = (0.5, 99.5)
 
 
@@ -24,19 +25,29 @@ def value_range(plane_yx: NDArray[Any]) -> ValueRange:
     """Measure a plane: percentiles on evenly spaced pixels of a large one, the rest on all."""
     step = max(int((plane_yx.size / _SAMPLED_PX) ** 0.5), 1)
     missing_px = 0
-    if plane_yx.dtype.kind == "f":
-        known_yx = np.isfinite(plane_yx)
-        missing_px = int(plane_yx.size - np.count_nonzero(known_yx))
-    if missing_px == plane_yx.size:
+    ends: list[float] = []
+    for top in range(0, plane_yx.shape[0], _STRIP_PX):
+        strip_yx = plane_yx[top : top + _STRIP_PX]
+        known = _known(strip_yx)
+        missing_px += strip_yx.size - known.size
+        if known.size:
+            ends += (float(known.min()), float(known.max()))
+    if not ends:
         return ValueRange(low=0, high=1, minimum=None, maximum=None, missing_px=missing_px)
-    known = plane_yx[known_yx] if missing_px else plane_yx
-    sampled = plane_yx[::step, ::step]
-    sampled = sampled[np.isfinite(sampled)]
-    low, high = (float(each) for each in np.percentile(sampled if sampled.size else known, _PERCENTILES))
+    sampled = _known(plane_yx[::step, ::step])
+    low, high = (float(each) for each in np.percentile(sampled if sampled.size else ends, _PERCENTILES))
     return ValueRange(
         low=low,
         high=high if high > low else low + max(abs(low) * 1e-6, 1.0),
-        minimum=float(known.min()),
-        maximum=float(known.max()),
+        minimum=min(ends),
+        maximum=max(ends),
         missing_px=missing_px,
     )
+
+
+def _known(values_yx: NDArray[Any]) -> NDArray[Any]:
+    """Return the values that are numbers."""
+    if values_yx.dtype.kind != "f":
+        return values_yx
+    known_yx = np.isfinite(values_yx)
+    return values_yx if known_yx.all() else values_yx[known_yx]

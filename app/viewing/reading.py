@@ -9,23 +9,26 @@ from numpy.typing import NDArray
 
 from app.http.dependencies import Services
 from app.viewing.layers import StoredPlane
+from app.viewing.rooms import in_memory
 from models_store.errors import ImageCorruptError
 from models_store.image_files.header import ImageHeader, ImageLimits
-from models_store.image_files.isolation.client import ReadingLimits
-from models_store.image_files.planes import PlaneSource
+from models_store.image_files.isolation.client import IsolatedPlanes, ReadingLimits
+from models_store.image_files.isolation.own_file import Allocate
 
 _READING_BYTES = 2**32
 _ANSWER_S = 30.0
 
 
-def read_plane(services: Services, stored: StoredPlane, header: ImageHeader) -> NDArray[Any]:
+def read_plane(
+    services: Services, stored: StoredPlane, header: ImageHeader, allocate: Allocate = in_memory
+) -> NDArray[Any]:
     """Read a plane (Y, X) of an image with this header; raises the errors of `Reader.open`."""
     with _opened(services, stored.blob_key, stored.series) as planes:
         if stored.plane >= len(planes):
             raise ImageCorruptError(
                 f"plane {stored.plane} is not in the file, which has only {len(planes)} planes"
             )
-        plane_yx = planes[stored.plane]
+        plane_yx = planes.read(stored.plane, allocate)
     if plane_yx.shape != (header.height_px, header.width_px):
         raise ImageCorruptError(
             f"the planes of the file have the shape {plane_yx.shape}; its image has "
@@ -41,15 +44,18 @@ def read_header(services: Services, blob_key: str) -> ImageHeader:
 
 
 @contextmanager
-def _opened(services: Services, blob_key: str, series: int | None) -> Iterator[PlaneSource]:
+def _opened(services: Services, blob_key: str, series: int | None) -> Iterator[IsolatedPlanes]:
     limits = ImageLimits(decoded_bytes=services.settings.decoded_limit_bytes)
     file = services.blobs.local_path_or_ranges(blob_key)
     with services.isolation.reader(ReadingLimits(_READING_BYTES, _ANSWER_S)) as reader:
         yield reader.open(file, limits, series)
 
 
-def difference(observation_yx: NDArray[Any], result_yx: NDArray[Any]) -> NDArray[Any]:
+def difference(
+    observation_yx: NDArray[Any], result_yx: NDArray[Any], allocate: Allocate = in_memory
+) -> NDArray[Any]:
     """Return an observation minus a result, in ADU, as floats that hold both exactly if possible."""
     dtype = np.result_type(observation_yx, result_yx, np.float32)
-    residual_yx: NDArray[Any] = np.subtract(observation_yx, result_yx, dtype=dtype)
+    residual_yx = allocate(observation_yx.shape, dtype)
+    np.subtract(observation_yx, result_yx, out=residual_yx, dtype=dtype)
     return residual_yx

@@ -1,5 +1,6 @@
 """Planes are read once however many ask for them, and no more memory is used than allowed."""
 
+import errno
 import threading
 import weakref
 from collections.abc import Callable
@@ -18,8 +19,10 @@ from app.viewing.kept_planes import KeptPlanes
 from app.viewing.layers import StoredImage, View
 from app.viewing.planes_in_memory import PlanesInMemory
 from app.viewing.pyramids import Pyramid, pyramid_bytes
-from models_store.errors import ImageTooLargeError, RequestAbandonedError
+from app.viewing.rooms import on_disk
+from models_store.errors import ImageTooLargeError, RequestAbandonedError, StorageFullError
 from models_store.image_files.header import ImageHeader
+from models_store.image_files.isolation.own_file import Allocate
 from models_store.settings import Settings
 
 PLANE_YX = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
@@ -40,7 +43,7 @@ class Reads:
         self.count = 0
         self.begun, self.go_on = anyio.Event(), threading.Event()
 
-    def load(self) -> NDArray[Any]:
+    def load(self, _: Allocate) -> NDArray[Any]:
         self.count += 1
         anyio.from_thread.run_sync(self.begun.set)
         assert self.go_on.wait(60)
@@ -108,7 +111,7 @@ def test_residuals_that_wait_hold_no_planes(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr("app.viewing.planes_in_memory.read_plane", read_plane)
     monkeypatch.setattr("os.cpu_count", lambda: 1)
-    none_kept = PlanesInMemory(Settings(viewed_planes_bytes=1))
+    none_kept = PlanesInMemory(Settings(viewed_planes_bytes=1, large_planes_bytes=1))
 
     async def run() -> None:
         async with anyio.create_task_group() as tasks:
@@ -147,9 +150,9 @@ def test_results_and_residuals_are_counted_with_the_bytes_that_they_take(
     image, result = _stored("image", dtype), replace(_stored("result", dtype), is_result=True)
     looked_at = view(image, result)
     needed = pyramid_bytes(64 * 64 * pixel_bytes)
-    PlanesInMemory(Settings(viewed_planes_bytes=needed)).require_room(looked_at)
+    PlanesInMemory(Settings(viewed_planes_bytes=1, large_planes_bytes=needed)).require_room(looked_at)
     with pytest.raises(ImageTooLargeError, match="64 x 64 pixels"):
-        PlanesInMemory(Settings(viewed_planes_bytes=needed - 1)).require_room(looked_at)
+        PlanesInMemory(Settings(viewed_planes_bytes=1, large_planes_bytes=needed - 1)).require_room(looked_at)
 
 
 def _stored(sha256: str, dtype: str = "float32") -> StoredImage:
@@ -181,3 +184,39 @@ def test_planes_that_were_looked_at_last_are_kept() -> None:
     kept.keep("large", Pyramid.of(np.zeros((512, 512), np.uint16)))
     assert kept.get("large") is None
     assert kept.size_bytes == 2 * plane.size_bytes
+
+
+def test_a_large_plane_lies_in_a_file_and_not_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[tuple[int, int]] = []
+
+    def recorded(shape_yx: tuple[int, int], dtype: np.dtype[Any]) -> NDArray[Any]:
+        made.append(shape_yx)
+        return on_disk(shape_yx, dtype)
+
+    monkeypatch.setattr("app.viewing.planes_in_memory.on_disk", recorded)
+    plane_yx = np.random.default_rng(0).integers(0, 60_000, (700, 1100)).astype(np.uint16)
+
+    def load(allocate: Allocate) -> NDArray[Any]:
+        target_yx = allocate(plane_yx.shape, plane_yx.dtype)
+        target_yx[...] = plane_yx
+        return target_yx
+
+    async def run() -> None:
+        memory = PlanesInMemory(Settings(viewed_planes_bytes=1000))
+        found = await memory.once("plane", load, _wanted, pyramid_bytes(plane_yx.nbytes))
+        expected = Pyramid.of(plane_yx)
+        for one_yx, other_yx in zip(found.levels, expected.levels, strict=True):
+            np.testing.assert_array_equal(one_yx, other_yx)
+        assert await memory.once("plane", load, _wanted, pyramid_bytes(plane_yx.nbytes)) is found
+
+    anyio.run(run)
+    assert made == [(700, 1100), (350, 550), (175, 275)]
+
+
+def test_a_plane_for_which_the_disk_has_no_room_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: int) -> None:
+        raise OSError(errno.ENOSPC, "no space")
+
+    monkeypatch.setattr("os.posix_fallocate", full)
+    with pytest.raises(StorageFullError, match="a plane of 300 x 200 pixels needs 120000 bytes"):
+        on_disk((200, 300), np.dtype(np.uint16))

@@ -21,7 +21,7 @@ from models_store.errors import ImageCorruptError, ReaderFailedError, Unavailabl
 from models_store.image_files.header import DEFAULT_LIMITS, ImageHeader, ImageLimits
 from models_store.image_files.images_in_file import ImagesInFile
 from models_store.image_files.isolation import wire
-from models_store.image_files.isolation.own_file import OwnFile, PlaneRun
+from models_store.image_files.isolation.own_file import Allocate, OwnFile, PlaneRun
 from models_store.image_files.isolation.shared_memory import new_memory
 from models_store.image_files.isolation.sources import (
     FolderSource,
@@ -249,7 +249,13 @@ class Reader:
             close_sent(reply)
 
     def plane(
-        self, number: int, index: int, dtype: np.dtype[Any], shape_yx: tuple[int, int], own: OwnFile | None
+        self,
+        number: int,
+        index: int,
+        dtype: np.dtype[Any],
+        shape_yx: tuple[int, int],
+        own: OwnFile | None,
+        allocate: Allocate = np.empty,
     ) -> NDArray[Any] | PlaneRun:
         """Read a plane of an opened file through shared memory, or return where it and the next ones are."""
         pixels = math.prod(shape_yx)
@@ -258,7 +264,9 @@ class Reader:
             request = {"do": "plane", "file": number, "index": index, "may_be_placed": own is not None}
             message, _ = self.ask(request, f"plane {index}")
             if own is None or "place" not in message:
-                return np.frombuffer(shared, dtype, pixels).reshape(shape_yx).copy()
+                plane_yx = allocate(shape_yx, dtype)
+                plane_yx[...] = np.frombuffer(shared, dtype, pixels).reshape(shape_yx)
+                return plane_yx
         return PlaneRun.told(own, index, message["place"], dtype, shape_yx)
 
     def _shared_memory(self, size_bytes: int) -> mmap.mmap:
@@ -284,16 +292,20 @@ class IsolatedPlanes:
         return self.header.planes
 
     def __getitem__(self, index: int) -> NDArray[Any]:
+        return self.read(index)
+
+    def read(self, index: int, allocate: Allocate = np.empty) -> NDArray[Any]:
+        """Read a plane into an array that `allocate` makes."""
         plane = range(len(self))[index]
         run = self._run
         if run is None or plane not in run.planes:
             header, dtype = self.header, np.dtype(self.header.dtype)
             shape_yx = (header.height_px, header.width_px)
-            read = self._reader.plane(self._file, plane, dtype, shape_yx, self._own_file)
+            read = self._reader.plane(self._file, plane, dtype, shape_yx, self._own_file, allocate)
             if not isinstance(read, PlaneRun):
                 return read
             self._run = run = read
-        return run.read(plane)
+        return run.read(plane, allocate)
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
         return (self[plane] for plane in range(len(self)))

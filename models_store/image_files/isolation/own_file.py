@@ -1,7 +1,7 @@
 """A file of the client, from which it reads pixels that a reading process has located."""
 
-import math
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models_store.errors import ImageCorruptError
+
+Allocate = Callable[[tuple[int, int], np.dtype[Any]], NDArray[Any]]
+"""Makes an array (Y, X) of a type, of any values, such as one that is mapped to a file."""
 
 
 class OwnFile:
@@ -68,9 +71,12 @@ class PlaneRun:
             case _:
                 raise ImageCorruptError("the file is broken: its reader returned an invalid place of pixels")
 
-    def read(self, plane: int) -> NDArray[Any]:
-        """Read a plane, in native byte order. Raises ImageCorruptError if it is not in the file."""
-        pixels = np.empty(math.prod(self.shape_yx), self.dtype)
+    def read(self, plane: int, allocate: Allocate = np.empty) -> NDArray[Any]:
+        """Read a plane, in native byte order, into an array that `allocate` makes.
+
+        Raises ImageCorruptError if it is not in the file.
+        """
+        pixels = allocate(self.shape_yx, self.dtype).reshape(-1)
         offset_bytes = self.offset_bytes + (plane - self.planes.start) * pixels.nbytes
         if not self.file.fill(pixels.view(np.uint8).data, offset_bytes):
             raise ImageCorruptError(f"plane {plane} is incomplete: some pixels are not in the file")
