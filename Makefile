@@ -76,9 +76,9 @@ lint: $(READY)
 	$(BIN)/mypy
 
 # Tests and benchmarks start these themselves, on private ports.
-SERVICES = command -v redis-server >/dev/null && command -v jq >/dev/null && command -v curl >/dev/null && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && command -v faketime >/dev/null && command -v chromium >/dev/null
+SERVICES = command -v redis-server >/dev/null && command -v jq >/dev/null && command -v curl >/dev/null && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && command -v nginx >/dev/null && command -v faketime >/dev/null && command -v chromium >/dev/null
 services:
-	@{ $(SERVICES); } || { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y redis-server postgresql faketime chromium curl jq; }
+	@{ $(SERVICES); } || { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y redis-server postgresql nginx faketime chromium curl jq; }
 
 # They build the images of docker/ without a container engine, as root; elsewhere that test is skipped.
 IMAGE_TOOLS = buildah debootstrap

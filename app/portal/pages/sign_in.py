@@ -24,8 +24,9 @@ STAY_S = 30 * 24 * 3600
 async def sign_in_page(
     page: Page, request: Request, services: RequestServices, after: Annotated[str, Query(alias="next")] = "/"
 ) -> Response:
-    """Show the form; tell why the key that the browser has is not accepted."""
-    refused, key = "", key_in_cookie(request.headers)
+    """Show the form; tell why the key that the browser has, or a proxy adds, is not accepted."""
+    refused, by_proxy = "", request.headers.get("authorization", "").partition(" ")[2].strip()
+    key = by_proxy or key_in_cookie(request.headers)
     if not await services.keys.needed():
         return RedirectResponse(local_path(after), HTTPStatus.SEE_OTHER)
     if key is not None:
@@ -33,6 +34,10 @@ async def sign_in_page(
             await services.keys.authenticate(key, address_of(request.scope))
         except UnauthenticatedError as error:
             refused = error.detail
+        else:
+            # Whatever key was entered here, that of the proxy would go before it.
+            if by_proxy:
+                return RedirectResponse(local_path(after), HTTPStatus.SEE_OTHER)
     return page("sign_in.html", after=local_path(after), refused=refused)
 
 
