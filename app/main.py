@@ -36,6 +36,7 @@ from app.routes import (
     noise_models,
     planes,
     uploads,
+    zarr,
 )
 from app.viewing.planes_in_memory import PlanesInMemory
 from models_store.blobs.blobs import Blobs
@@ -137,6 +138,7 @@ def create_app(  # noqa: PLR0913  # the composition root receives every componen
         images,
         image_microscopes,
         planes,
+        zarr,
         uploads,
         microscopes,
         noise_models,

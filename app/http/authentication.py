@@ -1,10 +1,11 @@
-"""Authentication by API keys, sent as bearer tokens or in the portal's cookie."""
+"""Authentication by API keys, sent as bearer tokens or in the portal's cookie, and by signed links."""
 
 import logging
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from ipaddress import ip_address, ip_network
 
 from fastapi.concurrency import run_in_threadpool
@@ -15,10 +16,11 @@ from starlette.types import Scope as AsgiScope
 from app.http.authorization import EVERYONE, NOBODY, Caller
 from app.http.key_cookie import key_in_cookie, require_from_portal, require_trusted_origin
 from app.http.rate_limits import RateLimits
+from app.http.signed_links import WITHOUT_KEY, SignedLink, Subject, is_linked, link_in
 from models_store.clock_and_ids import Clock
 from models_store.contracts.vocabulary import Scope
 from models_store.database.engines import Database
-from models_store.database.tables import ApiKey
+from models_store.database.tables import ApiKey, Artifact, Image
 from models_store.database.visibility import Viewer
 from models_store.errors import (
     ClearScopeError,
@@ -42,9 +44,11 @@ DOCS_ASSETS_PATH, PORTAL_ASSETS_PATH = "/docs/assets", "/portal/assets"
 Refuse = Callable[[AsgiScope, ClearScopeError], ASGIApp]
 """Makes the response to a request that is refused before it is routed."""
 
-TILE_PATH = re.compile(r"/v1/(?:images|artifacts)/[^/]+/planes/")
+TILE_PATH = re.compile(r"/v1/(?:images|artifacts)/[^/]+/(?:planes|zarr)/")
 TILES_PER_REQUEST = 10
-"""Rate limit of tiles, ranges and profiles of planes, in terms of that of other requests."""
+"""Rate limit of tiles, ranges, profiles and chunks of planes, in terms of that of other requests."""
+
+MAY_READ = frozenset({Scope.READ})
 
 CACHE_TTL_S = 2.0
 """Time for which a key's row is cached; a revoked key stays valid at most that long."""
@@ -89,15 +93,70 @@ class KeyRing:
 
     async def authenticate(self, token: str, address: str) -> Caller:
         """Return the caller with this key. Raises UnauthenticatedError and TooManyRequestsError."""
-        prefix = api_keys.prefix_of(token)
-        loaded_s, key = self._rows.get(prefix, (0.0, None))
-        if key is None or time.monotonic() - loaded_s > CACHE_TTL_S:
-            if self._prefixes is not None and prefix not in self._prefixes:
-                await self._require_guesses_left(address)
-            key = await run_in_threadpool(self._load, prefix)
+        key = await self._find(api_keys.prefix_of(token), address)
         if key is None or not api_keys.fits(key, token):
-            await self.limits.consume(_guess_counter(address), REFUSALS_PER_MINUTE)
+            await self._count_guess(address)
             raise UnauthenticatedError("there is no such API key")
+        return await self._caller(key)
+
+    async def linked_caller(self, path: str, address: str) -> Caller:
+        """Return the caller of a path with a signed link: who made it, who may only read.
+
+        Raises UnauthenticatedError for a link that is wrong, has expired, or was made with a key that is no
+        longer valid, and TooManyRequestsError for an address that guesses links.
+        """
+        link = link_in(path)
+        if link is not None and link.expires_at <= self.clock():
+            raise UnauthenticatedError(
+                f"this link expired at {link.expires_at:%Y-%m-%d %H:%M} UTC; make a new one on the page "
+                "of the result"
+            )
+        if link is not None and link.key_prefix == WITHOUT_KEY:
+            secret = await run_in_threadpool(self._digest, link.subject)
+            if secret is not None and link.is_signed_with(secret) and not await self.needed():
+                return Caller(scopes=MAY_READ)
+        elif link is not None:
+            key = await self._find(link.key_prefix, address)
+            if key is not None and link.is_signed_with(key.secret_sha256):
+                return replace(await self._caller(key), scopes=MAY_READ)
+        await self._count_guess(address)
+        raise UnauthenticatedError("this link is not valid; make a new one on the page of the result")
+
+    def signed_link(self, subject: Subject, caller: Caller, valid: timedelta) -> SignedLink:
+        """Return a link that the caller makes; it ends no later than their key.
+
+        `subject` must be visible to the caller. Raises NotFoundError.
+        """
+        expires_at = self.clock() + valid
+        if caller.viewer.key_id is None:
+            return SignedLink.sign(subject, WITHOUT_KEY, expires_at, self._digest(subject) or "")
+        with self.database.read() as session:
+            key = api_keys.get_key(session, caller.viewer.key_id)
+        return SignedLink.sign(subject, key.prefix, _earlier(expires_at, key.expires_at), key.secret_sha256)
+
+    def _digest(self, subject: Subject) -> str | None:
+        """Return the digest of a file, which pages of other servers do not know; None: there is no file."""
+        found: Artifact | Image | None
+        with self.database.read() as session:
+            if subject.collection == "artifacts":
+                found = session.get(Artifact, subject.id)
+            else:
+                found = session.get(Image, subject.id)
+            return found.sha256 if found is not None else None
+
+    async def _find(self, prefix: str, address: str) -> ApiKey | None:
+        loaded_s, key = self._rows.get(prefix, (0.0, None))
+        if key is not None and time.monotonic() - loaded_s <= CACHE_TTL_S:
+            return key
+        if self._prefixes is not None and prefix not in self._prefixes:
+            await self._require_guesses_left(address)
+        return await run_in_threadpool(self._load, prefix)
+
+    async def _count_guess(self, address: str) -> None:
+        await self.limits.consume(_guess_counter(address), REFUSALS_PER_MINUTE)
+
+    async def _caller(self, key: ApiKey) -> Caller:
+        """Return the caller with a key. Raises UnauthenticatedError if it is no longer valid."""
         now = self.clock()
         if key.revoked_at is not None:
             raise UnauthenticatedError(f"this API key was revoked at {key.revoked_at:%Y-%m-%d %H:%M} UTC")
@@ -169,7 +228,11 @@ class Authentication:
             return
         try:
             headers, address = Headers(scope=scope), address_of(scope)
-            caller = state["caller"] = await self._keys.caller(scope["method"], headers, address)
+            if is_linked(scope["path"]):
+                caller = await self._keys.linked_caller(scope["path"], address)
+            else:
+                caller = await self._keys.caller(scope["method"], headers, address)
+            state["caller"] = caller
         except ClearScopeError as error:
             await self._refuse(scope, error)(scope, receive, send)
             return
@@ -207,6 +270,10 @@ def address_of(scope: AsgiScope) -> str:
     except ValueError:
         return "unknown"
     return str(ip_network((address, 64), strict=False) if address.version == 6 else address)  # noqa: PLR2004  # IPv6
+
+
+def _earlier(first: datetime, second: datetime | None) -> datetime:
+    return first if second is None else min(first, second)
 
 
 def _guess_counter(address: str) -> str:

@@ -9,6 +9,7 @@ from app.http.authentication import Authentication, KeyRing, Refuse
 from app.http.body_limits import BodyLimit
 from app.http.docs_page import install_docs
 from app.http.lingering_close import LingeringClose
+from app.http.linked_cors import LinkedCors, viewer_origins
 from app.http.openapi import install_openapi
 from app.http.rate_limits import RateLimits
 from app.http.security_headers import SecurityHeaders
@@ -42,6 +43,9 @@ def install_middleware(
                 *tus.RESPONSE_HEADERS,
             ],
         )
+    if viewers := viewer_origins(settings):
+        origins = [*settings.cors_origins, *viewers]
+        app.add_middleware(LinkedCors, origins=origins)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=allowed_hosts(settings), www_redirect=False)
     app.add_middleware(SecurityHeaders, hsts_max_age_s=settings.hsts_max_age_s)
     app.add_middleware(LingeringClose)

@@ -9,6 +9,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.types import Scope
 
 from app.http.dependencies import Services
+from app.http.signed_links import without_link
 from app.observability.request_log import RequestLog
 from app.observability.request_metrics import HttpMetrics
 from app.observability.store_metrics import StoreCollector
@@ -42,12 +43,12 @@ def install_observability(app: FastAPI, services: Services, tracing: Tracing) ->
             tracer_provider=tracing.provider,
             excluded_urls=UNTRACED,
             exclude_spans=["receive", "send"],
-            server_request_hook=_drop_query,
+            server_request_hook=_drop_secrets,
         )
 
 
-def _drop_query(span: Span, scope: Scope) -> None:
-    """Remove the query from the span's URL attributes: it may contain a secret."""
-    path = scope["raw_path"].decode("ascii", "replace")
+def _drop_secrets(span: Span, scope: Scope) -> None:
+    """Remove the query and signed links from the span's URL attributes: they may contain a secret."""
+    path = without_link(scope["raw_path"].decode("ascii", "replace"))
     for name in QUERY_ATTRIBUTES:
         span.set_attribute(name, path)

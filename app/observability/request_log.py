@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.http.authorization import Caller
 from app.http.problems import REQUEST_ID_HEADER
+from app.http.signed_links import without_link
 from app.observability.request_metrics import Exchange, HttpMetrics
 from models_store.telemetry.logs import logging_context
 
@@ -40,7 +41,8 @@ class RequestLog:
         # Also needed by error handlers that run outside the logging context below.
         scope.setdefault("state", {})["request_id"] = request_id
         # The raw path: decoded, it could contain line breaks.
-        exchange = Exchange(scope["method"], scope["raw_path"].decode("ascii", "replace"))
+        path = without_link(scope["raw_path"].decode("ascii", "replace"))
+        exchange = Exchange(scope["method"], path)
 
         async def receive_counted() -> Message:
             message = await receive()

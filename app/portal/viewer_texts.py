@@ -51,6 +51,9 @@ class Results:
         "I": "Page",
     }
     OF = "{number} of {count}"
+    BLEND = "Blend channels in colours"
+    BLENDED = "Blended channels; the contrast below is that of the chosen channel"
+    COLOUR_OF = "Colour of {name}"
     CONTRAST = "Contrast"
     LOW = "Black"
     LOW_ADU = "Black, in ADU"
@@ -85,11 +88,46 @@ class Results:
     MISFITS = "of which do not fit:"
     NOISE_MODEL = "Noise model"
     UNCERTAINTY = "Mean uncertainty"
+    BY_SIGNAL = "Removed noise by signal, against the noise model"
+    BY_SIGNAL_HINT = (
+        "Noise alone was removed if at every signal the variance of what was removed is that of the noise "
+        "model (1) and its mean is zero. A variance above 1 in bright places, or a mean that leaves zero, is "
+        "signal that the result lacks."
+    )
+    BY_SIGNAL_TABLE = "The same as a table"
+    SIGNAL_ADU = "Signal (ADU)"
+    VARIANCE = "Variance, relative to the noise model"
+    MEAN = "Mean, in standard deviations of the noise"
+    MEAN_ERROR = "Standard error of the mean"
+    EXPECTED = "Noise model"
+    MEASURED = "Removed noise"
+    MINUS_SE = "Minus one standard error"
+    PLUS_SE = "Plus one standard error"
+    PIXELS = "Pixels"
     WARNINGS = "Warnings"
     NO_REPORT = "This job has no trust report."
     PREVIEW = "Observation, result and their difference"
     FILES = "Files"
     OPEN_IN = "Open in napari, neuroglancer or vizarr"
+    LINKS_HINT = (
+        "A link lets other programs read the shown image and what it is compared with as OME-Zarr, without "
+        "an API key, whatever the format of the files. Whoever has the link can read, until it expires."
+    )
+    MAKE_LINKS = "Make links to what is shown"
+    LINKS_MADE = "Links to {name}, valid until {time}"
+    OPEN_NEUROGLANCER = "Open in neuroglancer"
+    OPEN_VIZARR = "Open in vizarr"
+    COPY = "Copy"
+    COPY_OF = "Copy: {what}"
+    COPIED = "Copied."
+    NOT_COPIED = "The browser did not copy it; select the text and copy it."
+    ADDRESS = "Address of the OME-Zarr"
+    IN_NAPARI = "In napari, with the plugin napari-ome-zarr"
+    IN_PYTHON = "In Python, with zarr, fsspec and aiohttp"
+    WITHOUT_VIEWERS = (
+        "The operator can offer links to neuroglancer and vizarr, by the settings "
+        "CLEARSCOPE_NEUROGLANCER_URL and CLEARSCOPE_VIZARR_URL."
+    )
     PROGRAMS: ClassVar = {
         "napari": {
             "text": "Download the files, then drop them on its window, or:",
@@ -99,12 +137,5 @@ class Results:
             "text": "A result that is OME-Zarr comes as one file (.ozx). Unpack it, and open the folder with "
             "the plugin napari-ome-zarr:",
             "command": "unzip result.ozx -d result.ome.zarr\nnapari --plugin napari-ome-zarr result.ome.zarr",
-        },
-        "neuroglancer, vizarr": {
-            "text": "Both run in a browser and read an OME-Zarr folder from a web address, without an API "
-            "key, so they cannot read from this server. Ask for results as OME-Zarr, unpack the file and "
-            "put the folder on a web server that allows pages of other origins (CORS); then give them its "
-            "address.",
-            "command": "",
         },
     }

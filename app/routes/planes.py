@@ -2,18 +2,15 @@
 
 from typing import Annotated, Any
 
-from anyio import to_thread
-from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Response
 
 from app.http.authorization import READ
-from app.http.dependencies import RequestServices
 from app.http.downloads import client_has, file_responses
 from app.http.private_caching import kept_privately
+from app.routes.desks import ImageDesk, ResultDesk
 from app.viewing.desk import Desk, Tile
 from app.viewing.documents import PlanesDocument
 from app.viewing.drawing import Colours, Window
-from app.viewing.layers import Layer, ResultAlone, View, view_of_image, view_of_result
-from app.viewing.planes_in_memory import PlanesInMemory
 from app.viewing.profiles import LineProfile, Point
 from app.viewing.ranges import ValueRange
 from models_store.errors import FieldError
@@ -28,53 +25,9 @@ _TILE_ANSWERS: dict[int | str, dict[str, Any]] = {
 _CACHED = kept_privately(86_400, immutable=True)
 """Planes never change; after a day a browser asks again, as a later version may draw them better."""
 
-OfLayer = Annotated[Layer, Query(description="`residual`: the image minus the result.")]
 Plane = Annotated[int, Path(ge=0, description="Number of the plane, in row-major order of the axes.")]
 Pixels = Annotated[float, Query(allow_inf_nan=False, description="In pixels, from the first one's centre.")]
 IfNoneMatch = Annotated[str | None, Header(description="ETags of tiles the client already has.")]
-
-
-async def _memory(request: Request) -> PlanesInMemory:
-    memory: PlanesInMemory = request.app.state.planes
-    return memory
-
-
-async def _desk_of_image(
-    image_id: str,
-    services: RequestServices,
-    memory: Annotated[PlanesInMemory, Depends(_memory)],
-    request: Request,
-) -> Desk:
-    def find() -> View:
-        with services.database.read() as session:
-            return view_of_image(session, image_id)
-
-    return _desk(services, memory, await to_thread.run_sync(find), request)
-
-
-async def _desk_of_result(
-    artifact_id: str,
-    services: RequestServices,
-    memory: Annotated[PlanesInMemory, Depends(_memory)],
-    request: Request,
-    layer: OfLayer = Layer.RESULT,
-) -> Desk:
-    def find() -> View | ResultAlone:
-        with services.database.read() as session:
-            return view_of_result(session, artifact_id, layer)
-
-    found = await to_thread.run_sync(find)
-    view = await memory.view_alone(services, found) if isinstance(found, ResultAlone) else found
-    return _desk(services, memory, view, request)
-
-
-def _desk(services: RequestServices, memory: PlanesInMemory, view: View, request: Request) -> Desk:
-    memory.require_room(view)
-
-    async def still_wanted() -> bool:
-        return not await request.is_disconnected()
-
-    return Desk(memory, services, view, still_wanted)
 
 
 async def _tile(
@@ -91,8 +44,17 @@ async def _tile(
         Colours,
         Query(description="`diverging`: blue to red. Pixels without a number are magenta in all."),
     ] = Colours.GREY,
+    tint: Annotated[
+        str | None,
+        Query(
+            pattern="^[0-9A-Fa-f]{6}$",
+            description="RRGGBB in the place of white, to add up channels in their colours.",
+        ),
+    ] = None,
 ) -> Tile:
-    return Tile(plane, level, x, y, _window(low, high), colours)
+    if tint is not None and colours is Colours.DIVERGING:
+        raise FieldError("tint", "diverging colours have none; leave it out, or ask for colours=grey")
+    return Tile(plane, level, x, y, _window(low, high), colours, tint)
 
 
 def _window(low: float | None, high: float | None) -> Window | None:
@@ -109,8 +71,6 @@ async def _line(from_x: Pixels, from_y: Pixels, to_x: Pixels, to_y: Pixels) -> t
     return Point(from_x, from_y), Point(to_x, to_y)
 
 
-ImageDesk = Annotated[Desk, Depends(_desk_of_image)]
-ResultDesk = Annotated[Desk, Depends(_desk_of_result)]
 RequestedTile = Annotated[Tile, Depends(_tile)]
 Line = Annotated[tuple[Point, Point], Depends(_line)]
 

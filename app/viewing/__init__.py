@@ -10,4 +10,7 @@ drawing.py      tiles as PNG
 ranges.py       the range of a plane's values
 profiles.py     values along a line
 pyramids.py     a plane and its levels, in tiles
+rooms.py        where pixels lie: in memory, or in files that are mapped into it
+zarr_store.py   planes as files of an OME-Zarr, made on request
+viewer_links.py links and commands that open an OME-Zarr in other programs
 """

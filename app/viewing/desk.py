@@ -22,7 +22,7 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True)
 class Tile:
-    """A tile of a plane; `window` None: the range of the plane."""
+    """A tile of a plane; `window` None: the range of the plane; `tint`: RRGGBB, the colour of the highest."""
 
     plane: int
     level: int
@@ -30,6 +30,7 @@ class Tile:
     y: int
     window: Window | None
     colours: Colours
+    tint: str | None = None
 
 
 @dataclass(frozen=True)
@@ -60,18 +61,18 @@ class Desk:
     async def draw(self, tile: Tile) -> bytes:
         def draw(pyramid: Pyramid) -> bytes:
             window = tile.window or pyramid_window(pyramid)
-            return tile_png(pyramid.tile(tile.level, tile.x, tile.y), window, tile.colours)
+            return tile_png(pyramid.tile(tile.level, tile.x, tile.y), window, tile.colours, tile.tint)
 
-        return await self._made(tile.plane, draw)
+        return await self.made(tile.plane, draw)
 
     async def value_range(self, plane: int) -> ValueRange:
-        return await self._made(plane, lambda pyramid: value_range(pyramid.levels[0]))
+        return await self.made(plane, lambda pyramid: value_range(pyramid.levels[0]))
 
     async def profile(self, plane: int, start: Point, end: Point) -> LineProfile:
         size = self.view.header.pixel_size_um
-        return await self._made(plane, lambda pyramid: line_profile(pyramid.levels[0], start, end, size))
+        return await self.made(plane, lambda pyramid: line_profile(pyramid.levels[0], start, end, size))
 
-    async def _made(self, plane: int, make: Callable[[Pyramid], Made]) -> Made:
+    async def made(self, plane: int, make: Callable[[Pyramid], Made]) -> Made:
         self._require_plane(plane)
         async with self.memory.looking(self.still_wanted):
             pyramid = await self.memory.pyramid(self.services, self.view, plane, self.still_wanted)

@@ -40,15 +40,25 @@ def windowed(values_yx: NDArray[Any], window: Window) -> NDArray[np.uint8]:
     return np.rint(np.clip(shades_yx, 0, 255, out=shades_yx)).astype(np.uint8)
 
 
-def tile_png(values_yx: NDArray[Any], window: Window, colours: Colours = Colours.GREY) -> bytes:
-    """Return a PNG of values; it has colours only if the map or missing pixels need them."""
+def tile_png(
+    values_yx: NDArray[Any], window: Window, colours: Colours = Colours.GREY, tint: str | None = None
+) -> bytes:
+    """Return a PNG of values; it has colours only if the map, the tint or missing pixels need them.
+
+    `tint`: RRGGBB, in the place of white, for greys that are added up with those of other channels.
+    """
     shades_yx = windowed(values_yx, window)
     if colours is Colours.INVERTED:
         shades_yx = 255 - shades_yx
     missing_yx = ~np.isfinite(values_yx) if values_yx.dtype.kind == "f" else np.False_
-    if colours is not Colours.DIVERGING and not missing_yx.any():
+    if colours is Colours.DIVERGING:
+        pixels_yxc = _DIVERGING[shades_yx]
+    elif tint is not None:
+        pixels_yxc = _shades_of(tint)[shades_yx]
+    elif missing_yx.any():
+        pixels_yxc = np.stack([shades_yx] * 3, axis=-1)
+    else:
         return _png(shades_yx)
-    pixels_yxc = _DIVERGING[shades_yx] if colours is Colours.DIVERGING else np.stack([shades_yx] * 3, axis=-1)
     pixels_yxc[missing_yx] = MISSING_RGB
     return _png(pixels_yxc)
 
@@ -58,6 +68,12 @@ def _png(pixels: NDArray[np.uint8]) -> bytes:
         np.ascontiguousarray(pixels), level=_LEVEL, strategy=_HUFFMAN_ONLY, filter=_UP
     )
     return bytes(content)
+
+
+def _shades_of(tint: str) -> NDArray[np.uint8]:
+    """Return 256 colours (256, 3) from black to RRGGBB."""
+    brightest = np.frombuffer(bytes.fromhex(tint), np.uint8)
+    return np.rint(np.linspace(0, 1, 256)[:, None] * brightest).astype(np.uint8)
 
 
 def _diverging() -> NDArray[np.uint8]:

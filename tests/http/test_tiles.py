@@ -64,6 +64,17 @@ def test_all_sixteen_bits_of_a_file_are_seen(api: httpx.Client, tmp_path: Path) 
     assert len(np.unique(shown_yx)) == 8
 
 
+def test_a_tint_stands_in_the_place_of_white(api: httpx.Client, tmp_path: Path) -> None:
+    pixels_yx = RNG.integers(0, 256, (32, 40)).astype("uint8")
+    planes = store(api, tmp_path, pixels_yx)
+    shown_yxc = tile(api, planes, low=0, high=255, tint="FF8000")
+    np.testing.assert_array_equal(shown_yxc[..., 0], pixels_yx)
+    np.testing.assert_array_equal(shown_yxc[..., 1], np.rint(pixels_yx * (128 / 255)))
+    assert not shown_yxc[..., 2].any()
+    refused = api.get(f"{planes}/0/tiles/0/0_0.png?tint=FF8000&colours=diverging")
+    assert "tint: diverging colours have none" in problem(refused, 422, "invalid-request")
+
+
 def test_levels_are_rounded_means_down_to_one_tile(api: httpx.Client, tmp_path: Path) -> None:
     pixels_yx = RNG.integers(0, 60_000, (40, 1025)).astype("uint16")
     planes = store(api, tmp_path, pixels_yx)
@@ -303,10 +314,28 @@ def test_keys_of_other_microscopes_find_nothing_even_if_it_is_in_memory(
 def test_a_plane_that_does_not_fit_into_memory_is_told(
     make_application: MakeApplication, tmp_path: Path
 ) -> None:
-    with make_application(viewed_planes_bytes=2**10).client() as api:
+    with make_application(viewed_planes_bytes=2**10, large_planes_bytes=2**11).client() as api:
         planes = store(api, tmp_path, RNG.poisson(60, (32, 40)).astype("uint16"))
         detail = problem(api.get(planes), 413, "image-too-large")
-    assert "CLEARSCOPE_VIEWED_PLANES_BYTES" in detail
+    assert "CLEARSCOPE_LARGE_PLANES_BYTES" in detail
+
+
+@pytest.mark.parametrize("options", [{}, {"byteorder": ">"}, {"compression": "zlib"}])
+def test_planes_that_are_too_large_for_the_memory_are_shown(
+    make_application: MakeApplication, tmp_path: Path, options: dict[str, Any]
+) -> None:
+    application = make_application(viewed_planes_bytes=2**10)
+    noisy_yx = RNG.poisson(60, (600, 530)).astype("uint16")
+    with application.client() as api:
+        planes = store(api, tmp_path, noisy_yx, **options)
+        np.testing.assert_array_equal(
+            tile(api, planes, at="0/1_1", low=20, high=99), drawn(noisy_yx[512:, 512:], 20, 99)
+        )
+        assert tile(api, planes, at="1/0_0").shape == (300, 265)
+        clean_yx = RNG.normal(60, 5, noisy_yx.shape).astype("float32")
+        result = f"/v1/artifacts/{store_result(application, planes.split('/')[3], [clean_yx])}/planes"
+        found = api.get(f"{result}/0/range?layer=residual").json()
+        assert found["maximum"] == pytest.approx((noisy_yx - clean_yx).max(), rel=1e-5)
 
 
 def test_tiles_do_not_use_up_the_requests_of_a_key(make_application: MakeApplication, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The page of a result: what it shows without scripts, and to whom."""
 
+import html
 import json
 import re
 from collections.abc import Mapping
@@ -69,7 +70,21 @@ REPORT = {
             "channel": None,
             **TRUST,
             "reasons": ["the noise of <i>neighbours</i> correlates"],
-            "removed_noise": {"planes_judged": 7, "planes_that_do_not_fit": 2},
+            "removed_noise": {
+                "planes_judged": 7,
+                "planes_that_do_not_fit": 2,
+                "by_signal": [
+                    {
+                        "signal_adu": signal,
+                        "observed_adu": signal,
+                        "pixels": 768,
+                        "mean": 0.02,
+                        "mean_error": 0.03,
+                        "variance": variance,
+                    }
+                    for signal, variance in ((50.0, 1.013), (70.0, 1.29))
+                ],
+            },
             "choice": {"estimate": "pn2v", "reason": "its estimated error is the lowest"},
             "noise_model": {"id": None, "origin": "bootstrap"},
             "posterior_std": None,
@@ -100,6 +115,9 @@ def test_the_report_tells_why(application: Application, browser: httpx.Client, i
     assert "<dd>pn2v: its estimated error is the lowest</dd>" in page
     assert "<dd>7, of which do not fit: 2</dd>" in page
     assert "<li>3 hot pixels</li>" in page
+    assert "<td>70</td><td>1.290</td><td>0.020</td><td>0.03</td><td>768</td>" in page
+    (levels,) = re.findall(r'data-levels="([^"]+)"', page)
+    assert json.loads(html.unescape(levels)) == REPORT["channels"][0]["removed_noise"]["by_signal"]  # type: ignore[index]
 
 
 def test_names_of_files_are_text_and_no_script_is_inline(

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 import tifffile
@@ -85,7 +86,7 @@ def test_a_result_is_compared_with_its_image(url: str, job_id: str, browser_proc
         page.locator("#stage").focus()
         page.keyboard.press("ArrowRight")
         wait_for_pictures(page, 4)
-        page.get_by_label("Channel").select_option(label="GFP")
+        page.locator("#axes").get_by_label("Channel").select_option(label="GFP")
         wait_for_pictures(page, 5)
         bright = shade(page, "left")
         page.get_by_label("White, in ADU").fill("9000")
@@ -132,6 +133,75 @@ def test_a_result_without_its_image_is_shown_alone(
         expect(page.get_by_text("shown without it")).to_be_visible()
         expect(page.locator("#left-tag")).to_have_text("Denoised")
         assert shade(page, "left") > 20
+
+
+def colour(page: Page, pane: str) -> list[float]:
+    """Return the mean red, green and blue of a pane's picture around its centre, from 0 to 255."""
+    means: list[float] = page.evaluate(
+        """(pane) => {
+            const shown = document.querySelector(`#${pane} canvas`);
+            const copy = new OffscreenCanvas(80, 80).getContext("2d", { willReadFrequently: true });
+            copy.drawImage(shown, 40 - shown.width / 2, 40 - shown.height / 2);
+            const values = copy.getImageData(0, 0, 80, 80).data;
+            const of = (at) => values.filter((_, index) => index % 4 === at);
+            return [0, 1, 2].map((at) => of(at).reduce((sum, value) => sum + value, 0) / 6400);
+        }""",
+        pane,
+    )
+    return means
+
+
+def test_channels_are_added_up_in_their_colours(url: str, job_id: str, browser_process: Browser) -> None:
+    with visit(browser_process, url) as page:
+        page.goto(f"/results/{job_id}")
+        wait_for_pictures(page, 2)
+        page.get_by_label("Blend channels in colours").check()
+        for name, value in (("DAPI", "#0000ff"), ("GFP", "#00ff00")):
+            page.get_by_label(f"Colour of {name}").fill(value)
+        wait_for_pictures(page, 2)
+
+        def both() -> bool:
+            return all(
+                red < 1 and green > 20 and blue > 20
+                for red, green, blue in (colour(page, pane) for pane in ("left", "right"))
+            )
+
+        wait_for(both, "green and blue are added up")
+        page.get_by_role("checkbox", name="GFP").uncheck()
+        wait_for(lambda: colour(page, "left")[1] < 1, "green is gone")
+        assert colour(page, "left")[2] > 20
+        page.get_by_role("checkbox", name="GFP").check()
+        page.locator("#axes").get_by_label("Channel").select_option(label="GFP")
+        wait_for_pictures(page, 3)
+        wait_for(both, "the other channel's contrast is chosen")
+        before = colour(page, "left")
+        page.get_by_label("White, in ADU").fill("9000")
+        page.keyboard.press("Enter")
+        wait_for(lambda: colour(page, "left")[1] < before[1] / 2, "green becomes dark")
+        assert colour(page, "left")[2] == pytest.approx(before[2], abs=2)
+        require_accessible(page)
+        page.get_by_label("Compare with").select_option(label="Residual (observation - result)")
+        wait_for_pictures(page, 3)
+        assert min(colour(page, "right")) > 100  # white in the middle
+
+
+def test_links_for_other_programs_are_made_on_the_page(
+    url: str, job_id: str, browser_process: Browser
+) -> None:
+    with visit(browser_process, url) as page:
+        page.goto(f"/results/{job_id}")
+        wait_for_pictures(page, 2)
+        page.get_by_text("Open in napari, neuroglancer or vizarr").click()
+        page.get_by_role("button", name="Make links to what is shown").click()
+        expect(page.get_by_role("heading", name="Links to Denoised")).to_be_visible()
+        commands = page.get_by_role("textbox", name="In napari, with the plugin napari-ome-zarr")
+        expect(commands).to_have_count(2)
+        for command, name in zip(commands.all(), ("image", "result"), strict=True):
+            _, href, _ = command.input_value().split("'")
+            assert href.startswith(f"{url}/v1/")
+            assert href.endswith(f"/{name}.ome.zarr")
+            assert httpx.get(f"{href}/0/.zarray").json()["shape"] == [2, 3, 240, 320]
+        require_accessible(page)
 
 
 @pytest.mark.e2e

@@ -1,6 +1,7 @@
 """The result of a job: pictures to compare, whether to trust them, and files to download."""
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -50,6 +51,7 @@ def result(job_id: str, page: Page, session: ReadSession, services: RequestServi
     if document.state is not JobState.SUCCEEDED or document.result is None:
         return page("results_waiting.html", job=document)
     images = _shown_images(session, artifacts)
+    report = _report(services, artifacts)
     return page(
         "results.html",
         job=document,
@@ -57,8 +59,10 @@ def result(job_id: str, page: Page, session: ReadSession, services: RequestServi
         images=images,
         images_json=[image.model_dump(mode="json") for image in images],
         files=document.result.artifacts,
+        viewers=bool(services.settings.neuroglancer_url or services.settings.vizarr_url),
         preview=_named(document.result.artifacts, TRUST_PREVIEW),
-        report=_report(services, artifacts),
+        report=report,
+        by_signal=_by_signal(report),
     )
 
 
@@ -104,3 +108,16 @@ def _report(services: Services, artifacts: Sequence[Artifact]) -> dict[str, Any]
     except NotFoundError:
         return None
     return report
+
+
+def _by_signal(report: dict[str, Any] | None) -> dict[int, list[dict[str, float]]]:
+    """Return the levels of signal of the channels of a report that have several, by the channel's place."""
+    levels = {
+        place: [each for each in channel["removed_noise"].get("by_signal", []) if _is_finite(each)]
+        for place, channel in enumerate(report["channels"] if report else [])
+    }
+    return {place: found for place, found in levels.items() if len(found) > 1}
+
+
+def _is_finite(level: dict[str, float]) -> bool:
+    return all(math.isfinite(level[name]) for name in ("signal_adu", "variance", "mean", "mean_error"))

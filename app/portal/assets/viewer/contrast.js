@@ -27,6 +27,11 @@ export class Contrast {
     return this.windows.get(key);
   }
 
+  // Takes the range of a plane as the window of a kind of layer that has none.
+  take(key, range) {
+    if (!this.windows.has(key)) this.windows.set(key, automatic(range, false));
+  }
+
   // Shows the window of a kind of layer, and the range of its plane; takes the range if there is no window.
   show(key, title, range, symmetric) {
     this.key = key;

@@ -2,9 +2,11 @@
 
 import { Problem, api } from "../api.js";
 import { texts } from "../texts.js";
+import { Blend } from "./blend.js";
 import { Contrast } from "./contrast.js";
 import { drawLines } from "./drawing.js";
 import { installKeys } from "./keys.js";
+import { installLinks } from "./links.js";
 import { comparedOf, observationOf, profiled } from "./layers.js";
 import { Modes } from "./modes.js";
 import { Pane, moveTogether } from "./pane.js";
@@ -47,6 +49,7 @@ const modes = new Modes(stage, find("divide"), document.querySelectorAll("input[
 const planes = new Planes(find("axes"), () => show());
 const contrast = new Contrast(find("contrast"), () => show());
 const profile = new Profile(find("ends"), find("chart"), find("profile-told"), find("line"));
+const blend = new Blend(find("blend"), find("blended"), () => show());
 const ranges = new Map();
 const state = { image: null, document: null, layers: [], observation: null, layer: null, turn: 0 };
 
@@ -73,6 +76,7 @@ async function chooseImage(number) {
   find("layer").replaceChildren(...state.layers.map((each) => new Option(texts.LAYERS[each.name], each.name)));
   state.document = await json(state.observation.address(""));
   planes.show(state.document);
+  blend.offer(state.document);
   return show();
 }
 
@@ -89,13 +93,14 @@ async function show() {
   const turn = ++state.turn;
   const plane = planes.plane;
   const { layer, observation } = state;
-  const key = (each) => `${state.image.id} ${planes.channel} ${each.contrast}`;
+  const key = (each, channel = planes.channel) => `${state.image.id} ${channel} ${each.contrast}`;
   told.busy("range", true);
   try {
     // Windows of contrast that are known already need not wait for the range of the plane.
-    const known = [observation, layer].every((each) => contrast.window(key(each)));
+    const known = [observation, layer].every((each) => shownChannels(each).every((at) => contrast.window(key(each, at))));
     if (known) draw(plane, key);
     const [signal, own] = await Promise.all([observation, layer].map((each) => rangeOf(each, plane)));
+    await Promise.all(blendedWindows(key));
     if (turn !== state.turn) return;
     contrast.show(key(observation), texts.SIGNAL, signal, false);
     if (layer.contrast !== "signal") {
@@ -114,11 +119,34 @@ async function show() {
 
 function draw(plane, key) {
   const { document: shape, layer, observation } = state;
-  left.show(tileSource(observation, shape, plane, contrast.window(key(observation))));
-  right.show(tileSource(layer, shape, plane, contrast.window(key(layer))));
+  const sources = (each) =>
+    shownChannels(each).map((at) => {
+      const tint = isBlended(each) ? blend.tint(at) : null;
+      return tileSource(each, shape, planes.planeOf(at), contrast.window(key(each, at)), tint);
+    });
+  left.show(sources(observation));
+  right.show(sources(layer));
   find("layer").value = layer.name;
   find("right-tag").textContent = texts.LAYERS[layer.name];
   stage.dataset.plane = String(plane);
+}
+
+// Whether a layer is shown as its channels in colours; residuals and deviations have colours of their own.
+function isBlended(layer) {
+  return blend.channels !== null && layer.contrast === "signal";
+}
+
+function shownChannels(layer) {
+  return isBlended(layer) ? blend.channels : [planes.channel];
+}
+
+// Finds windows of contrast for blended channels that have none.
+function blendedWindows(key) {
+  const blended = [state.observation, state.layer].find(isBlended);
+  if (!blended) return [];
+  return blend.channels
+    .filter((at) => !contrast.window(key(blended, at)))
+    .map(async (at) => contrast.take(key(blended, at), await rangeOf(blended, planes.planeOf(at))));
 }
 
 function zoom(factor) {
@@ -144,5 +172,11 @@ drawLines({ panes: [left, right], button: find("draw"), stage, profile, onDrawn:
 find("ends").addEventListener("submit", (event) => {
   event.preventDefault();
   if (profile.read()) show();
+});
+installLinks({
+  button: find("make-links"),
+  told: find("links-told"),
+  list: find("links"),
+  shown: () => ({ layers: [state.observation, state.layer], position: planes.position }),
 });
 chooseImage(0);

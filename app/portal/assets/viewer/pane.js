@@ -34,25 +34,32 @@ export class Pane {
     this.newest = 0;
   }
 
-  // Shows a tile source at the place of the last one; a picture of another size is shown whole.
-  show(source) {
+  // Shows tile sources of one size, added up, at the place of the last ones; a picture of another size is shown whole.
+  show(sources) {
     const number = ++this.newest;
     const world = this.viewer.world;
+    const [{ width, height }] = sources;
+    const added = [];
     this.onBusy(true);
-    this.viewer.addTiledImage({
-      tileSource: source,
-      success: ({ item }) => {
-        if (number === 1 || this.size !== `${source.width} x ${source.height}`) this.viewer.viewport.goHome(true);
-        this.size = `${source.width} x ${source.height}`;
-        const finish = () => {
-          if (!item.getFullyLoaded()) return;
-          item.removeHandler("fully-loaded-change", finish);
-          for (const older of this.items().slice(0, world.getIndexOfItem(item))) world.removeItem(older);
-          if (number === this.newest) this.onBusy(false);
-        };
-        item.addHandler("fully-loaded-change", finish);
-        finish();
-      },
+    const finish = () => {
+      if (added.length < sources.length || !added.every((item) => item.getFullyLoaded())) return;
+      for (const item of added) item.removeHandler("fully-loaded-change", finish);
+      for (const older of this.items().slice(0, world.getIndexOfItem(added[0]))) world.removeItem(older);
+      if (number === this.newest) this.onBusy(false);
+    };
+    sources.forEach((tileSource, at) => {
+      this.viewer.addTiledImage({
+        tileSource,
+        // The first one covers what was there before.
+        compositeOperation: at === 0 ? null : "lighter",
+        success: ({ item }) => {
+          if (number === 1 || this.size !== `${width} x ${height}`) this.viewer.viewport.goHome(true);
+          this.size = `${width} x ${height}`;
+          added.push(item);
+          item.addHandler("fully-loaded-change", finish);
+          finish();
+        },
+      });
     });
   }
 

@@ -27,6 +27,16 @@ export class Planes {
     return this.axes.find((axis) => axis.name === "C")?.index ?? 0;
   }
 
+  // Number of the plane that another channel has at the same place.
+  planeOf(channel) {
+    return this.axes.reduce((plane, axis) => plane * axis.count + (axis.name === "C" ? channel : axis.index), 0);
+  }
+
+  // Number of the position among all of them.
+  get position() {
+    return this.axes.filter((axis) => "PR".includes(axis.name)).reduce((at, axis) => at * axis.count + axis.index, 0);
+  }
+
   // Moves along the first (0) or the next (1) axis that is no channel, as far as there are planes.
   step(which, by) {
     const stacks = this.axes.filter((axis) => axis.count > 1 && axis.name !== "C");

@@ -1,8 +1,9 @@
 // Tiles of a plane for OpenSeadragon, whose levels count from the smallest.
 
-export function tileSource(layer, planes, plane, contrast) {
+// `tint`: RRGGBB in the place of white, or null.
+export function tileSource(layer, planes, plane, contrast, tint = null) {
   const last = planes.levels.length - 1;
-  const query = { low: contrast.low, high: contrast.high, colours: coloursOf(layer, planes) };
+  const query = { low: contrast.low, high: contrast.high, colours: coloursOf(layer, planes), ...(tint && { tint }) };
   return {
     width: planes.width_px,
     height: planes.height_px,

@@ -1,5 +1,6 @@
 """Where the planes of an image belong in an OME-Zarr, whose axes are T, C, Z, Y and X in this order."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -57,6 +58,16 @@ class ZarrLayout:
             if axis in _POSITIONS:
                 image = image * self._length(axis) + at[axis]
         return image, tuple(at[axis] for axis in self.axes[:-2])
+
+    def plane_at(self, image: int, place: Sequence[int]) -> int:
+        """Return the plane of the source at these indices along the leading axes of an image."""
+        at = dict(zip(self.axes, place, strict=False))
+        for axis in reversed([axis for axis in self.source_axes if axis in _POSITIONS]):
+            image, at[axis] = divmod(image, self._length(axis))
+        plane = 0
+        for axis, length in zip(self.source_axes, self.source_shape, strict=True):
+            plane = plane * length + at[axis]
+        return plane
 
     @property
     def fastest(self) -> int | None:
