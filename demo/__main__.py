@@ -43,6 +43,9 @@ def main() -> None:
     except (ClearScopeError, ClientError) as error:
         console.print(f"[bold red]Error:[/] {escape(error.detail)}", highlight=False, soft_wrap=True)
         sys.exit(1)
+    except KeyboardInterrupt:
+        console.print("stopped", soft_wrap=True)
+        sys.exit(128 + signal.SIGINT)
 
 
 def run(image: Path | None, console: Console, *, stay: bool = False) -> None:

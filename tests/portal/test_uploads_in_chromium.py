@@ -28,10 +28,12 @@ from tests.support.browser import (
     sign_in,
     visit,
 )
+from tests.support.databases import migrated_postgres_url
 from tests.support.event_streams import serving
 from tests.support.posted_jobs import ended, wait_for, wait_until
 from tests.support.published_files import import_model
-from tests.support.server_process import ServerProcess
+from tests.support.services import Postgres, Redis
+from tests.support.worker_process import Facility
 from tests.support.zarr_files import write_ome_zarr
 
 SENT_PER_S = 4_000_000
@@ -300,11 +302,30 @@ def test_picture_of_the_first_page(page: Page, api: httpx.Client, tmp_path: Path
     screenshot_of(page.locator("#denoise"), "options")
 
 
+@pytest.fixture(scope="module")
+def facility(
+    tmp_path_factory: pytest.TempPathFactory, postgres_service: Postgres, redis_service: Redis
+) -> Iterator[Facility]:
+    """A server on PostgreSQL and Redis, as a facility runs it."""
+    folder = tmp_path_factory.mktemp("facility")
+    facility = Facility(folder, migrated_postgres_url(postgres_service), redis_service.url)
+    facility.start()
+    yield facility
+    facility.close()
+
+
+@pytest.fixture
+def facility_page(browser: Browser, facility: Facility) -> Iterator[Page]:
+    with visit(browser, facility.server.url) as page:
+        open_home(page)
+        yield page
+
+
 @pytest.mark.e2e
 def test_an_upload_is_paused_and_goes_on_after_a_reload(
-    page: Page, api: httpx.Client, tmp_path: Path
+    facility_page: Page, facility: Facility, tmp_path: Path
 ) -> None:
-    path = large_tiff(tmp_path)
+    page, path = facility_page, large_tiff(tmp_path)
     slow_down(page)
     page.set_input_files("#files", path)
     sent = row(page, path.name)
@@ -323,13 +344,14 @@ def test_an_upload_is_paused_and_goes_on_after_a_reload(
     expect(row(page, path.name)).to_have_attribute("data-state", "finished", timeout=UPLOAD_MS)
     assert not [url for url in created if url.endswith("/v1/uploads")]
     expect(page.locator("#unfinished")).to_be_hidden()
-    (image,) = uploads_of(api, path.name)
+    with facility.api() as api:
+        (image,) = uploads_of(api, path.name)
     assert image["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @pytest.mark.e2e
-def test_a_cancelled_upload_leaves_nothing(page: Page, application: Application, tmp_path: Path) -> None:
-    path = large_tiff(tmp_path)
+def test_a_cancelled_upload_leaves_nothing(facility_page: Page, facility: Facility, tmp_path: Path) -> None:
+    page, path = facility_page, large_tiff(tmp_path)
     slow_down(page)
     page.set_input_files("#files", path)
     expect(row(page, path.name)).to_contain_text(" MB of 33.")
@@ -338,33 +360,27 @@ def test_a_cancelled_upload_leaves_nothing(page: Page, application: Application,
     page.reload()
     expect(page.locator("html[data-ready]")).to_be_attached()
     expect(page.locator("#unfinished")).to_be_hidden()
-    assert not application.blobs.keys("uploads")
+    assert not facility.blob_keys("uploads")
 
 
 @pytest.mark.e2e
-def test_an_upload_survives_a_server_that_dies_at_random_moments(browser: Browser, tmp_path: Path) -> None:
-    own = ServerProcess(tmp_path / "data")
-    own.start()
-    path = large_tiff(tmp_path)
+def test_an_upload_survives_a_server_that_dies_at_random_moments(
+    facility_page: Page, facility: Facility, tmp_path: Path
+) -> None:
+    page, path = facility_page, large_tiff(tmp_path)
+    path = path.rename(path.with_name("survives.tif"))
     moments = random.Random(7)  # noqa: S311  # times of kills, no secrets
-    try:
-        with visit(browser, own.url) as page:
-            open_home(page)
-            slow_down(page)
-            created: list[str] = []
-            page.on(
-                "request", lambda request: created.append(request.url) if request.method == "POST" else None
-            )
-            page.set_input_files("#files", path)
-            for _ in range(3):
-                time.sleep(moments.uniform(0.5, 2.5))
-                own.kill()
-                expect(row(page, path.name)).to_contain_text("The connection is lost. Trying again")
-                own.start()
-            expect(row(page, path.name)).to_have_attribute("data-state", "finished", timeout=UPLOAD_MS)
-            assert len([url for url in created if url.endswith("/v1/uploads")]) == 1
-        with httpx.Client(base_url=own.url) as api:
-            (image,) = uploads_of(api, path.name)
-            assert image["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
-    finally:
-        own.stop()
+    slow_down(page)
+    created: list[str] = []
+    page.on("request", lambda request: created.append(request.url) if request.method == "POST" else None)
+    page.set_input_files("#files", path)
+    for _ in range(3):
+        time.sleep(moments.uniform(0.5, 2.5))
+        facility.server.kill()
+        expect(row(page, path.name)).to_contain_text("The connection is lost. Trying again")
+        facility.server.start()
+    expect(row(page, path.name)).to_have_attribute("data-state", "finished", timeout=UPLOAD_MS)
+    assert len([url for url in created if url.endswith("/v1/uploads")]) == 1
+    with facility.api() as api:
+        (image,) = uploads_of(api, path.name)
+    assert image["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()

@@ -12,7 +12,9 @@ from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect, 
 
 SCREENSHOTS = Path(__file__).parents[2] / "docs" / "portal"
 PATIENCE_MS = 30_000
-NARROW_PX, WIDE_PX = 360, 1280
+NARROW_PX, WIDE_PX, WALL_PX = 360, 1280, 3840
+MOST_EM_OF_A_LINE = 75
+"""Length of a line of text up to which eyes find the next one, and some more."""
 ARGUMENTS = ["--no-sandbox", "--disable-background-networking", "--disable-dev-shm-usage"]
 
 
@@ -66,10 +68,10 @@ def sign_in(page: Page, key: str) -> None:
 def require_accessible(page: Page) -> None:
     """Check that axe finds nothing serious on a page, in both colour schemes, and that it fits its window."""
     before = page.viewport_size
+    require_readable_on_a_wall(page)
     for width_px in (NARROW_PX, WIDE_PX):
         page.set_viewport_size({"width": width_px, "height": 800})
-        overflow_px = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-        assert overflow_px <= 0, f"{page.url} is {overflow_px} px wider than a window of {width_px} px"
+        require_no_overflow(page)
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)
             found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
@@ -82,6 +84,35 @@ def require_accessible(page: Page) -> None:
     page.emulate_media(color_scheme="light")
     if before is not None:
         page.set_viewport_size(before)
+
+
+def require_no_overflow(page: Page) -> None:
+    """Check that a page fits the width of its window."""
+    overflow_px = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    assert overflow_px <= 0, f"{page.url} is {overflow_px} px wider than a window of {page.viewport_size} px"
+
+
+def require_readable_on_a_wall(page: Page) -> None:
+    """Check that a page fits a window of 3840 pixels, and that no line of text runs across all of it."""
+    page.set_viewport_size({"width": WALL_PX, "height": 2160})
+    require_no_overflow(page)
+    long = page.evaluate(
+        """(most) => {
+            const range = document.createRange();
+            const nodes = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
+            const long = [];
+            while (nodes.nextNode()) {
+                range.selectNodeContents(nodes.currentNode);
+                const em = parseFloat(getComputedStyle(nodes.currentNode.parentElement).fontSize);
+                const widths = [...range.getClientRects()].map((line) => line.width / em);
+                const text = nodes.currentNode.textContent.trim();
+                if (Math.max(0, ...widths) > most) long.push(text.slice(0, 80));
+            }
+            return long;
+        }""",
+        MOST_EM_OF_A_LINE,
+    )
+    assert long == [], (page.url, long)
 
 
 def screenshot(page: Page, name: str) -> None:
