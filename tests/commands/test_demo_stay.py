@@ -34,13 +34,12 @@ demo.main()
 
 
 @contextmanager
-def demo(folder: Path, wait: str = "pass") -> Iterator[subprocess.Popen[str]]:
+def demo(folder: Path, wait: str = "pass") -> Iterator[subprocess.Popen[bytes]]:
     """Run the demo in a group of its own, with its temporary files in a folder."""
     process = subprocess.Popen(
         [sys.executable, "-c", STAYING.replace("WAIT", wait)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
         cwd=folder,
         env={
             **os.environ,
@@ -58,16 +57,15 @@ def demo(folder: Path, wait: str = "pass") -> Iterator[subprocess.Popen[str]]:
         process.communicate()
 
 
-def read_until(process: subprocess.Popen[str], awaited: str) -> str:
+def read_until(process: subprocess.Popen[bytes], awaited: str) -> str:
     assert process.stdout is not None
-    said, deadline_s = "", time.monotonic() + 120
-    while awaited not in said:
+    said, deadline_s = b"", time.monotonic() + 120
+    while awaited.encode() not in said:
         ready, _, _ = select.select([process.stdout], [], [], 1)
-        line = process.stdout.readline() if ready else ""
-        said += line
-        assert line or process.poll() is None, said
+        said += (read := os.read(process.stdout.fileno(), 4096) if ready else b"")
+        assert read or process.poll() is None, said
         assert time.monotonic() < deadline_s, said
-    return said
+    return said.decode()
 
 
 @pytest.mark.parametrize(
@@ -82,8 +80,9 @@ def test_ctrl_c_ends_all_of_the_demo(tmp_path: Path, wait: str, awaited: str, co
         assert any("serve" in each.cmdline() for each in started)
         os.killpg(process.pid, signal.SIGINT)
         rest, _ = process.communicate(timeout=90)
-        assert process.returncode == code, said + rest
-        assert "Traceback" not in said + rest
+        said += rest.decode()
+        assert process.returncode == code, said
+        assert "Traceback" not in said
         _, alive = psutil.wait_procs(started, timeout=30)
         assert alive == []
     assert not list(folder.glob("clearscope-*")), "nothing is left in the temporary folder"

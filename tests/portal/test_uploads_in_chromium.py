@@ -1,10 +1,12 @@
 """Uploads on the first page, in Chromium: files are dropped, interrupted, and become jobs."""
 
 import hashlib
+import os
 import random
 import re
 import shutil
 import time
+import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -271,6 +273,37 @@ def test_names_of_files_are_not_left_to_the_next_person(keyed: Application, brow
         sign_in(page, keyed.make_key("later"))
         wait_for(lambda: not remembered(page), "the browser forgets the file")
         assert page.locator("#unfinished").is_hidden()
+
+
+def test_a_folder_beyond_4_gib_is_packed_as_zip64(page: Page, tmp_path: Path) -> None:
+    parts = page.evaluate(
+        """async () => {
+            const { packed } = await import("/portal/assets/packed_folder.js");
+            const RealFile = File;
+            const none = { arrayBuffer: async () => new ArrayBuffer(0) };
+            const large = { size: 4.5 * 2 ** 30, lastModified: 0, slice: () => none };
+            const small = new RealFile(["after"], "1");
+            const files = [{ path: "a/0.raw", file: large }, { path: "b/1.txt", file: small }];
+            let parts;
+            globalThis.File = class { constructor(given) { parts = given; } };
+            await packed("run", files, () => {}, new AbortController().signal);
+            globalThis.File = RealFile;
+            return parts.map((part) => (part instanceof Uint8Array ? [...part] : part.size));
+        }"""
+    )
+    path = tmp_path / "run.zip"
+    with path.open("wb") as sparse:
+        for part in parts:
+            if part == len("after"):
+                sparse.write(b"after")
+            elif isinstance(part, list):
+                sparse.write(bytes(part))
+            else:
+                sparse.seek(int(part), os.SEEK_CUR)
+    with zipfile.ZipFile(path) as archive:
+        assert [each.filename for each in archive.infolist()] == ["a/0.raw", "b/1.txt"]
+        assert archive.getinfo("a/0.raw").file_size == 4.5 * 2**30
+        assert archive.read("b/1.txt") == b"after"
 
 
 @pytest.mark.e2e
