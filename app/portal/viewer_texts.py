@@ -98,6 +98,8 @@ class Results:
     SIGNAL_ADU = "Signal (ADU)"
     VARIANCE = "Variance, relative to the noise model"
     MEAN = "Mean, in standard deviations of the noise"
+    VARIANCE_AXIS = "Relative variance"
+    MEAN_AXIS = "Mean (SD)"
     MEAN_ERROR = "Standard error of the mean"
     EXPECTED = "Noise model"
     MEASURED = "Removed noise"

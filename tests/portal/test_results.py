@@ -12,14 +12,11 @@ import numpy as np
 import pytest
 import tifffile
 
-from models_store.clock_and_ids import new_id
-from models_store.contracts.trust import TRUST_REPORT
 from models_store.contracts.vocabulary import JobState, Output
-from models_store.database.tables import Artifact
 from models_store.repositories.jobs.rows import get_job
 from tests.support.application import Application
 from tests.support.posted_jobs import upload
-from tests.support.stored_results import store_finished_job
+from tests.support.stored_results import store_finished_job, store_report
 
 TRUST = {"verdict": "check", "sentence": "Check this result: <b>neighbours</b> correlate."}
 PIXELS_YX = np.random.default_rng(2).poisson(60, (32, 48)).astype("uint16")
@@ -96,20 +93,7 @@ REPORT = {
 
 def test_the_report_tells_why(application: Application, browser: httpx.Client, image_id: str) -> None:
     job_id = finished(application, image_id)
-    blob = application.blobs.put(f"jobs/{job_id}/report", json.dumps(REPORT).encode())
-    with application.database.write() as session:
-        session.add(
-            Artifact(
-                id=new_id("art"),
-                job_id=job_id,
-                name=TRUST_REPORT,
-                media_type="application/json",
-                blob_key=blob.key,
-                sha256=blob.sha256,
-                size_bytes=blob.size_bytes,
-                created_at=application.clock(),
-            )
-        )
+    store_report(application, job_id, REPORT)
     page = browser.get(f"/results/{job_id}").text
     assert "<li>The noise of &lt;i&gt;neighbours&lt;/i&gt; correlates</li>" in page
     assert "<dd>pn2v: its estimated error is the lowest</dd>" in page

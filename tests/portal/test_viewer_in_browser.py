@@ -15,11 +15,41 @@ from tests.support.application import Application
 from tests.support.browser import chromium, require_accessible, screenshot, visit
 from tests.support.event_streams import serving
 from tests.support.posted_jobs import upload, wait_for
-from tests.support.stored_results import store_finished_job
+from tests.support.stored_results import store_finished_job, store_report
 from tests.support.textures import texture
 
 TRUST = {"verdict": "check", "sentence": "Check this result: the noise of neighbouring pixels correlates."}
 CHANNELS = ("DAPI", "GFP")
+REPORT = {
+    **TRUST,
+    "channels": [
+        {
+            "channel": None,
+            **TRUST,
+            "reasons": ["the noise of neighbouring pixels correlates"],
+            "removed_noise": {
+                "planes_judged": 6,
+                "planes_that_do_not_fit": 1,
+                "by_signal": [
+                    {
+                        "signal_adu": 110.0 + 12 * level,
+                        "observed_adu": 110.0 + 12 * level,
+                        "pixels": 38_400,
+                        "mean": 0.004 * level,
+                        "mean_error": 0.005,
+                        "variance": 0.98 + 0.004 * level**2,
+                    }
+                    for level in range(12)
+                ],
+            },
+            "choice": {"estimate": "mmse", "reason": "its estimated error is the lowest"},
+            "noise_model": {"id": None, "origin": "bootstrap"},
+            "posterior_std": {"mean_adu": 3.1},
+        }
+    ],
+    "warnings": [],
+}
+"""Whose noise has more variance than its noise model at high signals."""
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +83,9 @@ def job_id(application: Application, tmp_path_factory: pytest.TempPathFactory) -
         Output.POSTERIOR_STD: np.sqrt(light).astype("float32"),
     }
     with application.client() as api:
-        return store_finished_job(application, upload(api, path), outputs, result={"trust": TRUST})[0]
+        job_id = store_finished_job(application, upload(api, path), outputs, result={"trust": TRUST})[0]
+    store_report(application, job_id, REPORT)
+    return job_id
 
 
 def wait_for_pictures(page: Page, plane: int) -> None:
@@ -204,9 +236,34 @@ def test_links_for_other_programs_are_made_on_the_page(
         require_accessible(page)
 
 
+def test_removed_noise_is_plotted_by_signal(url: str, job_id: str, browser_process: Browser) -> None:
+    with visit(browser_process, url) as page:
+        page.goto(f"/results/{job_id}")
+        for name in ("Variance, relative to the noise model", "Mean, in standard deviations of the noise"):
+            plot = page.get_by_role("img", name=name)
+            expect(plot.locator("canvas")).to_be_visible()
+            drawn = plot.locator("canvas").evaluate(
+                """(canvas) => {
+                    const { width, height } = canvas;
+                    const colours = canvas.getContext("2d").getImageData(0, 0, width, height).data;
+                    const is = (at) => colours[at] > 180 && colours[at + 1] < 90 && colours[at + 2] < 40;
+                    return colours.filter((_, at) => at % 4 === 0 && is(at)).length;
+                }"""
+            )
+            assert drawn > 100, "the line of the measured values"
+        page.get_by_text("The same as a table").click()
+        expect(page.locator(".wide-table").get_by_role("row")).to_have_count(13)
+
+
 @pytest.mark.e2e
 def test_pictures_of_the_viewer(url: str, job_id: str, browser_process: Browser) -> None:
     with visit(browser_process, url) as page:
         page.goto(f"/results/{job_id}")
         wait_for_pictures(page, 2)
         screenshot(page, "result")
+        page.get_by_label("Blend channels in colours").check()
+        page.get_by_label("Side by side").check()
+        wait_for_pictures(page, 2)
+        page.wait_for_timeout(500)
+        page.locator("#viewer").scroll_into_view_if_needed()
+        screenshot(page, "result-colours")

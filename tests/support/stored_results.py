@@ -1,5 +1,6 @@
 """Results of images, stored without a job that computes them."""
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from models_store.clock_and_ids import new_id
 from models_store.contracts.train_spec import TrainSpec
+from models_store.contracts.trust import TRUST_REPORT
 from models_store.contracts.vocabulary import JobState, Method, Output
 from models_store.database.tables import Artifact
 from models_store.image_files.results.result_file import ResultOptions, is_ome_zarr, write_result
@@ -68,3 +70,21 @@ def store_finished_job(
                     )
                 )
     return job_id, made
+
+
+def store_report(application: Application, job_id: str, report: dict[str, Any]) -> None:
+    """Store the trust report of such a job."""
+    blob = application.blobs.put(f"jobs/{job_id}/report", json.dumps(report).encode())
+    with application.database.write() as session:
+        session.add(
+            Artifact(
+                id=new_id("art"),
+                job_id=job_id,
+                name=TRUST_REPORT,
+                media_type="application/json",
+                blob_key=blob.key,
+                sha256=blob.sha256,
+                size_bytes=blob.size_bytes,
+                created_at=application.clock(),
+            )
+        )

@@ -12,8 +12,8 @@ for (const element of document.querySelectorAll(".by-signal")) {
   const mean = of("mean");
   const error = of("mean_error");
   const [variancePlot, meanPlot] = element.querySelectorAll("[data-plot]");
-  plot(variancePlot, texts.VARIANCE, of("signal_adu"), of("variance"), 1);
-  plot(meanPlot, texts.MEAN, of("signal_adu"), mean, 0, [
+  plot(variancePlot, texts.VARIANCE_AXIS, of("signal_adu"), of("variance"), 1);
+  plot(meanPlot, texts.MEAN_AXIS, of("signal_adu"), mean, 0, [
     mean.map((value, at) => value - error[at]),
     mean.map((value, at) => value + error[at]),
   ]);
