@@ -51,8 +51,17 @@ class BrightnessDocument(BaseModel):
     position_noise_ratio: float | None = Field(
         description="Largest ratio of the noise's variance at equal signals between two positions."
     )
-    copied_planes: int = Field(default=0, description="Planes with the pixels of the one before them.")
+    copied_planes: int = Field(
+        default=0, description="Planes with the pixels of an earlier one of their series."
+    )
     first_copied: list[int] = Field(default=[], description="The first of them, counted from 0.")
+    torn_planes: int = Field(
+        default=0, description="Planes of which some rows have the pixels of an earlier one of their series."
+    )
+    first_torn: list[int] = Field(default=[], description="The first of them, counted from 0.")
+    torn_rows: tuple[int, int] | None = Field(
+        default=None, description="Rows of the first of them, counted from 0, without the end."
+    )
 
 
 class SurveyDocument(BaseModel):

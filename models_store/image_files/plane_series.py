@@ -1,7 +1,6 @@
 """Series of an image's planes, along time or focus, and their brightness."""
 
 from collections.abc import Sequence
-from hashlib import blake2b
 from itertools import product
 
 import numpy as np
@@ -13,6 +12,7 @@ from models_store.survey.brightness import Brightness, Series, brightness_of
 from models_store.survey.defects import find_defects, without_defects
 from models_store.survey.noise_line import NoisePoints, noise_points
 from models_store.survey.plane_light import light_of
+from models_store.survey.repeated_rows import EarlierPlanes, RepeatedRows, RowDigests
 from models_store.survey.window import middle
 
 READ_PX = 1 << 26
@@ -59,24 +59,22 @@ def brightness_of_planes(planes: PlaneSource, channel: int | None = None) -> Bri
     lights = {}
     longest = max((each.planes for each in series), key=len)
     along = {longest[index]: NoisePoints() for index in _evenly(len(longest), _NOISE_PLANES_OF_SERIES)}
-    copied: list[int] = []
+    repeated: dict[int, RepeatedRows] = {}
     for each in series:
-        before: bytes | None = None
+        earlier = EarlierPlanes()
         for plane in each.planes:
             plane_yx = planes[plane]
             lights[plane] = light_of(plane_yx)
-            # Noise makes no two exposures equal.
-            digest = blake2b(plane_yx.tobytes()).digest() if lights[plane] else None
-            if digest is not None and digest == before:
-                copied.append(plane)
-            before = digest
+            if lights[plane]:
+                found = earlier.repeated_by(RowDigests.of(plane_yx))
+                repeated |= {plane: found} if found else {}
             # A plane in the middle is the least likely to be out of focus.
             wanted = positions > 1 and plane == each.planes[len(each.planes) // 2]
             if wanted and each.position not in noise and len(noise) < _MAX_NOISE_PLANES:
                 noise[each.position] = _noise_of(middle(plane_yx, min(positions, _MAX_NOISE_PLANES)))
             if plane in along:
                 along[plane] = _noise_of(middle(plane_yx, len(along)))
-    return brightness_of(series, lights, noise, [*along.values()], copied)
+    return brightness_of(series, lights, noise, [*along.values()], repeated)
 
 
 def _noise_of(window_yx: NDArray[np.float64]) -> NoisePoints:

@@ -25,6 +25,7 @@ brightness.py           brightness of the planes of a stack, made of
   exposures.py            planes of another exposure than those beside them
   light_factors.py        factors of light that do not depend on the offset
   positions.py            differences of the positions
+repeated_rows.py        planes, and rows, with the pixels of an earlier plane
 window.py               the part of a plane that is measured
 warnings.py             what users should know before hours of work
 """

@@ -11,6 +11,7 @@ from models_store.survey.light_factors import LightFactor, factor_to_usual, is_u
 from models_store.survey.noise_line import NoisePoints
 from models_store.survey.plane_light import SPECIMEN_CONTRAST, PlaneLight
 from models_store.survey.positions import noise_ratio, position_range
+from models_store.survey.repeated_rows import RepeatedRows
 
 _LIT_QUANTILE = 0.75
 _BLEACHING_SHARE = 0.1
@@ -56,8 +57,13 @@ class Brightness(BaseModel, frozen=True):
     plane_noise_ratio: float | None = None
     """The same between planes of one series."""
     copied_planes: int = 0
-    """Planes with the pixels of the one before them in their series."""
+    """Planes with the pixels of an earlier one of their series."""
     first_copied: tuple[int, ...] = ()
+    torn_planes: int = 0
+    """Planes of which some rows have the pixels of an earlier one of their series."""
+    first_torn: tuple[int, ...] = ()
+    torn_rows: tuple[int, int] | None = None
+    """Of the first of them, counted from 0, without the end."""
 
 
 def brightness_of(
@@ -65,12 +71,12 @@ def brightness_of(
     measured: Mapping[int, PlaneLight | None],
     noise: Mapping[int, NoisePoints],
     noise_along: Sequence[NoisePoints] = (),
-    copied: Sequence[int] = (),
+    repeated: Mapping[int, RepeatedRows] | None = None,
 ) -> Brightness | None:
     """Compare planes, given by number, and positions; None for fewer than two planes with data.
 
     `noise`: points of the noise line of each position, by its number; `noise_along`: those of some planes of
-    one series; `copied`: planes with the pixels of the one before them.
+    one series; `repeated`: rows with the pixels of an earlier plane, by number of the plane.
     """
     known = {plane: light for plane, light in measured.items() if light is not None}
     if len(known) < 2:  # noqa: PLR2004  # nothing to compare
@@ -101,6 +107,10 @@ def brightness_of(
             known[plane] for plane in present if plane not in far
         )
     positions = position_range(by_position, dark_adu)
+    repeated = repeated or {}
+    copied, torn = (
+        sorted(at for at, rows in repeated.items() if rows.whole is whole) for whole in (True, False)
+    )
     return Brightness(
         planes=len(known),
         darkest=min(means.values()) / usual,
@@ -116,7 +126,10 @@ def brightness_of(
         position_noise_ratio=noise_ratio(noise.values()),
         plane_noise_ratio=noise_ratio(noise_along),
         copied_planes=len(copied),
-        first_copied=tuple(sorted(copied)[:_SHOWN_PLANES]),
+        first_copied=tuple(copied[:_SHOWN_PLANES]),
+        torn_planes=len(torn),
+        first_torn=tuple(torn[:_SHOWN_PLANES]),
+        torn_rows=(repeated[torn[0]].first, repeated[torn[0]].end) if torn else None,
     )
 
 

@@ -108,8 +108,16 @@ def _brightness_warnings(brightness: Brightness) -> list[str]:
     if brightness.copied_planes:
         found.append(
             f"{_planes(brightness.copied_planes, brightness.planes, 'is an exact copy', 'are exact copies')} "
-            f"of the one before (first: plane {brightness.first_copied[0] + 1}): camera or program repeated "
-            "a frame; leave them out of what you measure over planes"
+            f"of an earlier one (first: plane {brightness.first_copied[0] + 1}): the camera or a program "
+            "repeated frames; leave them out of what you measure over planes"
+        )
+    if brightness.torn_rows is not None:
+        first, end = brightness.torn_rows
+        planes = _planes(brightness.torn_planes, brightness.planes, "repeats rows", "repeat rows")
+        found.append(
+            f"{planes} of an earlier one pixel by pixel (first: plane {brightness.first_torn[0] + 1}, rows "
+            f"{first + 1} to {end}): the frame is torn, with a part of another; leave it out of what you "
+            "measure"
         )
     darkest, brightest = brightness.darkest_position or 1.0, brightness.brightest_position or 1.0
     if darkest < 1 / FAR_POSITIONS or brightest > FAR_POSITIONS:

@@ -256,12 +256,54 @@ def test_repeated_frames_are_told() -> None:
     assert (found.copied_planes, found.first_copied) == (2, (3, 4))
     survey = survey_planes(repeated).model_copy(update={"brightness": found})
     assert any(
-        "2 of 10 planes looked at are exact copies of the one before (first: plane 4)" in told
+        "2 of 10 planes looked at are exact copies of an earlier one (first: plane 4)" in told
         for told in pixel_warnings(survey)
     )
     whole = brightness_of_planes(Movie(frames))
     assert whole is not None
-    assert whole.copied_planes == 0
+    assert (whole.copied_planes, whole.torn_planes) == (0, 0)
+
+
+def test_frames_that_alternate_are_told_as_copies() -> None:
+    one, other = exposed([1] * 2)
+    counted = [frame.copy() for frame in (one, other) * 4]
+    for number, frame in enumerate(counted):
+        frame[0, :4] = number  # a counter that the camera writes
+    found = brightness_of_planes(Movie(counted))
+    assert found is not None
+    assert (found.copied_planes, found.first_copied) == (6, (2, 3, 4, 5, 6))
+
+
+def test_frames_with_rows_of_an_earlier_one_are_told_as_torn() -> None:
+    frames = exposed([1] * 6)
+    frames[4][40:] = frames[2][40:]
+    found = brightness_of_planes(movie := Movie(frames))
+    assert found is not None
+    rows = (40, SHAPE_YX[0] - 1)
+    assert (found.copied_planes, found.torn_planes, found.first_torn, found.torn_rows) == (0, 1, (4,), rows)
+    survey = survey_planes(movie).model_copy(update={"brightness": found})
+    told = "1 of 6 planes looked at repeats rows of an earlier one pixel by pixel (first: plane 5, rows 41 "
+    assert any(f"{told}to {rows[1]})" in warning for warning in pixel_warnings(survey))
+
+
+@pytest.mark.parametrize("photons", [0.05, 0.5])
+def test_dark_frames_of_single_photons_are_no_copies_and_not_torn(photons: float) -> None:
+    rng = np.random.default_rng(6)
+    frames = [rng.poisson(photons, SHAPE_YX).astype(np.uint8) for _ in range(20)]
+    found = brightness_of_planes(Movie(frames))
+    assert found is not None
+    assert (found.copied_planes, found.torn_planes) == (0, 0)
+
+
+def test_text_below_every_frame_is_no_torn_frame() -> None:
+    frames = exposed([1] * 4)
+    bar = np.zeros((12, SHAPE_YX[1]), dtype=frames[0].dtype)
+    bar[3:9, 10:60:5] = 255
+    for frame in frames:
+        frame[-12:] = bar
+    found = brightness_of_planes(Movie(frames))
+    assert found is not None
+    assert found.torn_planes == 0
 
 
 def test_series_run_along_time_if_there_is_any() -> None:

@@ -68,6 +68,17 @@ def test_neighbours_lie_along_time_or_else_depth(
     assert places(stack.neighbours(index, 2)) == expected
 
 
+def test_copies_are_no_neighbours_as_their_noise_is_no_other() -> None:
+    frames = [np.random.default_rng(seed).normal(seed, 1, (20, 20)).astype(np.float32) for seed in range(3)]
+    first, second, third = frames
+    alternating = ObservedStack([first, second, first, second, third, second], StackAxis("T", 6, 1))
+    assert set(alternating.neighbours(2, 3)) == {-1, 2}
+    assert set(alternating.neighbours(4, 3)) == {-1, -2}
+    torn = third.copy()
+    torn[10:] = second[10:]
+    assert set(ObservedStack([first, second, torn], StackAxis("T", 3, 1)).neighbours(2, 2)) == {-2}
+
+
 def test_empty_planes_are_no_neighbours_and_each_plane_is_read_once() -> None:
     planes = Recorded(6, empty=frozenset({2}))
     stack = ObservedStack(planes, StackAxis("T", 6, 1))

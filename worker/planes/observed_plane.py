@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models_store.survey.defects import Defects, find_defects, without_defects
+from models_store.survey.repeated_rows import RowDigests
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +28,10 @@ class ObservedPlane:
     def input_yx(self) -> NDArray[np.float32]:
         """The plane as float32 ADU, NaN where it holds no measurement."""
         return without_defects(self.source_yx, self.defects)
+
+    @cached_property
+    def rows(self) -> RowDigests:
+        return RowDigests.of(self.source_yx)
 
     @property
     def bytes_in_memory(self) -> int:

@@ -30,7 +30,11 @@ class ObservedStack:
         return self._read(index).input_yx
 
     def neighbours(self, index: int, reach: int) -> Neighbours:
-        """Return the planes (Y, X) beside a plane, float32 ADU, by offset; empty ones are left out."""
+        """Return the planes (Y, X) beside a plane, float32 ADU, by offset.
+
+        Empty ones are left out, and those that repeat rows of the plane or of a nearer one: their noise is no
+        other.
+        """
         return self._beside(index, reach, self._read)
 
     def observed(self, indices: Iterable[int], reach: int) -> Iterator[ObservedPlane]:
@@ -51,7 +55,15 @@ class ObservedStack:
         place = index // stride % length
         offsets = [offset for offset in range(-reach, reach + 1) if offset and 0 <= place + offset < length]
         beside = {offset: read(index + offset * stride) for offset in offsets}
-        return {offset: plane.input_yx for offset, plane in beside.items() if not plane.defects.empty}
+        known = [read(index)] if offsets else []
+        found = {}
+        for offset in sorted(offsets, key=abs):
+            plane = beside[offset]
+            if plane.defects.empty or any(plane.rows.shares_noise_with(each.rows) for each in known):
+                continue
+            known.append(plane)
+            found[offset] = plane.input_yx
+        return found
 
 
 class _RecentPlanes:
