@@ -75,6 +75,19 @@ def test_rounding_leaves_the_network_itself_as_it_is() -> None:
         assert torch.equal(values, before[name])
 
 
+def test_a_network_that_learns_on_is_rounded_as_it_is_now() -> None:
+    model = UNet(UNetShape(features=4, depth=2, outputs=1)).initialise(torch.Generator().manual_seed(0))
+    first = rounded(model)
+    with torch.no_grad():
+        model.down[1][0].weight += 1.0
+    assert not torch.equal(first.down[1][0].weight, rounded(model).down[1][0].weight)
+
+
+def test_a_network_whose_training_has_ended_is_rounded_once() -> None:
+    model = packaged_network().model
+    assert rounded(model) is rounded(model)
+
+
 def test_symmetries_may_be_predicted_apart() -> None:
     network, plane = _network_and_plane(30)
     first, others, whole = (

@@ -1,6 +1,7 @@
 """U-Nets whose convolutions compute in bfloat16, for prediction: twice as fast, with half the memory."""
 
 from typing import cast
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +10,10 @@ from worker.engine.networks.unet import UNet, UNetShape
 
 _IN_FLOAT32 = ("down.0.0.", "head.")
 """The first convolution, because bright observations have more digits than bfloat16, and the last layer."""
+
+
+_copies: WeakKeyDictionary[UNet, UNet] = WeakKeyDictionary()
+"""Copies of networks whose training has ended. Making one takes as long as to predict 64 x 64 pixels."""
 
 
 class _RoundedAfterwards(nn.Module):
@@ -32,7 +37,18 @@ def may_be_rounded(shape: UNetShape) -> bool:
 
 
 def rounded(model: UNet) -> UNet:
-    """Return a copy of a network that computes features in bfloat16, but for its first convolution."""
+    """Return a copy of a network that computes features in bfloat16, but for its first convolution.
+
+    A network whose training has ended has one copy, which lives as long as it does.
+    """
+    if any(values.requires_grad for values in model.parameters()):
+        return _rounded(model)
+    if model not in _copies:
+        _copies[model] = _rounded(model)
+    return _copies[model]
+
+
+def _rounded(model: UNet) -> UNet:
     copy = UNet(model.shape)
     weights = {
         name: values if name.startswith(_IN_FLOAT32) else values.to(torch.bfloat16)
