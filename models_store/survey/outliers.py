@@ -7,8 +7,13 @@ from numpy.typing import NDArray
 
 from models_store.survey.noise_scale import FloatArray, NoiseScale
 
-_MIN_DEVIATION = 8.0
-"""Distance from the neighbours in standard deviations of the noise."""
+_MIN_DEVIATION, _MIN_MILD_DEVIATION = 8.0, 5.0
+"""Distance from the neighbours in standard deviations of the noise: of single outliers, and of milder ones
+in a plane with many."""
+_MANY_PX, _MANY_SHARE = 12, 5e-4
+"""Certain outliers that make milder ones likely: detectors with hot pixels have more warm ones."""
+_MAX_MILD_SHARE_BESIDE = 0.12
+"""Of the excess of a milder one, in the four pixels beside, where a lens leaves 0.3 of a point of light."""
 _CANDIDATE_DEVIATION = 4.0
 _MAX_CANDIDATES = 0.1
 """Share of the pixels; more are structure finer than the optics' resolution, or no noise at all."""
@@ -19,10 +24,11 @@ _MAX_NEIGHBOUR_SHARE = 0.08
 _MIN_NEIGHBOURS = 3
 _USUAL_SHARES = (0.05, 0.8)
 """Quantiles of the pixels around that bound the usual ones; a hot row or cluster may hold the others."""
-_MIN_SPREADS = 2.0
+_MIN_SPREADS, _MIN_MILD_SPREADS = 2.0, 1.5
 """Distance from the usual pixels in units of their spread, which structure widens."""
 _ROUNDS = 3
 _RING_1 = [(y, x) for y, x in product(range(-1, 2), repeat=2) if (y, x) != (0, 0)]
+_FOUR_BESIDE = [at for at, (y, x) in enumerate(_RING_1) if y == 0 or x == 0]
 _RING_2 = [(y, x) for y, x in product(range(-2, 3), repeat=2) if max(abs(y), abs(x)) == 2]  # noqa: PLR2004  # the ring
 _REACH_PX = 2
 
@@ -40,17 +46,30 @@ def outliers(plane_yx: FloatArray, scaled_yx: NDArray[np.float32], noise: NoiseS
     found_yx = np.zeros(padded.shape, dtype=bool)
     candidates_yx = np.zeros(padded.shape, dtype=bool)
     candidates_yx[inner] = _candidates(scaled_yx)
-    # Outliers beside each other hide each other: each round ignores those that were found before.
     if candidates_yx.mean() > _MAX_CANDIDATES:
         return found_yx[inner]
+    _find(found_yx, padded, candidates_yx, noise)
+    if found_yx.sum() >= max(_MANY_PX, _MANY_SHARE * plane_yx.size):
+        _find(found_yx, padded, candidates_yx, noise, mild=True)
+    return found_yx[inner]
+
+
+def _find(
+    found_yx: NDArray[np.bool_],
+    padded: FloatArray,
+    candidates_yx: NDArray[np.bool_],
+    noise: NoiseScale,
+    *,
+    mild: bool = False,
+) -> None:
+    """Add outliers to those found, and make them NaN, in rounds: those beside each other hide each other."""
     for _ in range(_ROUNDS):
         y, x = np.nonzero(candidates_yx & ~found_yx)
-        new = _stand_out(padded, y, x, noise)
+        new = _stand_out(padded, y, x, noise, mild=mild)
         if not new.any():
             break
         found_yx[y[new], x[new]] = True
         padded[y[new], x[new]] = np.nan
-    return found_yx[inner]
 
 
 def _candidates(scaled_yx: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -66,7 +85,7 @@ def _candidates(scaled_yx: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 
 def _stand_out(
-    padded: FloatArray, y: NDArray[np.intp], x: NDArray[np.intp], noise: NoiseScale
+    padded: FloatArray, y: NDArray[np.intp], x: NDArray[np.intp], noise: NoiseScale, *, mild: bool
 ) -> NDArray[np.bool_]:
     """Return for each of the pixels whether it is an outlier."""
     if not y.size:
@@ -83,9 +102,20 @@ def _stand_out(
     near, around = _quantile(rings[0], 0.5), side * around
     low, high = (_quantile(np.concatenate(rings), share) for share in _USUAL_SHARES)
     sharp = near - around < _MAX_NEIGHBOUR_SHARE * (value - around)
-    far = value - np.maximum(near, around) > _MIN_DEVIATION
-    unusual = value - high > _MIN_SPREADS * (high - low)
+    least = _MIN_MILD_DEVIATION if mild else _MIN_DEVIATION
+    far = value - np.maximum(near, around) > least
+    if mild:
+        beside = _mean(rings[0][_FOUR_BESIDE])
+        sharp &= beside - around < _MAX_MILD_SHARE_BESIDE * (value - around)
+    unusual = value - high > (_MIN_MILD_SPREADS if mild else _MIN_SPREADS) * (high - low)
     return np.asarray(known & far & sharp & unusual)
+
+
+def _mean(values: FloatArray) -> FloatArray:
+    """Return the mean of each column without its values that are NaN; NaN if all are."""
+    known = np.isfinite(values)
+    count = known.sum(axis=0)
+    return np.where(count > 0, np.where(known, values, 0.0).sum(axis=0) / count.clip(1), np.nan)
 
 
 def _quantile(values: FloatArray, share: float) -> FloatArray:

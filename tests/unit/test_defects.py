@@ -1,5 +1,6 @@
 """Pixels of a plane that hold no measurement: missing ones, and outliers."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from models_store.survey.warnings import pixel_warnings
 from tests.support.dim_images import SHAPE_YX, dim_image
 from worker.engine.simulation import PhotonCounter, Scmos, simulate_specimen
 
+Mask = NDArray[np.bool_]
 PATCH_YX = np.s_[60:90, 100:150]
 
 
@@ -226,6 +228,10 @@ def test_sharp_objects_behind_a_lens_are_not_outliers(draw: Any, sigma_px: float
 
 @pytest.mark.parametrize("sigma_px", [0.65, 0.8, 1.5])
 def test_points_of_light_are_not_outliers(sigma_px: float) -> None:
+    assert find_defects(points_of_light(sigma_px).astype(np.uint16)).usable_yx.all()
+
+
+def points_of_light(sigma_px: float) -> NDArray[np.float64]:
     rng = np.random.default_rng(4)
     y, x = np.mgrid[: SHAPE_YX[0], : SHAPE_YX[1]]
     photons = np.full(SHAPE_YX, 5.0)
@@ -233,8 +239,51 @@ def test_points_of_light_are_not_outliers(sigma_px: float) -> None:
         at_y, at_x = rng.uniform(3, SHAPE_YX[0] - 4), rng.uniform(3, SHAPE_YX[1] - 4)
         distance_px2 = (y - at_y) ** 2 + (x - at_x) ** 2
         photons += rng.uniform(20, 3000) * np.exp(-distance_px2 / (2 * sigma_px**2))
-    plane_yx = (100 + 2 * rng.poisson(photons) + rng.normal(0, 2, SHAPE_YX)).round()
-    assert find_defects(plane_yx.astype(np.uint16)).usable_yx.all()
+    return np.asarray((100 + 2 * rng.poisson(photons) + rng.normal(0, 2, SHAPE_YX)).round())
+
+
+def with_hot_pixels(plane_yx: NDArray[np.float64], excess_adu: Sequence[float]) -> Mask:
+    """Add single hot pixels, far from each other; return where."""
+    hot = mask_of()
+    places = np.random.default_rng(9).permutation(np.argwhere(mask_of(np.s_[4:-4:6, 4:-4:6])))
+    for (y, x), excess in zip(places, excess_adu, strict=False):
+        plane_yx[y, x] += excess
+        hot[y, x] = True
+    return hot
+
+
+def test_where_many_pixels_are_hot_warm_ones_are_outliers_too() -> None:
+    plane_yx = dim_image().astype(np.float64)
+    hot = with_hot_pixels(plane_yx, [400.0] * 30)
+    warm = plane_yx.copy()
+    places = [(y, x) for y in range(7, SHAPE_YX[0] - 7, 18) for x in range(7, SHAPE_YX[1] - 7, 18)]
+    dark = [place for place in places if dim_image()[place] < np.quantile(dim_image(), 0.5)]
+    for place in dark:
+        warm[place] += 55
+    alone = find_defects((warm - 400 * hot).round().astype(np.uint16)).outliers_yx
+    beside_hot = find_defects(warm.round().astype(np.uint16)).outliers_yx
+    shares = [np.mean([found[place] for place in dark]) for found in (alone, beside_hot)]
+    assert shares[0] < 0.5
+    assert shares[1] > 0.75
+    assert not beside_hot[~(hot | mask_of(*dark))].any()
+
+
+@pytest.mark.parametrize("sigma_px", [0.65, 0.8, 1.5])
+def test_points_of_light_beside_hot_pixels_are_not_outliers(sigma_px: float) -> None:
+    plane_yx = points_of_light(sigma_px)
+    hot = with_hot_pixels(plane_yx, np.geomspace(100, 3000, 40).tolist())
+    assert not find_defects(plane_yx.astype(np.uint16)).outliers_yx[~hot].any()
+
+
+def test_two_hot_pixels_beside_each_other_on_steep_structure_are_found() -> None:
+    y, x = np.mgrid[: SHAPE_YX[0], : SHAPE_YX[1]]
+    photons = 4 + 60 * np.exp(-((y - 90) ** 2 + (x - 90) ** 2) / (2 * 5.0**2))
+    pairs = [((88, 84), (90, 85)), ((95, 93), (96, 95)), ((84, 90), (84, 92))]
+    for pair in pairs:
+        plane_yx = 100 + 2 * np.random.default_rng(8).poisson(photons).astype(np.float64)
+        for place in pair:
+            plane_yx[place] += 250
+        np.testing.assert_array_equal(find_defects(plane_yx.astype(np.uint16)).outliers_yx, mask_of(*pair))
 
 
 @pytest.mark.parametrize("photons", [0.1, 3, 100, 1000])
@@ -361,4 +410,4 @@ def test_pixels_alone_amid_nan_are_told_as_such() -> None:
     plane_yx[np.random.default_rng(5).random(plane_yx.shape) < 0.3] = np.nan
     not_finite, alone = pixel_warnings(survey_planes([plane_yx]))
     assert "are NaN or infinite" in not_finite
-    assert "hold no data: they lie alone amid pixels without data; they stay" in alone
+    assert "hold no data: they are surrounded by pixels without data; they stay" in alone
