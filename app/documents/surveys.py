@@ -75,6 +75,13 @@ class SurveyDocument(BaseModel):
         description="Pixels of one value without data: in areas, text or scale bars, or scattered."
     )
     outliers_px: int = Field(description="Hot and dead pixels, cosmic rays.")
+    torn_planes: int = Field(
+        default=0,
+        description="Planes in which the picture jumps between two rows, as if another frame began.",
+    )
+    first_torn: tuple[int, int] | None = Field(
+        default=None, description="The first of them, and the row with which the other part begins, from 0."
+    )
     min_adu: float | None
     max_adu: float | None
     levels: int | None = Field(description="Number of different values.")
@@ -99,6 +106,8 @@ class SurveyDocument(BaseModel):
             not_finite_px=defects.not_finite_px,
             filled_px=defects.filled_px,
             outliers_px=defects.outliers_px,
+            torn_planes=survey.jumps.planes if survey.jumps else 0,
+            first_torn=(survey.jumps.first_plane, survey.jumps.first_row) if survey.jumps else None,
             min_adu=values.min_adu if values else None,
             max_adu=values.max_adu if values else None,
             levels=values.levels if values else None,

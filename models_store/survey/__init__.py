@@ -13,6 +13,7 @@ defects.py              pixels of a plane without a measurement, made of
   noise_scale.py          the noise that outliers are compared with
 defect_counts.py        numbers of such pixels and planes
 numbers.py              pixels that are numbers
+row_jumps.py            planes in which another picture begins between two rows
 correlation.py          noise correlation of neighbouring pixels, and what is said of it
 correlation_estimates.py  its estimates along both axes, made of
   plane_products.py       what planes, and differences of planes, reveal

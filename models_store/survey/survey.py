@@ -14,6 +14,7 @@ from models_store.survey.defect_counts import DefectCounts, count_defects
 from models_store.survey.defects import find_defects, without_defects
 from models_store.survey.noise_line import NoisePoints, noise_points
 from models_store.survey.plane_products import at_rest, difference_products, least_noise_adu2, plane_products
+from models_store.survey.row_jumps import RowJumps, row_jump
 from models_store.survey.values import Values, values_of
 
 SAMPLE_PX = 1 << 22
@@ -23,7 +24,7 @@ _MAX_TRIPLES = 8
 """Planes whose difference to the next ones is measured where structure hides the noise."""
 
 
-SURVEY_VERSION: Final = 7
+SURVEY_VERSION: Final = 8
 """Version of the stored form; `stored_survey` takes no other."""
 
 
@@ -38,7 +39,7 @@ class Planes(Protocol):
 class Survey(BaseModel, frozen=True):
     """Statistics of a sample of an image's pixels; surveys of several images can be merged."""
 
-    version: Literal[7] = SURVEY_VERSION
+    version: Literal[8] = SURVEY_VERSION
     values: Values | None
     """None: no pixel holds data."""
     along_y: AxisSums
@@ -47,6 +48,8 @@ class Survey(BaseModel, frozen=True):
     defects: DefectCounts
     brightness: Brightness | None = None
     """Of the planes of one image, or of one of its channels; None for a single plane."""
+    jumps: RowJumps | None = None
+    """Torn planes among the sample of one image, or of one of its channels."""
     channels: tuple["Survey", ...] = ()
     """Surveys of the planes of each channel of one image; empty unless it has several."""
 
@@ -54,7 +57,7 @@ class Survey(BaseModel, frozen=True):
     def of(cls, surveys: Iterable["Survey"]) -> "Survey":
         """Merge the surveys of several images, without those of their channels.
 
-        Brightness is of the planes of one image: nothing is known of the order of several.
+        Brightness and jumps are of the planes of one image: nothing is known of the order of several.
         """
         several = list(surveys)
         return cls(
@@ -64,6 +67,7 @@ class Survey(BaseModel, frozen=True):
             noise=NoisePoints.of(each.noise for each in several),
             defects=DefectCounts.of(each.defects for each in several),
             brightness=several[0].brightness if len(several) == 1 else None,
+            jumps=several[0].jumps if len(several) == 1 else None,
         )
 
     @property
@@ -85,6 +89,7 @@ def stored_survey(document: Mapping[str, Any] | None) -> Survey | None:
 def survey_planes(planes: Planes) -> Survey:
     """Survey an image of at least one plane; holds one plane in memory at a time."""
     values, products, noise, counts = [], [], [], []
+    jumps: dict[int, int | None] = {}
     indices = _sample_indices(planes)
     for index in indices:
         plane_yx = np.asarray(planes[index])
@@ -94,6 +99,7 @@ def survey_planes(planes: Planes) -> Survey:
         products.append(plane_products(measured_yx, len(indices)))
         noise.append(noise_points(measured_yx, len(indices)))
         counts.append(count_defects(plane_yx, defects))
+        jumps[index] = row_jump(measured_yx, step_adu=values[-1].step_adu) if values[-1] else None
     along_y, along_x = axis_sums(products)
     if NeighbourCorrelation.of(along_y, along_x).doubt():
         along_y, along_x = axis_sums(products, _closer_look(planes, indices))
@@ -103,6 +109,7 @@ def survey_planes(planes: Planes) -> Survey:
         along_x=along_x,
         noise=NoisePoints.of(noise),
         defects=DefectCounts.of(counts),
+        jumps=RowJumps.of(jumps),
     )
 
 

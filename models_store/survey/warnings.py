@@ -13,7 +13,7 @@ from models_store.survey.values import Values
 _MIN_SATURATED_SHARE = 1e-4
 _FEW_LEVELS = 8
 _FAR_CHANNELS = 10.0
-_SHARED = "they share networks and a noise model, so denoise them as files of their own"
+_SHARED = "they share networks and a noise model, so save each as a file of its own and denoise it alone"
 _LEFT_OUT = "they stay as they are, and nothing is learned from them"
 
 
@@ -38,6 +38,7 @@ def pixel_warnings(survey: Survey) -> list[str]:
         *_defect_warnings(survey.defects),
         *(_value_warnings(survey.values) if survey.values else []),
         *(_brightness_warnings(survey.brightness) if survey.brightness else []),
+        *_jump_warnings(survey),
     ]
 
 
@@ -60,9 +61,9 @@ def _defect_warnings(counts: DefectCounts) -> list[str]:
     if counts.filled_px:
         values = ", ".join(f"{value:g}" for value in counts.fill_values_adu)
         why = (
-            f"they have the value {values} in areas, in text or scale bars, or scattered"
+            f"areas, text, scale bars or scattered pixels of the value {values}"
             if values
-            else "they lie alone amid pixels without data"
+            else "they are surrounded by pixels without data"
         )
         found.append(f"{_share(counts.filled_px, counts.pixels)} hold no data: {why}; {_LEFT_OUT}")
     if counts.counter_px:
@@ -88,8 +89,8 @@ def _value_warnings(values: Values) -> list[str]:
         )
     if values.levels is not None and values.levels <= _FEW_LEVELS:
         found.append(
-            f"the pixels have only {values.levels} different values, which hide the noise; save the image in "
-            "the detector's own depth, without rescaling"
+            f"the pixels have only {values.levels} different values, too few to tell noise from signal; save "
+            "the image in the detector's own bit depth, without rescaling"
         )
     return found
 
@@ -138,6 +139,21 @@ def _brightness_warnings(brightness: Brightness) -> list[str]:
             f"{_two_digits(ratio)}, as if gain or camera mode had changed; {_SHARED}"
         )
     return found
+
+
+def _jump_warnings(survey: Survey) -> list[str]:
+    """Return a warning about torn planes, unless it is known which rows of which plane they repeat."""
+    jumps = survey.jumps
+    if jumps is None or (survey.brightness is not None and survey.brightness.torn_planes):
+        return []
+    planes = _planes(jumps.planes, survey.defects.planes, "is", "are")
+    return [
+        (
+            f"{planes} torn: between rows {jumps.first_row} and {jumps.first_row + 1} of plane "
+            f"{jumps.first_plane + 1} the picture jumps over the whole width, as where a part of another "
+            "frame, or a shifted one, begins; leave it out of what you measure, or record it again"
+        )
+    ]
 
 
 def channel_warnings(channels: Sequence[Survey]) -> list[str]:
