@@ -72,9 +72,9 @@ class NeighbourCorrelation:
             return None
         measured = ", ".join(f"{value:+.2f} +- {error:.2f} along {axis}" for axis, value, error in visible)
         return (
-            f"whether the noise of neighbouring pixels is correlated cannot be told ({measured}): structure "
-            "as fine as a pixel, or stripes, may hide it; if it is, results retain part of it; record three "
-            "planes of one field at rest to tell"
+            f"it cannot be told whether the noise of neighbouring pixels is correlated ({measured}), because "
+            "structure as fine as a pixel, or stripes, may hide it; results would retain part of such noise; "
+            "record three planes of one field at rest to find out"
         )
 
     def warning(self, *, blind_y_px: int = 0, blind_x_px: int = 0) -> str | None:

@@ -78,5 +78,5 @@ def test_a_file_holds_the_counts_in_little_space() -> None:
 
 
 def test_nothing_counted_cannot_be_kept() -> None:
-    with pytest.raises(NoiseFitError, match="no pixel pairs"):
+    with pytest.raises(NoiseFitError, match="no pixel can be used"):
         PairCounts().kept()

@@ -214,10 +214,10 @@ def test_a_split_divides_the_pairs() -> None:
 @pytest.mark.parametrize(
     ("observation", "signal", "message"),
     [
-        (np.zeros(5000), np.linspace(0, 1, 4000), "differ in shape"),
-        (np.full(5000, 255, np.uint8), np.linspace(0, 99, 5000), "no pixel pairs|usable"),
-        (np.full(5000, np.nan), np.linspace(0, 99, 5000), "no pixel pairs|usable"),
-        (np.arange(99.0), np.arange(99.0) + 0.5, "99 usable"),
+        (np.zeros(5000), np.linspace(0, 1, 4000), "same size"),
+        (np.full(5000, 255, np.uint8), np.linspace(0, 99, 5000), "no pixel can be used|only 0 pixels"),
+        (np.full(5000, np.nan), np.linspace(0, 99, 5000), "no pixel can be used|only 0 pixels"),
+        (np.arange(99.0), np.arange(99.0) + 0.5, "only 99 pixels"),
         (np.random.default_rng(0).normal(size=5000), np.full(5000, 3.0), "equal"),
         (np.linspace(0, 99, 5000), np.linspace(0, 99, 5000), "no noise"),
     ],

@@ -161,5 +161,5 @@ def test_impossible_parameters_are_refused(wrong: dict[str, object], complaint: 
 
 
 def test_no_counts_make_no_model() -> None:
-    with pytest.raises(NoiseFitError, match="no pixel pairs"):
+    with pytest.raises(NoiseFitError, match="no pixel lies within"):
         HistogramCounts(min_adu=0, max_adu=1).model()

@@ -77,7 +77,7 @@ def test_image_and_job_say_what_fine_structure_hides(api: httpx.Client, tmp_path
         api.get(f"/v1/images/{image_id}").json()["warnings"],
         job["result"]["values"]["warnings"],
     ):
-        said = [each for each in warnings if "is correlated cannot be told" in each]
+        said = [each for each in warnings if "it cannot be told whether" in each]
         assert len(said) == 1
 
 

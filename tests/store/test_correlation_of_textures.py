@@ -120,8 +120,8 @@ def test_planes_are_measured_together() -> None:
 def test_what_cannot_be_told_is_said(photons: float, grain_px: float, along_x: float) -> None:
     survey = survey_planes([observe(small(photons, grain_px, seed=4), seed=4, along_x=along_x)])
     (said,) = survey_warnings(survey)
-    assert said.startswith("whether the noise of neighbouring pixels is correlated cannot be told (+0.")
-    assert "record three planes of one field at rest to tell" in said
+    assert said.startswith("it cannot be told whether the noise of neighbouring pixels is correlated (+0.")
+    assert "record three planes of one field at rest to find out" in said
     # A mask hides the neighbours, whatever their noise is.
     assert survey_warnings(survey, blind_y_px=1, blind_x_px=1) == []
 

@@ -56,10 +56,15 @@ def fit_gmm(
     """
     counts = counts.unsaturated()
     if counts.pairs < MIN_PAIRS:
-        raise NoiseFitError(f"{counts.pairs} usable pixel pairs, expected at least {MIN_PAIRS}")
+        raise NoiseFitError(
+            f"only {counts.pairs} pixels can be used to fit a noise model, which needs at least {MIN_PAIRS}; "
+            "use more images, or larger ones"
+        )
     signal_range_adu = counts.signal_range_adu
     if signal_range_adu[0] == signal_range_adu[1]:
-        raise NoiseFitError("all signals are equal: a noise model needs pairs over a range of intensities")
+        raise NoiseFitError(
+            "all signals are equal, but a noise model needs dark and bright pixels; use images of a specimen"
+        )
     pool = _FINE_CURVE_POOL if counts.pairs >= _MANY_PAIRS else _COARSE_CURVE_POOL
     curve = counts.photon_transfer_curve(pool=pool)
     floor = variance_floor(curve, counts.step_adu) if variance_floor_adu2 is None else variance_floor_adu2
@@ -102,7 +107,10 @@ def variance_floor(curve: PhotonTransferCurve, step_adu: float) -> float:
     enough = min(enough, _RELIABLE_PIXELS, float(curve.count.max()))
     floor = max(float(curve.variance_adu2[curve.count >= enough].min()) / 3, step_adu**2 / 12)
     if floor <= 0:
-        raise NoiseFitError("the observations equal the signal: there is no noise to model")
+        raise NoiseFitError(
+            "the images hold no noise to fit a noise model to; use them as they were recorded, neither "
+            "averaged nor filtered"
+        )
     return floor
 
 

@@ -14,7 +14,10 @@ from worker.engine.errors import NoiseFitError
 from worker.engine.noise.fitting.binning import CELLS_SHAPE, Bins, FloatArray, IntArray, PairAxes, step_adu
 from worker.engine.noise.fitting.kept_pairs import KeptPairs, KeptSets
 
-NO_PAIRS = "no pixel pairs: every pixel is saturated, not finite or outside the range"
+NO_PAIRS = (
+    "no pixel can be used to fit a noise model: all are saturated, not finite or out of range; use images "
+    "with less light, or with a specimen"
+)
 # Pixels of the first plane that define the axes; pixels per block, which fits into the cache.
 _AXES_PIXELS, _BLOCK_PIXELS = 1 << 20, 1 << 17
 
@@ -101,7 +104,10 @@ class PairCounts:
         an error of its own.
         """
         if observation.shape != signal.shape:
-            raise NoiseFitError(f"observation {observation.shape} and signal {signal.shape} differ in shape")
+            raise NoiseFitError(
+                f"the noisy image has {observation.shape} pixels, its ground truth {signal.shape}; both "
+                "need the same size"
+            )
         out = self.saturates(observation)
         out = out if saturated is None else out | saturated
         factor = None

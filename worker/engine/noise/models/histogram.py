@@ -251,7 +251,10 @@ class HistogramCounts:
         A row with too few pairs is pooled with its neighbours, shifted to its own signal.
         """
         if not self.pairs:
-            raise NoiseFitError("no pixel pairs lie within the range of the histogram")
+            raise NoiseFitError(
+                "no pixel lies within the range of the histogram; use images with values in that range, or "
+                "another noise model"
+            )
         bins = len(self._count)
         pairs_before = np.append(0, self._count.sum(axis=1).cumsum())
         probabilities = np.zeros((bins, bins))
