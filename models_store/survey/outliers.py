@@ -49,7 +49,9 @@ def outliers(plane_yx: FloatArray, scaled_yx: NDArray[np.float32], noise: NoiseS
     if candidates_yx.mean() > _MAX_CANDIDATES:
         return found_yx[inner]
     _find(found_yx, padded, candidates_yx, noise)
-    if found_yx.sum() >= max(_MANY_PX, _MANY_SHARE * plane_yx.size):
+    # Photons that are counted one by one stand out as warm pixels do.
+    are_counts = noise.floor_adu2 < noise.step_adu**2
+    if not are_counts and found_yx.sum() >= max(_MANY_PX, _MANY_SHARE * plane_yx.size):
         _find(found_yx, padded, candidates_yx, noise, mild=True)
     return found_yx[inner]
 
