@@ -43,7 +43,7 @@ def test_so_many_dropped_pixels_that_none_can_be_replaced_are_missing(share: flo
     assert found.missing_yx[dropped_yx].all()
     assert not found.outliers_yx.any()
     (told,) = pixel_warnings(survey_planes([plane_yx]))
-    assert "hold no data: they have the value 0 " in told
+    assert "hold no data: areas, text, scale bars or scattered pixels of the value 0; " in told
     assert "scattered" in told
 
 
