@@ -6,6 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from platformdirs import user_cache_path
+
 from clearscope_client import ClearScope, Conduct, Retries, UploadedImage
 from clearscope_client.errors import ServerUnreachableError
 from clearscope_client.sources import FileSource, Source, ZipEntry, ZipSource
@@ -28,10 +30,13 @@ def connected(server: str, key: str | None = None) -> Iterator[ClearScope]:
 
 
 def upload(client: ClearScope, path: Path, **options: Any) -> UploadedImage:  # noqa: ANN401  # the client's own
-    """Upload a file, or a folder of an image set; errors name it."""
+    """Upload a file, or a folder of an image set; errors name it.
+
+    A large file whose upload an earlier command began is gone on with.
+    """
     try:
         with source_of(path) as source:
-            return client.upload(source, **options)
+            return client.upload(source, resume=user_cache_path("clearscope") / "uploads", **options)
     except (ImageError, ImageTooLargeError) as error:
         raise InvalidRequestError(f"{path}: {error.detail}") from error
 

@@ -72,6 +72,7 @@ class ClearScope:
         spec: Mapping[str, Any] | None = None,
         output: Path | None = None,
         key: str | None = None,
+        resume: Path | None = None,
         cancel_if_interrupted: bool = False,
         on_progress: Told = tell_nobody,
     ) -> Denoised:
@@ -79,9 +80,9 @@ class ClearScope:
 
         `settings`: acquisition settings, which win over those in the file. `spec`: further fields of the job.
         `output`: folder for the result files, which else stay in memory. `key`: Idempotency-Key of upload and
-        job; the same key never makes a second image or job. Raises ClientError.
+        job; the same key never makes a second image or job. `resume`: as of `upload`. Raises ClientError.
         """
-        told = UploadOptions(microscope, profile, settings, series=series, key=key)
+        told = UploadOptions(microscope, profile, settings, series=series, key=key, resume=resume)
         chosen = {**({} if preset is None else {"preset": preset}), **(spec or {})}
         options = DenoiseOptions(told, chosen, output, key, cancel_if_interrupted)
         return self._lead(denoising.denoise(self.conduct, image, options, on_progress))
@@ -96,10 +97,14 @@ class ClearScope:
         role: str = "data",
         series: int | None = None,
         key: str | None = None,
+        resume: Path | None = None,
         on_progress: Told = tell_nobody,
     ) -> UploadedImage:
-        """Upload a file, a folder of an image set, or an array."""
-        options = UploadOptions(microscope, profile, settings, role, series, key)
+        """Upload a file, a folder of an image set, or an array.
+
+        `resume`: folder by which a later process goes on with a large file that this one has not sent whole.
+        """
+        options = UploadOptions(microscope, profile, settings, role, series, key, resume)
         source = denoising.source_to_send(image)
         return self._lead(uploads.upload(self.conduct, source, options, on_progress))
 

@@ -8,9 +8,16 @@ from http import HTTPStatus
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from clearscope_client.errors import NotFoundError, ServerRefusedError, UnexpectedAnswerError
+from clearscope_client.begun_uploads import BegunUpload
+from clearscope_client.errors import (
+    ConflictError,
+    InvalidRequestError,
+    NotFoundError,
+    ServerRefusedError,
+    UnexpectedAnswerError,
+)
 from clearscope_client.retrying import TRANSIENT, Conduct, Patience, answered, failure_of
-from clearscope_client.steps import Answer, Conversation, NoAnswer, Request, send
+from clearscope_client.steps import Answer, Conversation, NoAnswer, Request, send, work
 
 PATH = "/v1/uploads"
 _VERSION = {"Tus-Resumable": "1.0.0"}
@@ -31,6 +38,10 @@ class Content(Protocol):
     def size_bytes(self) -> int: ...
 
     def part(self, start_byte: int, size_bytes: int) -> Iterator[bytes]: ...
+
+    def pass_over(self, size_bytes: int) -> None:
+        """Read the first bytes, which the server has already."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -59,17 +70,48 @@ def is_offered(conduct: Conduct) -> Conversation[bool]:
     return conduct.resumes
 
 
-def send_in_parts(conduct: Conduct, content: Content, metadata: Mapping[str, str]) -> Conversation[str]:
-    """Send a file; return the id of its image. Raises ClientError."""
+def send_in_parts(
+    conduct: Conduct, content: Content, metadata: Mapping[str, str], begun: BegunUpload | None = None
+) -> Conversation[str]:
+    """Send a file; return the id of its image. Raises ClientError.
+
+    `begun`: note by which another process, after this one has ended, goes on with the upload.
+    """
     for _ in range(_MOST_BEGINNINGS):
-        path = yield from _begin(conduct, content, metadata)
+        path = begun.read() if begun else None
         try:
-            return (yield from _send(conduct, path, content))
+            if path is not None:
+                offset_bytes, image_id = yield from _take_up(conduct, path, content)
+            else:
+                offset_bytes, image_id = 0, None
+                path = yield from _begin(conduct, content, metadata)
+                if begun:
+                    begun.write(path, conduct.now())
+            image_id = image_id or (yield from _send(conduct, path, content, offset_bytes))
         except _Gone:
+            if begun:
+                begun.remove()
             continue
+        except (InvalidRequestError, ConflictError):
+            if begun:
+                begun.remove()
+            raise
+        if begun:
+            begun.remove()
+        return image_id
     raise UnexpectedAnswerError(
         f"{conduct.server} forgot an upload {_MOST_BEGINNINGS} times; try again later"
     )
+
+
+def _take_up(conduct: Conduct, path: str, content: Content) -> Conversation[tuple[int, str | None]]:
+    """Return how much another process has sent, and the image's id if that was all; digest these bytes."""
+    answer = yield from _look(conduct, path)
+    if answer.headers.get("upload-length") != str(content.size_bytes):
+        raise _Gone
+    offset_bytes, image_id = _progress(conduct, answer)
+    yield from work(lambda: content.pass_over(offset_bytes))
+    return offset_bytes, image_id
 
 
 def _begin(conduct: Conduct, content: Content, metadata: Mapping[str, str]) -> Conversation[str]:
@@ -82,9 +124,9 @@ def _begin(conduct: Conduct, content: Content, metadata: Mapping[str, str]) -> C
     return path[path.index(PATH) :]
 
 
-def _send(conduct: Conduct, path: str, content: Content) -> Conversation[str]:
+def _send(conduct: Conduct, path: str, content: Content, offset_bytes: int) -> Conversation[str]:
     patience = Patience(conduct, _PASSING)
-    offset_bytes, image_id = 0, None
+    image_id: str | None = None
     making_since_s: float | None = None
     while image_id is None:
         outcome = yield from _send_part(conduct, path, content, offset_bytes)
@@ -134,8 +176,9 @@ def _look(conduct: Conduct, path: str) -> Conversation[Answer]:
     """Ask how much has arrived."""
     try:
         return (yield from answered(conduct, Request("HEAD", path, headers=_VERSION)))
-    except NotFoundError:
-        yield from _raise_reason(conduct, path)
+    except ServerRefusedError as error:
+        if error.http_status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
+            yield from _raise_reason(conduct, path)
         raise
 
 

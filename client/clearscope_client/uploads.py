@@ -4,9 +4,11 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from clearscope_client import tus
+from clearscope_client.begun_uploads import BegunUpload
 from clearscope_client.documents import UploadedImage
 from clearscope_client.errors import ServerRefusedError, UploadDamagedError
 from clearscope_client.progress import Progress, Told, tell_nobody
@@ -25,6 +27,8 @@ class UploadOptions:
 
     `settings`: acquisition settings, which win over those in the file. `series`: number of the only image to
     store of a file that holds several. `key`: Idempotency-Key; the same key never makes a second image.
+    `resume`: folder in which an upload in parts is noted while it lasts, so that a later process that sends
+    the same file, or with the same key, goes on where this one ended; None: it begins anew.
     """
 
     microscope: str | None = None
@@ -33,6 +37,7 @@ class UploadOptions:
     role: str = "data"
     series: int | None = None
     key: str | None = None
+    resume: Path | None = None
 
     def query(self, filename: str) -> dict[str, str | int]:
         told = {
@@ -71,7 +76,9 @@ def _send(
         in_parts = _InParts(content, source)
         if (yield from tus.is_offered(conduct)):
             metadata = {name: str(value) for name, value in query.items()}
-            image_id = yield from tus.send_in_parts(conduct, in_parts, {**metadata, "idempotency_key": key})
+            begun = _note_of(conduct, source, options, query)
+            told = {**metadata, "idempotency_key": key}
+            image_id = yield from tus.send_in_parts(conduct, in_parts, told, begun)
             return (yield from get(conduct, UploadedImage, path_of("images", image_id)))
     request = Request(
         "POST",
@@ -82,6 +89,23 @@ def _send(
         answer_timeout_s=_ANSWER_TIMEOUT_S,
     )
     return document_of(UploadedImage, (yield from answered(conduct, request)))
+
+
+def _note_of(
+    conduct: Conduct, source: FileSource | BytesSource, options: UploadOptions, query: Mapping[str, str | int]
+) -> BegunUpload | None:
+    if options.resume is None:
+        return None
+    if options.key is not None:
+        return BegunUpload.of(options.resume, conduct.server, options.key, query)
+    if isinstance(source, BytesSource):
+        return None
+    try:
+        changed_ns = source.path.stat().st_mtime_ns
+    except OSError:
+        return None  # sending it tells why
+    place = str(source.path.resolve())
+    return BegunUpload.of(options.resume, conduct.server, place, source.size_bytes, changed_ns, query)
 
 
 class _Watched:
@@ -127,6 +151,10 @@ class _InParts:
     @property
     def size_bytes(self) -> int:
         return self.source.size_bytes
+
+    def pass_over(self, size_bytes: int) -> None:
+        for _ in self.part(0, size_bytes):
+            pass
 
     def part(self, start_byte: int, size_bytes: int) -> Iterator[bytes]:
         for chunk in self.source.part(start_byte, size_bytes):

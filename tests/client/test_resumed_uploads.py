@@ -1,6 +1,8 @@
 """Large files are sent in parts, and go on where they were broken off."""
 
 import hashlib
+import math
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +14,14 @@ import numpy as np
 import pytest
 import tifffile
 
-from clearscope_client import AsyncClearScope, ClearScope, Conduct, Outage, Progress
-from clearscope_client.errors import InvalidRequestError, ServerRefusedError, SourceChangedError
+from clearscope_client import AsyncClearScope, ClearScope, Conduct, Outage, Progress, Retries
+from clearscope_client.errors import (
+    InvalidRequestError,
+    ServerRefusedError,
+    ServerUnreachableError,
+    SourceChangedError,
+)
+from clearscope_client.spool import Delivered, Spool
 from tests.support.application import Application
 from tests.support.client_transports import IMPATIENT, URL, InProcess, connected
 
@@ -28,6 +36,8 @@ class Breaking(httpx2.BaseTransport):
     inner: httpx2.BaseTransport
     halves: frozenset[int] = frozenset()
     lost: frozenset[int] = frozenset()
+    ends_at: float = math.inf
+    """From this part on, the network is away."""
     offsets: list[int] = field(default_factory=list)
     methods: list[str] = field(default_factory=list)
 
@@ -37,6 +47,8 @@ class Breaking(httpx2.BaseTransport):
             return self.inner.handle_request(request)
         number, content = len(self.offsets), request.read()
         self.offsets.append(int(request.headers["Upload-Offset"]))
+        if number >= self.ends_at:
+            raise httpx2.ConnectError("the network is away")
         if number in self.halves:
             headers = {**request.headers, "content-length": str(len(content) // 2)}
             half = httpx2.Request("PATCH", request.url, headers=headers, content=content[: len(content) // 2])
@@ -67,7 +79,10 @@ def breaking(application: Application) -> Iterator[Any]:
 
     def make(**breaks: Any) -> tuple[ClearScope, Breaking]:
         transport = Breaking(InProcess(application), **breaks)
-        clients.append(ClearScope(URL, conduct=in_parts(), transport=transport))
+        conduct = in_parts()
+        if "ends_at" in breaks:
+            conduct.retries = Retries(outage_s=0)
+        clients.append(ClearScope(URL, conduct=conduct, transport=transport))
         return clients[-1], transport
 
     yield make
@@ -101,6 +116,49 @@ def test_the_same_key_makes_one_image_in_parts_or_at_once(application: Applicati
     with connected(application, conduct=in_parts()) as client, connected(application) as other:
         first = client.upload(stack_tiff, key="once")
         assert client.upload(stack_tiff, key="once").id == other.upload(stack_tiff, key="once").id == first.id
+
+
+def test_a_later_process_goes_on_with_a_file(breaking: Any, stack_tiff: Path, tmp_path: Path) -> None:
+    first, _ = breaking(ends_at=2)
+    with pytest.raises(ServerUnreachableError):
+        first.upload(stack_tiff, resume=tmp_path)
+    second, transport = breaking()
+    image = second.upload(stack_tiff, resume=tmp_path)
+    assert image.sha256 == hashlib.sha256(stack_tiff.read_bytes()).hexdigest()
+    assert transport.offsets[0] == 2 * PART_BYTES
+    assert list(tmp_path.iterdir()) == []
+    assert second.upload(stack_tiff, resume=tmp_path).id != image.id, (
+        "a whole upload is not taken for a begun"
+    )
+
+
+@pytest.mark.parametrize("note", ["/v1/uploads/upl_0", "", "/v1/uploads/ü"])
+def test_an_upload_that_the_server_forgot_is_begun_anew(
+    breaking: Any, stack_tiff: Path, tmp_path: Path, note: str
+) -> None:
+    first, _ = breaking(ends_at=1)
+    with pytest.raises(ServerUnreachableError):
+        first.upload(stack_tiff, key="forgotten", resume=tmp_path)
+    (kept,) = tmp_path.iterdir()
+    kept.write_text(note, "utf-8")
+    second, transport = breaking()
+    image = second.upload(stack_tiff, key="forgotten", resume=tmp_path)
+    assert image.sha256 == hashlib.sha256(stack_tiff.read_bytes()).hexdigest()
+    assert transport.offsets[0] == 0
+
+
+def test_the_next_spool_goes_on_with_a_large_frame(breaking: Any, stack_tiff: Path, tmp_path: Path) -> None:
+    first, away = breaking(ends_at=2)
+    with Spool(tmp_path, first, hold_s=3600) as spool:
+        spool.post(stack_tiff)
+        while len(away.offsets) < 3:
+            time.sleep(0.01)
+    second, transport = breaking()
+    delivered: list[Delivered] = []
+    with Spool(tmp_path, second, on_delivered=delivered.append) as spool:
+        assert spool.wait_until_sent(60)
+    assert transport.offsets[0] == 2 * PART_BYTES
+    assert [each.sha256 for each in delivered] == [hashlib.sha256(stack_tiff.read_bytes()).hexdigest()]
 
 
 @pytest.mark.parametrize("lost", [frozenset(), frozenset({0})])

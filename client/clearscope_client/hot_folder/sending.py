@@ -18,6 +18,8 @@ from clearscope_client.hot_folder.journal import Entry, Journal
 from clearscope_client.hot_folder.results import fitting, result_names
 from clearscope_client.sources import FileSource, Source, source_of
 
+UPLOADS_FOLDER = ".clearscope-uploads"
+
 
 @dataclass(frozen=True)
 class Sent:
@@ -66,7 +68,7 @@ class Sending:
                 # Somebody has deleted the job or its results; so it is sent anew.
                 known = known.model_copy(update={"attempt": known.attempt + 1})
         attempt = 1 if known is None else known.attempt + (known.state == "failed")
-        posted = await self._post(arrival, source, digest, attempt, journal)
+        posted = await self._post(arrival, source, digest, attempt, journal, output / UPLOADS_FOLDER)
         return await self._bring(arrival, posted, journal, output)
 
     def fail(self, arrival: Arrival, journal: Journal, reason: str) -> None:
@@ -88,10 +90,18 @@ class Sending:
             )
 
     async def _post(
-        self, arrival: Arrival, source: Source, digest: str, attempt: int, journal: Journal
+        self,
+        arrival: Arrival,
+        source: Source,
+        digest: str,
+        attempt: int,
+        journal: Journal,
+        uploads: Path,
     ) -> Entry:
         key = self._key(digest, arrival.name, attempt)
-        image = await self._client.upload(source, microscope=self._microscope, profile=self._profile, key=key)
+        image = await self._client.upload(
+            source, microscope=self._microscope, profile=self._profile, key=key, resume=uploads
+        )
         if isinstance(source, FileSource) and image.sha256 != digest:
             raise SourceChangedError(f"{source.told_as} has changed while it was sent")
         spec = {"kind": "denoise", "image_ids": [image.id], **self._spec}

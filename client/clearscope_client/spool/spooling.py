@@ -22,7 +22,7 @@ from clearscope_client.errors import (
 from clearscope_client.exclusive import exclusively
 from clearscope_client.sources import FileSource
 from clearscope_client.spool.entries import Delivered, Entry, Posting, Ticket
-from clearscope_client.spool.storage import Storage
+from clearscope_client.spool.storage import UPLOADS_FOLDER, Storage
 
 WhenFull = Literal["wait", "raise"]
 
@@ -73,6 +73,7 @@ class Spool:
         self._on_delivered = on_delivered
         self._tell = tell
         self._storage = Storage(folder)
+        self._uploads = folder / UPLOADS_FOLDER
         self._changed = threading.Condition()
         self._stopping = threading.Event()
         self._adding = threading.Lock()
@@ -236,6 +237,7 @@ class Spool:
             role=told.role,
             series=told.series,
             key=entry.key,
+            resume=self._uploads,
         )
         if image.sha256 != entry.sha256:
             raise UploadDamagedError(

@@ -4,6 +4,7 @@
 000000000007.json   the entry
 delivered.jsonl     what the server has
 refused/            images that the server does not want, each with the reason
+uploads/            where large images go on whose upload was broken off
 """
 
 import contextlib
@@ -21,6 +22,7 @@ from clearscope_client.spool.entries import Delivered, Entry, Posting
 
 DELIVERED_NAME = "delivered.jsonl"
 REFUSED_FOLDER = "refused"
+UPLOADS_FOLDER = "uploads"
 _NUMBER = 12 * "[0-9]"
 
 
