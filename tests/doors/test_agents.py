@@ -2,6 +2,9 @@
 
 import base64
 import os
+import signal
+import socket
+import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -18,9 +21,11 @@ from mcp.types import CallToolResult, ImageContent, TextContent
 
 from clearscope_client import AsyncClearScope, Conduct
 from clearscope_client.agents.server import agent_server
+from demo.server import free_port
 from tests.support.client_transports import IMPATIENT, URL, InProcess
 from tests.support.commands import clearscope
 from tests.support.loopback_server import KeyedServer
+from tests.support.posted_jobs import wait_for
 from tests.support.server_process import CLEARSCOPE
 
 Call = Callable[..., Awaitable[CallToolResult]]
@@ -179,6 +184,38 @@ def test_over_http_a_request_brings_its_own_key(keyed: KeyedServer, folder: Path
             assert "(unauthenticated)" in text(await upload(None))
 
     anyio.run(use)
+
+
+def test_the_command_serves_over_http(keyed: KeyedServer, folder: Path) -> None:
+    port = free_port()
+    address = f"http://127.0.0.1:{port}/mcp"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    environment.pop("CLEARSCOPE_API_KEY", None)
+    options = ["--transport", "http", "--port", str(port), "--server", keyed.url, "--folder", str(folder)]
+
+    async def upload(key: str | None) -> CallToolResult:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        async with httpx2.AsyncClient(headers=headers, timeout=60, trust_env=False) as http:
+            async with Client(streamable_http_client(address, http_client=http)) as client:
+                return await client.call_tool("upload", {"path": "cells.tif"})
+
+    async def use() -> None:
+        assert told(await upload(keyed.key))["filename"] == "cells.tif"
+        assert "the scopes of this key: read" in text(await upload(keyed.reading_key))
+        assert "(unauthenticated)" in text(await upload(None))
+
+    with subprocess.Popen([CLEARSCOPE, "mcp", *options], env=environment) as serving:
+        try:
+            wait_for(lambda: listens(port), "the command listens")
+            anyio.run(use)
+        finally:
+            serving.send_signal(signal.SIGINT)
+            serving.wait(60)
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_a_key_is_not_lent_to_everybody(folder: Path) -> None:
