@@ -195,9 +195,11 @@ def test_the_command_serves_over_http(keyed: KeyedServer, folder: Path) -> None:
 
     async def upload(key: str | None) -> CallToolResult:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        async with httpx2.AsyncClient(headers=headers, timeout=60, trust_env=False) as http:
-            async with Client(streamable_http_client(address, http_client=http)) as client:
-                return await client.call_tool("upload", {"path": "cells.tif"})
+        async with (
+            httpx2.AsyncClient(headers=headers, timeout=60, trust_env=False) as http,
+            Client(streamable_http_client(address, http_client=http)) as client,
+        ):
+            return await client.call_tool("upload", {"path": "cells.tif"})
 
     async def use() -> None:
         assert told(await upload(keyed.key))["filename"] == "cells.tif"
