@@ -6,11 +6,13 @@ own, named after its place in the sequence, so nothing has to be known of the se
 - sequences that are no full grid (stacks at some positions only, say) keep their axes;
 - a pixel size that is not calibrated (0.0) is left out, and told;
 - of a run that is cancelled there are the frames that were acquired, and no empty ones;
-- positions of the same name remain apart.
+- positions of the same name remain apart;
+- a run that was interrupted loses nothing: the next one sends what waits and fetches what is missing.
 """
 
 import argparse
 import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -85,39 +87,53 @@ def place_of(event: useq.MDAEvent) -> str:
 
 
 class Results:
-    """Brings results back during the run; `saved` has the files, `failed` why there is none."""
+    """Brings results back during the run; `saved` has the files, `failed` why there is none.
+
+    The results of a frame are in a folder of its name, which is there once it has all of them.
+    """
 
     def __init__(self, server: ClearScope, folder: Path, tell: Callable[[str], None]) -> None:
         self._server = server
         self._folder = folder
         self._tell = tell
         self._threads = ThreadPoolExecutor(AT_A_TIME)
-        self._coming: list[Future[None]] = []
+        self._coming: dict[str, Future[None]] = {}
+        self._adding = threading.Lock()
         self.saved: dict[str, Path] = {}
         self.failed: dict[str, str] = {}
 
     def expect(self, delivered: Delivered) -> None:
-        """Fetch the result of a frame that the server has."""
-        self._coming.append(self._threads.submit(self._fetch, delivered))
+        """Fetch the result of a frame that the server has, unless it is there or on its way."""
+        name = delivered.name.removesuffix(".ome.tif")
+        with self._adding:
+            if (
+                delivered.job_id is not None
+                and name not in self._coming
+                and not (self._folder / name).exists()
+            ):
+                self._coming[name] = self._threads.submit(self._fetch, name, delivered)
 
     def wait(self) -> None:
-        for each in self._coming:
+        for each in self._coming.values():
             each.result()
         self._threads.shutdown()
 
-    def _fetch(self, delivered: Delivered) -> None:
-        name = delivered.name.removesuffix(".ome.tif")
+    def _fetch(self, name: str, delivered: Delivered) -> None:
+        unfinished = self._folder / f".{name}.part"
         try:
             job = self._server.wait(delivered.job_id or "")
             denoised: Denoised = self._server.results(
-                self._server.image(delivered.image_id), job, output=self._folder / name
+                self._server.image(delivered.image_id), job, output=unfinished
             )
         except ClientError as error:
             self.failed[name] = error.detail
             self._tell(f"{name}: {error.detail}")
             return
+        unfinished.rename(self._folder / name)
         (self.saved[name],) = (
-            file.path for file in denoised.files if file.artifact.output == "denoised" and file.path
+            self._folder / name / file.path.name
+            for file in denoised.files
+            if file.artifact.output == "denoised" and file.path
         )
         self._tell(f"{name}: {denoised.trust.verdict if denoised.trust else 'no verdict'}")
 
@@ -145,6 +161,8 @@ def main(url: str, key: str | None, folder: Path) -> None:
         results = Results(server, folder / "results", print)
         to_denoise = Posting(microscope=MICROSCOPE, spec={"preset": "instant", "outputs": ["denoised"]})
         with Spool(folder / "spool", server, to_denoise, on_delivered=results.expect, tell=print) as spool:
+            for earlier in spool.delivered():
+                results.expect(earlier)  # frames of a run that was interrupted
             # A name of its own: frames whose names were posted before are not posted again.
             run = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
             poster = FramePoster(core, spool, run, print)

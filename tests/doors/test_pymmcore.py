@@ -84,6 +84,30 @@ def test_results_come_back_during_the_run(server: ClearScope, keyed: KeyedServer
     assert set(results.saved) == {"during_000000", "during_000001"}, results.failed
 
 
+def test_results_of_frames_that_an_interrupted_run_delivered_are_fetched(
+    server: ClearScope, keyed: KeyedServer, tmp_path: Path
+) -> None:
+    core, _ = simulated_microscope(seed=6)
+    posting = Posting(microscope=keyed.microscope, spec={"preset": "instant", "outputs": ["denoised"]})
+    with Spool(tmp_path / "spool", server, posting) as spool:
+        FramePoster(core, spool, "interrupted", lambda _line: None).acquire(
+            useq.MDASequence(time_plan={"interval": 0, "loops": 2})
+        )
+        assert spool.wait_until_sent(WAIT_S)
+    names = ["interrupted_000000_t0000", "interrupted_000001_t0001"]
+    (tmp_path / "results" / names[0]).mkdir(parents=True)
+    (tmp_path / "results" / f".{names[1]}.part").mkdir()
+    results = Results(server, tmp_path / "results", lambda _line: None)
+    with Spool(tmp_path / "spool", server, posting, on_delivered=results.expect) as spool:
+        for _ in range(2):
+            for earlier in spool.delivered():
+                results.expect(earlier)
+    results.wait()
+    assert list(results.saved) == names[1:], results.failed
+    assert tifffile.imread(results.saved[names[1]]).shape == (96, 192)
+    assert not (tmp_path / "results" / f".{names[1]}.part").exists()
+
+
 def test_a_sequence_that_is_no_full_grid_keeps_its_axes(
     server: ClearScope, keyed: KeyedServer, tmp_path: Path
 ) -> None:

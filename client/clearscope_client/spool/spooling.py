@@ -111,6 +111,14 @@ class Spool:
         with self._changed:
             return self._storage.size_bytes
 
+    def delivered(self) -> list[Delivered]:
+        """Return what the server has of all that was ever posted to this folder, in that order.
+
+        A program that was interrupted finds here what it still has to fetch the results of.
+        """
+        with self._changed:
+            return list(self._storage.delivered())
+
     def post(
         self,
         image: Sent,

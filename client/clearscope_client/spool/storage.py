@@ -33,7 +33,7 @@ class Storage:
         self._folder = folder
         self._delivered = folder / DELIVERED_NAME
         self._refused = folder / REFUSED_FOLDER
-        self.keys = {each.key: each.number for each in self._read_delivered()}
+        self.keys = {each.key: each.number for each in self.delivered()}
         """Number of each entry that there ever was, by its key."""
         self.entries: dict[int, Entry] = {}
         """Those that wait, in the order of their numbers."""
@@ -140,7 +140,8 @@ class Storage:
             with contextlib.suppress(OSError):
                 (self._folder / f"{number:012d}.{kind}").unlink(missing_ok=True)
 
-    def _read_delivered(self) -> Iterator[Delivered]:
+    def delivered(self) -> Iterator[Delivered]:
+        """Yield what the server has, in the order in which it came there."""
         if not self._delivered.exists():
             return
         content = self._delivered.read_bytes()
