@@ -57,6 +57,14 @@ def watch(
         WhenDone,
         typer.Option(help="Leave sources where they are, or move them into the folder `done` beside them."),
     ] = "keep",
+    recursive: Annotated[
+        bool,
+        typer.Option(
+            "--recursive",
+            help="Look into sub-folders, and write results into folders of the same names. OME-Zarr and "
+            "NDTiff folders are one image each. Without it, every sub-folder is one image.",
+        ),
+    ] = False,
     settle: Annotated[
         float, typer.Option(min=0, help="Seconds for which a file must not change to count as complete.")
     ] = 5.0,
@@ -94,6 +102,7 @@ def watch(
                 client,
                 recipe,
                 when_done=done,
+                recursive=recursive,
                 settle_s=settle,
                 poll_s=poll,
                 in_flight=in_flight,

@@ -150,6 +150,49 @@ def test_a_set_is_one_image_when_its_last_file_is_there(acquisition: Acquisition
     assert "run.zip" in acquisition.results()
 
 
+def test_folders_below_are_mirrored_if_asked(acquisition: Acquisition) -> None:
+    acquisition.server.refuses = b"broken"
+    for name in ("a.tif", "monday/a.tif", "monday/deep/er/b.tif"):
+        acquisition.drop(name, name.encode())
+    acquisition.drop("monday/broken.tif", b"broken")
+    acquisition.drop("monday/notes.txt", b"notes")
+    acquisition.drop("monday/done/c.tif", b"c")
+    acquisition.drop("stack.zarr/0/0", b"chunk")
+    acquisition.drop("tuesday/run_1/NDTiff.index", b"index")
+    acquisition.drop("tuesday/run_1/run_NDTiffStack.tif", b"stack")
+    for _ in range(2):
+        acquisition.watch(recursive=True)
+    written = {
+        path.relative_to(acquisition.output).as_posix(): path.read_bytes()
+        for path in acquisition.output.rglob("[!.]*")
+        if path.is_file() and path.suffix not in {".jsonl", ".zip"}
+    }
+    assert b"image-corrupt" in written.pop("monday/broken.tif.error.txt")
+    names = ["a.tif", "monday/a.tif", "monday/deep/er/b.tif"]
+    assert written == {
+        **{name: b"denoised " + name.encode() for name in names},
+        "monday/done/c.tif": b"denoised c",
+    }
+    assert sorted(acquisition.server.names.values()) == [
+        *("a.tif", "a.tif", "b.tif", "c.tif", "run_1.zip", "stack.zarr.zip"),
+    ]
+    assert (acquisition.output / "tuesday" / "run_1.zip").is_file()
+
+
+def test_sources_of_folders_below_are_moved_with_their_folders(acquisition: Acquisition) -> None:
+    for content in (b"1", b"2"):
+        acquisition.drop("monday/a.tif", content)
+        acquisition.watch(recursive=True, when_done="move")
+    moved = acquisition.incoming / "done" / "monday"
+    assert sorted(path.read_bytes() for path in moved.iterdir()) == [b"1", b"2"]
+    results = acquisition.output / "monday"
+    later = f"{hashlib.sha256(b'2').hexdigest()[:8]}-a.tif"
+    assert {path.name: path.read_bytes() for path in results.iterdir()} == {
+        "a.tif": b"denoised 1",
+        later: b"denoised 2",
+    }
+
+
 def test_a_copy_and_a_renamed_file_have_results_and_are_not_sent_again(acquisition: Acquisition) -> None:
     for name in ("a.ome.tif", "a copy.ome.tif"):
         acquisition.drop(name, b"same")

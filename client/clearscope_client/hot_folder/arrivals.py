@@ -14,12 +14,16 @@ IMAGE_SUFFIXES = (
     *(".czi", ".nd2", ".lif", ".oib", ".oir", ".ims", ".mrc", ".map", ".dm3", ".dm4"),
     *(".dcimg", ".spe", ".sif", ".ozx", ".zip"),
 )
+_OF_SETS = (".zattrs", ".zgroup", "zarr.json", "NDTiff.index")
 UNFINISHED_SUFFIXES = (".part", ".partial", ".tmp", ".crdownload", "~")
 
 
 @dataclass(frozen=True)
 class Arrival:
-    """A file or a folder, as it was found: with the size and the latest time of what it holds."""
+    """A file or a folder, as it was found: with the size and the latest time of what it holds.
+
+    `name`: from the watched folder on, with `/` between the names of folders.
+    """
 
     name: str
     path: Path
@@ -34,34 +38,64 @@ class Arrival:
         return f"{self.files}-{self.size_bytes}-{self.changed_ns}"
 
 
-def arrivals(folder: Path, left_out: Collection[Path]) -> Iterator[Arrival]:
+def arrivals(folder: Path, left_out: Collection[Path], *, recursive: bool = False) -> Iterator[Arrival]:
     """Yield files and folders in a folder, the oldest first; what vanishes meanwhile is left out.
 
-    Hidden ones, those that are still being copied by their names, and symbolic links are left out too.
+    `recursive`: look into folders below it, other than those that are an image themselves; the names of what
+    is found there begin with those of the folders. Hidden ones, those that are still being copied by their
+    names, and symbolic links are left out.
     """
-    found = []
+    yield from sorted(
+        _found(folder, "", left_out, recursive=recursive), key=lambda each: (each.changed_ns, each.name)
+    )
+
+
+def _found(folder: Path, within: str, left_out: Collection[Path], *, recursive: bool) -> list[Arrival]:
+    found: list[Arrival] = []
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith(".") or entry.name.lower().endswith(UNFINISHED_SUFFIXES):
                 continue
-            path = folder / entry.name
-            if path not in left_out:
-                found += look_at(path)
-    yield from sorted(found, key=lambda each: (each.changed_ns, each.name))
+            path, name = folder / entry.name, within + entry.name
+            if path in left_out:
+                continue
+            if recursive and entry.is_dir(follow_symlinks=False) and not _is_one_image(path):
+                found += _below(path, name, left_out)
+            else:
+                found += look_at(path, name)
+    return found
 
 
-def look_at(path: Path) -> list[Arrival]:
+def _below(folder: Path, name: str, left_out: Collection[Path]) -> list[Arrival]:
+    try:
+        return _found(folder, f"{name}/", left_out, recursive=True)
+    except FileNotFoundError:
+        return []
+    except OSError:
+        # Sending it tells why.
+        return [Arrival(name, folder, True, 0, 0, 0)]
+
+
+def _is_one_image(folder: Path) -> bool:
+    """Return whether a folder is OME-Zarr or NDTiff, of which single files are no images."""
+    if folder.name.lower().endswith(".zarr"):
+        return True
+    return any((folder / each).exists() for each in _OF_SETS)
+
+
+def look_at(path: Path, name: str | None = None) -> list[Arrival]:
     """Return what is at a path now, if it is a file or a folder with files."""
+    name = name or path.name
     try:
         # Not a directory entry's: on Windows that lags behind while the file is written.
         told = path.lstat()
         if stat.S_ISDIR(told.st_mode):
-            return _folder(path)
+            return _folder(path, name)
     except FileNotFoundError:
         return []
     if not stat.S_ISREG(told.st_mode):
         return []
-    return [Arrival(path.name, path, False, 1, told.st_size, told.st_mtime_ns)]
+    return [Arrival(name, path, False, 1, told.st_size, told.st_mtime_ns)]
 
 
 def is_image(arrival: Arrival) -> bool:
@@ -69,16 +103,16 @@ def is_image(arrival: Arrival) -> bool:
     return arrival.is_folder or arrival.name.lower().endswith(IMAGE_SUFFIXES)
 
 
-def _folder(path: Path) -> list[Arrival]:
+def _folder(path: Path, name: str) -> list[Arrival]:
     try:
         told = [file.stat() for file in files_below(path)]
     except SourceUnreadableError:
         # Sending it tells why, if it is still there.
-        return [Arrival(path.name, path, True, 0, 0, 0)] if path.exists() else []
+        return [Arrival(name, path, True, 0, 0, 0)] if path.exists() else []
     if not told:
         return []
     size_bytes, changed_ns = sum(each.st_size for each in told), max(each.st_mtime_ns for each in told)
-    return [Arrival(path.name, path, True, len(told), size_bytes, changed_ns)]
+    return [Arrival(name, path, True, len(told), size_bytes, changed_ns)]
 
 
 class Settling:

@@ -17,7 +17,21 @@ _MOST_ENDING = 24
 
 
 def fitting(name: str) -> str:
-    """Return a name that file systems take: a longer one is cut, and told apart by a digest."""
+    """Return a name that file systems take: a longer one is cut, and told apart by a digest.
+
+    Names of folders before it stay: they are those of folders that there are.
+    """
+    folders, slash, name = name.rpartition("/")
+    return folders + slash + _fitting(name)
+
+
+def before_name(prefix: str, name: str) -> str:
+    """Return a name with a prefix, behind those of folders."""
+    folders, slash, name = name.rpartition("/")
+    return f"{folders}{slash}{prefix}{name}"
+
+
+def _fitting(name: str) -> str:
     encoded = name.encode("utf-8", "surrogateescape")
     if len(encoded) <= _MOST_BYTES:
         return name
@@ -45,7 +59,7 @@ def result_names(artifact: Artifact, sent_as: str, name: str) -> tuple[str, str]
         described = f"{name}.{Path(artifact.name).name}"
         return described, described
     told = Path(artifact.name).name
-    before = stem_of(sent_as)
+    before = stem_of(sent_as.rpartition("/")[2])
     rest = told.removeprefix(before) if told.startswith(before) else f"-{told}"
     rest = rest.replace(_DENOISED, "", 1)
     return stem_of(name) + rest, name + rest
@@ -58,15 +72,16 @@ def error_file(output: Path, name: str) -> Path:
 
 def write_error(output: Path, name: str, reason: str) -> None:
     target = error_file(output, name)
+    target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_name(f".{secrets.token_hex(8)}.part")
     unfinished.write_text(reason + "\n", "utf-8")
     unfinished.replace(target)
 
 
-def move_into(folder: Path, path: Path, digest: str) -> Path:
-    """Move a source into a folder; one of the same name that is there already keeps it."""
-    folder.mkdir(exist_ok=True)
-    target = folder / path.name
+def move_into(folder: Path, path: Path, name: str, digest: str) -> Path:
+    """Move a source into a folder under a name; one of the same name that is there already keeps it."""
+    target = folder / name
+    target.parent.mkdir(parents=True, exist_ok=True)
     if target.exists():
-        target = folder / fitting(f"{digest[:8]}-{path.name}")
+        target = folder / fitting(before_name(f"{digest[:8]}-", name))
     return path.rename(target)  # within a file system, hence whole or not at all

@@ -15,7 +15,7 @@ from clearscope_client.documents import Job
 from clearscope_client.errors import NotFoundError, SourceChangedError
 from clearscope_client.hot_folder.arrivals import Arrival
 from clearscope_client.hot_folder.journal import Entry, Journal
-from clearscope_client.hot_folder.results import fitting, result_names
+from clearscope_client.hot_folder.results import before_name, fitting, result_names
 from clearscope_client.sources import FileSource, Source, source_of
 
 UPLOADS_FOLDER = ".clearscope-uploads"
@@ -128,7 +128,7 @@ class Sending:
             await self._client.save(artifact, output / written[-1])
         done = {"name": arrival.name, "file_state": arrival.state, "state": "done", "results": tuple(written)}
         journal.record(posted.model_copy(update=done))
-        renamed = [each for each in written if each.startswith(_before(posted.digest))]
+        renamed = [each for each in written if each.rpartition("/")[2].startswith(_before(posted.digest))]
         return Sent(posted.digest, _told(job, renamed))
 
     def _claim(self, journal: Journal, names: tuple[str, str], name: str, digest: str) -> str:
@@ -139,7 +139,7 @@ class Sending:
             result = instead
             taken_by = journal.source_of_result(result)
         if self._keep_earlier and taken_by is not None and taken_by != (name, digest):
-            result = fitting(_before(digest) + result)
+            result = fitting(before_name(_before(digest), result))
         journal.claim_result(result, name, digest)
         return result
 

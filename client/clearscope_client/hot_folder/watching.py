@@ -47,9 +47,10 @@ class Recipe:
 class HotFolder:
     """A folder to watch, and one for results, which may lie within it.
 
-    `settle_s`: for so long a file must stay as it is to count as complete. `in_flight`: most images at the
-    server at a time. `hold_s`: pause while the key is refused or there is no room for results. `tell`: called
-    with lines for people.
+    `recursive`: folders below it are mirrored in `output`; else each of them is one image. `settle_s`: for so
+    long a file must stay as it is to count as complete. `in_flight`: most images at the server at a time.
+    `hold_s`: pause while the key is refused or there is no room for results. `tell`: called with lines for
+    people.
     """
 
     folder: Path
@@ -57,6 +58,7 @@ class HotFolder:
     client: AsyncClearScope
     recipe: Recipe = field(default_factory=Recipe)
     when_done: WhenDone = "keep"
+    recursive: bool = False
     settle_s: float = 5.0
     poll_s: float = 2.0
     hold_s: float = 30.0
@@ -119,7 +121,8 @@ class _Watch:
     def _list(self) -> list[Arrival]:
         hot = self._hot
         folder = hot.folder.resolve()
-        return list(arrivals(folder, {hot.output.resolve(), folder / DONE_FOLDER}))
+        left_out = {hot.output.resolve(), folder / DONE_FOLDER}
+        return list(arrivals(folder, left_out, recursive=hot.recursive))
 
     def _is_to_send(self, arrival: Arrival) -> bool:
         name = arrival.name
@@ -210,7 +213,7 @@ class _Watch:
         try:
             # What was written under the name meanwhile is another image, to be sent.
             if [each.state for each in look_at(arrival.path)] == [arrival.state]:
-                move_into(self._hot.folder / DONE_FOLDER, arrival.path, digest)
+                move_into(self._hot.folder / DONE_FOLDER, arrival.path, arrival.name, digest)
         except OSError as error:
             self._tell_once(arrival.name, "move", f"cannot be moved: {error.strerror}; it is tried again")
 
