@@ -3,7 +3,7 @@
 import os
 import stat
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -139,6 +139,11 @@ def source_of(path: Path) -> Source:
     if not entries:
         raise SourceUnreadableError(f"{path} is a folder without files")
     return ZipSource(f"{path.resolve().name}.zip", str(path), entries)
+
+
+def set_of(name: str, told_as: str, paths: Iterable[Path]) -> ZipSource:
+    """Return the source of an image whose files lie in one folder; raises SourceUnreadableError."""
+    return ZipSource(name, told_as, tuple(_entry(path, path.parent) for path in paths))
 
 
 def files_below(folder: Path) -> Iterator[Path]:

@@ -1,7 +1,9 @@
 """A watched folder: what is sent, when, how often, and what is told of the rest."""
 
 import hashlib
+import io
 import os
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +19,9 @@ from clearscope_client.exclusive import exclusively
 from clearscope_client.hot_folder import HotFolder, Recipe
 from tests.support.client_transports import URL
 from tests.support.fake_server import FakeServer, problem
+from tests.support.tiff_sets import noisy, ome_set, ome_set_xml, tiff_with
 
+ONE_PLANE = {"T": 1, "Z": 1, "C": 1, "Y": 16, "X": 16}
 FOR_EVER = Retries(outage_s=float("inf"), first_contact_s=float("inf"), first_pause_s=0, poll_s=0)
 
 
@@ -148,6 +152,40 @@ def test_a_set_is_one_image_when_its_last_file_is_there(acquisition: Acquisition
     assert b"second" in archive
     assert list(acquisition.server.names.values()) == ["run.zip"]
     assert "run.zip" in acquisition.results()
+
+
+@pytest.mark.parametrize("within", ["", "monday/"])
+def test_the_files_of_a_loose_set_are_one_image_once_all_are_there(
+    acquisition: Acquisition, within: str
+) -> None:
+    recursive = bool(within)
+    files = {
+        **{f"{within}{name}": content for name, content in ome_set(noisy(2, 1, 1, 16, 16)).items()},
+        f"{within}renamed.ome.tif": tiff_with(noisy(16, 16), ome_set_xml(ONE_PLANE, ["before.ome.tif"])),
+        f"{within}alone.ome.tif": tiff_with(noisy(16, 16), ome_set_xml(ONE_PLANE, ["alone.ome.tif"])),
+        f"{within}damaged.ome.tif": b"II*",
+    }
+    *first, last = sorted(files)
+    for name in first:
+        acquisition.drop(name, files[name])
+    acquisition.watch(recursive=recursive)
+    sent_alone = ["alone.ome.tif", "damaged.ome.tif", "renamed.ome.tif"]
+    assert sorted(acquisition.server.names.values()) == sent_alone
+    assert any(f"waits for the other files of its set: {last}" in line for line in acquisition.lines)
+    acquisition.drop(last, files[last])
+    for _ in range(2):
+        acquisition.watch(recursive=recursive, when_done="move")
+    (archive,) = [n for n in acquisition.server.names.values() if n not in sent_alone]
+    image_id = next(each for each, name in acquisition.server.names.items() if name == archive)
+    with zipfile.ZipFile(io.BytesIO(acquisition.server.images[image_id])) as packed:
+        of_set = {name.rpartition("/")[2]: content for name, content in files.items()}
+        assert {name: packed.read(name) for name in packed.namelist()} == {
+            name: content for name, content in of_set.items() if name not in sent_alone
+        }
+    moved = acquisition.incoming / "done"
+    assert {path.relative_to(moved).as_posix() for path in moved.rglob("*") if path.is_file()} == set(files)
+    written = {path.name for path in (acquisition.output / within).iterdir()}
+    assert f"{archive.removesuffix('.zip')}.zip" in written
 
 
 def test_folders_below_are_mirrored_if_asked(acquisition: Acquisition) -> None:

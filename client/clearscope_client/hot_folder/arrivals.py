@@ -22,7 +22,8 @@ UNFINISHED_SUFFIXES = (".part", ".partial", ".tmp", ".crdownload", "~")
 class Arrival:
     """A file or a folder, as it was found: with the size and the latest time of what it holds.
 
-    `name`: from the watched folder on, with `/` between the names of folders.
+    `name`: from the watched folder on, with `/` between the names of folders. `parts`: files of a set that
+    lie loose, `missing`: names of others that it should have.
     """
 
     name: str
@@ -31,6 +32,8 @@ class Arrival:
     files: int
     size_bytes: int
     changed_ns: int
+    parts: tuple["Arrival", ...] = ()
+    missing: tuple[str, ...] = ()
 
     @property
     def state(self) -> str:
@@ -96,6 +99,13 @@ def look_at(path: Path, name: str | None = None) -> list[Arrival]:
     if not stat.S_ISREG(told.st_mode):
         return []
     return [Arrival(name, path, False, 1, told.st_size, told.st_mtime_ns)]
+
+
+def is_unchanged(arrival: Arrival) -> bool:
+    """Return whether what has arrived is at its place as it was found."""
+    return all(
+        [each.state for each in look_at(part.path)] == [part.state] for part in arrival.parts or (arrival,)
+    )
 
 
 def is_image(arrival: Arrival) -> bool:

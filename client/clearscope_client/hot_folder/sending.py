@@ -15,8 +15,8 @@ from clearscope_client.documents import Job
 from clearscope_client.errors import NotFoundError, SourceChangedError
 from clearscope_client.hot_folder.arrivals import Arrival
 from clearscope_client.hot_folder.journal import Entry, Journal
-from clearscope_client.hot_folder.results import before_name, fitting, result_names
-from clearscope_client.sources import FileSource, Source, source_of
+from clearscope_client.hot_folder.results import before_name, fitting, result_names, stem_of
+from clearscope_client.sources import FileSource, Source, set_of, source_of
 
 UPLOADS_FOLDER = ".clearscope-uploads"
 
@@ -50,7 +50,7 @@ class Sending:
 
     async def send(self, arrival: Arrival, journal: Journal, output: Path) -> Sent:
         """Have an image denoised and write its results. Raises ClientError."""
-        source = await to_thread.run_sync(source_of, arrival.path)
+        source = await to_thread.run_sync(_source, arrival)
         digest = await to_thread.run_sync(_digest, source)
         self._digests[arrival.name] = (arrival.state, digest)
         # Of two copies that arrive together, the second finds the job of the first.
@@ -147,6 +147,13 @@ class Sending:
         """Return the Idempotency-Key of content, name and options: a lost journal sends nothing twice."""
         told = [digest, name, attempt, self._microscope, self._profile, self._spec]
         return "watch-" + hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def _source(arrival: Arrival) -> Source:
+    if not arrival.parts:
+        return source_of(arrival.path)
+    name = f"{stem_of(arrival.path.name)}.zip"
+    return set_of(name, str(arrival.path), [part.path for part in arrival.parts])
 
 
 def _digest(source: Source) -> str:

@@ -21,8 +21,9 @@ from clearscope_client.errors import (
     UnauthenticatedError,
 )
 from clearscope_client.exclusive import exclusively
-from clearscope_client.hot_folder.arrivals import Arrival, Settling, arrivals, is_image, look_at
+from clearscope_client.hot_folder.arrivals import Arrival, Settling, arrivals, is_image, is_unchanged
 from clearscope_client.hot_folder.journal import Journal
+from clearscope_client.hot_folder.loose_sets import LooseSets
 from clearscope_client.hot_folder.results import error_file, move_into, write_error
 from clearscope_client.hot_folder.sending import Sending
 
@@ -87,6 +88,7 @@ class _Watch:
         self._hot = hot
         self._journal = journal
         self._settling = Settling(hot.settle_s)
+        self._sets = LooseSets()
         self._sending = Sending(
             hot.client,
             hot.recipe.microscope,
@@ -122,11 +124,15 @@ class _Watch:
         hot = self._hot
         folder = hot.folder.resolve()
         left_out = {hot.output.resolve(), folder / DONE_FOLDER}
-        return list(arrivals(folder, left_out, recursive=hot.recursive))
+        return self._sets.joined(list(arrivals(folder, left_out, recursive=hot.recursive)))
 
     def _is_to_send(self, arrival: Arrival) -> bool:
         name = arrival.name
         if name in self._busy:
+            return False
+        if arrival.missing:
+            missing = ", ".join(arrival.missing)
+            self._tell_once(name, arrival.state, f"waits for the other files of its set: {missing}")
             return False
         if not is_image(arrival):
             self._tell_once(name, arrival.state, "is no image file by its name; left alone")
@@ -212,8 +218,9 @@ class _Watch:
     def _move(self, arrival: Arrival, digest: str) -> None:
         try:
             # What was written under the name meanwhile is another image, to be sent.
-            if [each.state for each in look_at(arrival.path)] == [arrival.state]:
-                move_into(self._hot.folder / DONE_FOLDER, arrival.path, arrival.name, digest)
+            if is_unchanged(arrival):
+                for part in arrival.parts or (arrival,):
+                    move_into(self._hot.folder / DONE_FOLDER, part.path, part.name, digest)
         except OSError as error:
             self._tell_once(arrival.name, "move", f"cannot be moved: {error.strerror}; it is tried again")
 
