@@ -34,9 +34,9 @@ logger = logging.getLogger(__name__)
 EXIT_ORPHANED = 70
 EXIT_UNEXPECTED = 71
 
-_PREDICT = PredictSpec.model_fields["kind"].default
+KEPT_FOR: str = PredictSpec.model_fields["kind"].default
+"""Kind of the attempts that a child waits for: others get a new process, and all the memory."""
 _OF_THE_PRETRAINED = {"pretrained", "pretrained_stack"}
-
 
 KEPT_S = 60.0
 """Time for which a child waits for another attempt; it keeps some 200 MB, and a context of the GPU."""
@@ -148,7 +148,7 @@ def _leaves_no_trace(claim: Claim, outcome: Outcome) -> bool:
     depends on what was compiled before, and need no memory that would be missed later.
     """
     chosen = outcome.result.get("estimate")
-    return claim.kind == _PREDICT and outcome.noise_model is None and chosen in _OF_THE_PRETRAINED
+    return claim.kind == KEPT_FOR and outcome.noise_model is None and chosen in _OF_THE_PRETRAINED
 
 
 def _let_go_of_memory() -> None:

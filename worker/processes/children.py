@@ -12,7 +12,7 @@ from models_store.image_files.isolation.client import Isolation
 from models_store.repositories.jobs.lifecycle import Claim
 from models_store.settings import Settings
 from worker.processes import child
-from worker.processes.child import KEPT_S, Assignment
+from worker.processes.child import KEPT_FOR, KEPT_S, Assignment
 from worker.processes.job_processes import job_processes
 
 # A terminated child has nothing to save: its checkpoints are already written.
@@ -101,7 +101,8 @@ class ForkedChildren:
         waiting, self._waiting = self._waiting, None
         if waiting is None:
             return None
-        if waiting.process.is_alive() and time.monotonic() - self._waiting_since_s < KEPT_S:
+        waited_s = time.monotonic() - self._waiting_since_s
+        if assignment.claim.kind == KEPT_FOR and waited_s < KEPT_S and waiting.process.is_alive():
             try:
                 waiting.runners_end.send(assignment)
             except OSError:
