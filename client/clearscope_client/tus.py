@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from clearscope_client.begun_uploads import BegunUpload
 from clearscope_client.errors import (
+    ClientError,
     ConflictError,
     InvalidRequestError,
     NotFoundError,
@@ -24,6 +25,7 @@ _VERSION = {"Tus-Resumable": "1.0.0"}
 _CHECKSUM_MISMATCH = 460
 # The server has other bytes than those that this part follows, or is making the image: ask where to go on.
 _PASSING = TRANSIENT | {HTTPStatus.CONFLICT, HTTPStatus.LOCKED, _CHECKSUM_MISMATCH}
+_AWAY = {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
 _MOST_BEGINNINGS = 3
 # The server looks at the whole file before it answers the last part.
 _ANSWER_TIMEOUT_S = 300.0
@@ -58,6 +60,14 @@ class _Gone(Exception):  # noqa: N818  # is no error: the upload is begun again
     """The server knows the upload no more."""
 
 
+class _RefusedError(Exception):
+    """The server has refused the file, and says so for as long as it knows the upload."""
+
+    def __init__(self, reason: ClientError) -> None:
+        super().__init__(reason.detail)
+        self.reason = reason
+
+
 def is_offered(conduct: Conduct) -> Conversation[bool]:
     """Return whether the server takes resumable uploads; it is asked once."""
     if conduct.resumes is None:
@@ -89,19 +99,24 @@ def send_in_parts(
                     begun.write(path, conduct.now())
             image_id = image_id or (yield from _send(conduct, path, content, offset_bytes))
         except _Gone:
-            if begun:
-                begun.remove()
+            _forget(begun)
             continue
+        except _RefusedError as refused:
+            _forget(begun)
+            raise refused.reason from None
         except (InvalidRequestError, ConflictError):
-            if begun:
-                begun.remove()
+            _forget(begun)
             raise
-        if begun:
-            begun.remove()
+        _forget(begun)
         return image_id
     raise UnexpectedAnswerError(
         f"{conduct.server} forgot an upload {_MOST_BEGINNINGS} times; try again later"
     )
+
+
+def _forget(begun: BegunUpload | None) -> None:
+    if begun:
+        begun.remove()
 
 
 def _take_up(conduct: Conduct, path: str, content: Content) -> Conversation[tuple[int, str | None]]:
@@ -134,8 +149,11 @@ def _send(conduct: Conduct, path: str, content: Content, offset_bytes: int) -> C
         if isinstance(outcome, Answer) and outcome.is_success:
             patience.succeeded()
         else:
-            if isinstance(outcome, Answer) and outcome.http_status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
+            if isinstance(outcome, Answer) and outcome.http_status in _AWAY:
                 yield from _raise_reason(conduct, path)
+            if isinstance(outcome, Answer) and outcome.http_status == HTTPStatus.FORBIDDEN:
+                # Of a part, which may be sent once there is room, or of the file.
+                yield from _raise_refusal(conduct, path)
             if isinstance(outcome, Answer) and outcome.http_status == HTTPStatus.LOCKED:
                 now_s = conduct.monotonic_s()
                 making_since_s = now_s if making_since_s is None else making_since_s
@@ -177,7 +195,7 @@ def _look(conduct: Conduct, path: str) -> Conversation[Answer]:
     try:
         return (yield from answered(conduct, Request("HEAD", path, headers=_VERSION)))
     except ServerRefusedError as error:
-        if error.http_status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
+        if error.http_status in _AWAY:
             yield from _raise_reason(conduct, path)
         raise
 
@@ -193,11 +211,16 @@ def _progress(conduct: Conduct, answer: Answer) -> tuple[int, str | None]:
 
 def _raise_reason(conduct: Conduct, path: str) -> Conversation[None]:
     """Raise why a file was refused, or _Gone if the upload has only expired."""
+    yield from _raise_refusal(conduct, path)
+    raise _Gone
+
+
+def _raise_refusal(conduct: Conduct, path: str) -> Conversation[None]:
+    """Raise why a file was refused, if it was, or _Gone if the server knows nothing of the upload."""
     try:
         answer = yield from answered(conduct, Request("GET", path))
     except NotFoundError:
         raise _Gone from None
     problem = json.loads(answer.content).get("problem")
-    if problem is None:
-        raise _Gone
-    raise failure_of(Answer(problem["status"], {}, json.dumps(problem).encode()), conduct)
+    if problem is not None:
+        raise _RefusedError(failure_of(Answer(problem["status"], {}, json.dumps(problem).encode()), conduct))

@@ -17,12 +17,14 @@ import tifffile
 from clearscope_client import AsyncClearScope, ClearScope, Conduct, Outage, Progress, Retries
 from clearscope_client.errors import (
     InvalidRequestError,
+    NotFoundError,
     ServerRefusedError,
     ServerUnreachableError,
     SourceChangedError,
 )
 from clearscope_client.spool import Delivered, Spool
-from tests.support.application import Application
+from models_store.repositories.microscopes import find_microscope
+from tests.support.application import Application, MakeApplication
 from tests.support.client_transports import IMPATIENT, URL, InProcess, connected
 
 PART_BYTES = 4000
@@ -171,6 +173,28 @@ def test_what_is_refused_is_told_even_if_the_answer_was_lost(
     with pytest.raises(InvalidRequestError, match=r"notes\.tif: Image corrupt: ") as refused:
         client.upload(path)
     assert (refused.value.code, refused.value.http_status) == ("image-corrupt", 422)
+
+
+@pytest.mark.parametrize("lost", [frozenset(), frozenset({0})])
+def test_a_refusal_is_not_repeated_once_its_cause_has_gone(
+    make_application: MakeApplication, stack_tiff: Path, tmp_path: Path, lost: frozenset[int]
+) -> None:
+    application = make_application()
+    conduct = Conduct(URL, IMPATIENT, resumable_from_bytes=0)
+    transport = Breaking(InProcess(application), lost=lost)
+
+    def rename(before: str, after: str) -> None:
+        with application.database.write() as session:
+            find_microscope(session, before).name = after
+
+    with connected(application, conduct=conduct, transport=transport) as client:
+        client.ensure_microscope("Scope")
+        sent: dict[str, Any] = {"microscope": "Scope", "key": "frame", "resume": tmp_path}
+        with pytest.raises(NotFoundError, match="Scope"):
+            client.upload(stack_tiff, **sent, on_progress=lambda _: rename("Scope", "away"))
+        assert "PATCH" in transport.methods
+        rename("away", "Scope")
+        assert client.upload(stack_tiff, **sent).filename == "stack.tif"
 
 
 def test_a_file_that_changes_in_between_makes_no_image(
