@@ -28,12 +28,13 @@ class LooseSets:
 
         Its name is that of the first file by name; `missing` has the files that are not there.
         """
-        members = [each for each in found if not each.is_folder and each.name.lower().endswith(_ENDINGS)]
-        named = {each.name: self._named_in(each) for each in members}
+        by_name = {each.name: each for each in found if not each.is_folder}
+        named = {
+            name: self._named_in(each) for name, each in by_name.items() if name.lower().endswith(_ENDINGS)
+        }
         self._read = {name: self._read[name] for name in named}
-        by_name = {each.name: each for each in members}
         sets = [
-            _as_one([by_name[name] for name in names if name in by_name], names - by_name.keys())
+            as_one([by_name[name] for name in names if name in by_name], names - by_name.keys())
             for names in _connected(named)
         ]
         in_sets = {part.name for each in sets for part in each.parts}
@@ -89,7 +90,8 @@ def _connected(named: dict[str, frozenset[str]]) -> Iterable[set[str]]:
             yield group
 
 
-def _as_one(parts: Sequence[Arrival], missing: Iterable[str]) -> Arrival:
+def as_one(parts: Iterable[Arrival], missing: Iterable[str] = ()) -> Arrival:
+    """Return one arrival for the files of a set."""
     parts = sorted(parts, key=lambda each: each.name)
     first = next((each for each in parts if not each.name.lower().endswith(_COMPANION)), parts[0])
     return replace(
