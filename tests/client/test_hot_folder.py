@@ -22,6 +22,11 @@ from tests.support.fake_server import FakeServer, problem
 from tests.support.tiff_sets import noisy, ome_set, ome_set_xml, tiff_with
 
 ONE_PLANE = {"T": 1, "Z": 1, "C": 1, "Y": 16, "X": 16}
+PLAIN_SET = {
+    "a.tif": tiff_with(noisy(16, 16), ""),
+    "b.tif": tiff_with(noisy(16, 16), ""),
+    "run.companion.ome": ome_set_xml({**ONE_PLANE, "T": 2}, ["a.tif", "b.tif"]).encode(),
+}
 FOR_EVER = Retries(outage_s=float("inf"), first_contact_s=float("inf"), first_pause_s=0, poll_s=0)
 
 
@@ -186,6 +191,66 @@ def test_the_files_of_a_loose_set_are_one_image_once_all_are_there(
     assert {path.relative_to(moved).as_posix() for path in moved.rglob("*") if path.is_file()} == set(files)
     written = {path.name for path in (acquisition.output / within).iterdir()}
     assert f"{archive.removesuffix('.zip')}.zip" in written
+
+
+def test_a_companion_and_the_plain_files_that_it_names_are_one_image(acquisition: Acquisition) -> None:
+    for name, content in PLAIN_SET.items():
+        acquisition.drop(name, content)
+    acquisition.watch()
+    ((image_id, sent_as),) = acquisition.server.names.items()
+    assert sent_as == "a.zip"
+    with zipfile.ZipFile(io.BytesIO(acquisition.server.images[image_id])) as packed:
+        assert {name: packed.read(name) for name in packed.namelist()} == PLAIN_SET
+    assert not any("waits" in line for line in acquisition.lines)
+
+
+@pytest.mark.parametrize("files", [ome_set(noisy(2, 1, 1, 16, 16)), PLAIN_SET])
+def test_files_of_a_set_that_could_not_be_moved_at_once_are_moved_later(
+    acquisition: Acquisition, files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, content in files.items():
+        acquisition.drop(name, content)
+    rename = Path.rename
+    refused: list[str] = []
+
+    def refuse_second(path: Path, target: Path) -> Path:
+        if path.parent == acquisition.incoming and path.name == sorted(files)[1] and len(refused) < 3:
+            refused.append(path.name)
+            raise PermissionError(13, "is open elsewhere")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refuse_second)
+    acquisition.watch(when_done="move")
+    done = acquisition.incoming / "done"
+    assert {path.name: path.read_bytes() for path in done.iterdir()} == files
+    assert len(acquisition.server.images) == 1
+    assert not any("waits" in line for line in acquisition.lines)
+
+
+@pytest.mark.parametrize("moved", [1, 2])
+def test_a_watch_that_was_ended_while_it_moved_a_set_moves_the_rest(
+    acquisition: Acquisition, moved: int
+) -> None:
+    for name, content in PLAIN_SET.items():
+        acquisition.drop(name, content)
+    acquisition.watch()
+    done = acquisition.incoming / "done"
+    done.mkdir()
+    for name in sorted(PLAIN_SET)[:moved]:
+        (acquisition.incoming / name).rename(done / name)
+    acquisition.watch(when_done="move")
+    assert {path.name: path.read_bytes() for path in done.iterdir()} == PLAIN_SET
+    assert len(acquisition.server.images) == 1
+    # A set that begins under the same names is another one.
+    *first, last = PLAIN_SET
+    acquisition.drop(last, PLAIN_SET[last] + b"\n")
+    acquisition.watch(when_done="move")
+    assert any("waits for the other files of its set" in line for line in acquisition.lines)
+    for name in first:
+        acquisition.drop(name, tiff_with(noisy(16, 16), "another"))
+    acquisition.watch(when_done="move")
+    assert len(acquisition.server.images) == 2
+    assert [path.name for path in acquisition.incoming.iterdir()] == ["done"]
 
 
 def test_folders_below_are_mirrored_if_asked(acquisition: Acquisition) -> None:

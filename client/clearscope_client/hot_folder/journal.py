@@ -19,7 +19,7 @@ class Entry(BaseModel, frozen=True):
     """The last step of a file's content under a name.
 
     `sent_as`: the name under which the server knows the content. `attempt` counts how often it was sent anew.
-    `results`: names of the files that were written.
+    `parts`: names of the files of a set that lay loose. `results`: names of the files that were written.
     """
 
     digest: str
@@ -31,6 +31,7 @@ class Entry(BaseModel, frozen=True):
     image_id: str | None = None
     job_id: str | None = None
     reason: str | None = None
+    parts: tuple[str, ...] = ()
     results: tuple[str, ...] = ()
 
 
@@ -41,6 +42,7 @@ class Journal:
         self._path = folder / JOURNAL_NAME
         self._by_content: dict[str, Entry] = {}
         self._by_name: dict[str, Entry] = {}
+        self._by_part: dict[str, Entry] = {}
         self._sources_of_results: dict[str, tuple[str, str]] = {}
         for line in self._lines():
             try:
@@ -54,6 +56,10 @@ class Journal:
 
     def of_name(self, name: str) -> Entry | None:
         return self._by_name.get(name)
+
+    def of_part(self, name: str) -> Entry | None:
+        """Return the last step of the set that a file of this name is one of."""
+        return self._by_part.get(name)
 
     def source_of_result(self, result: str) -> tuple[str, str] | None:
         """Return name and digest of the source that a result of this name is of."""
@@ -74,6 +80,7 @@ class Journal:
 
     def _remember(self, entry: Entry) -> None:
         self._by_name[entry.name] = entry
+        self._by_part.update(dict.fromkeys(entry.parts, entry))
         for result in entry.results:
             self.claim_result(result, entry.name, entry.digest)
         known = self._by_content.get(entry.digest)

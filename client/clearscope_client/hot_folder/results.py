@@ -80,8 +80,12 @@ def write_error(output: Path, name: str, reason: str) -> None:
 
 def move_into(folder: Path, path: Path, name: str, digest: str) -> Path:
     """Move a source into a folder under a name; one of the same name that is there already keeps it."""
-    target = folder / name
+    target, instead = places_of_moved(folder, name, digest)
     target.parent.mkdir(parents=True, exist_ok=True)
-    if target.exists():
-        target = folder / fitting(before_name(f"{digest[:8]}-", name))
-    return path.rename(target)  # within a file system, hence whole or not at all
+    # Within a file system, hence whole or not at all.
+    return path.rename(instead if target.exists() else target)
+
+
+def places_of_moved(folder: Path, name: str, digest: str) -> tuple[Path, Path]:
+    """Return where a source is moved to, and where if another one of its name is there."""
+    return folder / name, folder / fitting(before_name(f"{digest[:8]}-", name))

@@ -115,6 +115,7 @@ class Sending:
             attempt=attempt,
             image_id=image.id,
             job_id=job.id,
+            parts=_parts(arrival),
         )
         journal.record(posted)
         return posted
@@ -126,7 +127,13 @@ class Sending:
             names = result_names(artifact, posted.sent_as, arrival.name)
             written.append(self._claim(journal, names, arrival.name, posted.digest))
             await self._client.save(artifact, output / written[-1])
-        done = {"name": arrival.name, "file_state": arrival.state, "state": "done", "results": tuple(written)}
+        done = {
+            "name": arrival.name,
+            "file_state": arrival.state,
+            "state": "done",
+            "parts": _parts(arrival),
+            "results": tuple(written),
+        }
         journal.record(posted.model_copy(update=done))
         renamed = [each for each in written if each.rpartition("/")[2].startswith(_before(posted.digest))]
         return Sent(posted.digest, _told(job, renamed))
@@ -154,6 +161,10 @@ def _source(arrival: Arrival) -> Source:
         return source_of(arrival.path)
     name = f"{stem_of(arrival.path.name)}.zip"
     return set_of(name, str(arrival.path), [part.path for part in arrival.parts])
+
+
+def _parts(arrival: Arrival) -> tuple[str, ...]:
+    return tuple(part.name for part in arrival.parts)
 
 
 def _digest(source: Source) -> str:

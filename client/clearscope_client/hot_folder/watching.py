@@ -22,6 +22,7 @@ from clearscope_client.errors import (
 )
 from clearscope_client.exclusive import exclusively
 from clearscope_client.hot_folder.arrivals import Arrival, Settling, arrivals, is_image, is_unchanged
+from clearscope_client.hot_folder.half_moved_sets import rests_of_moved
 from clearscope_client.hot_folder.journal import Journal
 from clearscope_client.hot_folder.loose_sets import LooseSets
 from clearscope_client.hot_folder.results import error_file, move_into, write_error
@@ -124,7 +125,12 @@ class _Watch:
         hot = self._hot
         folder = hot.folder.resolve()
         left_out = {hot.output.resolve(), folder / DONE_FOLDER}
-        return self._sets.joined(list(arrivals(folder, left_out, recursive=hot.recursive)))
+        found = list(arrivals(folder, left_out, recursive=hot.recursive))
+        if hot.when_done != "move":
+            return self._sets.joined(found)
+        rests = rests_of_moved(found, self._journal, folder / DONE_FOLDER)
+        in_rests = {part.name for each in rests for part in each.parts}
+        return [*self._sets.joined([each for each in found if each.name not in in_rests]), *rests]
 
     def _is_to_send(self, arrival: Arrival) -> bool:
         name = arrival.name
