@@ -100,9 +100,9 @@ class Settings(BaseSettings):
     upload_expiry_s: PositiveFloat = 86400.0
     """Time after its last bytes at which a resumable upload expires."""
     viewed_planes_bytes: PositiveInt = 512 * MEBIBYTE
-    """Planes that each server process keeps in memory for the viewer."""
+    """Planes that each server process keeps in memory for the viewer; decoding one may take 4 times this."""
     large_planes_bytes: PositiveInt = 8 * GIBIBYTE
-    """The same of larger planes, which it keeps in files without a name in the temporary folder (TMPDIR)."""
+    """Larger planes, which it keeps or reads in files without a name in the temporary folder (TMPDIR)."""
 
     neuroglancer_url: ViewerUrl = ""
     """Address of neuroglancer (https://neuroglancer.example.org/); empty: the portal has no links to it."""

@@ -9,6 +9,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.http.signed_links import is_linked
 from models_store.settings import Settings
 
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+
 
 class LinkedCors:
     """ASGI middleware: CORS for paths with a signed link; others pass through as they are."""
@@ -31,6 +33,13 @@ class LinkedCors:
 
 
 def viewer_origins(settings: Settings) -> list[str]:
-    """Return the origins of the configured viewers."""
-    addresses = [urlsplit(url) for url in (settings.neuroglancer_url, settings.vizarr_url) if url]
-    return list(dict.fromkeys(f"{each.scheme}://{each.netloc}" for each in addresses))
+    """Return the origins of the configured viewers, as browsers send them."""
+    urls = (settings.neuroglancer_url, settings.vizarr_url)
+    return list(dict.fromkeys(_origin(url) for url in urls if url))
+
+
+def _origin(url: str) -> str:
+    """Return scheme and host in lower case, without the scheme's own port and the name of a user."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2].lower()
+    return f"{parts.scheme}://{host.removesuffix(_DEFAULT_PORTS[parts.scheme])}"

@@ -3,6 +3,7 @@
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import Span
 from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -17,7 +18,8 @@ from models_store.telemetry.traces import Tracing
 
 # Polled every few seconds: their spans would drown out all others.
 UNTRACED = "healthz,readyz,metrics"
-QUERY_ATTRIBUTES = ("http.url", "http.target")
+ADDRESS_ATTRIBUTES = ("http.url", "http.target", "url.full", "url.path")
+"""Of the older conventions and of the newer ones, which OTEL_SEMCONV_STABILITY_OPT_IN chooses."""
 
 
 def install_observability(app: FastAPI, services: Services, tracing: Tracing) -> None:
@@ -43,12 +45,14 @@ def install_observability(app: FastAPI, services: Services, tracing: Tracing) ->
             tracer_provider=tracing.provider,
             excluded_urls=UNTRACED,
             exclude_spans=["receive", "send"],
-            server_request_hook=_drop_secrets,
+            server_request_hook=drop_secrets,
         )
 
 
-def _drop_secrets(span: Span, scope: Scope) -> None:
+def drop_secrets(span: Span, scope: Scope) -> None:
     """Remove the query and signed links from the span's URL attributes: they may contain a secret."""
     path = without_link(scope["raw_path"].decode("ascii", "replace"))
-    for name in QUERY_ATTRIBUTES:
-        span.set_attribute(name, path)
+    known = span.attributes if isinstance(span, ReadableSpan) else None
+    for name, harmless in (*((each, path) for each in ADDRESS_ATTRIBUTES), ("url.query", "")):
+        if known and name in known:
+            span.set_attribute(name, harmless)

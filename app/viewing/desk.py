@@ -74,7 +74,7 @@ class Desk:
 
     async def made(self, plane: int, make: Callable[[Pyramid], Made]) -> Made:
         self._require_plane(plane)
-        async with self.memory.looking(self.still_wanted):
+        async with self.memory.looking(self.view, self.still_wanted):
             pyramid = await self.memory.pyramid(self.services, self.view, plane, self.still_wanted)
             return await self.memory.make(lambda: make(pyramid))
 

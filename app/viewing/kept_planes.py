@@ -35,6 +35,14 @@ class KeptPlanes:
                 return
             self._planes[key] = plane
             self.size_bytes += plane.size_bytes
-            while self.size_bytes > self._limit_bytes:
-                _, oldest = self._planes.popitem(last=False)
-                self.size_bytes -= oldest.size_bytes
+            self._shrink_to(self._limit_bytes)
+
+    def make_room(self, needed_bytes: int) -> None:
+        """Let planes go until a further one of this size is within the limit."""
+        with self._lock:
+            self._shrink_to(self._limit_bytes - needed_bytes)
+
+    def _shrink_to(self, size_bytes: int) -> None:
+        while self._planes and self.size_bytes > size_bytes:
+            _, oldest = self._planes.popitem(last=False)
+            self.size_bytes -= oldest.size_bytes

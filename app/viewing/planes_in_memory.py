@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
+import numpy as np
 from anyio import CapacityLimiter, Lock, to_thread
 from numpy.typing import NDArray
 
@@ -33,14 +34,21 @@ _HEADERS = 64
 
 @dataclass(frozen=True)
 class _Room:
-    """Where planes lie, and those that lie there."""
+    """Where planes lie, those that lie there, and how many requests may hold and read some."""
 
     allocate: Allocate
     kept: KeptPlanes
     limit_bytes: int
+    looking: CapacityLimiter
+    reading: CapacityLimiter
 
-    def load(self, key: Hashable, load: Load) -> Pyramid:
-        pyramid = Pyramid.of(load(self.allocate), self.allocate)
+    def load(self, key: Hashable, load: Load, needed_bytes: int) -> Pyramid:
+        def allocate(shape_yx: tuple[int, int], dtype: np.dtype[Any]) -> NDArray[Any]:
+            # Here and not before: a plane that is refused pushes none out.
+            self.kept.make_room(needed_bytes)
+            return self.allocate(shape_yx, dtype)
+
+        pyramid = Pyramid.of(load(allocate), allocate)
         self.kept.keep(key, pyramid)
         return pyramid
 
@@ -50,23 +58,22 @@ class PlanesInMemory:
 
     def __init__(self, settings: Settings) -> None:
         at_once = max((os.cpu_count() or 1) // settings.server_processes, 1)
-        self._small = _Room(in_memory, KeptPlanes(settings.viewed_planes_bytes), settings.viewed_planes_bytes)
-        self._large = _Room(on_disk, KeptPlanes(settings.large_planes_bytes), settings.large_planes_bytes)
-        self._looking = CapacityLimiter(2 * at_once)
-        self._reading = CapacityLimiter(at_once)
+        self._small = _room(in_memory, settings.viewed_planes_bytes, looking=2 * at_once, reading=at_once)
+        # One request at a time: reading a large plane may take several times the memory for all small ones.
+        self._large = _room(on_disk, settings.large_planes_bytes, looking=1, reading=1)
         self._drawing = CapacityLimiter(max(at_once // 2, 1))
         self._threads = CapacityLimiter(_THREADS)
         self._headers = OrderedDict[str, ImageHeader]()
         self._being_read: WeakValueDictionary[Hashable, Lock] = WeakValueDictionary()
 
     @asynccontextmanager
-    async def looking(self, still_wanted: StillWanted) -> AsyncIterator[None]:
-        """Hold one of a few places, which all who have planes in their hands need.
+    async def looking(self, view: View, still_wanted: StillWanted) -> AsyncIterator[None]:
+        """Hold one of a few places, which all who have planes in their hands need; large ones have one.
 
         Raises RequestAbandonedError if nobody waits for it any more.
         """
         # Else every request that waits, for a thread or for the result of a residual, would hold a plane.
-        async with self._looking:
+        async with self._room_for(_bytes_of(view)).looking:
             await _require_wanted(still_wanted)
             yield
 
@@ -94,7 +101,7 @@ class PlanesInMemory:
         """Return the view of a result without its image; raises the errors of `read_header`."""
         header = self._headers.get(result.sha256)
         if header is None:
-            async with self._reading:
+            async with self._small.reading:
                 header = await to_thread.run_sync(
                     read_header, services, result.blob_key, limiter=self._threads
                 )
@@ -114,27 +121,40 @@ class PlanesInMemory:
 
         `needed_bytes`: upper bound of a plane with its levels; a large one lies in files.
         """
-        room = self._small if needed_bytes <= self._small.limit_bytes else self._large
+        room = self._room_for(needed_bytes)
         lock = self._being_read.setdefault(key, Lock())
         async with lock:
             found = room.kept.get(key)
             if found is not None:
                 return found
-            async with self._reading:
+            async with room.reading:
                 # Whoever leafs through a stack has left most planes before their turn comes.
                 await _require_wanted(still_wanted)
-                return await to_thread.run_sync(room.load, key, load, limiter=self._threads)
+                return await to_thread.run_sync(room.load, key, load, needed_bytes, limiter=self._threads)
 
     def require_room(self, view: View) -> None:
-        """Raise ImageTooLargeError if a plane is too large to be kept: each tile would read it again."""
-        header, needed = view.header, _bytes_of(view)
-        if needed > max(self._small.limit_bytes, self._large.limit_bytes):
+        """Raise ImageTooLargeError if a plane is too large to be kept: each tile would read it again.
+
+        A residual is kept with the planes that it is the difference of.
+        """
+        parts = [] if view.minus is None else [View(view.image), View(view.minus)]
+        sizes = [_bytes_of(each) for each in (view, *parts)]
+        header, needed = view.header, sum(size for size in sizes if self._room_for(size) is self._large)
+        if needed > self._large.limit_bytes:
             raise ImageTooLargeError(
                 f"a plane of {header.width_px} x {header.height_px} pixels takes {needed // MEBIBYTE} MiB to "
                 "look at, more than CLEARSCOPE_LARGE_PLANES_BYTES "
                 f"({self._large.limit_bytes // MEBIBYTE} MiB); download it, or ask the operator for a "
                 "higher limit"
             )
+
+    def _room_for(self, needed_bytes: int) -> _Room:
+        return self._small if needed_bytes <= self._small.limit_bytes else self._large
+
+
+def _room(allocate: Allocate, limit_bytes: int, *, looking: int, reading: int) -> _Room:
+    kept = KeptPlanes(limit_bytes)
+    return _Room(allocate, kept, limit_bytes, CapacityLimiter(looking), CapacityLimiter(reading))
 
 
 def _bytes_of(view: View) -> int:

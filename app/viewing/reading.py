@@ -10,24 +10,33 @@ from numpy.typing import NDArray
 from app.http.dependencies import Services
 from app.viewing.layers import StoredPlane
 from app.viewing.rooms import in_memory
-from models_store.errors import ImageCorruptError
+from models_store.errors import ImageCorruptError, ImageTooLargeError
 from models_store.image_files.header import ImageHeader, ImageLimits
 from models_store.image_files.isolation.client import IsolatedPlanes, ReadingLimits
 from models_store.image_files.isolation.own_file import Allocate
+from models_store.settings import MEBIBYTE
 
 _READING_BYTES = 2**32
 _ANSWER_S = 30.0
+_DECODED_COPIES = 2
+"""Copies of a decoded plane that are in memory at once: the reading process's, and the one shared with it."""
+_DECODING_SHARE = 4
+"""How many times CLEARSCOPE_VIEWED_PLANES_BYTES they may take; planes that fit there need up to 1.5 times."""
 
 
 def read_plane(
     services: Services, stored: StoredPlane, header: ImageHeader, allocate: Allocate = in_memory
 ) -> NDArray[Any]:
-    """Read a plane (Y, X) of an image with this header; raises the errors of `Reader.open`."""
+    """Read a plane (Y, X) of an image with this header.
+
+    Raises the errors of `Reader.open`, and ImageTooLargeError if the plane would take too much memory.
+    """
     with _opened(services, stored.blob_key, stored.series) as planes:
         if stored.plane >= len(planes):
             raise ImageCorruptError(
                 f"plane {stored.plane} is not in the file, which has only {len(planes)} planes"
             )
+        _require_memory(planes, stored.plane, services.settings.viewed_planes_bytes)
         plane_yx = planes.read(stored.plane, allocate)
     if plane_yx.shape != (header.height_px, header.width_px):
         raise ImageCorruptError(
@@ -35,6 +44,20 @@ def read_plane(
             f"{(header.height_px, header.width_px)}"
         )
     return plane_yx
+
+
+def _require_memory(planes: IsolatedPlanes, plane: int, viewed_planes_bytes: int) -> None:
+    """Raise ImageTooLargeError if a plane is decoded in memory and too large for that."""
+    header, limit_bytes = planes.header, _DECODING_SHARE * viewed_planes_bytes
+    plane_bytes = header.height_px * header.width_px * np.dtype(header.dtype).itemsize
+    needed_bytes = _DECODED_COPIES * plane_bytes
+    if needed_bytes > limit_bytes and not planes.is_placed(plane):
+        raise ImageTooLargeError(
+            f"a plane of {header.width_px} x {header.height_px} pixels takes {needed_bytes // MEBIBYTE} MiB "
+            "of memory to decode, as it is compressed, or not in a single file on the server's disk; this is "
+            f"more than {_DECODING_SHARE} times CLEARSCOPE_VIEWED_PLANES_BYTES "
+            f"({limit_bytes // MEBIBYTE} MiB); download it, or ask the operator for a higher limit"
+        )
 
 
 def read_header(services: Services, blob_key: str) -> ImageHeader:

@@ -324,7 +324,7 @@ def test_a_plane_that_does_not_fit_into_memory_is_told(
 def test_planes_that_are_too_large_for_the_memory_are_shown(
     make_application: MakeApplication, tmp_path: Path, options: dict[str, Any]
 ) -> None:
-    application = make_application(viewed_planes_bytes=2**10)
+    application = make_application(viewed_planes_bytes=2**20)
     noisy_yx = RNG.poisson(60, (600, 530)).astype("uint16")
     with application.client() as api:
         planes = store(api, tmp_path, noisy_yx, **options)
@@ -336,6 +336,21 @@ def test_planes_that_are_too_large_for_the_memory_are_shown(
         result = f"/v1/artifacts/{store_result(application, planes.split('/')[3], [clean_yx])}/planes"
         found = api.get(f"{result}/0/range?layer=residual").json()
         assert found["maximum"] == pytest.approx((noisy_yx - clean_yx).max(), rel=1e-5)
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_a_large_plane_that_is_decoded_in_memory_is_refused_and_others_are_shown(
+    make_application: MakeApplication, tmp_path: Path, compression: str | None
+) -> None:
+    pixels_yx = RNG.poisson(60, (600, 530)).astype("uint16")
+    with make_application(viewed_planes_bytes=pixels_yx.nbytes // 2 - 1).client() as api:
+        planes = store(api, tmp_path, pixels_yx, compression=compression)
+        asked = api.get(f"{planes}/0/range")
+    if compression is None:
+        assert asked.json()["maximum"] == pixels_yx.max()
+    else:
+        detail = problem(asked, 413, "image-too-large")
+        assert detail.startswith("a plane of 530 x 600 pixels takes 1 MiB of memory to decode")
 
 
 def test_tiles_do_not_use_up_the_requests_of_a_key(make_application: MakeApplication, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Dialog, expect
 
+from app.portal.pages import jobs as jobs_page
 from models_store.clock_and_ids import system_clock
 from models_store.repositories.jobs import lifecycle
 from models_store.repositories.jobs.lifecycle import Claim
@@ -149,6 +150,33 @@ def test_jobs_that_others_delete_or_end_leave_the_list(
             api.post(f"/v1/jobs/{later}/cancel").raise_for_status()
         api.delete(f"/v1/jobs/{later}").raise_for_status()
         page.wait_for_url("**/jobs")
+
+
+def test_older_jobs_that_new_ones_have_pushed_down_stay_on_the_list(
+    keyed: Application,
+    url: str,
+    browser_process: Browser,
+    noisy_tiff: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(jobs_page, "JOBS_AT_ONCE", 2)
+    key = keyed.make_key("stays long", "read", "submit")
+    with keyed.client(key) as api, visit(browser_process, url) as page:
+        sent = api.post("/v1/images", params={"filename": "pushed.tif"}, content=noisy_tiff.read_bytes())
+        spec = {"kind": "denoise", "image_ids": [sent.json()["id"]], "budget": TINY}
+        first, second = (post(api, **spec)["id"] for _ in range(2))
+        sign_in(page, key)
+        page.goto("/jobs")
+        expect(page.locator(f"#{first}")).to_be_visible()
+        third, fourth = (post(api, **spec)["id"] for _ in range(2))
+        expect(page.locator("article.job")).to_have_count(4)
+        page.evaluate(HIDE, arg=True)
+        api.post(f"/v1/jobs/{third}/cancel").raise_for_status()
+        api.delete(f"/v1/jobs/{third}").raise_for_status()
+        page.evaluate(HIDE, arg=False)
+        expect(page.locator(f"#{third}")).to_have_count(0)
+        shown = page.locator("article.job").evaluate_all("cards => cards.map(card => card.id)")
+        assert shown == [fourth, second, first]
 
 
 def begin(application: Application, stage_id: str) -> Claim:

@@ -217,6 +217,27 @@ def test_channels_are_added_up_in_their_colours(url: str, job_id: str, browser_p
         assert min(colour(page, "right")) > 100  # white in the middle
 
 
+def test_other_channels_are_offered_by_their_own_names(
+    url: str, job_id: str, browser_process: Browser
+) -> None:
+    with visit(browser_process, url) as page:
+        page.goto(f"/results/{job_id}")
+        wait_for_pictures(page, 2)
+        names = page.evaluate(
+            """async () => {
+                const main = document.querySelector("script[src*='viewer/main.js']").src;
+                const { Blend } = await import(main.replace("main.js", "blend.js"));
+                const [choice, list] = ["blend", "blended"].map((id) => document.getElementById(id));
+                const blend = new Blend(choice, list, () => {});
+                return [["DAPI", "GFP"], ["Cy3", "Cy5"]].map((names) => {
+                    blend.offer({ axes: "CYX", channels: names.map((name) => ({ name, colour: null })) });
+                    return [...list.querySelectorAll("label")].map((label) => label.textContent.trim());
+                });
+            }"""
+        )
+    assert names == [["DAPI", "GFP"], ["Cy3", "Cy5"]]
+
+
 def test_links_for_other_programs_are_made_on_the_page(
     url: str, job_id: str, browser_process: Browser
 ) -> None:

@@ -99,19 +99,28 @@ def test_a_plane_that_nobody_waits_for_any_more_is_not_read() -> None:
     in_memory(test)
 
 
-def test_residuals_that_wait_hold_no_planes(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("viewed_planes_bytes", "most_held"),
+    [
+        pytest.param(300_000, 4, id="small: two requests at once, with two planes each"),
+        pytest.param(1, 2, id="large: one request at a time"),
+    ],
+)
+def test_residuals_that_wait_hold_no_planes(
+    monkeypatch: pytest.MonkeyPatch, viewed_planes_bytes: int, most_held: int
+) -> None:
     read: list[weakref.ref[NDArray[Any]]] = []
     held: list[int] = []
 
     def read_plane(*_: object) -> NDArray[Any]:
-        plane_yx = PLANE_YX.astype(np.float32)
+        plane_yx = np.ones((300, 300), np.float32)  # more than is kept
         read.append(weakref.ref(plane_yx))
         held.append(sum(each() is not None for each in read))
         return plane_yx
 
     monkeypatch.setattr("app.viewing.planes_in_memory.read_plane", read_plane)
     monkeypatch.setattr("os.cpu_count", lambda: 1)
-    none_kept = PlanesInMemory(Settings(viewed_planes_bytes=1, large_planes_bytes=1))
+    none_kept = PlanesInMemory(Settings(viewed_planes_bytes=viewed_planes_bytes, large_planes_bytes=1))
 
     async def run() -> None:
         async with anyio.create_task_group() as tasks:
@@ -121,13 +130,13 @@ def test_residuals_that_wait_hold_no_planes(monkeypatch: pytest.MonkeyPatch) -> 
 
     anyio.run(run)
     assert len(read) == 20
-    assert max(held) <= 4, "two requests at once, with two planes each"
+    assert max(held) <= most_held
 
 
 def test_whoever_has_left_gets_no_place() -> None:
     async def test(memory: PlanesInMemory, _: Reads) -> None:
         with pytest.raises(RequestAbandonedError):
-            async with memory.looking(_given_up):
+            async with memory.looking(View(_stored("image")), _given_up):
                 raise AssertionError
 
     in_memory(test)
@@ -136,20 +145,20 @@ def test_whoever_has_left_gets_no_place() -> None:
 @pytest.mark.parametrize(
     ("dtype", "view", "pixel_bytes"),
     [
-        ("uint8", lambda image, _: View(image), 1),
-        ("uint16", lambda image, _: View(image), 2),
-        ("uint16", lambda _, result: View(result), 4),
-        ("float64", lambda _, result: View(result), 8),
-        ("uint8", lambda image, result: View(image, minus=result), 4),
-        ("int32", lambda image, result: View(image, minus=result), 8),
+        ("uint8", lambda image, _: View(image), [1]),
+        ("uint16", lambda image, _: View(image), [2]),
+        ("uint16", lambda _, result: View(result), [4]),
+        ("float64", lambda _, result: View(result), [8]),
+        ("uint8", lambda image, result: View(image, minus=result), [4, 1, 4]),
+        ("int32", lambda image, result: View(image, minus=result), [8, 4, 4]),
     ],
 )
 def test_results_and_residuals_are_counted_with_the_bytes_that_they_take(
-    dtype: str, view: Callable[[StoredImage, StoredImage], View], pixel_bytes: int
+    dtype: str, view: Callable[[StoredImage, StoredImage], View], pixel_bytes: list[int]
 ) -> None:
     image, result = _stored("image", dtype), replace(_stored("result", dtype), is_result=True)
     looked_at = view(image, result)
-    needed = pyramid_bytes(64 * 64 * pixel_bytes)
+    needed = sum(pyramid_bytes(64 * 64 * each) for each in pixel_bytes)
     PlanesInMemory(Settings(viewed_planes_bytes=1, large_planes_bytes=needed)).require_room(looked_at)
     with pytest.raises(ImageTooLargeError, match="64 x 64 pixels"):
         PlanesInMemory(Settings(viewed_planes_bytes=1, large_planes_bytes=needed - 1)).require_room(looked_at)
@@ -211,6 +220,31 @@ def test_a_large_plane_lies_in_a_file_and_not_in_memory(monkeypatch: pytest.Monk
 
     anyio.run(run)
     assert made == [(700, 1100), (350, 550), (175, 275)]
+
+
+def test_planes_make_room_before_a_large_one_is_read_and_not_for_one_that_is_refused() -> None:
+    needed = pyramid_bytes(PLANE_YX.nbytes)
+    limit = needed + 10_000
+    memory = PlanesInMemory(Settings(viewed_planes_bytes=1, large_planes_bytes=limit))
+    kept: list[weakref.ref[Pyramid]] = []
+
+    def refused(_: Allocate) -> NDArray[Any]:
+        raise ImageTooLargeError("refused")
+
+    def load(allocate: Allocate) -> NDArray[Any]:
+        target_yx = allocate(PLANE_YX.shape, PLANE_YX.dtype)
+        assert sum(each() is not None for each in kept) == min(len(kept), 1)
+        target_yx[...] = PLANE_YX
+        return target_yx
+
+    async def run() -> None:
+        for number in range(4):
+            kept.append(weakref.ref(await memory.once(f"plane {number}", load, _wanted, needed)))
+            with pytest.raises(ImageTooLargeError):
+                await memory.once("other", refused, _wanted, needed)
+            assert kept[-1]() is not None
+
+    anyio.run(run)
 
 
 def test_a_plane_for_which_the_disk_has_no_room_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

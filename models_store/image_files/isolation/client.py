@@ -307,6 +307,11 @@ class IsolatedPlanes:
             self._run = run = read
         return run.read(plane, allocate)
 
+    def is_placed(self, index: int) -> bool:
+        """Return whether a plane is read from the file as it is, and not decoded in memory before."""
+        plane = range(len(self))[index]
+        return self._own_file is not None and "place" in self._ask("place", f"plane {plane}", index=plane)
+
     def __iter__(self) -> Iterator[NDArray[Any]]:
         return (self[plane] for plane in range(len(self)))
 

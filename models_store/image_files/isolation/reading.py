@@ -130,12 +130,19 @@ def _share(files: Files, request: dict[str, Any], descriptors: list[int]) -> Ans
     return {}, b""
 
 
-def _plane(files: Files, request: dict[str, Any], _: list[int]) -> Answer:
-    """Tell the client where a plane is in its file, or write its decoded pixels to the shared memory."""
+def _place(files: Files, request: dict[str, Any], _: list[int]) -> Answer:
+    """Tell the client where a plane is in its file, if its pixels lie there as they are."""
     planes = files[request["file"]]
     place = planes.place_of(request["index"]) if isinstance(planes, PlacedPlanes) else None
-    if request["may_be_placed"] and place is not None:
-        return {"place": asdict(place)}, b""
+    return ({} if place is None else {"place": asdict(place)}), b""
+
+
+def _plane(files: Files, request: dict[str, Any], descriptors: list[int]) -> Answer:
+    """Tell the client where a plane is in its file, or write its decoded pixels to the shared memory."""
+    placed, _ = _place(files, request, descriptors)
+    if request["may_be_placed"] and placed:
+        return placed, b""
+    planes = files[request["file"]]
     plane_yx = planes[request["index"]]
     shared = np.frombuffer(files.shared, plane_yx.dtype, plane_yx.size)
     shared.reshape(plane_yx.shape)[:] = plane_yx
@@ -156,6 +163,7 @@ _ACTIONS: dict[str, Callable[[Files, dict[str, Any], list[int]], Answer]] = {
     "list_images": _list_images,
     "inspect": _inspect,
     "share": _share,
+    "place": _place,
     "plane": _plane,
     "survey": _survey,
     "result_format": _result_format,

@@ -7,16 +7,18 @@ const DEFAULTS = ["#00ff00", "#ff00ff", "#00ffff", "#ffff00", "#ff0000", "#0000f
 
 export class Blend {
   constructor(choice, list, onChange) {
-    Object.assign(this, { choice, list, onChange, rows: [] });
+    Object.assign(this, { choice, list, onChange, rows: [], offered: "" });
     choice.addEventListener("change", () => this.changed());
   }
 
-  // Offers the channels of a document; those that were chosen for another image with as many stay.
+  // Offers the channels of a document; what was chosen for another image with the same ones stays.
   offer({ axes, channels }) {
     const several = axes.includes("C") && channels.length > 1;
     this.choice.closest("label").hidden = !several;
     if (!several) this.choice.checked = false;
-    if (several && channels.length !== this.rows.length) {
+    const offered = JSON.stringify(channels);
+    if (several && offered !== this.offered) {
+      this.offered = offered;
       this.rows = channels.map((channel, at) => this.row(channel, at));
       this.list.replaceChildren(this.list.querySelector("legend"), ...this.rows.map((row) => row.element));
     }
