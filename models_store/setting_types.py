@@ -6,7 +6,7 @@ import json
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, PositiveFloat, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
 MIN_SECRET_BYTES = 24
@@ -42,7 +42,12 @@ def secret_bytes(value: SecretStr) -> bytes:
         raise ValueError("must be base64, such as the output of `openssl rand -base64 32`") from error
 
 
-LimitsByCamera = Annotated[dict[str, dict[str, PositiveFloat]], NoDecode, BeforeValidator(_parse_json)]
+FinitePositive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+LimitsByCamera = Annotated[
+    dict[str, dict[str, Annotated[FinitePositive, Field(strict=True)]]],
+    NoDecode,
+    BeforeValidator(_parse_json),
+]
 Days = Annotated[float, Field(gt=0, le=36_500, allow_inf_nan=False)]
 CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Origins = Annotated[

@@ -23,6 +23,7 @@ from models_store.errors import InvalidRequestError
 from models_store.setting_types import (
     CommaSeparated,
     Days,
+    FinitePositive,
     IpNetworks,
     LimitsByCamera,
     Origins,
@@ -143,15 +144,15 @@ class Settings(BaseSettings):
     """Number of crashes without progress after which a job fails."""
 
     # Drift of cameras: deviations from the noise model's calibration that are none, added in squares
-    drift_standard_errors: PositiveFloat = 3.0
+    drift_standard_errors: FinitePositive = 3.0
     """Standard errors of a figure and its reference together."""
-    drift_offset_adu: PositiveFloat = 1.0
-    drift_gain_percent: PositiveFloat = 2.0
-    drift_read_noise_percent: PositiveFloat = 5.0
-    drift_linearity_percent: PositiveFloat = 1.0
-    drift_correlation: PositiveFloat = 0.03
+    drift_offset_adu: FinitePositive = 1.0
+    drift_gain_percent: FinitePositive = 2.0
+    drift_read_noise_percent: FinitePositive = 5.0
+    drift_linearity_percent: FinitePositive = 1.0
+    drift_correlation: FinitePositive = 0.03
     """Change of the correlation of neighbouring pixels' noise."""
-    drift_hot_pixels_percent: PositiveFloat = 25.0
+    drift_hot_pixels_percent: FinitePositive = 25.0
     """Change of the share of hot pixels, relative to that share."""
     drift_limits_of_cameras: LimitsByCamera = {}
     """Limits of single cameras by serial number or model: {"A1234": {"gain_percent": 4, "offset_adu": 2}}."""

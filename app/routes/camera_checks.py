@@ -121,7 +121,9 @@ def draw_camera_chart(
     found = [
         chart
         for chart in list_camera_charts(microscope, session, services)
-        if chart.name is figure and camera in {None, chart.camera} and serial in {None, chart.camera_serial}
+        if chart.name is figure
+        and camera in {None, chart.camera or ""}
+        and serial in {None, chart.camera_serial or ""}
     ]
     if not found:
         raise NotFoundError(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from models_store.survey.numbers import are_numbers
 
 _MIN_USABLE_PX = MIN_SIDE_PX**2
 _ALWAYS_READ = 3
+_PART_PX = 1024
+"""Largest side of the parts of a plane that are looked at one after another: it bounds memory and time."""
 _MIN_SPREAD, _MAX_SPREAD = 1e-18, 1e19
 """Of the values with data: the squares of smaller and larger ones are no 32-bit floats."""
 _MAX_ROUNDING = 0.25
@@ -23,7 +26,7 @@ _MAX_ROUNDING = 0.25
 
 @dataclass(frozen=True)
 class _Content:
-    """What a plane holds; the range is of all finite pixels."""
+    """What a plane holds, as far as it was looked at; the range is of all finite pixels."""
 
     plane: int
     usable_px: int
@@ -60,15 +63,36 @@ def _order(count: int, affordable: int) -> list[int]:
 
 
 def _content(plane: int, plane_yx: NDArray[Any]) -> _Content:
-    usable = plane_yx[find_defects(plane_yx).usable_yx]
-    finite_yx, number_yx = np.isfinite(plane_yx), are_numbers(plane_yx)
-    if usable.size < _MIN_USABLE_PX and (finite_yx & ~number_yx).any():
+    """Look at the parts of a plane, the middle ones first, until enough pixels are usable."""
+    usable_px = finite_px = 0
+    lowest, highest, beyond = np.inf, -np.inf, False
+    for part in _parts(plane_yx.shape):
+        part_yx = plane_yx[part]
+        usable = part_yx[find_defects(part_yx).usable_yx]
+        finite_yx = np.isfinite(part_yx)
+        if (finite := part_yx[finite_yx]).size:
+            lowest, highest = min(lowest, float(finite.min())), max(highest, float(finite.max()))
+        usable_px, finite_px = usable_px + usable.size, finite_px + finite.size
+        beyond |= bool((finite_yx & ~are_numbers(part_yx)).any())
+        if usable.size >= _MIN_USABLE_PX:
+            _check_precision(plane, usable.astype(np.float64))
+        if usable_px >= _MIN_USABLE_PX:
+            return _Content(plane, usable_px, finite_px, lowest, highest)
+    if beyond:
         raise ImageContentError("pixel values exceed the range of 32-bit floats; rescale the image")
-    if usable.size >= _MIN_USABLE_PX:
-        _check_precision(plane, usable.astype(np.float64))
-    finite = plane_yx[finite_yx]
-    lowest, highest = (float(finite.min()), float(finite.max())) if finite.size else (np.inf, -np.inf)
-    return _Content(plane, usable.size, finite.size, lowest, highest, _alternates(plane_yx))
+    return _Content(plane, usable_px, finite_px, lowest, highest, _alternates(plane_yx))
+
+
+def _parts(shape_yx: tuple[int, ...]) -> list[tuple[slice, ...]]:
+    """Return equal parts of a plane, those nearest to the middle first."""
+    edges = [np.linspace(0, size, -(-size // _PART_PX) + 1).round().astype(int).tolist() for size in shape_yx]
+    spans = [list(map(slice, each[:-1], each[1:])) for each in edges]
+    return sorted(
+        product(*spans),
+        key=lambda part: sum(
+            abs(span.start + span.stop - size) / size for span, size in zip(part, shape_yx, strict=True)
+        ),
+    )
 
 
 def _check_precision(plane: int, usable: NDArray[np.float64]) -> None:

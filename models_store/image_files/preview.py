@@ -9,6 +9,8 @@ from PIL import Image
 
 _MAX_PX = 512
 _PERCENTILES = (0.5, 99.5)
+_STRIP_PX = 1 << 22
+"""Pixels of a large plane that are averaged at a time."""
 
 
 def preview_png(plane_yx: NDArray[Any], *, white_is_zero: bool = False) -> bytes:
@@ -33,9 +35,16 @@ def preview_png(plane_yx: NDArray[Any], *, white_is_zero: bool = False) -> bytes
 def _block_means(plane_yx: NDArray[Any], step: int) -> NDArray[np.float64]:
     """Return the means of blocks of step x step pixels; blocks at the lower and right border are smaller."""
     starts = [np.arange(0, length, step) for length in plane_yx.shape]
-    sums_yx = np.add.reduceat(
-        np.add.reduceat(plane_yx.astype(np.float64), starts[0], axis=0), starts[1], axis=1
+    strip = step * max(_STRIP_PX // (step * plane_yx.shape[1]), 1)
+    sums_yx = np.concatenate(
+        [_block_sums(plane_yx[top : top + strip], step) for top in range(0, plane_yx.shape[0], strip)]
     )
     rows, columns = (np.diff([*start, length]) for start, length in zip(starts, plane_yx.shape, strict=True))
     means_yx: NDArray[np.float64] = sums_yx / np.outer(rows, columns)
     return means_yx
+
+
+def _block_sums(strip_yx: NDArray[Any], step: int) -> NDArray[np.float64]:
+    rows, columns = (np.arange(0, length, step) for length in strip_yx.shape)
+    sums_yx = np.add.reduceat(strip_yx.astype(np.float64), rows, axis=0)
+    return np.asarray(np.add.reduceat(sums_yx, columns, axis=1))

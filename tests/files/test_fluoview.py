@@ -1,8 +1,12 @@
 """Files of Olympus FluoView (OIB, OIR): header, planes, what is missing, and relatives that are refused."""
 
 import io
+import os
+import struct
 import sys
+import tracemalloc
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -142,3 +146,20 @@ def test_a_relative_is_refused_by_name(
 ) -> None:
     with pytest.raises(ImageUnsupportedError, match=told):
         reader.open(write(tmp_path / "image"))
+
+
+def test_tables_that_list_themselves_take_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / "loop.oib"
+    header = bytearray(512)
+    struct.pack_into("<H", header, 30, 9)  # sectors of 512 bytes
+    struct.pack_into("<I", header, 44, 2**31)  # as many tables
+    struct.pack_into("<II", header, 68, 0, 2**31)  # and lists of them, the first at sector 0
+    path.write_bytes(bytes(header) + b"\0" * 508 + struct.pack("<I", 0))  # which names itself as the next
+    os.truncate(path, 8 << 20)
+    with path.open("rb") as stream:
+        tracemalloc.start()
+        with suppress(ImageCorruptError):
+            require_uncut(stream)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert peak_bytes < 4 << 20

@@ -263,6 +263,23 @@ def test_a_plane_above_the_limit_is_too_large(tmp_path: Path) -> None:
         inspect_image(small, ImageLimits(decoded_bytes=4 * 32 * 32 * 2 - 1))
 
 
+def test_a_large_plane_takes_little_more_memory_than_its_pixels(isolation: Isolation, tmp_path: Path) -> None:
+    plane_yx = np.zeros((6000, 6000), "uint16")
+    plane_yx[5800:, 5800:] = _noise(200, 200)  # a specimen in the corner of a mosaic
+    path = _grey(tmp_path / "mosaic.tif", plane_yx, tile=(512, 512))
+    with isolation.reader(ReadingLimits(memory_bytes=2**29)) as reader:
+        planes, preview_png = reader.inspect(path)
+        assert planes.header.shape == plane_yx.shape
+        assert preview_png.startswith(b"\x89PNG")
+
+
+def test_a_large_plane_without_data_is_refused(reader: Reader, tmp_path: Path) -> None:
+    plane_yx = np.full((4100, 40), 7, "uint8")
+    plane_yx[:9, :9] = _noise(9, 9, dtype="uint8")
+    with pytest.raises(ImageContentError, match=r"only .* pixels of a plane hold data"):
+        reader.inspect(_grey(tmp_path / "strip.tif", plane_yx))
+
+
 def test_memory_is_bounded_by_the_limit_not_by_the_file(isolation: Isolation, tmp_path: Path) -> None:
     path = _grey(tmp_path / "blank.tif", np.zeros((8000, 8000), "uint8"), compression="zlib")
     assert path.stat().st_size < 100_000

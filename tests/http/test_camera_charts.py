@@ -122,6 +122,8 @@ def test_limits_of_a_camera_replace_those_of_the_facility(monkeypatch: pytest.Mo
     [
         ('{"1": {"gain": 4}}', "'1' has no limit 'gain', only correlation, gain_percent"),
         ('{"1": {"gain_percent": 0}}', "greater than 0"),
+        ('{"1": {"gain_percent": Infinity}}', "finite number"),
+        ('{"1": {"gain_percent": true}}', "valid number"),
         ("gain_percent=4", "must be JSON"),
     ],
 )

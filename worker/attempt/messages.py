@@ -57,5 +57,10 @@ class Interrupted:
     reason: str
 
 
+@dataclass(frozen=True)
+class Ready:
+    """The child has let go of what its last attempt needed, and takes another one."""
+
+
 LastWord = Finished | Refused | Crashed | Interrupted
 Message = Progressed | Warned | Used | LastWord

@@ -24,7 +24,16 @@ from models_store.repositories.jobs.lifecycle import Claim
 from models_store.settings import Settings
 from models_store.telemetry.logs import logging_context, set_up_logging
 from models_store.telemetry.traces import Tracing, set_up_tracing
-from worker.attempt.messages import Crashed, Finished, Interrupted, Message, Progressed, Refused, Warned
+from worker.attempt.messages import (
+    Crashed,
+    Finished,
+    Interrupted,
+    Message,
+    Progressed,
+    Ready,
+    Refused,
+    Warned,
+)
 from worker.engine.errors import EngineError
 from worker.processes.attempt_telemetry import log_fields
 from worker.processes.compile_cache import keep_compiled_programs
@@ -75,7 +84,8 @@ def main(settings: Settings, runner: Connection, isolation: Isolation) -> None:
                 if not computing.compute_and_report(may_stay=done < _MOST_ATTEMPTS):
                     return
             _let_go_of_memory()
-    except EOFError:
+            runner.send(Ready())
+    except (EOFError, BrokenPipeError):
         return
     finally:
         runner.close()

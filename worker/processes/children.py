@@ -11,12 +11,15 @@ from typing import Any, Protocol
 from models_store.image_files.isolation.client import Isolation
 from models_store.repositories.jobs.lifecycle import Claim
 from models_store.settings import Settings
+from worker.attempt.messages import Ready
 from worker.processes import child
 from worker.processes.child import KEPT_FOR, KEPT_S, Assignment
 from worker.processes.job_processes import job_processes
 
 # A terminated child has nothing to save: its checkpoints are already written.
 TERMINATION_GRACE_S = 0.5
+READY_S = 2.0
+"""Time for which a child that waits may still let go of memory; starting another takes about half of it."""
 
 
 class Child(Protocol):
@@ -102,13 +105,9 @@ class ForkedChildren:
         if waiting is None:
             return None
         waited_s = time.monotonic() - self._waiting_since_s
-        if assignment.claim.kind == KEPT_FOR and waited_s < KEPT_S and waiting.process.is_alive():
-            try:
-                waiting.runners_end.send(assignment)
-            except OSError:
-                pass
-            else:
-                return waiting
+        lately = waited_s < KEPT_S and waiting.process.is_alive()
+        if assignment.claim.kind == KEPT_FOR and lately and waiting.takes(assignment):
+            return waiting
         waiting.end()
         return None
 
@@ -129,6 +128,16 @@ class _Forked:
             raise
         finally:
             childs_end.close()
+
+    def takes(self, assignment: Assignment) -> bool:
+        """Hand an assignment to a child that waits; return whether it has said that it is ready for one."""
+        try:
+            ready = self.runners_end.poll(READY_S) and isinstance(self.runners_end.recv(), Ready)
+            if ready:
+                self.runners_end.send(assignment)
+        except (EOFError, OSError):
+            return False
+        return ready
 
     def end(self) -> None:
         self.process.terminate()

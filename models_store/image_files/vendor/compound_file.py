@@ -26,7 +26,8 @@ def require_uncut(stream: BinaryIO) -> None:
     (shift,) = struct.unpack_from("<H", head, _SHIFT_AT)
     sector_bytes = 1 << min(shift, _MAX_SHIFT)
     (tables,) = struct.unpack_from("<I", head, _TABLES_AT)
-    listed = _listed_tables(stream, head, sector_bytes, size_bytes)[:tables]
+    # No more tables than sectors, whatever the header claims.
+    listed = _listed_tables(stream, head, sector_bytes, min(tables, size_bytes // sector_bytes))
     numbers = struct.Struct(f"<{sector_bytes // 4}I")
     for index in range(len(listed) - 1, -1, -1):
         table = _sector(stream, listed[index], sector_bytes)
@@ -38,13 +39,13 @@ def require_uncut(stream: BinaryIO) -> None:
             return
 
 
-def _listed_tables(stream: BinaryIO, head: bytes, sector_bytes: int, size_bytes: int) -> list[int]:
+def _listed_tables(stream: BinaryIO, head: bytes, sector_bytes: int, tables: int) -> list[int]:
     listed = [*struct.unpack_from(f"<{_IN_HEADER}I", head, _LIST_AT)]
-    following, count = struct.unpack_from("<II", head, _LIST_AT - 8)
-    for _ in range(min(count, size_bytes // sector_bytes)):
+    (following,) = struct.unpack_from("<I", head, _LIST_AT - 8)
+    while len(listed) < tables and following < _NO_SECTOR:
         *more, following = struct.unpack(f"<{sector_bytes // 4}I", _sector(stream, following, sector_bytes))
         listed += more
-    return [number for number in listed if number < _NO_SECTOR]
+    return [number for number in listed[:tables] if number < _NO_SECTOR]
 
 
 def _sector(stream: BinaryIO, number: int, sector_bytes: int) -> bytes:
