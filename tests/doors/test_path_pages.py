@@ -133,6 +133,7 @@ def test_the_facilitys_path(keyed: KeyedServer, typed: Typed) -> None:
     assert "Light sheet 1" in (typed.folder / "camera-report.html").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_the_programmers_path(keyed: KeyedServer, typed: Typed) -> None:
     page = "paths/acquisition.md"
     printed = typed.run(script_of(page), keyed.url, keyed.key)

@@ -58,8 +58,8 @@ class Interrupted:
 
 
 @dataclass(frozen=True)
-class Ready:
-    """The child has let go of what its last attempt needed, and takes another one."""
+class Taken:
+    """A child that has waited confirms that it computes another attempt."""
 
 
 LastWord = Finished | Refused | Crashed | Interrupted

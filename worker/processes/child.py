@@ -30,8 +30,8 @@ from worker.attempt.messages import (
     Interrupted,
     Message,
     Progressed,
-    Ready,
     Refused,
+    Taken,
     Warned,
 )
 from worker.engine.errors import EngineError
@@ -78,13 +78,14 @@ def main(settings: Settings, runner: Connection, isolation: Isolation) -> None:
             if not runner.poll(KEPT_S + _MARGIN_S):
                 return
             assignment: Assignment = runner.recv()
+            if done > 1:
+                runner.send(Taken())
             tempfile.tempdir = assignment.temporary_folder
             with logging_context(**log_fields(assignment.claim)):
                 computing = Computing(settings, assignment.claim, runner, isolation, database)
                 if not computing.compute_and_report(may_stay=done < _MOST_ATTEMPTS):
                     return
             _let_go_of_memory()
-            runner.send(Ready())
     except (EOFError, BrokenPipeError):
         return
     finally:

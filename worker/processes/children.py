@@ -11,15 +11,15 @@ from typing import Any, Protocol
 from models_store.image_files.isolation.client import Isolation
 from models_store.repositories.jobs.lifecycle import Claim
 from models_store.settings import Settings
-from worker.attempt.messages import Ready
+from worker.attempt.messages import Taken
 from worker.processes import child
 from worker.processes.child import KEPT_FOR, KEPT_S, Assignment
 from worker.processes.job_processes import job_processes
 
 # A terminated child has nothing to save: its checkpoints are already written.
 TERMINATION_GRACE_S = 0.5
-READY_S = 2.0
-"""Time for which a child that waits may still let go of memory; starting another takes about half of it."""
+CONFIRMATION_S = 5.0
+"""Time in which a child that has waited confirms an assignment; one that has died or hangs is replaced."""
 
 
 class Child(Protocol):
@@ -130,14 +130,12 @@ class _Forked:
             childs_end.close()
 
     def takes(self, assignment: Assignment) -> bool:
-        """Hand an assignment to a child that waits; return whether it has said that it is ready for one."""
+        """Hand an assignment to a child that waits; return whether it has confirmed that it computes it."""
         try:
-            ready = self.runners_end.poll(READY_S) and isinstance(self.runners_end.recv(), Ready)
-            if ready:
-                self.runners_end.send(assignment)
+            self.runners_end.send(assignment)
+            return self.runners_end.poll(CONFIRMATION_S) and isinstance(self.runners_end.recv(), Taken)
         except (EOFError, OSError):
             return False
-        return ready
 
     def end(self) -> None:
         self.process.terminate()
