@@ -79,8 +79,8 @@ def run(image: Path | None, console: Console, *, stay: bool = False) -> None:
 
 def show_portal(address: str, console: Console) -> None:
     """Tell where the portal shows the job, and wait for Ctrl-C."""
-    console.print(f"\nthe result in the portal: {address}\nstop the server with Ctrl-C", soft_wrap=True)
     with suppress(KeyboardInterrupt):
+        console.print(f"\nthe result in the portal: {address}\nstop the server with Ctrl-C", soft_wrap=True)
         signal.pause()
 
 
