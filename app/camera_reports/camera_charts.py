@@ -41,11 +41,10 @@ def camera_charts(rows: Sequence[CameraCheckRow]) -> list[CameraChart]:
 
 def camera_chart_svg(chart: CameraChart) -> str:
     """Draw a chart as that of a profile, between the limits 1 and -1."""
-    named = ", no. ".join(filter(None, (chart.camera, chart.camera_serial)))
     return chart_svg(
         ControlChart(
             name=chart.name,
-            title=f"{chart.title} of {named}, deviation in limits",
+            title=f"{chart.title} of {chart.camera_name}, deviation in limits",
             symbol=chart.symbol,
             unit="1",
             channel=None,

@@ -1,8 +1,11 @@
 """A monthly report as one page of HTML, which refers to no other file."""
 
+from collections.abc import Sequence
 from html import escape
 
+from app.camera_reports.camera_charts import camera_chart_svg
 from app.camera_reports.charts import chart_svg
+from app.documents.camera_checks import CameraChart
 from app.documents.camera_reports import CameraReport, ReportedCamera, ReportedFigure
 
 _STYLE = """
@@ -28,12 +31,23 @@ def report_page(report: CameraReport) -> str:
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         f"<title>Cameras of {name}, {report.month}</title><style>{_STYLE}</style></head>"
         f"<body><h1>Cameras of {name}, {report.since:%B %Y}</h1>"
-        f"{sentences}{cameras}"
+        f"{sentences}{_over_settings(report.camera_charts)}{cameras}"
         f'<p class="small">Figures and symbols: {escape(report.standard)}. A figure has drifted if it '
         "differs from that of the noise model by more than the limit, which adds, in squares, three standard "
         "errors (by default) and a tolerance. Points carry one standard error; solid line: reference, dashed "
         f"lines: limits of each check. Made {report.made_at:%Y-%m-%d %H:%M} UTC by ClearScope.</p>"
         "</body></html>\n"
+    )
+
+
+def _over_settings(charts: Sequence[CameraChart]) -> str:
+    drawn = "".join(f"<div>{camera_chart_svg(each)}</div>" for each in charts if each.compares_settings)
+    if not drawn:
+        return ""
+    return (
+        "<h2>Cameras over all their settings</h2>"
+        '<p class="small">Deviations of each check from its own reference, in limits: beyond 1 and -1, a '
+        f'figure has drifted.</p><div class="charts">{drawn}</div>'
     )
 
 

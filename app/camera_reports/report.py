@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy.orm import Session
 
+from app.camera_reports.camera_charts import camera_charts
 from app.camera_reports.charts import control_charts
 from app.documents.camera_reports import (
     CameraReport,
@@ -37,7 +38,8 @@ def camera_report(session: Session, microscope: Microscope, month: str, now: dat
     since, until = month_bounds(month)
     ids = profile_ids(session, microscope)
     checks: dict[tuple[str, str | None], list[CameraCheckRow]] = {}
-    for row in checks_between(session, ids, since, until, limit=MAX_CHECKS):
+    rows = checks_between(session, ids, since, until, limit=MAX_CHECKS)
+    for row in rows:
         if row.profile_id is not None:
             checks.setdefault((row.profile_id, row.channel), []).append(row)
     active = list_active_noise_models(session, PageRequest(limit=_MAX_MODELS), profile_ids=ids, at=now).rows
@@ -56,6 +58,7 @@ def camera_report(session: Session, microscope: Microscope, month: str, now: dat
         made_at=now,
         told=_told(microscope.name, since, cameras),
         cameras=cameras,
+        camera_charts=camera_charts(rows),
     )
 
 

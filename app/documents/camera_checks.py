@@ -87,3 +87,12 @@ class CameraChart(BaseModel):
     verdict: FigureVerdict
     """That of the latest point; drifted if this is the latest of any profile and channel."""
     points: list[CameraChartPoint]
+
+    @property
+    def camera_name(self) -> str:
+        return ", no. ".join(filter(None, (self.camera, self.camera_serial)))
+
+    @property
+    def compares_settings(self) -> bool:
+        """Whether points are of several profiles or channels, so that those have charts of their own."""
+        return len({(point.profile_id, point.channel) for point in self.points}) > 1

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from app.documents.camera_checks import ControlChart
+from app.documents.camera_checks import CameraChart, ControlChart
 from app.documents.microscopes import MicroscopeDocument
 from models_store.contracts.camera_figures import JudgedFigure
 from models_store.contracts.vocabulary import NoiseModelOrigin
@@ -56,3 +56,6 @@ class CameraReport(BaseModel):
     standard: str = "EMVA Standard 1288"
     told: list[str]
     cameras: list[ReportedCamera]
+    camera_charts: list[CameraChart] = Field(
+        description="Figures of each camera in this month over all its profiles, as deviations in limits."
+    )

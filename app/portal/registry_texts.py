@@ -44,6 +44,11 @@ class Instruments:
     NO_VERSIONS = "No noise model yet. Calibrate the camera below, or let a job bootstrap one."
     REPORT_ALT = "Density, slices, photon transfer curve and history of version"
     CHARTS = "Control charts"
+    OVER_SETTINGS = "Cameras over all their settings"
+    OVER_SETTINGS_TOLD = (
+        "Deviations of the latest 200 checks, each from its own reference and in its own limits: beyond 1 "
+        "and -1, a figure has drifted."
+    )
     NO_CHARTS = "No check of this camera yet. Each one is a point of its charts: send frames below."
     HISTORY = "History"
     WHEN = "When (UTC)"
@@ -131,6 +136,8 @@ class Charts:
     CHECKS_OF = "Checks of {title}"
     POINT = "{at}: {value} ± {error}, {verdict}; by {source}, for version {version}."
     LIMITS = "Limits: {lower} to {upper}."
+    LIMIT_UNIT = "limits"
+    OF_PROFILE = "Profile: {profile}."
     NO_LIMITS = "No limits: there was nothing to compare with."
     VERDICTS = Instruments.VERDICTS
     SOURCES: ClassVar[dict[str, str]] = {"calibration": "frames of a static scene", "image": "an image"}

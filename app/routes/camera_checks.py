@@ -1,6 +1,6 @@
 """Routes of camera checks, their control charts, and monthly reports."""
 
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -25,7 +25,6 @@ from models_store.repositories import camera_checks, microscopes
 router = APIRouter(tags=["camera checks"])
 
 _MOST_POINTS = 1000
-_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @router.get("/camera-checks", dependencies=READ)
@@ -58,14 +57,11 @@ def get_camera_check(camera_check_id: str, session: ReadSession) -> CameraCheckD
 
 
 @router.get("/microscopes/{microscope}/profiles/{profile}/control-charts", dependencies=READ)
-def list_control_charts(
-    microscope: str, profile: str, session: ReadSession, services: RequestServices
-) -> list[ControlChart]:
+def list_control_charts(microscope: str, profile: str, session: ReadSession) -> list[ControlChart]:
     """Get the control chart of each figure of a profile's camera, over its latest 1,000 checks."""
     owner = microscopes.find_microscope(session, microscope)
     found = microscopes.find_profile(session, owner, profile)
-    rows = camera_checks.checks_between(session, [found.id], _BEGINNING, services.clock(), limit=_MOST_POINTS)
-    return control_charts(rows)
+    return control_charts(camera_checks.latest_checks(session, [found.id], _MOST_POINTS))
 
 
 @router.get(
@@ -78,11 +74,10 @@ def draw_control_chart(
     profile: str,
     figure: FigureName,
     session: ReadSession,
-    services: RequestServices,
     channel: ChannelQuery = None,
 ) -> Response:
     """Draw the control chart of a figure, with error bars of one standard error."""
-    charts = list_control_charts(microscope, profile, session, services)
+    charts = list_control_charts(microscope, profile, session)
     for chart in charts:
         if (chart.name, chart.channel) == (figure, channel):
             return Response(chart_svg(chart), media_type="image/svg+xml")
@@ -92,16 +87,14 @@ def draw_control_chart(
 
 
 @router.get("/microscopes/{microscope}/control-charts", dependencies=READ)
-def list_camera_charts(microscope: str, session: ReadSession, services: RequestServices) -> list[CameraChart]:
+def list_camera_charts(microscope: str, session: ReadSession) -> list[CameraChart]:
     """Get the control charts of each camera over all its profiles, from the microscope's latest 1,000 checks.
 
     A camera is one by model and serial number, as its profiles tell them.
     """
     owner = microscopes.find_microscope(session, microscope)
     ids = microscopes.profile_ids(session, owner)
-    return camera_charts(
-        camera_checks.checks_between(session, ids, _BEGINNING, services.clock(), limit=_MOST_POINTS)
-    )
+    return camera_charts(camera_checks.latest_checks(session, ids, _MOST_POINTS))
 
 
 @router.get(
@@ -113,14 +106,13 @@ def draw_camera_chart(
     microscope: str,
     figure: FigureName,
     session: ReadSession,
-    services: RequestServices,
     camera: Annotated[str | None, Query(description="Model; needed if the microscope has several.")] = None,
     serial: Annotated[str | None, Query(description="Serial number; needed if several are known.")] = None,
 ) -> Response:
     """Draw the control chart of a figure of one camera over all its profiles."""
     found = [
         chart
-        for chart in list_camera_charts(microscope, session, services)
+        for chart in list_camera_charts(microscope, session)
         if chart.name is figure
         and camera in {None, chart.camera or ""}
         and serial in {None, chart.camera_serial or ""}

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from pydantic import BaseModel
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from models_store.clock_and_ids import new_id
@@ -132,17 +132,24 @@ def checks_between(
     session: Session, profile_ids: Sequence[str], since: datetime, until: datetime, *, limit: int
 ) -> list[CameraCheckRow]:
     """Return the latest checks of a time, at most `limit` of them, the oldest first."""
-    query = (
-        select(CameraCheckRow)
-        .where(
-            CameraCheckRow.profile_id.in_(profile_ids),
-            CameraCheckRow.created_at >= since,
-            CameraCheckRow.created_at < until,
-        )
+    in_time = CameraCheckRow.created_at >= since, CameraCheckRow.created_at < until
+    return _latest(session, select(CameraCheckRow).where(*in_time), profile_ids, limit)
+
+
+def latest_checks(session: Session, profile_ids: Sequence[str], limit: int) -> list[CameraCheckRow]:
+    """Return the latest checks of some profiles together, at most `limit` of them, the oldest first."""
+    return _latest(session, select(CameraCheckRow), profile_ids, limit)
+
+
+def _latest(
+    session: Session, query: Select[CameraCheckRow], profile_ids: Sequence[str], limit: int
+) -> list[CameraCheckRow]:
+    latest = (
+        query.where(CameraCheckRow.profile_id.in_(profile_ids))
         .order_by(CameraCheckRow.created_at.desc(), CameraCheckRow.id.desc())
         .limit(limit)
     )
-    return list(session.scalars(query))[::-1]
+    return list(session.scalars(latest))[::-1]
 
 
 def newest_checks(

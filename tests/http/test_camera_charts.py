@@ -1,5 +1,8 @@
 """Control charts of a camera over all its profiles, and limits of cameras."""
 
+import html
+import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -105,6 +108,37 @@ def test_a_chart_of_one_camera_is_drawn(api: httpx.Client, scope: Mapping[str, s
     told = problem(api.get(f"{url}/gain.svg", params={"camera": "Fusion"}), 422, "invalid-request")
     assert "serial=1; camera=Fusion serial=2" in told
     problem(api.get(f"{url}/offset.svg", params={"serial": "1"}), 404, "not-found")
+
+
+def test_the_report_of_a_month_has_the_charts_of_cameras_with_several_settings(
+    api: httpx.Client, scope: Mapping[str, str]
+) -> None:
+    report = f"/v1/microscopes/{scope['id']}/camera-report"
+    charts = api.get(f"/v1/microscopes/{scope['id']}/control-charts").json()
+    document = api.get(f"{report}.json", params={"month": "2026-01"}).json()
+    assert document["camera_charts"] == charts
+    page = api.get(report, params={"month": "2026-01"}).text
+    assert "Cameras over all their settings" in page
+    assert page.count("of Fusion, no. 1, deviation in limits</title>") == 1
+    # The other camera has one profile, whose own chart shows the same.
+    assert "of Fusion, no. 2" not in page
+    empty = api.get(report, params={"month": "2026-02"}).text
+    assert "Cameras over all" not in empty
+
+
+def test_the_page_of_the_microscope_shows_the_same_charts(
+    api: httpx.Client, scope: Mapping[str, str]
+) -> None:
+    page = api.get(f"/instruments/{scope['id']}", headers={"Accept": "text/html"}).text
+    (drawing,) = re.findall(rf'src="(/v1/microscopes/{scope["id"]}/control-charts/[^"]+)"', page)
+    drawn = api.get(html.unescape(drawing))
+    assert "Fusion, no. 1" in drawn.text
+    # Scripts draw the figures of the page from the documents in their order.
+    (block,) = re.findall(r'<script type="application/json" id="charts">(.*?)</script>', page)
+    shown = [(chart.get("camera_serial"), len(chart["points"])) for chart in json.loads(block)]
+    assert shown == [("1", 3), (None, 2), (None, 1), (None, 2)]
+    titles = re.findall(r'<img src="[^"]+" alt="[^"]+" data-title="([^"]+)"', page)
+    assert titles == ["overall system gain, Fusion, no. 1", *3 * ["overall system gain"]]
 
 
 def test_limits_of_a_camera_replace_those_of_the_facility(monkeypatch: pytest.MonkeyPatch) -> None:

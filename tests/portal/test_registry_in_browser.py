@@ -151,12 +151,18 @@ def test_a_control_chart_tells_the_values_of_each_check(
 ) -> None:
     with application.client() as api:
         api.post("/v1/microscopes", json={"name": "Drifting"}).raise_for_status()
-        made = import_model(api, microscope="Drifting")["id"]
+        profile = {"name": "fast", "camera": "Flash", "camera_serial": "7"}
+        api.post("/v1/microscopes/Drifting/profiles", json=profile).raise_for_status()
+        of_profile = {"microscope": "Drifting", "profile": "fast"}
+        made, of_channel = (
+            import_model(api, **of_profile, **channel)["id"] for channel in ({}, {"channel": "GFP"})
+        )
     record_gains(application, made, (2.0, 2.01, 2.2))
+    record_gains(application, of_channel, (2.03,))
     with serving(application.asgi) as url, visit(browser_process, url) as page:
         page.goto("/instruments/Drifting")
-        chart = page.get_by_role("slider", name="Checks of overall system gain")
-        figure_of_page = page.locator("figure.chart")
+        chart = page.get_by_role("slider", name="Checks of overall system gain", exact=True)
+        figure_of_page = page.locator("figure.chart").filter(has=chart)
         expect(figure_of_page).to_contain_text("2.2 ± 0.01 DN/e-, drifted; by frames of a static scene")
         expect(figure_of_page).to_contain_text("Limits: 1.94 to 2.06.")
         chart.focus()
@@ -166,12 +172,25 @@ def test_a_control_chart_tells_the_values_of_each_check(
         assert box is not None
         chart.hover(position={"x": box["width"] * 0.3, "y": box["height"] / 2})
         expect(figure_of_page).to_contain_text("2 ± 0.01 DN/e-, as it was")
+        of_camera = page.get_by_role("slider", name="Checks of overall system gain, Flash, no. 7", exact=True)
+        told = "3.3333 ± 0.17 limits, drifted; by frames of a static scene, for version 1. Limits: -1 to 1."
+        expect(page.locator("figure.chart").filter(has=of_camera)).to_contain_text(f"{told} Profile: fast.")
+        of_camera.focus()
+        page.keyboard.press("Home")
+        expect(of_camera).to_have_attribute("aria-valuetext", re.compile(r": 0 ± .*Profile: fast\.$"))
+        page.keyboard.press("ArrowRight")
+        expect(of_camera).to_have_attribute("aria-valuetext", re.compile(r"0\.5 ± .*Profile: fast, GFP\.$"))
         require_accessible(page)
     context = browser_process.new_context(java_script_enabled=False)
     with serving(application.asgi) as url:
         plain = context.new_page()
         plain.goto(f"{url}/instruments/Drifting")
-        expect(plain.locator("figure.chart img")).to_have_attribute("alt", "overall system gain: drifted")
+        drawings = [each.get_attribute("alt") for each in plain.locator("figure.chart img").all()]
+        assert drawings == [
+            "overall system gain, Flash, no. 7: drifted",
+            "overall system gain: drifted",
+            "overall system gain, GFP: as it was",
+        ]
     context.close()
 
 

@@ -11,17 +11,20 @@ const VERDICTS = ["ok", "undecided", "drifted"];
 
 class Chart {
   constructor(figure, chart) {
-    Object.assign(this, { figure, chart, points: chart.points });
+    const drawing = figure.querySelector("img");
+    // Charts of a camera over several profiles count in limits, not in a unit.
+    const unit = chart.profiles ? texts.LIMIT_UNIT : chart.unit === "1" ? "" : chart.unit;
+    Object.assign(this, { figure, chart, unit, points: chart.points });
     this.told = document.createElement("p");
     this.told.className = "quiet";
     this.place = document.createElement("div");
     this.place.className = "plot";
     this.place.tabIndex = 0;
     this.place.setAttribute("role", "slider");
-    this.place.setAttribute("aria-label", filled(texts.CHECKS_OF, { title: chart.title }));
+    this.place.setAttribute("aria-label", filled(texts.CHECKS_OF, { title: drawing.dataset.title }));
     this.place.setAttribute("aria-valuemin", 1);
     this.place.setAttribute("aria-valuemax", this.points.length);
-    figure.querySelector("img").replaceWith(this.place);
+    drawing.replaceWith(this.place);
     figure.append(this.told);
     this.plot = new uPlot(this.options(), this.data(), this.place);
     new ResizeObserver(() => this.plot.setSize({ width: this.width(), height: HEIGHT_PX })).observe(figure);
@@ -49,7 +52,6 @@ class Chart {
     }));
     const steps = uPlot.paths.stepped({ align: 0 });
     const line = (dash) => ({ stroke: COLOURS.reference, width: 1, dash, paths: steps, points: { show: points.length < 2 } });
-    const unit = chart.unit === "1" ? "" : `(${chart.unit})`;
     return {
       width: this.width(),
       height: HEIGHT_PX,
@@ -61,7 +63,7 @@ class Chart {
       },
       axes: [
         { values: (_, numbers) => numbers.map((number) => points[number]?.at.slice(0, 10) ?? ""), space: 90 },
-        { label: [chart.symbol, unit].filter(Boolean).join(" "), size: 70 },
+        { label: [chart.symbol, this.unit && `(${this.unit})`].filter(Boolean).join(" "), size: 70 },
       ],
       series: [{}, ...dots, line([]), line([4, 3]), line([4, 3])],
       hooks: {
@@ -106,7 +108,7 @@ class Chart {
   }
 
   wordsOf(point) {
-    const unit = this.chart.unit === "1" ? "" : ` ${this.chart.unit}`;
+    const unit = this.unit && ` ${this.unit}`;
     const values = {
       at: `${point.at.slice(0, 16).replace("T", " ")} UTC`,
       value: rounded(point.value, 5),
@@ -116,7 +118,12 @@ class Chart {
       source: texts.SOURCES[point.source],
     };
     const limits = { lower: rounded(point.lower, 5), upper: rounded(point.upper, 5) };
-    return [filled(texts.POINT, values), point.lower === null ? texts.NO_LIMITS : filled(texts.LIMITS, limits)].join(" ");
+    const words = [filled(texts.POINT, values), point.lower === null ? texts.NO_LIMITS : filled(texts.LIMITS, limits)];
+    if (point.profile) {
+      const profile = [point.profile, point.channel].filter((name) => name !== null).join(", ");
+      words.push(filled(texts.OF_PROFILE, { profile }));
+    }
+    return words.join(" ");
   }
 
   key(event) {

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 from sqlalchemy.orm import Session
 
+from app.camera_reports.camera_charts import camera_charts
 from app.camera_reports.charts import control_charts
 from app.documents.camera_checks import ControlChart
 from app.documents.microscopes import MicroscopeDocument, ProfileDocument
@@ -18,13 +18,14 @@ from app.documents.noise_models import (
     noise_model_documents,
 )
 from app.http.authorization import READ
-from app.http.dependencies import ReadSession, RequestServices
+from app.http.dependencies import ReadSession
 from app.portal.rendering import Page
-from models_store.database.tables import Microscope, Profile
+from models_store.database.tables import Profile
 from models_store.repositories import microscopes
-from models_store.repositories.camera_checks import drift_of, newest_checks
+from models_store.repositories.camera_checks import latest_checks, newest_checks
+from models_store.repositories.microscope_counts import MicroscopeCounts, counts_of_microscopes
 from models_store.repositories.noise_model_history import newest_changes
-from models_store.repositories.noise_models import list_active_noise_models, newest_versions
+from models_store.repositories.noise_models import newest_versions
 from models_store.repositories.pages import CURSOR_PATTERN, PageRequest
 from models_store.repositories.profile_settings import setting_words
 from models_store.repositories.profiles import settings_of_profile
@@ -32,7 +33,6 @@ from models_store.repositories.profiles import settings_of_profile
 router = APIRouter()
 
 _MICROSCOPES, _PROFILES, _VERSIONS, _CHANGES, _CHECKS = 50, 10, 20, 20, 200
-_MOST_ACTIVE = 1000
 
 Cursor = Annotated[str | None, Query(pattern=CURSOR_PATTERN)]
 
@@ -40,10 +40,7 @@ Cursor = Annotated[str | None, Query(pattern=CURSOR_PATTERN)]
 @dataclass(frozen=True)
 class MicroscopeSummary:
     about: MicroscopeDocument
-    profiles: int
-    active: int
-    """Number of its active noise models."""
-    drifted: int
+    counts: MicroscopeCounts
 
 
 @dataclass(frozen=True)
@@ -59,12 +56,10 @@ class ProfileView:
 
 
 @router.get("/instruments", dependencies=READ)
-def instruments(
-    page: Page, session: ReadSession, services: RequestServices, cursor: Cursor = None
-) -> HTMLResponse:
+def instruments(page: Page, session: ReadSession, cursor: Cursor = None) -> HTMLResponse:
     found = microscopes.list_microscopes(session, PageRequest(_MICROSCOPES, cursor))
-    now = services.clock()
-    summaries = [_summary(session, row, now) for row in found.rows]
+    counts = counts_of_microscopes(session, [row.id for row in found.rows])
+    summaries = [MicroscopeSummary(MicroscopeDocument.of(row), counts[row.id]) for row in found.rows]
     return page("instruments.html", microscopes=summaries, older=found.next_cursor)
 
 
@@ -74,17 +69,17 @@ def instrument(microscope: str, page: Page, session: ReadSession, cursor: Cursor
     found = microscopes.list_profiles(session, owner, PageRequest(_PROFILES, cursor))
     profiles = _views(session, found.rows)
     about = MicroscopeDocument.of(owner)
-    charts = [chart for profile in profiles for chart in profile.charts]
+    checks = latest_checks(session, microscopes.profile_ids(session, owner), _CHECKS)
+    of_cameras = [chart for chart in camera_charts(checks) if chart.compares_settings]
+    of_profiles = [chart for profile in profiles for chart in profile.charts]
     return page(
-        "instrument.html", microscope=about, profiles=profiles, charts=charts, older=found.next_cursor
+        "instrument.html",
+        microscope=about,
+        profiles=profiles,
+        camera_charts=of_cameras,
+        charts=[*of_cameras, *of_profiles],
+        older=found.next_cursor,
     )
-
-
-def _summary(session: Session, owner: Microscope, now: datetime) -> MicroscopeSummary:
-    ids = microscopes.profile_ids(session, owner)
-    active = list_active_noise_models(session, PageRequest(_MOST_ACTIVE), profile_ids=ids, at=now).rows
-    drifted = sum(drift_of(row) is not None for row in active)
-    return MicroscopeSummary(MicroscopeDocument.of(owner), len(ids), len(active), drifted)
 
 
 def _views(session: Session, profiles: Sequence[Profile]) -> list[ProfileView]:
