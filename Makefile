@@ -21,12 +21,13 @@ docs: $(READY)  ## The documentation as a static site in site/: four paths, meth
 
 test: lint services  ## Linters, types, import contracts, tests.
 	$(TEST) $(SHORT) $(THREE_AT_A_TIME)
-	@$(MAKE) --no-print-directory test-newer
+	@$(MAKE) --no-print-directory test-newer NEWER_TESTS=tests/files
 
-# Newer Pythons get newer versions of the packages that read image files. These tests need no torch, and one process
+# Newer Pythons get newer versions of the packages that read image files: `make test` runs the tests of files on one,
+# this target by itself those of the store too. These tests need no torch, and one process
 # takes half the processor time that two take to start their services. The excluded one tests our own rules for jobs,
 # which do not depend on the Python version, and takes a fifth of the time.
-WITHOUT_TORCH := tests/store tests/files
+NEWER_TESTS := tests/store tests/files
 LEFT_OUT := tests/store/test_lifecycle_machine.py
 READERS_VENV := .venv-readers
 READERS_READY := $(READERS_VENV)/.ready
@@ -41,8 +42,8 @@ NEWER_PYTHON = $(firstword $(foreach version,$(NEWER_VERSIONS),$(shell \
 test-newer: $(READY) services  ## Tests of the store and the file readers on a newer Python; NEWER_PYTHON=path names it.
 	@$(if $(NEWER_PYTHON), \
 		$(MAKE) --no-print-directory NEWER_PYTHON="$(NEWER_PYTHON)" $(NEWER_READY) && \
-		$(TEST_ENVIRONMENT) $(NEWER_VENV)/bin/pytest $(SHORT) $(WITHOUT_TORCH) --ignore $(LEFT_OUT), \
-		echo "There is no Python newer than that of $(VENV): $(WITHOUT_TORCH) are not tested on another.")
+		$(TEST_ENVIRONMENT) $(NEWER_VENV)/bin/pytest $(SHORT) $(NEWER_TESTS) --ignore $(LEFT_OUT), \
+		echo "There is no Python newer than that of $(VENV): $(NEWER_TESTS) are not tested on another.")
 
 $(NEWER_READY): pyproject.toml client/pyproject.toml constraints.txt
 	$(NEWER_PYTHON) -m venv --clear $(NEWER_VENV)

@@ -53,6 +53,7 @@ def as_folder(path: Path) -> Path:
     return unpacked(path.with_suffix(""), ndtiff_folder(planes))
 
 
+@pytest.mark.slow
 def test_folders_of_image_sets_make_the_same_noise_model(calibration: Path, tmp_path: Path) -> None:
     of_file, of_folder = tmp_path / "file.npz", tmp_path / "folder.npz"
     fit(calibration, of_file)

@@ -48,6 +48,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_network_is_trained_on_the_channel_that_is_named(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,6 +28,7 @@ def test_it_writes_a_network_that_says_how_it_was_made(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [target]
 
 
+@pytest.mark.slow
 def test_a_network_for_stacks_starts_from_the_packaged_one(tmp_path: Path) -> None:
     target = tmp_path / "stacks.safetensors"
     arguments = ["pretrain", str(target), "--stacks", "--steps", "1", "--device", "cpu"]
@@ -38,6 +39,7 @@ def test_a_network_for_stacks_starts_from_the_packaged_one(tmp_path: Path) -> No
     assert network.provenance["start"] == packaged_network().digest
 
 
+@pytest.mark.slow
 def test_training_goes_on_from_a_named_network(tmp_path: Path) -> None:
     start, target = tmp_path / "start.safetensors", tmp_path / "refined.safetensors"
     for packaged, stacks in ((packaged_network(), []), (packaged_stack_network(), ["--stacks"])):

@@ -124,6 +124,7 @@ def act(page: Page, action: str, what: str, key: str, folder: Path) -> None:
             expect(page.get_by_text(what, exact=True).first).to_be_visible()
 
 
+@pytest.mark.slow
 def test_the_facilitys_path(keyed: KeyedServer, typed: Typed) -> None:
     page = "paths/facility.md"
     key = keyed.application.make_key("facility", "read", "submit", "calibrate")
@@ -143,6 +144,7 @@ def test_the_programmers_path(keyed: KeyedServer, typed: Typed) -> None:
     assert (typed.folder / "spool" / "delivered.jsonl").read_text("utf-8").count("\n") == 3
 
 
+@pytest.mark.slow
 def test_the_operators_path(typed: Typed) -> None:
     page, port = "paths/operator.md", free_port()
     data = typed.folder / "data"

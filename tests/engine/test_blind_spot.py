@@ -175,6 +175,7 @@ def _train(method: TrainingMethod, preset: TrainingPreset = TINY, **options: obj
     return train([_observation()], **(circumstances | options))
 
 
+@pytest.mark.slow
 def test_training_removes_noise_and_the_observation_helps() -> None:
     n2v = _train("n2v", replace(TINY, n2v_steps=100))
     pn2v = _train("pn2v", replace(TINY, pn2v_steps=100), start=n2v)

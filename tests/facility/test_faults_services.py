@@ -88,7 +88,8 @@ def test_queued_jobs_survive_the_loss_of_redis_and_its_data(
     assert [claims(api, job_id) for job_id in (running, notified, not_notified)] == [[1], [1], [1]]
 
 
-@pytest.mark.parametrize("outage_s", [6, pytest.param(30, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("outage_s", [6, 30])
 def test_a_running_job_survives_an_outage_of_postgresql(
     facility: Facility,
     worker: CommandProcess,

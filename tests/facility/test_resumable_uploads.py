@@ -66,6 +66,7 @@ def test_tuspy_goes_on_after_the_server_died(
     assert image["sha256"] == hashlib.sha256(content).hexdigest()
 
 
+@pytest.mark.slow
 def test_what_arrived_before_the_connection_broke_is_kept(
     own_server: ServerProcess, api: httpx.Client
 ) -> None:

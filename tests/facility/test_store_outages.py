@@ -301,6 +301,7 @@ def _free_bytes(disk: Path) -> int:
     return state.f_bavail * state.f_bsize
 
 
+@pytest.mark.slow
 def test_a_server_killed_during_an_upload_leaves_nothing_and_a_repeated_upload_makes_one_image(
     tmp_path: Path, noise: bytes
 ) -> None:

@@ -209,19 +209,19 @@ def _lif_seeds() -> list[bytes]:
 
 def test_a_changed_file_of_a_vendor_is_read_or_refused(reader: FuzzedReader) -> None:
     assert all(reader.read(content) for content in _lif_seeds())
-    _fuzz(reader, _changed(_lif_seeds()), 60)
+    _fuzz(reader, _changed(_lif_seeds()), 30)
 
 
 def test_a_changed_file_is_read_or_refused(reader: FuzzedReader) -> None:
-    _fuzz(reader, _changed(_own_seeds()), 200)
+    _fuzz(reader, _changed(_own_seeds()), 80)
 
 
 def test_a_changed_real_file_is_read_or_refused(reader: FuzzedReader, test_data: Path) -> None:
-    _fuzz(reader, _changed(_shared_seeds(test_data)), 200)
+    _fuzz(reader, _changed(_shared_seeds(test_data)), 80)
 
 
 def test_a_file_built_of_odd_parts_is_read_or_refused(reader: FuzzedReader) -> None:
-    _fuzz(reader, _built(), 200)
+    _fuzz(reader, _built(), 80)
 
 
 @pytest.mark.slow

@@ -97,6 +97,7 @@ def refusal(api: httpx.Client, spec: Document, status: int = 422) -> str:
     return str(posted)
 
 
+@pytest.mark.slow
 def test_a_prediction_treats_each_channel_as_if_it_were_alone(
     api: httpx.Client, image_id: str, predicted_alone: list[Document], planes_tcyx: NDArray[np.uint16]
 ) -> None:

@@ -91,6 +91,7 @@ def test_the_next_image_of_a_microscope_reuses_noise_model_and_networks(
     assert "distilled" in with_network["result"]["values"]["estimated_mse_adu2"]
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_result(api: httpx.Client, noisy_tiff: Path) -> None:
     image_id = upload(api, noisy_tiff)
     results = [

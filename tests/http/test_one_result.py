@@ -53,7 +53,7 @@ def one_thread() -> Iterator[None]:
     ("file_kind", "noise_model_kind", "dtype"),
     [
         ("plain", NoiseModelKind.GMM, OutputDtype.FLOAT32),
-        ("imagej", NoiseModelKind.HISTOGRAM, OutputDtype.FLOAT32),
+        pytest.param("imagej", NoiseModelKind.HISTOGRAM, OutputDtype.FLOAT32, marks=pytest.mark.slow),
         ("ome", NoiseModelKind.GMM, OutputDtype.SAME),
     ],
 )
@@ -94,6 +94,7 @@ def test_a_job_and_the_command_write_one_file(
     assert digest(denoised) == digest(here.read_bytes())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_thread")
 def test_they_adapt_the_pretrained_network_alike(
     application: Application, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

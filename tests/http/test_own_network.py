@@ -166,6 +166,7 @@ def movie(tmp_path: Path) -> Path:
 FRAMES, SIDE_PX = 5, 64
 
 
+@pytest.mark.slow
 def test_an_own_network_for_stacks_competes_in_place_of_the_packaged_one(
     api: httpx.Client, microscope: str, movie: Path
 ) -> None:

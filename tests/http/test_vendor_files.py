@@ -77,6 +77,7 @@ def test_another_series_is_another_upload(api: httpx.Client, scans: Path) -> Non
     problem(send(1), 422, "idempotency-mismatch")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("worker")
 def test_a_czi_file_of_a_microscope_is_denoised(api: httpx.Client, test_data: Path) -> None:
     response = upload(api, test_data / "vendor" / "czi_WellD6-7_S2.czi", series=1)

@@ -70,6 +70,7 @@ def posted_specs(page: Page, api: httpx.Client) -> list[dict[str, Any]]:
     return [each["spec"] for each in jobs]
 
 
+@pytest.mark.slow
 def test_a_stored_version_for_one_channel_and_its_refusal(
     page: Page, api: httpx.Client, tmp_path: Path
 ) -> None:
@@ -162,6 +163,7 @@ def test_images_of_a_file_are_chosen(page: Page, api: httpx.Client, tmp_path: Pa
     assert spec["image_ids"] == [each["image_id"] for each in series if "<b>" in each["name"]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("together", [False, True])
 def test_all_images_are_denoised(
     page: Page, api: httpx.Client, noisy_tiff: Path, tmp_path: Path, *, together: bool

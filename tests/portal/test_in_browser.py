@@ -119,6 +119,7 @@ def test_a_page_that_nobody_sees_holds_no_connection(
         assert len(listeners) == 1
 
 
+@pytest.mark.slow
 def test_jobs_that_others_delete_or_end_leave_the_list(
     keyed: Application, url: str, browser_process: Browser, noisy_tiff: Path
 ) -> None:

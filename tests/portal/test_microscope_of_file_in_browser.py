@@ -80,6 +80,7 @@ def test_another_microscope_than_the_file_tells_is_asked_about(
     expect(microscope(row)).to_have_value("Disc 2")
 
 
+@pytest.mark.slow
 def test_an_unknown_camera_is_told_and_its_microscope_registered(
     page: Page, api: httpx.Client, tmp_path: Path
 ) -> None:

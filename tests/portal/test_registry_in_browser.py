@@ -71,6 +71,7 @@ def test_a_calibration_is_sent_and_what_became_of_it_is_told(
         assert len([url for url in created if url.endswith("/v1/uploads")]) == 1, "frames are sent once"
 
 
+@pytest.mark.slow
 def test_frames_go_on_after_a_reload_and_each_check_is_told(
     application: Application, browser_process: Browser, tmp_path: Path
 ) -> None:

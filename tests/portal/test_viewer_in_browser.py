@@ -183,6 +183,7 @@ def colour(page: Page, pane: str) -> list[float]:
     return means
 
 
+@pytest.mark.slow
 def test_channels_are_added_up_in_their_colours(url: str, job_id: str, browser_process: Browser) -> None:
     with visit(browser_process, url) as page:
         page.goto(f"/results/{job_id}")

@@ -353,6 +353,7 @@ def test_the_invariants_of_jobs_hold(sqlite: Database) -> None:
     _live(sqlite, examples=25, steps=30)
 
 
+@pytest.mark.slow
 def test_the_invariants_of_jobs_hold_in_postgresql(postgres: Database) -> None:
     _live(postgres, examples=10, steps=30)
 

@@ -72,6 +72,7 @@ def test_bm3d_beats_the_noisy_image(field: ScoredField) -> None:
     assert best_result(filtered, field.reference_yx).psnr_db > raw_db + 3
 
 
+@pytest.mark.slow
 def test_the_quality_table_holds_every_method_with_its_seconds(field: ScoredField) -> None:
     found = quality.denoised(field, TINY, several=True)
     score = quality.score(found, field.reference_yx, quality.filtered(field))
@@ -176,6 +177,7 @@ def dataset(field: ScoredField) -> Dataset:
     return Dataset("tiny", (place,), ((0, WHOLE),), ((0, WHOLE),))
 
 
+@pytest.mark.slow
 def test_time_to_quality_stops_when_it_is_reached_and_keeps_the_paper_run(
     dataset: Dataset, tmp_path: Path
 ) -> None:
@@ -205,6 +207,7 @@ def test_time_to_quality_stops_when_it_is_reached_and_keeps_the_paper_run(
     assert time_to_quality.table([compared, again], presets).row_count == 4
 
 
+@pytest.mark.slow
 def test_the_paper_pn2v_can_be_measured_without_its_n2v(dataset: Dataset) -> None:
     paper = replace(TINY, name="paper", warm_start=False)
     better = replace(TINY, name="better", n2v_steps=40, n2v_learning_rate=1e-2)

@@ -16,7 +16,10 @@ from docs_site.build import REPOSITORY, BrokenPagesError, build, run_sphinx
 from docs_site.navigation import START
 
 # MyST-Parser 5.2 uses a name that Sphinx 11 will not have.
-pytestmark = pytest.mark.filterwarnings("ignore:'myst_parser:PendingDeprecationWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:'myst_parser:PendingDeprecationWarning"),
+]
 
 PICTURE = re.compile(r"method/(\S+?\.png)")
 RESOURCES = {"img": "src", "script": "src", "link": "href", "source": "srcset", "iframe": "src"}
@@ -113,7 +116,6 @@ def test_a_page_that_nothing_leads_to_fails_the_build(tmp_path: Path) -> None:
         run_sphinx(tmp_path / "pages", tmp_path / "site")
 
 
-@pytest.mark.slow
 def test_the_command_draws_the_pictures_and_draws_them_alike(tmp_path: Path) -> None:
     drawn = []
     for attempt in ("first", "second"):

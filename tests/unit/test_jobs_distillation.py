@@ -123,6 +123,7 @@ def _weights(store: Store, outcome: Outcome) -> bytes:
     return b"".join(values.numpy().tobytes() for values in network.model.state_dict().values())
 
 
+@pytest.mark.slow
 def test_a_distillation_continued_from_its_checkpoint_gives_the_same_network(store: Store) -> None:
     reports: list[tuple[float, str]] = []
     uninterrupted = store.attempt("job_1", 1, lambda fraction, status: reports.append((fraction, status)))

@@ -100,6 +100,7 @@ def test_table_1_scores_all_methods_over_repeats_and_images(folder: Path, tmp_pa
     assert text.strip() in result.output
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tiny")
 def test_finished_results_are_not_computed_again(folder: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"

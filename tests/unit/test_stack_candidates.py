@@ -43,7 +43,7 @@ def test_of_planes_that_help_nothing_has_to_be_said() -> None:
     assert said == ""
 
 
-@pytest.mark.parametrize("kind", ["shuffled", "unrelated"])
+@pytest.mark.parametrize("kind", ["shuffled", pytest.param("unrelated", marks=pytest.mark.slow)])
 def test_planes_that_show_something_else_cost_nothing(kind: str) -> None:
     rng = np.random.default_rng(2)
     order = rng.permutation(len(light(4.0)))
