@@ -79,8 +79,9 @@ async def _link(
         href if store.layout.images == 1 else f"{href}/{position}",
         link.expires_at,
         services.settings,
+        store.layout.axes,
+        PlanesDocument.of(desk.view.header),
         windows,
-        [each.colour for each in PlanesDocument.of(desk.view.header).channels],
     )
 
 

@@ -1,13 +1,16 @@
 """Images and results as OME-Zarr, read with zarr-python over HTTP by a signed link, without a key."""
 
+import json
 import logging
 import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from math import prod
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 import numpy as np
@@ -17,9 +20,13 @@ import yaozarrs
 import zarr
 from numpy.typing import NDArray
 
+from app.viewing.documents import PlanesDocument
+from app.viewing.neuroglancer import neuroglancer_fragment
+from app.viewing.ranges import ValueRange
 from models_store.clock_and_ids import system_clock
 from models_store.contracts.vocabulary import OutputDtype, OutputFormat
 from models_store.errors import InvalidRequestError
+from models_store.image_files.header import ImageHeader
 from models_store.image_files.isolation.client import Isolation
 from models_store.image_files.results.ome_zarr.layout import ZarrLayout
 from models_store.image_files.results.result_file import ResultOptions
@@ -140,14 +147,62 @@ def test_a_link_opens_the_configured_viewers(facility: Facility) -> None:
     assert document["napari"] == f"napari --plugin napari-ome-zarr '{href}'"
     assert document["vizarr_href"].startswith(f"{VIZARR}?source=http%3A%2F%2F127.0.0.1%3A")
     assert httpx.URL(document["vizarr_href"]).params["source"] == href
-    address, _, state = document["neuroglancer_href"].partition("#!")
-    assert address == NEUROGLANCER
-    (layer,) = httpx.Response(200, content=httpx.QueryParams(f"q={state}")["q"].encode()).json()["layers"]
-    assert layer["source"] == f"zarr2://{href}"
-    assert "channel1" in layer["shaderControls"]
+    assert document["neuroglancer_href"].startswith(f"{NEUROGLANCER}#!")
     scope: dict[str, Any] = {}
     exec(document["python"], scope)  # noqa: S102  # lines that the server tells users to run
     assert scope["pixels"].shape == (2, 3, 40, 600)
+
+
+def test_neuroglancer_shows_x_to_the_right_and_a_layer_for_each_channel(facility: Facility) -> None:
+    document = made(link(facility))
+    state = json.loads(unquote(document["neuroglancer_href"].partition("#!")[2]))
+    assert list(state["dimensions"]) == ["x", "y", "z"]
+    steps = [pytest.approx(each) for each in (1e-7, 2e-7, 5e-7)]
+    assert [step for step, _ in state["dimensions"].values()] == steps
+    assert {unit for _, unit in state["dimensions"].values()} == {"m"}
+    # 600 x 40 pixels of 0.1 x 0.2 um fit a window of 1000 x 600 pixels.
+    assert state["crossSectionScale"] == pytest.approx(0.6)
+    layers = state["layers"]
+    assert [each["source"] for each in layers] == 2 * [f"zarr2://{document['href']}"]
+    assert [(each["name"], each["localPosition"]) for each in layers] == [("DAPI", [0]), ("GFP", [1])]
+    expected = [tuple(np.percentile(CLEAN[at], (0.5, 99.5))) for at in (2, 3)]
+    for layer, colour, window in zip(layers, ("#00FF00", "#FF00FF"), expected, strict=True):
+        assert tuple(layer["shaderControls"]["contrast"]["range"]) == pytest.approx(window)
+        assert f'color(default="{colour}")' in layer["shader"]
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape", "told"),
+    [
+        ("YX", (40, 60), {"x": [1, ""], "y": [1, ""]}),
+        ("TYX", (2, 40, 60), {"x": [1, ""], "y": [1, ""], "t": [0.5, "s"]}),
+    ],
+)
+def test_neuroglancer_counts_pixels_of_unknown_size(
+    axes: str, shape: tuple[int, ...], told: dict[str, Any]
+) -> None:
+    header = ImageHeader(
+        file_kind="tiff",
+        axes=axes,
+        shape=shape,
+        dtype="uint16",
+        width_px=60,
+        height_px=40,
+        planes=prod(shape[:-2]),
+        pixel_size_um=None,
+        channel_names=(),
+        decoded_bytes=2 * prod(shape),
+        time_interval_s=0.5,
+        white_is_zero=True,
+    )
+    window = ValueRange(low=3, high=9, minimum=0, maximum=10, missing_px=0)
+    fragment = neuroglancer_fragment("http://a/x.ome.zarr", axes, PlanesDocument.of(header), [window])
+    state = json.loads(unquote(fragment.removeprefix("#!")))
+    assert state["dimensions"] == told
+    (layer,) = state["layers"]
+    assert "localPosition" not in layer
+    # White is zero: the lowest value is the brightest.
+    assert layer["shaderControls"]["contrast"]["range"] == [9, 3]
 
 
 def test_a_viewer_elsewhere_may_read_what_a_link_leads_to_and_nothing_else(facility: Facility) -> None:
