@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from tests.support.calibration_frames import check_frames
+from tests.support.calibration_frames import check_frames, count_frames
 from worker.engine.errors import ImageUnsuitableError
 from worker.engine.noise.measuring.calibration_check import CalibrationCheck
 from worker.engine.noise.measuring.scene import average_scene
@@ -110,6 +110,43 @@ def test_copies_of_a_frame_are_recognised(lowest: int) -> None:
     found = check_frames([frame] * 4)
     assert "no pixel within the detector's range changes" in (found.unusable or "")
     assert (found.flicker, found.motion, found.excess_correlation) == (0, 0, 0)
+
+
+def test_copies_of_one_frame_alone_are_unsuitable() -> None:
+    frame = np.random.default_rng(1).poisson(300, (16, 16)).astype(np.uint16)
+    assert "record separate frames, not copies" in (check_frames([frame] * 4).unusable or "")
+
+
+def test_dark_frames_may_be_equal_by_chance() -> None:
+    frames = np.zeros((8, 16, 16), dtype=np.uint16)
+    frames[:, 3, 3] = 40
+    frames[::2, 9, 5] = 1
+    assert check_frames(list(frames)).copied_frames == ()
+
+
+def test_a_frame_that_was_written_twice_is_told_and_counts_once() -> None:
+    frames = np.random.default_rng(2).poisson(300, (12, 32, 32)).astype(np.uint16)
+    twice = [each for frame in frames for each in (frame, frame)]
+    found, once = check_frames(twice), check_frames(list(frames))
+    assert found.frames == 12
+    assert found.copied_frames == tuple(range(2, 25, 2))
+    assert found.excess_correlation == pytest.approx(once.excess_correlation)
+    assert (
+        "frames 2, 4, 6, 8, 10, 12, 14, 16, 18, 20 and 2 more of 24 are exact copies of an earlier one"
+        in (found.warnings[0])
+    )
+    counts, expected = count_frames(twice), count_frames(list(frames))
+    assert counts.pairs == expected.pairs
+    assert counts.photon_transfer_curve().variance_adu2 == pytest.approx(
+        expected.photon_transfer_curve().variance_adu2
+    )
+
+
+def test_the_end_of_a_recording_may_hold_copies_only() -> None:
+    first, second = np.random.default_rng(3).poisson(300, (2, 32, 32)).astype(np.uint16)
+    found = check_frames([first, second] * 4)
+    assert (found.frames, found.copied_frames) == (2, (3, 4, 5, 6, 7, 8))
+    assert not found.trend.brightness_changes(0.02)
 
 
 def test_the_golden_calibration_is_static(golden: Path) -> None:

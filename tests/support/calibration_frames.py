@@ -21,7 +21,8 @@ def count_frames(frames: Sequence[NDArray[Any]]) -> PairCounts:
 
 def check_frames(frames: Sequence[NDArray[Any]]) -> CalibrationCheck:
     """Check one scene's frames (Y, X), whether they are a calibration or not."""
-    residuals = SceneResiduals(average_scene(frames, PairCounts().limits_adu(frames[0].dtype)))
-    for frame in frames:
-        residuals.add(frame)
+    scene = average_scene(frames, PairCounts().limits_adu(frames[0].dtype))
+    residuals = SceneResiduals(scene)
+    for index in scene.indices:
+        residuals.add(frames[index])
     return residuals.check()

@@ -49,10 +49,10 @@ def check_noise_model(spec: CheckNoiseModelSpec, context: JobContext) -> Outcome
     ):
         measured = MeasuredScenes(exposures_s_of([(each.title, each.reader) for each in images]))
         counts, scenes = _count(spec, context, images, measured)
-        measured.read_dark(context, dark)
+        of_dark = measured.read_dark(context, dark)
         covered = coverage(model, calibrated_range_adu(known), all_planes(images))
         camera = _check_camera(known, context, images, measured)
-    warnings = [f"{name}: {each}" for name, scene in scenes.items() for each in scene.warnings]
+    warnings = [f"{name}: {each}" for name, scene in scenes.items() for each in scene.warnings] + of_dark
     warnings += filter(None, [covered.warning, camera.told if camera and camera.drifted else None])
     for warning in warnings:
         context.warn(warning)

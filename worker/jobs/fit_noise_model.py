@@ -35,11 +35,12 @@ def fit_noise_model(spec: FitNoiseModelSpec, context: JobContext) -> Outcome:
             on_frame=planes_done(part_of(context.report, 0, READING_FRAMES), "frame"),
             on_scene=measured.add_lit,
         )
-        measured.read_dark(context, dark)
-    for warning in calibration.warnings:
+        of_dark = measured.read_dark(context, dark)
+    warnings = [*calibration.warnings, *of_dark]
+    for warning in warnings:
         context.warn(warning)
     figures = measured.figures(rounding_adu2=facts.step_adu**2 / 12)
-    found = {**findings(calibration), BASELINE: figures.model_dump(mode="json")}
+    found = {**findings(calibration), "warnings": warnings, BASELINE: figures.model_dump(mode="json")}
     selected = calibration.selected
     made = made_noise_model(selected, NoiseModelOrigin.CALIBRATION, context, spec.image_ids, found)
     return Outcome(

@@ -27,15 +27,19 @@ class MeasuredScenes:
         if (found := scene_figures(transfer)) is not None:
             self.lit.append(replace(found, exposure_s=self.exposures_s.get(name)))
 
-    def read_dark(self, context: JobContext, images: Sequence[OpenImage]) -> None:
-        """Read the dark frames, if there are any. Raises CalibrationUnsuitableError."""
+    def read_dark(self, context: JobContext, images: Sequence[OpenImage]) -> list[str]:
+        """Read the dark frames, if there are any; return a warning about copies of frames.
+
+        Raises CalibrationUnsuitableError.
+        """
         if not images:
-            return
+            return []
         report = planes_done(part_of(context.report, READING_FRAMES, 1), "dark frame")
         scenes = scenes_of([(each.title, each.reader) for each in images])
-        count_calibration(
+        _, checks = count_calibration(
             scenes, facts_of(survey_of(context, images)), on_frame=report, on_scene=self._add_dark
         )
+        return [f"{name}: {check.copies}" for name, check in checks.items() if check.copies]
 
     def figures(self, *, rounding_adu2: float, known: CameraFigures | None = None) -> CameraFigures:
         return camera_figures(self.lit, self.dark, rounding_adu2=rounding_adu2, known=known)

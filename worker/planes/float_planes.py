@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from models_store.image_files.header import ImageHeader
 from models_store.image_files.planes import PlaneSource, ResultFormat
+from worker.engine.planes.copies import Copies
 from worker.engine.planes.neighbours import Neighbours
 from worker.planes.observed_stack import ObservedStack
 
@@ -15,18 +16,21 @@ from worker.planes.observed_stack import ObservedStack
 class FloatPlanes:
     """PlaneSequence of all planes of some images, one after the other, as float32 ADU.
 
-    Pixels without a measurement are NaN.
+    Pixels without a measurement are NaN, and so is a plane that copies another one read before: what is
+    learned from planes counts each frame once.
     """
 
     def __init__(self, stacks: Sequence[ObservedStack]) -> None:
         self._places = [(stack, index) for stack in stacks for index in range(len(stack))]
+        self._copies = Copies()
 
     def __len__(self) -> int:
         return len(self._places)
 
     def __getitem__(self, index: int, /) -> NDArray[np.float32]:
         stack, place = self._places[index]
-        return stack.input_of(place)
+        plane = stack.plane(place)
+        return plane.unknown() if self._copies.is_copy(index, plane.source_yx) else plane.input_yx
 
     def neighbours(self, index: int, reach: int) -> Neighbours:
         """Return the planes at most `reach` before and after a plane in its image."""

@@ -4,8 +4,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
-import numpy as np
-
 from models_store.image_files.stack_axis import StackAxis
 from worker.engine.planes.neighbours import Neighbours
 from worker.engine.planes.sequence import PlaneSequence
@@ -25,9 +23,9 @@ class ObservedStack:
     def __len__(self) -> int:
         return len(self._planes)
 
-    def input_of(self, index: int) -> np.ndarray:
-        """Return a plane (Y, X) as float32 ADU, NaN where it holds no measurement."""
-        return self._read(index).input_yx
+    def plane(self, index: int) -> ObservedPlane:
+        """Return a plane, without its neighbours."""
+        return ObservedPlane.of(self._planes[index])
 
     def neighbours(self, index: int, reach: int) -> Neighbours:
         """Return the planes (Y, X) beside a plane, float32 ADU, by offset.
@@ -35,18 +33,15 @@ class ObservedStack:
         Empty ones are left out, and those that repeat rows of the plane or of a nearer one: their noise is no
         other.
         """
-        return self._beside(index, reach, self._read)
+        return self._beside(index, reach, self.plane)
 
     def observed(self, indices: Iterable[int], reach: int) -> Iterator[ObservedPlane]:
         """Yield planes with at most `reach` neighbours on each side; each is read once if memory allows."""
         stride = self._axis.stride if self._axis and reach else 0
-        recent = _RecentPlanes(self._read, (2 * reach + 1) * stride)
+        recent = _RecentPlanes(self.plane, (2 * reach + 1) * stride)
         for index in indices:
             plane = recent.get(index)
             yield replace(plane, neighbours=self._beside(index, reach, recent.get))
-
-    def _read(self, index: int) -> ObservedPlane:
-        return ObservedPlane.of(self._planes[index])
 
     def _beside(self, index: int, reach: int, read: Callable[[int], ObservedPlane]) -> Neighbours:
         if self._axis is None:

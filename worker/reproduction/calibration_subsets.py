@@ -67,7 +67,7 @@ def count_calibration(
     facts = facts_of(survey_planes(data))
     histogram = facts.empty_histogram()
     range_adu = facts.min_adu, facts.max_adu
-    for index in range(len(frames)):
+    for index in scene.indices:
         mask = subset.mask(scene.mean_yx, range_adu, rng) & scene.usable_yx
         if mask.any():
             observed, signal = frames[index][mask], scene.mean_yx[mask]

@@ -50,7 +50,7 @@ def affordable(planes: PlaneSequence, max_pixels: int = MAX_PIXELS) -> int:
 def with_data(planes: PlaneSequence, count: int) -> Iterator[NDArray[Any]]:
     """Yield at most `count` planes spread over the sequence, in place of an empty one the next with data.
 
-    A plane without finite pixels is empty.
+    A plane without finite pixels is empty, as is one that copies another.
     """
     return (plane_yx for _, plane_yx in numbered_with_data(planes, count))
 

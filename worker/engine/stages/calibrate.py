@@ -118,9 +118,9 @@ def _count_scene(
 ) -> CalibrationCheck:
     scene = average_scene(frames, counts.limits_adu(frames[0].dtype), on_frame)
     residuals = SceneResiduals(scene)
-    transfer = PhotonTransfer(scene) if on_transfer is not None and len(frames) >= MIN_FRAMES else None
+    transfer = PhotonTransfer(scene) if on_transfer is not None and scene.frames >= MIN_FRAMES else None
     unusable_yx = ~scene.usable_yx
-    for index in range(len(frames)):
+    for index in scene.indices:
         frame = frames[index]
         residuals.add(frame)
         if transfer is not None:
@@ -130,6 +130,8 @@ def _count_scene(
             histogram.add(
                 frame, scene.mean_yx, saturated=unusable_yx, deviation_factor=scene.deviation_factor
             )
+        on_frame()
+    for _ in scene.copied_frames:
         on_frame()
     if on_transfer is not None and transfer is not None:
         on_transfer(transfer)

@@ -35,11 +35,13 @@ class CalibrationCheck:
     are 0 for a static scene. `noisy`: whether there is any variance. `neighbour_correlation` is that of the
     noise of adjacent pixels along y and x. `saturated` and `clipped` are the fractions of pixel values at the
     detector's upper and lower limit. The signals span `signal_min_adu` .. `signal_max_adu`. `empty_frames`
-    have one value only; they are counted from 1.
+    have one value only, `copied_frames` the pixels of an earlier frame, so that they do not count among
+    `frames`; both are numbered from 1.
     """
 
     frames: int
     empty_frames: tuple[int, ...]
+    copied_frames: tuple[int, ...]
     trend: SceneTrend
     excess_correlation: float
     flicker: float
@@ -55,12 +57,8 @@ class CalibrationCheck:
     def unusable(self) -> str | None:
         """Reason why no noise model can be fitted, or None."""
         if self.empty_frames:
-            numbers = ", ".join(map(str, self.empty_frames[:_MAX_NAMED]))
-            several = "s" if len(self.empty_frames) > 1 else ""
-            return (
-                f"frame{several} {numbers} of {self.frames} {'are' if several else 'is'} empty, of one value "
-                "(closed shutter, dropped frame): leave out empty frames"
-            )
+            empty = self._listed(self.empty_frames, "is", "are")
+            return f"{empty} empty, of one value (closed shutter, dropped frame): leave out empty frames"
         if self.saturated > UNUSABLE_SATURATED:
             return f"{self.saturated:.0%} of the pixels are saturated: use less light or exposure"
         if not self.noisy:
@@ -75,8 +73,21 @@ class CalibrationCheck:
         return None
 
     @property
+    def copies(self) -> str | None:
+        """Warning about copies of frames, or None."""
+        if not self.copied_frames:
+            return None
+        copied = self._listed(self.copied_frames, "is an exact copy", "are exact copies")
+        return (
+            f"{copied} of an earlier one: the camera or a program repeated frames; each different frame "
+            "counts once"
+        )
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         found = self._changes()
+        if self.copies:
+            found.append(self.copies)
         if self.frames < MIN_RELIABLE_FRAMES:
             found.append(f"{self.frames} frames are too few for a reliable noise model: take 20 or more")
         if self.saturated > MAX_SATURATED:
@@ -95,6 +106,15 @@ class CalibrationCheck:
                 f"models do not describe: train with a structured mask along {axis}"
             )
         return tuple(found)
+
+    def _listed(self, numbers: tuple[int, ...], is_one: str, are_several: str) -> str:
+        several = len(numbers) > 1
+        listed = ", ".join(map(str, numbers[:_MAX_NAMED]))
+        more = f" and {len(numbers) - _MAX_NAMED} more" if len(numbers) > _MAX_NAMED else ""
+        return (
+            f"frame{'s' if several else ''} {listed}{more} of {self.frames + len(self.copied_frames)} "
+            f"{are_several if several else is_one}"
+        )
 
     def _changes(self) -> list[str]:
         found = []
@@ -158,7 +178,7 @@ class SceneResiduals:
         self._before_yx = residual_yx
 
     def check(self) -> CalibrationCheck:
-        """Return the check of all frames added, which must be all frames of the scene."""
+        """Return the check of all frames added, which must be all frames of the scene that count."""
         frames = self._scene.frames
         total = self._energy + float(self._of_modes.sum())
         noisy = total > _ROUNDING * float((self._scene.mean_yx[self._scene.usable_yx] ** 2).sum())
@@ -171,6 +191,7 @@ class SceneResiduals:
         return CalibrationCheck(
             frames=frames,
             empty_frames=self._scene.empty_frames,
+            copied_frames=self._scene.copied_frames,
             trend=SceneTrend.of(self._scene),
             excess_correlation=common / total,
             flicker=float(brightness),

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.engine.errors import ImageUnsuitableError
+from worker.engine.planes.copies import Copies
 from worker.engine.planes.sequence import PlaneSequence
 
 MIN_FRAMES = 2
@@ -20,10 +21,12 @@ class SceneAverage:
 
     `usable_yx` marks pixels that are finite, never at the detector's highest value, and rarely at its lowest;
     the mean of others is biased. `saturated` and `clipped` are the fractions of pixel values at the
-    detector's highest and lowest value. `empty_frames` have one value only; they are counted from 1.
+    detector's highest and lowest value. `empty_frames` have one value only, `copied_frames` are
+    copies of earlier ones; they are counted from 1. `indices`, from 0: those of the frames that count.
     """
 
-    frames: int
+    indices: tuple[int, ...]
+    copied_frames: tuple[int, ...]
     empty_frames: tuple[int, ...]
     mean_yx: NDArray[np.float64]
     early_yx: NDArray[np.float64]
@@ -31,6 +34,11 @@ class SceneAverage:
     usable_yx: NDArray[np.bool_]
     saturated: float
     clipped: float
+
+    @property
+    def frames(self) -> int:
+        """Number of frames that count."""
+        return len(self.indices)
 
     @property
     def deviation_factor(self) -> float:
@@ -47,7 +55,8 @@ def average_scene(
 ) -> SceneAverage:
     """Average frames (Y, X), read one at a time; `limits_adu` are the detector's lowest and highest value.
 
-    Raises ImageUnsuitableError if there are fewer than two frames, or their shapes differ.
+    Of copies of a frame the first counts, unless there is no other frame. Raises ImageUnsuitableError if
+    there are fewer than two frames, or their shapes differ.
     """
     number = len(frames)
     if number < MIN_FRAMES:
@@ -58,6 +67,10 @@ def average_scene(
     ever_high_yx = np.zeros(total.shape, dtype=np.bool_)
     times_low_yx = np.zeros(total.shape, dtype=np.int32)
     empty: list[int] = []
+    copied: list[int] = []
+    copies = Copies()
+    indices: list[int] = []
+    early_frames = late_frames = 0
     saturated = clipped = 0
     for index in range(number):
         frame = frames[index]
@@ -65,23 +78,38 @@ def average_scene(
             raise ImageUnsuitableError(f"frame {index} is {frame.shape}, the first one {total.shape}")
         if frame.min() == frame.max():
             empty.append(index + 1)
+        on_frame()
+        if copies.is_copy(index, frame):
+            copied.append(index + 1)
+            continue
+        indices.append(index)
         total += frame
-        early += frame if index < quarter else 0
-        late += frame if index >= number - quarter else 0
+        if index < quarter:
+            early += frame
+            early_frames += 1
+        if index >= number - quarter:
+            late += frame
+            late_frames += 1
         high_yx, low_yx = frame >= high_adu, frame <= low_adu
         saturated += int(high_yx.sum())
         clipped += int(low_yx.sum())
         ever_high_yx |= high_yx
         times_low_yx += low_yx
-        on_frame()
-    mean_yx = total / number
+    if not late_frames:
+        late, late_frames = frames[indices[-1]].astype(np.float64), 1
+    different = len(indices)
+    if different < MIN_FRAMES:
+        # The check of the scene tells that no pixel changes.
+        indices, copied = [*range(number)], []
+    mean_yx = total / different
     return SceneAverage(
-        frames=number,
+        indices=tuple(indices),
+        copied_frames=tuple(copied),
         empty_frames=tuple(empty),
         mean_yx=mean_yx,
-        early_yx=early / quarter,
-        late_yx=late / quarter,
-        usable_yx=np.isfinite(mean_yx) & ~ever_high_yx & (times_low_yx <= _MAX_CLIPPED * number),
-        saturated=saturated / (number * mean_yx.size),
-        clipped=clipped / (number * mean_yx.size),
+        early_yx=early / early_frames,
+        late_yx=late / late_frames,
+        usable_yx=np.isfinite(mean_yx) & ~ever_high_yx & (times_low_yx <= _MAX_CLIPPED * different),
+        saturated=saturated / (different * mean_yx.size),
+        clipped=clipped / (different * mean_yx.size),
     )
