@@ -1,6 +1,7 @@
 """Settings of detectors, colours and times that files tell: in the header, and kept in the result."""
 
 import json
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -164,13 +165,26 @@ def test_micro_manager_tells_the_camera_of_each_channel(reader: Reader, tmp_path
             "czi_CellDivision_T3_Z5_CH2_X240_Y170.czi",
             None,
             1,
-            {"camera": "Axiocam506m", "binning": "1x1", "bit_depth": 14, "exposure_s": 0.2},
+            {
+                "camera": "Axiocam506m",
+                "binning": "1x1",
+                "region_height": 2208,
+                "exposure_s": 0.2,
+                "bit_depth": 14,
+            },
         ),
         (
             "czi_WellD6-7_S2.czi",
             1,
             0,
-            {"camera": "TestCam", "em_gain": 50, "binning": "1x1", "bit_depth": 14, "exposure_s": 0.15},
+            {
+                "camera": "TestCam",
+                "em_gain": 50,
+                "binning": "1x1",
+                "region_height": 440,
+                "bit_depth": 14,
+                "exposure_s": 0.15,
+            },
         ),
         (
             "czi_Airyscan.czi",
@@ -200,6 +214,41 @@ def test_files_of_vendors_tell_their_detectors(
     if "bit_depth" not in expected:
         told.pop("bit_depth", None)
     assert told == pytest.approx(expected)
+
+
+def test_the_region_of_a_camera_in_an_nd2_is_that_of_its_captures(
+    reader: Reader, test_data: Path, tmp_path: Path
+) -> None:
+    content = (test_data / "vendor" / "nd2_cluster.nd2").read_bytes()
+    # An entry of the tree: type, characters of the name with the last, which is 0, the name, the value.
+    top, bottom = (
+        struct.pack("<BB", 2, len(name) + 1) + f"{name}\0".encode("utf-16-le") for name in ("top", "bottom")
+    )
+    for times, rows in ((1, None), (2, 256)):
+        changed = content
+        at = 0
+        for _ in range(times):
+            # The settings of live pictures come first, those of captures second.
+            at = changed.index("rectSensorUser\0".encode("utf-16-le"), at) + 1
+            for name, value in ((top, 896), (bottom, 1152)):
+                value_at = changed.index(name, at) + len(name)
+                changed = changed[:value_at] + struct.pack("<i", value) + changed[value_at + 4 :]
+        path = tmp_path / f"{times}.nd2"
+        path.write_bytes(changed)
+        assert {each.region_height for each in reader.open(path).header.acquisition} == {rows}
+
+
+def test_cameras_of_one_model_with_other_regions_tell_none(test_data: Path, tmp_path: Path) -> None:
+    content = (test_data / "vendor" / "czi_CellDivision_T3_Z5_CH2_X240_Y170.czi").read_bytes()
+    path = tmp_path / "alike.czi"
+    for name in (b'Model="%s"', b"<Model>%s</Model>"):
+        own = name % b"Axiocam506m"
+        content = content.replace(own, (name % b"AxioCamELm").ljust(len(own)))
+    path.write_bytes(content)
+    with open_planes(path) as planes:
+        assert {(each.camera, each.region_height) for each in planes.header.acquisition} == {
+            ("AxioCamELm", None)
+        }
 
 
 def test_a_name_in_a_czi_that_looks_like_a_number_stays_a_text(test_data: Path, tmp_path: Path) -> None:

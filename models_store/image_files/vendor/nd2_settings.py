@@ -15,9 +15,13 @@ def nd2_settings(_: ET.Element | None, image: ImageInfo) -> list[dict[str, Any]]
     """Return the settings of each channel, by the fields of Acquisition."""
     channels = entries(mapping(image.get("extra")).get("channel_settings"))
     unique_name = text(mapping(image.get("instrument")).get("detector"))
+    rows = mapping(image.get("extra")).get("region_heights_px") or []
     if len(channels) != image["size_c"]:
         return [{"serial": unique_name}] * image["size_c"]
-    return [_of_channel(channel, unique_name) for channel in channels]
+    told = [_of_channel(channel, unique_name) for channel in channels]
+    if len(rows) != len(told):
+        return told
+    return [{**each, "region_height": height_px} for each, height_px in zip(told, rows, strict=True)]
 
 
 def _of_channel(channel: Mapping[str, Any], unique_name: str | None) -> dict[str, Any]:

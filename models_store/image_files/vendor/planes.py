@@ -19,6 +19,7 @@ from models_store.image_files.vendor.acquisition import recorded
 from models_store.image_files.vendor.display_channels import with_display_channels
 from models_store.image_files.vendor.layout import Layout, kept
 from models_store.image_files.vendor.nd2_frames import with_frame_data
+from models_store.image_files.vendor.nd2_regions import with_camera_regions
 from models_store.image_files.vendor.present_planes import with_planes_present
 from models_store.image_files.vendor.result_format import result_format
 from models_store.image_files.vendor.series import choose, list_images
@@ -100,6 +101,7 @@ def _images_of(
         if kind == "nd2":
             with stream_of(source) as stream:
                 images = with_frame_data(file.opened, stream, images)
+            images = with_camera_regions(file.opened, images)
         if kind == "czi":
             images = with_display_channels(images, xml)
         return images, file.opened.info["size_bytes"]
