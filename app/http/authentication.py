@@ -24,11 +24,12 @@ from models_store.database.tables import ApiKey, Artifact, Image
 from models_store.database.visibility import Viewer
 from models_store.errors import (
     ClearScopeError,
+    NotFoundError,
     OutageError,
     TooManyRequestsError,
     UnauthenticatedError,
 )
-from models_store.repositories import api_keys
+from models_store.repositories import api_keys, link_secrets
 from models_store.repositories.usage import Quota
 from models_store.settings import Settings
 
@@ -51,7 +52,12 @@ TILES_PER_REQUEST = 10
 MAY_READ = frozenset({Scope.READ})
 
 CACHE_TTL_S = 2.0
-"""Time for which a key's row is cached; a revoked key stays valid at most that long."""
+"""Time for which a key or the secret of links is cached; what was revoked stays valid at most that long."""
+
+MAX_LINKED = 1000
+"""Images and results whose secrets are cached."""
+
+_LINKABLE: dict[str, link_secrets.Linkable] = {"images": Image, "artifacts": Artifact}
 
 REFUSALS_PER_MINUTE = 60
 """Rate limit of invalid keys per address; beyond it, unknown keys are refused without a database query."""
@@ -66,6 +72,8 @@ class KeyRing:
     clock: Clock
     limits: RateLimits
     _rows: dict[str, tuple[float, ApiKey]] = field(default_factory=dict)
+    _link_secrets: dict[tuple[str, str], tuple[float, str]] = field(default_factory=dict)
+    """When each was loaded and the secret, by collection and id."""
     _prefixes: frozenset[str] | None = None
     """Prefixes of all keys, as of the last lookup; None before the first."""
     _without_keys_until_s: float = 0.0
@@ -102,8 +110,8 @@ class KeyRing:
     async def linked_caller(self, path: str, address: str) -> Caller:
         """Return the caller of a path with a signed link: who made it, who may only read.
 
-        Raises UnauthenticatedError for a link that is wrong, has expired, or was made with a key that is no
-        longer valid, and TooManyRequestsError for an address that guesses links.
+        Raises UnauthenticatedError for a link that is wrong, has expired, was ended, or was made with a key
+        that is no longer valid, and TooManyRequestsError for an address that guesses links.
         """
         link = link_in(path)
         if link is not None and link.expires_at <= self.clock():
@@ -112,37 +120,52 @@ class KeyRing:
                 "of the result"
             )
         if link is not None and link.key_prefix == WITHOUT_KEY:
-            secret = await run_in_threadpool(self._digest, link.subject)
+            secret = await self._link_secret(link.subject)
             if secret is not None and link.is_signed_with(secret) and not await self.needed():
                 return Caller(scopes=MAY_READ)
         elif link is not None:
             key = await self._find(link.key_prefix, address)
-            if key is not None and link.is_signed_with(key.secret_sha256):
+            secret = await self._link_secret(link.subject) if key is not None else None
+            if key is not None and secret is not None and link.is_signed_with(_of_both(secret, key)):
                 return replace(await self._caller(key), scopes=MAY_READ)
         await self._count_guess(address)
-        raise UnauthenticatedError("this link is not valid; make a new one on the page of the result")
+        raise UnauthenticatedError(
+            "this link is not valid, or was ended; make a new one on the page of the result"
+        )
 
     def signed_link(self, subject: Subject, caller: Caller, valid: timedelta) -> SignedLink:
         """Return a link that the caller makes; it ends no later than their key.
 
         `subject` must be visible to the caller. Raises NotFoundError.
         """
-        expires_at = self.clock() + valid
-        if caller.viewer.key_id is None:
-            return SignedLink.sign(subject, WITHOUT_KEY, expires_at, self._digest(subject) or "")
-        with self.database.read() as session:
-            key = api_keys.get_key(session, caller.viewer.key_id)
-        return SignedLink.sign(subject, key.prefix, _earlier(expires_at, key.expires_at), key.secret_sha256)
+        expires_at, key_id = self.clock() + valid, caller.viewer.key_id
+        with self.database.write() as session:
+            secret = link_secrets.link_secret(session, _LINKABLE[subject.collection], subject.id)
+            key = api_keys.get_key(session, key_id) if key_id is not None else None
+        if secret is None:
+            raise NotFoundError(f"{subject.id} has just been deleted")
+        if key is None:
+            return SignedLink.sign(subject, WITHOUT_KEY, expires_at, secret)
+        expires_at = _earlier(expires_at, key.expires_at)
+        return SignedLink.sign(subject, key.prefix, expires_at, _of_both(secret, key))
 
-    def _digest(self, subject: Subject) -> str | None:
-        """Return the digest of a file, which pages of other servers do not know; None: there is no file."""
-        found: Artifact | Image | None
+    async def _link_secret(self, subject: Subject) -> str | None:
+        place = subject.collection, subject.id
+        loaded_s, secret = self._link_secrets.get(place, (0.0, None))
+        if secret is not None and time.monotonic() - loaded_s <= CACHE_TTL_S:
+            return secret
+        return await run_in_threadpool(self._load_link_secret, place)
+
+    def _load_link_secret(self, place: tuple[str, str]) -> str | None:
+        collection, row_id = place
         with self.database.read() as session:
-            if subject.collection == "artifacts":
-                found = session.get(Artifact, subject.id)
-            else:
-                found = session.get(Image, subject.id)
-            return found.sha256 if found is not None else None
+            secret = link_secrets.find_link_secret(session, _LINKABLE[collection], row_id)
+        self._link_secrets.pop(place, None)
+        if secret is not None:
+            if len(self._link_secrets) >= MAX_LINKED:
+                self._link_secrets.clear()
+            self._link_secrets[place] = time.monotonic(), secret
+        return secret
 
     async def _find(self, prefix: str, address: str) -> ApiKey | None:
         loaded_s, key = self._rows.get(prefix, (0.0, None))
@@ -270,6 +293,11 @@ def address_of(scope: AsgiScope) -> str:
     except ValueError:
         return "unknown"
     return str(ip_network((address, 64), strict=False) if address.version == 6 else address)  # noqa: PLR2004  # IPv6
+
+
+def _of_both(secret: str, key: ApiKey) -> str:
+    """Return what signs a link, which ends with the secret of its image or with the key that made it."""
+    return secret + key.secret_sha256
 
 
 def _earlier(first: datetime, second: datetime | None) -> datetime:

@@ -113,10 +113,13 @@ class Results:
     OPEN_IN = "Open in napari, neuroglancer or vizarr"
     LINKS_HINT = (
         "A link lets other programs read the shown image and what it is compared with as OME-Zarr, without "
-        "an API key, whatever the format of the files. Whoever has the link can read, until it expires."
+        "an API key, whatever the format of the files. Whoever has the link can read, until it expires or "
+        "somebody ends it."
     )
     MAKE_LINKS = "Make links to what is shown"
     LINKS_MADE = "Links to {name}, valid until {time}"
+    END_LINKS = "End all links to {name}"
+    LINKS_ENDED = "All links to {name} have ended, whoever made them."
     OPEN_NEUROGLANCER = "Open in neuroglancer"
     OPEN_VIZARR = "Open in vizarr"
     COPY = "Copy"

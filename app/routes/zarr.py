@@ -7,7 +7,7 @@ from anyio import to_thread
 from fastapi import APIRouter, Header, Query, Request, Response
 
 from app.http.authorization import READ
-from app.http.dependencies import CurrentCaller, RequestServices
+from app.http.dependencies import CurrentCaller, RequestServices, WriteSession
 from app.http.downloads import client_has
 from app.http.private_caching import kept_privately
 from app.http.signed_links import Subject
@@ -17,6 +17,9 @@ from app.viewing.documents import PlanesDocument
 from app.viewing.layers import Layer
 from app.viewing.viewer_links import LinkDocument, link_document
 from app.viewing.zarr_store import ZarrStore
+from models_store.repositories.images import get_image
+from models_store.repositories.jobs.rows import get_artifact
+from models_store.repositories.link_secrets import end_links
 
 of_images = APIRouter(prefix="/images/{image_id}/zarr", tags=["images"], dependencies=READ)
 of_results = APIRouter(prefix="/artifacts/{artifact_id}/zarr", tags=["artifacts"], dependencies=READ)
@@ -59,6 +62,18 @@ async def make_link_to_result(
 ) -> LinkDocument:
     """Make a link that lets programs without a key read a result, or what it removed, as OME-Zarr 0.4."""
     return await _link(desk, Subject("artifacts", artifact_id, layer), caller, services, request, position)
+
+
+@of_images.delete("", status_code=204)
+def end_links_to_image(image_id: str, session: WriteSession) -> None:
+    """End all links to the image, whoever made them, within two seconds. New ones can be made."""
+    end_links(get_image(session, image_id))
+
+
+@of_results.delete("", status_code=204)
+def end_links_to_result(artifact_id: str, session: WriteSession) -> None:
+    """End all links to a result and to what it removed, whoever made them, within two seconds."""
+    end_links(get_artifact(session, artifact_id))
 
 
 async def _link(

@@ -20,6 +20,7 @@ import yaozarrs
 import zarr
 from numpy.typing import NDArray
 
+from app.http.signed_links import WITHOUT_KEY, SignedLink, Subject
 from app.viewing.documents import PlanesDocument
 from app.viewing.neuroglancer import neuroglancer_fragment
 from app.viewing.ranges import ValueRange
@@ -276,11 +277,35 @@ def test_a_link_ends_with_its_time_and_with_its_key(facility: Facility) -> None:
     with application.client(application.make_key("revoker", "admin")) as api:
         (key_id,) = [each["id"] for each in api.get("/v1/keys").json() if each["name"] == "leaves soon"]
         api.post(f"/v1/keys/{key_id}/revoke").raise_for_status()
+    assert "revoked" in refusal(of_key["href"])
+
+
+def refusal(href: str) -> str:
+    """Return why a link is refused, once it is."""
     deadline_s = time.monotonic() + 30
-    while (answer := httpx.get(f"{of_key['href']}/.zattrs")).status_code == 200:
+    while (answer := httpx.get(f"{href}/.zattrs")).status_code == 200:
         assert time.monotonic() < deadline_s
         time.sleep(0.1)
-    assert "revoked" in problem(answer, 401, "unauthenticated")
+    return problem(answer, 401, "unauthenticated")
+
+
+def test_all_links_to_one_result_can_be_ended(facility: Facility) -> None:
+    result, residual = made(link(facility)), made(link(facility, layer="residual"))
+    image = made(link(facility, f"images/{facility.image_id}"))
+    for each in (result, residual, image):
+        assert httpx.get(f"{each['href']}/.zattrs").status_code == 200
+    path = f"{facility.url}/v1/artifacts/{facility.artifact_id}/zarr"
+    theirs, ours = ({"Authorization": f"Bearer {key}"} for key in (facility.theirs, facility.ours))
+    problem(httpx.delete(path, headers=theirs), 404, "not-found")
+    problem(httpx.delete(path), 401, "unauthenticated")
+    assert httpx.delete(path, headers=ours).status_code == 204
+    for each in (result, residual):
+        assert "was ended" in refusal(each["href"])
+    assert httpx.get(f"{image['href']}/.zattrs").status_code == 200
+    again = made(link(facility))
+    assert again["href"] != result["href"]
+    assert httpx.get(f"{again['href']}/.zattrs").status_code == 200
+    problem(httpx.get(f"{result['href']}/.zattrs"), 401, "unauthenticated")
 
 
 def test_links_do_not_stand_in_logs(facility: Facility, caplog: pytest.LogCaptureFixture) -> None:
@@ -322,8 +347,14 @@ def test_a_server_without_keys_makes_links_too(
     assert (document["neuroglancer_href"], document["vizarr_href"]) == (None, None)
     assert api.get(f"{document['href']}/.zattrs", headers=VIEWER).status_code == 200
     assert "access-control-allow-origin" not in api.get(f"{document['href']}/.zattrs", headers=VIEWER).headers
-    forged = re.sub(r"[0-9a-f]{64}", 64 * "0", document["href"])
-    problem(api.get(f"{forged}/.zattrs"), 401, "unauthenticated")
+    # Who knows the file knows its digest, and cannot sign with that.
+    subject, later = Subject("images", image_id, "image"), system_clock() + timedelta(days=9)
+    digest = api.get(f"/v1/images/{image_id}").json()["sha256"]
+    for forged in (
+        re.sub(r"[0-9a-f]{64}", 64 * "0", document["href"]),
+        SignedLink.sign(subject, WITHOUT_KEY, later, digest).path,
+    ):
+        problem(api.get(f"{forged}/.zattrs"), 401, "unauthenticated")
     with on_loopback(application) as url:
         href = document["href"].replace("http://localhost", url)
         np.testing.assert_array_equal(read(href), pixels_yx)

@@ -256,6 +256,14 @@ def test_links_for_other_programs_are_made_on_the_page(
             assert href.endswith(f"/{name}.ome.zarr")
             assert httpx.get(f"{href}/0/.zarray").json()["shape"] == [2, 3, 240, 320]
         require_accessible(page)
+        page.get_by_role("button", name="End all links to Denoised").click()
+        expect(page.locator("#links-told")).to_contain_text("All links to Denoised have ended")
+        expect(commands).to_have_count(1)
+        made = page.get_by_role("button", name="Make links to what is shown")
+        made.click()
+        expect(commands).to_have_count(2)
+        _, again, _ = commands.last.input_value().split("'")
+        assert again != href
 
 
 def test_removed_noise_is_plotted_by_signal(url: str, job_id: str, browser_process: Browser) -> None:

@@ -43,6 +43,8 @@ class Image(Listed):
     """ProfileChoice; None: no microscope, or uploaded before files chose profiles."""
     requested_settings: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     """Settings that the upload told; they win over those in the file."""
+    link_secret: Mapped[str | None] = mapped_column(String(64))
+    """Signs links to it; None: there is none, or they were ended."""
     owner_id: Mapped[str | None] = mapped_column(ForeignKey("api_key.id"), index=True)
 
     profile: Mapped[Profile | None] = relationship(lazy="joined")

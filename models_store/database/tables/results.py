@@ -19,6 +19,8 @@ class Artifact(Listed):
     blob_key: Mapped[str] = mapped_column(String(255), index=True)
     sha256: Mapped[str] = mapped_column(String(64))
     size_bytes: Mapped[int] = mapped_column(BigInteger)
+    link_secret: Mapped[str | None] = mapped_column(String(64))
+    """Signs links to it; None: there is none, or they were ended."""
 
 
 class PartPlanes(Base):

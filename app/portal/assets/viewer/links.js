@@ -24,12 +24,16 @@ export function installLinks({ button, told, list, shown }) {
 
 async function linkTo(layer, position) {
   const query = new URLSearchParams({ ...layer.query, position });
-  const path = `${layer.planesHref.replace(/planes$/, "zarr")}?${query}`;
-  return (await api(path, { method: "POST" })).json();
+  return (await api(`${linksHref(layer)}?${query}`, { method: "POST" })).json();
+}
+
+function linksHref(layer) {
+  return layer.planesHref.replace(/planes$/, "zarr");
 }
 
 function section(layer, made, told) {
   const whole = document.createElement("section");
+  whole.dataset.links = linksHref(layer);
   const heading = document.createElement("h3");
   const name = texts.LAYERS[layer.name] ?? texts.OBSERVATION;
   const time = new Date(made.expires_at).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
@@ -48,8 +52,30 @@ function section(layer, made, told) {
     [texts.ADDRESS, made.href],
   ];
   whole.append(heading, ...(viewers.childElementCount > 0 ? [viewers] : []));
-  whole.append(...copied.map(([title, text]) => copyable(title, text, told)));
+  whole.append(...copied.map(([title, text]) => copyable(title, text, told)), ending(layer, name, whole, told));
   return whole;
+}
+
+function ending(layer, name, whole, told) {
+  const end = document.createElement("button");
+  const text = filled(texts.END_LINKS, { name });
+  Object.assign(end, { type: "button", className: "secondary", textContent: text });
+  end.addEventListener("click", async () => {
+    told.textContent = "";
+    try {
+      await api(linksHref(layer), { method: "DELETE" });
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      told.textContent = `${error.message}.`;
+      return;
+    }
+    // Links to a result end together with those to its residual.
+    for (const each of whole.parentElement.querySelectorAll("section")) {
+      if (each.dataset.links === whole.dataset.links) each.remove();
+    }
+    told.textContent = filled(texts.LINKS_ENDED, { name });
+  });
+  return end;
 }
 
 function outside(href, text) {
