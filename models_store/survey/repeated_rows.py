@@ -32,7 +32,8 @@ class RowDigests:
         bits_yx = inner_yx.view(f"u{min(inner_yx.itemsize, 8)}")
         # Sums of products with random odd numbers, modulo 2^64.
         factors = np.random.default_rng(_SEED).integers(0, 2**63, bits_yx.shape[1], dtype=np.uint64) * 2 + 1
-        changes = (inner_yx[:, 1:] != inner_yx[:, :-1]).mean(axis=1)
+        # By their bits, as no NaN equals another.
+        changes = (bits_yx[:, 1:] != bits_yx[:, :-1]).mean(axis=1)
         return cls(bits_yx.astype(np.uint64) @ factors, changes >= _MIN_CHANGES)
 
     def is_copy_of(self, other: "RowDigests") -> bool:

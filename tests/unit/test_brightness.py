@@ -295,6 +295,15 @@ def test_dark_frames_of_single_photons_are_no_copies_and_not_torn(photons: float
     assert (found.copied_planes, found.torn_planes) == (0, 0)
 
 
+def test_borders_without_data_are_no_torn_frames() -> None:
+    frames = [frame.astype(np.float32) for frame in exposed([1] * 4)]
+    for number, frame in enumerate(frames):
+        frame[: 6 * number] = np.nan
+    found = brightness_of_planes(Movie(frames))
+    assert found is not None
+    assert (found.copied_planes, found.torn_planes) == (0, 0)
+
+
 def test_text_below_every_frame_is_no_torn_frame() -> None:
     frames = exposed([1] * 4)
     bar = np.zeros((12, SHAPE_YX[1]), dtype=frames[0].dtype)

@@ -16,7 +16,8 @@ def digest_of(plane_yx: NDArray[Any]) -> bytes | None:
     The first and the last row are left out: cameras write counters and time stamps over them.
     """
     inner_yx = np.ascontiguousarray(plane_yx[1:-1])
-    if not inner_yx.size or (inner_yx[:, 1:] != inner_yx[:, :-1]).mean() < _MIN_CHANGES:
+    changes_yx = (inner_yx[:, 1:] != inner_yx[:, :-1]) & np.isfinite(inner_yx[:, 1:])
+    if not changes_yx.size or changes_yx.mean() < _MIN_CHANGES:
         return None
     return blake2b(inner_yx.tobytes(), digest_size=16).digest()
 
