@@ -120,6 +120,14 @@ class FieldError(InvalidRequestError):
         self.problem = problem
 
 
+class UnforcedError(FieldError):
+    """A field that is refused unless `force` is set; `problem` says what else would be right."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(field, f"{problem}, or set force to use it all the same")
+        self.unforced = problem
+
+
 class OutageError(ClearScopeError):
     """The request is valid, but database, blob store or disk fails at present; a retry may succeed."""
 

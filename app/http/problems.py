@@ -65,12 +65,22 @@ def install(app: FastAPI) -> None:
 
 def error_response(error: errors.ClearScopeError) -> JSONResponse:
     """Return the problem response of a domain error."""
-    response = problem_response(error.status, error.code, error.detail)
+    response = problem_response(error.status, error.code, error.detail, _errors_of_fields(error))
     if error.retry_after_s is not None:
         response.headers["Retry-After"] = str(error.retry_after_s)
     if error.status == HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = 'Bearer realm="clearscope"'
     return response
+
+
+def _errors_of_fields(error: errors.ClearScopeError) -> list[dict[str, Any]] | None:
+    """Return fields and what is wrong with each; pages name what they have in the place of a field."""
+    if isinstance(error, errors.UnforcedError):
+        forced = {"where": "force", "what": "it is not set, so that the field before is refused"}
+        return [{"where": error.field, "what": error.unforced}, forced]
+    if isinstance(error, errors.FieldError):
+        return [{"where": error.field, "what": error.problem}]
+    return None
 
 
 async def _domain_error(request: Request, error: Exception) -> JSONResponse:

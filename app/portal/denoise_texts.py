@@ -79,6 +79,8 @@ class ChosenOptions:
     STORED_DRIFTED = "the camera has drifted since"
     STORED_CHANNEL = "for {channel}"
     STORED_AUTOMATIC = "automatic"
+    REFUSED_VERSION = "{why}, or check the box “{box}”"
+    FORCE = Options.FORCE
     ORIGINS = Instruments.ORIGINS
     ALL_CHANNELS = "all"
     ONLY_CHANNEL = "only {channel}"

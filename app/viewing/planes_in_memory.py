@@ -144,8 +144,9 @@ class PlanesInMemory:
             raise ImageTooLargeError(
                 f"a plane of {header.width_px} x {header.height_px} pixels takes {needed // MEBIBYTE} MiB to "
                 "look at, more than CLEARSCOPE_LARGE_PLANES_BYTES "
-                f"({self._large.limit_bytes // MEBIBYTE} MiB); download it, or ask the operator for a "
-                "higher limit"
+                f"({self._large.limit_bytes // MEBIBYTE} MiB); download it to look at it on your computer, "
+                f"or ask the operator to set CLEARSCOPE_LARGE_PLANES_BYTES={needed} or more, if TMPDIR has "
+                "the room"
             )
 
     def _room_for(self, needed_bytes: int) -> _Room:

@@ -56,7 +56,9 @@ def _require_memory(planes: IsolatedPlanes, plane: int, viewed_planes_bytes: int
             f"a plane of {header.width_px} x {header.height_px} pixels takes {needed_bytes // MEBIBYTE} MiB "
             "of memory to decode, as it is compressed, or not in a single file on the server's disk; this is "
             f"more than {_DECODING_SHARE} times CLEARSCOPE_VIEWED_PLANES_BYTES "
-            f"({limit_bytes // MEBIBYTE} MiB); download it, or ask the operator for a higher limit"
+            f"({limit_bytes // MEBIBYTE} MiB); download it to look at it on your computer, or ask the "
+            f"operator to set CLEARSCOPE_VIEWED_PLANES_BYTES={-(-needed_bytes // _DECODING_SHARE)} or more, "
+            "if the server has the memory"
         )
 
 

@@ -8,7 +8,7 @@ from models_store.contracts.noise_model_fit import NoiseModelFit
 from models_store.contracts.prediction_specs import PredictSpec
 from models_store.contracts.spec_parts import MadeByJob, Reference
 from models_store.database.tables import NoiseModelRow
-from models_store.errors import FieldError
+from models_store.errors import UnforcedError
 from models_store.job_requests.detector_levels import (
     DetectorLevels,
     levels_of_noise_model,
@@ -50,12 +50,11 @@ def fit_of_named(
 
 
 def require_fit(fit: NoiseModelFit | None, *, force: bool) -> None:
-    """Raise FieldError for a noise model that is refused, unless the job forces it."""
+    """Raise UnforcedError for a noise model that is refused, unless the job forces it."""
     if fit is not None and fit.verdict == "refuse" and not force:
-        raise FieldError(
+        raise UnforcedError(
             "noise_model",
-            f"{fit.told}; name one of the images' detector and settings, leave it out to bootstrap one, or "
-            "set force to use it all the same",
+            f"{fit.told}; name one of the images' detector and settings, leave it out to bootstrap one",
         )
 
 

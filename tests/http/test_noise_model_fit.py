@@ -97,6 +97,8 @@ def test_a_named_noise_model_of_another_gain_has_to_be_forced(
     told = answer.json()["detail"]
     assert told.startswith(f"noise_model: the noise model {other} does not explain the noise")
     assert "set force" in told
+    assert [each["where"] for each in answer.json()["errors"]] == ["noise_model", "force"]
+    assert "force" not in answer.json()["errors"][0]["what"]
     job = run(api, **spec, force=True)
     assert job["spec"]["force"] is True
     assert any(f"{other} does not explain" in each for each in job["result"]["values"]["warnings"])

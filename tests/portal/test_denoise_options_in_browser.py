@@ -85,7 +85,11 @@ def test_a_stored_version_for_one_channel_and_its_refusal(
     label = f"version 1, imported, {version['created_at'][:10]}, for GFP, active"
     expect(page.get_by_label("Noise model of DAPI").get_by_role("option")).to_have_text(["automatic"])
     choice.select_option(label)
-    expect(planned(page)).to_contain_text("set force to use it all the same")
+    expect(planned(page)).to_contain_text("does not explain the noise")
+    expect(planned(page)).to_contain_text(
+        "check the box “Use it even if it does not explain the noise of the image”"
+    )
+    expect(planned(page)).not_to_contain_text("force")
     page.get_by_label("Use it even if it does not explain the noise").check()
     expect(planned(page)).to_contain_text("named in the job")
     expect(page.get_by_text("Options (changed)")).to_be_visible()

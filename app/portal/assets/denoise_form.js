@@ -90,7 +90,7 @@ export class DenoiseForm {
       const plans = await Promise.all(jobs.map((job) => this.planOf(job)));
       if (asked === this.asked) this.showPlans(jobs, plans);
     } catch (error) {
-      if (asked === this.asked) this.say("p", `${error.message}.`, "notice bad");
+      if (asked === this.asked) this.say("p", refusalOf(error), "notice bad");
     }
   }
 
@@ -147,7 +147,7 @@ export class DenoiseForm {
       }
       location.assign(ids.length === 1 ? `/jobs/${ids[0]}` : "/jobs");
     } catch (error) {
-      this.say("p", `${error.message}.`, "notice bad");
+      this.say("p", refusalOf(error), "notice bad");
       this.planned.scrollIntoView({ block: "nearest" });
     } finally {
       this.button.removeAttribute("aria-busy");
@@ -170,6 +170,13 @@ export class DenoiseForm {
 // crypto.randomUUID needs HTTPS.
 function random() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+// Names the check box where the API names its field.
+function refusalOf(error) {
+  const [refused, ...others] = error.errors ?? [];
+  if (!others.some(({ where }) => where === "force")) return `${error.message}.`;
+  return `${filled(texts.REFUSED_VERSION, { why: refused.what, box: texts.FORCE })}.`;
 }
 
 function lineOf(step) {
