@@ -13,20 +13,18 @@ from models_store.clock_and_ids import Clock
 from models_store.database.engines import Database
 from models_store.repositories.jobs.activity import (
     EventRow,
-    PostedRow,
     ProgressRow,
     last_event_number,
     list_events_after,
     list_posted,
-    newest_posted,
     running_progress,
 )
+from models_store.repositories.jobs.deletions import last_deletion_number, list_deletions_after
 from models_store.repositories.jobs.leases import store_time
 
 EVENTS_AT_ONCE = 1000
-DELETIONS_EVERY_S = 2.0
-JOBS_WATCHED = 500
-"""Newest posted jobs whose deletion is told; a deleted job leaves no event."""
+LATE_NUMBERS = 200
+"""Deletions after which one with a lower number may still be committed."""
 
 
 @dataclass(frozen=True)
@@ -47,15 +45,16 @@ class ChangeReader:
     clock: Clock
     positions: Positions = field(default_factory=lambda: Positions(0))
     _progress: Mapping[str, ProgressRow] = field(default_factory=dict)
-    _posted: Mapping[str, PostedRow] = field(default_factory=dict)
-    _posted_read_s: float = 0.0
+    _deleted_up_to: int = 0
+    _deletions_told: frozenset[int] = frozenset()
 
     def begin(self) -> int:
         """Start from now, what happened before is no change; return the number of the last event."""
         with self.database.read() as session:
             self.positions = Positions(last_event_number(session))
             self._progress = running_progress(session)
-            self._read_posted(session)
+            self._deleted_up_to = last_deletion_number(session)
+            self._read_deletions(session)
         return self.positions.settled
 
     def read(self) -> Changes:
@@ -66,27 +65,16 @@ class ChangeReader:
             changed = {row.posted_job_id for row in events} | _changed(self._progress, progress)
             self._progress = progress
             jobs = job_messages(session, changed, self.clock) if changed else []
-            jobs += self._deleted(session)
+            jobs += self._read_deletions(session)
         settled = self.positions.settled
         return Changes([EventMessage.of(row, settled) for row in events], jobs, settled)
 
-    def _read_posted(self, session: Session) -> None:
-        self._posted, self._posted_read_s = newest_posted(session, JOBS_WATCHED), time.monotonic()
-
-    def _deleted(self, session: Session) -> list[JobMessage]:
-        """Return messages of the jobs that were there at the last look, every few seconds."""
-        if time.monotonic() - self._posted_read_s < DELETIONS_EVERY_S:
-            return []
-        before = self._posted
-        self._read_posted(session)
-        # Those that newer ones have pushed out of the look may be there still.
-        oldest = min((row.place for row in self._posted.values()), default=None)
-        is_full = len(self._posted) == JOBS_WATCHED
-        return [
-            JobMessage.deleted(job_id, row.microscope_id)
-            for job_id, row in before.items()
-            if job_id not in self._posted and not (is_full and oldest is not None and row.place < oldest)
-        ]
+    def _read_deletions(self, session: Session) -> list[JobMessage]:
+        """Return messages of the jobs that were deleted since the last call."""
+        rows = list_deletions_after(session, self._deleted_up_to - LATE_NUMBERS)
+        told, self._deletions_told = self._deletions_told, frozenset(row.number for row in rows)
+        self._deleted_up_to = max(self._deletions_told, default=self._deleted_up_to)
+        return [JobMessage.deleted(row.job_id, row.microscope_id) for row in rows if row.number not in told]
 
     def _read_events(self, session: Session) -> list[EventRow]:
         now_s, positions = time.monotonic(), self.positions

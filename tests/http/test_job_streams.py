@@ -3,28 +3,30 @@
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import anyio
 import pytest
 
 from app.job_streams import listener
-from app.job_streams import reader as reader_module
 from app.job_streams.hub import JobStreams
 from app.job_streams.messages import Subject
 from app.job_streams.reader import ChangeReader
 from app.job_streams.stream import JobEvents
 from models_store.clock_and_ids import system_clock
-from models_store.database.tables import JobEvent
+from models_store.database.tables import JobDeletion, JobEvent
 from models_store.database.visibility import ANYBODY
 from models_store.image_files.isolation.client import Isolation
 from models_store.repositories import api_keys
-from models_store.repositories.jobs import lifecycle
+from models_store.repositories.jobs import deletions, lifecycle
+from models_store.repositories.jobs.deletions import last_deletion_number, list_deletions_after
 from models_store.repositories.jobs.rows import record_event
 from tests.support.answers import problem
 from tests.support.application import Application
 from tests.support.event_streams import Message, Stream, serving, stream
 from tests.support.posted_jobs import post, upload, wait_for
+from worker.upkeep.housekeeping import run_housekeeping_if_due
 
 OURS, THEIRS = "microscope of ours", "microscope of theirs"
 
@@ -107,24 +109,39 @@ def test_a_stream_tells_of_deleted_jobs_to_those_who_saw_them(facility: Facility
     assert [message.data for message in told] == [{"id": ours}]
 
 
-def test_jobs_that_newer_ones_push_out_of_sight_are_not_told_as_deleted(
-    facility: Facility, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(reader_module, "JOBS_WATCHED", 2)
-    monkeypatch.setattr(reader_module, "DELETIONS_EVERY_S", 0.0)
-    reader = ChangeReader(facility.application.database, system_clock)
-    facility.post()
-    deleted = facility.post()
-    reader.begin()
-    facility.cancel(deleted)
-    facility.post()
+def test_each_deletion_is_told_once_also_if_a_later_one_was_committed_before(facility: Facility) -> None:
+    database = facility.application.database
+    reader = ChangeReader(database, system_clock)
+    gone, deleted = facility.post(), facility.post()
     with facility.application.client(facility.admin) as api:
+        for job_id in (gone, deleted):
+            facility.cancel(job_id)
+        assert api.delete(f"/v1/jobs/{gone}").status_code == 204
+        reader.begin()
         assert api.delete(f"/v1/jobs/{deleted}").status_code == 204
-    told = [each.job_id for each in reader.read().jobs if b"job_deleted" in each.content]
-    assert told == [deleted]
-    facility.post()
-    facility.post()
-    assert not [each for each in reader.read().jobs if b"job_deleted" in each.content]
+    assert told_as_deleted(reader) == [deleted]
+    with database.write() as session:
+        last = last_deletion_number(session)
+        session.add(JobDeletion(number=last + 2, job_id="job_later"))
+    assert told_as_deleted(reader) == ["job_later"]
+    with database.write() as session:
+        session.add(JobDeletion(number=last + 1, job_id="job_earlier"))
+    assert told_as_deleted(reader) == ["job_earlier"]
+    assert told_as_deleted(reader) == []
+
+
+def told_as_deleted(reader: ChangeReader) -> list[str]:
+    return [each.job_id for each in reader.read().jobs if b"job_deleted" in each.content]
+
+
+def test_old_deletions_are_forgotten(facility: Facility, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deletions, "KEPT", 2)
+    with facility.application.database.write() as session:
+        session.add_all([JobDeletion(job_id=f"job_{number}") for number in range(5)])
+    application, later = facility.application, system_clock() + timedelta(days=1)
+    run_housekeeping_if_due(application.database, application.blobs, application.settings, lambda: later)
+    with application.database.read() as session:
+        assert [row.job_id for row in list_deletions_after(session, 0)] == ["job_3", "job_4"]
 
 
 def until(reader: Stream, event: str, job_id: str) -> Iterator[Message]:

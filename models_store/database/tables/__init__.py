@@ -4,6 +4,7 @@ from models_store.database.tables.camera_checks import CameraCheckRow
 from models_store.database.tables.images import Image
 from models_store.database.tables.jobs import (
     Job,
+    JobDeletion,
     JobDependency,
     JobEvent,
     JobImage,
@@ -27,6 +28,7 @@ __all__ = [
     "IdempotencyKey",
     "Image",
     "Job",
+    "JobDeletion",
     "JobDependency",
     "JobEvent",
     "JobImage",

@@ -7,7 +7,7 @@ from sqlalchemy import JSON, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from models_store.contracts.vocabulary import JobState, Queue
-from models_store.database.table_base import ROW_NUMBER, Base, Listed
+from models_store.database.table_base import ID, ROW_NUMBER, Base, Listed
 
 
 def _stage_index(name: str) -> Index:
@@ -123,6 +123,18 @@ class JobEvent(Base):
     at: Mapped[datetime]
     kind: Mapped[str] = mapped_column(String(32))
     detail: Mapped[dict[str, Any]]
+
+
+class JobDeletion(Base):
+    """A posted job that is gone, for those who watch jobs; append-only, the newest ones are kept."""
+
+    __tablename__ = "job_deletion"
+    # Otherwise SQLite would give the number of a forgotten deletion to the next one.
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012  # read only
+
+    number: Mapped[int] = mapped_column(ROW_NUMBER, primary_key=True, autoincrement=True)
+    job_id: Mapped[str] = mapped_column(ID)
+    microscope_id: Mapped[str | None] = mapped_column(ID)
 
 
 class Webhook(Base):

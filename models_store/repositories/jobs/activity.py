@@ -32,13 +32,6 @@ class ProgressRow(NamedTuple):
     status: str
 
 
-class PostedRow(NamedTuple):
-    """A posted job: its place in the list of jobs, and its microscope, which decides who sees it."""
-
-    place: tuple[datetime, str]
-    microscope_id: str | None
-
-
 def last_event_number(session: Session) -> int:
     """Return the number of the newest event; 0 if there is none."""
     return session.scalar(select(func.max(JobEvent.number))) or 0
@@ -80,21 +73,6 @@ def running_progress(session: Session) -> Mapping[str, ProgressRow]:
         Job.state == JobState.RUNNING, Job.composite.is_(False)
     )
     return {row[0]: ProgressRow._make(row[1:]) for row in session.execute(query)}
-
-
-def newest_posted(session: Session, limit: int) -> Mapping[str, PostedRow]:
-    """Return the newest posted jobs by id."""
-    query = (
-        select(Job.id, Job.created_at, Profile.microscope_id)
-        .outerjoin(Profile, Profile.id == Job.profile_id)
-        .where(Job.parent_id.is_(None))
-        .order_by(Job.created_at.desc(), Job.id.desc())
-        .limit(limit)
-    )
-    return {
-        job_id: PostedRow((created_at, job_id), microscope_id)
-        for job_id, created_at, microscope_id in session.execute(query)
-    }
 
 
 def list_posted(session: Session, job_ids: Collection[str]) -> Sequence[tuple[Job, str | None]]:

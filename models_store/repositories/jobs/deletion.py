@@ -19,6 +19,7 @@ from models_store.database.tables import (
 from models_store.database.visibility import SEES_ALL
 from models_store.errors import ConflictError, JobNotEndedError
 from models_store.repositories import idempotency
+from models_store.repositories.jobs.deletions import record_deletion
 from models_store.repositories.jobs.locks import lock_family
 
 _WITH_BLOBS = (Artifact, PartPlanes)
@@ -40,6 +41,7 @@ def delete_job(session: Session, job_id: str) -> list[str]:
     _require_unneeded(session, family)
     namespace = idempotency.idempotency_namespace(idempotency.JOBS, job.owner_id)
     idempotency.forget_answer(session, namespace, job.id)
+    record_deletion(session, job)
     return _delete_family(session, family)
 
 
