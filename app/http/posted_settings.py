@@ -6,7 +6,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from models_store.contracts.numbers import JSON_NUMBER
-from models_store.image_files.setting_values import binning
+from models_store.image_files.setting_values import alike, binning
 
 _MAX_BINNING = 64
 _MAX_SETTINGS = 50
@@ -25,7 +25,7 @@ def _no_bool(value: object) -> object:
 
 
 def _distinct(settings: dict[str, str | float]) -> dict[str, str | float]:
-    names = [" ".join(name.lower().split()) for name in settings]
+    names = [alike(name) for name in settings]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"names the same setting twice: {', '.join(twice)}; case and spaces do not matter")
     return settings

@@ -2,13 +2,19 @@
 
 import math
 import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
 _MAX_LENGTH = 100
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]+")
 _BINNING = re.compile(r"\s*(\d{1,3})\s*(?:[xX,*]\s*(\d{1,3})\s*)?")
+_DASH = re.compile("[\u2010-\u2015\u2212]")
+_FORMAT = "Cf"
+"""Unicode's category of characters that nobody sees."""
+_WITH_UNIT = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)) ?([^\W\d_]{1,10}|[%°])")
 _MAX_BITS = 64
+_EXACT = 1e15
 _NOTHING = {"", "none", "null", "n/a", "na", "unknown", "undefined", "nan"}
 
 
@@ -22,14 +28,18 @@ def text(value: object) -> str | None:
 
 
 def amount(value: object) -> str | None:
-    """Return a number, however it is written, with six digits; anything else as `text` does."""
+    """Return a number, however it is written: an integer as a whole, others with six digits; else a text."""
     read = number(value)
-    return text(value) if read is None else f"{read:.6g}"
+    if read is None:
+        return text(value)
+    return str(int(read)) if read.is_integer() and abs(read) < _EXACT else f"{read:.6g}"
 
 
 def number(value: object) -> float | None:
     """Return a finite number, also one that is written as text."""
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        return None
+    if isinstance(value, str) and "_" in value:  # 1_0 is a name; float() reads 10
         return None
     try:
         read = float(value)
@@ -56,6 +66,22 @@ def binning(value: object) -> str | None:
         return None
     x_px, y_px = int(read[1]), int(read[2] or read[1])
     return f"{x_px}x{y_px}" if min(x_px, y_px) > 0 else None
+
+
+def alike(written: str) -> str:
+    """Return a text without case, and with one form of white space, dashes and compatible characters."""
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", written).casefold())
+    shown = (character for character in folded if unicodedata.category(character) != _FORMAT)
+    return " ".join(_DASH.sub("-", "".join(shown)).split())
+
+
+def quantity(value: object) -> str | None:
+    """Return a number as `amount` does, also one with a unit, which one space parts; else as `alike` does."""
+    if not isinstance(value, str):
+        return amount(value)
+    written = alike(value)
+    with_unit = _WITH_UNIT.fullmatch(written)
+    return f"{amount(with_unit[1])} {with_unit[2]}" if with_unit else amount(written)
 
 
 def joined(*values: object) -> str | None:

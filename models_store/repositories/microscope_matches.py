@@ -9,7 +9,8 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from models_store.database.tables import Image, Microscope, Profile
 from models_store.image_files.header import ImageHeader
-from models_store.repositories.profile_settings import DetectorSettings, alike
+from models_store.image_files.setting_values import alike
+from models_store.repositories.profile_settings import DetectorSettings
 from models_store.repositories.profiles import settings_of_profile
 
 Profiles = Select[Profile]

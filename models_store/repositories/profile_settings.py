@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from models_store.image_files.acquisition import Acquisition
 from models_store.image_files.channels import channel_label, channels_of
 from models_store.image_files.header import ImageHeader
-from models_store.image_files.setting_values import amount, binning, text
+from models_store.image_files.setting_values import alike, amount, binning, quantity, text
 
 ALL_CHANNELS = ""
 _NAME_LENGTH = 180
@@ -61,7 +61,7 @@ class DetectorSettings(BaseModel, frozen=True):
         return f"{known['camera']}|{known.get('readout_mode', '')}" if known.get("camera") else None
 
     def canonical(self) -> dict[str, str]:
-        """Return settings that are known, spelled alike: lower case, single spaces, numbers of six digits."""
+        """Return settings that are known, spelled alike."""
         known = self.model_dump(exclude_none=True, exclude={"settings"})
         own = {f"setting {alike(name)}": value for name, value in (self.settings or {}).items()}
         return {name: _canonical(name, value) for name, value in sorted({**known, **own}.items())}
@@ -129,12 +129,10 @@ def unknown_to_one(asked: DetectorSettings, told: DetectorSettings) -> list[str]
 
 
 def _canonical(name: str, value: object) -> str:
-    return alike(_shown(name, value) or "")
-
-
-def alike(text: str) -> str:
-    """Return a text in lower case, with single spaces."""
-    return " ".join(text.lower().split())
+    """Return a value spelled alike; models and serial numbers are names, even if they look like numbers."""
+    if name == "binning":
+        return binning(value) or alike(text(value) or "")
+    return (alike(text(value) or "") if name in _NAMES else quantity(value)) or ""
 
 
 def setting_words(own: DetectorSettings) -> list[str]:
@@ -148,7 +146,7 @@ def setting_words(own: DetectorSettings) -> list[str]:
 
 
 def _shown(name: str, value: object) -> str | None:
-    """Return a setting as text; models and serial numbers are names, even if they look like numbers."""
+    """Return a setting as text, as its user spells it but for numbers."""
     if name == "binning":
         return binning(value) or text(value)
     return text(value) if name in _NAMES else amount(value)

@@ -304,8 +304,8 @@ def test_binning_is_read_however_it_is_written(written: object, read: str | None
 def test_values_that_say_nothing_are_missing() -> None:
     assert [text(value) for value in ("", " None ", "N/A", None, True)] == [None] * 5
     assert [bits(value) for value in (0, -1, 12.5, 1000, "14")] == [None, None, None, None, 14]
-    shown = [amount(value) for value in ("1.3999999999999999", "HDR", "2.0", np.nan)]
-    assert shown == ["1.4", "HDR", "2", None]
+    shown = [amount(value) for value in ("1.3999999999999999", "HDR", "2.0", np.nan, -0.0, 12345678, "1_0")]
+    assert shown == ["1.4", "HDR", "2", None, "0", "12345678", "1_0"]
 
 
 @pytest.mark.parametrize("name", ["lif_2channel_xz.lif", "czi_WellD6-7_S2.czi"])

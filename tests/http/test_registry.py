@@ -7,7 +7,10 @@ import httpx
 import numpy as np
 import pytest
 
+from tests.support.answers import problem
 from tests.support.published_files import import_model, npz
+
+JSON = {"Content-Type": "application/json"}
 
 
 def test_a_microscope_is_found_by_name_and_id(api: httpx.Client) -> None:
@@ -38,6 +41,63 @@ def test_a_profile_says_how_images_were_taken(api: httpx.Client) -> None:
     assert api.post(url, json={"name": "fast"}).status_code == 409
     assert api.post(url, json={"name": "odd", "gain": -1}).status_code == 422
     assert [each["name"] for each in api.get(url).json()] == ["fast"]
+
+
+OWN: dict[str, object] = {"clock": "100 MHz", "\u00c5": "1.0", "head": 12345678, "tube lens": "HDR 2"}
+SPELLED: dict[str, object] = {
+    "camera": "ORCA-Flash 4.0 µ",
+    "readout_mode": "Rolling",
+    "gain_name": "1",
+    "offset_adu": 0,
+    "settings": OWN,
+}
+RESPELLED: dict[str, object] = {
+    "camera": "orca\u2011flash  4.0 \u03bc",
+    "readout_mode": "\uff32olling",
+    "gain_name": "1e0",
+    "offset_adu": -0.0,
+    "settings": {"Tube Lens": "hdr  2", "HEAD": "12345678.0", "A\u030a": 1, "Clock": "100.0mhz"},
+}
+
+
+def test_the_same_settings_in_any_spelling_and_order_are_one_profile(api: httpx.Client) -> None:
+    api.post("/v1/microscopes", json={"name": "Spelled"}).raise_for_status()
+    url = "/v1/microscopes/Spelled/profiles"
+    made = api.post(url, json=SPELLED)
+    assert made.status_code == 201
+    again = api.post(url, json=dict(reversed(RESPELLED.items())))
+    assert (again.status_code, again.json()) == (200, made.json())
+    written = api.post(url, content=b'{"camera": "C", "gain": 4e0, "binning": "2"}', headers=JSON).json()
+    assert api.post(url, json={"binning": 2, "gain": 4.0, "camera": "c"}).json() == written
+    assert len(api.get(url).json()) == 2
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"settings": OWN | {"head": 12345679}},
+        {"settings": OWN | {"clock": "100 kHz"}},
+        {"settings": OWN | {"tube lens": "HDR 20"}},
+        {"gain_name": "1_0"},
+        {"gain_name": "10"},
+        {"region_height_px": 256},
+    ],
+)
+def test_other_settings_are_another_profile(api: httpx.Client, other: dict[str, object]) -> None:
+    name = f"Other {other}".replace("/", "")
+    api.post("/v1/microscopes", json={"name": name}).raise_for_status()
+    url = f"/v1/microscopes/{name}/profiles"
+    first, second = (
+        api.post(url, json=each).raise_for_status().json() for each in (SPELLED, SPELLED | other)
+    )
+    assert first["id"] != second["id"]
+
+
+def test_a_setting_named_twice_in_other_spellings_is_refused(api: httpx.Client) -> None:
+    api.post("/v1/microscopes", json={"name": "Twice"}).raise_for_status()
+    posted = {"camera": "C", "settings": {"\u00c5": 1, "A\u030a": 2}}
+    told = problem(api.post("/v1/microscopes/Twice/profiles", json=posted), 422, "invalid-request")
+    assert "names the same setting twice" in told
 
 
 def test_a_published_noise_model_is_imported_and_exported(api: httpx.Client) -> None:
