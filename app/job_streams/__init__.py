@@ -1,1 +1,1 @@
-"""Server-sent events of jobs: one reader of the database for all who watch in a server process."""
+"""Server-sent events of jobs, and requests that wait: one reader of the database for all of a process."""

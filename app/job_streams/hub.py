@@ -6,8 +6,10 @@ import math
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import Annotated
 
 from anyio import CapacityLimiter, to_thread
+from fastapi import Depends, Request
 
 from app.job_streams.listener import Listener
 from app.job_streams.messages import Subject
@@ -61,6 +63,14 @@ class JobStreams:
             raise UnavailableError(
                 "this server process has no room for another stream of events; try again later, or poll"
             )
+
+    def has_room(self, key_id: str | None) -> bool:
+        """Return whether this key may have one more listener now."""
+        try:
+            self.require_room(key_id)
+        except (TooManyRequestsError, UnavailableError):
+            return False
+        return True
 
     @asynccontextmanager
     async def listening(self, subject: Subject) -> AsyncIterator[Listener]:
@@ -117,3 +127,11 @@ class JobStreams:
         self._settled = changes.settled
         for listener in self._listeners:
             listener.put(changes)
+
+
+async def _streams(request: Request) -> JobStreams:
+    streams: JobStreams = request.app.state.job_streams
+    return streams
+
+
+CurrentStreams = Annotated[JobStreams, Depends(_streams)]

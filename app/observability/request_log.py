@@ -10,6 +10,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.http.authorization import Caller
+from app.http.preferences import PREFERENCE_APPLIED
 from app.http.problems import REQUEST_ID_HEADER
 from app.http.signed_links import without_link
 from app.observability.request_metrics import Exchange, HttpMetrics
@@ -55,6 +56,7 @@ class RequestLog:
                 headers = MutableHeaders(scope=message)
                 headers[REQUEST_ID_HEADER] = request_id
                 exchange.endless = headers.get("content-type", "").startswith(EVENT_STREAM)
+                exchange.waited = PREFERENCE_APPLIED in headers
             exchange.sent_bytes += len(message.get("body", b""))
             await send(message)
             # Updated with each message, so that background tasks after the last one do not count. Of a stream

@@ -24,6 +24,8 @@ class Exchange:
     sent_bytes: int = 0
     endless: bool = False
     """True for a stream of events; `seconds` is then the time to its beginning."""
+    waited: bool = False
+    """True if the server waited for what the client asked about; `seconds` then says nothing of it."""
     key_id: str | None = None
     """API key of the caller; None if the request has none."""
 
@@ -34,7 +36,8 @@ class HttpMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._seconds = Histogram(
             "clearscope_http_request_duration_seconds",
-            "Request duration, up to the last byte of the response; of streams of events, to the first.",
+            "Request duration, up to the last byte of the response; of streams of events, to the first. "
+            "Without requests that asked the server to wait for the end of a job.",
             ("method", "route", "status"),
             buckets=DURATION_BUCKETS_S,
             registry=registry,
@@ -64,6 +67,7 @@ class HttpMetrics:
     def end(self, exchange: Exchange) -> None:
         self._in_progress.dec()
         method = exchange.method if exchange.method in METHODS else OTHER
-        self._seconds.labels(method, exchange.route, str(exchange.status)).observe(exchange.seconds)
+        if not exchange.waited:
+            self._seconds.labels(method, exchange.route, str(exchange.status)).observe(exchange.seconds)
         self._received.labels(exchange.route).inc(exchange.received_bytes)
         self._sent.labels(exchange.route).inc(exchange.sent_bytes)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.sse import EventSourceResponse
 from pydantic import Field
@@ -13,7 +13,7 @@ from app.documents.jobs import EventDocument
 from app.http.authentication import address_of
 from app.http.authorization import READ, Caller
 from app.http.dependencies import CurrentCaller, ReadSession, RequestServices, Services
-from app.job_streams.hub import JobStreams
+from app.job_streams.hub import CurrentStreams, JobStreams
 from app.job_streams.messages import Subject
 from app.job_streams.stream import JobEvents
 from models_store.contracts.numbers import LARGEST_EXACT_INTEGER
@@ -42,14 +42,6 @@ LastEventId = Annotated[
     Header(description="As `after`, from a client whose stream broke off."),
 ]
 Limit = Annotated[int, Query(ge=1, le=1000, description="Length of the list; streams have no limit.")]
-
-
-async def _streams(request: Request) -> JobStreams:
-    streams: JobStreams = request.app.state.job_streams
-    return streams
-
-
-CurrentStreams = Annotated[JobStreams, Depends(_streams)]
 
 
 @router.get("/events", dependencies=READ, response_model=list[EventDocument], responses=STREAMED)

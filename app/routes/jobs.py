@@ -21,6 +21,10 @@ from app.http.dependencies import (
     WriteSession,
 )
 from app.http.paging import link_next_page
+from app.http.preferences import PREFERENCE_APPLIED, PreferHeader, preferred_wait_s
+from app.job_streams.hub import CurrentStreams
+from app.job_streams.messages import Subject
+from app.job_streams.waiting import wait_for_end
 from models_store.clock_and_ids import new_id
 from models_store.contracts.job_specs import JobSpec, job_spec
 from models_store.contracts.plans import PlanStep
@@ -210,11 +214,25 @@ def list_jobs(
 
 
 @router.get("/{job_id}", dependencies=READ, response_model=JobDocument)
-def get_job(job_id: str, services: RequestServices) -> Response:
-    """Get a job: state, progress, plan, stages and result."""
-    # The most frequent request by far, so it skips the session dependency and its extra thread switch.
-    with services.database.read() as session:
-        return _json_response(_document(session, jobs.get_job(session, job_id)))
+async def get_job(
+    job_id: str,
+    services: RequestServices,
+    caller: CurrentCaller,
+    streams: CurrentStreams,
+    prefer: PreferHeader = None,
+) -> Response:
+    """Get a job: state, progress, plan, stages and result; on request once it has ended."""
+    headers: dict[str, str] = {}
+    if (wait_s := preferred_wait_s(prefer)) and streams.has_room(caller.viewer.key_id):
+        await wait_for_end(streams, Subject(caller.viewer, job_id), job_id, wait_s)
+        headers[PREFERENCE_APPLIED] = f"wait={wait_s}"
+
+    def read() -> Response:
+        # The most frequent request by far, so it skips the session dependency and its extra thread switch.
+        with services.database.read() as session:
+            return _json_response(_document(session, jobs.get_job(session, job_id)), headers=headers)
+
+    return await to_thread.run_sync(read)
 
 
 @router.post("/{job_id}/cancel", dependencies=SUBMIT)

@@ -7,11 +7,14 @@ from clearscope_client.documents import Job, Preflight
 from clearscope_client.errors import ConflictError, JobFailedError
 from clearscope_client.progress import Progress, Told, tell_nobody
 from clearscope_client.reading import document_of, get, get_list, path_of
-from clearscope_client.retrying import Conduct, posted
+from clearscope_client.retrying import Conduct, answered, posted
 from clearscope_client.steps import Conversation, Pause, Request
 
 _FIRST_POLL_S = 0.1
 _POLL_GROWTH = 1.5
+_LONGEST_WAIT_S = 20
+"""Where nobody is told of progress; proxies wait longer for an answer."""
+_ANSWER_TIMEOUT_S = 60.0
 
 Spec = Mapping[str, Any]
 
@@ -41,17 +44,33 @@ def list_jobs(
 
 
 def wait(conduct: Conduct, job_id: str, on_progress: Told = tell_nobody) -> Conversation[Job]:
-    """Look at a job until it has succeeded. Raises JobFailedError if it fails or is cancelled."""
+    """Look at a job until it has succeeded. Raises JobFailedError if it fails or is cancelled.
+
+    The server is asked to answer when the job has ended: then no time passes between its end and a look.
+    """
     pause_s = min(_FIRST_POLL_S, conduct.retries.poll_s)
+    request = _look(conduct, job_id, on_progress)
     while True:
-        found = yield from job(conduct, job_id)
+        answer = yield from answered(conduct, request)
+        found = document_of(Job, answer)
         on_progress(Progress(found.stage or found.kind, found.progress, found))
         if found.state == "succeeded":
             return found
         if found.has_ended:
             raise JobFailedError(found)
-        yield Pause(pause_s)
-        pause_s = min(pause_s * _POLL_GROWTH, conduct.retries.poll_s)
+        if "preference-applied" not in answer.headers:
+            yield Pause(pause_s)
+            pause_s = min(pause_s * _POLL_GROWTH, conduct.retries.poll_s)
+
+
+def _look(conduct: Conduct, job_id: str, on_progress: Told) -> Request:
+    """Return a request for a job that lets the server wait (RFC 7240); one that cannot answers at once."""
+    path, poll_s = path_of("jobs", job_id), int(conduct.retries.poll_s)  # the RFC has whole seconds only
+    if not poll_s:
+        return Request("GET", path)
+    wait_s = _LONGEST_WAIT_S if on_progress is tell_nobody else min(poll_s, _LONGEST_WAIT_S)
+    headers = {"Prefer": f"wait={wait_s}"}
+    return Request("GET", path, headers=headers, answer_timeout_s=wait_s + _ANSWER_TIMEOUT_S)
 
 
 def cancel(conduct: Conduct, job_id: str) -> Conversation[Job]:

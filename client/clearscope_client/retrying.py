@@ -41,7 +41,7 @@ class Retries:
 
     `outage_s`: longest time without success before a request gives up. `first_contact_s`: the same before
     the server has ever answered, when the address may be wrong. `poll_s`: longest time between two looks at a
-    job.
+    job whose progress somebody is told; below a second, the server is not asked to wait for its end.
     """
 
     outage_s: float = 60.0
