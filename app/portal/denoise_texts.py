@@ -19,8 +19,8 @@ class Options:
     PACKAGED_HINT = "As above, but never with an imported network."
     FROM_NOTHING = "Train PN2V from nothing"
     FROM_NOTHING_HINT = (
-        "Learns from your image alone, with Noise2Void and then Probabilistic Noise2Void: takes longer; for "
-        "images unlike any others, or to be sure that the result has nothing of others."
+        "Learns from your image alone, with Noise2Void and then Probabilistic Noise2Void: takes longer. For "
+        "images unlike any others, or to be sure that nothing in the result comes from other images."
     )
     NOISE_MODEL = "Noise model"
     NOISE_AUTOMATIC = "Automatic"
@@ -43,7 +43,7 @@ class Options:
     PN2V = "The two estimates of PN2V"
     PN2V_HINT = "Two more files, prior mean and MMSE, for comparison; with them, networks train from nothing."
     HOT_PIXELS = "Leave hot and dead pixels as they are"
-    HOT_PIXELS_HINT = "Otherwise the result has estimates from their neighbours in their places."
+    HOT_PIXELS_HINT = "Otherwise the result has estimates from neighbouring pixels in their place."
     FORMAT = "File format"
     FORMATS: ClassVar[dict[str, str]] = {
         "same": "As the image has it",
@@ -56,9 +56,11 @@ class Options:
         "float32": "32-bit floating point",
         "same": "As the image has them",
     }
-    DTYPE_HINT = "Those of the image are rounded and cut off at its limits; the result tells how many."
+    DTYPE_HINT = (
+        "Values as the image has them are rounded and clipped; the result tells how many were clipped."
+    )
     CHANNEL = "Channels"
-    CHANNEL_HINT = "If one is chosen, the planes of the others are copied."
+    CHANNEL_HINT = "If you choose one, the others are copied as they are."
 
 
 class ChosenOptions:

@@ -25,7 +25,7 @@ class Instruments:
     REPORT = "Camera report of this month"
     REPORT_CRATE = "the same as RO-Crate"
     NO_PROFILES = (
-        "No profile yet. The first image that names this microscope makes one of the settings in its file."
+        "No profile yet. The first image of this microscope makes one from the settings in its file."
     )
     NO_SETTINGS = "No settings of the camera are known."
     VERSIONS = "Noise models"
@@ -49,7 +49,7 @@ class Instruments:
         "Deviations of the latest 200 checks, each from its own reference and in its own limits: beyond 1 "
         "and -1, a figure has drifted."
     )
-    NO_CHARTS = "No check of this camera yet. Each one is a point of its charts: send frames below."
+    NO_CHARTS = "No check of this camera yet. Each check adds a point to the charts: send frames below."
     HISTORY = "History"
     WHEN = "When (UTC)"
     WHAT = "What"
@@ -77,14 +77,14 @@ class Calibration:
 
     TITLE = "Calibrate or check this camera"
     EXPLAINED = (
-        "Record at least 20 frames of one scene that does not move, best out of focus, with these settings, "
-        "and save them as one stack. It shall cover the brightness of your images. The frames are checked "
-        "before anything is made of them:"
+        "Record at least 20 frames of one scene that does not move, ideally out of focus, with these "
+        "settings, and save them as one stack. The scene should be as bright and as dark as your images. "
+        "The frames are checked before anything is made of them:"
     )
     CHECKS = (
-        "The lamp: brightness that falls, rises or flickers by more than noise explains.",
-        "Motion: a fifth of the variance, or more, that is not noise.",
-        "Saturation: more than half of the pixels at the highest value.",
+        "The lamp: whether brightness falls, rises or flickers by more than noise explains.",
+        "Motion: whether a fifth of the variance, or more, is not noise.",
+        "Saturation: whether more than half of the pixels have the highest value.",
         "Linearity, hot pixels, and noise that neighbours share.",
     )
     FRAMES = "Frames"

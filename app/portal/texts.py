@@ -60,7 +60,8 @@ class Home:
     MICROSCOPE_OF_FILE = "What the file tells"
     CHOOSE_MICROSCOPE = "Choose one"
     MICROSCOPE_HINT = (
-        "Noise models are kept for a microscope and used again. It holds for the files that you choose next."
+        "Noise models are kept for each microscope and used again. Your choice holds for the files that you "
+        "choose next."
     )
     REGISTER = "Register its microscope"
     REGISTER_NAME = "Name of the microscope"
@@ -111,7 +112,7 @@ class Jobs:
     TITLE = "Jobs"
     EMPTY = "There are no jobs yet."
     EMPTY_LINK = "Denoise an image"
-    EMPTY_STATE = "There is no such job here."
+    EMPTY_STATE = "No job has this state."
     FILTER = "Jobs by state"
     ALL = "All"
     PAGES = "Pages of the list"
@@ -121,7 +122,7 @@ class Jobs:
         "No worker was seen lately, so queued jobs wait until one starts. "
         "If this lasts, tell the administrator."
     )
-    FULL = "You can start no further job now."
+    FULL = "You cannot start another job now."
 
 
 class Job:
@@ -242,7 +243,7 @@ class Upload:
     SERIES_UNUSABLE = "{entry} cannot be denoised: {why}"
     NOTHING_CHOSEN = "Choose at least one image of the files."
     NO_WARNINGS = "Nothing unusual was found."
-    UNSEEN = "The pixels have not been looked at yet; the job does it first."
+    UNSEEN = "The server has not checked the pixels yet; the job will do so first."
     ALL = "Denoise all {count} images"
     COMPUTE = "{stage}: computed. {why}"
     REUSE = "{stage}: taken from an earlier job. {why}"
@@ -250,9 +251,9 @@ class Upload:
     STAGES = JobCard.STAGES
     PLANNING = "Asking the server"
     TIME_BETWEEN = (
-        "Such a job takes {shortest} to {longest} once it runs, as earlier ones on this server tell."
+        "Such a job takes {shortest} to {longest} once it runs, judging by earlier ones on this server."
     )
-    TIME_ABOUT = "Such a job takes about {shortest} once it runs, as earlier ones on this server tell."
+    TIME_ABOUT = "Such a job takes about {shortest} once it runs, judging by earlier ones on this server."
     TIME_UNKNOWN = "How long it takes is not known: no job like it has ended on this server yet."
 
 

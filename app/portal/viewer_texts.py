@@ -91,8 +91,8 @@ class Results:
     BY_SIGNAL = "Removed noise by signal, against the noise model"
     BY_SIGNAL_HINT = (
         "Noise alone was removed if at every signal the variance of what was removed is that of the noise "
-        "model (1) and its mean is zero. A variance above 1 in bright places, or a mean that leaves zero, is "
-        "signal that the result lacks."
+        "model (1) and its mean is zero. A variance above 1 in bright places, or a mean away from zero, "
+        "means signal that the result lacks."
     )
     BY_SIGNAL_TABLE = "The same as a table"
     SIGNAL_ADU = "Signal (ADU)"

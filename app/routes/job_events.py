@@ -31,7 +31,7 @@ STREAMED: dict[int | str, dict[str, Any]] = {
         "leaves. Its messages `job_event` have the documents of the list, and as id the number with which a "
         "client that comes again (`Last-Event-ID`) misses nothing; an event may then come twice. Messages "
         "`job` have the state of a posted job whenever it has changed, and `job_deleted` the id of one "
-        "of the newest 500 that was deleted while the stream was open.",
+        "that was deleted while the stream was open.",
         "content": {STREAM: {"schema": {"type": "string"}}},
     }
 }

@@ -75,8 +75,8 @@ def test_a_server_without_workers_and_a_full_account_are_told(
     assert "No worker was seen lately" in browser.get("/").text
     key = keyed.make_key("full of jobs", "read", "submit", active_jobs=1)
     for visitor in signed_in(keyed, key):
-        assert "no further job" not in visitor.get("/").text
+        assert "another job now" not in visitor.get("/").text
         with keyed.client(key) as api:
             post(api, kind="denoise", image_ids=[upload(api, noisy_tiff)], preset="instant")
-        assert "You can start no further job now." in visitor.get("/").text
+        assert "You cannot start another job now." in visitor.get("/").text
         assert "its limit is 1" in visitor.get("/").text

@@ -145,7 +145,7 @@ def test_jobs_that_others_delete_or_end_leave_the_list(
         api.delete(f"/v1/jobs/{ended}").raise_for_status()
         page.evaluate(HIDE, arg=False)
         expect(page.locator(f"#{ended}")).to_have_count(0)
-        expect(page.get_by_text("There is no such job here.")).to_be_visible()
+        expect(page.get_by_text("No job has this state.")).to_be_visible()
         page.goto(f"/jobs/{later}")
         with page.expect_event("load"):  # The page of a job that has ended is loaded again.
             api.post(f"/v1/jobs/{later}/cancel").raise_for_status()

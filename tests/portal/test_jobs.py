@@ -108,7 +108,7 @@ def test_jobs_are_filtered_by_state_also_on_further_pages(
     further = browser.get(older[1].replace("&amp;", "&"))
     assert [each["id"] for each in data(further, "activities")] == [job_id]
     assert '<a href="/jobs?state=queued">Newest jobs</a>' in further.text
-    assert "There is no such job here." in browser.get("/jobs?state=failed").text
+    assert "No job has this state." in browser.get("/jobs?state=failed").text
 
 
 def test_the_result_of_a_job(browser: httpx.Client, application: Application, job_id: str) -> None:
@@ -136,7 +136,7 @@ def test_a_stage_and_a_stranger_are_no_jobs(
 
 def test_a_full_account_says_so(keyed: Application, visitor: httpx.Client, noisy_tiff: Path) -> None:
     visitor.cookies["clearscope_key"] = key = keyed.make_key("full", "read", "submit", active_jobs=1)
-    assert "no further job" not in visitor.get("/jobs").text
+    assert "another job now" not in visitor.get("/jobs").text
     with keyed.client(key) as api:
         post(api, kind="train", method="n2v", image_ids=[upload(api, noisy_tiff)], budget=TINY)
     assert "its limit is 1" in visitor.get("/jobs").text
