@@ -6,43 +6,19 @@ from typing import Any, Self
 
 from pydantic import BaseModel
 
+from app.documents.artifacts import ArtifactDocument, artifact_documents
 from app.documents.stages import StageDocument, stage_documents, weighted_progress
 from models_store.contracts.plans import PlanStep
 from models_store.contracts.trust import TRUST, Trust
 from models_store.contracts.vocabulary import (
     JobState,
-    Output,
 )
 from models_store.database.tables import (
-    Artifact,
     Job,
     JobEvent,
 )
+from models_store.repositories.jobs.artifacts import ListedArtifact
 from models_store.repositories.jobs.stages import StageRow
-
-
-class ArtifactDocument(BaseModel):
-    id: str
-    name: str
-    media_type: str
-    image_id: str | None
-    output: Output | None
-    sha256: str
-    size: int
-    href: str
-
-    @classmethod
-    def of(cls, row: Artifact) -> Self:
-        return cls(
-            id=row.id,
-            name=row.name,
-            media_type=row.media_type,
-            image_id=row.image_id,
-            output=row.output,
-            sha256=row.sha256,
-            size=row.size_bytes,
-            href=f"/v1/artifacts/{row.id}/content",
-        )
 
 
 class JobError(BaseModel):
@@ -66,11 +42,11 @@ class JobResult(BaseModel):
     trust: Trust | None
 
     @classmethod
-    def of(cls, values: dict[str, Any], artifacts: list[Artifact]) -> Self:
+    def of(cls, values: dict[str, Any], artifacts: Sequence[ListedArtifact]) -> Self:
         told = [Trust.model_validate(each[TRUST]) for each in values.get("groups", [values]) if TRUST in each]
         return cls(
             values=values,
-            artifacts=[ArtifactDocument.of(item) for item in artifacts],
+            artifacts=artifact_documents(values, artifacts),
             trust=max(told, key=lambda each: each.rank, default=None),
         )
 
@@ -93,7 +69,7 @@ class JobDocument(BaseModel):
     ended_at: datetime | None
 
     @classmethod
-    def of(cls, row: Job, rows: Sequence[StageRow], artifacts: list[Artifact]) -> Self:
+    def of(cls, row: Job, rows: Sequence[StageRow], artifacts: Sequence[ListedArtifact]) -> Self:
         """Build the document of a job from its row, its stages in order, and its artifacts."""
         stages = stage_documents(rows)
         current = next((stage for stage in stages if not stage.state.ended), row)

@@ -83,6 +83,7 @@ class Results:
     )
     WHY = "Why, in figures"
     CHANNEL = "Channel"
+    SERIES = "series"
     CHOICE = "Estimate"
     JUDGED = "Planes judged"
     MISFITS = "of which do not fit:"

@@ -6,7 +6,7 @@ from app.http.authorization import READ
 from app.http.dependencies import ReadSession, RequestServices
 from app.http.downloads import Conditional, download, file_responses
 from models_store.blobs.blobs import StoredBlob
-from models_store.repositories.jobs.rows import get_artifact
+from models_store.repositories.jobs.artifacts import download_name_of, get_artifact
 
 router = APIRouter(prefix="/artifacts", tags=["artifacts"])
 
@@ -30,6 +30,6 @@ def get_content(
         services,
         StoredBlob(artifact.blob_key, artifact.sha256, artifact.size_bytes),
         media_type=artifact.media_type,
-        filename=artifact.name,
+        filename=download_name_of(session, artifact),
         conditions=conditions,
     )

@@ -39,6 +39,7 @@ from models_store.outbound.destinations import resolve
 from models_store.repositories import idempotency
 from models_store.repositories.jobs import deletion, lifecycle
 from models_store.repositories.jobs import rows as jobs
+from models_store.repositories.jobs.artifacts import list_artifacts
 from models_store.repositories.jobs.stages import list_stages, stage_row
 from models_store.repositories.usage import require_room_for_job
 
@@ -287,13 +288,13 @@ def _json_response(
 
 
 def _document(session: Session, job: Job) -> JobDocument:
-    artifacts = jobs.list_artifacts(session, [job.id]) if job.state is JobState.SUCCEEDED else {}
+    artifacts = list_artifacts(session, [job.id]) if job.state is JobState.SUCCEEDED else {}
     stages = [stage_row(stage) for stage in job.stages]
     return JobDocument.of(job, stages, artifacts.get(job.id, []))
 
 
 def _documents(session: Session, rows: Sequence[Job]) -> list[JobDocument]:
-    artifacts = jobs.list_artifacts(session, [row.id for row in rows if row.state is JobState.SUCCEEDED])
+    artifacts = list_artifacts(session, [row.id for row in rows if row.state is JobState.SUCCEEDED])
     stages = list_stages(session, [row.id for row in rows])
     return [JobDocument.of(row, stages.get(row.id, []), artifacts.get(row.id, [])) for row in rows]
 

@@ -18,7 +18,7 @@ from app.viewing.layers import Layer
 from app.viewing.viewer_links import LinkDocument, link_document
 from app.viewing.zarr_store import ZarrStore
 from models_store.repositories.images import get_image
-from models_store.repositories.jobs.rows import get_artifact
+from models_store.repositories.jobs.artifacts import get_artifact
 from models_store.repositories.link_secrets import end_links
 
 of_images = APIRouter(prefix="/images/{image_id}/zarr", tags=["images"], dependencies=READ)

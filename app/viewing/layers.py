@@ -11,7 +11,7 @@ from models_store.errors import ImageSeriesError, NotFoundError
 from models_store.image_files.header import ImageHeader
 from models_store.image_files.results.ome_zarr.layout import ZarrLayout
 from models_store.repositories.images import get_image, series_of_uploads
-from models_store.repositories.jobs.rows import get_artifact
+from models_store.repositories.jobs.artifacts import get_artifact
 
 _ZARR_MEDIA_TYPE = "application/zip"
 

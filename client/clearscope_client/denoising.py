@@ -140,13 +140,14 @@ def results_of(
 
 
 def file_names(artifacts: Sequence[Artifact]) -> list[str]:
-    """Return a name for each file; reports of the same name, on images of other kinds, are numbered."""
-    counts = Counter(each.name for each in artifacts)
+    """Return another name for each file: the server's, or numbered if it is of an earlier version."""
+    given = [each.download_name or each.name for each in artifacts]
+    counts = Counter(given)
     numbers: Counter[str] = Counter()
     names = []
-    for artifact in artifacts:
-        name = Path(artifact.name).name
-        names.append(f"{numbers[name]}-{name}" if counts[artifact.name] > 1 else name)
+    for told in given:
+        name = Path(told).name
+        names.append(f"{numbers[name]}-{name}" if counts[told] > 1 else name)
         numbers[name] += 1
     return names
 

@@ -101,14 +101,28 @@ class UploadedImage(Document):
     created_at: datetime
 
 
+class ArtifactSeries(Document):
+    """One of several images in a file: its number, counted from 0, and its name."""
+
+    index: int
+    name: str
+
+
 class Artifact(Document):
-    """A result file; `output` is what it holds of the image `image_id`, if it is an image."""
+    """A result file; `output` is what it holds of the image `image_id`, if it is an image.
+
+    `group`: which of the job's `values["groups"]` it belongs to, counted from 0; `series`: the images of a
+    file that it is about. `download_name` is another for each file of a job.
+    """
 
     id: str
     name: str
     media_type: str
     image_id: str | None
     output: str | None
+    download_name: str | None = None
+    group: int | None = None
+    series: tuple[ArtifactSeries, ...] = ()
     sha256: str
     size: int
     href: str

@@ -17,6 +17,7 @@ KINDS: dict[type[Document], str] = {
     documents.ImageHeader: "ImageHeader",
     documents.Series: "SeriesDocument",
     documents.UploadedImage: "ImageDocument",
+    documents.ArtifactSeries: "ArtifactSeries",
     documents.Artifact: "ArtifactDocument",
     documents.Trust: "Trust",
     documents.JobError: "JobError",

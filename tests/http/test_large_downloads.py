@@ -11,7 +11,7 @@ import pytest
 import tifffile
 
 from models_store.image_files.results.ome_zarr.archive import pack
-from models_store.repositories.jobs.rows import get_artifact
+from models_store.repositories.jobs.artifacts import get_artifact
 from tests.support.application import Application
 from tests.support.loopback_server import on_loopback
 from tests.support.posted_jobs import upload

@@ -49,6 +49,7 @@ def test_images_of_each_kind_have_models_and_figures_of_their_own(
     assert [len(group.get("channels", [group])) for group in groups] == [1, 2, 1]
     assert len({group["noise_model_id"] for group in (groups[0], groups[2])}) == 2
     assert {each["image_id"] for each in files_of_images(job)} == set(image_ids(uploaded, 0, 1, 2, 3))
+    _are_told_apart(api, job)
     assert [step["series"] for step in job["plan"] if step["stage"] == "predict"] == [[0, 3], [1], [1], [2]]
 
     def noise_model(noise_model_id: str) -> NoiseModel:
@@ -62,6 +63,29 @@ def test_images_of_each_kind_have_models_and_figures_of_their_own(
     spec = {"kind": "predict", "image_ids": image_ids(uploaded, 0), "network": {"job": job["id"]}}
     refused = problem(api.post("/v1/jobs", json=spec), 422, "invalid-request")
     assert "makes a network for each kind of image in its file" in refused
+
+
+def _are_told_apart(api: httpx.Client, job: Document) -> None:
+    """Check that each file tells what it is about, and is downloaded by a name of its own."""
+    files = job["result"]["artifacts"]
+    assert len({each["download_name"] for each in files}) == len(files)
+    reports = {each["group"]: each for each in files if each["name"] == "trust-report.json"}
+    names = [[series["name"] for series in reports[group]["series"]] for group in range(3)]
+    assert names == [["experiment/a", "experiment/b"], ["experiment/two"], ["experiment/bright"]]
+    for group, report in reports.items():
+        answer = api.get(report["href"])
+        name = f"trust-report_group{group}.json"
+        assert (report["download_name"], name in answer.headers["content-disposition"]) == (name, True)
+        channels = 2 if group == 1 else 1
+        assert len(answer.json()["channels"]) == channels
+    of_images = [each for each in files if each["image_id"] is not None]
+    assert sorted((each["group"], each["series"][0]["index"]) for each in of_images) == [
+        *((0, 0), (0, 3)),
+        *((1, 1), (2, 2)),
+    ]
+    page = api.get(f"/results/{job['id']}").text
+    for text in ("series 0, 3", "series 1", "series 2", "trust-report_group2.json"):
+        assert text in page
 
 
 @pytest.mark.parametrize(

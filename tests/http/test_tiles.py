@@ -15,7 +15,7 @@ from PIL import Image
 from app.viewing.pyramids import halved
 from models_store.contracts.vocabulary import OutputDtype, OutputFormat
 from models_store.image_files.results.result_file import ResultOptions
-from models_store.repositories.jobs.rows import get_artifact
+from models_store.repositories.jobs.artifacts import get_artifact
 from tests.support.answers import problem, wait_for_status
 from tests.support.application import Application, MakeApplication
 from tests.support.lif_files import LifImage, lif_content

@@ -13,8 +13,9 @@ from models_store.contracts.train_spec import TrainSpec
 from models_store.contracts.vocabulary import JobState, Method, Queue
 from models_store.database.schema import alembic_config, migrate
 from models_store.database.tables import JobNetwork, JobNoiseModel, NoiseModelActivation
+from models_store.repositories.jobs.artifacts import list_artifacts
 from models_store.repositories.jobs.lifecycle import next_ready
-from models_store.repositories.jobs.rows import get_job, list_artifacts
+from models_store.repositories.jobs.rows import get_job
 from models_store.repositories.networks import get_network
 from models_store.repositories.noise_model_history import active_noise_model
 from models_store.repositories.noise_models import get_noise_model
@@ -68,7 +69,9 @@ def test_data_of_the_first_version_survives_all_migrations(
                 assert [stage.composite for stage in job.stages] == [False, False]
                 assert job.stages[0].state is JobState.SUCCEEDED
                 assert next_ready(session, list(Queue)) == "job_2"
-                assert [row.name for row in list_artifacts(session, ["job_all"])["job_all"]] == ["a.tif"]
+                assert [each.row.name for each in list_artifacts(session, ["job_all"])["job_all"]] == [
+                    "a.tif"
+                ]
                 assert session.scalar(text("SELECT count(*) FROM job_event")) == 1
             command.downgrade(alembic_config(url), FIRST)
 

@@ -18,6 +18,7 @@ from models_store.database.tables import Job
 from models_store.errors import NotFoundError
 from models_store.repositories.jobs import rows as jobs
 from models_store.repositories.jobs.activity import last_event_number
+from models_store.repositories.jobs.artifacts import list_artifacts
 from models_store.repositories.jobs.leases import store_time
 from models_store.repositories.pages import CURSOR_PATTERN, PageRequest
 
@@ -84,4 +85,4 @@ def _documents(session: Session, rows: list[Job], services: Services) -> list[Jo
 def _result(session: Session, job: Job) -> JobResult | None:
     if job.state is not JobState.SUCCEEDED:
         return None
-    return JobResult.of(job.result, jobs.list_artifacts(session, [job.id]).get(job.id, []))
+    return JobResult.of(job.result, list_artifacts(session, [job.id]).get(job.id, []))

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from fastapi import APIRouter
@@ -11,7 +12,8 @@ from pydantic import BaseModel
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.documents.jobs import ArtifactDocument, JobDocument
+from app.documents.artifacts import ArtifactDocument
+from app.documents.jobs import JobDocument
 from app.http.authorization import READ
 from app.http.dependencies import ReadSession, RequestServices, Services
 from app.portal.rendering import Page
@@ -21,6 +23,7 @@ from models_store.database.tables import Artifact, Image
 from models_store.errors import NotFoundError
 from models_store.image_files.header import ImageHeader
 from models_store.repositories.jobs import rows as jobs
+from models_store.repositories.jobs.artifacts import list_artifacts
 from models_store.repositories.jobs.stages import stage_row
 
 router = APIRouter()
@@ -46,21 +49,23 @@ class ShownImage(BaseModel):
 @router.get("/results/{job_id}", dependencies=READ)
 def result(job_id: str, page: Page, session: ReadSession, services: RequestServices) -> HTMLResponse:
     job = jobs.get_job(session, job_id)
-    artifacts = jobs.list_artifacts(session, [job_id]).get(job_id, [])
-    document = JobDocument.of(job, [stage_row(stage) for stage in job.stages], artifacts)
+    listed = list_artifacts(session, [job_id]).get(job_id, [])
+    artifacts = [each.row for each in listed]
+    document = JobDocument.of(job, [stage_row(stage) for stage in job.stages], listed)
     if document.state is not JobState.SUCCEEDED or document.result is None:
         return page("results_waiting.html", job=document)
     images = _shown_images(session, artifacts)
-    report = _report(services, artifacts)
+    files = document.result.artifacts
+    report = _report(services, artifacts, files)
     return page(
         "results.html",
         job=document,
         trust=document.result.trust,
         images=images,
         images_json=[image.model_dump(mode="json") for image in images],
-        files=document.result.artifacts,
+        files=files,
         viewers=bool(services.settings.neuroglancer_url or services.settings.vizarr_url),
-        preview=_named(document.result.artifacts, TRUST_PREVIEW),
+        previews=[each for each in files if each.name == TRUST_PREVIEW],
         report=report,
         by_signal=_by_signal(report),
     )
@@ -94,20 +99,24 @@ def _name(image: Image) -> str:
     return f"{image.filename}, {own}" if image.series is not None and own else image.filename
 
 
-def _named(files: Sequence[ArtifactDocument], name: str) -> ArtifactDocument | None:
-    return next((each for each in files if each.name == name), None)
-
-
-def _report(services: Services, artifacts: Sequence[Artifact]) -> dict[str, Any] | None:
-    """Return the trust report, None if there is none."""
-    stored = next((each for each in artifacts if each.name == TRUST_REPORT), None)
-    if stored is None:
+def _report(
+    services: Services, artifacts: Sequence[Artifact], files: Sequence[ArtifactDocument]
+) -> dict[str, Any] | None:
+    """Return the trust reports of all groups as one, whose channels have `series`; None if there is none."""
+    reports = []
+    for stored, file in zip(artifacts, files, strict=True):
+        if stored.name == TRUST_REPORT:
+            with suppress(NotFoundError):
+                reports.append((file, json.loads(services.blobs.get(stored.blob_key))))
+    if not reports:
         return None
-    try:
-        report: dict[str, Any] = json.loads(services.blobs.get(stored.blob_key))
-    except NotFoundError:
-        return None
-    return report
+    channels = [
+        {**channel, "series": [each.index for each in file.series]}
+        for file, report in reports
+        for channel in report["channels"]
+    ]
+    warnings = [warning for _, report in reports for warning in report.get("warnings", ())]
+    return {"channels": channels, "warnings": list(dict.fromkeys(warnings))}
 
 
 def _by_signal(report: dict[str, Any] | None) -> dict[int, list[dict[str, float]]]:

@@ -56,7 +56,7 @@ def result_names(artifact: Artifact, sent_as: str, name: str) -> tuple[str, str]
     that of a copy with the same content may be another.
     """
     if artifact.output is None:
-        described = f"{name}.{Path(artifact.name).name}"
+        described = f"{name}.{Path(artifact.download_name or artifact.name).name}"
         return described, described
     told = Path(artifact.name).name
     before = stem_of(sent_as.rpartition("/")[2])

@@ -1,12 +1,11 @@
 """Job rows: creation and queries. State transitions are in `lifecycle`."""
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, insert, or_, select
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session, raiseload
 from sqlalchemy.orm.attributes import set_committed_value
 
@@ -22,7 +21,6 @@ from models_store.contracts.job_specs import (
 from models_store.contracts.plans import Plan, PlanStep
 from models_store.contracts.vocabulary import JobState
 from models_store.database.tables import (
-    Artifact,
     Job,
     JobDependency,
     JobEvent,
@@ -187,28 +185,6 @@ def list_events(session: Session, job_id: str, after: int, limit: int) -> list[J
         .limit(limit)
     )
     return list(session.scalars(query))
-
-
-def list_artifacts(session: Session, job_ids: Sequence[str]) -> Mapping[str, list[Artifact]]:
-    """Return the artifacts of jobs and their stages, by the id of the posted job."""
-    eldest = func.coalesce(Job.parent_id, Job.id)
-    query = (
-        select(eldest, Artifact)
-        .join(Job, Job.id == Artifact.job_id)
-        .where(or_(Job.id.in_(job_ids), Job.parent_id.in_(job_ids)))
-        .order_by(Artifact.created_at, Artifact.image_id.is_(None), Artifact.name)
-    )
-    found: dict[str, list[Artifact]] = defaultdict(list)
-    for job_id, artifact in session.execute(query):
-        found[job_id].append(artifact)
-    return found
-
-
-def get_artifact(session: Session, artifact_id: str) -> Artifact:
-    artifact = session.get(Artifact, artifact_id)
-    if artifact is None:
-        raise NotFoundError(f"there is no artifact {artifact_id!r}")
-    return artifact
 
 
 def record_event(session: Session, job_id: str, kind: str, now: datetime, **detail: Any) -> None:  # noqa: ANN401  # any JSON value
