@@ -90,7 +90,10 @@ def main() -> None:
         "--preset", nargs="+", choices=["instant", *PRESETS], default=["instant", "fast", "balanced"]
     )
     parser.add_argument(
-        "--prior", choices=list(Prior), default=Prior.PRETRAINED, help="quality: where training starts"
+        "--prior",
+        choices=list(Prior),
+        default=Prior.PRETRAINED,
+        help="quality, intervals: where training starts",
     )
     parser.add_argument(
         "--several", action="store_true", help="quality: also train on several images of a specimen"
@@ -209,12 +212,13 @@ def measure_trust(what: list[str], arguments: argparse.Namespace, console: Conso
 
 
 def measured_intervals(arguments: argparse.Namespace) -> Iterator[intervals.Case]:
-    """Measure the intervals of each preset; presets that train, on one detector."""
+    """Measure the intervals of each preset; presets that train, on one detector, from nothing if asked."""
+    prior = Prior.NONE if arguments.prior == Prior.NONE else None
     for preset in arguments.preset:
         if preset == Preset.INSTANT:
             yield from intervals.measure(Preset.INSTANT)
         else:
-            yield from intervals.measure(Preset(preset), detectors=["sCMOS"])
+            yield from intervals.measure(Preset(preset), prior, detectors=["sCMOS"])
 
 
 def measure_quality(arguments: argparse.Namespace, console: Console) -> None:

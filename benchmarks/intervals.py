@@ -14,6 +14,7 @@ from scipy import ndimage
 
 from models_store.clock_and_ids import new_id
 from models_store.contracts.denoise_spec import DenoiseSpec
+from models_store.contracts.spec_parts import TrainingBudget
 from models_store.contracts.vocabulary import Output, Preset, Prior, Reuse
 from models_store.job_requests.plan_denoise import plan_denoise
 from models_store.job_requests.plan_prediction import PredictionExtent
@@ -44,6 +45,7 @@ class Case:
     photons: float
     preset: Preset
     prior: Prior | None
+    planes: int
     estimate: str
     coverage: float
     """Share of the pixels whose true signal lies in the 90 % interval."""
@@ -86,56 +88,73 @@ def signal_adu(detected: Detector, photons: Image) -> Image:
     return detected.signal_adu(photons)
 
 
-def measure(
+def measure(  # noqa: PLR0913  # what is simulated, and how it is denoised
     preset: Preset,
     prior: Prior | None = None,
     photons: Sequence[float] = PHOTONS,
     detectors: Sequence[str] = DETECTORS,
     names: Sequence[str] | None = None,
+    *,
+    size_px: int = SIZE_PX,
+    planes: int = 1,
+    budget: TrainingBudget | None = None,
 ) -> Iterator[Case]:
-    """Denoise each simulated image with a preset as jobs do."""
-    for name, light_yx in specimens():
+    """Denoise each simulated image, or stack of planes, with a preset as jobs do.
+
+    `budget` replaces numbers of the preset.
+    """
+    for name, light_yx in specimens(size_px):
         if names is not None and name not in names:
             continue
+        light = moving(light_yx, planes)
         for detector_name in detectors:
             for most in photons:
-                photons_yx = most * (_BACKGROUND + light_yx)
-                detected = detector(detector_name, most)
-                observation_yx = detected.observe(photons_yx, np.random.default_rng([3, int(most)]))
-                estimate, result_yx, std_yx = denoise(observation_yx, preset, prior)
-                yield Case(
-                    name,
-                    detector_name,
-                    most,
-                    preset,
-                    prior,
-                    estimate,
-                    **_held(signal_adu(detected, photons_yx), result_yx, std_yx),
-                )
+                photons_of_pixels = most * (_BACKGROUND + light)
+                detected = detector(detector_name, most, size_px)
+                rng = np.random.default_rng([3, int(most)])
+                observed = np.stack([detected.observe(plane_yx, rng) for plane_yx in photons_of_pixels])
+                estimate, result, std = denoise(observed.squeeze(), preset, prior, budget)
+                truth = signal_adu(detected, photons_of_pixels)
+                held = _held(truth, result.reshape(truth.shape), std.reshape(truth.shape))
+                yield Case(name, detector_name, most, preset, prior, planes, estimate, **held)
+
+
+def moving(light_yx: Image, planes: int) -> Image:
+    """Return planes (T, Y, X) of a specimen that moves by half a pixel along X from one to the next."""
+    shifts_px = 0.5 * np.arange(planes)
+    moved = [ndimage.shift(light_yx, (0, shift), order=3, mode="nearest") for shift in shifts_px]
+    return np.maximum(np.stack(moved), 0)
 
 
 def denoise(
-    observation_yx: NDArray[np.generic], preset: Preset, prior: Prior | None
+    observation: NDArray[np.generic],
+    preset: Preset,
+    prior: Prior | None,
+    budget: TrainingBudget | None = None,
 ) -> tuple[str, Image, Image]:
-    """Return the name of the chosen estimate, the result, and its standard deviation (Y, X), ADU."""
+    """Return the name of the chosen estimate, the result, and its standard deviation, ADU.
+
+    The observation and both have the axes (Y, X) or (T, Y, X).
+    """
     with TemporaryDirectory() as name:
         folder = Path(name)
-        source = folder / "observed.tif"
-        tifffile.imwrite(source, observation_yx)
+        source = folder / "observed.ome.tif"
+        tifffile.imwrite(source, observation, metadata={"axes": "TYX"[-observation.ndim :]}, ome=True)
         with offline_run(folder, device=torch.device("cpu"), show=lambda *_: None) as run:
             image_id, header, survey = run.add_image(source)
-            extent = ImageExtent(image_id, 1, header.height_px * header.width_px)
+            extent = ImageExtent(image_id, header.planes, header.height_px * header.width_px)
             spec = DenoiseSpec(
                 image_ids=[image_id],
                 preset=preset,
                 prior=prior,
+                budget=budget or TrainingBudget(),
                 reuse=Reuse.NONE,
                 outputs=(Output.DENOISED, Output.POSTERIOR_STD),
             )
             plan = plan_denoise(
                 spec,
                 KnownModels(profile=None),
-                PredictionExtent([extent], extent.plane_px),
+                PredictionExtent([extent], header.planes * extent.plane_px),
                 lambda: new_id("job"),
                 correlation=survey.noise_correlation,
             )
@@ -154,12 +173,16 @@ def table(cases: Sequence[Case]) -> Table:
     rendered = Table(
         "preset", *(f"{photons:g} photons" for photons in PHOTONS), "all", title="90 % intervals hold, %"
     )
-    for preset, prior in dict.fromkeys((case.preset, case.prior) for case in cases):
-        own = [case for case in cases if (case.preset, case.prior) == (preset, prior)]
+    for kind in dict.fromkeys(map(_kind, cases)):
+        own = [case for case in cases if _kind(case) == kind]
         columns = [[case for case in own if case.photons == photons] for photons in PHOTONS]
-        title = preset if prior is None else f"{preset}, prior {prior}"
-        rendered.add_row(title, *(_cell(column) for column in [*columns, own]))
+        rendered.add_row(kind, *(_cell(column) for column in [*columns, own]))
     return rendered
+
+
+def _kind(case: Case) -> str:
+    prior = "" if case.prior is None else f", prior {case.prior}"
+    return f"{case.preset}{prior}{', stacks' if case.planes > 1 else ''}"
 
 
 def _cell(cases: Sequence[Case]) -> str:

@@ -72,6 +72,18 @@ def test_nine_of_ten_true_signals_lie_in_the_intervals(
     assert 0.85 < after < 0.95
 
 
+def test_deviations_that_are_far_too_large_are_scaled_too(
+    observed: tuple[np.ndarray, np.ndarray, Denoiser],
+) -> None:
+    _, observed_yx, denoiser = observed
+    wide = replace(denoiser, interval_scale=IntervalScale((0.0,), (10.0,)))
+    as_stated, too_large = (
+        with_interval_scale(each, [observed_yx], seed=0, device=CPU).interval_scale
+        for each in (denoiser, wide)
+    )
+    assert too_large.factor == pytest.approx([0.1 * factor for factor in as_stated.factor], rel=1e-5)
+
+
 def test_a_plane_of_few_pixels_and_an_estimate_of_neighbours_have_a_scale_too(
     observed: tuple[np.ndarray, np.ndarray, Denoiser],
 ) -> None:
