@@ -79,7 +79,10 @@ def _content(plane: int, plane_yx: NDArray[Any]) -> _Content:
         if usable_px >= _MIN_USABLE_PX:
             return _Content(plane, usable_px, finite_px, lowest, highest)
     if beyond:
-        raise ImageContentError("pixel values exceed the range of 32-bit floats; rescale the image")
+        raise ImageContentError(
+            "pixel values exceed 3.4e38, the range of 32-bit floats, in which results are calculated; "
+            "rescale the image"
+        )
     return _Content(plane, usable_px, finite_px, lowest, highest, _alternates(plane_yx))
 
 

@@ -8,8 +8,9 @@ from models_store.survey.survey import Survey
 from models_store.survey.warnings import channel_warnings, survey_warnings
 
 NOT_SURVEYED = (
-    "its pixels have not been surveyed yet, so nothing is told of defects, saturation or correlated noise; "
-    "the first job that reads them does, as does the image's document once its preview was asked for"
+    "its pixels have not been surveyed yet (that takes long, or the server was busy), so nothing is told of "
+    "defects, saturation or correlated noise; they are surveyed when its preview is asked for, else by the "
+    "first job that reads them, whose warnings tell what was found"
 )
 
 

@@ -38,7 +38,7 @@ class RawFrames:
         self._stream.seek(self._offset_bytes(plane))
         content = self._stream.read(self._plane_bytes)
         if len(content) != self._plane_bytes:
-            raise ImageCorruptError(f"plane {plane} is not in the file, which ends before it")
+            raise ImageCorruptError(f"the file ends before plane {plane + 1}; copy it again")
         return np.frombuffer(content, self._stored).reshape(shape_yx).astype(self.header.dtype)
 
     def __iter__(self) -> Iterator[NDArray[Any]]:

@@ -12,9 +12,13 @@ _SHOWN = 20
 def require_series_count(images: int) -> None:
     """Raise ImageContentError if a file holds no image, ImageTooLargeError if it holds too many."""
     if not images:
-        raise ImageContentError("the file holds no image")
+        raise ImageContentError(
+            "the file holds no image, only other data; name the file that holds the pixels"
+        )
     if images > MAX_SERIES:
-        raise ImageTooLargeError(f"the file holds {images} images; at most {MAX_SERIES} are accepted")
+        raise ImageTooLargeError(
+            f"the file holds {images} images; at most {MAX_SERIES} are accepted, so split it"
+        )
 
 
 def why_unusable(read_header: Callable[[], ImageHeader]) -> str | None:

@@ -14,6 +14,7 @@ _TOP_SHARE = 1 / 4096
 _MAX_BINS = 1 << 20
 _COUNTED_PX = 1 << 16
 _MAX_EXACT_INTEGER = 2**52
+_FEW_LEVELS = 8
 
 
 class Values(BaseModel, frozen=True):
@@ -48,6 +49,11 @@ class Values(BaseModel, frozen=True):
             pixels=sum(each.pixels for each in several),
             levels=max((each.levels for each in several if each.levels is not None), default=None),
         )
+
+    @property
+    def few_levels(self) -> int | None:
+        """The number of different values if it is too small to tell noise from signal, else None."""
+        return self.levels if self.levels is not None and self.levels <= _FEW_LEVELS else None
 
     @property
     def saturated_px(self) -> int:

@@ -11,7 +11,6 @@ from models_store.survey.survey import Survey
 from models_store.survey.values import Values
 
 _MIN_SATURATED_SHARE = 1e-4
-_FEW_LEVELS = 8
 _FAR_CHANNELS = 10.0
 _SHARED = "they share networks and a noise model, so save each as a file of its own and denoise it alone"
 _LEFT_OUT = "they stay as they are, and nothing is learned from them"
@@ -87,10 +86,10 @@ def _value_warnings(values: Values) -> list[str]:
             f"{_share(values.saturated_px, values.pixels)} are saturated (at {values.saturation_adu:g}), so "
             "their signal is unknown; record with less light or a shorter exposure"
         )
-    if values.levels is not None and values.levels <= _FEW_LEVELS:
+    if values.few_levels is not None:
         found.append(
-            f"the pixels have only {values.levels} different values, too few to tell noise from signal; save "
-            "the image in the detector's own bit depth, without rescaling"
+            f"the pixels have only {values.few_levels} different values, too few to tell noise from "
+            "signal; save the image in the detector's own bit depth, without rescaling"
         )
     return found
 

@@ -121,7 +121,9 @@ def test_unrelated_ground_truth_has_the_scale_of_its_moments() -> None:
 
 
 def test_too_few_pixels_are_refused() -> None:
-    with pytest.raises(ImageUnsuitableError, match="63 finite pixels, expected at least 64"):
+    with pytest.raises(
+        ImageUnsuitableError, match="63 pixels of the images hold a measurement, but training needs 64"
+    ):
         noise_scale([torch.ones((7, 9))])
 
 

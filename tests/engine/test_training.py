@@ -295,7 +295,7 @@ def test_care_learns_the_signal_on_the_scale_of_its_ground_truth() -> None:
     ("ground_truth", "complaint"),
     [
         ([], "1 noisy planes and 0 of ground truth"),
-        ([np.zeros((5, 5), np.float32)], r"its ground truth \(5, 5\)"),
+        ([np.zeros((5, 5), np.float32)], "its ground truth 5 x 5; both need the same size"),
     ],
 )
 def test_care_needs_the_ground_truth_of_each_plane(ground_truth: list[np.ndarray], complaint: str) -> None:

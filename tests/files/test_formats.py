@@ -88,7 +88,7 @@ REFUSED: list[tuple[str, type[ImageError], str]] = [
     ("imagetiff_tiled-jpeg-rgb-u8.tif", ImageUnsupportedError, "RGB"),
     ("imagetiff_tiled-jpeg-ycbcr.tif", ImageUnsupportedError, "YCbCr"),
     ("n2v_flybrain_lzw.tiff", ImageUnsupportedError, "RGB"),
-    ("*/NDTiff.index", ImageCorruptError, "neither a TIFF file"),
+    ("*/NDTiff.index", ImageCorruptError, "format of this file is unknown"),
     ("pfm_test_image.ome.tif", ImageUnsupportedError, "RGB"),
     ("pillow_16bit.s.tif", ImageContentError, "10 x 10"),
     ("pillow_hopper.iccprofile.tif", ImageUnsupportedError, "RGB"),
@@ -109,19 +109,19 @@ REFUSED: list[tuple[str, type[ImageError], str]] = [
 MALFORMED: dict[str, tuple[type[ImageError], str]] = {
     "compression_unknown.tif": (ImageUnsupportedError, "compression 64999"),
     "cut_half.tif": (ImageCorruptError, "truncated"),
-    "cut_last_row.tif": (ImageCorruptError, "plane 0 is incomplete"),
+    "cut_last_row.tif": (ImageCorruptError, "plane 1 is incomplete"),
     "empty.tif": (ImageCorruptError, "is empty"),
     "height_doubled.tif": (ImageCorruptError, "claims 10752 bytes"),
     "ifd_behind_end.tif": (ImageCorruptError, "byte 1000000"),
-    "lfs_pointer.tif": (ImageCorruptError, "neither a TIFF file"),
+    "lfs_pointer.tif": (ImageUnsupportedError, "a pointer of Git LFS.*git lfs pull"),
     "magic_only.tif": (ImageCorruptError, "no pages"),
     "palette_without_map.tif": (ImageUnsupportedError, "palette"),
     "photometric_unknown.tif": (ImageUnsupportedError, "other than grey"),
     "png_named_tif.tif": (ImageUnsupportedError, "a PNG"),
-    "strip_behind_end.tif": (ImageCorruptError, "plane 0 is incomplete"),
-    "text.tif": (ImageCorruptError, "neither a TIFF file"),
+    "strip_behind_end.tif": (ImageCorruptError, "plane 1 is incomplete"),
+    "text.tif": (ImageCorruptError, "a text file, which begins with"),
     "width_zero.tif": (ImageContentError, "no pixels"),
-    "zlib_damaged.tif": (ImageCorruptError, "plane 0 cannot be decoded"),
+    "zlib_damaged.tif": (ImageCorruptError, "plane 1 cannot be decoded"),
 }
 
 

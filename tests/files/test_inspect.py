@@ -19,6 +19,7 @@ from models_store.errors import (
     ClearScopeError,
     ImageContentError,
     ImageCorruptError,
+    ImageError,
     ImageTooLargeError,
     ImageUnsupportedError,
 )
@@ -111,6 +112,30 @@ def _zero_sized(path: Path) -> None:
 
 def _png(path: Path) -> None:
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "the file is empty; copy it again"),
+        (bytes(2000), "first 2000 bytes are all 0: it was not written to the end"),
+        (b"\xff\xd8\xff\xe0\x00\x10JFIF", "a JPEG, which has lost the noise .*; export it as TIFF"),
+        (b"GIF89a\x10\x00", "a GIF; export it as TIFF"),
+        (b"\x93NUMPY\x01\x00v\x00", "an array of NumPy; save it as TIFF"),
+        (b"MATLAB 5.0 MAT-file", "a file of MATLAB; save the image as TIFF"),
+        (b"\x1f\x8b\x08\x00", "compressed by gzip; unpack it"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS.*git lfs pull"),
+        ("Tiefe;Höhe\r\n1;2".encode(), "a text file, which begins with 'Tiefe;.*; upload the image itself"),
+        (b"\x01\x02\x03\x80\x90\x00" * 9, "format of this file is unknown.* TIFF, Zeiss CZI, .*Andor SIF"),
+    ],
+)
+def test_content_of_other_kinds_is_refused_with_what_it_is_and_what_is_read(
+    content: bytes, reason: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "cells.tif"
+    path.write_bytes(content)
+    with pytest.raises(ImageError, match=reason), open_planes(path):
+        pass
 
 
 @pytest.mark.parametrize(
@@ -220,7 +245,7 @@ def test_a_broken_plane_within_a_stack_is_named(tmp_path: Path) -> None:
     path.write_bytes(content)
     with open_planes(path) as planes:
         assert planes[5].shape == (64, 64)
-        with pytest.raises(ImageCorruptError, match="plane 6"):
+        with pytest.raises(ImageCorruptError, match="plane 7 cannot be decoded"):
             planes[6]
 
 

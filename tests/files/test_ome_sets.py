@@ -120,7 +120,7 @@ def test_a_file_with_the_uuid_of_another_is_told(reader: Reader, tmp_path: Path,
 def test_a_file_with_other_pixels_is_refused_by_name(reader: Reader, tmp_path: Path) -> None:
     other = ome_member(PIXELS[0, 0, 0, :20], uuid_of(7))
     planes = reader.open(zipped(tmp_path / "set.zip", ome_set(PIXELS) | {"plane_7.ome.tif": other}))
-    with pytest.raises(ImageCorruptError, match=r"'plane_7.ome.tif': plane 7 has 40 x 20 pixels"):
+    with pytest.raises(ImageCorruptError, match=r"'plane_7.ome.tif': plane 8 has 40 x 20 pixels"):
         _ = planes[7]
 
 

@@ -123,7 +123,7 @@ def test_colour_on_a_later_page_is_refused(reader: Reader, tmp_path: Path) -> No
     pages[2, 5, 5, 0] += 1
     path = tmp_path / "rgb.tif"
     tifffile.imwrite(path, pages, photometric="rgb", metadata=None)
-    with pytest.raises(ImageUnsupportedError, match="plane 2 is in colour"):
+    with pytest.raises(ImageUnsupportedError, match="plane 3 is in colour"):
         reader.inspect(path)
 
 

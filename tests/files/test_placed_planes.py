@@ -115,7 +115,7 @@ def test_a_file_cut_while_it_is_open_is_refused(tmp_path: Path, reader: Reader) 
     with path.open("r+b") as file:
         file.truncate(path.stat().st_size // 2)
     np.testing.assert_array_equal(opened[0], PIXELS[0])
-    with pytest.raises(ImageCorruptError, match="plane 3 is incomplete"):
+    with pytest.raises(ImageCorruptError, match="plane 4 is incomplete"):
         opened[3]
 
 
@@ -144,7 +144,7 @@ def test_a_place_outside_the_file_is_refused(place: object, tmp_path: Path) -> N
         run = PlaneRun.told(file, 3, whole, *of_pixels)
         assert not run.read(3).any()
         assert not run.read(4).any()
-        with pytest.raises(ImageCorruptError, match="plane 5 is incomplete"):
+        with pytest.raises(ImageCorruptError, match="plane 6 is incomplete"):
             run.read(5)
 
 

@@ -156,7 +156,7 @@ def test_ground_truth_with_missing_pixels_fails_with_a_reason(
     spec = {"candidates": [{"name": "raw", "runs": [{"image_ids": noisy_ids[:1]}]}]}
     job = wait_until(api, post(api, kind="evaluate", ground_truth_ids=[torn_id], **spec)["id"], ended)
     assert (job["state"], job["error"]["code"]) == ("failed", "score-impossible")
-    assert "cells_0.tif, plane 0, against torn.tif: the reference" in job["error"]["detail"]
+    assert "cells_0.tif, plane 1, against torn.tif: the reference" in job["error"]["detail"]
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,14 @@
 """What the pixels of an image warn of is told at upload, in preflight and by the job."""
 
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import tifffile
 
+from models_store.errors import ImageCorruptError
+from models_store.image_files.isolation.client import IsolatedPlanes
 from tests.support.application import Application
 from tests.support.microscope_files import ome_document, ome_image, write_pages
 from tests.support.posted_jobs import TINY, artifact, run, upload
@@ -37,6 +40,36 @@ def test_defects_are_told_before_and_after_the_work(application: Application, tm
     result = tifffile.imread(tmp_path / "result.tif")
     assert not result[::2].any()
     assert result[1, 10, 20] == 60000
+
+
+def test_what_was_not_surveyed_in_time_is_surveyed_with_its_preview_or_by_a_job(
+    application: Application, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planes = (100 + 2 * np.random.default_rng(2).poisson(30.0, (6, 40, 32))).astype(np.uint16)
+    path = tmp_path / "shutter.tif"
+    told = "2 of 6 planes looked at are empty"
+    with application.client() as api:
+        image_ids = []
+        for empty in (1, 2):
+            planes[:2] = 7 * empty
+            tifffile.imwrite(path, planes, photometric="minisblack", metadata={"axes": "TYX"})
+            with monkeypatch.context() as busy:
+                busy.setattr(IsolatedPlanes, "survey", Mock(side_effect=ImageCorruptError("too late")))
+                image_ids.append(upload(api, path))
+
+        def warnings_of(image_id: str) -> str:
+            return " ".join(api.get(f"/v1/images/{image_id}").json()["warnings"])
+
+        assert all("not been surveyed yet" in warnings_of(image_id) for image_id in image_ids)
+        assert api.get(f"/v1/images/{image_ids[0]}/preview.png").content.startswith(b"\x89PNG")
+        spec = {"kind": "denoise", "image_ids": image_ids[1:], "preset": "instant", "outputs": ["denoised"]}
+        assert "not been surveyed yet" in api.post("/v1/jobs/preflight", json=spec).text
+        with application.worker():
+            job = run(api, **spec)
+        assert told in " ".join(job["result"]["values"]["warnings"])
+        for image_id in image_ids:
+            assert told in warnings_of(image_id)
+            assert "not been surveyed yet" not in warnings_of(image_id)
 
 
 def test_an_image_of_ordinary_pixels_warns_of_nothing(application: Application, tmp_path: Path) -> None:

@@ -152,7 +152,12 @@ WRONG_KINDS = {
     "constant": (tiff(np.full((32, 32), 7, np.uint16)), 422, "image-content", "same value"),
     "all NaN": (tiff(np.full((32, 32), np.nan, np.float32)), 422, "image-content", "finite"),
     "PNG": (b"\x89PNG\r\n\x1a\n" + bytes(100), 415, "image-unsupported", "TIFF"),
-    "no image": (b"measured on a Monday", 422, "image-corrupt", ""),
+    "no image": (
+        b"measured on a Monday",
+        422,
+        "image-corrupt",
+        "a text file, which begins with 'measured on",
+    ),
     "truncated": (tiff(np.arange(4096, dtype=np.uint16).reshape(64, 64))[:600], 422, "image-corrupt", ""),
     "empty": (b"", 422, "image-corrupt", "empty"),
 }

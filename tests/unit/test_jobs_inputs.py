@@ -67,3 +67,6 @@ def test_the_survey_of_a_channel_is_that_of_its_planes(tmp_path: Path, surveyed:
         np.testing.assert_array_equal(all_planes(images)[0], planes_cyx[1])
         assert survey_of(context, images) == survey_planes(planes_cyx[1:])
         assert (blobs.read_bytes > 2 * planes_cyx[1].nbytes) == (surveyed != "by channel")
+        # A job keeps the survey that it had to make, of all channels.
+        kept = context.new_surveys.get("img_1")
+        assert (kept is not None and len(kept.channels) == 2) == (surveyed == "not yet")

@@ -52,6 +52,12 @@ def test_only_planes_with_data_are_said_to_be_noise_free() -> None:
     assert "from each of its 2 planes with data is noise" in told(evidence)[1]
 
 
+def test_an_image_of_few_values_is_to_be_checked() -> None:
+    verdict, sentence = told(replace(evidence_of(specimen()), few_levels=5))
+    assert verdict == "check"
+    assert "have only 5 different values, too few to tell noise from signal" in sentence
+
+
 def test_a_spoilt_result_is_not_trusted() -> None:
     verdict, sentence = told(evidence_of(gaussian_filter(specimen(), 6)))
     assert verdict == "do_not_trust"

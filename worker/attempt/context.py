@@ -72,7 +72,9 @@ class JobContext:
         Images without a survey are surveyed now, once, and so are channels of images surveyed as a whole.
         """
         return Survey.of(
-            self._survey_of(image, planes) if channel is None else _survey_of_channel(image, planes, channel)
+            self._survey_of(image, planes)
+            if channel is None
+            else self._survey_of_channel(image, planes, channel)
             for image, planes in images
         )
 
@@ -81,16 +83,15 @@ class JobContext:
             self.new_surveys[image.image_id] = survey_image(planes)
         return image.survey or self.new_surveys[image.image_id]
 
+    def _survey_of_channel(self, image: KnownImage, planes: PlaneSource, channel: int) -> Survey:
+        """Return the survey of a channel: if there is none, all are surveyed, so that it is kept."""
+        whole = self._survey_of(image, planes)
+        return whole.channels[channel] if whole.channels else survey_channel(planes, channel)
+
     def used(self) -> Used:
         """Return the resources used by the attempt so far."""
         peak_bytes = torch.cuda.max_memory_allocated(self.device) if self.device.type == "cuda" else None
         return Used(self.blobs.read_bytes, self.blobs.written_bytes, peak_bytes)
-
-
-def _survey_of_channel(image: KnownImage, planes: PlaneSource, channel: int) -> Survey:
-    if image.survey is not None and image.survey.channels:
-        return image.survey.channels[channel]
-    return survey_channel(planes, channel)
 
 
 def _drift_limits(settings: Settings) -> DriftLimits:

@@ -79,6 +79,7 @@ def _judged_channels(inputs: TrustInputs) -> Iterator[JudgedChannel]:
                 bootstrapped=named is not None and named.origin.is_of_data,
                 correlated=_correlated(survey, inputs.context) if survey else None,
                 saturated_share=_saturated_share(survey) if survey else 0.0,
+                few_levels=survey.values.few_levels if survey and survey.values else None,
                 own_scale=made_by.estimate == Method.CARE,
             ),
             correlation=survey.noise_correlation if survey else None,

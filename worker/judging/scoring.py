@@ -54,7 +54,7 @@ def score_image(
             scores.planes.append(score(plane_yx, truth_yx))
         except ScoreImpossibleError as error:
             raise ScoreImpossibleError(
-                f"{name}, plane {plane}, against {truth_name}: {error.detail}"
+                f"{name}, plane {plane + 1}, against {truth_name}: {error.detail}"
             ) from error
         if (movie := _movie_of(plane, truth.header)) is not None:
             movies.setdefault(movie, TraceScore()).add(plane_yx, truth_yx)

@@ -28,7 +28,8 @@ class Evidence:
 
     `fit`: how the noise model explains the noise of the images; None without one. `bootstrapped`: whether it
     was made from such images, so that its range says little. `correlated`: a sentence if the noise of
-    neighbouring pixels is correlated. `own_scale`: whether the result is on a scale of its own.
+    neighbouring pixels is correlated. `few_levels`: the number of different values of the image, if it is too
+    small to tell noise from signal. `own_scale`: whether the result is on a scale of its own.
     """
 
     removed: RemovedNoiseSummary
@@ -37,6 +38,7 @@ class Evidence:
     bootstrapped: bool = True
     correlated: str | None = None
     saturated_share: float = 0.0
+    few_levels: int | None = None
     own_scale: bool = False
 
 
@@ -79,6 +81,12 @@ def _doubts(evidence: Evidence) -> Iterator[Judgement]:
         yield Judgement("do_not_trust" if refused else "check", evidence.fit.told)
     if evidence.correlated is not None:
         yield Judgement("check", evidence.correlated)
+    if evidence.few_levels is not None:
+        yield Judgement(
+            "check",
+            f"the pixels of the image have only {evidence.few_levels} different values, too few to tell "
+            "noise from signal",
+        )
     yield from _pixels(evidence)
     if evidence.own_scale:
         yield Judgement(

@@ -197,11 +197,15 @@ class Reader:
             except TimeoutError as error:
                 self._connection.close()
                 raise ImageCorruptError(
-                    f"the file could not be read within {self._limits.answer_s:g} seconds ({what})"
+                    f"{what} could not be read within {self._limits.answer_s:g} seconds; the server may be "
+                    "busy, so try again later"
                 ) from error
             except (wire.BrokenMessageError, OSError) as error:
                 self._connection.close()
-                raise ImageCorruptError(f"the file is broken: its reader crashes at {what}") from error
+                raise ImageCorruptError(
+                    f"the file is broken: its reader crashes at {what}; copy the file again, or export it as "
+                    "OME-TIFF"
+                ) from error
             except errors.ClearScopeError as error:
                 # The reading process waits for bytes that it will not get.
                 self._connection.close()
@@ -262,7 +266,7 @@ class Reader:
         with self._plane_lock:
             shared = self._shared_memory(pixels * dtype.itemsize)
             request = {"do": "plane", "file": number, "index": index, "may_be_placed": own is not None}
-            message, _ = self.ask(request, f"plane {index}")
+            message, _ = self.ask(request, f"plane {index + 1}")
             if own is None or "place" not in message:
                 plane_yx = allocate(shape_yx, dtype)
                 plane_yx[...] = np.frombuffer(shared, dtype, pixels).reshape(shape_yx)
@@ -310,7 +314,7 @@ class IsolatedPlanes:
     def is_placed(self, index: int) -> bool:
         """Return whether a plane is read from the file as it is, and not decoded in memory before."""
         plane = range(len(self))[index]
-        return self._own_file is not None and "place" in self._ask("place", f"plane {plane}", index=plane)
+        return self._own_file is not None and "place" in self._ask("place", f"plane {plane + 1}", index=plane)
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
         return (self[plane] for plane in range(len(self)))

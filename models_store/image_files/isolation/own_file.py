@@ -79,7 +79,10 @@ class PlaneRun:
         pixels = allocate(self.shape_yx, self.dtype).reshape(-1)
         offset_bytes = self.offset_bytes + (plane - self.planes.start) * pixels.nbytes
         if not self.file.fill(pixels.view(np.uint8).data, offset_bytes):
-            raise ImageCorruptError(f"plane {plane} is incomplete: some pixels are not in the file")
+            raise ImageCorruptError(
+                f"plane {plane + 1} is incomplete: some of its pixels are not in the file; copy the file "
+                "again"
+            )
         if not self.dtype.isnative:
             pixels = pixels.byteswap(inplace=True).view(self.dtype.newbyteorder("="))
         return pixels.reshape(self.shape_yx)

@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 from models_store.errors import ImageCorruptError, ImageTooLargeError
 from models_store.image_files.file_streams import StreamedFile, stream_of
-from models_store.image_files.signatures import read_head, refuse_other_formats, refuse_vsi
+from models_store.image_files.signatures import READ_FORMATS, read_head, refuse_other_formats, refuse_vsi
 from models_store.image_files.tiff.page_kind import PageKind, page_kind
 
 _MAX_TAGS_PER_PAGE = 4096
@@ -56,18 +56,21 @@ def read_ifd_chain(file: BinaryIO, *, max_pages: int) -> IfdChain:
             raise ImageTooLargeError(f"the file has more than {max_pages} pages; split it")
         if offset in seen:
             raise ImageCorruptError(
-                f"the chain of pages has a loop: page {page} points back to an earlier page"
+                f"the pages of the file form a loop: the place of page {page} is that of an earlier one; "
+                "save the image anew"
             )
         if offset >= size_bytes:
             raise ImageCorruptError(
-                f"page {page} should be at byte {offset}, but the file ends at byte {size_bytes}; "
-                "it may have been truncated while it was copied"
+                f"page {page} should be at byte {offset}, but the file ends at byte {size_bytes}; it may "
+                "have been truncated while it was copied, so copy it again"
             )
         seen[offset] = None
         kind, offset = _read_directory(file, layout, offset, page)
         kinds.append(kind)
     if not kinds:
-        raise ImageCorruptError("the TIFF file has no pages")
+        raise ImageCorruptError(
+            "the TIFF file has no pages: it ends where the first one should be told; save it again"
+        )
     return IfdChain(tuple(seen), tuple(kinds))
 
 
@@ -79,8 +82,8 @@ def _read_file_header(file: BinaryIO) -> tuple[_Layout, int]:
     if version not in {_CLASSIC, _BIG}:
         refuse_other_formats(read_head(file))
         raise ImageCorruptError(
-            "this is neither a TIFF file nor one of the formats of microscopes that are read: it does not "
-            "begin like any"
+            "the format of this file is unknown: it begins like none of those that are read, which are TIFF, "
+            f"{', '.join(READ_FORMATS)} and ZIP archives of sets; export the image as OME-TIFF"
         )
     refuse_vsi(head)
     big = version == _BIG
@@ -99,10 +102,14 @@ def _read_directory(file: BinaryIO, layout: _Layout, offset: int, page: int) -> 
     count_field = file.read(layout.tag_count.size)
     tags = layout.tag_count.unpack(count_field)[0] if len(count_field) == layout.tag_count.size else 0
     if not 0 < tags <= _MAX_TAGS_PER_PAGE:
-        raise ImageCorruptError(f"the directory of page {page} is broken: it claims {tags} tags")
+        raise ImageCorruptError(
+            f"page {page} is broken: it claims to have {tags} tags; copy the file again, or save it anew"
+        )
     entries = file.read(tags * layout.tag_bytes)
     offset_field = file.read(layout.offset.size)
     if len(offset_field) < layout.offset.size:
-        raise ImageCorruptError(f"the file ends within the directory of page {page}")
+        raise ImageCorruptError(
+            f"the file ends within the description of page {page}; it was cut, so copy it again"
+        )
     kind = page_kind(entries, layout.order, big=layout.tag_bytes == _BIG_TAG_BYTES)
     return kind, int(layout.offset.unpack(offset_field)[0])

@@ -38,7 +38,7 @@ class PixelValues:
         if self.equal_samples:
             samples = _colour_samples(decoded, page)
             if not _equal(samples):
-                raise ImageUnsupportedError(f"plane {plane} is in colour; {_COLOUR_ADVICE}")
+                raise ImageUnsupportedError(f"plane {plane + 1} is in colour; {_COLOUR_ADVICE}")
             first: NDArray[Any] = samples[0]
             return first
         if self.lookup is not None:

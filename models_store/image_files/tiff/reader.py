@@ -37,16 +37,20 @@ class TiffPlanes:
         """Decode one plane. Raises ImageCorruptError if its bytes are missing or broken."""
         plane = range(len(self))[index]
         contiguous = self._contiguous_offset is not None
-        with raising_image_corrupt(f"plane {plane} cannot be decoded"):
+        with raising_image_corrupt(f"plane {plane + 1} cannot be decoded"):
             page, decoded = self._read_contiguous(plane) if contiguous else self._decode_page(plane)
         if decoded.dtype != self._stack.keyframe.dtype:
             raise ImageCorruptError(
-                f"plane {plane} decodes to {decoded.dtype}, expected {self._stack.keyframe.dtype}"
+                f"plane {plane + 1} decodes to {decoded.dtype}, expected {self._stack.keyframe.dtype}; "
+                "copy the file again, or save it anew"
             )
         plane_yx = self._image.values.of(decoded, page, plane)
         shape = (self.header.height_px, self.header.width_px)
         if plane_yx.shape != shape:
-            raise ImageCorruptError(f"plane {plane} decodes to the shape {plane_yx.shape}, expected {shape}")
+            raise ImageCorruptError(
+                f"plane {plane + 1} decodes to the shape {plane_yx.shape}, expected {shape}; copy the file "
+                "again, or save it anew"
+            )
         return plane_yx
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
@@ -69,7 +73,7 @@ class TiffPlanes:
             offset_bytes = self._contiguous_offset + plane * self._plane_bytes
             return PlaceInFile(offset_bytes, self._tiff.byteorder, len(self) - 1 - plane)
         index, sample = divmod(plane, self._stack.samples)
-        with raising_image_corrupt(f"plane {plane} cannot be decoded"):
+        with raising_image_corrupt(f"plane {plane + 1} cannot be decoded"):
             start = _start_of(self._stack.pages[index], self._stack.keyframe)
         if start is None:
             return None
@@ -100,7 +104,8 @@ class TiffPlanes:
         page = self._stack.pages[index]
         if page is None:
             raise ImageUnsupportedError(
-                f"plane {plane} is not in this file; join the files of the series first"
+                f"plane {plane + 1} is not in this file but in another one of its set; pack all files of "
+                "the set into one ZIP archive, or name their folder"
             )
         decoded = decode_page(page, plane, self._tiff.filehandle.size)
         return self._stack.keyframe, decoded[sample] if self._stack.samples > 1 else decoded
@@ -121,7 +126,9 @@ def decode_page(page: TiffPage | TiffFrame, plane: int, size_bytes: int) -> NDAr
         raise _incomplete(plane)
     for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
         if not (isinstance(offset, int) and isinstance(count, int)):
-            raise ImageCorruptError(f"plane {plane} is broken: the offset of its pixels is not an integer")
+            raise ImageCorruptError(
+                f"plane {plane + 1} is broken: the place of its pixels is not an integer; copy the file again"
+            )
         if offset <= 0 or count <= 0 or offset + count > size_bytes:
             raise _incomplete(plane)
     # Threads do not speed up single planes, and the sandbox forbids them.
@@ -130,7 +137,9 @@ def decode_page(page: TiffPage | TiffFrame, plane: int, size_bytes: int) -> NDAr
 
 
 def _incomplete(plane: int) -> ImageCorruptError:
-    return ImageCorruptError(f"plane {plane} is incomplete: some pixels are not in the file")
+    return ImageCorruptError(
+        f"plane {plane + 1} is incomplete: some of its pixels are not in the file; copy the file again"
+    )
 
 
 @contextmanager

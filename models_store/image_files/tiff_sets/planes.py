@@ -44,20 +44,23 @@ class SetPlanes:
         plane = range(len(self))[index]
         place = self._places[plane]
         member = self._members[place.file]
-        with naming(place.file), raising_image_corrupt(f"plane {plane} cannot be decoded"):
+        with naming(place.file), raising_image_corrupt(f"plane {plane + 1} cannot be decoded"):
             page = member.page(place.page)
             values = values_of(member, page, self._limits)
             found = (page.imagelength, page.imagewidth, values.dtype)
             expected = (self.header.height_px, self.header.width_px, np.dtype(self.header.dtype))
             if found != expected:
                 raise ImageCorruptError(
-                    f"plane {plane} has {found[1]} x {found[0]} pixels of {found[2]}, others of the image "
-                    f"{expected[1]} x {expected[0]} of {expected[2]}; the file may be of another set"
+                    f"plane {plane + 1} has {found[1]} x {found[0]} pixels of {found[2]}, others of the "
+                    f"image {expected[1]} x {expected[0]} of {expected[2]}; the file may be of another set"
                 )
             decoded = decode_page(page, plane, member.tiff.filehandle.size)
             plane_yx = values.of(decoded, page, plane)
         if plane_yx.shape != expected[:2] or plane_yx.dtype != expected[2]:
-            raise ImageCorruptError(f"plane {plane} decodes to {plane_yx.dtype} of {plane_yx.shape}")
+            raise ImageCorruptError(
+                f"plane {plane + 1} decodes to {plane_yx.dtype} of {plane_yx.shape}, expected "
+                f"{expected[2]} of {expected[:2]}; copy the file again"
+            )
         return plane_yx
 
     def __iter__(self) -> Iterator[NDArray[Any]]:

@@ -43,7 +43,7 @@ class VendorPlanes:
     def __getitem__(self, index: int) -> NDArray[Any]:
         """Decode one plane. Raises ImageCorruptError if its bytes are missing or broken."""
         plane = range(len(self))[index]
-        with raising_image_errors(f"plane {plane} cannot be decoded"):
+        with raising_image_errors(f"plane {plane + 1} cannot be decoded"):
             read = [
                 self._file.read_plane(
                     self._image["index"], at.c, self._z_in_file[at.z], self._t_in_file[at.t]
@@ -54,7 +54,7 @@ class VendorPlanes:
         for part in read:
             if part.shape != expected or part.dtype != self.header.dtype:
                 raise ImageCorruptError(
-                    f"plane {plane} decodes to {part.dtype} of the shape {part.shape}, expected "
+                    f"plane {plane + 1} decodes to {part.dtype} of the shape {part.shape}, expected "
                     f"{self.header.dtype} of {expected}"
                 )
         return read[0] if len(read) == 1 else np.concatenate(read)

@@ -124,7 +124,9 @@ def choose_estimate(  # noqa: PLR0913  # because everything that was trained com
         risks.append(_estimate_risks(window, networks, pn2v, noise_model, generator, device, blind=blind))
         on_plane(done, count)
     if not risks:
-        raise ImageUnsuitableError("no plane of the images holds data")
+        raise ImageUnsuitableError(
+            "every plane of the images is empty (one value, or none), so there is nothing to denoise"
+        )
     scores: dict[str, float] = {
         name: math.fsum(plane.errors_adu2[name] for plane in risks) / len(risks)
         for name in risks[0].errors_adu2

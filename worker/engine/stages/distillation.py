@@ -77,7 +77,9 @@ def network_to_adapt(
     """Return the pretrained network on one scale for all planes, as the start of a training on them."""
     some = list(with_data(planes, _PLANES_OF_SCALE))
     if not some:
-        raise ImageUnsuitableError("no plane of the images holds data")
+        raise ImageUnsuitableError(
+            "every plane of the images is empty (one value, or none), so there is nothing to denoise"
+        )
     width = min(plane_yx.shape[1] for plane_yx in some)
     joined_yx = np.concatenate([plane_yx[:, :width] for plane_yx in some])
     return network_for(pretrained, noise_model, joined_yx, bootstrapped=bootstrapped)

@@ -195,7 +195,10 @@ class _Run:
 
     def _finite(self, loss: float) -> float:
         if not math.isfinite(loss):
-            raise TrainingDivergedError(f"the loss is {loss} after step {self.step}, not finite")
+            raise TrainingDivergedError(
+                f"the training failed: its loss is {loss} after step {self.step}; train again with another "
+                "seed"
+            )
         return loss
 
     def _accumulate(self, batch: Batch) -> Tensor:

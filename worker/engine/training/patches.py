@@ -125,7 +125,8 @@ def collect_training_images(
     """
     if ground_truth is not None and len(ground_truth) != len(planes):
         raise ImageUnsuitableError(
-            f"{len(planes)} noisy planes and {len(ground_truth)} of ground truth; expected one for each plane"
+            f"there are {len(planes)} noisy planes and {len(ground_truth)} of ground truth; name one of "
+            "ground truth for each noisy one"
         )
     chosen: dict[int, Tensor] = {}
     signals: dict[int, Tensor] = {}
@@ -169,7 +170,8 @@ def _signal(ground_truth: PlaneSequence, index: int, observation: Tensor) -> Ten
     signal = torch.tensor(np.asarray(ground_truth[index], dtype=np.float32))
     if signal.shape != observation.shape:
         raise ImageUnsuitableError(
-            f"plane {index} is {tuple(observation.shape)}, its ground truth {tuple(signal.shape)}"
+            f"plane {index + 1} is {observation.shape[1]} x {observation.shape[0]} pixels, its ground truth "
+            f"{signal.shape[1]} x {signal.shape[0]}; both need the same size"
         )
     return signal
 

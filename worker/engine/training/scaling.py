@@ -114,7 +114,10 @@ def _finite(images: Sequence[Tensor]) -> list[Tensor]:
 
 def _require_pixels(count: int) -> None:
     if count < MIN_PIXELS:
-        raise ImageUnsuitableError(f"the images have {count} finite pixels, expected at least {MIN_PIXELS}")
+        raise ImageUnsuitableError(
+            f"{count} pixels of the images hold a measurement, but training needs {MIN_PIXELS}; use larger "
+            "images"
+        )
 
 
 def _line_of(noise_model: NoiseModel, signals_adu: Tensor) -> Scale | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,7 +61,10 @@ def average_scene(
     """
     number = len(frames)
     if number < MIN_FRAMES:
-        raise ImageUnsuitableError(f"the calibration has {number} frames, expected at least {MIN_FRAMES}")
+        raise ImageUnsuitableError(
+            f"the calibration has {'one frame' if number == 1 else 'no frames'}, but noise shows only "
+            f"between frames of one scene: record {MIN_FRAMES} or more, better 20"
+        )
     quarter = max(number // 4, 1)
     low_adu, high_adu = limits_adu
     total, early, late = (np.zeros(frames[0].shape) for _ in range(3))
@@ -75,7 +79,10 @@ def average_scene(
     for index in range(number):
         frame = frames[index]
         if frame.shape != total.shape:
-            raise ImageUnsuitableError(f"frame {index} is {frame.shape}, the first one {total.shape}")
+            raise ImageUnsuitableError(
+                f"frame {index + 1} of the calibration is {_size_of(frame)} pixels, the first one "
+                f"{_size_of(frames[0])}; calibrate with frames of one size"
+            )
         if frame.min() == frame.max():
             empty.append(index + 1)
         on_frame()
@@ -113,3 +120,7 @@ def average_scene(
         saturated=saturated / (different * mean_yx.size),
         clipped=clipped / (different * mean_yx.size),
     )
+
+
+def _size_of(frame: NDArray[Any]) -> str:
+    return " x ".join(map(str, frame.shape[::-1]))
