@@ -10,8 +10,9 @@ import pytest
 import tifffile
 from numpy.typing import NDArray
 
+from tests.support.application import MakeApplication
 from tests.support.microscope_files import ome_document, ome_image, write_pages
-from tests.support.posted_jobs import run, upload
+from tests.support.posted_jobs import post, run, upload, wait_for_success
 from tests.support.published_files import npz
 from worker.engine.simulation import simulate_specimen
 
@@ -155,3 +156,24 @@ def test_a_histogram_is_judged_by_its_rows(api: httpx.Client, image_id: str) -> 
         ).raise_for_status()
         step, _ = _noise_model_step(api, image_ids=[image_id])
         assert step["fit"]["verdict"] == verdict
+
+
+def test_a_job_tells_that_its_noise_model_was_retired_while_it_waited(
+    make_application: MakeApplication, tmp_path: Path
+) -> None:
+    application = make_application()
+    with application.client() as api:
+        path = tmp_path / "judged.tif"
+        tifffile.imwrite(path, _observed())
+        api.post("/v1/microscopes", json={"name": "Judged"}).raise_for_status()
+        model = _import(api, _GAIN_ADU)
+        image_id = upload(api, path, microscope="Judged")
+        job = post(api, kind="denoise", preset="instant", image_ids=[image_id])
+        assert model in {step.get("id") for step in job["plan"]}
+        answer = api.post(f"/v1/noise-models/{model}/retire", json={"reason": "lamp of May"})
+        retired_at = answer.raise_for_status().json()["retired"]["at"]
+        with application.worker():
+            done = wait_for_success(api, job["id"])
+    (told,) = (each for each in done["result"]["values"]["warnings"] if "retired" in each)
+    assert told.startswith(f"the noise model {model} has been retired at {retired_at[:19]}")
+    assert ": lamp of May; this job was planned to use it all the same" in told

@@ -1,5 +1,6 @@
 """Versions of noise models: what they came from, and who activated, retired or rolled them back, and why."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -147,3 +148,18 @@ def test_the_key_is_recorded_and_others_see_their_microscopes_alone(
     with application.client(reader) as api:
         assert change(api, models["seen"], "activate").status_code == 403
         assert [each["by"]["name"] for each in history(api, microscope="seen")] == ["Bob", "Ada"]
+
+
+def test_two_people_who_activate_at_once_leave_one_active_and_both_in_the_history(
+    api: httpx.Client, versions: tuple[str, list[Document]]
+) -> None:
+    microscope, (first, second, _) = versions
+    with ThreadPoolExecutor(2) as people:
+        answers = people.map(
+            lambda chosen: change(api, chosen, "activate", f"version {chosen['version']}"), (first, second)
+        )
+        assert [answer.status_code for answer in answers] == [200, 200]
+    later, earlier = history(api, microscope=microscope)[:2]
+    assert {earlier["reason"], later["reason"]} == {"version 1", "version 2"}
+    assert later["active_id"] == later["noise_model_id"]
+    assert active(api, microscope) == [later["active_id"]]

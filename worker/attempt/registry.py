@@ -5,13 +5,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from sqlalchemy.orm import Session
+
 from models_store.contracts.evaluation import ResultsOfJob
 from models_store.contracts.job_specs import StoredSpec, stored_spec
 from models_store.contracts.noise_model_specs import PoolNoiseModelSpec
 from models_store.contracts.noise_models import NoiseModelParameters
 from models_store.contracts.vocabulary import ImageRole, Method, NoiseModelOrigin, Output
 from models_store.database.engines import Database
-from models_store.database.tables import NoiseModelRow
+from models_store.database.tables import NoiseModelActivation, NoiseModelRow
 from models_store.image_files.header import ImageHeader
 from models_store.job_requests.detector_levels import DetectorLevels, levels_of_noise_model
 from models_store.repositories.camera_checks import drift_of, noise_model_to_check
@@ -20,6 +22,7 @@ from models_store.repositories.jobs.part_planes import list_part_planes
 from models_store.repositories.jobs.results import find_results
 from models_store.repositories.jobs.rows import get_job
 from models_store.repositories.networks import get_network
+from models_store.repositories.noise_model_history import retired_among
 from models_store.repositories.noise_models import get_noise_model, parameters_of
 from models_store.repositories.pixel_pairs import pairs_to_pool
 from models_store.survey.survey import Survey, stored_survey
@@ -71,6 +74,8 @@ class KnownNoiseModel:
     """Of the profile that it is for."""
     camera: str | None = None
     camera_serial: str | None = None
+    retired: str | None = None
+    """When and why it has been retired, which may have been while the job waited; None: it has not."""
 
 
 @dataclass(frozen=True)
@@ -149,8 +154,8 @@ class Registry(Protocol):
         ...
 
 
-def _known_noise_model(row: NoiseModelRow) -> KnownNoiseModel:
-    drift = drift_of(row)
+def _known_noise_model(session: Session, row: NoiseModelRow) -> KnownNoiseModel:
+    drift, retired = drift_of(row), retired_among(session, [row.id]).get(row.id)
     return KnownNoiseModel(
         row.id,
         parameters_of(row),
@@ -160,7 +165,13 @@ def _known_noise_model(row: NoiseModelRow) -> KnownNoiseModel:
         levels_of_noise_model(row),
         camera=row.profile.camera if row.profile else None,
         camera_serial=row.profile.camera_serial if row.profile else None,
+        retired=_retirement(retired) if retired else None,
     )
+
+
+def _retirement(change: NoiseModelActivation) -> str:
+    why = f": {change.reason}" if change.reason else ""
+    return f"at {change.activated_at.isoformat(timespec='seconds')}{why}"
 
 
 @dataclass(frozen=True)
@@ -198,11 +209,11 @@ class DatabaseRegistry:
     def noise_model(self, noise_model_id: str) -> KnownNoiseModel:
         with self.database.read() as session:
             row = get_noise_model(session, noise_model_id)
-            return _known_noise_model(row)
+            return _known_noise_model(session, row)
 
     def checked_noise_model(self, job_id: str) -> KnownNoiseModel:
         with self.database.read() as session:
-            return _known_noise_model(noise_model_to_check(session, get_job(session, job_id)))
+            return _known_noise_model(session, noise_model_to_check(session, get_job(session, job_id)))
 
     def spec(self, job_id: str) -> StoredSpec:
         with self.database.read() as session:

@@ -210,10 +210,12 @@ def fit_of_images(
 
 
 def warn_of_fit(context: JobContext, known: KnownNoiseModel, images: Sequence[OpenImage]) -> list[str]:
-    """Issue a warning about a noise model that does not explain the images' noise; return it."""
+    """Warn of a noise model that is retired, or does not explain the images' noise; return the warnings."""
     name = f"the noise model {known.noise_model_id}"
     fit = fit_of_images(known, images, survey_of(context, images), name)
     told = [fit.told] if fit is not None and fit.told is not None else []
+    if known.retired is not None:
+        told.append(f"{name} has been retired {known.retired}; this job was planned to use it all the same")
     for warning in told:
         context.warn(warning)
     return told
