@@ -22,7 +22,7 @@ from models_store.repositories.noise_models import create_noise_model, delete_no
 from models_store.repositories.pixel_pairs import keep_pixel_pairs, pairs_to_pool
 from models_store.repositories.profiles import default_profile
 from models_store.repositories.retention import expire_pixel_pairs
-from tests.support.databases import NOON
+from tests.support.databases import NOON, image
 
 NOISE = GmmParameters(
     signal_min_adu=0.0, signal_max_adu=9.0, weights=[[0.0], [1.0], [0.0]], variance_floor_adu2=1.0
@@ -90,6 +90,21 @@ def test_each_image_is_pooled_once_with_its_newest_counts(database: Database, pr
         assert pooled(session, profile, channel="GFP") == [["img_e"]]
         assert pooled(session, profile, counted_before=NOON + timedelta(minutes=2)) == [["img_a", "img_b"]]
         assert pooled(session, profile, counted_since=NOON + timedelta(minutes=3)) == [["img_a"]]
+
+
+def test_a_file_that_was_uploaded_twice_is_pooled_once(database: Database, profile: Profile) -> None:
+    with database.write() as session:
+        for image_id, content, series in (
+            ("img_a", "1", 0),
+            ("img_b", "1", 0),
+            ("img_c", "1", 1),
+            ("img_d", "2", 0),
+        ):
+            session.add(image(image_id, sha256=64 * content, series=series))
+        for minutes, image_id in enumerate(["img_a", "img_b", "img_c", "img_d"]):
+            counted(session, profile, [image_id], minutes)
+    with database.read() as session:
+        assert pooled(session, profile) == [["img_d"], ["img_c"], ["img_b"]]
 
 
 def test_too_few_images_are_told(database: Database, profile: Profile) -> None:
