@@ -13,7 +13,7 @@ from worker.engine.noise.measuring.residual_pattern import spectral_peak
 from worker.engine.noise.models.likelihood import NoiseModel
 from worker.engine.planes.sequence import PlaneSequence, middle_window, with_data
 from worker.engine.prediction.inference import predict_plane
-from worker.engine.stages.pretrained import network_for
+from worker.engine.stages.pretrained import estimate_alone, network_for
 from worker.engine.training.presets import TrainingPreset
 
 _PLANES_OF_SCALE = 4
@@ -62,7 +62,7 @@ def estimates_of_pretrained(
 
     def estimate(plane_yx: np.ndarray) -> np.ndarray:
         network = network_for(pretrained, noise_model, plane_yx, bootstrapped=bootstrapped)
-        return predict_plane(network, plane_yx, device=device).prior_mean_yx
+        return estimate_alone(network, plane_yx, device=device)
 
     return EstimatedPlanes(planes, estimate)
 

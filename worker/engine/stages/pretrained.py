@@ -13,6 +13,7 @@ from worker.engine.networks.pretrained import PretrainedNetwork
 from worker.engine.networks.scale import Scale
 from worker.engine.noise.models.likelihood import NoiseModel
 from worker.engine.prediction.inference import predict_plane
+from worker.engine.stages.noise_tails import bounded_noise
 from worker.engine.training.scaling import MIN_PIXELS, scale_of_noise
 
 _ENOUGH_PX = 1 << 14
@@ -75,7 +76,7 @@ def network_for(
 
 def estimate_alone(network: Network, plane_yx: np.ndarray, *, device: torch.device) -> np.ndarray:
     """Estimate the signal of a plane (Y, X), ADU, as `estimate_with_uncertainty` does, in less time."""
-    return _first_and_average(network, plane_yx, device, None)[1]
+    return _first_and_average(network, plane_yx, device, None)[2]
 
 
 def estimate_with_uncertainty(
@@ -87,7 +88,7 @@ def estimate_with_uncertainty(
     pixel's own observation (Efron 2011, JASA 106, 1602), which random perturbations measure.
     """
     predict = partial(predict_plane, network, device=device)
-    unperturbed_yx, signal_yx = _first_and_average(network, plane_yx, device, symmetries)
+    observation_yx, unperturbed_yx, signal_yx = _first_and_average(network, plane_yx, device, symmetries)
     noise_yx = network.scale.noise_adu(torch.from_numpy(signal_yx)).numpy()
     copied_yx = np.zeros_like(signal_yx)
     # The same signs for each plane, so that a divided prediction gives the undivided result.
@@ -95,7 +96,7 @@ def estimate_with_uncertainty(
     for _ in range(_PROBES):
         step_yx = np.where(rng.integers(0, 2, plane_yx.shape, dtype=np.int8), noise_yx, -noise_yx)
         step_yx *= np.float32(_PROBE_STEP)
-        change_yx = predict(plane_yx + step_yx, symmetries=1).prior_mean_yx
+        change_yx = predict(observation_yx + step_yx, symmetries=1).prior_mean_yx
         change_yx -= unperturbed_yx
         change_yx /= step_yx
         copied_yx += change_yx / _PROBES
@@ -105,15 +106,22 @@ def estimate_with_uncertainty(
 
 def _first_and_average(
     network: Network, plane_yx: np.ndarray, device: torch.device, symmetries: int | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the estimate in the first of the symmetries, in which others are compared, and that in all."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return what is denoised, its estimate in the first symmetry, in which others are compared, and in all.
+
+    What is denoised is the plane, with heavy tails of the noise bounded unless one symmetry has to do.
+    """
     count = network.symmetries if symmetries is None else symmetries
     predict = partial(predict_plane, network, device=device)
     first_yx = predict(plane_yx, symmetries=1).prior_mean_yx
     if count == 1:
-        return first_yx, first_yx
-    others_yx = predict(plane_yx, symmetries=range(1, count)).prior_mean_yx
-    return first_yx, (first_yx + (count - 1) * others_yx) / count
+        return plane_yx, first_yx, first_yx
+    noise_yx = network.scale.noise_adu(torch.from_numpy(first_yx)).numpy()
+    observation_yx = bounded_noise(plane_yx, first_yx, noise_yx)
+    if observation_yx is not plane_yx:
+        first_yx = predict(observation_yx, symmetries=1).prior_mean_yx
+    others_yx = predict(observation_yx, symmetries=range(1, count)).prior_mean_yx
+    return observation_yx, first_yx, (first_yx + (count - 1) * others_yx) / count
 
 
 def estimate_and_factor(
