@@ -121,11 +121,11 @@ class FieldError(InvalidRequestError):
 
 
 class UnforcedError(FieldError):
-    """A field that is refused unless `force` is set; `problem` says what else would be right."""
+    """A field that is refused unless `force` is set; `instead`: what else would be right."""
 
-    def __init__(self, field: str, problem: str) -> None:
-        super().__init__(field, f"{problem}, or set force to use it all the same")
-        self.unforced = problem
+    def __init__(self, field: str, why: str, instead: str) -> None:
+        super().__init__(field, f"{why}; {instead}, or set force to use it all the same")
+        self.why = why
 
 
 class OutageError(ClearScopeError):

@@ -77,7 +77,7 @@ def _errors_of_fields(error: errors.ClearScopeError) -> list[dict[str, Any]] | N
     """Return fields and what is wrong with each; pages name what they have in the place of a field."""
     if isinstance(error, errors.UnforcedError):
         forced = {"where": "force", "what": "it is not set, so that the field before is refused"}
-        return [{"where": error.field, "what": error.unforced}, forced]
+        return [{"where": error.field, "what": error.why}, forced]
     if isinstance(error, errors.FieldError):
         return [{"where": error.field, "what": error.problem}]
     return None

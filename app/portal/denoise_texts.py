@@ -81,8 +81,9 @@ class ChosenOptions:
     STORED_DRIFTED = "the camera has drifted since"
     STORED_CHANNEL = "for {channel}"
     STORED_AUTOMATIC = "automatic"
-    REFUSED_VERSION = "{why}, or check the box “{box}”"
+    REFUSED_VERSION = "{why}. Choose another version or “{automatic}”, or check the box “{box}”."
     FORCE = Options.FORCE
+    NOISE_AUTOMATIC = Options.NOISE_AUTOMATIC
     ORIGINS = Instruments.ORIGINS
     ALL_CHANNELS = "all"
     ONLY_CHANNEL = "only {channel}"

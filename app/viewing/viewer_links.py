@@ -40,6 +40,7 @@ def link_document(
         if neuroglancer
         else None,
         vizarr_href=f"{vizarr}?source={quote(href, safe='')}" if vizarr else None,
-        napari=f"napari --plugin napari-ome-zarr '{href}'",
+        # Double quotes hold in the shells of Linux, macOS and Windows.
+        napari=f'napari --plugin napari-ome-zarr "{href}"',
         python=f'import zarr\npixels = zarr.open_array("{href}/0", mode="r")',
     )

@@ -54,7 +54,8 @@ def require_fit(fit: NoiseModelFit | None, *, force: bool) -> None:
     if fit is not None and fit.verdict == "refuse" and not force:
         raise UnforcedError(
             "noise_model",
-            f"{fit.told}; name one of the images' detector and settings, leave it out to bootstrap one",
+            f"{fit.told}",
+            instead="name one of the images' detector and settings, leave it out to bootstrap one",
         )
 
 

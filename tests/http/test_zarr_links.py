@@ -145,7 +145,7 @@ def test_images_and_residuals_are_read_in_the_same_way(facility: Facility) -> No
 def test_a_link_opens_the_configured_viewers(facility: Facility) -> None:
     document = made(link(facility))
     href = document["href"]
-    assert document["napari"] == f"napari --plugin napari-ome-zarr '{href}'"
+    assert document["napari"] == f'napari --plugin napari-ome-zarr "{href}"'
     assert document["vizarr_href"].startswith(f"{VIZARR}?source=http%3A%2F%2F127.0.0.1%3A")
     assert httpx.URL(document["vizarr_href"]).params["source"] == href
     assert document["neuroglancer_href"].startswith(f"{NEUROGLANCER}#!")

@@ -251,7 +251,7 @@ def test_links_for_other_programs_are_made_on_the_page(
         commands = page.get_by_role("textbox", name="In napari, with the plugin napari-ome-zarr")
         expect(commands).to_have_count(2)
         for command, name in zip(commands.all(), ("image", "result"), strict=True):
-            _, href, _ = command.input_value().split("'")
+            _, href, _ = command.input_value().split('"')
             assert href.startswith(f"{url}/v1/")
             assert href.endswith(f"/{name}.ome.zarr")
             assert httpx.get(f"{href}/0/.zarray").json()["shape"] == [2, 3, 240, 320]
@@ -262,7 +262,7 @@ def test_links_for_other_programs_are_made_on_the_page(
         made = page.get_by_role("button", name="Make links to what is shown")
         made.click()
         expect(commands).to_have_count(2)
-        _, again, _ = commands.last.input_value().split("'")
+        _, again, _ = commands.last.input_value().split('"')
         assert again != href
 
 

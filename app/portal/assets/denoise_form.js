@@ -176,7 +176,8 @@ function random() {
 function refusalOf(error) {
   const [refused, ...others] = error.errors ?? [];
   if (!others.some(({ where }) => where === "force")) return `${error.message}.`;
-  return `${filled(texts.REFUSED_VERSION, { why: refused.what, box: texts.FORCE })}.`;
+  const why = refused.what.charAt(0).toUpperCase() + refused.what.slice(1);
+  return filled(texts.REFUSED_VERSION, { why, automatic: texts.NOISE_AUTOMATIC, box: texts.FORCE });
 }
 
 function lineOf(step) {
