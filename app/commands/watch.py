@@ -17,7 +17,7 @@ from app.commands.options import (
     SeveralSeriesOption,
 )
 from clearscope_client import AsyncClearScope, Conduct, Outage, Retries
-from clearscope_client.hot_folder import HotFolder, Recipe, WhenDone
+from clearscope_client.hot_folder import HotFolder, Recipe, WhenDone, is_zarr
 from models_store.contracts.vocabulary import DEFAULT_PRESET, OutputFormat, Reuse
 from models_store.errors import InvalidRequestError
 from models_store.whole_files import require_writable_folder
@@ -68,6 +68,12 @@ def watch(
     settle: Annotated[
         float, typer.Option(min=0, help="Seconds for which a file must not change to count as complete.")
     ] = 5.0,
+    set_timeout: Annotated[
+        float,
+        typer.Option(
+            min=0, help="Seconds after which a loose set that lacks files is told in its error file."
+        ),
+    ] = 600.0,
     poll: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks at the folder.")] = 2.0,
     in_flight: Annotated[int, typer.Option(min=1, help="Most images at the server at a time.")] = 4,
     once: Annotated[bool, typer.Option("--once", help="End when all that is there is dealt with.")] = False,
@@ -82,6 +88,8 @@ def watch(
             "--output is the watched folder, where results would be taken for images; use "
             f"{folder / 'denoised'}"
         )
+    if is_zarr(folder):
+        raise InvalidRequestError(f"{folder} is one Zarr image itself; watch the folder that it lies in")
     require_writable_folder(output)
     console = Console()
 
@@ -104,6 +112,7 @@ def watch(
                 when_done=done,
                 recursive=recursive,
                 settle_s=settle,
+                set_timeout_s=set_timeout,
                 poll_s=poll,
                 in_flight=in_flight,
                 tell=tell,

@@ -49,6 +49,12 @@ def test_results_do_not_go_among_the_sources(incoming: Path) -> None:
     assert f"use {incoming / 'denoised'}" in refused
 
 
+def test_the_inside_of_an_image_is_not_watched(incoming: Path, tmp_path: Path) -> None:
+    (incoming / "zarr.json").write_text("{}")
+    refused = clearscope("watch", incoming, "--output", tmp_path / "denoised", *WATCH, code=1)
+    assert f"{incoming} is one Zarr image itself; watch the folder that it lies in" in refused
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGINT"), reason="there are no signals")
 def test_watch_waits_for_a_server_and_ends_cleanly_on_ctrl_c(incoming: Path, tmp_path: Path) -> None:
     options = ["--output", str(tmp_path / "denoised"), "--server", "http://127.0.0.1:9", *WATCH]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clearscope_client.errors import SourceUnreadableError
+from clearscope_client.hot_folder.ndtiff_index import INDEX_NAME
 from clearscope_client.sources import files_below
 
 IMAGE_SUFFIXES = (
@@ -14,7 +15,7 @@ IMAGE_SUFFIXES = (
     *(".czi", ".nd2", ".lif", ".oib", ".oir", ".ims", ".mrc", ".map", ".dm3", ".dm4"),
     *(".dcimg", ".spe", ".sif", ".ozx", ".zip"),
 )
-_OF_SETS = (".zattrs", ".zgroup", "zarr.json", "NDTiff.index")
+_OF_ZARR = (".zattrs", ".zgroup", "zarr.json")
 UNFINISHED_SUFFIXES = (".part", ".partial", ".tmp", ".crdownload", "~")
 
 
@@ -81,9 +82,12 @@ def _below(folder: Path, name: str, left_out: Collection[Path]) -> list[Arrival]
 
 def _is_one_image(folder: Path) -> bool:
     """Return whether a folder is OME-Zarr or NDTiff, of which single files are no images."""
-    if folder.name.lower().endswith(".zarr"):
-        return True
-    return any((folder / each).exists() for each in _OF_SETS)
+    return folder.name.lower().endswith(".zarr") or is_zarr(folder) or (folder / INDEX_NAME).exists()
+
+
+def is_zarr(folder: Path) -> bool:
+    """Return whether a folder is a Zarr group or array."""
+    return any((folder / each).exists() for each in _OF_ZARR)
 
 
 def look_at(path: Path, name: str | None = None) -> list[Arrival]:

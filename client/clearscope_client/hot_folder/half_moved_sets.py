@@ -1,4 +1,4 @@
-"""Loose sets that have been dealt with, of which some files are moved away and others could not be yet."""
+"""Loose sets that have been dealt with, of which some files are no longer there: moved, or taken away."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -23,6 +23,15 @@ def rests_of_moved(found: Sequence[Arrival], journal: Journal, moved_to: Path) -
         if entry is not None and entry.state == "done" and journal.of_name(entry.name) == entry:
             left[entry.name].append(each)
     return [rest for name, parts in left.items() if (rest := _rest(parts, journal.of_name(name), moved_to))]
+
+
+def is_rest_of_sent(found: Arrival, journal: Journal) -> bool:
+    """Return whether the files of a set that lacks others are left of one that was sent, by their times."""
+    entry = journal.of_part(found.parts[0].name)
+    if entry is None or entry.state != "done":
+        return False
+    names, sent_ns = {part.name for part in found.parts}, int(entry.file_state.rpartition("-")[2])
+    return names < set(entry.parts) and found.changed_ns <= sent_ns
 
 
 def _rest(parts: Sequence[Arrival], entry: Entry | None, moved_to: Path) -> Arrival | None:

@@ -1,4 +1,4 @@
-"""Sets of OME-TIFF files that lie loose among others: one image, once all of its files are there."""
+"""Sets of OME-TIFF or NDTiff files that lie loose among others: one image, once all files are there."""
 
 import html
 import re
@@ -10,15 +10,20 @@ from dataclasses import replace
 import tifffile
 
 from clearscope_client.hot_folder.arrivals import Arrival
+from clearscope_client.hot_folder.ndtiff_index import INDEX_NAME, indexed_files
 
 _COMPANION = ".companion.ome"
 _ENDINGS = (".ome.tif", ".ome.tiff", ".ome.tf2", ".ome.tf8", ".ome.btf", _COMPANION)
+_WITHOUT_PIXELS = (_COMPANION, INDEX_NAME.lower())
 _FILE = re.compile(r'<(?:\w+:)?UUID\b[^>]*?\bFileName="([^"]+)"')
 _METADATA = re.compile(r'<(?:\w+:)?BinaryOnly\b[^>]*?\bMetadataFile="([^"]+)"')
 
 
 class LooseSets:
-    """Joins the files of each set by the names in their OME-XML; a file that stays the same is read once."""
+    """Joins the files of each set by the names in their OME-XML or in an index of NDTiff.
+
+    A file that stays the same is read once.
+    """
 
     def __init__(self) -> None:
         self._read: dict[str, tuple[str, frozenset[str]]] = {}
@@ -29,9 +34,7 @@ class LooseSets:
         Its name is that of the first file by name; `missing` has the files that are not there.
         """
         by_name = {each.name: each for each in found if not each.is_folder}
-        named = {
-            name: self._named_in(each) for name, each in by_name.items() if name.lower().endswith(_ENDINGS)
-        }
+        named = {name: self._named_in(each) for name, each in by_name.items() if _tells_of_others(each)}
         self._read = {name: self._read[name] for name in named}
         sets = [
             as_one([by_name[name] for name in names if name in by_name], names - by_name.keys())
@@ -51,9 +54,16 @@ class LooseSets:
         return names
 
 
+def _tells_of_others(arrival: Arrival) -> bool:
+    return arrival.path.name == INDEX_NAME or arrival.name.lower().endswith(_ENDINGS)
+
+
 def _file_names(arrival: Arrival) -> Iterator[str]:
     own = arrival.path.name
     try:
+        if own == INDEX_NAME:
+            yield from {name for name in indexed_files(arrival.path.read_bytes()) if _is_beside(name)}
+            return
         if own.lower().endswith(_COMPANION):
             text = arrival.path.read_text("utf-8", "replace")
         else:
@@ -65,8 +75,12 @@ def _file_names(arrival: Arrival) -> Iterator[str]:
     if own not in files and not own.lower().endswith(_COMPANION):
         files = set()  # of a file that was renamed, or copied, the others are no longer there
     for name in (*files, *map(html.unescape, _METADATA.findall(text))):
-        if "/" not in name and "\\" not in name:
+        if _is_beside(name):
             yield name
+
+
+def _is_beside(name: str) -> bool:
+    return "/" not in name and "\\" not in name
 
 
 def _connected(named: dict[str, frozenset[str]]) -> Iterable[set[str]]:
@@ -93,7 +107,7 @@ def _connected(named: dict[str, frozenset[str]]) -> Iterable[set[str]]:
 def as_one(parts: Iterable[Arrival], missing: Iterable[str] = ()) -> Arrival:
     """Return one arrival for the files of a set."""
     parts = sorted(parts, key=lambda each: each.name)
-    first = next((each for each in parts if not each.name.lower().endswith(_COMPANION)), parts[0])
+    first = next((each for each in parts if not each.name.lower().endswith(_WITHOUT_PIXELS)), parts[0])
     return replace(
         first,
         files=len(parts),

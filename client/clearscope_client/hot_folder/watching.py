@@ -1,7 +1,7 @@
 """Watch a folder by polling, which works on network shares too, and send what is complete."""
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -22,9 +22,10 @@ from clearscope_client.errors import (
 )
 from clearscope_client.exclusive import exclusively
 from clearscope_client.hot_folder.arrivals import Arrival, Settling, arrivals, is_image, is_unchanged
-from clearscope_client.hot_folder.half_moved_sets import rests_of_moved
+from clearscope_client.hot_folder.half_moved_sets import is_rest_of_sent, rests_of_moved
 from clearscope_client.hot_folder.journal import Journal
 from clearscope_client.hot_folder.loose_sets import LooseSets
+from clearscope_client.hot_folder.overdue_sets import OverdueSets
 from clearscope_client.hot_folder.results import error_file, move_into, write_error
 from clearscope_client.hot_folder.sending import Sending
 
@@ -50,9 +51,9 @@ class HotFolder:
     """A folder to watch, and one for results, which may lie within it.
 
     `recursive`: folders below it are mirrored in `output`; else each of them is one image. `settle_s`: for so
-    long a file must stay as it is to count as complete. `in_flight`: most images at the server at a time.
-    `hold_s`: pause while the key is refused or there is no room for results. `tell`: called with lines for
-    people.
+    long a file must stay as it is to count as complete. `set_timeout_s`: after so long, a loose set that
+    lacks files is reported; it still waits. `in_flight`: most images at the server at a time. `hold_s`: pause
+    while the key is refused or there is no room for results. `tell`: called with lines for people.
     """
 
     folder: Path
@@ -62,6 +63,7 @@ class HotFolder:
     when_done: WhenDone = "keep"
     recursive: bool = False
     settle_s: float = 5.0
+    set_timeout_s: float = 600.0
     poll_s: float = 2.0
     hold_s: float = 30.0
     in_flight: int = 4
@@ -76,20 +78,23 @@ class HotFolder:
         """
         self.output.mkdir(parents=True, exist_ok=True)
         with exclusively(self.output):
-            watch = _Watch(self, Journal(self.output))
+            watch = _Watch(self, Journal(self.output), OverdueSets(self.set_timeout_s))
             async with anyio.create_task_group() as tasks:
                 while not await watch.look(tasks) or not once:
                     await self.sleep(self.poll_s)
+                await watch.report_lacking()
 
 
 class _Watch:
     """State of one run."""
 
-    def __init__(self, hot: HotFolder, journal: Journal) -> None:
+    def __init__(self, hot: HotFolder, journal: Journal, overdue: OverdueSets) -> None:
         self._hot = hot
         self._journal = journal
         self._settling = Settling(hot.settle_s)
         self._sets = LooseSets()
+        self._overdue = overdue
+        self._lacking: list[Arrival] = []
         self._sending = Sending(
             hot.client,
             hot.recipe.microscope,
@@ -115,11 +120,31 @@ class _Watch:
             self._folder_is_away = True
             return False
         self._folder_is_away = False
+        self._lacking = [each for each in found if each.missing and not is_rest_of_sent(each, self._journal)]
+        overdue, complete = self._overdue.look(self._lacking, hot.monotonic_s())
+        await to_thread.run_sync(self._report_missing, overdue)
+        gone = self._unreadable - {each.name for each in found}
+        self._unreadable -= gone
+        for name in complete | gone:
+            await to_thread.run_sync(self._remove_error, name)
         images = [each for each in found if self._is_to_send(each)]
         for arrival in self._settling.complete(images, hot.monotonic_s()):
             self._busy.add(arrival.name)
             tasks.start_soon(self._deal_with, arrival)
         return not self._busy and all(each.name in self._unreadable for each in images)
+
+    async def report_lacking(self) -> None:
+        """Report sets that lack files, for which nobody waits any longer."""
+        await to_thread.run_sync(self._report_missing, self._lacking)
+
+    def _report_missing(self, sets: Sequence[Arrival]) -> None:
+        for each in sets:
+            reason = (
+                f"the set lacks {', '.join(each.missing)}; it is sent once all of its files are there. If "
+                "one never comes, take the others out of the folder"
+            )
+            self._hot.tell(f"{each.name}: {reason}")
+            self._write_error(each.name, reason)
 
     def _list(self) -> list[Arrival]:
         hot = self._hot
@@ -138,7 +163,8 @@ class _Watch:
             return False
         if arrival.missing:
             missing = ", ".join(arrival.missing)
-            self._tell_once(name, arrival.state, f"waits for the other files of its set: {missing}")
+            if arrival in self._lacking:
+                self._tell_once(name, arrival.state, f"waits for the other files of its set: {missing}")
             return False
         if not is_image(arrival):
             self._tell_once(name, arrival.state, "is no image file by its name; left alone")
@@ -182,15 +208,16 @@ class _Watch:
                     await hot.sleep(hot.hold_s)
             else:
                 self._told.pop("", None)
-                await to_thread.run_sync(self._remove_error, name)
+                await to_thread.run_sync(self._remove_errors, arrival)
                 if hot.when_done == "move":
                     await to_thread.run_sync(self._move, arrival, sent.digest)
                 hot.tell(f"{name}: {sent.told}")
             return
 
     async def _report_unreadable(self, arrival: Arrival, error: SourceUnreadableError) -> None:
-        if not arrival.path.exists():
+        if not all(part.path.exists() for part in arrival.parts or (arrival,)):
             self._hot.tell(f"{arrival.name}: has gone before it was sent")
+            await to_thread.run_sync(self._remove_error, arrival.name)
             return
         # Also a file that another program still has locked; it is tried again.
         self._unreadable.add(arrival.name)
@@ -214,6 +241,11 @@ class _Watch:
             self._tell_once(name, "error file", f"its error file cannot be written: {error.strerror}")
             return False
         return True
+
+    def _remove_errors(self, arrival: Arrival) -> None:
+        # Before a restart, a set that lacked its first file had the name of another one.
+        for name in {arrival.name, *(part.name for part in arrival.parts)}:
+            self._remove_error(name)
 
     def _remove_error(self, name: str) -> None:
         try:
