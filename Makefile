@@ -52,7 +52,8 @@ $(NEWER_READY): pyproject.toml client/pyproject.toml constraints.txt
 	touch $@
 
 test-slow: $(READY) $(READERS_READY) services image-tools  ## Tests that take minutes.
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable 'client[imaging-server-kit]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable 'client[imaging-server-kit]' \
+		--editable '.[pycromanager]'
 	CLEARSCOPE_OTHER_PROGRAMS=$(CURDIR)/$(READERS_VENV)/bin/python $(TEST) -m slow
 
 # Programs that open results, in an environment of their own.

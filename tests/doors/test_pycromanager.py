@@ -1,4 +1,4 @@
-"""The image processor for pycro-manager, called as its engine does, and by it where it is installed."""
+"""The image processor for pycro-manager, called as its engine does, and by it in the slow test."""
 
 import importlib
 import json
@@ -107,11 +107,12 @@ def _snake_case(name: str) -> str:
     return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", words).lower()
 
 
+@pytest.mark.slow
 def test_its_python_engine_acquires_with_the_hook(
     server: ClearScope, keyed: KeyedServer, tmp_path: Path
 ) -> None:
-    why = "pycro-manager is not among the pinned packages"
-    pycromanager = pytest.importorskip("pycromanager", reason=why)
+    # `make test-slow` installs it.
+    pycromanager = importlib.import_module("pycromanager")
     acquisition = importlib.import_module("pycromanager.acquisition.python_backend_acquisitions")
     engine = importlib.import_module("pycromanager.acquisition.acq_eng_py.internal.engine")
     core, _ = simulated_microscope(seed=5)
