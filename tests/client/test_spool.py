@@ -1,24 +1,14 @@
-"""What was acknowledged arrives once and in order, whatever ends the process or the server."""
+"""What a spool sends, in which order, what holds it up, and what is told."""
 
-import hashlib
 import os
-import signal
-import subprocess
-import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import httpx2
 import numpy as np
 import pytest
 
-from clearscope_client import ClearScope, Conduct, Retries
 from clearscope_client.errors import (
     FileUnwritableError,
     FolderBusyError,
@@ -26,35 +16,9 @@ from clearscope_client.errors import (
     SpoolFullError,
 )
 from clearscope_client.sources import BytesSource
-from clearscope_client.spool import Delivered, Posting, Spool
-from tests.support.client_transports import URL
+from clearscope_client.spool import Delivered, Posting
 from tests.support.fake_server import FakeServer, problem
-
-AT_ONCE = Retries(outage_s=0, first_contact_s=0)
-PATIENCE_S = 60.0
-
-Handler = Callable[[httpx2.Request], httpx2.Response]
-
-
-@contextmanager
-def spooling(
-    folder: Path, server: Handler, posting: Posting | None = None, **options: Any
-) -> Iterator[Spool]:
-    client = ClearScope(URL, conduct=Conduct(URL, AT_ONCE), transport=httpx2.MockTransport(server))
-    with client, Spool(folder, client, posting, **{"hold_s": 0.001, **options}) as spool:
-        yield spool
-
-
-def away(_: httpx2.Request) -> httpx2.Response:
-    raise httpx2.ConnectError("refused")
-
-
-def frame(number: int) -> BytesSource:
-    return BytesSource(f"frame {number}.tif", b"frame %d" % number)
-
-
-def contents(server: FakeServer) -> list[bytes]:
-    return list(server.images.values())
+from tests.support.spools import PATIENCE_S, away, contents, frame, spooling
 
 
 def test_frames_are_sent_in_order_with_what_was_told_of_them(tmp_path: Path) -> None:
@@ -271,82 +235,6 @@ def no_room(_: int) -> None:
     raise OSError(28, "No space left on device")
 
 
-class PowerCutError(BaseException):
-    """Ends the process, as far as the files are concerned."""
-
-
-class Disk:
-    """What a power cut leaves in a folder: half of each file and none of the names that were not flushed.
-
-    `cut_at`: number of the flush or renaming that does not take place any more.
-    """
-
-    def __init__(self, folder: Path, cut_at: int, patched: pytest.MonkeyPatch) -> None:
-        self._folder = folder
-        self._cut_at = cut_at
-        self._steps = 0
-        self._flushed = set(folder.iterdir())
-        self._renamed: dict[Path, Path] = {}
-        self._fsync, self._replace = os.fsync, Path.replace
-        patched.setattr(os, "fsync", self.fsync)
-        # A bound method would not get the path.
-        patched.setattr(Path, "replace", lambda path, target: self.replace(path, target))  # noqa: PLW0108
-        # Whoever is cut off from power cleans nothing up.
-        patched.setattr(Path, "unlink", lambda *_, **__: None)
-
-    def fsync(self, descriptor: int) -> None:
-        self._step()
-        self._fsync(descriptor)
-        path = Path(f"/proc/self/fd/{descriptor}").readlink()
-        if path == self._folder:
-            self._renamed.clear()
-        self._flushed.add(path)
-
-    def replace(self, path: Path, target: Path) -> Path:
-        self._step()
-        self._renamed[target] = path
-        if path in self._flushed:
-            self._flushed.add(target)
-        return self._replace(path, target)
-
-    def lose(self) -> None:
-        for path in set(self._folder.iterdir()) - self._flushed:
-            os.truncate(path, path.stat().st_size // 2)
-        for target, path in self._renamed.items():
-            self._replace(target, path)
-
-    def _step(self) -> None:
-        if self._steps == self._cut_at:
-            raise PowerCutError
-        self._steps += 1
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="there is no /proc")
-@pytest.mark.parametrize("cut_at", range(6))
-def test_a_power_cut_at_any_step_loses_nothing_that_was_acknowledged(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut_at: int
-) -> None:
-    """A post has five flushes and renamings; the last cut comes right after it has returned."""
-    folder = tmp_path / "spool"
-    with spooling(folder, away) as spool:
-        spool.post(frame(0))
-        acknowledged = [frame(0).content]
-        with monkeypatch.context() as patched:
-            disk = Disk(folder, cut_at, patched)
-            try:
-                spool.post(frame(1))
-            except PowerCutError:
-                pass
-            else:
-                acknowledged.append(frame(1).content)
-            disk.lose()
-    server = FakeServer()
-    with spooling(folder, server) as spool:
-        assert spool.wait_until_sent(PATIENCE_S)
-    assert contents(server) == acknowledged
-    assert (len(acknowledged) == 2) == (cut_at == 5)
-
-
 def test_files_of_others_in_the_folder_are_left_alone(tmp_path: Path) -> None:
     others = {"notes.json": "{}", "a.part": "half", "measured.data": "1 2 3"}
     for name, text in others.items():
@@ -363,88 +251,3 @@ def test_files_of_others_in_the_folder_are_left_alone(tmp_path: Path) -> None:
 def test_two_processes_do_not_share_a_spool(tmp_path: Path) -> None:
     with spooling(tmp_path, away), pytest.raises(FolderBusyError), spooling(tmp_path, away):
         pass
-
-
-POSTING = """
-import sys
-from pathlib import Path
-from clearscope_client import ClearScope, Conduct, Retries
-from clearscope_client.sources import BytesSource
-from clearscope_client.spool import Posting, Spool
-
-folder, url, first = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-conduct = Conduct(url, Retries(outage_s=0, first_contact_s=0))
-client = ClearScope(url, conduct=conduct)
-with client, Spool(folder, client, Posting(spec={}), hold_s=0.01) as spool:
-    print("ready", flush=True)
-    for number in range(first, first + 100_000):
-        content = f"frame {number} ".encode() * 1000
-        spool.post(BytesSource(f"{number}.tif", content))
-        print(number, flush=True)
-"""
-
-
-def test_killed_at_random_each_acknowledged_frame_arrives_once_and_in_order(tmp_path: Path) -> None:
-    server, random = FakeServer(), Random(1)  # noqa: S311  # no secret
-    acknowledged: list[int] = []
-    with listening(server) as url:
-        for _ in range(3):
-            first = max(acknowledged, default=-1) + 2  # the number of a frame in flight is not used again
-            with subprocess.Popen(
-                [sys.executable, "-c", POSTING, str(tmp_path), url, str(first)],
-                stdout=subprocess.PIPE,
-                text=True,
-            ) as posting:
-                assert posting.stdout is not None
-                assert posting.stdout.readline() == "ready\n"
-                acknowledged += [int(posting.stdout.readline()) for _ in range(5)]
-                time.sleep(random.uniform(0, 0.1))  # it is killed at any moment
-                posting.send_signal(signal.SIGKILL)
-                acknowledged += [int(line) for line in posting.stdout.read().split("\n")[:-1]]
-        with ClearScope(url) as client, Spool(tmp_path, client, hold_s=0.01) as spool:
-            assert spool.wait_until_sent(PATIENCE_S)
-    sent = [int(content.split()[1]) for content in contents(server)]
-    assert sent == sorted(set(sent))
-    assert set(acknowledged) <= set(sent)
-    assert len(set(sent) - set(acknowledged)) <= 3, "at most the frame that was in flight at each kill"
-    assert all(
-        content == f"frame {number} ".encode() * 1000
-        for number, content in zip(sent, contents(server), strict=True)
-    )
-    assert len(server.jobs) == len(sent)
-    assert len({hashlib.sha256(content).digest() for content in contents(server)}) == len(sent)
-
-
-@contextmanager
-def listening(server: FakeServer) -> Iterator[str]:
-    """Serve on a free port of this machine."""
-    lock = threading.Lock()
-
-    class Answering(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            size_bytes = int(self.headers.get("Content-Length") or 0)
-            body = self.rfile.read(size_bytes)
-            if len(body) < size_bytes:  # whoever sent it was killed
-                self.close_connection = True
-                return
-            request = httpx2.Request(
-                self.command, URL + self.path, headers=list(self.headers.items()), content=body
-            )
-            with lock:
-                answer = server(request)
-            self.send_response(answer.status_code)
-            self.send_header("Content-Length", str(len(answer.content)))
-            self.end_headers()
-            self.wfile.write(answer.content)
-
-        do_POST = do_GET  # noqa: N815  # the base class asks for it
-
-        def log_message(self, *_: object) -> None:
-            """Log nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answering) as http:
-        threading.Thread(target=http.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{http.server_port}"
-        http.shutdown()
