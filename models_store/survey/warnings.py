@@ -51,10 +51,10 @@ def warnings_of_images(warnings: Sequence[tuple[str, Sequence[str]]]) -> list[st
 def _defect_warnings(counts: DefectCounts) -> list[str]:
     found = []
     if counts.empty_planes:
-        found.append(
-            f"{_planes(counts.empty_planes, counts.planes, 'is', 'are')} empty (one value, or none); "
-            f"{_LEFT_OUT}"
-        )
+        one = counts.empty_planes == 1
+        left_out = "it stays as it is, and nothing is learned from it" if one else _LEFT_OUT
+        empty = _planes(counts.empty_planes, counts.planes, "is", "are")
+        found.append(f"{empty} empty (one value, or none); {left_out}")
     if counts.not_finite_px:
         found.append(f"{_share(counts.not_finite_px, counts.pixels)} are NaN or infinite; {_LEFT_OUT}")
     if counts.filled_px:

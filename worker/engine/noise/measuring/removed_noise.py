@@ -26,6 +26,8 @@ MIN_PIXELS = 1024
 _MIN_BLOCKS = 4
 _LOCAL_BLOCKS = 2
 _BRIGHT_SHARE = 0.1
+_MIN_BRIGHT = 0.15
+"""Distance of the brightest pixels from most, relative to the noise: below it noise chooses them."""
 _SLOPE_PX = 8
 _MIN_SCALE = 0.5
 """Signals below this fraction of a pixel's noise count as large as it where a bias is set in relation."""
@@ -67,10 +69,10 @@ class RemovedNoise:
     `mean`: of the standardised removed noise. `variance`: its mean square, 1 if all of the noise was removed.
     `bins`: sums that those of other planes can be added to.
     `correlation_y`, `correlation_x`: of neighbouring pixels. `bright_correlation_y`, `_x`: the same among the
-    brightest tenth of the result's pixels. `block_excess`: for each side of `BLOCKS_PX`, the variance of the
-    means of blocks relative to independent noise of the same variance. `structure_slope`: slope of the
-    removed noise against the result, over means of blocks, without the noise that the result is known to
-    copy; None if the result is constant.
+    brightest tenth of the result's pixels, 0 if these do not stand out. `block_excess`: for each side of
+    `BLOCKS_PX`, the variance of the means of blocks relative to independent noise of the same variance.
+    `structure_slope`: slope of the removed noise against the result, over means of blocks, without the noise
+    that the result is known to copy; None if the result is constant.
     `lost_detail`: share of the result's own fine detail that it lacks; None if it is unknown how the estimate
     follows noise.
     `removed_adu`: mean of observation - result. `signal_adu`: mean of the result above its darkest pixels.
@@ -140,11 +142,13 @@ def measure_removed_noise(
     by_signal = _by_signal(signal, standardised)
     bins = SignalBins.of(signal + standardised * noise_adu, signal, standardised)
     signal_adu = float(signal.mean()) - float(np.quantile(signal, _DARK_QUANTILE))
-    bright = usable & (result >= np.quantile(signal, 1 - _BRIGHT_SHARE))
+    usual_adu, bright_adu = np.quantile(signal, (0.5, 1 - _BRIGHT_SHARE))
+    bright = usable & (result >= bright_adu)
     # Arrays of all pixels are let go early: of a large plane each takes as much memory as a network's tile.
     del signal
     kept_adu = standardised * noise_adu
     noise_adu_rms = math.sqrt(float(np.mean(noise_adu**2)))
+    stands_out = bright_adu - usual_adu >= _MIN_BRIGHT * noise_adu_rms
     removed_adu, removed_variance_adu2 = float(kept_adu.mean()), float(kept_adu.var())
     lost, copied = None, _Copied()
     if respond is not None:
@@ -167,7 +171,10 @@ def measure_removed_noise(
     excess = tuple(each.excess(energy) for each in judged)
     bright_centred = np.where(bright, centred - centred[bright].mean(), 0.0)
     bright_y, bright_x = (
-        _neighbour_correlation(bright_centred.swapaxes(0, axis), bright.swapaxes(0, axis)) for axis in (0, 1)
+        _neighbour_correlation(bright_centred.swapaxes(0, axis), bright.swapaxes(0, axis))
+        if stands_out
+        else 0.0
+        for axis in (0, 1)
     )
     # Correlated noise averages out more slowly.
     inflation = max(1.0, *excess[:_LOCAL_BLOCKS], 0.0)
