@@ -136,6 +136,39 @@ def test_a_camera_may_have_limits_of_its_own(api: httpx.Client, tmp_path: Path) 
     assert gain["limit"] > 0.49 * gain["reference"]
 
 
+@pytest.mark.slow
+def test_exposures_of_one_light_tell_the_linearity_error(api: httpx.Client, tmp_path: Path) -> None:
+    rng = np.random.default_rng(9)
+    api.post("/v1/microscopes", json={"name": "series"}).raise_for_status()
+    frames = [
+        upload(
+            api,
+            _exposed(tmp_path / f"{exposure_ms}.ome.tif", exposure_ms, rng),
+            microscope="series",
+            role="calibration",
+        )
+        for exposure_ms in (10, 25, 50, 75, 100)
+    ]
+    fit = run(api, kind="fit_noise_model", image_ids=frames)["result"]["values"]
+    model = api.get(f"/v1/noise-models/{fit['noise_model_id']}").json()
+    linearity = model["fit_quality"]["camera"]["figures"]["linearity"]
+    assert linearity["how"] == "5 exposures of 0.01 to 0.1 s"
+    check = run(api, kind="check_noise_model", image_ids=frames)["result"]["values"]
+    (found,) = (each for each in check["camera"]["figures"] if each["name"] == "linearity")
+    assert (found["symbol"], found["unit"], found["verdict"]) == ("LE", "%", "ok")
+    assert found["value"] == found["reference"] == pytest.approx(linearity["value"])
+    assert 0 < found["value"] < 1
+
+
+def _exposed(path: Path, exposure_ms: int, rng: np.random.Generator) -> Path:
+    """Write ten frames of one light as an OME-TIFF that tells their exposure."""
+    frames = np.stack([CAMERA.observe(exposure_ms / 100 * LIGHT, rng) for _ in range(10)])
+    exposures = {"ExposureTime": [exposure_ms / 1000] * 10, "ExposureTimeUnit": ["s"] * 10}
+    metadata = {"axes": "TYX", "Plane": exposures}
+    tifffile.imwrite(path, frames, ome=True, photometric="minisblack", metadata=metadata)
+    return path
+
+
 def test_a_good_check_clears_the_mark_and_charts_and_report_show_it(
     api: httpx.Client, calibrated: Document, tmp_path: Path
 ) -> None:
