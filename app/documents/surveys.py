@@ -74,7 +74,11 @@ class SurveyDocument(BaseModel):
     filled_px: int = Field(
         description="Pixels of one value without data: in areas, text or scale bars, or scattered."
     )
-    outliers_px: int = Field(description="Hot and dead pixels, cosmic rays.")
+    outliers_px: int = Field(description="Hot and dead pixels, cosmic rays, and `written_px`.")
+    written_px: int = Field(
+        default=0, description="Scattered pixels that the lowest value was written over, within the noise."
+    )
+    cut_off_px: int = Field(default=0, description="Pixels whose values are cut off at the lowest one.")
     torn_planes: int = Field(
         default=0,
         description="Planes in which the picture jumps between two rows, as if another frame began.",
@@ -106,6 +110,8 @@ class SurveyDocument(BaseModel):
             not_finite_px=defects.not_finite_px,
             filled_px=defects.filled_px,
             outliers_px=defects.outliers_px,
+            written_px=defects.written_px,
+            cut_off_px=defects.cut_off_px,
             torn_planes=survey.jumps.planes if survey.jumps else 0,
             first_torn=(survey.jumps.first_plane, survey.jumps.first_row) if survey.jumps else None,
             min_adu=values.min_adu if values else None,

@@ -11,6 +11,7 @@ defects.py              pixels of a plane without a measurement, made of
     edges.py              edges that no lens makes
   faint_lines.py          rows and columns whose single pixels do not stand out
   noise_scale.py          the noise that outliers are compared with
+lowest_value.py         values written over scattered pixels within the noise, or cut off there
 defect_counts.py        numbers of such pixels and planes
 numbers.py              pixels that are numbers
 row_jumps.py            planes in which another picture begins between two rows

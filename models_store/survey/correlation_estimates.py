@@ -1,11 +1,12 @@
 """Correlation of the noise of an image along each axis, from what its planes reveal."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add, attrgetter
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models_store.survey.correlation import AxisSums
 from models_store.survey.filtered_products import BrightnessTable
@@ -13,6 +14,10 @@ from models_store.survey.plane_products import FILTERS, AxisProducts, PlaneProdu
 from models_store.survey.row_noise import RowNoise, row_noise
 from models_store.survey.short_range import DECIDED_ERROR, MAX_CORRELATION, SIGNIFICANCE, Estimate, estimate
 
+FloatArray = NDArray[np.float64]
+
+_FEW_PX_ERROR = 0.04
+"""Standard error from which on so few pixels may hide along one axis the structure of the other."""
 _MIN_BINS = 3
 """Of brightness: with fewer, how noise grows with the signal is not known."""
 
@@ -31,23 +36,41 @@ class CloserLook:
 def axis_sums(planes: Sequence[PlaneProducts], closer: CloserLook | None = None) -> tuple[AxisSums, AxisSums]:
     """Return the sums of an image, along y and along x."""
     closer = closer or CloserLook()
-    ways = (attrgetter("along_y"), attrgetter("along_x"))
-    y, x = (_axis_sums([*map(way, planes)], [*map(way, closer.between)], closer.noise_adu2) for way in ways)
+    axes = [
+        _Axis.of([*map(way, planes)], [*map(way, closer.between)])
+        for way in (attrgetter("along_y"), attrgetter("along_x"))
+    ]
+    structure_error = max(axis.short.structure_error for axis in axes)
+    y, x = (_axis_sums(axis, structure_error, closer.noise_adu2) for axis in axes)
     return y, x
 
 
-def _axis_sums(
-    planes: Sequence[AxisProducts], between: Sequence[AxisProducts], noise_adu2: float | None
-) -> AxisSums:
-    tables, short = _short_range(planes)
+@dataclass(frozen=True)
+class _Axis:
+    """Sums of an image along an axis, and the correlation of adjacent pixels."""
+
+    tables: Sequence[BrightnessTable]
+    rows_adu2: Sequence[FloatArray]
+    short: Estimate
+
+    @classmethod
+    def of(cls, planes: Sequence[AxisProducts], between: Sequence[AxisProducts]) -> "_Axis":
+        tables, short = _short_range(planes)
+        if short.error > DECIDED_ERROR:
+            short = min(short, _short_range(between)[1], key=lambda each: each.error)
+        return cls(tables, [each.row_variances_adu2 for each in planes], short)
+
+
+def _axis_sums(axis: _Axis, structure_error: float, noise_adu2: float | None) -> AxisSums:
+    """Return the sums of an axis; `structure_error`: that of the axis that shows more structure."""
+    tables, short = axis.tables, axis.short
     other_noise_adu2 = tables[-1].mean_variance_adu2 if tables else 0.0
-    rows_adu2 = [each.row_variances_adu2 for each in planes]
-    if short.error > DECIDED_ERROR:
-        short = min(short, _short_range(between)[1], key=lambda each: each.error)
     if short.error > DECIDED_ERROR and noise_adu2 is not None:
         other_noise_adu2 = min(other_noise_adu2, noise_adu2)
     is_coarse = short.structure_error <= DECIDED_ERROR
-    rows = row_noise(rows_adu2, other_noise_adu2, _adu_per_signal(tables), is_coarse=is_coarse)
+    rows = row_noise(axis.rows_adu2, other_noise_adu2, _adu_per_signal(tables), is_coarse=is_coarse)
+    if short.noise_error > _FEW_PX_ERROR:
+        short = replace(short, structure_error=max(short.structure_error, structure_error))
     found = _with_rows(short, rows)
     weight = found.error**-2
     return AxisSums(

@@ -19,7 +19,9 @@ class DefectCounts(BaseModel, frozen=True):
     """Counts over the surveyed planes; empty planes count as planes only, not as pixels.
 
     `counter_px`: pixels that a camera has written a counter or time stamp over. `fill_values_adu`: the most
-    frequent values of missing pixels that are numbers.
+    frequent values of missing pixels that are numbers. `written_px`: outliers that something has written
+    the lowest value over. `cut_off_px`: measurements that are cut off at the lowest value. `lowest_adu`: that
+    value.
     """
 
     planes: int = 0
@@ -30,6 +32,9 @@ class DefectCounts(BaseModel, frozen=True):
     fill_values_adu: tuple[float, ...] = ()
     outliers_px: int = 0
     counter_px: int = 0
+    written_px: int = 0
+    cut_off_px: int = 0
+    lowest_adu: float | None = None
 
     @classmethod
     def of(cls, parts: Iterable["DefectCounts"]) -> "DefectCounts":
@@ -45,6 +50,11 @@ class DefectCounts(BaseModel, frozen=True):
             fill_values_adu=tuple(sorted(value for value, _ in values.most_common(_MAX_FILL_VALUES))),
             outliers_px=sum(each.outliers_px for each in several),
             counter_px=sum(each.counter_px for each in several),
+            written_px=sum(each.written_px for each in several),
+            cut_off_px=sum(each.cut_off_px for each in several),
+            lowest_adu=min(
+                (each.lowest_adu for each in several if each.lowest_adu is not None), default=None
+            ),
         )
 
 
@@ -61,7 +71,15 @@ def count_defects(plane_yx: NDArray[Any], defects: Defects) -> DefectCounts:
         fill_values_adu=_fill_values(plane_yx, filled_yx),
         outliers_px=int(defects.outliers_yx.sum()),
         counter_px=defects.counter_px,
+        written_px=defects.written_px,
+        cut_off_px=defects.cut_off_px,
+        lowest_adu=_lowest_adu(plane_yx, defects) if defects.written_px or defects.cut_off_px else None,
     )
+
+
+def _lowest_adu(plane_yx: NDArray[Any], defects: Defects) -> float:
+    """Return the lowest value that is no fill value."""
+    return float(plane_yx[~defects.missing_yx].min())
 
 
 def _fill_values(plane_yx: NDArray[Any], filled_yx: NDArray[np.bool_]) -> tuple[float, ...]:

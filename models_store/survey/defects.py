@@ -12,6 +12,7 @@ from models_store.survey.dropped_pixels import dropped_pixels
 from models_store.survey.faint_lines import faint_lines
 from models_store.survey.flat_areas import fill_areas
 from models_store.survey.local_dropouts import local_dropouts
+from models_store.survey.lowest_value import lowest_value
 from models_store.survey.noise_scale import NoiseScale, measure_noise_scale
 from models_store.survey.numbers import are_numbers
 from models_store.survey.outliers import outliers
@@ -35,12 +36,16 @@ _MAX_DRAWN_SHARE, _MIN_JOINED_SHARE = 0.1, 0.8
 class Defects:
     """Masks (Y, X): `missing_yx` holds no data; `outliers_yx` are hot or dead, or hit by cosmic rays.
 
-    `counter_px`: number of the missing pixels that the camera has written a counter over.
+    `counter_px`: number of the missing pixels that the camera has written a counter over. `written_px`:
+    number of the outliers that something has written the plane's lowest value over, within the noise.
+    `cut_off_px`: number of measurements that are cut off at the lowest value.
     """
 
     missing_yx: NDArray[np.bool_]
     outliers_yx: NDArray[np.bool_]
     counter_px: int = 0
+    written_px: int = 0
+    cut_off_px: int = 0
 
     @property
     def empty(self) -> bool:
@@ -69,27 +74,34 @@ def find_defects(plane_yx: NDArray[Any]) -> Defects:
     dropped_yx &= ~missing_yx
     measured = np.where(missing_yx | dropped_yx, np.nan, plane_yx).astype(np.float64)
     levels = _usable_levels(measured[np.isfinite(measured)])
+    written_yx, cut_off_px = none, 0
     if levels.size:
-        local_yx = local_dropouts(measured)
+        lowest = lowest_value(measured, float(np.diff(levels).min()))
+        if lowest is not None:
+            written_yx, cut_off_px = lowest.written_yx, lowest.cut_off_px
+            measured[written_yx] = np.nan
+        local_yx = written_yx | local_dropouts(measured)
         dropped_yx |= local_yx
         measured[local_yx] = np.nan
     noise, scaled = _scaled(measured, levels)
     if noise is None:
-        return Defects(missing_yx, dropped_yx)
+        return Defects(missing_yx, dropped_yx, written_px=int(written_yx.sum()), cut_off_px=cut_off_px)
     counters_yx = camera_counters(scaled)
-    written_yx = burnt_strokes(measured, scaled, noise) | counters_yx
-    if written_yx.any():
-        missing_yx = _with_islands(missing_yx | written_yx)
+    drawn_yx = burnt_strokes(measured, scaled, noise) | counters_yx
+    if drawn_yx.any():
+        missing_yx = _with_islands(missing_yx | drawn_yx)
         dropped_yx &= ~missing_yx
         measured[missing_yx] = np.nan
         noise, scaled = _scaled(measured, levels)
         if noise is None:
-            return Defects(missing_yx, dropped_yx)
+            written_px = int((written_yx & dropped_yx).sum())
+            return Defects(missing_yx, dropped_yx, written_px=written_px, cut_off_px=cut_off_px)
     found_yx = outliers(measured, scaled, noise)
     found_yx |= steep_outliers(measured, scaled, noise)
     found_yx |= faint_lines(measured, scaled, noise)
     found_yx |= surface_outliers(np.where(found_yx, np.nan, measured), noise)
-    return Defects(missing_yx, found_yx | dropped_yx, int(counters_yx.sum()))
+    written_px = int((written_yx & dropped_yx).sum())
+    return Defects(missing_yx, found_yx | dropped_yx, int(counters_yx.sum()), written_px, cut_off_px)
 
 
 def _usable_levels(values: NDArray[Any]) -> NDArray[Any]:

@@ -40,6 +40,30 @@ def test_independent_noise_causes_no_warning_in_any_texture(photons: float, grai
     assert abs(found.x) < 3 * found.error_x + 0.06
 
 
+def in_few_pixels(photons: float, grain_px: float, seed: int, **noise: float) -> NeighbourCorrelation:
+    return correlation(observe(texture(photons, grain_px, seed, size_px=96), seed, **noise))
+
+
+@pytest.mark.parametrize(
+    ("photons", "grain_px", "seed"), [(10, 0.7, 5), (10, 0.7, 9), (30, 0.7, 9), (300, 0.7, 3), (1000, 0.7, 9)]
+)
+def test_few_pixels_that_show_structure_along_one_axis_may_hide_it_along_the_other(
+    photons: float, grain_px: float, seed: int
+) -> None:
+    assert in_few_pixels(photons, grain_px, seed).warning() is None
+
+
+@pytest.mark.slow
+def test_independent_noise_in_few_pixels_hardly_ever_causes_a_warning() -> None:
+    """Textures of 96 x 96 pixels; correlated noise is still told in about as many as before."""
+    kinds = [(photons, grain_px) for grain_px in GRAINS_PX for photons in (3, 10, 30, 100, 300, 1000)]
+    wrong = [kind for kind in kinds for seed in range(12) if in_few_pixels(*kind, seed).warning()]
+    assert len(wrong) <= 4
+    coarse = [(photons, grain_px, seed) for photons, grain_px in kinds if grain_px > 1 for seed in range(3)]
+    told = [each for each in coarse if in_few_pixels(*each, along_x=0.15).warning()]
+    assert len(told) >= 22
+
+
 @pytest.mark.parametrize(("photons", "grain_px"), [(10, 1.0), (10, 3.0), (100, 1.5), (300, 2.0), (1000, 3.0)])
 def test_correlated_noise_in_a_texture_causes_a_warning(photons: float, grain_px: float) -> None:
     found = correlation(observe(small(photons, grain_px, seed=4), seed=4, along_x=0.15))

@@ -109,7 +109,9 @@ def test_pixels_dropped_to_a_value_that_measurements_have_are_found_amid_light(
     found = find_defects(plane_yx.astype(np.uint16))
     amid_light_yx = dropped_yx & (image_yx > 60)
     assert found.outliers_yx[amid_light_yx].mean() > 0.7
-    assert not found.outliers_yx[~dropped_yx].any()
+    assert not found.outliers_yx[~dropped_yx & (image_yx > 0)].any()
+    # Zeros that were measured look like those that were written, where they are few among these.
+    assert found.outliers_yx[~dropped_yx].mean() < 0.015
 
 
 @pytest.mark.parametrize("lowest_adu", [0, 10, 16])
