@@ -62,7 +62,10 @@ def _check_trust(api: httpx.Client, job: Document) -> None:
     assert channel["noise_model_fit"]["verdict"] == "ok"
     assert channel["linearity"]["slope"] == pytest.approx(1, abs=0.1)
     assert sum(each["pixels"] for each in channel["removed_noise"]["by_signal"]) > 0
+    assert {"noise_correlation", "worst_lost_detail", "worst_planes"} < channel["removed_noise"].keys()
+    assert {"not_finite_px", "saturated_share"} < channel["pixels"].keys()
     assert channel["posterior_std"]["rms_adu"] > 0
+    assert 0.85 < channel["posterior_std"]["calibration"]["measured_coverage"]["mean"] < 0.95
     preview = Image.open(io.BytesIO(artifact(api, job, "trust-preview.png")))
     assert preview.width > 2 * preview.height
 

@@ -19,9 +19,11 @@ class MeasuredCoverage:
 
 _MEASURED: Mapping[str, MeasuredCoverage] = {
     "pretrained": MeasuredCoverage(44, 0.917, 0.865, 0.975),
-    "distilled": MeasuredCoverage(23, 0.910, 0.875, 0.966),
+    "pretrained_stack": MeasuredCoverage(3, 0.885, 0.867, 0.895),
+    "distilled": MeasuredCoverage(28, 0.912, 0.875, 0.966),
+    "mmse": MeasuredCoverage(3, 0.925, 0.899, 0.947),
 }
-"""By `python -m benchmarks intervals`: see docs/results.md. Other estimates have not been measured."""
+"""By `benchmarks/intervals.py`: see docs/results.md. Other estimates have not been measured."""
 
 
 def interval_coverage(estimate: str) -> dict[str, Any]:
