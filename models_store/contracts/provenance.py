@@ -12,11 +12,22 @@ class _Document(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+class UsedObjective(_Document):
+    """The objective that recorded the input; None for what its file does not tell."""
+
+    model: str | None
+    magnification: float | None
+    numerical_aperture: float | None
+    immersion: str | None
+    refractive_index: float | None
+
+
 class InputFile(_Document):
     image_id: str
     filename: str
     sha256: str
     series: int | None = None
+    objective: UsedObjective | None = None
 
 
 class UsedNetwork(_Document):

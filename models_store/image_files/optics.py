@@ -7,6 +7,7 @@ _INDICES = {
     "water": 1.33,
     "waterdipping": 1.33,
     "silicone": 1.40,
+    "glyc": 1.47,
     "glycerol": 1.47,
     "glycerin": 1.47,
     "glycerine": 1.47,
@@ -21,12 +22,15 @@ _LARGEST_APERTURE = 1.7
 
 
 class Optics(BaseModel, frozen=True):
-    """Optics of one channel; None for what the file does not tell."""
+    """Optics of one channel; None for what the file does not tell. `magnification` is the nominal one."""
 
     numerical_aperture: float | None = None
     refractive_index: float | None = None
     """That of the immersion medium."""
     emission_nm: float | None = None
+    magnification: float | None = None
+    immersion: str | None = None
+    """The medium as the file spells it."""
 
     def depth_of_field_um(self, pixel_um: float) -> float | None:
         """Return the depth within which a specimen looks sharp, at most; None without a numerical aperture.
@@ -48,5 +52,6 @@ def index_of(medium: object) -> float | None:
 
 
 def optics_told(channels: list[Optics]) -> tuple[Optics, ...]:
-    """Return the optics of all channels; nothing if the file tells no numerical aperture."""
-    return tuple(channels) if any(each.numerical_aperture for each in channels) else ()
+    """Return the optics of all channels; nothing if the file tells nothing of the objective."""
+    known = any(each.numerical_aperture or each.magnification or each.immersion for each in channels)
+    return tuple(channels) if known else ()

@@ -76,7 +76,10 @@ def test_ome_xml_tells_the_optics_of_each_channel(reader: Reader, tmp_path: Path
     for number, each in enumerate((uses, measured, image)):
         path = write_pages(tmp_path / f"{number}.ome.tif", noise(4, 32, 40), ome_document(objective + each))
         found.append(reader.open(path).header.optics)
-    blue, green = (Optics(numerical_aperture=1.2, refractive_index=1.33, emission_nm=nm) for nm in (461, 509))
+    blue, green = (
+        Optics(numerical_aperture=1.2, refractive_index=1.33, emission_nm=nm, immersion="Water")
+        for nm in (461, 509)
+    )
     assert found[0] == (blue, green)
     assert [each.refractive_index for each in found[1]] == [1.34, 1.34]
     assert found[2] == ()
@@ -86,7 +89,7 @@ def test_ome_xml_tells_the_optics_of_each_channel(reader: Reader, tmp_path: Path
     ("name", "aperture", "index", "emissions_nm"),
     [
         ("czi_CellDivision_T3_Z5_CH2_X240_Y170.czi", 1.2, 1.33, [568, 517]),
-        ("nd2_cluster.nd2", 0.95, None, [525, 700]),
+        ("nd2_cluster.nd2", 0.95, 1.0, [525, 700]),
     ],
 )
 def test_vendors_files_tell_the_optics(

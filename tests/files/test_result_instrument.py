@@ -10,6 +10,7 @@ from ome_types import OME
 
 from models_store.contracts.vocabulary import OutputFormat, TiffCompression
 from models_store.image_files.isolation.client import Reader
+from models_store.image_files.objective import objective_of
 from models_store.image_files.results.result_file import ResultOptions, write_result
 from tests.support.spe_files import write_spe
 
@@ -20,6 +21,7 @@ def result_of(source: Path, reader: Reader, target: Path, series: int | None = N
     write_result(target, iter(planes), like=planes, options=options)
     again = reader.open(target)
     np.testing.assert_array_equal(np.stack([*again]), np.stack([*planes]))
+    assert objective_of(again.header) == objective_of(planes.header)
     kept = {"axes", "shape", "pixel_size_um", "channel_names", "channel_colours", "acquired_at"}
     assert again.header.model_dump(include=kept) == planes.header.model_dump(include=kept)
     for before, after in zip(planes.header.acquisition, again.header.acquisition, strict=True):
@@ -30,25 +32,55 @@ def result_of(source: Path, reader: Reader, target: Path, series: int | None = N
 
 
 @pytest.mark.parametrize(
-    ("name", "model", "objective"),
+    ("name", "model", "objective", "lens"),
     [
-        ("czi_CellDivision_T3_Z5_CH2_X240_Y170.czi", "Axiocam506m", "Plan-Apochromat 50x/1.2"),
-        ("nd2_cluster.nd2", "Nikon A1plus", "Plan Apo λ 60x"),
+        (
+            "czi_CellDivision_T3_Z5_CH2_X240_Y170.czi",
+            "Axiocam506m",
+            "Plan-Apochromat 50x/1.2",
+            (50, 1.2, "Water"),
+        ),
+        ("nd2_cluster.nd2", "Nikon A1plus", "Plan Apo λ 60x", (60, 0.95, None)),
     ],
 )
 def test_results_of_vendors_files_name_cameras_and_objective(
-    name: str, model: str, objective: str, test_data: Path, tmp_path: Path, reader: Reader
+    name: str,
+    model: str,
+    objective: str,
+    lens: tuple[object, ...],
+    test_data: Path,
+    tmp_path: Path,
+    reader: Reader,
 ) -> None:
     ome = result_of(test_data / "vendor" / name, reader, tmp_path / "result.ome.tif")
     (instrument,), (image,) = ome.instruments, ome.images
     assert {each.model for each in instrument.detectors} == {model}
-    assert [each.model for each in instrument.objectives] == [objective]
+    (used_objective,) = instrument.objectives
+    assert used_objective.model == objective
+    immersion = used_objective.immersion.value if used_objective.immersion else None
+    assert (used_objective.nominal_magnification, used_objective.lens_na, immersion) == lens
     assert image.instrument_ref is not None
     assert image.objective_settings is not None
     used = [channel.detector_settings.id for channel in image.pixels.channels if channel.detector_settings]
     assert used == [each.id for each in instrument.detectors]
     assert ome.uuid is not None
     assert ome.uuid.removeprefix("urn:uuid:").strip("0-")
+
+
+def test_the_objective_of_an_ome_tiff_comes_through(tmp_path: Path, reader: Reader) -> None:
+    pixels = np.random.default_rng(0).integers(90, 400, (2, 32, 40)).astype(np.uint16)
+    source = tmp_path / "a.ome.tif"
+    tifffile.imwrite(source, pixels, metadata={"axes": "ZYX"})
+    lens = '<Objective ID="Objective:0" LensNA="1.3" NominalMagnification="63" Immersion="Glycerol"/>'
+    xml = str(tifffile.tiffcomment(source))
+    xml = xml.replace("<Image ", f'<Instrument ID="Instrument:0">{lens}</Instrument><Image ', 1)
+    xml = xml.replace("<Pixels ", '<ObjectiveSettings ID="Objective:0"/><Pixels ', 1)
+    tifffile.tiffcomment(source, xml)
+    ome = result_of(source, reader, tmp_path / "result.ome.tif")
+    (objective,) = ome.instruments[0].objectives
+    assert (objective.lens_na, objective.nominal_magnification) == (1.3, 63)
+    assert objective.immersion is not None
+    assert objective.immersion.value == "Glycerol"
 
 
 def test_a_file_that_tells_of_no_detector_has_no_instrument(tmp_path: Path, reader: Reader) -> None:

@@ -7,6 +7,7 @@ from unittest.mock import Mock
 
 from models_store.contracts.denoise_spec import DenoiseSpec
 from models_store.contracts.outcomes import MadeBlob, Outcome
+from models_store.image_files.optics import Optics
 from tests.support.headers import header_of
 from worker.attempt.registry import KnownImage, KnownRequest
 from worker.jobs.inputs import OpenImage
@@ -36,6 +37,26 @@ def test_a_warning_tells_the_share_of_clipped_pixels_once(tmp_path: Path) -> Non
     assert second.ended_at == NOON + timedelta(minutes=1)
     outcome = run.outcome(Outcome(result={"warnings": ["another"]}), ())
     assert outcome.result["warnings"] == ["another", told]
+
+
+def test_provenance_and_crate_tell_the_objective(tmp_path: Path) -> None:
+    context = Mock(clock=lambda: NOON)
+    context.store.return_value = MadeBlob(key="crate", sha256="1" * 64, size_bytes=1)
+    image = _image(tmp_path)
+    water = Optics(numerical_aperture=1.2, magnification=60.0, immersion="Water")
+    header = image.reader.header.model_copy(update={"optics": (water,)})
+    image = OpenImage(image.known, Mock(header=header))
+    run = RunProvenance(context, REQUEST, ())
+    complete = run.note(image).complete(0.0)
+    assert complete.input.objective is not None
+    assert complete.input.objective.model_dump(exclude_none=True) == {
+        "magnification": 60.0,
+        "numerical_aperture": 1.2,
+        "immersion": "Water",
+    }
+    run.outcome(Outcome(result={}), ())
+    (_, crate), _ = context.store.call_args
+    assert b"Objective: magnification 60.0, numerical aperture 1.2, immersion Water" in crate
 
 
 def test_the_digest_of_a_folder_depends_on_names_and_contents(tmp_path: Path) -> None:

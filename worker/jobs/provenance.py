@@ -23,11 +23,13 @@ from models_store.contracts.provenance import (
     Provenance,
     UsedNetwork,
     UsedNoiseModel,
+    UsedObjective,
 )
 from models_store.contracts.spec_parts import PACKAGED, PRETRAINED, MadeByJob, Reference
 from models_store.contracts.vocabulary import Method
 from models_store.image_files.channels import channel_name
 from models_store.image_files.header import ImageHeader
+from models_store.image_files.objective import objective_of
 from models_store.image_files.results.note import ProvenanceNote
 from worker.attempt.context import JobContext
 from worker.attempt.registry import KnownImage, KnownRequest
@@ -81,6 +83,7 @@ class RunProvenance:
 
     def _document(self, image: OpenImage) -> Provenance:
         spec = self.request.spec
+        objective = objective_of(image.reader.header)
         settings = spec.model_dump(mode="json", exclude=_WITHOUT, exclude_none=True)
         return Provenance(
             job_id=self.request.job_id,
@@ -93,6 +96,7 @@ class RunProvenance:
                 filename=Path(image.filename).name,
                 sha256=digest_of(self.context, image.known),
                 series=image.known.series,
+                objective=UsedObjective.model_validate(objective._asdict()) if objective else None,
             ),
             channels=self.channels,
             versions=versions(),

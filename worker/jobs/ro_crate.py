@@ -126,6 +126,7 @@ def _place_of(name: str, version: str) -> str:
 def _input(known: Provenance) -> Entity:
     """Return the input, which is no part of the crate; its digest tells which file it was."""
     series = {} if known.input.series is None else {"position": known.input.series}
+    objective = {} if (told := _objective(known)) is None else {"description": f"Objective: {told}"}
     return {
         "@id": f"#{known.input.image_id}",
         "@type": "CreativeWork",
@@ -133,7 +134,15 @@ def _input(known: Provenance) -> Entity:
         "identifier": known.input.image_id,
         "sha256": known.input.sha256,
         **series,
+        **objective,
     }
+
+
+def _objective(known: Provenance) -> str | None:
+    if known.input.objective is None:
+        return None
+    told = known.input.objective.model_dump(exclude_none=True)
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in told.items())
 
 
 def _models(known: Provenance) -> Iterator[Entity]:

@@ -9,12 +9,26 @@ from tifffile import OmeXml
 
 from models_store.image_files.acquisition import Acquisition
 from models_store.image_files.header import ImageHeader
+from models_store.image_files.objective import Objective, objective_of
+from models_store.image_files.optics import index_of
 from models_store.image_files.planes import ResultFormat
 from models_store.image_files.setting_values import number
 from models_store.image_files.tiff.ome import NO_UUID
 
 _OME = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
 _BINNINGS = {"1x1", "2x2", "4x4", "8x8"}
+_IMMERSIONS = {
+    "air": "Air",
+    "dry": "Air",
+    "glyc": "Glycerol",
+    "glycerin": "Glycerol",
+    "glycerine": "Glycerol",
+    "glycerol": "Glycerol",
+    "multi": "Multi",
+    "oil": "Oil",
+    "water": "Water",
+    "waterdipping": "WaterDipping",
+}
 _INSTRUMENT, _OBJECTIVE = "Instrument:0", "Objective:0:0"
 
 
@@ -24,21 +38,24 @@ def with_instrument(form: ResultFormat, header: ImageHeader, dtype: np.dtype[Any
     Other formats, and those of images whose files tell nothing of it, are returned as they are.
     """
     metadata = form.page.get("metadata")
-    if not (form.writer.get("ome") and isinstance(metadata, dict) and header.acquisition):
+    told = header.acquisition or header.optics
+    if not (form.writer.get("ome") and isinstance(metadata, dict) and told):
         return form
     root = ET.fromstring(_written_by_tifffile(metadata, header, dtype))  # noqa: S314  # made here
     image = root.find(_tag("Image"))
     channels = image.findall(f"{_tag('Pixels')}/{_tag('Channel')}") if image is not None else []
-    if image is None or len(channels) != len(header.acquisition):
+    acquisition = header.acquisition or (Acquisition(),) * len(header.optics)
+    if image is None or len(channels) != len(acquisition):
         return form
     instrument = ET.Element(_tag("Instrument"), {"ID": _INSTRUMENT})
-    for at, (channel, settings) in enumerate(zip(channels, header.acquisition, strict=True)):
+    for at, (channel, settings) in enumerate(zip(channels, acquisition, strict=True)):
         _add_detector(instrument, channel, f"Detector:0:{at}", settings)
     references = [ET.Element(_tag("InstrumentRef"), {"ID": _INSTRUMENT})]
-    objectives = {each.objective for each in header.acquisition}
-    if len(objectives) == 1 and (model := objectives.pop()) is not None:
-        ET.SubElement(instrument, _tag("Objective"), {"ID": _OBJECTIVE, "Model": model})
-        references.append(ET.Element(_tag("ObjectiveSettings"), {"ID": _OBJECTIVE}))
+    if (objective := objective_of(header)) is not None:
+        ET.SubElement(instrument, _tag("Objective"), {"ID": _OBJECTIVE, **_objective(objective)})
+        index = objective.refractive_index
+        used = {"RefractiveIndex": None if index == index_of(objective.immersion) else index}
+        references.append(ET.Element(_tag("ObjectiveSettings"), {"ID": _OBJECTIVE, **_attributes(used)}))
     if not len(instrument):
         return form
     root.insert([*root].index(image), instrument)
@@ -76,6 +93,24 @@ def _add_detector(instrument: ET.Element, channel: ET.Element, detector: str, se
         return
     ET.SubElement(instrument, _tag("Detector"), {"ID": detector, **_attributes(device)})
     channel.insert(0, ET.Element(_tag("DetectorSettings"), {"ID": detector, **_attributes(used)}))
+
+
+def _objective(objective: Objective) -> dict[str, str]:
+    told = {
+        "Model": objective.model,
+        "Immersion": _immersion(objective.immersion),
+        "LensNA": objective.numerical_aperture,
+        "NominalMagnification": objective.magnification,
+    }
+    return _attributes(told)
+
+
+def _immersion(medium: str | None) -> str | None:
+    """Return the schema's name of a medium."""
+    if medium is None:
+        return None
+    name = "".join(each for each in medium.lower() if each.isalpha())
+    return _IMMERSIONS.get(name, "Other")
 
 
 def _attributes(values: dict[str, Any]) -> dict[str, str]:

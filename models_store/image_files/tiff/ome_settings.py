@@ -124,6 +124,8 @@ def _optics(channel: ET.Element, settings: ET.Element, objective: ET.Element) ->
         numerical_aperture=positive(objective.get("LensNA")),
         refractive_index=positive(index) or index_of(objective.get("Immersion")),
         emission_nm=emission * factor if emission is not None and factor is not None else None,
+        magnification=positive(objective.get("NominalMagnification")),
+        immersion=text(objective.get("Immersion")),
     )
 
 

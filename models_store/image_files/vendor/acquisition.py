@@ -100,8 +100,11 @@ def _optics(image: ImageInfo) -> list[Optics]:
     return [
         Optics(
             numerical_aperture=positive(objective.get("lens_na")),
-            refractive_index=index_of(objective.get("immersion")),
+            refractive_index=positive(mapping(image.get("extra")).get("refractive_index"))
+            or index_of(objective.get("immersion")),
             emission_nm=emission_nm[channel] if channel < len(emission_nm) else None,
+            magnification=positive(objective.get("nominal_magnification")),
+            immersion=text(objective.get("immersion")),
         )
         for channel in range(image["size_c"])
     ]
