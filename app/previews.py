@@ -70,7 +70,7 @@ def _make(services: Services, image_id: str) -> bytes:
     with services.database.read() as session:
         image = get_image(session, image_id)
     settings = services.settings
-    reading = ReadingLimits(_READING_BYTES, settings.inspection_timeout_s)
+    reading = ReadingLimits.of_processor(_READING_BYTES, settings.inspection_timeout_s)
     file = services.blobs.local_path_or_ranges(image.blob_key)
     with services.isolation.reader(reading) as reader:
         limits = ImageLimits(decoded_bytes=settings.decoded_limit_bytes)

@@ -98,6 +98,7 @@ class Settings(BaseSettings):
     decoded_limit_bytes: PositiveInt = 64 * GIBIBYTE
     """Maximum decoded size of an uploaded file."""
     inspection_timeout_s: PositiveFloat = 4.0
+    """Processor time for each look at an uploaded file; by the clock, it may take 15 times this."""
     upload_expiry_s: PositiveFloat = 86400.0
     """Time after its last bytes at which a resumable upload expires."""
     viewed_planes_bytes: PositiveInt = 512 * MEBIBYTE

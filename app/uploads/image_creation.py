@@ -122,7 +122,7 @@ def _existing_image(
 def _inspect(services: Services, key: str, preview_key: str, series: int | None) -> Inspection:
     """Inspect an uploaded file in an isolated process, which a hostile file may crash."""
     settings = services.settings
-    reading = ReadingLimits(_INSPECTION_BYTES, settings.inspection_timeout_s)
+    reading = ReadingLimits.of_processor(_INSPECTION_BYTES, settings.inspection_timeout_s)
     file = services.blobs.local_path_or_ranges(key)
     with services.isolation.reader(reading) as reader:
         limits = ImageLimits(decoded_bytes=settings.decoded_limit_bytes)

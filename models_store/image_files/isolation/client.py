@@ -22,6 +22,7 @@ from models_store.image_files.header import DEFAULT_LIMITS, ImageHeader, ImageLi
 from models_store.image_files.images_in_file import ImagesInFile
 from models_store.image_files.isolation import wire
 from models_store.image_files.isolation.own_file import Allocate, OwnFile, PlaneRun
+from models_store.image_files.isolation.processor_time import processor_time_s, wait_for_answer
 from models_store.image_files.isolation.shared_memory import new_memory
 from models_store.image_files.isolation.sources import (
     FolderSource,
@@ -48,6 +49,8 @@ _IMAGE_ERRORS = {
 _MAX_PREVIEW_BYTES = 2**24
 _START_LIMIT_S = 30.0
 _RETRY_S = 0.02
+_CLOCK_TO_PROCESSOR = 15.0
+"""Reading processes have low priority: on a busy machine they wait longer than they compute."""
 _MAX_NEEDS = 2_000_000
 """Most files or ranges that a reading process gets for one answer: each file of a set, twice."""
 _WRITER_OPTIONS = {"bigtiff", "imagej", "ome"}
@@ -59,11 +62,30 @@ _PAGE_OPTIONS = {
 
 @dataclass(frozen=True)
 class ReadingLimits:
-    """Limits of a reading process: address space, time for each answer, and for replies to what it needs."""
+    """Limits of a reading process: address space, time for each answer, and for replies to what it needs.
+
+    `processor_s`: processor time for each answer, which a busy machine does not shorten; None: no limit.
+    """
 
     memory_bytes: int = 2**34
     answer_s: float = 300.0
     replies_s: float = 600.0
+    processor_s: float | None = None
+
+    @classmethod
+    def of_processor(cls, memory_bytes: int, processor_s: float) -> "ReadingLimits":
+        """Return limits of processor time, with a time by the clock that only hung processes take."""
+        return cls(memory_bytes, answer_s=_CLOCK_TO_PROCESSOR * processor_s, processor_s=processor_s)
+
+    @property
+    def told(self) -> str:
+        """The limit of time that a file runs into, and what to do."""
+        if self.processor_s is None:
+            return f"{self.answer_s:g} seconds; the server may be busy, so try again later"
+        return (
+            f"{self.processor_s:g} seconds of processor time, or {self.answer_s:g} seconds in all; crop or "
+            "split the image, or try again later"
+        )
 
 
 class ImageReader(Protocol):
@@ -88,10 +110,11 @@ class Isolation:
 
         Raises UnavailableError if the server cannot be reached.
         """
-        with self._connect(limits) as connection, closing(Reader(connection, limits)) as reader:
+        connection, process_id = self._connect(limits)
+        with connection, closing(Reader(connection, limits, process_id)) as reader:
             yield reader
 
-    def _connect(self, limits: ReadingLimits) -> socket.socket:
+    def _connect(self, limits: ReadingLimits) -> tuple[socket.socket, int]:
         """Connect to a new reading process that is ready; wait for a server that is still starting."""
         deadline_s = time.monotonic() + _START_LIMIT_S
         while True:
@@ -99,7 +122,8 @@ class Isolation:
             try:
                 connection.connect(self.address)
                 wire.send(connection, {"memory_bytes": limits.memory_bytes})
-                wire.receive(connection, max_payload_bytes=0, within_s=_START_LIMIT_S)
+                # It has not read anything of a file yet, so its word is good.
+                ready, _ = wire.receive(connection, max_payload_bytes=0, within_s=_START_LIMIT_S)
             except (wire.BrokenMessageError, OSError) as error:
                 connection.close()
                 if time.monotonic() > deadline_s:
@@ -108,14 +132,17 @@ class Isolation:
                     ) from error
                 time.sleep(_RETRY_S)
             else:
-                return connection
+                return connection, ready["process_id"]
 
 
 class Reader:
     """A reading process. If a file makes it crash or hang, ImageCorruptError is raised."""
 
-    def __init__(self, connection: socket.socket, limits: ReadingLimits) -> None:
+    def __init__(
+        self, connection: socket.socket, limits: ReadingLimits, process_id: int | None = None
+    ) -> None:
         self._connection = connection
+        self._process_id = process_id
         self._limits = limits
         self._request_lock = threading.Lock()
         self._plane_lock = threading.Lock()
@@ -197,8 +224,7 @@ class Reader:
             except TimeoutError as error:
                 self._connection.close()
                 raise ImageCorruptError(
-                    f"{what} could not be read within {self._limits.answer_s:g} seconds; the server may be "
-                    "busy, so try again later"
+                    f"{what} could not be read within {self._limits.told}"
                 ) from error
             except (wire.BrokenMessageError, OSError) as error:
                 self._connection.close()
@@ -223,10 +249,18 @@ class Reader:
         Raises the errors of the source that is read for it. Time that this takes is limited on its own.
         """
         remaining_s, replies_s = self._limits.answer_s, self._limits.replies_s
+        processor_until_s = self._processor_until_s()
         self._connection.settimeout(remaining_s)
         wire.send(self._connection, request, descriptor=descriptor)
         for _ in range(_MAX_NEEDS):
             started_s = time.monotonic()
+            if self._process_id is not None and processor_until_s is not None:
+                wait_for_answer(
+                    self._connection,
+                    self._process_id,
+                    processor_until_s=processor_until_s,
+                    within_s=remaining_s,
+                )
             message, payload = wire.receive(
                 self._connection, max_payload_bytes=max_payload_bytes, within_s=remaining_s
             )
@@ -239,6 +273,12 @@ class Reader:
             if min(remaining_s, replies_s) < 0:
                 raise TimeoutError
         raise wire.BrokenMessageError("the reader needs more than any image")
+
+    def _processor_until_s(self) -> float | None:
+        """Return the processor time of the reading process at which its time for an answer is over."""
+        if self._process_id is None or self._limits.processor_s is None:
+            return None
+        return processor_time_s(self._process_id) + self._limits.processor_s
 
     def _reply(self, message: dict[str, Any]) -> None:
         match message:

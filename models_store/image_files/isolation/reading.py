@@ -38,7 +38,7 @@ def serve(connection: socket.socket) -> None:
     prepare()
     begin, _ = wire.receive_request(connection)
     lock_down(begin["memory_bytes"])
-    wire.send(connection, {})
+    wire.send(connection, {"process_id": os.getpid()})
     with ExitStack() as stack:
         files = Files(stack, connection)
         while True:
