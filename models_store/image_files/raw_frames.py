@@ -18,15 +18,24 @@ from models_store.image_files.tiff.result_metadata import (
 
 
 class RawFrames:
-    """The PlaneSource of frames from `start_bytes` of a stream on, with pixels of the type `stored`."""
+    """The PlaneSource of frames from `start_bytes` of a stream on, with pixels of the type `stored`.
+
+    `stride_bytes` leads from one frame to the next; None: there is nothing between them.
+    """
 
     def __init__(
-        self, stream: BinaryIO, header: ImageHeader, stored: np.dtype[Any], start_bytes: int
+        self,
+        stream: BinaryIO,
+        header: ImageHeader,
+        stored: np.dtype[Any],
+        start_bytes: int,
+        stride_bytes: int | None = None,
     ) -> None:
         self.header = header
         self._stream = stream
         self._stored = stored
         self._start_bytes = start_bytes
+        self._stride_bytes = self._plane_bytes if stride_bytes is None else stride_bytes
 
     def __len__(self) -> int:
         return self.header.planes
@@ -47,14 +56,15 @@ class RawFrames:
     def place_of(self, index: int) -> PlaceInFile:
         """Return where a plane is in the file."""
         plane = range(len(self))[index]
-        return PlaceInFile(self._offset_bytes(plane), self._stored.byteorder, len(self) - 1 - plane)
+        behind = len(self) - 1 - plane if self._stride_bytes == self._plane_bytes else 0
+        return PlaceInFile(self._offset_bytes(plane), self._stored.byteorder, behind)
 
     @property
     def _plane_bytes(self) -> int:
         return self.header.height_px * self.header.width_px * self._stored.itemsize
 
     def _offset_bytes(self, plane: int) -> int:
-        return self._start_bytes + plane * self._plane_bytes
+        return self._start_bytes + plane * self._stride_bytes
 
     def result_format(self, dtype: np.dtype[Any]) -> ResultFormat:
         """Return the metadata of a result with pixels of `dtype`, an OME-TIFF."""

@@ -1,21 +1,32 @@
-"""Reader of SPE 2 files (Princeton Instruments): a header of 4,100 bytes, then frames without compression."""
+"""Reader of SPE files (Princeton Instruments): a header of 4,100 bytes, frames without compression, and XML.
+
+Of version 3, the XML tells the frames; of version 2, which has none, the header.
+"""
 
 import os
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from models_store.errors import ImageCorruptError, ImageSeriesError, ImageUnsupportedError
+from models_store.errors import ImageCorruptError, ImageSeriesError, ImageTooLargeError, ImageUnsupportedError
 from models_store.image_files.acquisition import Acquisition, told
 from models_store.image_files.acquisition_date import acquired_at
 from models_store.image_files.claimed_size import require_plane_size, require_total_size
 from models_store.image_files.file_streams import StreamedFile, stream_of
-from models_store.image_files.header import DEFAULT_LIMITS, ImageHeader, ImageLimits
+from models_store.image_files.header import DEFAULT_LIMITS, ImageHeader, ImageLimits, SeriesEntry
 from models_store.image_files.raw_frames import RawFrames
+from models_store.image_files.series_choice import (
+    chosen_number,
+    require_series_count,
+    told_of_series,
+    why_unusable,
+)
 from models_store.image_files.setting_values import binning, positive
+from models_store.image_files.spe_footer import MAX_FOOTER_BYTES, Footer, read_footer
 from models_store.image_files.tiff.plane_grid import count_warning
 
 _HEADER_BYTES = 4100
@@ -31,23 +42,88 @@ def open_spe_planes(
 
     Raises ImageSeriesError, ImageUnsupportedError, ImageContentError, ImageTooLargeError, ImageCorruptError.
     """
-    if series:
-        raise ImageSeriesError(f"there is no series {series}: an SPE file holds one image; leave series out")
     with stream_of(file) as stream:
         size_bytes = stream.seek(0, os.SEEK_END)
         stream.seek(0)
         head = stream.read(_HEADER_BYTES)
         if len(head) < _HEADER_BYTES:
             raise ImageCorruptError("the SPE file ends within its header; copy it again")
+        if _number(head, "f", 1992) >= _XML_VERSION:
+            yield _frames_of_footer(stream, _footer(stream, head, size_bytes), limits, series)
+            return
+        if series:
+            raise ImageSeriesError(
+                f"there is no series {series}: an SPE 2 file holds one image; leave series out"
+            )
         header, stored = _header_of(head, size_bytes, limits)
         yield RawFrames(stream, header, stored, _HEADER_BYTES)
+
+
+def _footer(stream: BinaryIO, head: bytes, size_bytes: int) -> Footer:
+    start_bytes = _number(head, "Q", 678)
+    if not _HEADER_BYTES <= start_bytes < size_bytes:
+        raise ImageCorruptError(
+            "the SPE file of version 3 lacks the XML at its end, which tells its frames: it was cut, or its "
+            "acquisition stopped; copy it again, or export it as TIFF from LightField"
+        )
+    if size_bytes - start_bytes > MAX_FOOTER_BYTES:
+        raise ImageTooLargeError(
+            f"the SPE file has more than {MAX_FOOTER_BYTES} bytes of XML; export it as TIFF"
+        )
+    stream.seek(start_bytes)
+    footer = read_footer(stream.read(size_bytes - start_bytes))
+    # Behind the last frame, the XML begins: fewer or more bytes mean that the XML is of other frames.
+    if not footer.frames or _HEADER_BYTES + footer.frames * footer.stride_bytes != start_bytes:
+        raise ImageCorruptError(
+            f"the SPE file has not the size of {footer.frames} frames of {footer.stride_bytes} bytes, which "
+            "its XML tells; copy it again"
+        )
+    return footer
+
+
+def _frames_of_footer(stream: BinaryIO, footer: Footer, limits: ImageLimits, series: int | None) -> RawFrames:
+    require_series_count(len(footer.regions))
+    axes = "TYX" if footer.frames > 1 else "YX"
+    shapes = [(footer.frames, each.height_px, each.width_px)[-len(axes) :] for each in footer.regions]
+    reasons = [why_unusable(partial(_header_of_region, footer, at, limits)) for at in range(len(shapes))]
+    entries = [
+        SeriesEntry(index=at, name=f"region {at + 1}", axes=axes, shape=shape, unusable=reason)
+        for at, (shape, reason) in enumerate(zip(shapes, reasons, strict=True))
+    ]
+    chosen = chosen_number(entries, series, lambda at: reasons[at] is None)
+    header = told_of_series(_header_of_region(footer, chosen, limits), chosen, entries, series)
+    start_bytes = _HEADER_BYTES + footer.regions[chosen].offset_bytes
+    return RawFrames(stream, header, footer.stored, start_bytes, footer.stride_bytes)
+
+
+def _header_of_region(footer: Footer, at: int, limits: ImageLimits) -> ImageHeader:
+    region, frames = footer.regions[at], footer.frames
+    require_plane_size((frames, region.height_px, region.width_px), limits)
+    decoded_bytes = frames * region.height_px * region.width_px * footer.stored.itemsize
+    require_total_size(frames, decoded_bytes, limits)
+    shape_tyx = (frames, region.height_px, region.width_px)
+    settings = footer.acquisition.model_copy(
+        update={"binning": region.binning, "region_height": region.height_px}
+    )
+    return ImageHeader(
+        axes="TYX" if frames > 1 else "YX",
+        shape=shape_tyx if frames > 1 else shape_tyx[1:],
+        dtype=footer.stored.newbyteorder("=").name,
+        planes=frames,
+        height_px=region.height_px,
+        width_px=region.width_px,
+        pixel_size_um=None,
+        channel_names=(),
+        file_kind="spe",
+        decoded_bytes=decoded_bytes,
+        acquisition=told([settings]),
+        acquired_at=acquired_at(footer.created),
+    )
 
 
 def _header_of(head: bytes, size_bytes: int, limits: ImageLimits) -> tuple[ImageHeader, np.dtype[Any]]:
     kind, frames = _number(head, "h", 108), _number(head, "i", 1446)
     height_px, width_px = _number(head, "H", 656), _number(head, "H", 42)
-    if _number(head, "f", 1992) >= _XML_VERSION:
-        raise ImageUnsupportedError("this is an SPE file of version 3; export it as TIFF from LightField")
     if _number(head, "h", 1510) > 1:
         raise ImageUnsupportedError("the SPE file holds several regions of the sensor; export each as TIFF")
     if kind not in _DTYPES:

@@ -15,7 +15,7 @@ from models_store.errors import (
 )
 from models_store.image_files.isolation.client import Isolation, Reader
 from tests.support.microscope_files import noise
-from tests.support.spe_files import SPE_TYPES, Fields, write_spe
+from tests.support.spe_files import SPE_TYPES, Fields, write_spe, write_spe3
 
 
 def spe(path: Path, dtype: str = "uint16", frames: int = 3, changed: Fields | None = None) -> Path:
@@ -60,7 +60,7 @@ def test_a_file_without_a_complete_frame_is_refused(reader: Reader, tmp_path: Pa
 @pytest.mark.parametrize(
     ("changed", "error", "reason"),
     [
-        ({"version": ("f", 1992, 3.0)}, ImageUnsupportedError, "version 3"),
+        ({"version": ("f", 1992, 3.0)}, ImageCorruptError, "lacks the XML at its end"),
         ({"regions": ("h", 1510, 2)}, ImageUnsupportedError, "several regions"),
         ({"type": ("h", 108, 77)}, ImageCorruptError, "no type of pixels 77"),
         ({"count": ("i", 1446, -5)}, ImageError, "no pixels"),
@@ -105,7 +105,66 @@ def test_a_flipped_bit_of_a_header_field_changes_no_pixel(isolation: Isolation, 
     assert min(outcomes.values()) > 0
 
 
+@pytest.mark.parametrize("dtype", ["uint16", "uint32", "float32"])
+@pytest.mark.parametrize("tail_bytes", [0, 16])
+def test_version_3_is_read_as_its_xml_tells(
+    reader: Reader, tmp_path: Path, dtype: str, tail_bytes: int
+) -> None:
+    pixels = noise(3, 20, 24, dtype=dtype)
+    planes = reader.open(write_spe3(tmp_path / "a.spe", [pixels], tail_bytes))
+    np.testing.assert_array_equal(np.stack([planes[2], planes[0], planes[1]]), pixels[[2, 0, 1]])
+    header = planes.header
+    assert (header.file_kind, header.axes, header.shape) == ("spe", "TYX", (3, 20, 24))
+    (settings,) = header.acquisition
+    assert (settings.camera, settings.serial, settings.binning) == ("PIXIS: 1024BR", "0123456789", "2x2")
+    assert settings.exposure_s == pytest.approx(0.05)
+    assert settings.readout_mode == "2 MHz"
+    assert header.acquired_at is not None
+    assert header.acquired_at.year == 2019
+
+
+def test_regions_of_version_3_are_series(reader: Reader, tmp_path: Path) -> None:
+    regions = [noise(3, 20, 24), noise(3, 40, 32) + 7, noise(3, 4, 32)]
+    path = write_spe3(tmp_path / "a.spe", regions)
+    listed = reader.list_images(path)
+    assert [each.shape for each in listed.entries] == [(3, 20, 24), (3, 40, 32), (3, 4, 32)]
+    assert "32 x 4 pixels" in str(listed.entries[2].unusable)
+    for number in (0, 1):
+        np.testing.assert_array_equal(np.stack([*reader.open(path, series=number)]), regions[number])
+    with pytest.raises(ImageSeriesError, match="name one of the file's images"):
+        reader.open(path)
+    with pytest.raises(ImageSeriesError, match="there is no series 3"):
+        reader.open(path, series=3)
+
+
+@pytest.mark.parametrize(
+    ("replaced", "error", "reason"),
+    [
+        (('count="3"', 'count="4"'), ImageCorruptError, "has not the size of 4 frames"),
+        (('stride="976"', 'stride="900"'), ImageCorruptError, "larger than their frame"),
+        (('width="24"', 'width="240"'), ImageCorruptError, "smaller than its pixels"),
+        (('height="20"', 'height="-1"'), ImageCorruptError, "height is -1"),
+        (("Unsigned16", "Signed64"), ImageUnsupportedError, "MonochromeSigned64"),
+        (('type="Frame"', 'type="Spectrum"'), ImageUnsupportedError, "tells of no frames"),
+        (("</SpeFormat>", ""), ImageCorruptError, "cut or damaged"),
+    ],
+)
+def test_xml_of_version_3_that_does_not_fit_is_refused(
+    reader: Reader, tmp_path: Path, replaced: tuple[str, str], error: type[ImageError], reason: str
+) -> None:
+    path = write_spe3(tmp_path / "a.spe", [noise(3, 20, 24)], replaced=replaced)
+    with pytest.raises(error, match=reason):
+        reader.open(path)
+
+
+def test_version_3_cut_in_half_is_refused(reader: Reader, tmp_path: Path) -> None:
+    path = write_spe3(tmp_path / "a.spe", [noise(3, 60, 64)])
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(ImageCorruptError, match="lacks the XML at its end"):
+        reader.open(path)
+
+
 def test_there_is_one_image(isolation: Isolation, tmp_path: Path) -> None:
     path = spe(tmp_path / "a.spe")
-    with isolation.reader() as reader, pytest.raises(ImageSeriesError, match="one image"):
+    with isolation.reader() as reader, pytest.raises(ImageSeriesError, match="holds one image"):
         reader.open(path, series=1)

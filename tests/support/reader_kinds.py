@@ -19,7 +19,7 @@ from tests.support.ndtiff_files import Plane, ndtiff_folder
 from tests.support.oib_files import write_oib
 from tests.support.oir_files import write_oir
 from tests.support.sif_files import write_sif
-from tests.support.spe_files import write_spe
+from tests.support.spe_files import write_spe, write_spe3
 from tests.support.tiff_sets import Files, ome_set, tiff_with, unpacked, zipped
 from tests.support.zarr_files import write_ome_zarr
 
@@ -172,6 +172,7 @@ KINDS: Sequence[ReaderKind] = (
     ReaderKind("cells.oib", "TCZYX", _of_fluoview(write_oib)),
     ReaderKind("cells.oir", "TCZYX", _of_fluoview(write_oir)),
     ReaderKind("movie.spe", "TYX", write_spe),
+    ReaderKind("lightfield.spe", "TYX", lambda path, pixels: write_spe3(path, [pixels])),
     ReaderKind("movie.sif", "TYX", _sif),
     ReaderKind("v2.ome.zarr", "TCZYX", _zarr(zarr_format=2)),
     ReaderKind("v2.zip", "TCZYX", _zarr(zarr_format=2)),

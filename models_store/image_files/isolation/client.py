@@ -223,9 +223,7 @@ class Reader:
                 message, payload = self._exchange(request, max_payload_bytes, descriptor)
             except TimeoutError as error:
                 self._connection.close()
-                raise ImageCorruptError(
-                    f"{what} could not be read within {self._limits.told}"
-                ) from error
+                raise ImageCorruptError(f"{what} could not be read within {self._limits.told}") from error
             except (wire.BrokenMessageError, OSError) as error:
                 self._connection.close()
                 raise ImageCorruptError(
