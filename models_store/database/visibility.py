@@ -15,6 +15,7 @@ from models_store.database.tables import (
     CameraCheckRow,
     Image,
     Job,
+    JobDeletion,
     JobDependency,
     JobEvent,
     JobImage,
@@ -100,6 +101,7 @@ def visibility_criteria(key_id: str | None, microscope_ids: Sequence[str]) -> li
     conditions = [
         (Microscope, Microscope.id.in_(microscope_ids)),
         (Profile, Profile.microscope_id.in_(microscope_ids)),
+        (JobDeletion, JobDeletion.microscope_id.in_(microscope_ids)),
         (ApiKey, ApiKey.id == key_id),
         (ApiKeyMicroscope, ApiKeyMicroscope.api_key_id == key_id),
         *((table, table.profile_id.in_(profile_ids)) for table in TABLES_WITH_PROFILE),
