@@ -7,13 +7,18 @@ import pytest
 from benchmarks.trust import GOOD, TrustCase, measure
 
 SMOOTHED_LITTLE = "over-smoothed, sd 2 px"
+SATURATED = (
+    "Check this result against its source before you measure on it: the noise model does not describe "
+    "saturated pixels"
+)
+"""What is rightly said of good results of the photon counter, of which 0.1 % of the pixels are saturated."""
 
 
 def check(cases: Iterable[TrustCase]) -> int:
     """Check that the good results alone are trusted; return their number."""
     found = list(cases)
     for case in found:
-        trusted = case.verdict == "trust"
+        trusted = case.verdict == "trust" or case.sentence.startswith(SATURATED)
         assert trusted is (case.result == GOOD), (case.specimen, case.detector, case.result, case.sentence)
     return sum(case.result == GOOD for case in found)
 
