@@ -11,7 +11,7 @@ from anyio import to_thread
 from app.http.dependencies import Services
 from app.series_inspection import survey_if_possible
 from models_store.database.tables import Image
-from models_store.errors import ImageError
+from models_store.errors import ImageError, ImageTooLargeError, OutageError, ReaderFailedError
 from models_store.image_files.header import ImageHeader, ImageLimits
 from models_store.image_files.isolation.client import ReadingLimits
 from models_store.repositories.images import get_image, record_surveys, store_preview
@@ -55,14 +55,17 @@ def _survey(services: Services, image_id: str) -> None:
     """Survey an image whose survey failed or took too long when it was uploaded."""
     with services.database.read() as session:
         image = get_image(session, image_id)
-    reading = ReadingLimits(_READING_BYTES, services.settings.inspection_timeout_s)
-    file = services.blobs.local_path_or_ranges(image.blob_key)
-    survey = None
-    with services.isolation.reader(reading) as reader, suppress(ImageError):
-        survey = survey_if_possible(reader.open(file, series=image.header.get("series")))
-    if survey is not None:
-        with services.database.write() as session:
-            record_surveys(session, {image_id: survey})
+    settings = services.settings
+    reading = ReadingLimits.of_processor(_READING_BYTES, settings.inspection_timeout_s)
+    limits = ImageLimits(decoded_bytes=settings.decoded_limit_bytes)
+    # The preview is there: nothing that prevents the survey is a reason to refuse it.
+    with suppress(ImageError, ImageTooLargeError, ReaderFailedError, OutageError):
+        file = services.blobs.local_path_or_ranges(image.blob_key)
+        with services.isolation.reader(reading) as reader:
+            survey = survey_if_possible(reader.open(file, limits, image.header.get("series")))
+        if survey is not None:
+            with services.database.write() as session:
+                record_surveys(session, {image_id: survey})
 
 
 def _make(services: Services, image_id: str) -> bytes:

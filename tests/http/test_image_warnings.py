@@ -1,5 +1,6 @@
 """What the pixels of an image warn of is told at upload, in preflight and by the job."""
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -7,8 +8,13 @@ import numpy as np
 import pytest
 import tifffile
 
-from models_store.errors import ImageCorruptError
-from models_store.image_files.isolation.client import IsolatedPlanes
+from models_store.errors import (
+    ImageCorruptError,
+    ImageTooLargeError,
+    ReaderFailedError,
+    UnavailableError,
+)
+from models_store.image_files.isolation.client import IsolatedPlanes, Isolation, Reader, ReadingLimits
 from tests.support.application import Application
 from tests.support.microscope_files import ome_document, ome_image, write_pages
 from tests.support.posted_jobs import TINY, artifact, run, upload
@@ -70,6 +76,34 @@ def test_what_was_not_surveyed_in_time_is_surveyed_with_its_preview_or_by_a_job(
         for image_id in image_ids:
             assert told in warnings_of(image_id)
             assert "not been surveyed yet" not in warnings_of(image_id)
+
+
+def test_a_preview_that_is_there_is_returned_even_if_its_image_cannot_be_surveyed(
+    application: Application, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "plain.tif"
+    tifffile.imwrite(path, np.random.default_rng(3).poisson(30.0, (40, 32)).astype(np.uint16))
+    limits: list[ReadingLimits] = []
+    reader = Isolation.reader
+
+    def limited(isolation: Isolation, given: ReadingLimits) -> AbstractContextManager[Reader]:
+        limits.append(given)
+        return reader(isolation, given)
+
+    with application.client() as api:
+        with monkeypatch.context() as busy:
+            busy.setattr(IsolatedPlanes, "survey", Mock(side_effect=ImageCorruptError("too late")))
+            image_id = upload(api, path)
+        preview = f"/v1/images/{image_id}/preview.png"
+        for error in (ImageTooLargeError, ReaderFailedError, UnavailableError):
+            with monkeypatch.context() as failing:
+                failing.setattr(Reader, "open", Mock(side_effect=error("not now")))
+                assert api.get(preview).status_code == 200
+        assert "not been surveyed yet" in api.get(f"/v1/images/{image_id}").text
+        monkeypatch.setattr(Isolation, "reader", limited)
+        assert api.get(preview).content.startswith(b"\x89PNG")
+        assert "not been surveyed yet" not in api.get(f"/v1/images/{image_id}").text
+    assert [each.processor_s for each in limits] == [application.settings.inspection_timeout_s]
 
 
 def test_an_image_of_ordinary_pixels_warns_of_nothing(application: Application, tmp_path: Path) -> None:
