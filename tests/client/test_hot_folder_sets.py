@@ -182,6 +182,32 @@ def test_a_set_of_which_a_file_does_not_come_is_reported_and_sent_if_it_does(
     assert sum("the set lacks a.tif" in line for line in acquisition.lines) == 1
 
 
+def test_a_reported_set_to_which_a_file_was_added_leaves_no_error_file_when_it_is_taken_away(
+    acquisition: Acquisition,
+) -> None:
+    files = {**PLAIN_SET, "c.tif": PLAIN_SET["a.tif"]}
+    files["run.companion.ome"] = ome_set_xml({**ONE_PLANE, "T": 3}, ["a.tif", "b.tif", "c.tif"]).encode()
+    for name in ("b.tif", "run.companion.ome"):
+        acquisition.drop(name, files[name])
+    acquisition.drop("growing.tif", b"0")
+    error_files: dict[int, set[str]] = {}
+
+    def go_on(look: int) -> None:
+        error_files[look] = {name for name in acquisition.results() if name.endswith(".error.txt")}
+        if look < 24:  # so that the watch goes on
+            acquisition.drop("growing.tif", b"0" * look)
+        if look == 12:
+            acquisition.drop("c.tif", files["c.tif"])
+        if look == 16:
+            for name in ("b.tif", "c.tif", "run.companion.ome"):
+                (acquisition.incoming / name).unlink()
+
+    acquisition.during = go_on
+    acquisition.watch(set_timeout_s=8.0)
+    assert error_files[15] == {"b.tif.error.txt"}
+    assert set(acquisition.results()) == {"growing.tif"}
+
+
 def test_a_watch_that_ends_reports_sets_that_lack_files(acquisition: Acquisition) -> None:
     for name in ("b.tif", "run.companion.ome"):
         acquisition.drop(name, PLAIN_SET[name])
