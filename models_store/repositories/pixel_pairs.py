@@ -14,7 +14,8 @@ from models_store.database.visibility import SEES_ALL
 
 _MOST_ROWS = 10 * MAX_IMAGES_PER_JOB
 """Sets that are looked through: images that were denoised often have many."""
-_ROWS_AT_ONCE = 200
+_ROWS_AT_ONCE = 30
+"""Their images are parameters of one statement, of which SQLite takes 32,766 and PostgreSQL 65,535."""
 
 
 def keep_pixel_pairs(session: Session, noise_model: NoiseModelRow, made: MadePixelPairs) -> None:

@@ -1,5 +1,6 @@
 """Counts of pixel pairs that are kept for pooling, on every kind of database."""
 
+import sqlite3
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -10,6 +11,7 @@ from sqlalchemy.orm import Session
 from models_store.contracts.noise_model_specs import PoolNoiseModelSpec
 from models_store.contracts.noise_models import GmmParameters
 from models_store.contracts.outcomes import MadeBlob, MadePixelPairs
+from models_store.contracts.spec_parts import MAX_IMAGES_PER_JOB
 from models_store.contracts.vocabulary import NoiseModelOrigin
 from models_store.database.engines import Database
 from models_store.database.tables import NoiseModelRow, Profile
@@ -105,6 +107,18 @@ def test_a_file_that_was_uploaded_twice_is_pooled_once(database: Database, profi
             counted(session, profile, [image_id], minutes)
     with database.read() as session:
         assert pooled(session, profile) == [["img_d"], ["img_c"], ["img_b"]]
+
+
+def test_jobs_of_very_many_images_do_not_need_too_large_statements(
+    database: Database, profile: Profile
+) -> None:
+    with database.write() as session:
+        connection = session.connection().connection.driver_connection
+        if isinstance(connection, sqlite3.Connection):  # of some builds the limit is higher
+            connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 32_766)
+        for row in range(34):
+            counted(session, profile, [f"img_{row}_{at}" for at in range(MAX_IMAGES_PER_JOB)], row)
+        assert len(pooled(session, profile)) == 1
 
 
 def test_too_few_images_are_told(database: Database, profile: Profile) -> None:
