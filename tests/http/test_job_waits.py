@@ -1,18 +1,24 @@
 """Requests that wait for the end of a job: `Prefer: wait` of RFC 7240, and the client that sends it."""
 
+import math
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+import anyio
 import httpx
 import httpx2
 import pytest
 
 from app.http.preferences import preferred_wait_s
 from app.job_streams import hub
+from app.job_streams.hub import JobStreams
+from app.job_streams.messages import Subject
+from app.job_streams.waiting import wait_for_end
 from clearscope_client import Conduct, Progress
 from clearscope_client.errors import JobFailedError
 from clearscope_client.progress import tell_nobody
+from models_store.database.visibility import ANYBODY
 from tests.support.answers import problem
 from tests.support.application import Application
 from tests.support.client_transports import URL, InProcess, connected
@@ -92,6 +98,21 @@ def test_where_there_is_no_room_to_wait_the_answer_comes_at_once(
     answer = get(api, job_id, "wait=30")
     assert answer.json()["state"] == "queued"
     assert "preference-applied" not in answer.headers
+
+
+def test_a_server_that_stops_lets_nobody_wait(application: Application, job_id: str) -> None:
+    streams = JobStreams(application.database, application.clock)
+
+    async def stop_while_somebody_waits() -> None:
+        with anyio.fail_after(30):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(wait_for_end, streams, Subject(ANYBODY, job_id), job_id, math.inf)
+                while not streams._listeners:  # noqa: ASYNC110  # nothing tells of it
+                    await anyio.sleep(0.001)
+                await streams.aclose()
+        assert not streams.has_room(None)
+
+    anyio.run(stop_while_somebody_waits)
 
 
 @pytest.mark.parametrize(
