@@ -23,7 +23,15 @@ from sqlalchemy import func, select
 from models_store.blobs.blobs import Blobs
 from models_store.contracts.vocabulary import ENDED_STATES, JobState
 from models_store.database.engines import Database
-from models_store.database.tables import Artifact, Image, Job, Network, NoiseModelRow, PartPlanes
+from models_store.database.tables import (
+    Artifact,
+    Image,
+    Job,
+    Network,
+    NoiseModelRow,
+    PartPlanes,
+    PixelPairsRow,
+)
 from models_store.settings import Settings
 from tests.support.posted_jobs import Document
 from tests.support.services import S3, Postgres, Redis
@@ -278,7 +286,7 @@ def _check_rows(database: Database, jobs: int) -> None:
 
 
 def _referenced(database: Database) -> set[str]:
-    columns = (Image.blob_key, Image.preview_key, Network.blob_key, Artifact.blob_key)
+    columns = (Image.blob_key, Image.preview_key, Network.blob_key, Artifact.blob_key, PixelPairsRow.blob_key)
     with database.read() as session:
         return {key for column in columns for key in session.scalars(select(column))}
 
