@@ -16,9 +16,12 @@ from models_store.database.tables import JobNetwork, JobNoiseModel, NoiseModelAc
 from models_store.repositories.jobs.artifacts import list_artifacts
 from models_store.repositories.jobs.lifecycle import next_ready
 from models_store.repositories.jobs.rows import get_job
+from models_store.repositories.microscopes import find_microscope
 from models_store.repositories.networks import get_network
 from models_store.repositories.noise_model_history import active_noise_model
 from models_store.repositories.noise_models import get_noise_model
+from models_store.repositories.profile_settings import ALL_CHANNELS, DetectorSettings
+from models_store.repositories.profiles import default_profile, profile_of_settings
 from tests.support.databases import NOON, database_url, opened
 
 FIRST = "0001"
@@ -233,3 +236,40 @@ def _fill_before_deletion(url: str) -> None:
             for row in some:
                 connection.execute(tables.tables[table].insert().values(**row))
     engine.dispose()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_profiles_are_found_by_their_settings_after_the_spelling_of_these_has_changed(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    url = database_url(kind, request, tmp_path)
+    command.upgrade(alembic_config(url), "0020")
+    engine = create_engine(url)
+    tables = MetaData()
+    tables.reflect(engine)
+    of_file = {"": {"camera": "Flash", "gain": "2x"}}
+    before: dict[str, Any] = {"microscope_id": "mic_1", "created_at": NOON, "fingerprint": 64 * "0"}
+    profiles: list[dict[str, Any]] = [
+        {"id": "prof_1", "name": "file", "camera": "Flash", "gain_name": "2x", "file_settings": of_file},
+        {"id": "prof_2", "name": "own", "camera": "Prime™", "settings": {"rate": 560000000}},
+        {"id": "prof_3", "name": "default", "fingerprint": None},
+    ]
+    with engine.begin() as connection:
+        microscope = {"id": "mic_1", "name": "Scope", "description": "", "created_at": NOON}
+        connection.execute(tables.tables["microscope"].insert(), microscope)
+        for each in profiles:
+            row = {**before, "detector": "as before|" if "camera" in each else None, **each}
+            connection.execute(tables.tables["profile"].insert(), row)
+    engine.dispose()
+    with opened(url) as database:
+        migrate(database)
+        with database.write() as session:
+            owner = find_microscope(session, "Scope")
+            asked = (
+                DetectorSettings(camera="flash", gain="2 X"),
+                DetectorSettings(camera="primetm", settings={"Rate": "560000000"}),
+            )
+            for number, settings in enumerate(asked, 1):
+                found = profile_of_settings(session, owner, {ALL_CHANNELS: settings}, NOON)
+                assert (found.id, found.detector) == (f"prof_{number}", settings.detector)
+            assert default_profile(session, owner, NOON).fingerprint is None
