@@ -120,13 +120,11 @@ class KeyRing:
                 "of the result"
             )
         if link is not None and link.key_prefix == WITHOUT_KEY:
-            secret = await self._link_secret(link.subject)
-            if secret is not None and link.is_signed_with(secret) and not await self.needed():
+            if await self._is_signed(link) and not await self.needed():
                 return Caller(scopes=MAY_READ)
         elif link is not None:
             key = await self._find(link.key_prefix, address)
-            secret = await self._link_secret(link.subject) if key is not None else None
-            if key is not None and secret is not None and link.is_signed_with(_of_both(secret, key)):
+            if key is not None and await self._is_signed(link, key):
                 return replace(await self._caller(key), scopes=MAY_READ)
         await self._count_guess(address)
         raise UnauthenticatedError(
@@ -145,16 +143,20 @@ class KeyRing:
         if secret is None:
             raise NotFoundError(f"{subject.id} has just been deleted")
         if key is None:
-            return SignedLink.sign(subject, WITHOUT_KEY, expires_at, secret)
+            return SignedLink.sign(subject, WITHOUT_KEY, expires_at, _of_both(secret, None))
         expires_at = _earlier(expires_at, key.expires_at)
         return SignedLink.sign(subject, key.prefix, expires_at, _of_both(secret, key))
 
-    async def _link_secret(self, subject: Subject) -> str | None:
-        place = subject.collection, subject.id
+    async def _is_signed(self, link: SignedLink, key: ApiKey | None = None) -> bool:
+        """Return whether a link is signed with the secret of its subject, and with its key if it has one."""
+        place = link.subject.collection, link.subject.id
         loaded_s, secret = self._link_secrets.get(place, (0.0, None))
-        if secret is not None and time.monotonic() - loaded_s <= CACHE_TTL_S:
-            return secret
-        return await run_in_threadpool(self._load_link_secret, place)
+        is_recent = time.monotonic() - loaded_s <= CACHE_TTL_S
+        if is_recent and secret is not None and link.is_signed_with(_of_both(secret, key)):
+            return True
+        # Also if there is a secret: links may have been ended just now, and this may be a new one.
+        secret = await run_in_threadpool(self._load_link_secret, place)
+        return secret is not None and link.is_signed_with(_of_both(secret, key))
 
     def _load_link_secret(self, place: tuple[str, str]) -> str | None:
         collection, row_id = place
@@ -295,9 +297,9 @@ def address_of(scope: AsgiScope) -> str:
     return str(ip_network((address, 64), strict=False) if address.version == 6 else address)  # noqa: PLR2004  # IPv6
 
 
-def _of_both(secret: str, key: ApiKey) -> str:
+def _of_both(secret: str, key: ApiKey | None) -> str:
     """Return what signs a link, which ends with the secret of its image or with the key that made it."""
-    return secret + key.secret_sha256
+    return secret if key is None else secret + key.secret_sha256
 
 
 def _earlier(first: datetime, second: datetime | None) -> datetime:

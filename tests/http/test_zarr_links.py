@@ -20,6 +20,7 @@ import yaozarrs
 import zarr
 from numpy.typing import NDArray
 
+from app.http import authentication
 from app.http.signed_links import WITHOUT_KEY, SignedLink, Subject
 from app.viewing.documents import PlanesDocument
 from app.viewing.neuroglancer import neuroglancer_fragment
@@ -306,6 +307,18 @@ def test_all_links_to_one_result_can_be_ended(facility: Facility) -> None:
     assert again["href"] != result["href"]
     assert httpx.get(f"{again['href']}/.zattrs").status_code == 200
     problem(httpx.get(f"{result['href']}/.zattrs"), 401, "unauthenticated")
+
+
+def test_a_link_made_just_after_others_were_ended_is_valid(
+    facility: Facility, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(authentication, "CACHE_TTL_S", 3600.0)
+    ended = made(link(facility))
+    assert httpx.get(f"{ended['href']}/.zattrs").status_code == 200
+    path = f"{facility.url}/v1/artifacts/{facility.artifact_id}/zarr"
+    httpx.delete(path, headers={"Authorization": f"Bearer {facility.ours}"}).raise_for_status()
+    assert httpx.get(f"{made(link(facility))['href']}/.zattrs").status_code == 200
+    problem(httpx.get(f"{ended['href']}/.zattrs"), 401, "unauthenticated")
 
 
 def test_links_do_not_stand_in_logs(facility: Facility, caplog: pytest.LogCaptureFixture) -> None:
