@@ -64,13 +64,14 @@ class JobStreams:
                 "this server process has no room for another stream of events; try again later, or poll"
             )
 
-    def has_room(self, key_id: str | None) -> bool:
-        """Return whether this key may have one more listener now."""
-        try:
-            self.require_room(key_id)
-        except (TooManyRequestsError, UnavailableError):
-            return False
-        return True
+    def may_wait(self, key_id: str | None) -> bool:
+        """Return whether a request with this key may wait now.
+
+        Half of the room is left to streams: these are refused without room, a request is answered at once.
+        """
+        of_key = 0 if key_id is None else self._of_keys[key_id]
+        has_room = len(self._listeners) < MAX_LISTENERS // 2 and of_key < MAX_LISTENERS_OF_KEY // 2
+        return has_room and not self._closed
 
     @asynccontextmanager
     async def listening(self, subject: Subject) -> AsyncIterator[Listener]:

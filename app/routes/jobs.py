@@ -224,7 +224,7 @@ async def get_job(
 ) -> Response:
     """Get a job: state, progress, plan, stages and result; on request once it has ended."""
     headers: dict[str, str] = {}
-    if (wait_s := preferred_wait_s(prefer)) and streams.has_room(caller.viewer.key_id):
+    if (wait_s := preferred_wait_s(prefer)) and streams.may_wait(caller.viewer.key_id):
         await wait_for_end(streams, Subject(caller.viewer, job_id), job_id, wait_s)
         headers[PREFERENCE_APPLIED] = f"wait={wait_s}"
 

@@ -100,6 +100,22 @@ def test_where_there_is_no_room_to_wait_the_answer_comes_at_once(
     assert "preference-applied" not in answer.headers
 
 
+def test_requests_that_wait_leave_room_for_streams(
+    application: Application,
+    api: httpx.Client,
+    job_id: str,
+    aside: ThreadPoolExecutor,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hub, "MAX_LISTENERS", 2)
+    waiting = aside.submit(get, api, job_id, "wait=30")
+    is_waited_for(application)
+    assert "preference-applied" not in get(api, job_id, "wait=30").headers
+    application.asgi.state.job_streams.require_room(None)
+    api.post(f"/v1/jobs/{job_id}/cancel")
+    assert waiting.result().headers["preference-applied"] == "wait=30"
+
+
 def test_a_server_that_stops_lets_nobody_wait(application: Application, job_id: str) -> None:
     streams = JobStreams(application.database, application.clock)
 
@@ -110,7 +126,7 @@ def test_a_server_that_stops_lets_nobody_wait(application: Application, job_id: 
                 while not streams._listeners:  # noqa: ASYNC110  # nothing tells of it
                     await anyio.sleep(0.001)
                 await streams.aclose()
-        assert not streams.has_room(None)
+        assert not streams.may_wait(None)
 
     anyio.run(stop_while_somebody_waits)
 
