@@ -140,7 +140,7 @@ def lowest_value(plane_yx: FloatArray, step_adu: float) -> LowestValue | None:
         written_yx[usable_yx] = (values == 0) & (of_bin >= first)
         beside_yx = ndimage.convolve(lowest_yx.astype(np.float32), _FOUR_NEIGHBOURS, mode="mirror") / 4
         share = max(each.share for each in found[first:])
-        if beside_yx[written_yx].mean() <= share + _MAX_CLUSTERING:
+        if written_yx.any() and beside_yx[written_yx].mean() <= share + _MAX_CLUSTERING:
             return LowestValue(lowest, written_yx)
     return LowestValue(lowest, none_yx, count) if _Counts.of(found[:_CUT_OFF_BINS]).are_cut_off else None
 

@@ -50,6 +50,7 @@ def test_settings_that_are_no_json_are_refused_with_an_example(
     assert '{"camera": "Flash", "gain": 2}' in refused
 
 
+@pytest.mark.slow
 def test_images_are_pooled_once_there_are_enough(
     server: ServerProcess, api: httpx.Client, tmp_path: Path
 ) -> None:

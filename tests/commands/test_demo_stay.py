@@ -70,7 +70,10 @@ def read_until(process: subprocess.Popen[bytes], awaited: str) -> str:
 
 @pytest.mark.parametrize(
     ("wait", "awaited", "code"),
-    [("pass", "stop the server with Ctrl-C", 0), ("import time; time.sleep(99)", "denoising", 130)],
+    [
+        ("pass", "stop the server with Ctrl-C", 0),
+        pytest.param("import time; time.sleep(99)", "denoising", 130, marks=pytest.mark.slow),
+    ],
 )
 def test_ctrl_c_ends_all_of_the_demo(tmp_path: Path, wait: str, awaited: str, code: int) -> None:
     folder = Path(tempfile.mkdtemp(dir=tmp_path))

@@ -118,6 +118,7 @@ def test_each_channel_has_its_lines_noise_model_and_picture(run: Run) -> None:
     assert "estimate" not in record
 
 
+@pytest.mark.slow
 def test_a_noise_model_file_serves_all_channels(run: Run, tmp_path: Path) -> None:
     options = replace(OPTIONS, noise_model=run.target.parent / "noise_c0.npz")
     told: list[str] = []

@@ -96,6 +96,7 @@ def test_a_channel_that_is_missing_or_not_there_is_told(
     assert not Path("never.tif").exists()
 
 
+@pytest.mark.slow
 def test_each_channel_is_predicted_as_if_it_were_alone(folder: Path) -> None:
     target, titles = folder / "predicted.ome.tif", ["channel 1 of 2 (DAPI)", "channel 2 of 2 (GFP)"]
     twins_tcyx = np.stack([PLANES_TCYX[:, 1], PLANES_TCYX[::-1, 1] + 20], axis=1)

@@ -85,5 +85,5 @@ def test_planes_of_several_sizes_share_one_scale() -> None:
 
 
 def test_planes_without_data_cannot_be_learned_from() -> None:
-    with pytest.raises(ImageUnsuitableError, match="no plane"):
+    with pytest.raises(ImageUnsuitableError, match="every plane of the images is empty"):
         network_to_adapt(packaged_network(), [np.full((64, 64), np.nan)], None, bootstrapped=False)

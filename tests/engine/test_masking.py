@@ -148,7 +148,7 @@ def test_the_last_five_percent_of_the_images_are_held_out() -> None:
 
 
 def test_images_without_finite_pixels_are_refused() -> None:
-    with pytest.raises(ImageUnsuitableError, match="0 finite pixels"):
+    with pytest.raises(ImageUnsuitableError, match="0 pixels of the images hold a measurement"):
         collect_training_images([np.full((20, 20), np.nan, dtype=np.float32)], SMALL, _generator())
 
 

@@ -230,9 +230,9 @@ def test_pairs_without_information_are_refused(
 
 
 def test_a_calibration_needs_frames_of_one_shape() -> None:
-    with pytest.raises(ImageUnsuitableError, match="at least 2"):
+    with pytest.raises(ImageUnsuitableError, match="record 2 or more"):
         count_frames([np.ones((4, 4))])
-    with pytest.raises(ImageUnsuitableError, match="frame 1"):
+    with pytest.raises(ImageUnsuitableError, match="frame 2 of the calibration is 5 x 4 pixels"):
         count_frames([np.ones((4, 4)), np.ones((4, 5))])
 
 

@@ -183,6 +183,7 @@ def test_the_mmse_estimate_is_a_candidate_only_if_the_noise_is_not_too_skewed(
     assert competes or choice.estimate != "mmse"
 
 
+@pytest.mark.slow
 def test_on_a_photon_counter_with_8_bits_the_delivered_image_is_no_worse_than_n2v(tmp_path: Path) -> None:
     specimen = simulate_specimen((160, 160), seed=4)
     observation = PhotonCounter().observe(12 * specimen, np.random.default_rng(4))

@@ -133,7 +133,8 @@ def test_a_stopped_worker_hands_its_job_back(
     api.post(f"/v1/jobs/{job_id}/cancel")
 
 
-@pytest.mark.parametrize("child_goes_on", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("child_goes_on", [True, False])
 def test_writes_of_a_worker_that_lost_its_lease_are_fenced_off(
     facility: Facility, pair: list[CommandProcess], api: httpx.Client, image_id: str, *, child_goes_on: bool
 ) -> None:

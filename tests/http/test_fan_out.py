@@ -237,7 +237,7 @@ def test_a_broken_plane_fails_the_job_before_parts_are_computed(
     failed = wait_until(api, post(api, **spec)["id"], ended)
     assert (failed["state"], failed["error"]["code"]) == ("failed", "image-corrupt")
     assert failed["error"]["stage"] == "predict"
-    assert "10" in failed["error"]["detail"]
+    assert "plane 11 cannot be decoded" in failed["error"]["detail"]
     prediction = _prediction(failed)
     assert (prediction["state"], prediction["parts"]["total"]) == ("failed", 4)
     # The images are surveyed before any part is computed, and again in a retry.

@@ -98,6 +98,7 @@ def test_an_image_counts_once_and_pooling_again_replaces(
     assert active(api)["version"] == noise_model(api, again)["version"] > noise_model(api, pooled)["version"]
 
 
+@pytest.mark.slow
 def test_counts_are_kept_and_pooled_in_postgresql(
     make_application: MakeApplication, postgres_service: Postgres, tmp_path: Path
 ) -> None:

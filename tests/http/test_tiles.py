@@ -323,7 +323,16 @@ def test_a_plane_that_does_not_fit_into_memory_is_told(
         assert api.get(planes).status_code == 200
 
 
-@pytest.mark.parametrize("options", [{}, {"byteorder": ">"}, {"compression": "zlib"}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        *(
+            pytest.param(each, marks=pytest.mark.slow)
+            for each in ({"byteorder": ">"}, {"compression": "zlib"})
+        ),
+    ],
+)
 def test_planes_that_are_too_large_for_the_memory_are_shown(
     make_application: MakeApplication, tmp_path: Path, options: dict[str, Any]
 ) -> None:
