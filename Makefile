@@ -3,13 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# Four tests run at a time, with one thread each: those of servers and workers mostly wait. The tests of a file run
+# Three tests run at a time, with one thread each: those of servers and workers mostly wait. The tests of a file run
 # in one process because they share servers. Tests start hundreds of processes, so Python caches compiled modules
 # even if the environment forbids it.
 TEST_ENVIRONMENT := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1
 TEST := $(TEST_ENVIRONMENT) $(BIN)/pytest
 SHORT := -m "not slow and not soak and not e2e"
-FOUR_AT_A_TIME := -n 4 --dist loadfile --no-loadscope-reorder
+THREE_AT_A_TIME := -n 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo docs test test-newer test-slow soak e2e bench lint format services image-tools clean
 
@@ -20,7 +20,7 @@ docs: $(READY)  ## The documentation as a static site in site/: four paths, meth
 	$(BIN)/python -m docs_site
 
 test: lint services  ## Linters, types, import contracts, tests.
-	$(TEST) $(SHORT) $(FOUR_AT_A_TIME)
+	$(TEST) $(SHORT) $(THREE_AT_A_TIME)
 	@$(MAKE) --no-print-directory test-newer NEWER_TESTS=tests/files
 
 # Newer Pythons get newer versions of the packages that read image files: `make test` runs the tests of files on one,

@@ -166,6 +166,7 @@ def test_writes_of_a_worker_that_lost_its_lease_are_fenced_off(
     assert all(worker.is_running for worker in pair)
 
 
+@pytest.mark.slow
 def test_a_job_longer_than_the_visibility_timeout_runs_once(
     pair: list[CommandProcess], api: httpx.Client, image_id: str
 ) -> None:

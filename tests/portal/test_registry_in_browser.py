@@ -121,7 +121,9 @@ def open_calibration(page: Page, frames: Path) -> None:
     page.get_by_role("button", name="Send").click()
 
 
-def record_gains(application: Application, noise_model_id: str, gains: Sequence[float]) -> None:
+def record_gains(
+    application: Application, noise_model_id: str, gains: Sequence[float], first: datetime = NOON
+) -> None:
     """Record a check of the camera for each gain, one on each day."""
     for day, value in enumerate(gains):
         verdict: FigureVerdict = "drifted" if value > 2.1 else "ok"
@@ -144,7 +146,7 @@ def record_gains(application: Application, noise_model_id: str, gains: Sequence[
         )
         outcome = MadeCheck(noise_model_id=noise_model_id, check=check)
         with application.database.write() as session:
-            record_check(session, outcome, Mock(Job, id=f"job_{day}"), NOON + timedelta(days=day))
+            record_check(session, outcome, Mock(Job, id=f"job_{day}"), first + timedelta(days=day))
 
 
 def test_a_control_chart_tells_the_values_of_each_check(
@@ -159,7 +161,7 @@ def test_a_control_chart_tells_the_values_of_each_check(
             import_model(api, **of_profile, **channel)["id"] for channel in ({}, {"channel": "GFP"})
         )
     record_gains(application, made, (2.0, 2.01, 2.2))
-    record_gains(application, of_channel, (2.03,))
+    record_gains(application, of_channel, (2.03,), NOON + timedelta(hours=1))
     with serving(application.asgi) as url, visit(browser_process, url) as page:
         page.goto("/instruments/Drifting")
         chart = page.get_by_role("slider", name="Checks of overall system gain", exact=True)

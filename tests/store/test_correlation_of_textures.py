@@ -159,7 +159,14 @@ def frames(photons: float, grain_px: float, *, along_x: float, drift_px: float =
     ]
 
 
-@pytest.mark.parametrize(("photons", "grain_px"), [(30, 0.7), (1000, 0.7), (300, 1.0)])
+@pytest.mark.parametrize(
+    ("photons", "grain_px"),
+    [
+        (30, 0.7),
+        pytest.param(1000, 0.7, marks=pytest.mark.slow),
+        pytest.param(300, 1.0, marks=pytest.mark.slow),
+    ],
+)
 def test_three_planes_at_rest_tell(photons: float, grain_px: float) -> None:
     independent = correlation(*frames(photons, grain_px, along_x=0))
     assert independent.warning() is None
