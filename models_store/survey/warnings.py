@@ -72,15 +72,15 @@ def _defect_warnings(counts: DefectCounts) -> list[str]:
         )
     if counts.written_px:
         found.append(
-            f"{_share(counts.written_px, counts.pixels)} are scattered ones of the lowest value "
-            f"({counts.lowest_adu:g}), more than noise brings about in any light: a camera or a program "
-            "wrote it over them; nothing is learned from them, and the result has estimates from their "
-            "neighbours instead (keep_hot_pixels leaves them as they are)"
+            f"{_share(counts.written_px, counts.pixels)} are scattered and have the lowest value "
+            f"({counts.lowest_adu:g}), more than noise explains: a camera or a program overwrote them; "
+            "nothing is learned from them, and the result has estimates from their neighbours instead "
+            "(keep_hot_pixels leaves them as they are)"
         )
     if counts.cut_off_px:
         found.append(
             f"values are cut off at {counts.lowest_adu:g}: {_share(counts.cut_off_px, counts.pixels)} have "
-            "this value and would lie below it, so dim parts are too bright on average; record with a higher "
+            "this value in place of lower ones, so dim parts are too bright on average; record with a higher "
             "offset (black level), or save without subtracting a background"
         )
     if counts.outliers_px > counts.written_px:

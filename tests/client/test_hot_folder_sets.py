@@ -157,6 +157,10 @@ def test_an_index_that_is_still_written_names_the_files_of_whole_entries(cut: in
     assert [*indexed_files(index), *indexed_files(index + bytes(100))] == ["run_NDTiffStack.tif"] * 2
 
 
+def error_files_of(acquisition: Acquisition) -> set[str]:
+    return {name for name in acquisition.results() if name.endswith(".error.txt")}
+
+
 def test_a_set_of_which_a_file_does_not_come_is_reported_and_sent_if_it_does(
     acquisition: Acquisition,
 ) -> None:
@@ -166,7 +170,7 @@ def test_a_set_of_which_a_file_does_not_come_is_reported_and_sent_if_it_does(
     error_files: dict[int, set[str]] = {}
 
     def go_on(look: int) -> None:
-        error_files[look] = {name for name in acquisition.results() if name.endswith(".error.txt")}
+        error_files[look] = error_files_of(acquisition)
         if look < 40:  # so that the watch goes on
             acquisition.drop("growing.tif", b"0" * look)
         if look == 24:
@@ -193,7 +197,7 @@ def test_a_reported_set_to_which_a_file_was_added_leaves_no_error_file_when_it_i
     error_files: dict[int, set[str]] = {}
 
     def go_on(look: int) -> None:
-        error_files[look] = {name for name in acquisition.results() if name.endswith(".error.txt")}
+        error_files[look] = error_files_of(acquisition)
         if look < 24:  # so that the watch goes on
             acquisition.drop("growing.tif", b"0" * look)
         if look == 12:
