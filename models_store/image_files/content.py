@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from models_store.errors import ImageContentError
 from models_store.image_files.header import MIN_SIDE_PX
 from models_store.image_files.planes import PlaneSource
-from models_store.survey.defects import find_defects
 from models_store.survey.numbers import are_numbers
+from models_store.survey.recent_defects import recent_defects
 
 _MIN_USABLE_PX = MIN_SIDE_PX**2
 _ALWAYS_READ = 3
@@ -68,7 +68,7 @@ def _content(plane: int, plane_yx: NDArray[Any]) -> _Content:
     lowest, highest, beyond = np.inf, -np.inf, False
     for part in _parts(plane_yx.shape):
         part_yx = plane_yx[part]
-        usable = part_yx[find_defects(part_yx).usable_yx]
+        usable = part_yx[recent_defects.of(part_yx).usable_yx]
         finite_yx = np.isfinite(part_yx)
         if (finite := part_yx[finite_yx]).size:
             lowest, highest = min(lowest, float(finite.min())), max(highest, float(finite.max()))

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from models_store.survey.groups import Groups, groups_by_quantile, median, places_of_groups, row_medians
+
 FloatArray = NDArray[np.float64]
 
 _SMOOTHING_PX = 1.0
@@ -93,22 +95,24 @@ class Scene:
 
     @property
     def transposed(self) -> "Scene":
-        return Scene(self.signal_adu.T, self.activity_adu2.T)
+        return Scene(np.ascontiguousarray(self.signal_adu.T), np.ascontiguousarray(self.activity_adu2.T))
 
 
 def scene_of(plane_yx: FloatArray) -> Scene:
     """Return the scene of a plane; pixels that are NaN do not count."""
     finite = np.isfinite(plane_yx)
-    weight = ndimage.gaussian_filter(finite.astype(np.float64), _SMOOTHING_PX)
     filled = np.where(finite, plane_yx, 0.0)
-    signal = ndimage.gaussian_filter(filled, _SMOOTHING_PX) / weight.clip(1e-3)
+    signal = ndimage.gaussian_filter(filled, _SMOOTHING_PX)
+    if not finite.all():
+        signal /= ndimage.gaussian_filter(finite.astype(np.float64), _SMOOTHING_PX).clip(1e-3)
     squares = np.zeros_like(signal)
     squares[1:-1] += (signal[2:] - signal[:-2]) ** 2
     squares[:, 1:-1] += (signal[:, 2:] - signal[:, :-2]) ** 2
     # Running sums leave rounding errors below 0.
-    known = ndimage.uniform_filter(finite.astype(np.float64), _GRADIENT_PX).clip(1e-3)
     energy = ndimage.uniform_filter(np.where(finite, squares, 0.0), _GRADIENT_PX).clip(0)
-    return Scene(signal, energy / known)
+    if not finite.all():
+        energy /= ndimage.uniform_filter(finite.astype(np.float64), _GRADIENT_PX).clip(1e-3)
+    return Scene(signal, energy)
 
 
 def brightness_table(plane_yx: FloatArray, scene: Scene, filter_: DifferenceFilter) -> BrightnessTable:
@@ -119,40 +123,36 @@ def brightness_table(plane_yx: FloatArray, scene: Scene, filter_: DifferenceFilt
     filtered = _without_row_medians(filter_.apply(plane_yx))
     first, second = filtered[:, :-1], filtered[:, 1:]
     square, product = (first**2 + second**2) / 2, first * second
-    finite = np.isfinite(square)
-    bins = int(np.clip(finite.sum() // _MIN_BIN_PX, 1, _MAX_BINS))
+    finite = np.isfinite(square).reshape(-1)
     (top, left), (height, width) = (size // 2 for size in filter_.support_yx), square.shape
     centre = np.s_[top : top + height, left : left + width]
-    signal, activity = scene.signal_adu[centre][finite], scene.activity_adu2[centre][finite]
-    row = _bins_of(signal, bins)
+
+    def known(values_yx: FloatArray) -> FloatArray:
+        return np.compress(finite, values_yx)
+
+    signal, activity = known(scene.signal_adu[centre]), known(scene.activity_adu2[centre])
+    bins = int(np.clip(signal.size // _MIN_BIN_PX, 1, _MAX_BINS))
+    row = groups_by_quantile(signal, bins)
     calm = activity <= _medians(activity, row, bins)[row]
-    row = row[calm]
+    row = np.compress(calm, row)
 
     def sums(values: FloatArray | None) -> FloatArray:
-        return np.bincount(row, values, minlength=bins).astype(np.float64)
+        weights = None if values is None else np.compress(calm, values)
+        return np.bincount(row, weights, minlength=bins).astype(np.float64)
 
-    moments = np.stack([sums(square[finite][calm]), sums(product[finite][calm])])
+    moments = np.stack([sums(known(square)), sums(known(product))])
     variance, covariance = filter_.unmixing @ moments
-    return BrightnessTable(sums(None), sums(signal[calm]), variance, covariance)
+    return BrightnessTable(sums(None), sums(signal), variance, covariance)
 
 
 def _without_row_medians(values: FloatArray) -> FloatArray:
     """Subtract what the differences of a row have in common; medians do not see single outliers."""
-    centred = values.copy()
-    known = np.isfinite(values).any(axis=1)
-    centred[known] -= np.nanmedian(values[known], axis=1, keepdims=True)
-    return centred
+    return values - row_medians(values)
 
 
-def _bins_of(values: FloatArray, bins: int) -> NDArray[np.intp]:
-    if bins == 1:
-        return np.zeros(values.size, dtype=np.intp)
-    return np.searchsorted(np.quantile(values, np.linspace(0, 1, bins + 1)[1:-1]), values)
-
-
-def _medians(values: FloatArray, row: NDArray[np.intp], bins: int) -> FloatArray:
-    inside = (values[row == each] for each in range(bins))
-    return np.array([np.median(each) if each.size else 0.0 for each in inside])
+def _medians(values: FloatArray, row: Groups, bins: int) -> FloatArray:
+    inside = (values[places] for places in places_of_groups(row, bins))
+    return np.array([median(each) if each.size else 0.0 for each in inside])
 
 
 def _own_correlation(order: int, lag: int) -> float:

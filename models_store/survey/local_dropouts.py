@@ -46,11 +46,13 @@ def _lowest_amid_light(height_yx: FloatArray) -> Mask:
     dropped_yx = np.zeros(lowest_yx.shape, dtype=bool)
     if lowest_yx.sum() < _MIN_PX:
         return dropped_yx
+    suspects = np.nonzero(lowest_yx & ~_areas(lowest_yx))
+    if suspects[0].size < _MIN_PX:
+        return dropped_yx
     others_yx = np.where(lowest_yx, np.nan, height_yx)
     noise = _Noise.of(others_yx)
     if noise is None:
         return dropped_yx
-    suspects = np.nonzero(lowest_yx & ~_areas(lowest_yx))
     level = _surroundings(others_yx, suspects)
     deviations = (level - end) / noise.std_adu(level)
     evident_yx = dropped_yx.copy()
@@ -64,16 +66,17 @@ def _lowest_amid_light(height_yx: FloatArray) -> Mask:
 
 def _share_amid_light(evident_yx: Mask, others_yx: FloatArray, end: float, noise: "_Noise") -> float | None:
     """Return the share of the evident pixels among those amid light; None if structure may explain them."""
+    count = int(evident_yx.sum())
+    if count < _MIN_PX:
+        return None
     known = np.nonzero(np.isfinite(others_yx))
     every = max(known[0].size // _LOOKED_AT_PX, 1)
     known = tuple(each[::every] for each in known)
     level = _surroundings(others_yx, known)
     far = (level - end) / noise.std_adu(level) > _FAR
     between = every * int((others_yx[known][far] - end < (level[far] - end) / 2).sum())
-    count = int(evident_yx.sum())
     share = count / max(count + every * int(far.sum()), 1)
-    enough = count >= _MIN_PX and _MIN_SHARE <= share <= _MAX_SHARE
-    return share if enough and between <= _MAX_BETWEEN * count else None
+    return share if _MIN_SHARE <= share <= _MAX_SHARE and between <= _MAX_BETWEEN * count else None
 
 
 def _areas(lowest_yx: Mask) -> Mask:

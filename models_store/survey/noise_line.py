@@ -1,7 +1,7 @@
 """The noise line: variance of the noise against the signal, from the noisy image alone."""
 
 from collections.abc import Iterable
-from itertools import combinations, pairwise
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from models_store.survey.filtered_products import DifferenceFilter, scene_of
+from models_store.survey.groups import groups_by_rank, median, places_of_groups
 from models_store.survey.window import middle
 
 FloatArray = NDArray[np.float64]
@@ -128,15 +129,14 @@ def _points(signal: FloatArray, activity: FloatArray, square: FloatArray) -> Noi
     # Few pixels are bright, but they fix the gain.
     ranks = [step / _DARK_BINS for step in range(_DARK_BINS)]
     ranks += [1 - 0.5**halving / _DARK_BINS for halving in range(1, _BRIGHT_HALVINGS)]
-    order = np.argsort(signal, kind="stable")
-    edges = [int(rank * square.size) for rank in ranks] + [square.size]
+    groups = groups_by_rank(signal, [int(rank * square.size) for rank in ranks[1:]])
     found = []
-    for first, last in pairwise(edges):
-        inside = order[first:last]
-        if len(inside) < _MIN_BIN_PX and len(inside) < square.size // _DARK_BINS:
+    for inside in places_of_groups(groups, len(ranks)):
+        if not len(inside) or len(inside) < min(_MIN_BIN_PX, square.size // _DARK_BINS):
             continue
-        calm = inside[activity[inside] <= np.median(activity[inside])] if len(inside) else inside
-        variance = float(square[calm].mean()) if len(calm) else 0.0
+        inside_adu2 = activity[inside]
+        calm = np.compress(inside_adu2 <= median(inside_adu2), inside)
+        variance = float(square[calm].mean())
         if variance > 0:
             found.append((float(signal[calm].mean()), variance, len(calm)))
     found.sort()

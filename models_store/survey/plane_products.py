@@ -76,7 +76,7 @@ def at_rest(differences: Sequence[PlaneProducts]) -> bool:
 
 def _products(window_yx: FloatArray, scene: Scene) -> PlaneProducts:
     along = []
-    for turned, seen in ((window_yx.T, scene.transposed), (window_yx, scene)):
+    for turned, seen in ((np.ascontiguousarray(window_yx.T), scene.transposed), (window_yx, scene)):
         fitting = [each for each in FILTERS if np.all(np.array(turned.shape) >= each.support_yx)]
         tables = tuple(brightness_table(turned, seen, each) for each in fitting)
         along.append(AxisProducts(tables, row_variances(turned)))

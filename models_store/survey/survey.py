@@ -14,6 +14,7 @@ from models_store.survey.defect_counts import DefectCounts, count_defects
 from models_store.survey.defects import find_defects, without_defects
 from models_store.survey.noise_line import NoisePoints, noise_points
 from models_store.survey.plane_products import at_rest, difference_products, least_noise_adu2, plane_products
+from models_store.survey.recent_defects import recent_defects
 from models_store.survey.row_jumps import RowJumps, row_jump
 from models_store.survey.values import Values, values_of
 
@@ -93,7 +94,7 @@ def survey_planes(planes: Planes) -> Survey:
     indices = _sample_indices(planes)
     for index in indices:
         plane_yx = np.asarray(planes[index])
-        defects = find_defects(plane_yx)
+        defects = recent_defects.of(plane_yx)
         values.append(values_of(plane_yx[defects.usable_yx]))
         measured_yx = without_defects(plane_yx, defects)
         products.append(plane_products(measured_yx, len(indices)))
