@@ -11,6 +11,7 @@ from worker.engine.networks.network import Network
 from worker.engine.networks.pretrained import PretrainedNetwork
 from worker.engine.networks.scale import Scale
 from worker.engine.planes.filling import filled
+from worker.engine.planes.flashes import averaged_light, cover_flashes
 from worker.engine.planes.neighbours import Neighbours, Stack
 from worker.engine.planes.sequence import middle_window, spread_indices
 from worker.engine.stages.pretrained import estimate_with_uncertainty
@@ -32,16 +33,27 @@ def beside(
 ) -> Network:
     """Return the network that sees a plane (Y, X) among its neighbours, on the scale of `single`.
 
-    Without a neighbour of like exposure, return `single`, which sees the plane alone.
+    It does not see flashes of a neighbour. Without a neighbour of like exposure, return `single`, which sees
+    the plane alone.
     """
     scale = replace(single.scale, spread=stack.spread)
     light = _light(plane_yx, scale)
+    lights = {offset: _light(yx, scale) for offset, yx in neighbours.items()}
+    alike = [offset for offset, other in lights.items() if _same_exposure(light, other)]
+    if not alike:
+        return single
     frames = torch.full((2 * stack.reach + 1, *plane_yx.shape), torch.nan)
-    alike = [offset for offset, yx in neighbours.items() if _same_exposure(light, _light(yx, scale))]
-    for offset in alike:
-        plane = torch.tensor(np.asarray(neighbours[offset], dtype=np.float32))[None]
-        frames[stack.reach + offset] = filled(plane, plane.isfinite())[0]
-    return replace(single, model=stack.model, scale=scale, frames=frames) if alike else single
+    averaged = {}
+    for offset, yx in {0: plane_yx, **{offset: neighbours[offset] for offset in alike}}.items():
+        plane = torch.tensor(np.asarray(yx, dtype=np.float32))[None]
+        plane = filled(plane, plane.isfinite())[0]
+        factor = _brightening(light, lights.get(offset, light))
+        units = scale.noise_units(scale.origin_adu + factor * (plane - scale.origin_adu))
+        averaged[stack.reach + offset] = averaged_light(units)
+        if offset != 0:
+            frames[stack.reach + offset] = plane
+    cover_flashes(frames, averaged)
+    return replace(single, model=stack.model, scale=scale, frames=frames)
 
 
 def shared_noise(
@@ -79,6 +91,11 @@ def _light(plane_yx: np.ndarray, scale: Scale) -> float:
     """Return the mean of a plane above the darkest signal, in standard deviations of the noise there."""
     finite = np.asarray(plane_yx, dtype=np.float64)[np.isfinite(plane_yx)]
     return (float(finite.mean()) - scale.origin_adu) / scale.unit_adu if finite.size else math.nan
+
+
+def _brightening(light: float, other: float) -> float:
+    """Return the factor from a neighbour's light to that of the plane; 1 if their ratio means nothing."""
+    return light / other if min(light, other) > _HARDLY_BRIGHTER else 1.0
 
 
 def _same_exposure(light: float, other: float) -> bool:
