@@ -44,10 +44,11 @@ job_id=$(jq -r .id "$answer")
 
 state=queued
 while [ "$state" = queued ] || [ "$state" = running ]; do
-    sleep 1
-    ask "$server/v1/jobs/$job_id"
+    # The answer comes when the job has ended, or after 2 seconds, so that there is progress to tell.
+    ask --header 'Prefer: wait=2' "$server/v1/jobs/$job_id"
     state=$(jq -r .state "$answer")
     jq -r '"\(.state) \(.progress * 100 | floor) %"' "$answer" >&2
+    sleep 0.2   # a server on which many wait answers at once
 done
 if [ "$state" != succeeded ]; then
     jq -r '"job \(.id) \(.state): \(.error.detail // "it was cancelled")"' "$answer" >&2

@@ -124,8 +124,9 @@ class AsyncClearScope:
         """Post a job of any kind."""
         return await self._lead(jobs.submit(self.conduct, spec, key))
 
-    async def job(self, job_id: str) -> Job:
-        return await self._lead(jobs.job(self.conduct, job_id))
+    async def job(self, job_id: str, *, wait_s: int = 0) -> Job:
+        """Return a job: at once, or when it has ended or `wait_s` (up to 20) seconds are over."""
+        return await self._lead(jobs.job(self.conduct, job_id, wait_s))
 
     async def jobs(
         self, *, state: str | None = None, kind: str | None = None, at_most: int | None = None

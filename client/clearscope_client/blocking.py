@@ -119,8 +119,9 @@ class ClearScope:
         """Post a job of any kind."""
         return self._lead(jobs.submit(self.conduct, spec, key))
 
-    def job(self, job_id: str) -> Job:
-        return self._lead(jobs.job(self.conduct, job_id))
+    def job(self, job_id: str, *, wait_s: int = 0) -> Job:
+        """Return a job: at once, or when it has ended or `wait_s` (up to 20) seconds are over."""
+        return self._lead(jobs.job(self.conduct, job_id, wait_s))
 
     def jobs(
         self, *, state: str | None = None, kind: str | None = None, at_most: int | None = None

@@ -115,7 +115,7 @@ def denoise(
     spec = {"kind": "denoise", "image_ids": [image.id], **options.spec}
     posted = yield from submit(conduct, spec, options.job_key)
     waiting = wait_or_cancel if options.cancels else wait
-    job = yield from waiting(conduct, posted.id, on_progress)
+    job = yield from waiting(conduct, posted.id, on_progress, posted)
     return (yield from results_of(conduct, image, job, options.output, array))
 
 

@@ -5,7 +5,6 @@ python -m clearscope_client.imaging_kit --server http://127.0.0.1:8000
 
 import argparse
 import os
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,14 +14,15 @@ from clearscope_client.errors import JobFailedError
 from clearscope_client.offline_kit import sk
 
 _PERCENT = 100
+_BETWEEN_PROGRESS_S = 1
 _STACK_DIMENSIONS = 3
 _LEVELS = {"trust": "info", "check": "warning", "do_not_trust": "error"}
 
 Connect = Callable[[], ClearScope]
 
 
-def denoising_algorithm(connect: Connect, pause: Callable[[float], object]) -> sk.Algorithm:
-    """Return an algorithm that sends an image to a ClearScope server; `pause` waits between two looks."""
+def denoising_algorithm(connect: Connect) -> sk.Algorithm:
+    """Return an algorithm that sends an image to a ClearScope server."""
 
     def denoise(image: Any, preset: str, third_axis: str, microscope: str) -> Iterator[Any]:  # noqa: ANN401  # the kit's
         """Remove the noise from a plane or a stack of grey values with a ClearScope server."""
@@ -35,8 +35,7 @@ def denoising_algorithm(connect: Connect, pause: Callable[[float], object]) -> s
             job = server.submit(spec)
             while not job.has_ended:
                 yield sk.Progress(int(_PERCENT * job.progress), max_val=_PERCENT, name=job.stage or "denoise")
-                pause(server.conduct.retries.poll_s)
-                job = server.job(job.id)
+                job = server.job(job.id, wait_s=_BETWEEN_PROGRESS_S)
             if job.state != "succeeded":
                 raise JobFailedError(job)
             denoised = server.results(uploaded, job)
@@ -63,7 +62,7 @@ def main() -> None:
     options.add_argument("--host", default="127.0.0.1")
     options.add_argument("--port", type=int, default=8001)
     given = options.parse_args()
-    algorithm = denoising_algorithm(lambda: ClearScope(given.server, given.key), time.sleep)
+    algorithm = denoising_algorithm(lambda: ClearScope(given.server, given.key))
     sk.serve(algorithm, host=given.host, port=given.port)
 
 

@@ -31,7 +31,16 @@ def submit(conduct: Conduct, spec: Spec, key: str | None = None) -> Conversation
     return document_of(Job, answer)
 
 
-def job(conduct: Conduct, job_id: str) -> Conversation[Job]:
+def job(conduct: Conduct, job_id: str, wait_s: int = 0) -> Conversation[Job]:
+    """Return a job: at once, or when it has ended or `wait_s` seconds are over."""
+    if not wait_s:
+        return (yield from get(conduct, Job, path_of("jobs", job_id)))
+    answer = yield from answered(conduct, _waiting_look(job_id, wait_s))
+    found = document_of(Job, answer)
+    if found.has_ended or "preference-applied" in answer.headers:
+        return found
+    # A server that cannot wait answers at once: callers that look again and again must not crowd it.
+    yield Pause(min(wait_s, conduct.retries.poll_s))
     return (yield from get(conduct, Job, path_of("jobs", job_id)))
 
 
@@ -43,17 +52,22 @@ def list_jobs(
     )
 
 
-def wait(conduct: Conduct, job_id: str, on_progress: Told = tell_nobody) -> Conversation[Job]:
+def wait(
+    conduct: Conduct, job_id: str, on_progress: Told = tell_nobody, posted: Job | None = None
+) -> Conversation[Job]:
     """Look at a job until it has succeeded. Raises JobFailedError if it fails or is cancelled.
 
     The server is asked to answer when the job has ended: then no time passes between its end and a look.
+    `posted`: the job as it was posted, which is told at once.
     """
+    if posted is not None:
+        on_progress(_progress_of(posted))
     pause_s = min(_FIRST_POLL_S, conduct.retries.poll_s)
     request = _look(conduct, job_id, on_progress)
     while True:
         answer = yield from answered(conduct, request)
         found = document_of(Job, answer)
-        on_progress(Progress(found.stage or found.kind, found.progress, found))
+        on_progress(_progress_of(found))
         if found.state == "succeeded":
             return found
         if found.has_ended:
@@ -63,13 +77,22 @@ def wait(conduct: Conduct, job_id: str, on_progress: Told = tell_nobody) -> Conv
             pause_s = min(pause_s * _POLL_GROWTH, conduct.retries.poll_s)
 
 
+def _progress_of(job: Job) -> Progress:
+    return Progress(job.stage or job.kind, job.progress, job)
+
+
 def _look(conduct: Conduct, job_id: str, on_progress: Told) -> Request:
     """Return a request for a job that lets the server wait (RFC 7240); one that cannot answers at once."""
-    path, poll_s = path_of("jobs", job_id), int(conduct.retries.poll_s)  # the RFC has whole seconds only
+    poll_s = int(conduct.retries.poll_s)  # the RFC has whole seconds only
     if not poll_s:
-        return Request("GET", path)
-    wait_s = _LONGEST_WAIT_S if on_progress is tell_nobody else min(poll_s, _LONGEST_WAIT_S)
+        return Request("GET", path_of("jobs", job_id))
+    return _waiting_look(job_id, _LONGEST_WAIT_S if on_progress is tell_nobody else poll_s)
+
+
+def _waiting_look(job_id: str, wait_s: int) -> Request:
+    wait_s = min(wait_s, _LONGEST_WAIT_S)
     headers = {"Prefer": f"wait={wait_s}"}
+    path = path_of("jobs", job_id)
     return Request("GET", path, headers=headers, answer_timeout_s=wait_s + _ANSWER_TIMEOUT_S)
 
 
@@ -82,10 +105,12 @@ def cancel(conduct: Conduct, job_id: str) -> Conversation[Job]:
     return document_of(Job, answer)
 
 
-def wait_or_cancel(conduct: Conduct, job_id: str, on_progress: Told) -> Conversation[Job]:
+def wait_or_cancel(
+    conduct: Conduct, job_id: str, on_progress: Told, posted: Job | None = None
+) -> Conversation[Job]:
     """Wait for a job, and cancel it if the caller is interrupted in the meantime."""
     try:
-        return (yield from wait(conduct, job_id, on_progress))
+        return (yield from wait(conduct, job_id, on_progress, posted))
     except JobFailedError:
         raise
     except GeneratorExit:

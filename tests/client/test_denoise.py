@@ -61,6 +61,8 @@ def test_a_file_comes_back_as_files_and_arrays(client: ClearScope, noisy_tiff: P
     (active,) = client.noise_models(microscope="Scope", profile=denoised.image.origin.profile)  # type: ignore[union-attr]
     assert client.noise_model(active.id) == active
     assert told[0] == Progress("upload", 1.0)
+    posted = next(each.job for each in told if each.job is not None)
+    assert posted.state == "queued"
     assert told[-1].job is not None
     assert told[-1].job.state == "succeeded"
     assert client.jobs(state="succeeded", at_most=1)[0] == denoised.job

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 @contextmanager
 def kit_client(keyed: KeyedServer, key: str) -> Iterator[sk.Client]:
-    algorithm = denoising_algorithm(lambda: ClearScope(keyed.url, key), threading.Event().wait)
+    algorithm = denoising_algorithm(lambda: ClearScope(keyed.url, key))
     from imaging_server_kit.remote.app import AlgorithmApp  # noqa: PLC0415  # after `offline_kit`
 
     app = AlgorithmApp([algorithm], "kit").app

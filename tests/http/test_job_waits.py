@@ -15,9 +15,10 @@ from app.job_streams import hub
 from app.job_streams.hub import JobStreams
 from app.job_streams.messages import Subject
 from app.job_streams.waiting import wait_for_end
-from clearscope_client import Conduct, Progress
+from clearscope_client import Conduct, Progress, jobs
 from clearscope_client.errors import JobFailedError
 from clearscope_client.progress import tell_nobody
+from clearscope_client.steps import Answer, Pause, Request
 from models_store.database.visibility import ANYBODY
 from tests.support.answers import problem
 from tests.support.application import Application
@@ -180,3 +181,24 @@ def test_the_client_looks_once_and_hears_of_the_end(
     prefer = {each.headers["prefer"] for each in transport.requests}
     assert prefer == {"wait=1" if with_progress else "wait=20"}
     assert len(transport.requests) == 1 or with_progress
+
+
+def test_a_look_of_the_client_may_wait_for_the_end(
+    application: Application, api: httpx.Client, job_id: str, aside: ThreadPoolExecutor
+) -> None:
+    transport = Counting(application)
+    with connected(application, transport=transport, conduct=Conduct(URL)) as client:
+        looking = aside.submit(client.job, job_id, wait_s=60)
+        is_waited_for(application)
+        api.post(f"/v1/jobs/{job_id}/cancel")
+        assert looking.result().state == "cancelled"
+        assert client.job(job_id).state == "cancelled"
+    assert [each.headers.get("prefer") for each in transport.requests] == ["wait=20", None]
+
+
+def test_a_look_pauses_where_the_server_cannot_wait(api: httpx.Client, job_id: str) -> None:
+    document = api.get(f"/v1/jobs/{job_id}").content
+    look = jobs.job(Conduct(URL), job_id, wait_s=5)
+    next(look)
+    assert look.send(Answer(200, {}, document)) == Pause(Conduct(URL).retries.poll_s)
+    assert look.send(None) == Request("GET", f"/v1/jobs/{job_id}")

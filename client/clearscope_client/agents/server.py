@@ -39,6 +39,7 @@ estimates; the originals are kept.\
 
 _TRUST_PREVIEW = "trust-preview.png"
 _BEARER = "bearer "
+_BETWEEN_PROGRESS_S = 1
 _READS = ToolAnnotations(read_only_hint=True)
 _WRITES = ToolAnnotations(read_only_hint=False, destructive_hint=False)
 _REPLACES = ToolAnnotations(read_only_hint=False, destructive_hint=True)
@@ -122,13 +123,14 @@ class _Tools:
         """Return state, verdict, warnings and files of a job, at its end or after `wait_s` seconds."""
         async with self._client(context) as client:
             give_up_s = anyio.current_time() + wait_s
+            job = await client.job(job_id)
             while True:
-                job = await client.job(job_id)
                 await context.report_progress(job.progress, 1.0, job.stage or job.kind)
                 left_s = give_up_s - anyio.current_time()
                 if job.has_ended or left_s <= 0:
                     return job_answer(job)
-                await anyio.sleep(min(left_s, client.conduct.retries.poll_s))
+                # Whole seconds only; the server answers as soon as the job has ended.
+                job = await client.job(job_id, wait_s=_BETWEEN_PROGRESS_S)
 
     async def trust_report(self, context: Context, job_id: JobId) -> Answer:
         """Tell whether to trust the result of a job, why, and the figures behind it."""
