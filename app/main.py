@@ -35,6 +35,7 @@ from app.routes import (
     noise_model_reports,
     noise_models,
     planes,
+    share_links,
     uploads,
     zarr,
 )
@@ -139,6 +140,7 @@ def create_app(  # noqa: PLR0913  # the composition root receives every componen
         image_microscopes,
         planes,
         zarr,
+        share_links,
         uploads,
         microscopes,
         noise_models,

@@ -29,7 +29,7 @@ from models_store.errors import (
     TooManyRequestsError,
     UnauthenticatedError,
 )
-from models_store.repositories import api_keys, link_secrets
+from models_store.repositories import api_keys, link_secrets, share_links
 from models_store.repositories.usage import Quota
 from models_store.settings import Settings
 
@@ -72,8 +72,8 @@ class KeyRing:
     clock: Clock
     limits: RateLimits
     _rows: dict[str, tuple[float, ApiKey]] = field(default_factory=dict)
-    _link_secrets: dict[tuple[str, str], tuple[float, str]] = field(default_factory=dict)
-    """When each was loaded and the secret, by collection and id."""
+    _link_secrets: dict[tuple[str, str], "_Links"] = field(default_factory=dict)
+    """By collection and id."""
     _prefixes: frozenset[str] | None = None
     """Prefixes of all keys, as of the last lookup; None before the first."""
     _without_keys_until_s: float = 0.0
@@ -136,38 +136,40 @@ class KeyRing:
 
         `subject` must be visible to the caller. Raises NotFoundError.
         """
-        expires_at, key_id = self.clock() + valid, caller.viewer.key_id
+        now, key_id = self.clock(), caller.viewer.key_id
         with self.database.write() as session:
             secret = link_secrets.link_secret(session, _LINKABLE[subject.collection], subject.id)
+            if secret is None:
+                raise NotFoundError(f"{subject.id} has just been deleted")
             key = api_keys.get_key(session, key_id) if key_id is not None else None
-        if secret is None:
-            raise NotFoundError(f"{subject.id} has just been deleted")
-        if key is None:
-            return SignedLink.sign(subject, WITHOUT_KEY, expires_at, _of_both(secret, None))
-        expires_at = _earlier(expires_at, key.expires_at)
-        return SignedLink.sign(subject, key.prefix, expires_at, _of_both(secret, key))
+            expires_at = _earlier(now + valid, key.expires_at if key is not None else None)
+            link = share_links.add_link(session, subject.id, subject.layer, key, now, expires_at)
+            prefix = key.prefix if key is not None else WITHOUT_KEY
+            return SignedLink.sign(link.id, subject, prefix, expires_at, _of_both(secret, key))
 
     async def _is_signed(self, link: SignedLink, key: ApiKey | None = None) -> bool:
         """Return whether a link is signed with the secret of its subject, and with its key if it has one."""
         place = link.subject.collection, link.subject.id
-        loaded_s, secret = self._link_secrets.get(place, (0.0, None))
-        is_recent = time.monotonic() - loaded_s <= CACHE_TTL_S
-        if is_recent and secret is not None and link.is_signed_with(_of_both(secret, key)):
+        known = self._link_secrets.get(place)
+        is_recent = known is not None and time.monotonic() - known.loaded_s <= CACHE_TTL_S
+        if known is not None and is_recent and known.has(link, key):
             return True
         # Also if there is a secret: links may have been ended just now, and this may be a new one.
-        secret = await run_in_threadpool(self._load_link_secret, place)
-        return secret is not None and link.is_signed_with(_of_both(secret, key))
+        known = await run_in_threadpool(self._load_links, place)
+        return known is not None and known.has(link, key)
 
-    def _load_link_secret(self, place: tuple[str, str]) -> str | None:
+    def _load_links(self, place: tuple[str, str]) -> "_Links | None":
         collection, row_id = place
         with self.database.read() as session:
             secret = link_secrets.find_link_secret(session, _LINKABLE[collection], row_id)
+            ids = share_links.ids_of_links(session, row_id) if secret is not None else frozenset()
         self._link_secrets.pop(place, None)
-        if secret is not None:
-            if len(self._link_secrets) >= MAX_LINKED:
-                self._link_secrets.clear()
-            self._link_secrets[place] = time.monotonic(), secret
-        return secret
+        if secret is None:
+            return None
+        if len(self._link_secrets) >= MAX_LINKED:
+            self._link_secrets.clear()
+        found = self._link_secrets[place] = _Links(time.monotonic(), secret, ids)
+        return found
 
     async def _find(self, prefix: str, address: str) -> ApiKey | None:
         loaded_s, key = self._rows.get(prefix, (0.0, None))
@@ -231,6 +233,20 @@ class KeyRing:
                 self._has_keys = api_keys.any_key(session)
             self._without_keys_until_s = time.monotonic() + CACHE_TTL_S
         return self._has_keys
+
+
+@dataclass(frozen=True)
+class _Links:
+    """Links to an image or artifact: the secret that signs them, and the ids of those that were not ended."""
+
+    loaded_s: float
+    secret: str
+    ids: frozenset[str]
+
+    def has(self, link: SignedLink, key: ApiKey | None) -> bool:
+        """Return whether a link is signed with the secret, and with its key if it has one, and not ended."""
+        is_known = link.id is None or link.id in self.ids
+        return link.is_signed_with(_of_both(self.secret, key)) and is_known
 
 
 class Authentication:

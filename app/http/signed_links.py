@@ -8,7 +8,7 @@ or result.
 import hashlib
 import hmac
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Self
 
@@ -16,7 +16,10 @@ WITHOUT_KEY = "open"
 """Stands in the place of a key's prefix in links of a server without keys."""
 
 _PATH = re.compile(r"/v1/(images|artifacts)/([^/]+)/zarr/([^/]+)/([a-z]+)\.ome\.zarr(?:/.*)?")
-_LINK = re.compile(rf"([0-9a-f]{{12}}|{WITHOUT_KEY})\.([0-9]{{1,11}})\.([0-9a-f]{{64}})")
+_LINK = re.compile(
+    rf"(?:([0-9a-f]{{32}})\.)?([0-9a-f]{{12}}|{WITHOUT_KEY})\.([0-9]{{1,11}})\.([0-9a-f]{{64}})"
+)
+_ID = "lnk_"
 _IN_RAW_PATH = re.compile(r"(/zarr/)[^/]+")
 
 
@@ -31,30 +34,43 @@ class Subject:
 
 @dataclass(frozen=True)
 class SignedLink:
-    """A link; `key_prefix` names the API key that it was made with."""
+    """A link; `key_prefix` names the API key that it was made with.
 
+    `id`: by which it is listed and ended; None for links that were made before there were ids.
+    """
+
+    id: str | None
     subject: Subject
     key_prefix: str
     expires_at: datetime
     signature: str
 
     @classmethod
-    def sign(cls, subject: Subject, key_prefix: str, expires_at: datetime, secret: str) -> Self:
+    def sign(
+        cls, link_id: str | None, subject: Subject, key_prefix: str, expires_at: datetime, secret: str
+    ) -> Self:
         """Sign a link that expires at the full second; `secret`: known to the server alone."""
-        expires_at = expires_at.replace(microsecond=0)
-        return cls(subject, key_prefix, expires_at, _signature(subject, key_prefix, expires_at, secret))
+        unsigned = cls(link_id, subject, key_prefix, expires_at.replace(microsecond=0), "")
+        return replace(unsigned, signature=unsigned._signature(secret))
 
     def is_signed_with(self, secret: str) -> bool:
         """Return whether a secret has made the signature, compared in constant time."""
-        expected = _signature(self.subject, self.key_prefix, self.expires_at, secret)
-        return hmac.compare_digest(expected, self.signature)
+        return hmac.compare_digest(self._signature(secret), self.signature)
 
     @property
     def path(self) -> str:
         """Return the path of the OME-Zarr that it leads to."""
         link = f"{self.key_prefix}.{int(self.expires_at.timestamp())}.{self.signature}"
+        if self.id is not None:
+            link = f"{self.id.removeprefix(_ID)}.{link}"
         subject = self.subject
         return f"/v1/{subject.collection}/{subject.id}/zarr/{link}/{subject.layer}.ome.zarr"
+
+    def _signature(self, secret: str) -> str:
+        subject, seconds = self.subject, int(self.expires_at.timestamp())
+        told = ["link", subject.collection, subject.id, subject.layer, self.key_prefix, str(seconds)]
+        told += [] if self.id is None else [self.id]
+        return hmac.new(secret.encode(), "\n".join(told).encode(), hashlib.sha256).hexdigest()
 
 
 def is_linked(path: str) -> bool:
@@ -69,14 +85,11 @@ def link_in(path: str) -> SignedLink | None:
     if match is None or link is None:
         return None
     subject = Subject(match[1], match[2], match[4])
-    return SignedLink(subject, link[1], datetime.fromtimestamp(int(link[2]), UTC), link[3])
+    link_id, key_prefix, seconds, signature = link.groups()
+    expires_at = datetime.fromtimestamp(int(seconds), UTC)
+    return SignedLink(None if link_id is None else _ID + link_id, subject, key_prefix, expires_at, signature)
 
 
 def without_link(raw_path: str) -> str:
     """Return a path for logs, without the link that it may hold."""
     return _IN_RAW_PATH.sub(r"\1...", raw_path)
-
-
-def _signature(subject: Subject, key_prefix: str, expires_at: datetime, secret: str) -> str:
-    told = (subject.collection, subject.id, subject.layer, key_prefix, str(int(expires_at.timestamp())))
-    return hmac.new(secret.encode(), "\n".join(("link", *told)).encode(), hashlib.sha256).hexdigest()

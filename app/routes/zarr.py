@@ -19,7 +19,7 @@ from app.viewing.viewer_links import LinkDocument, link_document
 from app.viewing.zarr_store import ZarrStore
 from models_store.repositories.images import get_image
 from models_store.repositories.jobs.artifacts import get_artifact
-from models_store.repositories.link_secrets import end_links
+from models_store.repositories.share_links import end_links
 
 of_images = APIRouter(prefix="/images/{image_id}/zarr", tags=["images"], dependencies=READ)
 of_results = APIRouter(prefix="/artifacts/{artifact_id}/zarr", tags=["artifacts"], dependencies=READ)
@@ -67,13 +67,13 @@ async def make_link_to_result(
 @of_images.delete("", status_code=204)
 def end_links_to_image(image_id: str, session: WriteSession) -> None:
     """End all links to the image, whoever made them, within two seconds. New ones can be made."""
-    end_links(get_image(session, image_id))
+    end_links(session, get_image(session, image_id))
 
 
 @of_results.delete("", status_code=204)
 def end_links_to_result(artifact_id: str, session: WriteSession) -> None:
     """End all links to a result and to what it removed, whoever made them, within two seconds."""
-    end_links(get_artifact(session, artifact_id))
+    end_links(session, get_artifact(session, artifact_id))
 
 
 async def _link(
@@ -91,6 +91,7 @@ async def _link(
     link = await to_thread.run_sync(services.keys.signed_link, subject, caller, valid)
     href = str(request.base_url).rstrip("/") + link.path
     return link_document(
+        link.id,
         href if store.layout.images == 1 else f"{href}/{position}",
         link.expires_at,
         services.settings,

@@ -15,6 +15,7 @@ from models_store.settings import Settings
 class LinkDocument(BaseModel):
     """A signed link to an OME-Zarr, and what opens it. Whoever has it may read without a key, for a while."""
 
+    id: str | None = Field(description="By which the link is listed and ended.")
     href: str = Field(description="Address of the OME-Zarr 0.4; programs append names of files to it.")
     expires_at: datetime
     neuroglancer_href: str | None = Field(description="Null: the server has no CLEARSCOPE_NEUROGLANCER_URL.")
@@ -24,6 +25,7 @@ class LinkDocument(BaseModel):
 
 
 def link_document(
+    link_id: str | None,
     href: str,
     expires_at: datetime,
     settings: Settings,
@@ -34,6 +36,7 @@ def link_document(
     """Return the links of an OME-Zarr image with these axes; `windows`: of each channel, or none."""
     neuroglancer, vizarr = settings.neuroglancer_url, settings.vizarr_url
     return LinkDocument(
+        id=link_id,
         href=href,
         expires_at=expires_at,
         neuroglancer_href=neuroglancer + neuroglancer_fragment(href, axes, planes, windows)

@@ -1,4 +1,4 @@
-"""Secrets of images and artifacts, with which links to them are signed and ended."""
+"""Secrets of images and artifacts, with which links to them are signed."""
 
 import secrets
 
@@ -23,8 +23,3 @@ def link_secret(session: Session, table: Linkable, row_id: str) -> str | None:
     fresh = update(table).where(table.id == row_id, table.link_secret.is_(None))
     session.execute(fresh.values(link_secret=secrets.token_hex(_SECRET_BYTES)))
     return find_link_secret(session, table, row_id)
-
-
-def end_links(row: Image | Artifact) -> None:
-    """Forget the secret of a row: no link to it that was made before is valid any more."""
-    row.link_secret = None

@@ -17,6 +17,7 @@ from models_store.database.tables.microscopes import Microscope, Profile
 from models_store.database.tables.networks import Network
 from models_store.database.tables.noise_models import NoiseModelActivation, NoiseModelRow, PixelPairsRow
 from models_store.database.tables.results import Artifact, PartPlanes
+from models_store.database.tables.share_links import ShareLink
 from models_store.database.tables.upkeep import Retention, Sweep, Worker
 from models_store.database.tables.uploads import ResumableUpload, UploadPart
 
@@ -43,6 +44,7 @@ __all__ = [
     "Profile",
     "ResumableUpload",
     "Retention",
+    "ShareLink",
     "Sweep",
     "UploadPart",
     "Webhook",

@@ -1,9 +1,11 @@
 // Signed links to what is shown, for programs that read OME-Zarr from the web.
 
 import { Problem, api } from "../api.js";
-import { filled, texts } from "../texts.js";
+import { filled, shortTime, texts } from "../texts.js";
+import { installValidLinks } from "./valid_links.js";
 
-export function installLinks({ button, told, list, shown }) {
+export function installLinks({ button, told, list, valid, shown }) {
+  const refresh = installValidLinks({ told, valid, shown, onEnded: (id) => removeSection(list, id) });
   async function make() {
     const { layers, position } = shown();
     const distinct = layers.filter((layer, at) => layers.indexOf(layer) === at);
@@ -11,7 +13,8 @@ export function installLinks({ button, told, list, shown }) {
     button.setAttribute("aria-busy", "true");
     try {
       const made = await Promise.all(distinct.map((layer) => linkTo(layer, position)));
-      list.replaceChildren(...distinct.map((layer, at) => section(layer, made[at], told)));
+      list.replaceChildren(...distinct.map((layer, at) => section(layer, made[at], told, refresh)));
+      await refresh();
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       told.textContent = `${error.message}.`;
@@ -31,12 +34,19 @@ function linksHref(layer) {
   return layer.planesHref.replace(/planes$/, "zarr");
 }
 
-function section(layer, made, told) {
+function removeSection(list, id) {
+  for (const each of list.querySelectorAll("section")) {
+    if (each.dataset.link === id) each.remove();
+  }
+}
+
+function section(layer, made, told, refresh) {
   const whole = document.createElement("section");
   whole.dataset.links = linksHref(layer);
+  whole.dataset.link = made.id;
   const heading = document.createElement("h3");
   const name = texts.LAYERS[layer.name] ?? texts.OBSERVATION;
-  const time = new Date(made.expires_at).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+  const time = shortTime(made.expires_at);
   heading.textContent = filled(texts.LINKS_MADE, { name, time });
   const viewers = document.createElement("p");
   viewers.className = "viewers";
@@ -52,11 +62,11 @@ function section(layer, made, told) {
     [texts.ADDRESS, made.href],
   ];
   whole.append(heading, ...(viewers.childElementCount > 0 ? [viewers] : []));
-  whole.append(...copied.map(([title, text]) => copyable(title, text, told)), ending(layer, name, whole, told));
+  whole.append(...copied.map(([title, text]) => copyable(title, text, told)), ending(layer, name, whole, told, refresh));
   return whole;
 }
 
-function ending(layer, name, whole, told) {
+function ending(layer, name, whole, told, refresh) {
   const end = document.createElement("button");
   const text = filled(texts.END_LINKS, { name });
   Object.assign(end, { type: "button", className: "secondary", textContent: text });
@@ -74,6 +84,7 @@ function ending(layer, name, whole, told) {
       if (each.dataset.links === whole.dataset.links) each.remove();
     }
     told.textContent = filled(texts.LINKS_ENDED, { name });
+    await refresh();
   });
   return end;
 }

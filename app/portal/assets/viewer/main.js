@@ -177,6 +177,7 @@ installLinks({
   button: find("make-links"),
   told: find("links-told"),
   list: find("links"),
+  valid: find("valid-links"),
   shown: () => ({ layers: [state.observation, state.layer], position: planes.position }),
 });
 chooseImage(0);
