@@ -164,10 +164,11 @@ def test_an_interrupted_caller_cancels_the_job_if_asked(application: Application
             return client.jobs(at_most=1)[0].state
 
     with connected(application, sleep=interrupt) as client:
-        for cancels, state in ((False, "queued"), (True, "cancelled")):
+        for cancels in (False, True):
             with pytest.raises(KeyboardInterrupt):
                 client.denoise(noisy(32, 32), preset="instant", cancel_if_interrupted=cancels)
-            assert newest_state() == state
+            # A worker of another test may have begun with the job.
+            assert (newest_state() == "cancelled") is cancels
 
 
 def test_a_cancelled_task_cancels_the_job_if_asked(application: Application) -> None:
