@@ -53,7 +53,8 @@ class ImageHeader(BaseModel, frozen=True):
     both are empty if the file tells none, and so is `optics`, which has those of each channel.
     `time_interval_s` is the mean time between planes along T.
     `acquired_at` is when the acquisition began, with a time zone only if the file tells one. `microscope`
-    is the maker and model of the microscope's stand, as OME-XML tells it.
+    is the maker and model of the microscope's stand, as OME-XML tells it, or of the
+    system, as CZI and LIF do.
     """
 
     axes: str

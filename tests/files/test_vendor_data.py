@@ -254,3 +254,18 @@ def test_a_flipped_byte_is_refused_or_told_or_harms_its_own_pixel_only(
         return
     differing = [np.count_nonzero(a != b) for a, b in zip(read, expected, strict=True)]
     assert sum(differing) <= 1
+
+
+@pytest.mark.parametrize(
+    ("name", "series", "microscope"),
+    [
+        ("czi_Airyscan.czi", None, "LSM 880, AxioObserver"),
+        ("czi_WellD6-7_S2.czi", 0, "Celldiscoverer 7"),
+        ("czi_DAPI_GFP.czi", None, None),
+        ("lif_2channel_xz.lif", 0, "Leica TCS SP8"),
+    ],
+)
+def test_the_microscope_is_told(
+    reader: Reader, vendor_data: Path, name: str, series: int | None, microscope: str | None
+) -> None:
+    assert reader.open(vendor_data / name, series=series).header.microscope == microscope

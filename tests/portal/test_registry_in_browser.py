@@ -164,7 +164,7 @@ def test_a_control_chart_tells_the_values_of_each_check(
     record_gains(application, of_channel, (2.03,), NOON + timedelta(hours=1))
     with serving(application.asgi) as url, visit(browser_process, url) as page:
         page.goto("/instruments/Drifting")
-        chart = page.get_by_role("slider", name="Checks of overall system gain", exact=True)
+        chart = page.get_by_role("slider", name="Checks of overall system gain, fast", exact=True)
         figure_of_page = page.locator("figure.chart").filter(has=chart)
         expect(figure_of_page).to_contain_text("2.2 ± 0.01 DN/e-, drifted; by frames of a static scene")
         expect(figure_of_page).to_contain_text("Limits: 1.94 to 2.06.")
@@ -191,8 +191,8 @@ def test_a_control_chart_tells_the_values_of_each_check(
         drawings = [each.get_attribute("alt") for each in plain.locator("figure.chart img").all()]
         assert drawings == [
             "overall system gain, Flash, no. 7: drifted",
-            "overall system gain: drifted",
-            "overall system gain, GFP: as it was",
+            "overall system gain, fast: drifted",
+            "overall system gain, fast, GFP: as it was",
         ]
     context.close()
 

@@ -17,6 +17,7 @@ from models_store.image_files.vendor.camera_settings import camera_settings
 from models_store.image_files.vendor.czi_settings import czi_settings
 from models_store.image_files.vendor.layout import kept
 from models_store.image_files.vendor.lif_settings import lif_settings
+from models_store.image_files.vendor.microscope import microscope_of
 from models_store.image_files.vendor.nd2_settings import nd2_settings
 
 _MS = 1e-3
@@ -41,6 +42,7 @@ def recorded(xml: ET.Element | None, image: ImageInfo, kind: VendorKind) -> dict
         "channel_colours": colours if coloured else (),
         "time_interval_s": time_interval_s(image),
         "acquired_at": acquired_at(image.get("acquired_at")),
+        "microscope": microscope_of(xml, image, kind),
     }
 
 

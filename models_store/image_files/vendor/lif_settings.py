@@ -15,7 +15,7 @@ def lif_settings(xml: ET.Element | None, image: ImageInfo) -> list[dict[str, Any
 
     Empty if it is not clear which of several active detectors recorded a channel.
     """
-    hardware = _hardware(xml, mapping(image.get("extra")).get("memory_block_id"))
+    hardware = hardware_of(xml, image)
     if hardware is None:
         return []
     detectors = hardware.findall("ATLConfocalSettingDefinition/DetectorList/Detector")
@@ -26,8 +26,9 @@ def lif_settings(xml: ET.Element | None, image: ImageInfo) -> list[dict[str, Any
     return [_of_camera(camera)] * image["size_c"] if camera is not None else []
 
 
-def _hardware(xml: ET.Element | None, block: object) -> ET.Element | None:
-    """Return the settings attached to the image whose pixels are in a memory block."""
+def hardware_of(xml: ET.Element | None, image: ImageInfo) -> ET.Element | None:
+    """Return the settings of the hardware attached to an image, found by the memory block of its pixels."""
+    block = mapping(image.get("extra")).get("memory_block_id")
     for element in xml.iter("Element") if xml is not None and block else ():
         memory = element.find("Memory")
         if memory is not None and memory.get("MemoryBlockID") == block:
