@@ -27,6 +27,8 @@ WINDOW_PX = 512
 """Side of the middle part of a plane that is judged."""
 _SOLE_WINDOW_PX = 256
 """The same for the only estimate: nothing depends on its risk, which takes as long as three predictions."""
+_SOLE_KNOWN = 0.9
+"""Share of the pixels of that part that must be known: defective pixels make no larger one necessary."""
 _MAX_SYMMETRIES = 2
 _PROBE_STEP = 0.1
 """Size of the random perturbation, in standard deviations of the noise."""
@@ -116,7 +118,7 @@ def choose_estimate(  # noqa: PLR0913  # because everything that was trained com
     risks: list[_Risks] = []
     for done, (index, plane_yx) in enumerate(numbered_with_data(planes, count), start=1):
         window = middle_window(plane_yx.astype(np.float32), WINDOW_PX)
-        if sole and np.isfinite(part := middle_window(window, _SOLE_WINDOW_PX)).all():
+        if sole and np.isfinite(part := middle_window(window, _SOLE_WINDOW_PX)).mean() >= _SOLE_KNOWN:
             window = part
         networks = dict(single)
         if pretrained_stack is not None:

@@ -20,6 +20,8 @@ _ENOUGH_PX = 1 << 14
 """Finite pixels from which the noise measured on a plane is as good as that of a noise model."""
 
 _PROBES = 2
+_PROBES_OF_RESIDUALS = 1
+"""What was copied changes the variance of residuals by a few per cent only: one perturbation will do."""
 _PROBE_STEP = 0.1
 """Size of the random perturbations, in standard deviations of the noise."""
 
@@ -79,10 +81,24 @@ def estimate_alone(network: Network, plane_yx: np.ndarray, *, device: torch.devi
     return _first_and_average(network, plane_yx, device, None)[2]
 
 
-def estimate_with_uncertainty(
-    network: Network, plane_yx: np.ndarray, *, device: torch.device, symmetries: int | None = None
+def estimate_of_residuals(
+    network: Network, plane_yx: np.ndarray, *, device: torch.device
 ) -> UncertainEstimate:
-    """Estimate the signal of a plane (Y, X), ADU, and how uncertain it is.
+    """Estimate the signal of a plane (Y, X), ADU, in one symmetry, and which share of the noise it copies."""
+    return estimate_with_uncertainty(
+        network, plane_yx, device=device, symmetries=1, probes=_PROBES_OF_RESIDUALS
+    )
+
+
+def estimate_with_uncertainty(
+    network: Network,
+    plane_yx: np.ndarray,
+    *,
+    device: torch.device,
+    symmetries: int | None = None,
+    probes: int = _PROBES,
+) -> UncertainEstimate:
+    """Estimate the signal of a plane (Y, X), ADU, and with so many probes how uncertain it is.
 
     The variance of a posterior is the noise variance times the derivative of the posterior's mean by the
     pixel's own observation (Efron 2011, JASA 106, 1602), which random perturbations measure.
@@ -93,13 +109,13 @@ def estimate_with_uncertainty(
     copied_yx = np.zeros_like(signal_yx)
     # The same signs for each plane, so that a divided prediction gives the undivided result.
     rng = np.random.default_rng(0)
-    for _ in range(_PROBES):
+    for _ in range(probes):
         step_yx = np.where(rng.integers(0, 2, plane_yx.shape, dtype=np.int8), noise_yx, -noise_yx)
         step_yx *= np.float32(_PROBE_STEP)
         change_yx = predict(observation_yx + step_yx, symmetries=1).prior_mean_yx
         change_yx -= unperturbed_yx
         change_yx /= step_yx
-        copied_yx += change_yx / _PROBES
+        copied_yx += change_yx / probes
     copied_yx = _averaged(copied_yx, _SURROUNDINGS_PX).clip(*_COPIED)
     return UncertainEstimate(signal_yx, noise_yx * np.sqrt(copied_yx), copied_yx)
 
@@ -136,7 +152,7 @@ def estimate_and_factor(
     what does not tells how much structure there is, in the share of c - v that is counted.
     """
     network = network_for(pretrained, None, plane_yx)
-    estimate = estimate_with_uncertainty(network, plane_yx, device=device, symmetries=1)
+    estimate = estimate_of_residuals(network, plane_yx, device=device)
     copied_yx = estimate.copied_yx
     passed_yx, changed_yx = _errors_of_estimating_anew(network, estimate.signal_yx, plane_yx, device)
     passed_yx = np.minimum(passed_yx, copied_yx)

@@ -14,7 +14,7 @@ from worker.engine.planes.filling import filled
 from worker.engine.planes.flashes import averaged_light, cover_flashes
 from worker.engine.planes.neighbours import Neighbours, Stack
 from worker.engine.planes.sequence import middle_window, spread_indices
-from worker.engine.stages.pretrained import estimate_with_uncertainty
+from worker.engine.stages.pretrained import estimate_of_residuals
 
 _SAME_EXPOSURE = 2.0
 """Largest ratio of the light of neighbours: the network has met bleaching and flicker, no other exposures."""
@@ -81,7 +81,7 @@ def shared_noise(
 
 def _residual(network: Network, plane_yx: np.ndarray, device: torch.device) -> tuple[np.ndarray, float]:
     """Return the residual in standard deviations of the noise, and the share of the noise that is copied."""
-    estimate = estimate_with_uncertainty(network, plane_yx, device=device, symmetries=1)
+    estimate = estimate_of_residuals(network, plane_yx, device=device)
     noise_yx = network.scale.noise_adu(torch.from_numpy(estimate.signal_yx)).numpy()
     residual_yx = (plane_yx - estimate.signal_yx) / noise_yx
     return residual_yx.clip(-_CLIPPED, _CLIPPED), float(np.mean(estimate.copied_yx))
