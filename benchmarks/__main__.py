@@ -11,6 +11,7 @@ from rich.table import Table
 from benchmarks import (
     camera_maps,
     drift,
+    faint,
     fan_out,
     gate,
     gpu,
@@ -74,6 +75,7 @@ def main() -> None:
             *(
                 "camera-maps",
                 "drift",
+                "faint",
                 "gate",
                 "gpu",
                 "intervals",
@@ -83,8 +85,8 @@ def main() -> None:
                 "verdict",
             ),
         ],
-        help="benchmarks to run; default: all except camera-maps, drift, gate, intervals, pooling, trust and "
-        "verdict, and gpu and time-to-quality, which take hours on a CPU",
+        help="benchmarks to run; default: all except camera-maps, drift, faint, gate, intervals, pooling, "
+        "trust and verdict, and gpu and time-to-quality, which take hours on a CPU",
     )
     parser.add_argument(
         "--preset", nargs="+", choices=["instant", *PRESETS], default=["instant", "fast", "balanced"]
@@ -190,6 +192,8 @@ def measure_optional(what: list[str], arguments: argparse.Namespace, console: Co
     if "drift" in what:
         for table in drift.tables():
             console.print(table)
+    if "faint" in what:
+        console.print(faint.table(list(faint.measure())))
     if "gate" in what:
         console.print(gate.table(list(gate.measure_all())))
     if "pooling" in what:

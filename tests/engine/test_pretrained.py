@@ -9,7 +9,6 @@ from models_store.survey.survey import survey_planes
 from tests.support.tiny_training import CPU
 from worker.engine.errors import NetworkInvalidError
 from worker.engine.networks.pretrained import PretrainedNetwork, packaged_network
-from worker.engine.prediction.inference import predict_plane
 from worker.engine.simulation import Detector, Emccd, PhotonCounter, Scmos, simulate_specimen
 from worker.engine.stages.bootstrap import bootstrap_noise_model
 from worker.engine.stages.pretrained import (
@@ -59,13 +58,6 @@ def test_the_estimate_is_the_same_without_its_uncertainty() -> None:
     np.testing.assert_array_equal(
         alone_yx, estimate_with_uncertainty(network, observation, device=CPU).signal_yx
     )
-
-
-@pytest.mark.parametrize("photons", [3.0, 100.0, 1000.0])
-def test_flat_noise_stays_flat(photons: float) -> None:
-    observation = np.random.default_rng(0).poisson(photons, (192, 192)).astype(np.float32)
-    found = predict_plane(network_for(packaged_network(), None, observation), observation, device=CPU)
-    assert found.prior_mean_yx.std() < 0.09 * photons**0.5
 
 
 @pytest.mark.parametrize("name", DETECTORS)

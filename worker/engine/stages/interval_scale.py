@@ -7,6 +7,7 @@ import torch
 
 from worker.engine.planes.neighbours import NO_NEIGHBOURS
 from worker.engine.planes.sequence import PlaneSequence, middle_window, with_data
+from worker.engine.prediction.faint_detail import without_invented_detail
 from worker.engine.prediction.inference import predict_plane
 from worker.engine.prediction.interval_scale import IntervalScale
 from worker.engine.stages.denoise import Denoiser, denoise_plane, network_of
@@ -57,4 +58,5 @@ def _estimate(denoiser: Denoiser, window_yx: np.ndarray, device: torch.device) -
     network = network_of(denoiser, window_yx, NO_NEIGHBOURS)
     if network is None:
         return denoise_plane(window_yx, denoiser, device=device).image_yx
-    return predict_plane(network, window_yx, device=device, symmetries=1).prior_mean_yx
+    signal_yx = predict_plane(network, window_yx, device=device, symmetries=1).prior_mean_yx
+    return signal_yx if denoiser.pretrained is None else without_invented_detail(signal_yx, network.scale)

@@ -12,6 +12,7 @@ from worker.engine.networks.network import Network
 from worker.engine.networks.pretrained import PretrainedNetwork
 from worker.engine.networks.scale import Scale
 from worker.engine.noise.models.likelihood import NoiseModel
+from worker.engine.prediction.faint_detail import without_invented_detail
 from worker.engine.prediction.inference import predict_plane
 from worker.engine.stages.noise_tails import bounded_noise
 from worker.engine.training.scaling import MIN_PIXELS, scale_of_noise
@@ -125,7 +126,8 @@ def _first_and_average(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return what is denoised, its estimate in the first symmetry, in which others are compared, and in all.
 
-    What is denoised is the plane, with heavy tails of the noise bounded unless one symmetry has to do.
+    What is denoised is the plane, with heavy tails of the noise bounded unless one symmetry has to do; of the
+    average, detail that noise explains is reduced.
     """
     count = network.symmetries if symmetries is None else symmetries
     predict = partial(predict_plane, network, device=device)
@@ -137,7 +139,8 @@ def _first_and_average(
     if observation_yx is not plane_yx:
         first_yx = predict(observation_yx, symmetries=1).prior_mean_yx
     others_yx = predict(observation_yx, symmetries=range(1, count)).prior_mean_yx
-    return observation_yx, first_yx, (first_yx + (count - 1) * others_yx) / count
+    average_yx = (first_yx + (count - 1) * others_yx) / count
+    return observation_yx, first_yx, without_invented_detail(average_yx, network.scale)
 
 
 def estimate_and_factor(
