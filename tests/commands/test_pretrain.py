@@ -69,7 +69,7 @@ def test_training_goes_on_from_a_named_network(tmp_path: Path) -> None:
 def test_own_images_are_a_part_of_the_scenes(tmp_path: Path, noisy_tiff: Path) -> None:
     image = tmp_path / "image.tif"
     tifffile.imwrite(image, np.tile(tifffile.imread(noisy_tiff), (2, 2)))
-    folder = unpacked(tmp_path / "run", ndtiff_folder([Plane({"time": 0}, tifffile.imread(image))]))
+    folder = unpacked(tmp_path / "run", ndtiff_folder([Plane({"time": 0}, tifffile.imread(image)[::-1])]))
     target = tmp_path / "own.safetensors"
     run = CliRunner().invoke
     result = run(cli, ["pretrain", str(target), str(image), str(folder), "--steps", "1", "--device", "cpu"])
