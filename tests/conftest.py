@@ -14,8 +14,8 @@ import pytest
 import tifffile
 
 from models_store.image_files.isolation.client import Isolation, Reader
-from models_store.image_files.isolation.launch import ReadingService
 from tests.support.application import Application, MakeApplication
+from tests.support.reading_processes import SHARED_READING
 from tests.support.server_process import ServerProcess
 from tests.support.services import S3, Postgres, Redis
 
@@ -32,6 +32,10 @@ def pytest_configure() -> None:
 def pytest_collection_finish() -> None:
     gc.freeze()
     gc.enable()
+
+
+def pytest_sessionfinish() -> None:
+    SHARED_READING.close()
 
 
 @pytest.fixture(scope="session")
@@ -80,10 +84,9 @@ def s3_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
 
 
 @pytest.fixture(scope="session")
-def isolation() -> Iterator[Isolation]:
+def isolation() -> Isolation:
     """Source of reading processes, shared by the session."""
-    with ReadingService().running() as isolation:
-        yield isolation
+    return SHARED_READING.isolation
 
 
 @pytest.fixture
@@ -105,16 +108,16 @@ def make_application(tmp_path: Path, isolation: Isolation) -> Iterator[MakeAppli
         yield make
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """Server shared by the tests of a module."""
+    """Server shared by the session, whose tests have microscopes of their own; it takes seconds to start."""
     process = ServerProcess(tmp_path_factory.mktemp("server") / "data")
     process.start()
     yield process
     process.stop()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def api(server: ServerProcess) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=server.url, timeout=30) as client:
         yield client

@@ -7,8 +7,6 @@ from typing import Annotated
 import typer
 
 from models_store.contracts.vocabulary import Queue
-from models_store.database import schema
-from models_store.database.engines import Database
 from models_store.errors import InvalidRequestError
 from models_store.settings import Settings
 from models_store.telemetry.logs import set_up_logging
@@ -49,7 +47,10 @@ def migrate() -> None:
     """Migrate the database to this version's schema; run it before starting servers and workers."""
     settings = Settings.load()
     set_up_logging(settings)
-    schema.migrate(Database.of(settings))
+    from models_store.database.engines import Database  # noqa: PLC0415  # other commands start faster without it
+    from models_store.database.schema import migrate as migrate_schema  # noqa: PLC0415  # as above
+
+    migrate_schema(Database.of(settings))
 
 
 def _settings_with_broker() -> Settings:

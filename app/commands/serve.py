@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.commands.extras import require_extra
-from app.commands.keys import require_keys
 from app.serving.gc_tuning import freeze_startup_objects
 from models_store.settings import Settings
 from models_store.telemetry.logs import set_up_logging
@@ -40,6 +39,8 @@ def serve(
     If CLEARSCOPE_BROKER_URL is set, jobs run in separate workers instead (`clearscope worker`).
     """
     settings = Settings.load(host=host, port=port, data_dir=data_dir, server_processes=processes)
+    from app.commands.stored_keys import require_keys  # noqa: PLC0415  # other commands start faster without it
+
     require_keys(settings)
     set_up_logging(settings)
     options: dict[str, Any] = {

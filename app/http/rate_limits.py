@@ -5,13 +5,10 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-import redis.asyncio
 from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage, RedisStorage, Storage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from limits.errors import StorageError
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from starlette.datastructures import MutableHeaders
 from starlette.types import Message, Send
 
@@ -86,6 +83,11 @@ def _storage(redis_url: str) -> Storage:
     if not redis_url.startswith(("redis://", "rediss://")):
         return MemoryStorage()
     # Idle connections fail once after Redis has restarted; that is no outage.
+    # A server without a broker starts faster without the client of one.
+    import redis.asyncio  # noqa: PLC0415
+    from redis.asyncio.retry import Retry  # noqa: PLC0415
+    from redis.backoff import NoBackoff  # noqa: PLC0415
+
     connections = redis.asyncio.ConnectionPool.from_url(
         redis_url,
         retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),

@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from models_store.database.outages import database_outages
-from models_store.database.postgresql import postgresql_engine
 from models_store.database.visibility import Viewer, ViewerSession
 from models_store.settings import Settings
 
@@ -37,6 +36,9 @@ class Database:
         elif timeout_s is None:
             self.engine = create_engine(url)
         else:
+            # Processes on SQLite start faster without PostgreSQL's driver.
+            from models_store.database.postgresql import postgresql_engine  # noqa: PLC0415
+
             self.engine = postgresql_engine(address, pool_size, timeout_s)
         self._streaming_engine = self.engine.execution_options(read_only=True)
         self._reading_engine = self._streaming_engine

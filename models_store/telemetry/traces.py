@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider as RecordingTracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -59,6 +58,9 @@ def set_up_tracing(settings: Settings, service: str) -> Tracing:
     """Record spans of `service` if a collector is configured, by setting or OpenTelemetry variables."""
     if not settings.otlp_endpoint and not any(os.environ.get(name) for name in STANDARD_ENDPOINTS):
         return Tracing()
+    # Every process starts faster without it, and few export spans.
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
+
     endpoint = f"{settings.otlp_endpoint.rstrip('/')}/v1/traces" if settings.otlp_endpoint else None
     resource = Resource.create({"service.name": os.environ.get("OTEL_SERVICE_NAME", service)})
     provider = RecordingTracerProvider(resource=resource, shutdown_on_exit=False)

@@ -6,7 +6,7 @@ from unittest.mock import Mock
 
 import torch
 
-from models_store.image_files.isolation.launch import ReadingService
+from tests.support.reading_processes import SHARED_READING
 from worker.attempt.checkpoints import BlobCheckpoints
 from worker.attempt.context import JobContext, Report
 from worker.attempt.measured_blobs import MeasuredBlobs
@@ -24,7 +24,7 @@ def context_of(
     report: Report = lambda *_: None,
 ) -> Iterator[JobContext]:
     """Provide the context of an attempt, with reading processes for its images."""
-    with ReadingService().running() as isolation, isolation.reader() as reader:
+    with SHARED_READING.isolation.reader() as reader:
         yield JobContext(
             job_id=job_id,
             stage=stage,

@@ -30,7 +30,11 @@ def context_with_stack(blobs: MeasuredBlobs, folder: Path) -> Iterator[JobContex
     key = blobs.put_file("images/img_1/content", path).key
     registry = MemoryRegistry()
     with open_planes(path) as planes:
-        registry.add_image(KnownImage("img_1", "stack.tif", key, survey_image(planes)), planes.header)
+        header = planes.header
+    # Two planes instead of a hundred: what the survey says makes no difference to what is read.
+    tifffile.imwrite(path, PIXELS[:2], photometric="minisblack", metadata={"axes": "TYX"})
+    with open_planes(path) as planes:
+        registry.add_image(KnownImage("img_1", "stack.tif", key, survey_image(planes)), header)
     path.unlink()
     with context_of(registry, blobs) as context:
         yield context
