@@ -19,7 +19,7 @@ def filled(
 ) -> Iterator[tuple[Database, int]]:
     url = migrated_url(request.param, request, tmp_path_factory.mktemp("filled"))
     with opened(url, timeout_s=30.0) as database:
-        yield database, fill(database, 12_000)
+        yield database, fill(database, 4_000)
 
 
 @pytest.mark.parametrize("what", operations(1))
