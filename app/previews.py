@@ -1,6 +1,6 @@
 """Previews of images; that of one of several in a file is made when it is first asked for.
 
-Asking for a preview also surveys an image whose pixels have not been surveyed.
+Asking for a preview also surveys an image whose pixels have not been surveyed, unless that failed often.
 """
 
 from contextlib import suppress
@@ -32,7 +32,7 @@ async def preview_of(services: Services, image_id: str) -> bytes:
     # The limiter queues these as it does inspections of uploads.
     if found is None:
         return await to_thread.run_sync(_make, services, image_id, limiter=services.inspections)
-    if not found.surveyed:
+    if not found.surveyed and not services.failed_surveys.gave_up(image_id):
         await to_thread.run_sync(_survey, services, image_id, limiter=services.inspections)
     return found.png
 
@@ -59,11 +59,15 @@ def _survey(services: Services, image_id: str) -> None:
     reading = ReadingLimits.of_processor(_READING_BYTES, settings.inspection_timeout_s)
     limits = ImageLimits(decoded_bytes=settings.decoded_limit_bytes)
     # The preview is there: nothing that prevents the survey is a reason to refuse it.
-    with suppress(ImageError, ImageTooLargeError, ReaderFailedError, OutageError):
+    with suppress(OutageError):
         file = services.blobs.local_path_or_ranges(image.blob_key)
-        with services.isolation.reader(reading) as reader:
+        survey = None
+        unreadable = suppress(ImageError, ImageTooLargeError, ReaderFailedError)
+        with unreadable, services.isolation.reader(reading) as reader:
             survey = survey_if_possible(reader.open(file, limits, image.header.get("series")))
-        if survey is not None:
+        if survey is None:
+            services.failed_surveys.add(image_id)
+        else:
             with services.database.write() as session:
                 record_surveys(session, {image_id: survey})
 

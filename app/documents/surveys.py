@@ -76,8 +76,9 @@ class SurveyDocument(BaseModel):
     )
     outliers_px: int = Field(description="Hot and dead pixels, cosmic rays, and `written_px`.")
     written_px: int = Field(
-        default=0, description="Scattered pixels that the lowest value was written over, within the noise."
+        default=0, description="Scattered pixels that one value was written over, within the noise."
     )
+    written_values_adu: list[float] = Field(default=[], description="The most frequent of these values.")
     cut_off_px: int = Field(default=0, description="Pixels whose values are cut off at the lowest one.")
     torn_planes: int = Field(
         default=0,
@@ -111,6 +112,7 @@ class SurveyDocument(BaseModel):
             filled_px=defects.filled_px,
             outliers_px=defects.outliers_px,
             written_px=defects.written_px,
+            written_values_adu=[*defects.written_values_adu],
             cut_off_px=defects.cut_off_px,
             torn_planes=survey.jumps.planes if survey.jumps else 0,
             first_torn=(survey.jumps.first_plane, survey.jumps.first_row) if survey.jumps else None,

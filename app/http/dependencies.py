@@ -1,7 +1,7 @@
 """FastAPI dependencies of the routes."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 from anyio import CapacityLimiter
@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.http.authentication import KeyRing
 from app.http.authorization import Caller, caller_of
+from app.http.failed_surveys import FailedSurveys
 from app.http.readiness import ReadinessCheck
 from models_store.blobs.blobs import Blobs
 from models_store.clock_and_ids import Clock
@@ -45,6 +46,7 @@ class Services:
     keys: KeyRing
     registry: CollectorRegistry
     """Prometheus metrics of this process."""
+    failed_surveys: FailedSurveys = field(default_factory=FailedSurveys)
 
 
 # Dependencies that never block are `async`: FastAPI runs plain functions in threads, which costs more than

@@ -12,6 +12,8 @@ defects.py              pixels of a plane without a measurement, made of
   faint_lines.py          rows and columns whose single pixels do not stand out
   noise_scale.py          the noise that outliers are compared with
 lowest_value.py         values written over scattered pixels within the noise, or cut off there
+repeated_value.py       a value written over scattered pixels in the middle of the range
+  surroundings.py         light around pixels
 defect_counts.py        numbers of such pixels and planes
 numbers.py              pixels that are numbers
 row_jumps.py            planes in which another picture begins between two rows

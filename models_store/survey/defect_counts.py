@@ -20,8 +20,8 @@ class DefectCounts(BaseModel, frozen=True):
 
     `counter_px`: pixels that a camera has written a counter or time stamp over. `fill_values_adu`: the most
     frequent values of missing pixels that are numbers. `written_px`: outliers that something has written
-    the lowest value over. `cut_off_px`: measurements that are cut off at the lowest value. `lowest_adu`: that
-    value.
+    one value over, within the noise; `written_values_adu`: the most frequent of these values. `cut_off_px`:
+    measurements that are cut off at the lowest value, `lowest_adu`.
     """
 
     planes: int = 0
@@ -33,6 +33,7 @@ class DefectCounts(BaseModel, frozen=True):
     outliers_px: int = 0
     counter_px: int = 0
     written_px: int = 0
+    written_values_adu: tuple[float, ...] = ()
     cut_off_px: int = 0
     lowest_adu: float | None = None
 
@@ -40,22 +41,27 @@ class DefectCounts(BaseModel, frozen=True):
     def of(cls, parts: Iterable["DefectCounts"]) -> "DefectCounts":
         """Add up the counts of several planes or images."""
         several = list(parts)
-        values = Counter(value for each in several for value in each.fill_values_adu)
         return cls(
             planes=sum(each.planes for each in several),
             empty_planes=sum(each.empty_planes for each in several),
             pixels=sum(each.pixels for each in several),
             not_finite_px=sum(each.not_finite_px for each in several),
             filled_px=sum(each.filled_px for each in several),
-            fill_values_adu=tuple(sorted(value for value, _ in values.most_common(_MAX_FILL_VALUES))),
+            fill_values_adu=_most_frequent(each.fill_values_adu for each in several),
             outliers_px=sum(each.outliers_px for each in several),
             counter_px=sum(each.counter_px for each in several),
             written_px=sum(each.written_px for each in several),
+            written_values_adu=_most_frequent(each.written_values_adu for each in several),
             cut_off_px=sum(each.cut_off_px for each in several),
             lowest_adu=min(
                 (each.lowest_adu for each in several if each.lowest_adu is not None), default=None
             ),
         )
+
+
+def _most_frequent(values: Iterable[tuple[float, ...]]) -> tuple[float, ...]:
+    counts = Counter(value for each in values for value in each)
+    return tuple(sorted(value for value, _ in counts.most_common(_MAX_FILL_VALUES)))
 
 
 def count_defects(plane_yx: NDArray[Any], defects: Defects) -> DefectCounts:
@@ -72,14 +78,15 @@ def count_defects(plane_yx: NDArray[Any], defects: Defects) -> DefectCounts:
         outliers_px=int(defects.outliers_yx.sum()),
         counter_px=defects.counter_px,
         written_px=defects.written_px,
+        written_values_adu=defects.written_adu[:_MAX_FILL_VALUES],
         cut_off_px=defects.cut_off_px,
-        lowest_adu=_lowest_adu(plane_yx, defects) if defects.written_px or defects.cut_off_px else None,
+        lowest_adu=_lowest_adu(plane_yx, defects) if defects.cut_off_px else None,
     )
 
 
 def _lowest_adu(plane_yx: NDArray[Any], defects: Defects) -> float:
-    """Return the lowest value that is no fill value."""
-    return float(plane_yx[~defects.missing_yx].min())
+    """Return the lowest value that is a measured one."""
+    return float(plane_yx[defects.usable_yx].min())
 
 
 def _fill_values(plane_yx: NDArray[Any], filled_yx: NDArray[np.bool_]) -> tuple[float, ...]:

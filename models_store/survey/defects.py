@@ -16,6 +16,7 @@ from models_store.survey.lowest_value import lowest_value
 from models_store.survey.noise_scale import NoiseScale, measure_noise_scale
 from models_store.survey.numbers import are_numbers
 from models_store.survey.outliers import outliers
+from models_store.survey.repeated_value import repeated_values
 from models_store.survey.steep_edges import steep_outliers
 from models_store.survey.strokes import burnt_strokes
 from models_store.survey.surface_outliers import surface_outliers
@@ -37,15 +38,38 @@ class Defects:
     """Masks (Y, X): `missing_yx` holds no data; `outliers_yx` are hot or dead, or hit by cosmic rays.
 
     `counter_px`: number of the missing pixels that the camera has written a counter over. `written_px`:
-    number of the outliers that something has written the plane's lowest value over, within the noise.
-    `cut_off_px`: number of measurements that are cut off at the lowest value.
+    number of the outliers that something has written one value over, within the noise; `written_adu`: these
+    values. `cut_off_px`: number of measurements that are cut off at the lowest value.
     """
 
     missing_yx: NDArray[np.bool_]
     outliers_yx: NDArray[np.bool_]
     counter_px: int = 0
     written_px: int = 0
+    written_adu: tuple[float, ...] = ()
     cut_off_px: int = 0
+
+    @classmethod
+    def made_of(
+        cls,
+        plane_yx: NDArray[Any],
+        missing_yx: NDArray[np.bool_],
+        outliers_yx: NDArray[np.bool_],
+        written_yx: NDArray[np.bool_],
+        *,
+        counter_px: int = 0,
+        cut_off_px: int = 0,
+    ) -> "Defects":
+        """Return the defects of a plane (Y, X), given by masks; written pixels are among the outliers."""
+        written = plane_yx[written_yx & outliers_yx]
+        return cls(
+            missing_yx,
+            outliers_yx,
+            counter_px=counter_px,
+            written_px=written.size,
+            written_adu=tuple(np.unique(written).astype(float).tolist()),
+            cut_off_px=cut_off_px,
+        )
 
     @property
     def empty(self) -> bool:
@@ -76,16 +100,22 @@ def find_defects(plane_yx: NDArray[Any]) -> Defects:
     levels = _usable_levels(measured[np.isfinite(measured)])
     written_yx, cut_off_px = none, 0
     if levels.size:
-        lowest = lowest_value(measured, float(np.diff(levels).min()))
+        step_adu = float(np.diff(levels).min())
+        written_yx = repeated_values(measured, step_adu)
+        measured[written_yx] = np.nan
+        if written_yx.mean() > _MAX_REPLACED_SHARE:
+            missing_yx, written_yx = _with_islands(missing_yx | written_yx), none
+            measured[missing_yx] = np.nan
+        lowest = lowest_value(measured, step_adu)
         if lowest is not None:
-            written_yx, cut_off_px = lowest.written_yx, lowest.cut_off_px
+            written_yx, cut_off_px = written_yx | lowest.written_yx, lowest.cut_off_px
             measured[written_yx] = np.nan
         local_yx = written_yx | local_dropouts(measured)
         dropped_yx |= local_yx
         measured[local_yx] = np.nan
     noise, scaled = _scaled(measured, levels)
     if noise is None:
-        return Defects(missing_yx, dropped_yx, written_px=int(written_yx.sum()), cut_off_px=cut_off_px)
+        return Defects.made_of(plane_yx, missing_yx, dropped_yx, written_yx, cut_off_px=cut_off_px)
     counters_yx = camera_counters(scaled)
     drawn_yx = burnt_strokes(measured, scaled, noise) | counters_yx
     if drawn_yx.any():
@@ -94,14 +124,19 @@ def find_defects(plane_yx: NDArray[Any]) -> Defects:
         measured[missing_yx] = np.nan
         noise, scaled = _scaled(measured, levels)
         if noise is None:
-            written_px = int((written_yx & dropped_yx).sum())
-            return Defects(missing_yx, dropped_yx, written_px=written_px, cut_off_px=cut_off_px)
+            return Defects.made_of(plane_yx, missing_yx, dropped_yx, written_yx, cut_off_px=cut_off_px)
     found_yx = outliers(measured, scaled, noise)
     found_yx |= steep_outliers(measured, scaled, noise)
     found_yx |= faint_lines(measured, scaled, noise)
     found_yx |= surface_outliers(np.where(found_yx, np.nan, measured), noise)
-    written_px = int((written_yx & dropped_yx).sum())
-    return Defects(missing_yx, found_yx | dropped_yx, int(counters_yx.sum()), written_px, cut_off_px)
+    return Defects.made_of(
+        plane_yx,
+        missing_yx,
+        found_yx | dropped_yx,
+        written_yx & dropped_yx,
+        counter_px=int(counters_yx.sum()),
+        cut_off_px=cut_off_px,
+    )
 
 
 def _usable_levels(values: NDArray[Any]) -> NDArray[Any]:

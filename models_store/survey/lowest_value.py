@@ -5,17 +5,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import ndimage
 
-FloatArray = NDArray[np.float64]
-Mask = NDArray[np.bool_]
+from models_store.survey.surroundings import FloatArray, Mask, mean_around, share_beside
 
 _MIN_PX, _MIN_SHARE = 64, 5e-3
 _MIN_PILE_UP = 1.5
 """Pixels of the lowest value, for each of the next: fewer are no pile-up."""
-_AROUND_PX = 5
-"""Side of the square whose other pixels tell the light."""
 _BINS, _MIN_BIN_PX = 8, 512
 _WIDTH = 0.75
 """Of the intervals that pixels above the lowest value are counted in, in standard deviations of a bin."""
@@ -37,7 +32,6 @@ _CUT_OFF_BINS, _MIN_CUT_OFF_SHARE, _MAX_CUT_OFF_SHARE = 4, 0.01, 0.6
 """The darkest bins tell; the noise of fewer others does not tell how it went on."""
 _MIN_STEPS = 2.0
 """Standard deviation of noise in steps of the values: photons that are counted one by one are not cut off."""
-_FOUR_NEIGHBOURS = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], dtype=np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +113,7 @@ def lowest_value(plane_yx: FloatArray, step_adu: float) -> LowestValue | None:
     next_step = int((plane_yx <= lowest + step_adu).sum()) - count
     if count < _MIN_PILE_UP * next_step:
         return None
-    level_yx = _surroundings(plane_yx, known_yx)
+    level_yx = mean_around(plane_yx)
     usable_yx = known_yx & np.isfinite(level_yx)
     values, level = plane_yx[usable_yx] - lowest, level_yx[usable_yx]
     bins = int(min(values.size // _MIN_BIN_PX, _BINS))
@@ -138,22 +132,10 @@ def lowest_value(plane_yx: FloatArray, step_adu: float) -> LowestValue | None:
     if first is not None:
         written_yx = none_yx.copy()
         written_yx[usable_yx] = (values == 0) & (of_bin >= first)
-        beside_yx = ndimage.convolve(lowest_yx.astype(np.float32), _FOUR_NEIGHBOURS, mode="mirror") / 4
         share = max(each.share for each in found[first:])
-        if written_yx.any() and beside_yx[written_yx].mean() <= share + _MAX_CLUSTERING:
+        if share_beside(lowest_yx, written_yx) <= share + _MAX_CLUSTERING:
             return LowestValue(lowest, written_yx)
     return LowestValue(lowest, none_yx, count) if _Counts.of(found[:_CUT_OFF_BINS]).are_cut_off else None
-
-
-def _surroundings(plane_yx: FloatArray, known_yx: Mask) -> FloatArray:
-    """Return the mean of the pixels around each one, without itself; NaN where too few are known."""
-    square = _AROUND_PX**2
-    filled_yx = np.where(known_yx, plane_yx, 0.0)
-    total = square * ndimage.uniform_filter(filled_yx, _AROUND_PX, mode="mirror") - filled_yx
-    if known_yx.all():
-        return np.asarray(total / (square - 1))
-    count = square * ndimage.uniform_filter(known_yx.astype(np.float64), _AROUND_PX, mode="mirror") - known_yx
-    return np.where(count >= square / 2, total / count.clip(1), np.nan)
 
 
 def _noise_adu(values: FloatArray) -> float:

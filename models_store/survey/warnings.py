@@ -71,10 +71,12 @@ def _defect_warnings(counts: DefectCounts) -> list[str]:
             f"that the camera wrote over the start of a row; {_LEFT_OUT}"
         )
     if counts.written_px:
+        several = len(counts.written_values_adu) > 1
+        values = ", ".join(f"{value:g}" for value in counts.written_values_adu)
         found.append(
-            f"{_share(counts.written_px, counts.pixels)} are scattered and have the lowest value "
-            f"({counts.lowest_adu:g}), more than noise explains: a camera or a program overwrote them; "
-            "nothing is learned from them, and the result has estimates from their neighbours instead "
+            f"{_share(counts.written_px, counts.pixels)} are scattered and have the value"
+            f"{'s' if several else ''} {values}, more than noise explains: a camera or a program overwrote "
+            "them; nothing is learned from them, and the result has estimates from their neighbours instead "
             "(keep_hot_pixels leaves them as they are)"
         )
     if counts.cut_off_px:
@@ -160,11 +162,13 @@ def _jump_warnings(survey: Survey) -> list[str]:
     if jumps is None or (survey.brightness is not None and survey.brightness.torn_planes):
         return []
     planes = _planes(jumps.planes, survey.defects.planes, "is", "are")
+    with_data = survey.defects.planes - survey.defects.empty_planes
+    learned = "; networks and noise models are made of the others" if with_data >= 2 * jumps.planes else ""
     return [
         (
             f"{planes} torn: between rows {jumps.first_row} and {jumps.first_row + 1} of plane "
             f"{jumps.first_plane + 1} the picture jumps over the whole width, as where a part of another "
-            "frame, or a shifted one, begins; leave it out of what you measure, or record it again"
+            f"frame, or a shifted one, begins; leave it out of what you measure, or record it again{learned}"
         )
     ]
 

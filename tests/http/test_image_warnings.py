@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from app.http.failed_surveys import MAX_TRIES
 from models_store.errors import (
     ImageCorruptError,
     ImageTooLargeError,
@@ -104,6 +105,21 @@ def test_a_preview_that_is_there_is_returned_even_if_its_image_cannot_be_surveye
         assert api.get(preview).content.startswith(b"\x89PNG")
         assert "not been surveyed yet" not in api.get(f"/v1/images/{image_id}").text
     assert [each.processor_s for each in limits] == [application.settings.inspection_timeout_s]
+
+
+def test_an_image_that_cannot_be_surveyed_is_tried_three_times(
+    application: Application, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "plain.tif"
+    tifffile.imwrite(path, np.random.default_rng(3).poisson(30.0, (40, 32)).astype(np.uint16))
+    survey = Mock(side_effect=ImageCorruptError("too late"))
+    monkeypatch.setattr(IsolatedPlanes, "survey", survey)
+    with application.client() as api:
+        image_id = upload(api, path)
+        survey.reset_mock()
+        for _ in range(MAX_TRIES + 2):
+            assert api.get(f"/v1/images/{image_id}/preview.png").status_code == 200
+    assert survey.call_count == MAX_TRIES
 
 
 def test_an_image_of_ordinary_pixels_warns_of_nothing(application: Application, tmp_path: Path) -> None:

@@ -10,32 +10,41 @@ from models_store.image_files.header import ImageHeader
 from models_store.image_files.planes import PlaneSource, ResultFormat
 from worker.engine.planes.copies import Copies
 from worker.engine.planes.neighbours import Neighbours
+from worker.planes.observed_plane import ObservedPlane
 from worker.planes.observed_stack import ObservedStack
+from worker.planes.torn_planes import RepeatedRowsOfPlanes, TornPlanes, without_rows
 
 
 class FloatPlanes:
     """PlaneSequence of all planes of some images, one after the other, as float32 ADU.
 
-    Pixels without a measurement are NaN, and so is a plane that copies another one read before: what is
-    learned from planes counts each frame once.
+    Pixels without a measurement are NaN, and so are torn planes, and planes or rows that copy those of
+    another plane read before: what is learned from planes counts each frame once.
     """
 
     def __init__(self, stacks: Sequence[ObservedStack]) -> None:
         self._places = [(stack, index) for stack in stacks for index in range(len(stack))]
         self._copies = Copies()
+        self._torn = TornPlanes(len(self._places), self._observed)
+        self._repeated = RepeatedRowsOfPlanes()
 
     def __len__(self) -> int:
         return len(self._places)
 
     def __getitem__(self, index: int, /) -> NDArray[np.float32]:
-        stack, place = self._places[index]
-        plane = stack.plane(place)
-        return plane.unknown() if self._copies.is_copy(index, plane.source_yx) else plane.input_yx
+        plane = self._observed(index)
+        if self._copies.is_copy(index, plane.source_yx) or self._torn.is_torn(plane):
+            return plane.unknown()
+        return without_rows(plane.input_yx, self._repeated.in_plane(index, plane.rows))
 
     def neighbours(self, index: int, reach: int) -> Neighbours:
         """Return the planes at most `reach` before and after a plane in its image."""
         stack, place = self._places[index]
         return stack.neighbours(place, reach)
+
+    def _observed(self, index: int) -> ObservedPlane:
+        stack, place = self._places[index]
+        return stack.plane(place)
 
 
 class GroundTruthPlanes:
