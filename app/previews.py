@@ -64,7 +64,8 @@ def _survey(services: Services, image_id: str) -> None:
         survey = None
         unreadable = suppress(ImageError, ImageTooLargeError, ReaderFailedError)
         with unreadable, services.isolation.reader(reading) as reader:
-            survey = survey_if_possible(reader.open(file, limits, image.header.get("series")))
+            planes = reader.open(file, limits, image.header.get("series"))
+            survey = survey_if_possible(planes, settings.inspection_timeout_s)
         if survey is None:
             services.failed_surveys.add(image_id)
         else:
@@ -82,7 +83,7 @@ def _make(services: Services, image_id: str) -> bytes:
     with services.isolation.reader(reading) as reader:
         limits = ImageLimits(decoded_bytes=settings.decoded_limit_bytes)
         planes, png = reader.inspect(file, limits, image.series)
-        survey = None if image.survey else survey_if_possible(planes)
+        survey = None if image.survey else survey_if_possible(planes, settings.inspection_timeout_s)
     key = services.blobs.put(f"images/{image_id}/preview.png", png).key
     with services.database.write() as session:
         store_preview(session, image_id, key, survey)

@@ -18,6 +18,8 @@ MOST_INSPECTED = 8
 """Images whose pixels are looked at; the others are surveyed by the first job that reads them."""
 _MOST_EMPTY = 64
 _SHARE_OF_TIME = 0.5
+_SURVEYED_PX_PER_S = 2_000_000
+"""Pixels of a plane that are surveyed in a second of processor time."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,9 @@ def inspect_series(
             empty[header.series] = error
             continue
         preview = preview or png
-        looked_at[header.series] = SeriesOfUpload(_alone(header, listed), survey_if_possible(planes))
+        looked_at[header.series] = SeriesOfUpload(
+            _alone(header, listed), survey_if_possible(planes, timeout_s)
+        )
     if not looked_at:
         raise next(iter(empty.values()))
     series = [
@@ -63,11 +67,13 @@ def inspect_series(
     return InspectedSeries(_header_of_upload(series, listed, reasons), preview, series)
 
 
-def survey_if_possible(planes: IsolatedPlanes) -> Survey | None:
-    """Return the survey of an image, or None if it fails or takes too long.
+def survey_if_possible(planes: IsolatedPlanes, processor_s: float) -> Survey | None:
+    """Return the survey of an image, or None if it fails or would take longer than so much processor time.
 
     A plane not inspected so far may be broken: the first job that needs the survey reports it by its number.
     """
+    if planes.header.height_px * planes.header.width_px > _SURVEYED_PX_PER_S * processor_s:
+        return None
     with suppress(ImageError, ImageTooLargeError, ReaderFailedError):
         return planes.survey()
     return None

@@ -136,7 +136,8 @@ def _inspect(services: Services, key: str, preview_key: str, series: int | None)
                 found.header, None, services.blobs.put(preview_key, found.preview), found.series
             )
         preview = services.blobs.put(preview_key, png)
-        return Inspection(planes.header, survey_if_possible(planes), preview)
+        survey = survey_if_possible(planes, settings.inspection_timeout_s)
+        return Inspection(planes.header, survey, preview)
 
 
 def _register(  # as create_image

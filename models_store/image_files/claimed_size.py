@@ -1,5 +1,7 @@
 """Checks of the sizes that the header of a file claims, before any pixel is read."""
 
+import math
+
 from models_store.errors import ImageContentError, ImageCorruptError, ImageTooLargeError
 from models_store.image_files.header import MIN_SIDE_PX, ImageHeader, ImageLimits
 
@@ -21,7 +23,7 @@ def require_plane_size(shape: tuple[int, ...], limits: ImageLimits) -> None:
     if height_px * width_px > limits.plane_px:
         raise ImageTooLargeError(
             f"a plane of {width_px} x {height_px} pixels exceeds the limit of {limits.plane_px} pixels; "
-            "crop or tile it"
+            f"crop or tile it, to {math.isqrt(limits.plane_px)} x {math.isqrt(limits.plane_px)} for example"
         )
 
 

@@ -1,13 +1,15 @@
 """Numbers of pixels and planes without a measurement."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from models_store.survey.blocks import strips_of
+from models_store.survey.counting import counted
 from models_store.survey.defects import Defects
 
 _MAX_FILL_VALUES = 4
@@ -68,13 +70,15 @@ def count_defects(plane_yx: NDArray[Any], defects: Defects) -> DefectCounts:
     """Count the defects of one plane."""
     if defects.empty:
         return DefectCounts(planes=1, empty_planes=1)
-    filled_yx = defects.missing_yx & np.isfinite(plane_yx)
+    strips = strips_of(plane_yx.shape)
+    filled = [plane_yx[rows][defects.missing_yx[rows] & np.isfinite(plane_yx[rows])] for rows in strips]
+    filled_px = sum(each.size for each in filled)
     return DefectCounts(
         planes=1,
         pixels=plane_yx.size,
-        not_finite_px=int(defects.missing_yx.sum() - filled_yx.sum()),
-        filled_px=int(filled_yx.sum()) - defects.counter_px,
-        fill_values_adu=_fill_values(plane_yx, filled_yx),
+        not_finite_px=int(defects.missing_yx.sum()) - filled_px,
+        filled_px=filled_px - defects.counter_px,
+        fill_values_adu=_fill_values(plane_yx, filled),
         outliers_px=int(defects.outliers_yx.sum()),
         counter_px=defects.counter_px,
         written_px=defects.written_px,
@@ -89,10 +93,10 @@ def _lowest_adu(plane_yx: NDArray[Any], defects: Defects) -> float:
     return float(plane_yx[defects.usable_yx].min())
 
 
-def _fill_values(plane_yx: NDArray[Any], filled_yx: NDArray[np.bool_]) -> tuple[float, ...]:
+def _fill_values(plane_yx: NDArray[Any], filled: Sequence[NDArray[Any]]) -> tuple[float, ...]:
     """Return the frequent values that are missing at most of their pixels; remnants have any value."""
-    values, counts = np.unique(plane_yx[filled_yx], return_counts=True)
+    values, counts = counted(filled)
     often = np.argsort(-counts)[:_MAX_FILL_VALUES]
-    often = often[counts[often] >= _MIN_FILL_SHARE * filled_yx.sum()]
+    often = often[counts[often] >= _MIN_FILL_SHARE * counts.sum()]
     found = [at for at in often if counts[at] > (plane_yx == values[at]).sum() / 2]
     return tuple(sorted(values[found].tolist()))

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from models_store.survey.blocks import Part, blocks_of, strips_of
 from models_store.survey.counters import camera_counters
 from models_store.survey.dropped_pixels import dropped_pixels
 from models_store.survey.faint_lines import faint_lines
@@ -22,6 +23,8 @@ from models_store.survey.strokes import burnt_strokes
 from models_store.survey.surface_outliers import surface_outliers
 
 _COUNTED_PX = 1 << 16
+_MARGIN_PX = 64
+"""Around a block, whose border is none of the plane: as long as what cameras write at the start of a row."""
 _EIGHT_NEIGHBOURS = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], dtype=np.uint8)
 _FOUR_NEIGHBOURS = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], dtype=np.uint8)
 _MIN_NEIGHBOURS = 3
@@ -82,20 +85,43 @@ class Defects:
 
 
 def find_defects(plane_yx: NDArray[Any]) -> Defects:
-    """Find the defects of a plane (Y, X) of any real type, from this plane alone."""
-    finite_yx = are_numbers(plane_yx)
+    """Find the defects of a plane (Y, X) of any real type, from this plane alone; a large one in blocks."""
+    finite_yx = _finite(plane_yx)
     none = np.zeros(plane_yx.shape, dtype=bool)
-    finite = plane_yx[finite_yx]
-    if not finite.size or finite.min() == finite.max():
+    if _is_unlit(plane_yx, finite_yx):
         return Defects(~none, none)
-    if _is_drawn_on(plane_yx, finite):
-        return Defects(~none, none)
-    dropped_yx = dropped_pixels(plane_yx, finite_yx) if _usable_levels(finite).size else none
-    missing_yx = ~finite_yx | fill_areas(plane_yx, finite_yx & ~dropped_yx)
+    blocks = blocks_of(plane_yx.shape, _MARGIN_PX)
+    dropped_yx = none
+    for block in blocks:
+        part, finite = plane_yx[block.outer], finite_yx[block.outer]
+        if _usable_levels(part[finite]).size:
+            dropped_yx[block.inner] = dropped_pixels(part, finite)[block.core]
+    known_missing_yx = ~finite_yx | fill_areas(plane_yx, finite_yx & ~dropped_yx)
+    missing_yx, outliers_yx = (np.empty(plane_yx.shape, dtype=bool) for _ in range(2))
+    counter_px = written_px = cut_off_px = 0
+    written_adu: set[float] = set()
+    for block in blocks:
+        part_yx, known_yx, lost_yx = (each[block.outer] for each in (plane_yx, known_missing_yx, dropped_yx))
+        found = _search(part_yx, known_yx, lost_yx, block.core)
+        missing_yx[block.inner], outliers_yx[block.inner] = found.missing_yx, found.outliers_yx
+        counter_px += found.counter_px
+        written_px += found.written_px
+        cut_off_px += found.cut_off_px
+        written_adu |= {*found.written_adu}
+    return Defects(
+        missing_yx, outliers_yx, counter_px, written_px, tuple(sorted(written_adu)), cut_off_px=cut_off_px
+    )
+
+
+def _search(
+    plane_yx: NDArray[Any], missing_yx: NDArray[np.bool_], dropped_yx: NDArray[np.bool_], core: Part
+) -> Defects:
+    """Find the defects of a block, of which the core counts, given its missing and its dropped-out pixels."""
+    none = np.zeros_like(missing_yx)
     if dropped_yx.mean() > _MAX_REPLACED_SHARE:
         missing_yx, dropped_yx = missing_yx | dropped_yx, none
     missing_yx = _with_islands(missing_yx)
-    dropped_yx &= ~missing_yx
+    dropped_yx = dropped_yx & ~missing_yx
     measured = np.where(missing_yx | dropped_yx, np.nan, plane_yx).astype(np.float64)
     levels = _usable_levels(measured[np.isfinite(measured)])
     written_yx, cut_off_px = none, 0
@@ -108,35 +134,55 @@ def find_defects(plane_yx: NDArray[Any]) -> Defects:
             measured[missing_yx] = np.nan
         lowest = lowest_value(measured, step_adu)
         if lowest is not None:
-            written_yx, cut_off_px = written_yx | lowest.written_yx, lowest.cut_off_px
+            cut_off_px = int((measured[core] == lowest.value_adu).sum()) if lowest.cut_off_px else 0
+            written_yx = written_yx | lowest.written_yx
             measured[written_yx] = np.nan
         local_yx = written_yx | local_dropouts(measured)
         dropped_yx |= local_yx
         measured[local_yx] = np.nan
+    counters_yx, found_yx = none, none
     noise, scaled = _scaled(measured, levels)
-    if noise is None:
-        return Defects.made_of(plane_yx, missing_yx, dropped_yx, written_yx, cut_off_px=cut_off_px)
-    counters_yx = camera_counters(scaled)
-    drawn_yx = burnt_strokes(measured, scaled, noise) | counters_yx
-    if drawn_yx.any():
-        missing_yx = _with_islands(missing_yx | drawn_yx)
-        dropped_yx &= ~missing_yx
-        measured[missing_yx] = np.nan
-        noise, scaled = _scaled(measured, levels)
-        if noise is None:
-            return Defects.made_of(plane_yx, missing_yx, dropped_yx, written_yx, cut_off_px=cut_off_px)
-    found_yx = outliers(measured, scaled, noise)
-    found_yx |= steep_outliers(measured, scaled, noise)
-    found_yx |= faint_lines(measured, scaled, noise)
-    found_yx |= surface_outliers(np.where(found_yx, np.nan, measured), noise)
+    if noise is not None:
+        counters_yx = camera_counters(scaled)
+        drawn_yx = burnt_strokes(measured, scaled, noise) | counters_yx
+        if drawn_yx.any():
+            missing_yx = _with_islands(missing_yx | drawn_yx)
+            dropped_yx &= ~missing_yx
+            measured[missing_yx] = np.nan
+            noise, scaled = _scaled(measured, levels)
+    if noise is not None:
+        found_yx = outliers(measured, scaled, noise)
+        found_yx |= steep_outliers(measured, scaled, noise)
+        found_yx |= faint_lines(measured, scaled, noise)
+        found_yx |= surface_outliers(np.where(found_yx, np.nan, measured), noise)
     return Defects.made_of(
-        plane_yx,
-        missing_yx,
-        found_yx | dropped_yx,
-        written_yx & dropped_yx,
-        counter_px=int(counters_yx.sum()),
+        plane_yx[core],
+        missing_yx[core],
+        (found_yx | dropped_yx)[core],
+        (written_yx & dropped_yx)[core],
+        counter_px=int(counters_yx[core].sum()) if noise is not None else 0,
         cut_off_px=cut_off_px,
     )
+
+
+def _finite(plane_yx: NDArray[Any]) -> NDArray[np.bool_]:
+    finite_yx = np.empty(plane_yx.shape, dtype=bool)
+    for rows in strips_of(plane_yx.shape):
+        finite_yx[rows] = are_numbers(plane_yx[rows])
+    return finite_yx
+
+
+def _is_unlit(plane_yx: NDArray[Any], finite_yx: NDArray[np.bool_]) -> bool:
+    """Return whether a plane has no numbers, or one value but for text of another."""
+    values = np.zeros(0, dtype=plane_yx.dtype)
+    for rows in strips_of(plane_yx.shape):
+        finite = plane_yx[rows][finite_yx[rows]]
+        if finite.size:
+            lowest, highest = finite.min(), finite.max()
+            values = np.unique(np.append(values, [lowest, highest]))
+            if values.size > 2 or ((finite != lowest) & (finite != highest)).any():  # noqa: PLR2004  # a value and text
+                return False
+    return values.size < 2 or _is_drawn_on(plane_yx, finite_yx, *values)  # noqa: PLR2004  # no text
 
 
 def _usable_levels(values: NDArray[Any]) -> NDArray[Any]:
@@ -145,13 +191,10 @@ def _usable_levels(values: NDArray[Any]) -> NDArray[Any]:
     return levels[:0] if levels.size <= _FEW_LEVELS else levels
 
 
-def _is_drawn_on(plane_yx: NDArray[Any], finite: NDArray[Any]) -> bool:
-    """Return whether the plane holds one value but for text of another, as a frame without light may."""
-    lowest, highest = finite.min(), finite.max()
-    if ((finite != lowest) & (finite != highest)).any():
-        return False
-    rarer = highest if 2 * (finite == lowest).sum() > finite.size else lowest
-    drawn_yx = plane_yx == rarer
+def _is_drawn_on(plane_yx: NDArray[Any], finite_yx: NDArray[np.bool_], lowest: Any, highest: Any) -> bool:  # noqa: ANN401  # numpy scalars
+    """Return whether a plane of two values holds one but for text of the other, as one without light may."""
+    lowest_yx = (plane_yx == lowest) & finite_yx
+    drawn_yx = plane_yx == (highest if 2 * lowest_yx.sum() > finite_yx.sum() else lowest)
     if drawn_yx.mean() > _MAX_DRAWN_SHARE:
         return False
     beside_yx = ndimage.convolve(drawn_yx.astype(np.uint8), _FOUR_NEIGHBOURS, mode="constant") > 0
@@ -181,4 +224,8 @@ def _with_islands(missing_yx: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def without_defects(plane_yx: NDArray[Any], defects: Defects) -> NDArray[np.float32]:
     """Return the plane as float32 with NaN in place of its defects."""
-    return np.where(defects.usable_yx, plane_yx, np.nan).astype(np.float32)
+    measured_yx = np.empty(plane_yx.shape, dtype=np.float32)
+    for rows in strips_of(plane_yx.shape):
+        usable = ~(defects.missing_yx[rows] | defects.outliers_yx[rows])
+        measured_yx[rows] = np.where(usable, plane_yx[rows], np.nan)
+    return measured_yx

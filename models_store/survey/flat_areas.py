@@ -7,6 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from models_store.survey.blocks import SMALL_PX, Part, blocks_of
+from models_store.survey.counting import counted
+
 Mask = NDArray[np.bool_]
 
 _SIDE_PX, _RUN_PX = 5, 16
@@ -26,19 +29,22 @@ def fill_areas(plane_yx: NDArray[Any], finite_yx: Mask) -> Mask:
     """Return a mask of the areas of a plane (Y, X) that hold one value without noise: no data.
 
     Areas are left out if they may be an image of their own: saturated ones beside bright pixels, and flat
-    ones with single other pixels or beside the next values of the detector, as in dark or coarse images.
+    ones with single other pixels or beside the next values of the detector, as in dark or coarse images. All
+    of the plane tells which; a large one is looked at in blocks.
     """
-    flat_yx = _flat(plane_yx) & finite_yx
+    flat_yx = np.zeros(plane_yx.shape, dtype=bool)
+    blocks = blocks_of(plane_yx.shape, _RUN_PX)
+    for block in blocks:
+        flat_yx[block.inner] = _flat(plane_yx[block.outer])[block.core] & finite_yx[block.inner]
     missing_yx = np.zeros(plane_yx.shape, dtype=bool)
     if not flat_yx.any():
         return missing_yx
-    values, counts = np.unique(plane_yx[flat_yx], return_counts=True)
-    surroundings = _Surroundings.of(plane_yx, finite_yx)
+    values, counts = counted(plane_yx[block.inner][flat_yx[block.inner]] for block in blocks)
+    surroundings = _Surroundings(plane_yx, finite_yx, flat_yx)
     filled = 0
     for value in values[np.argsort(-counts)][:_MAX_VALUES]:
-        equal_yx = plane_yx == value
-        area_yx = ndimage.binary_dilation(flat_yx & equal_yx, _EIGHT, iterations=_EDGE_PX, mask=equal_yx)
-        if not surroundings.explain(value, equal_yx, area_yx):
+        area_yx = surroundings.area_of(value)
+        if area_yx is not None:
             missing_yx |= area_yx
             filled += 1
     return missing_yx if filled <= _MAX_FILL_VALUES else np.zeros_like(missing_yx)
@@ -50,31 +56,67 @@ class _Surroundings:
 
     plane_yx: NDArray[Any]
     finite_yx: Mask
-    values: NDArray[Any]
+    flat_yx: Mask
 
-    @classmethod
-    def of(cls, plane_yx: NDArray[Any], finite_yx: Mask) -> "_Surroundings":
-        return cls(plane_yx, finite_yx, np.unique(plane_yx[finite_yx]))
+    def area_of(self, value: Any) -> Mask | None:  # noqa: ANN401  # a numpy scalar
+        """Return the area of a value; None if noise or saturation explain that it has one."""
+        area_yx = np.zeros(self.plane_yx.shape, dtype=bool)
+        around = _Around(value)
+        every = max(area_yx.size // SMALL_PX, 1)
+        for block in blocks_of(area_yx.shape, _EDGE_PX + 2):
+            plane, finite = self.plane_yx[block.outer], self.finite_yx[block.outer]
+            equal = plane == value
+            area = ndimage.binary_dilation(
+                self.flat_yx[block.outer] & equal, _EIGHT, iterations=_EDGE_PX, mask=equal
+            )
+            around.add(plane, finite, equal, area, block.core, every)
+            area_yx[block.inner] = area[block.core]
+        return None if around.explains() else area_yx
 
-    def explain(self, value: Any, equal_yx: Mask, area_yx: Mask) -> bool:  # noqa: ANN401  # a numpy scalar
+
+class _Around:
+    """What a plane has beside an area of one value, added up over its blocks."""
+
+    def __init__(self, value: Any) -> None:  # noqa: ANN401  # a numpy scalar
+        self._value = value
+        self._beside: list[NDArray[Any]] = []
+        self._others: list[NDArray[Any]] = []
+        self._others_px = self._brighter_px = self._exceptions_px = self._area_px = 0
+        self._next: dict[str, Any] = {}
+
+    def add(self, plane: NDArray[Any], finite: Mask, equal: Mask, area: Mask, core: Part, every: int) -> None:
+        """Add a block with its margin, of which `core` counts; of the other pixels keep some."""
+        if equal.any():
+            beside = ndimage.binary_dilation(area, _EIGHT) & ~equal & finite
+            self._beside.append(plane[core][beside[core]])
+            neighbours = ndimage.convolve(equal.astype(np.uint8), _EIGHT.astype(np.uint8), mode="constant")
+            full = ndimage.convolve(np.ones_like(equal, np.uint8), _EIGHT.astype(np.uint8), mode="constant")
+            self._exceptions_px += int((~equal & finite & (neighbours == full - 1))[core].sum())
+            self._area_px += int(area[core].sum())
+        others = plane[core][(finite & ~equal)[core]]
+        brighter = others > self._value
+        self._others_px += others.size
+        self._brighter_px += int(brighter.sum())
+        self._others.append(others[::every])
+        for side, values, nearest in (("above", others[brighter], min), ("below", others[~brighter], max)):
+            if values.size:
+                found = values.min() if side == "above" else values.max()
+                self._next[side] = nearest(self._next.get(side, found), found)
+
+    def explains(self) -> bool:
         """Return whether noise or saturation explain that an area has one value."""
-        beside = self.plane_yx[ndimage.binary_dilation(area_yx, _EIGHT) & ~equal_yx & self.finite_yx]
+        beside = np.concatenate(self._beside)
         if not beside.size:
             return False
-        neighbours = ndimage.convolve(equal_yx.astype(np.uint8), _EIGHT.astype(np.uint8), mode="constant")
-        full = ndimage.convolve(np.ones_like(equal_yx, np.uint8), _EIGHT.astype(np.uint8), mode="constant")
-        exceptions = int((~equal_yx & self.finite_yx & (neighbours == full - 1)).sum())
         # Amid the darkest value a single one may be a hot pixel, or a remnant of the image.
-        remnants = int(value == self.values[0])
-        if exceptions > max(_MAX_EXCEPTIONS * int(area_yx.sum()), remnants):
+        remnants = int("below" not in self._next)
+        if self._exceptions_px > max(_MAX_EXCEPTIONS * self._area_px, remnants):
             return True
-        at = int(np.searchsorted(self.values, value))
-        next_values = self.values[max(at - 1, 0) : at + 2]
+        next_values = np.array([self._value, *self._next.values()], dtype=beside.dtype)
         if np.isin(beside, next_values).mean() > _MOSTLY:
             return True
-        others = self.plane_yx[self.finite_yx & ~equal_yx]
-        halfway = (float(np.median(others)) + float(value)) / 2
-        return float((others > value).mean()) < _MAX_BRIGHTER and float(np.median(beside)) > halfway
+        halfway = (float(np.median(np.concatenate(self._others))) + float(self._value)) / 2
+        return self._brighter_px < _MAX_BRIGHTER * self._others_px and float(np.median(beside)) > halfway
 
 
 def _flat(plane_yx: NDArray[Any]) -> Mask:

@@ -1,9 +1,12 @@
 """Scale on which a plane's noise has a standard deviation of one, measured quickly from the plane alone."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from models_store.survey.blocks import strips_of
 
 FloatArray = NDArray[np.float64]
 
@@ -48,7 +51,7 @@ class NoiseScale:
         return np.asarray(root + below_adu / floor_std_adu)
 
 
-def measure_noise_scale(plane_yx: FloatArray, *, step_adu: float = 0.0) -> NoiseScale | None:
+def measure_noise_scale(plane_yx: NDArray[Any], *, step_adu: float = 0.0) -> NoiseScale | None:
     """Measure the noise of a plane (Y, X) in ADU; pixels that are NaN are ignored.
 
     Medians in bins of the signal make it robust to edges and to outliers. `step_adu`: distance between the
@@ -56,10 +59,9 @@ def measure_noise_scale(plane_yx: FloatArray, *, step_adu: float = 0.0) -> Noise
     """
     if min(plane_yx.shape) < len(_DIFFERENCES):
         return None
-    high_pass, level_adu = (_both_axes(plane_yx, kernel).reshape(-1) for kernel in (_DIFFERENCES, _MEANS))
-    finite = np.flatnonzero(np.isfinite(high_pass))
-    chosen = finite[:: max(finite.size // _ENOUGH_PIXELS, 1)]
-    size, level_adu = np.abs(high_pass[chosen]), level_adu[chosen]
+    strips = strips_of(plane_yx.shape)
+    samples = [_sample(plane_yx[rows].astype(np.float64), _ENOUGH_PIXELS // len(strips)) for rows in strips]
+    size, level_adu = np.concatenate(samples, axis=1)
     if size.size < _MIN_PIXELS_PER_BIN:
         return None
     order = np.argsort(level_adu)
@@ -68,6 +70,14 @@ def measure_noise_scale(plane_yx: FloatArray, *, step_adu: float = 0.0) -> Noise
     variance = np.array([(_MEDIAN_TO_STD * np.median(size[each])) ** 2 for each in bins])
     smallest_adu2 = max(step_adu**2 / 12, 1e-12 * float(np.square(level_adu).max()), np.finfo(float).tiny)
     return replace(_fit(signal, np.maximum(variance, smallest_adu2)), step_adu=step_adu)
+
+
+def _sample(plane_yx: FloatArray, pixels: int) -> FloatArray:
+    """Return sizes of differences, and levels, of about so many pixels (2, pixels)."""
+    high_pass, level_adu = (_both_axes(plane_yx, kernel).reshape(-1) for kernel in (_DIFFERENCES, _MEANS))
+    finite = np.flatnonzero(np.isfinite(high_pass))
+    chosen = finite[:: max(finite.size // pixels, 1)]
+    return np.stack([np.abs(high_pass[chosen]), level_adu[chosen]])
 
 
 def _both_axes(plane_yx: FloatArray, kernel: list[float]) -> FloatArray:

@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from models_store.survey.blocks import strips_of
+
 MIN_ROWS: Final = 4
 """Neighbouring rows that make a repeated part of a plane."""
 _MIN_CHANGES = 1 / 3
@@ -28,13 +30,20 @@ class RowDigests:
     @classmethod
     def of(cls, plane_yx: NDArray[Any]) -> "RowDigests":
         """Measure a plane (Y, X) of any real type."""
-        inner_yx = np.ascontiguousarray(plane_yx[1:-1])
-        bits_yx = inner_yx.view(f"u{min(inner_yx.itemsize, 8)}")
+        inner_yx = plane_yx[1:-1]
+        strips = [cls._of_rows(inner_yx[rows]) for rows in strips_of(inner_yx.shape)]
+        digests, noisy = (np.concatenate(each) for each in zip(*strips, strict=True))
+        return cls(digests, noisy)
+
+    @staticmethod
+    def _of_rows(rows: NDArray[Any]) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
+        rows = np.ascontiguousarray(rows)
+        bits_yx = rows.view(f"u{min(rows.itemsize, 8)}")
         # Sums of products with random odd numbers, modulo 2^64.
         factors = np.random.default_rng(_SEED).integers(0, 2**63, bits_yx.shape[1], dtype=np.uint64) * 2 + 1
         # By their bits, as no NaN equals another.
         changes = (bits_yx[:, 1:] != bits_yx[:, :-1]).mean(axis=1)
-        return cls(bits_yx.astype(np.uint64) @ factors, changes >= _MIN_CHANGES)
+        return bits_yx.astype(np.uint64) @ factors, changes >= _MIN_CHANGES
 
     def is_copy_of(self, other: "RowDigests") -> bool:
         """Return whether all rows are those of another plane, and not all alike."""

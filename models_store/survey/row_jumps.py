@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 from scipy import ndimage
 
-from models_store.survey.noise_scale import FloatArray, measure_noise_scale
+from models_store.survey.blocks import strips_of
+from models_store.survey.noise_scale import FloatArray, NoiseScale, measure_noise_scale
 
 _MIN_SIDE_PX = 64
 _LIMIT = 12.0
@@ -52,26 +53,40 @@ def row_jump(plane_yx: NDArray[Any], *, step_adu: float) -> int | None:
 
     Pixels that are NaN are ignored. `step_adu`: distance between the detector's values.
     """
-    noise = measure_noise_scale(plane_yx.astype(np.float64), step_adu=step_adu)
+    noise = measure_noise_scale(plane_yx, step_adu=step_adu)
     if min(plane_yx.shape) < _MIN_SIDE_PX or noise is None:
         return None
-    steps = np.diff(noise.in_noise_units(plane_yx.astype(np.float64)), axis=0).clip(-_LIMIT, _LIMIT)
-    known = np.isfinite(steps)
-    count = known.sum(axis=1)
-    full = count >= steps.shape[1] // 2
-    steps = np.where(known, steps, 0.0)
+    count, total, squares = (np.zeros(len(plane_yx) - 1) for _ in range(3))
+    for rows in strips_of((len(plane_yx) - 1, plane_yx.shape[1])):
+        steps = _steps(plane_yx[rows.start : rows.stop + 1], noise)
+        known = np.isfinite(steps)
+        steps = np.where(known, steps, 0.0)
+        count[rows], total[rows], squares[rows] = (
+            known.sum(axis=1),
+            steps.sum(axis=1),
+            (steps**2).sum(axis=1),
+        )
+    full = count >= plane_yx.shape[1] // 2
     per_row = count.clip(1)
-    energy = (steps**2).sum(axis=1) / per_row - _NOISE
+    energy = squares / per_row - _NOISE
     energy[~full] = 0.0
     error = _NOISE * np.sqrt(2 / per_row)
     beside = (_highest_beside(energy[:, None])[:, 0] - _ERRORS_BESIDE * error).clip(0)
-    step = (steps.sum(axis=1) / per_row) ** 2 / (energy + _NOISE)
+    step = (total / per_row) ** 2 / (energy + _NOISE)
     jumps = (energy > _MIN_RATIO * beside + _ERRORS * error) & full & (step < _MAX_STEP)
     jumps[:_BESIDE_ROWS] = jumps[-_BESIDE_ROWS:] = False
-    rows = np.flatnonzero(jumps)
-    if rows.size != 1 or not _spans_width(steps, int(rows[0])):
+    torn = np.flatnonzero(jumps)
+    if torn.size != 1:
         return None
-    return int(rows[0]) + 1
+    row = int(torn[0])
+    around = _steps(plane_yx[row - _BESIDE_ROWS : row + _BESIDE_ROWS + 2], noise)
+    return row + 1 if _spans_width(np.nan_to_num(around)) else None
+
+
+def _steps(rows: NDArray[Any], noise: NoiseScale) -> FloatArray:
+    """Return the differences of neighbouring rows in noise units, up to the limit."""
+    in_noise_units = noise.in_noise_units(rows.astype(np.float64))
+    return np.asarray(np.diff(in_noise_units, axis=0).clip(-_LIMIT, _LIMIT))
 
 
 def _highest_beside(energy: FloatArray) -> FloatArray:
@@ -81,15 +96,15 @@ def _highest_beside(energy: FloatArray) -> FloatArray:
     return np.asarray(ndimage.maximum_filter(energy, footprint=around, mode="nearest").clip(0))
 
 
-def _spans_width(steps: FloatArray, row: int) -> bool:
-    around = steps[row - _BESIDE_ROWS : row + _BESIDE_ROWS + 1]
+def _spans_width(around: FloatArray) -> bool:
+    """Return whether the picture jumps in most of the width, given the steps of a row and of those around."""
     segments = np.array_split(around**2, _SEGMENTS, axis=1)
     energy = np.stack([each.mean(axis=1) for each in segments], axis=1)
-    noise = _NOISE * (1 + 3 * np.sqrt(2 / (steps.shape[1] // _SEGMENTS)))
+    noise = _NOISE * (1 + 3 * np.sqrt(2 / (around.shape[1] // _SEGMENTS)))
     at, beside = energy[_BESIDE_ROWS], np.delete(energy, _BESIDE_ROWS, axis=0).max(axis=0)
     structured = (at > noise) | (beside > noise)
     jumping = structured & (at > beside)
     if jumping.sum() < max(_MIN_SEGMENTS, _MIN_SHARE * structured.sum()):
         return False
-    mean = np.array([each.mean() for each in np.array_split(steps[row], _SEGMENTS)])[jumping]
+    mean = np.array([each.mean() for each in np.array_split(around[_BESIDE_ROWS], _SEGMENTS)])[jumping]
     return bool(min((mean > 0).mean(), (mean < 0).mean()) >= _MIN_OPPOSITE)

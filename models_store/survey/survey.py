@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from models_store.survey.blocks import blocks_of, is_large, middle_block, spread_parts
 from models_store.survey.brightness import Brightness
 from models_store.survey.correlation import AxisSums, NeighbourCorrelation
 from models_store.survey.correlation_estimates import CloserLook, axis_sums
 from models_store.survey.defect_counts import DefectCounts, count_defects
-from models_store.survey.defects import find_defects, without_defects
+from models_store.survey.defects import Defects, find_defects, without_defects
 from models_store.survey.noise_line import NoisePoints, noise_points
 from models_store.survey.plane_products import at_rest, difference_products, least_noise_adu2, plane_products
 from models_store.survey.recent_defects import recent_defects
@@ -88,17 +89,18 @@ def stored_survey(document: Mapping[str, Any] | None) -> Survey | None:
 
 
 def survey_planes(planes: Planes) -> Survey:
-    """Survey an image of at least one plane; holds one plane in memory at a time."""
+    """Survey an image of at least one plane; holds one in memory at a time, and a large one's masks."""
     values, products, noise, counts = [], [], [], []
     jumps: dict[int, int | None] = {}
     indices = _sample_indices(planes)
     for index in indices:
         plane_yx = np.asarray(planes[index])
         defects = recent_defects.of(plane_yx)
-        values.append(values_of(plane_yx[defects.usable_yx]))
+        values.append(_values(plane_yx, defects))
         measured_yx = without_defects(plane_yx, defects)
-        products.append(plane_products(measured_yx, len(indices)))
-        noise.append(noise_points(measured_yx, len(indices)))
+        parts = [*spread_parts(measured_yx)]
+        products += [plane_products(part, len(indices) * len(parts)) for part in parts]
+        noise += [noise_points(part, len(indices) * len(parts)) for part in parts]
         counts.append(count_defects(plane_yx, defects))
         jumps[index] = row_jump(measured_yx, step_adu=values[-1].step_adu) if values[-1] else None
     along_y, along_x = axis_sums(products)
@@ -112,6 +114,14 @@ def survey_planes(planes: Planes) -> Survey:
         defects=DefectCounts.of(counts),
         jumps=RowJumps.of(jumps),
     )
+
+
+def _values(plane_yx: NDArray[Any], defects: Defects) -> Values | None:
+    found = []
+    for block in blocks_of(plane_yx.shape, margin_px=0):
+        usable = ~(defects.missing_yx[block.inner] | defects.outliers_yx[block.inner])
+        found.append(values_of(plane_yx[block.inner][usable]))
+    return Values.of(each for each in found if each is not None)
 
 
 def _closer_look(planes: Planes, indices: Sequence[int]) -> CloserLook:
@@ -130,7 +140,10 @@ def _closer_look(planes: Planes, indices: Sequence[int]) -> CloserLook:
 
 
 def _measured(plane_yx: NDArray[Any]) -> NDArray[Any]:
+    """Return a plane without its defects, of a large one the middle."""
     plane_yx = np.asarray(plane_yx)
+    if is_large(plane_yx.shape):
+        plane_yx = middle_block(plane_yx)
     return without_defects(plane_yx, find_defects(plane_yx))
 
 

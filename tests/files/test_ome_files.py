@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from models_store.errors import ImageCorruptError
 from models_store.image_files.tiff.reader import open_planes
 from tests.support.microscope_files import copied, noise, ome_document, ome_image, write_pages
 
@@ -166,3 +167,22 @@ def test_equal_results_are_equal_files(tmp_path: Path) -> None:
 def test_an_impossible_size_is_no_size(tmp_path: Path, size: str) -> None:
     xml = ome_document(ome_image(0, {}, PhysicalSizeX=size, PhysicalSizeY=size))
     assert copied(write_pages(tmp_path / "s.ome.tif", noise(1, 32, 40), xml)).header.pixel_size_um is None
+
+
+def test_a_file_that_is_cut_within_its_metadata_is_refused(tmp_path: Path) -> None:
+    path = write_pages(tmp_path / "cut.ome.tif", noise(1, 32, 40), ome_document(ome_image(0, {"Z": 5})))
+    with tifffile.TiffFile(path) as tiff:
+        tag = tiff.pages.first.tags[270]
+        text, place = tag.value.encode(), tag.valueoffset
+        entry = tag.offset
+    content = bytearray(path.read_bytes())
+    content[entry + 8 : entry + 12] = len(content).to_bytes(4, "little")
+    content[place : place + len(text)] = bytes(len(text))
+    path.write_bytes(content + text + b"\0")
+    with open_planes(path) as whole:
+        assert whole.header.warnings == ("1 of 5 planes are in the file",)
+    path.write_bytes(content + text[: len(text) // 2])
+    with pytest.raises(
+        ImageCorruptError, match=r"the metadata of page 1 should end at byte \d+, but the file ends"
+    ):
+        open_planes(path).__enter__()

@@ -18,6 +18,7 @@ from models_store.image_files.isolation.directory_strides import DirectoryStride
 from models_store.image_files.isolation.ranged_stream import BLOCK_BYTES, RangedStream
 from models_store.image_files.opening import open_planes
 from tests.support.lif_files import LifImage, write_lif
+from tests.support.oir_files import write_oir
 
 PLANES, SIDE_PX = 60, 256
 PIXELS = np.random.default_rng(0).integers(0, 4000, (PLANES, SIDE_PX, SIDE_PX), np.uint16)
@@ -92,6 +93,17 @@ def test_a_whole_stack_is_fetched_once(reader: Reader, path: Path) -> None:
     for plane, expected in zip(reader.open(file), PIXELS, strict=True):
         np.testing.assert_array_equal(plane, expected)
     assert file.read_bytes <= 1.1 * file.size_bytes + 2 * PLANES * BLOCK_BYTES
+
+
+def test_an_oir_which_is_read_twice_is_fetched_once(reader: Reader, tmp_path: Path) -> None:
+    piece_bytes = 30 * PIXELS[0, 0].nbytes
+    steps_um, names = (0.1, 0.1, 0.5), ("DAPI",)
+    file = CountedFile(
+        write_oir(tmp_path / "stack", PIXELS[None, None], steps_um, names, piece_bytes=piece_bytes)
+    )
+    for plane, expected in zip(reader.open(file), PIXELS, strict=True):
+        np.testing.assert_array_equal(plane, expected)
+    assert file.read_bytes <= 1.1 * file.size_bytes
 
 
 @pytest.mark.parametrize("write", [_directories_between_planes, _compressed, _compressed_tiles])

@@ -78,6 +78,10 @@ def _are_told_apart(api: httpx.Client, job: Document) -> None:
         assert (report["download_name"], name in answer.headers["content-disposition"]) == (name, True)
         channels = 2 if group == 1 else 1
         assert len(answer.json()["channels"]) == channels
+    for crate in (each for each in files if each["name"] == "ro-crate-metadata.json"):
+        root = next(each for each in api.get(crate["href"]).json()["@graph"] if each["@id"] == "./")
+        of_group = {each["download_name"] for each in files if each["group"] == crate["group"]}
+        assert {each["@id"] for each in root["hasPart"]} == of_group - {crate["download_name"]}
     of_images = [each for each in files if each["image_id"] is not None]
     assert sorted((each["group"], each["series"][0]["index"]) for each in of_images) == [
         *((0, 0), (0, 3)),

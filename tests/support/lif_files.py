@@ -22,6 +22,8 @@ class LifImage:
     pixels: NDArray[np.unsignedinteger]
     step_um: Mapping[str, float]
     channel_names: Sequence[str] = ("Gray",)
+    attachments: str = ""
+    """XML of the settings that are attached to it."""
 
 
 def write_lif(path: Path, images: Sequence[LifImage]) -> Path:
@@ -64,8 +66,8 @@ def _element(number: int, image: LifImage) -> str:
     )
     return (
         f"<Element Name={quoteattr(image.name)}><Data><Image><ImageDescription>"
-        f"<Channels>{channels}</Channels><Dimensions>{dimensions}</Dimensions></ImageDescription></Image>"
-        f'</Data><Memory Size="{image.pixels.nbytes}" MemoryBlockID="MemBlock_{number}"/></Element>'
+        f"<Channels>{channels}</Channels><Dimensions>{dimensions}</Dimensions></ImageDescription>{image.attachments}"
+        f'</Image></Data><Memory Size="{image.pixels.nbytes}" MemoryBlockID="MemBlock_{number}"/></Element>'
     )
 
 

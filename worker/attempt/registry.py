@@ -18,6 +18,7 @@ from models_store.image_files.header import ImageHeader
 from models_store.job_requests.detector_levels import DetectorLevels, levels_of_noise_model
 from models_store.repositories.camera_checks import drift_of, noise_model_to_check
 from models_store.repositories.images import get_image, get_images
+from models_store.repositories.jobs.ends import group_of_stage
 from models_store.repositories.jobs.part_planes import list_part_planes
 from models_store.repositories.jobs.results import find_results
 from models_store.repositories.jobs.rows import get_job
@@ -114,6 +115,8 @@ class KnownRequest:
     started_at: datetime
     warnings: tuple[tuple[int | None, str], ...] = ()
     """What its plan told of the models that it reuses, each with its channel; None: of all planes."""
+    group: int | None = None
+    """Number of the group of its images that the stage is about; None if they are not grouped."""
 
 
 class Registry(Protocol):
@@ -230,6 +233,7 @@ class DatabaseRegistry:
                 stored_spec.validate_python(posted.spec),
                 started_at,
                 tuple((channel, warning) for channel, warning in told if warning),
+                group_of_stage(row, posted.stages),
             )
 
     def result(self, job_id: str) -> Mapping[str, Any]:

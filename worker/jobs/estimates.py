@@ -12,6 +12,7 @@ from models_store.contracts.prediction_specs import ChooseEstimateSpec, PredictP
 from models_store.contracts.spec_parts import Reference
 from models_store.contracts.vocabulary import NoiseModelOrigin, Output
 from models_store.errors import InvalidRequestError, JobFailedError
+from models_store.survey.blocks import SMALL_PX
 from worker.attempt.context import JobContext, Report
 from worker.attempt.progress import REFITTING, part_of, planes_done
 from worker.attempt.registry import KnownNoiseModel
@@ -332,7 +333,12 @@ def plane_denoiser(
 
 
 def _mean_removed(input_yx: np.ndarray, estimate_yx: np.ndarray) -> np.float32:
-    """Return the mean of what was removed; 0 if a few pixels decide it, as undetected hot ones do."""
+    """Return the mean of what was removed; 0 if a few pixels decide it, as undetected hot ones do.
+
+    Of a large plane, some rows tell.
+    """
+    some = slice(None, None, -(-input_yx.size // SMALL_PX))
+    input_yx, estimate_yx = input_yx[some], estimate_yx[some]
     removed = (input_yx - estimate_yx.astype(np.float64))[np.isfinite(input_yx)]
     usual = removed[np.abs(removed) <= _FAR * np.quantile(np.abs(removed), _USUAL_SHARE)]
     error = float(usual.std()) / max(usual.size, 1) ** 0.5

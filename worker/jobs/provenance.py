@@ -31,6 +31,7 @@ from models_store.image_files.channels import channel_name
 from models_store.image_files.header import ImageHeader
 from models_store.image_files.objective import objective_of
 from models_store.image_files.results.note import ProvenanceNote
+from models_store.repositories.jobs.artifacts import name_in_group
 from worker.attempt.context import JobContext
 from worker.attempt.registry import KnownImage, KnownRequest
 from worker.engine.networks.pretrained import packaged_sha256
@@ -114,8 +115,16 @@ class RunProvenance:
             self.context.warn(text)
 
     def outcome(self, outcome: Outcome, results: Sequence[MadeArtifact]) -> Outcome:
-        """Add the results, the RO-Crate of all files and the warnings of clipped pixels to the outcome."""
-        blob = self.context.store(CRATE_NAME, ro_crate(self.documents, [*results, *outcome.artifacts]))
+        """Add the results, the RO-Crate of all files and the warnings of clipped pixels to the outcome.
+
+        The crate names files as they are downloaded.
+        """
+        group = self.request.group
+        reports = [
+            each if each.image_id else each.model_copy(update={"name": name_in_group(each.name, group)})
+            for each in outcome.artifacts
+        ]
+        blob = self.context.store(CRATE_NAME, ro_crate(self.documents, [*results, *reports]))
         crate = MadeArtifact(name=CRATE_NAME, media_type=CRATE_MEDIA_TYPE, blob=blob)
         result = dict(outcome.result)
         if self.clipped:

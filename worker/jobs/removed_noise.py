@@ -9,8 +9,10 @@ import torch
 
 from models_store.contracts.outcomes import Outcome
 from models_store.contracts.vocabulary import Output
+from models_store.survey.blocks import Part, blocks_of
 from models_store.survey.correlation import NeighbourCorrelation
 from worker.attempt.context import JobContext
+from worker.engine.networks.network import Network
 from worker.engine.noise.measuring.noise_line import noise_line
 from worker.engine.noise.measuring.noise_verdict import MAX_CORRELATION, Expected
 from worker.engine.noise.measuring.removed_noise import (
@@ -19,6 +21,7 @@ from worker.engine.noise.measuring.removed_noise import (
     measure_removed_noise,
     variance_of,
 )
+from worker.engine.noise.measuring.removed_noise_of_blocks import of_all_blocks
 from worker.engine.prediction.response import measure_response
 from worker.engine.stages.denoise import Denoiser, network_of
 from worker.jobs.estimates import PlaneDenoiser, Prepared
@@ -114,8 +117,22 @@ class Judge:
         )
 
     def _measure(self, observed: ObservedPlane, result_yx: np.ndarray) -> RemovedNoise | None:
-        denoiser, input_yx = self.prepared.denoiser, observed.input_yx
-        respond = self._respond(observed)
+        """Measure a plane, a large one block by block."""
+        network = self._network(observed)
+        input_yx = observed.input_yx
+        found = []
+        for block in blocks_of(input_yx.shape, margin_px=0):
+            part = input_yx[block.inner]
+            respond = self._respond(network, part, block.inner)
+            measured = self._measure_part(part, result_yx[block.inner], respond)
+            if measured is not None:
+                found.append(((block.inner[0].start, block.inner[1].start), measured))
+        return found[0][1] if len(found) == 1 else of_all_blocks(found)
+
+    def _measure_part(
+        self, input_yx: np.ndarray, result_yx: np.ndarray, respond: RespondTo | None
+    ) -> RemovedNoise | None:
+        denoiser = self.prepared.denoiser
         if isinstance(denoiser, Denoiser):
             return measure_removed_noise(input_yx, result_yx, variance_of(denoiser.noise_model), respond)
         if denoiser.method == "care":
@@ -123,18 +140,23 @@ class Judge:
         line = noise_line(input_yx, result_yx)
         return measure_removed_noise(input_yx, result_yx, line.variance_adu2, respond) if line else None
 
-    def _respond(self, observed: ObservedPlane) -> RespondTo | None:
-        """Return the response of the plane's network; None where it does not tell what was copied."""
-        denoiser, input_yx, device = self.prepared.denoiser, observed.input_yx, self.device
-        if device is None or max(self.expected.correlation_y, self.expected.correlation_x) >= MAX_CORRELATION:
+    def _network(self, observed: ObservedPlane) -> Network | None:
+        """Return the plane's network; None where its response does not tell what was copied."""
+        denoiser = self.prepared.denoiser
+        correlation = max(self.expected.correlation_y, self.expected.correlation_x)
+        if self.device is None or correlation >= MAX_CORRELATION:
             return None
         if isinstance(denoiser, Denoiser):
-            network = network_of(denoiser, input_yx, observed.neighbours)
-        else:
-            network = denoiser if self.expected.scale else None
-        if network is None:
+            return network_of(denoiser, observed.input_yx, observed.neighbours)
+        return denoiser if self.expected.scale else None
+
+    def _respond(self, network: Network | None, input_yx: np.ndarray, place: Part) -> RespondTo | None:
+        """Return the response of the network in the middle of a part of the plane."""
+        if network is None or self.device is None:
             return None
-        return partial(measure_response, network, input_yx, device=device)
+        if network.frames is not None:
+            network = replace(network, frames=network.frames[:, *place])
+        return partial(measure_response, network, input_yx, device=self.device)
 
 
 def _certain(correlation: float, error: float) -> float:

@@ -8,7 +8,7 @@ from typing import BinaryIO
 from models_store.errors import ImageCorruptError, ImageTooLargeError
 from models_store.image_files.file_streams import StreamedFile, stream_of
 from models_store.image_files.signatures import READ_FORMATS, read_head, refuse_other_formats, refuse_vsi
-from models_store.image_files.tiff.page_kind import PageKind, page_kind
+from models_store.image_files.tiff.page_kind import PageKind, end_of_texts, page_kind
 
 _MAX_TAGS_PER_PAGE = 4096
 _CLASSIC, _BIG = 42, 43  # the version field
@@ -42,8 +42,8 @@ def check_ifd_chain(file: StreamedFile, *, max_pages: int) -> IfdChain:
 def read_ifd_chain(file: BinaryIO, *, max_pages: int) -> IfdChain:
     """Follow the chain of pages of an open file.
 
-    Raises ImageCorruptError if the chain is missing, loops or leaves the file, ImageUnsupportedError if the
-    file has another known format, ImageTooLargeError if there are more than `max_pages`.
+    Raises ImageCorruptError if the chain is missing or loops, or if it or metadata leave the file,
+    ImageUnsupportedError if the file has another known format, ImageTooLargeError for too many pages.
     """
     size_bytes = file.seek(0, os.SEEK_END)
     file.seek(0)
@@ -65,7 +65,7 @@ def read_ifd_chain(file: BinaryIO, *, max_pages: int) -> IfdChain:
                 "have been truncated while it was copied, so copy it again"
             )
         seen[offset] = None
-        kind, offset = _read_directory(file, layout, offset, page)
+        kind, offset = _read_directory(file, layout, offset, page, size_bytes)
         kinds.append(kind)
     if not kinds:
         raise ImageCorruptError(
@@ -96,7 +96,9 @@ def _read_file_header(file: BinaryIO) -> tuple[_Layout, int]:
     return layout, layout.offset.unpack(head[8:16] if big else head[4:8])[0]
 
 
-def _read_directory(file: BinaryIO, layout: _Layout, offset: int, page: int) -> tuple[PageKind, int]:
+def _read_directory(
+    file: BinaryIO, layout: _Layout, offset: int, page: int, size_bytes: int
+) -> tuple[PageKind, int]:
     """Return the kind of a page and the offset of the next one."""
     file.seek(offset)
     count_field = file.read(layout.tag_count.size)
@@ -111,5 +113,13 @@ def _read_directory(file: BinaryIO, layout: _Layout, offset: int, page: int) -> 
         raise ImageCorruptError(
             f"the file ends within the description of page {page}; it was cut, so copy it again"
         )
-    kind = page_kind(entries, layout.order, big=layout.tag_bytes == _BIG_TAG_BYTES)
+    big = layout.tag_bytes == _BIG_TAG_BYTES
+    text_end = end_of_texts(entries, layout.order, big=big)
+    # Without them, tifffile would read the pixels as if nothing told of the other planes.
+    if text_end > size_bytes:
+        raise ImageCorruptError(
+            f"the metadata of page {page} should end at byte {text_end}, but the file ends at byte "
+            f"{size_bytes}; it was cut, so copy it again"
+        )
+    kind = page_kind(entries, layout.order, big=big)
     return kind, int(layout.offset.unpack(offset_field)[0])

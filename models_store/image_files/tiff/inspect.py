@@ -89,7 +89,7 @@ def _require_size(page: TiffPage, limits: ImageLimits) -> None:
     if height_px * width_px > limits.plane_px:
         raise ImageTooLargeError(
             f"a plane of {width_px} x {height_px} pixels exceeds the limit of {limits.plane_px} pixels; "
-            "crop or tile it"
+            f"crop or tile it, to {math.isqrt(limits.plane_px)} x {math.isqrt(limits.plane_px)} for example"
         )
 
 

@@ -20,6 +20,9 @@ _FIELDS = {
 }
 _DEFAULTS = {"samples": 1, "bits": 1, "sample_format": 1, "planar": 1, "compression": 1, "predictor": 1}
 _INTEGERS = {1: "B", 3: "H", 4: "I", 16: "Q"}
+_TEXTS = {270, 50839, 51123}
+"""Metadata of the whole image: OME-XML and other descriptions, those of ImageJ and of Micro-Manager."""
+_BYTES = {1, 2, 6, 7}
 _REDUCED, _MASK = 1, 4
 _RGB, _COLOURS = 2, {2, 5, 6, 8, 9, 10, 32803, 32845}
 _SEPARATE = 2
@@ -89,3 +92,12 @@ def page_kind(entries: bytes, order: str, *, big: bool) -> PageKind:
         stored_here = kind in _INTEGERS and 0 < count * integer.size <= len(value)
         values[name] = integer.unpack_from(value)[0] if stored_here else None
     return PageKind(**values)
+
+
+def end_of_texts(entries: bytes, order: str, *, big: bool) -> int:
+    """Return the byte at which the last of a page's descriptions ends; 0 if none lies outside its entries."""
+    ends = [0]
+    for code, kind, count, value in struct.iter_unpack(f"{order}{'HHQ8s' if big else 'HHI4s'}", entries):
+        if code in _TEXTS and kind in _BYTES and count > len(value):
+            ends.append(struct.unpack(f"{order}{'Q' if big else 'I'}", value)[0] + count)
+    return max(ends)

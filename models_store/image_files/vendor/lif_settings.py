@@ -26,14 +26,20 @@ def lif_settings(xml: ET.Element | None, image: ImageInfo) -> list[dict[str, Any
     return [_of_camera(camera)] * image["size_c"] if camera is not None else []
 
 
-def hardware_of(xml: ET.Element | None, image: ImageInfo) -> ET.Element | None:
-    """Return the settings of the hardware attached to an image, found by the memory block of its pixels."""
+def image_element(xml: ET.Element | None, image: ImageInfo) -> ET.Element | None:
+    """Return the element of an image, found by the memory block of its pixels."""
     block = mapping(image.get("extra")).get("memory_block_id")
     for element in xml.iter("Element") if xml is not None and block else ():
         memory = element.find("Memory")
         if memory is not None and memory.get("MemoryBlockID") == block:
-            return element.find("Data/Image/Attachment[@Name='HardwareSetting']")
+            return element
     return None
+
+
+def hardware_of(xml: ET.Element | None, image: ImageInfo) -> ET.Element | None:
+    """Return the settings of the hardware attached to an image."""
+    element = image_element(xml, image)
+    return None if element is None else element.find("Data/Image/Attachment[@Name='HardwareSetting']")
 
 
 def _of_detector(detector: ET.Element) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from models_store.image_files.planes import ResultFormat
 from models_store.image_files.vendor.acquisition import recorded
 from models_store.image_files.vendor.display_channels import with_display_channels
 from models_store.image_files.vendor.layout import Layout, kept
+from models_store.image_files.vendor.lif_stage import with_stage_positions
 from models_store.image_files.vendor.nd2_frames import with_frame_data
 from models_store.image_files.vendor.nd2_regions import with_camera_regions
 from models_store.image_files.vendor.present_planes import with_planes_present
@@ -102,6 +103,8 @@ def _images_of(
             with stream_of(source) as stream:
                 images = with_frame_data(file.opened, stream, images)
             images = with_camera_regions(file.opened, images)
+        if kind == "lif":
+            images = with_stage_positions(images, xml)
         if kind == "czi":
             images = with_display_channels(images, xml)
         return images, file.opened.info["size_bytes"]

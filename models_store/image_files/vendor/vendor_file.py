@@ -1,8 +1,11 @@
 """Opening of vendors' files from a path or descriptor, with errors in the project's terms."""
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import RawIOBase
+from typing import BinaryIO
 
 import openreadout
 from openreadout import OpenReadoutError, UnsupportedFeatureError
@@ -27,6 +30,10 @@ _LACKS_PLANES = "missing_planes"
 _STOPPED = "loop_mismatch"
 _SHOWN_FINDINGS = 3
 _HINT = " (hint: "
+_READ_TWICE: set[VendorKind] = {"oir"}
+"""The library goes through all of these files to find the pieces of planes, and again to see whether any are
+missing."""
+_MOST_KEPT_BYTES, _KEPT_PART_BYTES = 2**28, 2**23
 
 
 @dataclass(frozen=True)
@@ -67,7 +74,8 @@ def open_vendor_file(file: StreamedFile, kind: VendorKind) -> Iterator["VendorFi
     """
     name = VENDOR_NAMES[kind]
     # Through a file object, the library opens no file itself, which seccomp forbids.
-    with stream_of(file) as stream:
+    with stream_of(file) as stored:
+        stream = _read_once(stored) if kind in _READ_TWICE and isinstance(file, RawIOBase) else stored
         with raising_image_errors(f"the {name} file cannot be read"), _refusing_others(kind):
             opened = openreadout.File(stream, name=_NAMES.get(kind, UNNAMED))
         with opened:
@@ -79,6 +87,15 @@ def open_vendor_file(file: StreamedFile, kind: VendorKind) -> Iterator["VendorFi
                     require_uncut(stream)
                 lacks_planes = _require_whole(opened, name)
             yield VendorFile(opened, lacks_planes=lacks_planes)
+
+
+def _read_once(stream: BinaryIO) -> BinaryIO:
+    """Return a copy of a remote file in memory, unless it is too large."""
+    size_bytes = stream.seek(0, io.SEEK_END)
+    stream.seek(0)
+    if size_bytes > _MOST_KEPT_BYTES:
+        return stream
+    return io.BytesIO(b"".join(iter(lambda: stream.read(_KEPT_PART_BYTES), b"")))
 
 
 @contextmanager

@@ -66,10 +66,13 @@ def group_of(result: Mapping[str, Any], image_id: str | None) -> int | None:
 
 def download_name(artifact: Artifact, group: int | None) -> str:
     """Return a name that no other file of the job has: each group has reports of the same names."""
-    if group is None or artifact.image_id is not None:
-        return artifact.name
-    stem, dot, suffix = artifact.name.rpartition(".")
-    return f"{stem}_group{group}{dot}{suffix}"
+    return artifact.name if artifact.image_id is not None else name_in_group(artifact.name, group)
+
+
+def name_in_group(name: str, group: int | None) -> str:
+    """Return the name of a report of one of the groups of a job's images; None: they are not grouped."""
+    stem, dot, suffix = name.rpartition(".")
+    return name if group is None else f"{stem}_group{group}{dot}{suffix}"
 
 
 def _name(entries: Sequence[Mapping[str, Any]] | None, series: int) -> str:

@@ -53,6 +53,13 @@ def stages_by_images(stages: Sequence[Job]) -> list[list[Job]]:
     return [group for _, group in groups]
 
 
+def group_of_stage(stage: Job, stages: Sequence[Job]) -> int | None:
+    """Return the number of the group of a stage among those of its job; None if there are not several."""
+    groups = stages_by_images(stages)
+    numbers = (number for number, group in enumerate(groups) if any(each.id == stage.id for each in group))
+    return next(numbers, None) if len(groups) > 1 else None
+
+
 def _results_of(session: Session, job: Job) -> dict[str, Any]:
     """Merge the results of a job's stages; those of images of different kinds apart, if there are any."""
     merged = [(stages[0], _results_of_alike(session, stages)) for stages in stages_by_images(job.stages)]

@@ -1,5 +1,6 @@
 """Sequences of planes (Y, X), the engine's input type for images."""
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
@@ -50,9 +51,10 @@ def affordable(planes: PlaneSequence, max_pixels: int = MAX_PIXELS) -> int:
 def with_data(planes: PlaneSequence, count: int) -> Iterator[NDArray[Any]]:
     """Yield at most `count` planes spread over the sequence, in place of an empty one the next with data.
 
-    A plane without finite pixels is empty, as is one that copies another.
+    A plane without finite pixels is empty, as is one that copies another. Of a plane with more than
+    `MAX_PIXELS` pixels, a window with so many is taken.
     """
-    return (plane_yx for _, plane_yx in numbered_with_data(planes, count))
+    return (window_with_data(plane_yx) for _, plane_yx in numbered_with_data(planes, count))
 
 
 def numbered_with_data(planes: PlaneSequence, count: int) -> Iterator[tuple[int, NDArray[Any]]]:
@@ -70,3 +72,23 @@ def middle_window(plane_yx: NDArray[Any], side_px: int) -> NDArray[Any]:
     """Return the central window of a plane, at most `side_px` in each direction."""
     top, left = (max(size - side_px, 0) // 2 for size in plane_yx.shape)
     return plane_yx[top : top + side_px, left : left + side_px]
+
+
+def window_with_data(plane_yx: NDArray[Any], max_pixels: int = MAX_PIXELS) -> NDArray[Any]:
+    """Return a plane of at most so many pixels, or its window with the most finite ones, near the middle."""
+    if plane_yx.size <= max_pixels:
+        return plane_yx
+    height = min(plane_yx.shape[0], math.isqrt(max_pixels))
+    width = min(plane_yx.shape[1], max_pixels // height)
+    height = min(plane_yx.shape[0], max_pixels // width)
+    windows = [
+        plane_yx[top : top + height, left : left + width]
+        for top in _starts(plane_yx.shape[0], height)
+        for left in _starts(plane_yx.shape[1], width)
+    ]
+    return max(windows, key=lambda window: int(np.isfinite(window).sum()))
+
+
+def _starts(size: int, length: int) -> list[int]:
+    """Return where windows of some length begin: in the middle, and at both ends."""
+    return [(size - length) // 2, 0, size - length]
