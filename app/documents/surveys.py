@@ -24,6 +24,15 @@ class NoiseLineDocument(BaseModel):
     floor_adu2: float
 
 
+class ExposureLevelDocument(BaseModel):
+    """Planes of one exposure, other than that of most."""
+
+    planes: int
+    factor: float = Field(description="Their light relative to that of the planes beside them.")
+    is_bound: bool = Field(description="Whether the factor is a limit.")
+    first: list[int] = Field(description="The first of them, counted from 0.")
+
+
 class BrightnessDocument(BaseModel):
     """Brightness of planes: mean above the darkest pixels of all planes looked at."""
 
@@ -31,13 +40,21 @@ class BrightnessDocument(BaseModel):
     darkest: float = Field(description="Darkest plane, relative to the median.")
     brightest: float = Field(description="Brightest plane, relative to the median.")
     far_planes: int = Field(
-        description="Planes of another exposure than most: from 1.3 times the light on, along Z from 4."
+        description=(
+            "Planes of another exposure than most: from 1.3 times the light on if all of the field changes, "
+            "along Z otherwise from 4."
+        )
     )
-    far_factor: float | None = Field(description="Their light relative to that of the planes beside them.")
+    far_factor: float | None = Field(
+        description="Their light relative to that of the planes beside them; of several exposures the median."
+    )
     far_factor_is_bound: bool = Field(
         description="Whether the factor is a limit: at least so much light, or at most if it is below 1."
     )
     first_far: list[int] = Field(description="The first of them, counted from 0.")
+    far_levels: list[ExposureLevelDocument] = Field(
+        default=[], description="The same planes by exposures, the dimmest first."
+    )
     last_to_first: float | None = Field(
         description="Of a time series: its last tenth relative to its first; small after bleaching."
     )

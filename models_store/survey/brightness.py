@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from pydantic import BaseModel
 
+from models_store.survey.exposure_levels import is_at_rest, levels_of, taking_turns
 from models_store.survey.exposures import far_planes
 from models_store.survey.light_factors import LightFactor, factor_to_usual, is_usual, other_exposures
 from models_store.survey.noise_line import NoisePoints
@@ -31,6 +33,24 @@ class Series:
     position: int = 0
 
 
+class ExposureLevel(BaseModel, frozen=True):
+    """Planes with like factors to the planes beside them; `first`: the first of them, counted from 0."""
+
+    planes: int
+    factor: float
+    is_bound: bool
+    first: tuple[int, ...]
+
+    @classmethod
+    def of(cls, planes: Sequence[int], factors: Mapping[int, LightFactor]) -> Self:
+        return cls(
+            planes=len(planes),
+            factor=float(np.median([factors[plane].factor for plane in planes])),
+            is_bound=any(factors[plane].is_bound for plane in planes),
+            first=tuple(sorted(planes)[:_SHOWN_PLANES]),
+        )
+
+
 class Brightness(BaseModel, frozen=True):
     """Brightness of the planes looked at: mean above the darkest pixels of all of them.
 
@@ -47,6 +67,8 @@ class Brightness(BaseModel, frozen=True):
     far_factor: float | None = None
     far_factor_is_bound: bool = False
     first_far: tuple[int, ...] = ()
+    far_levels: tuple[ExposureLevel, ...] = ()
+    """The same planes by exposures, the dimmest first."""
     last_to_first: float | None = None
     positions: int = 1
     darkest_position: float | None = None
@@ -97,7 +119,7 @@ def brightness_of(
         lit = lights if contrast >= SPECIMEN_CONTRAST else []
         found = far_planes(lit, dark_adu, over_time=each.over_time)
         kept = [index for index in range(len(lights)) if index not in found]
-        others = other_exposures([lights[index] for index in kept]) if each.over_time else {}
+        others = _exposures_of([lights[index] for index in kept], over_time=each.over_time)
         levels = {kept[at]: ratio for at, ratio in others.items()}
         factors = _factors(lights, found, levels)
         far |= {present[index]: factor for index, factor in factors.items()}
@@ -119,6 +141,7 @@ def brightness_of(
         far_factor=float(np.median([each.factor for each in far.values()])) if far else None,
         far_factor_is_bound=any(each.is_bound for each in far.values()),
         first_far=tuple(sorted(far)[:_SHOWN_PLANES]),
+        far_levels=tuple(ExposureLevel.of(planes, far) for planes in levels_of(far)),
         last_to_first=float(np.median(changes)) if changes else None,
         positions=len(by_position),
         darkest_position=positions[0] if positions else None,
@@ -131,6 +154,10 @@ def brightness_of(
         first_torn=tuple(torn[:_SHOWN_PLANES]),
         torn_rows=(repeated[torn[0]].first, repeated[torn[0]].end) if torn else None,
     )
+
+
+def _exposures_of(lights: Sequence[PlaneLight], *, over_time: bool) -> dict[int, float]:
+    return taking_turns(lights) or (other_exposures(lights) if over_time or is_at_rest(lights) else {})
 
 
 def _factors(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Final
 
 import numpy as np
 
@@ -12,7 +13,7 @@ _MIN_CORRELATION, _MIN_STEP_CORRELATION = 0.7, 0.95
 """Of the light of two planes: below it they show different specimens."""
 _UNLIT = 0.1
 _MAX_ERROR = 0.15
-_MIN_STEP = 1.3
+MIN_STEP: Final = 1.3
 """Factor between planes one after the other that is told."""
 _MAX_DRIFT = 0.25
 """Of the steps beside a step, in the same direction: bleaching and a specimen change more gradually."""
@@ -71,7 +72,7 @@ def light_factor(one: PlaneLight, other: PlaneLight) -> LightFactor | None:
 
 def is_usual(found: LightFactor) -> bool:
     """Return whether a plane is known to have the light of the one that it was compared with."""
-    return not found.is_bound and abs(np.log(found.factor)) < np.log(_MIN_STEP)
+    return not found.is_bound and abs(np.log(found.factor)) < np.log(MIN_STEP)
 
 
 def factor_to_usual(lights: Sequence[PlaneLight], index: int, usual: Sequence[int]) -> LightFactor | None:
@@ -95,15 +96,24 @@ def other_exposures(lights: Sequence[PlaneLight]) -> dict[int, float]:
     fades again, is that of a specimen. Planes that cannot be compared divide the series; its longest part
     is looked at.
     """
-    steps = [_log_step(before, after) for before, after in pairwise(lights)]
+    first, steps = comparable_steps(lights)
+    found = _other_levels(steps, lights[first : first + len(steps) + 1])
+    # Beside planes that cannot be compared it is not known which exposure most planes have.
+    ends = ([0] if first > 0 else []) + ([len(steps)] if first + len(steps) + 1 < len(lights) else [])
+    if any(end in found for end in ends):
+        return {}
+    return {first + at: factor for at, factor in found.items()}
+
+
+def comparable_steps(lights: Sequence[PlaneLight]) -> tuple[int, list[float]]:
+    """Return the logarithms of the light of planes relative to those before them, in the longest known part.
+
+    The number is that of the plane with which the part begins. No steps if it has half of the planes or less.
+    """
+    steps = [log_step(before, after) for before, after in pairwise(lights)]
     unknown = [-1, *(at for at, step in enumerate(steps) if not np.isfinite(step)), len(steps)]
     first, last = max(pairwise(unknown), key=lambda part: part[1] - part[0])
-    found = _other_levels(steps[first + 1 : last], lights[first + 1 : last + 1])
-    # Beside planes that cannot be compared it is not known which exposure most planes have.
-    ends = ([0] if first >= 0 else []) + ([last - first - 1] if last < len(steps) else [])
-    if last - first <= len(lights) // 2 or any(end in found for end in ends):
-        return {}
-    return {first + 1 + at: factor for at, factor in found.items()}
+    return (first + 1, steps[first + 1 : last]) if last - first > len(lights) // 2 else (0, [])
 
 
 def _other_levels(steps: Sequence[float], lights: Sequence[PlaneLight]) -> dict[int, float]:
@@ -117,18 +127,19 @@ def _other_levels(steps: Sequence[float], lights: Sequence[PlaneLight]) -> dict[
         if len(jumps) > 1 or decay > _MAX_DECAY * abs(steps[jumps[0]]):
             return {}
     level = np.cumsum([0.0, *(_without_drift(steps, at, jumps) for at in range(len(steps)))])
-    near = np.abs(level[:, None] - level) < np.log(_MIN_STEP) / 2
+    near = np.abs(level[:, None] - level) < np.log(MIN_STEP) / 2
     usual = near[int(np.argmax(near.sum(axis=1)))]
     reference = float(np.median(level[usual]))
     return {int(at): float(np.exp(level[at] - reference)) for at in np.flatnonzero(~usual)}
 
 
-def _log_step(before: PlaneLight, after: PlaneLight) -> float:
+def log_step(before: PlaneLight, after: PlaneLight) -> float:
+    """Return the logarithm of the light of a plane relative to the one before it; NaN if uncertain."""
     found = light_factor(after, before)
     if found is None or found.is_bound or found.correlation < _MIN_STEP_CORRELATION:
         return float("nan")
     step = float(np.log(found.factor))
-    is_certain = _SIGNIFICANCE * found.error < max(abs(step), np.log(_MIN_STEP)) * found.factor
+    is_certain = _SIGNIFICANCE * found.error < max(abs(step), np.log(MIN_STEP)) * found.factor
     return step if is_certain else float("nan")
 
 
@@ -141,7 +152,7 @@ def _without_drift(steps: Sequence[float], at: int, jumps: Sequence[int]) -> flo
 
 
 def _is_jump(steps: Sequence[float], at: int, lights: Sequence[PlaneLight]) -> bool:
-    step, least = steps[at], float(np.log(_MIN_STEP))
+    step, least = steps[at], float(np.log(MIN_STEP))
     if abs(step) <= least:
         return False
     for near in (at - 1, at + 1):
@@ -149,8 +160,14 @@ def _is_jump(steps: Sequence[float], at: int, lights: Sequence[PlaneLight]) -> b
         beside = steps[near] if 0 <= near < len(steps) else 0.0
         if abs(beside) > _MAX_DRIFT * abs(step) and not (beside * step < 0 and abs(beside) > least):
             return False
-    # The level that does not change with the light lies at the offset, below the specimen.
-    before, after = lights[at], lights[at + 1]
+    return fits_an_offset(lights[at], lights[at + 1], step)
+
+
+def fits_an_offset(before: PlaneLight, after: PlaneLight, step: float) -> bool:
+    """Return whether what two planes have in common, beside light that differs by a factor, is an offset.
+
+    The level that does not change with the light lies below the specimen. `step`: the factor's logarithm.
+    """
     factor = float(np.exp(step))
     offset_adu = (after.mean_adu - factor * before.mean_adu) / (1 - factor)
     lowest_adu = min(before.low_adu, after.low_adu)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from statistics import median
 
-from models_store.survey.brightness import Brightness
+from models_store.survey.brightness import Brightness, ExposureLevel
 from models_store.survey.correlation import NeighbourCorrelation
 from models_store.survey.defect_counts import DefectCounts
 from models_store.survey.positions import FAR_NOISE, FAR_POSITIONS
@@ -112,15 +112,8 @@ def _value_warnings(values: Values) -> list[str]:
 
 def _brightness_warnings(brightness: Brightness) -> list[str]:
     found = []
-    if brightness.far_factor is not None:
-        factor = _two_digits(brightness.far_factor)
-        if brightness.far_factor_is_bound:
-            factor = f"at {'least' if brightness.far_factor > 1 else 'most'} {factor}"
-        found.append(
-            f"{_planes(brightness.far_planes, brightness.planes, 'has', 'have')} {factor} times the "
-            f"light of those beside them (first: plane {brightness.first_far[0] + 1}): mixed exposures, or a "
-            "lamp or shutter that failed; each plane keeps its brightness"
-        )
+    if brightness.far_planes:
+        found.append(_exposure_warning(brightness))
     if brightness.copied_planes:
         found.append(
             f"{_planes(brightness.copied_planes, brightness.planes, 'is an exact copy', 'are exact copies')} "
@@ -154,6 +147,33 @@ def _brightness_warnings(brightness: Brightness) -> list[str]:
             f"{_two_digits(ratio)}, as if gain or camera mode had changed; {_SHARED}"
         )
     return found
+
+
+def _exposure_warning(brightness: Brightness) -> str:
+    why = "mixed exposures, or a lamp or shutter that failed; each plane keeps its brightness"
+    planes = _planes(brightness.far_planes, brightness.planes, "has", "have")
+    levels = brightness.far_levels
+    if len(levels) == 1:
+        return (
+            f"{planes} {_level(levels[0])} times the light of those beside them ({_first(levels[0])}): {why}"
+        )
+    each = ", ".join(
+        f"{level.planes} {'has' if level.planes == 1 else 'have'} {_level(level)} times as much "
+        f"({_first(level)})"
+        for level in levels
+    )
+    return f"{planes} other light than those beside them: {each}: {why}"
+
+
+def _level(level: ExposureLevel) -> str:
+    bound = f"at {'least' if level.factor > 1 else 'most'} " if level.is_bound else ""
+    return bound + _two_digits(level.factor)
+
+
+def _first(level: ExposureLevel) -> str:
+    numbers = ", ".join(str(plane + 1) for plane in level.first)
+    more = ", ..." if level.planes > len(level.first) else ""
+    return f"plane{'s' if level.planes > 1 else ''} {numbers}{more}"
 
 
 def _jump_warnings(survey: Survey) -> list[str]:
