@@ -123,6 +123,7 @@ class Results:
     LINKS_ENDED = "All links to {name} have ended, whoever made them."
     VALID_LINKS = "Links to what is shown that are valid"
     LINK_OF = "{name}: made {time} by {who}, valid until {until}"
+    RESULT_OF_RESIDUAL = "Result"
     WITHOUT_KEY = "somebody without a key"
     END_LINK = "End"
     END_LINK_OF = "End the link to {name} of {time} by {who}"

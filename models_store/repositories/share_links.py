@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import and_, delete, exists, or_, select
 from sqlalchemy.orm import Session
 
 from models_store.clock_and_ids import new_id
@@ -32,11 +32,13 @@ def add_link(
 
 def links_to(session: Session, subject_id: str, now: datetime) -> Sequence[ShareLink]:
     """Return the links to an image or artifact that are valid, newest first; it is visible to the caller."""
-    ended = select(ApiKey.id).where(ApiKey.revoked_at.is_not(None))
+    valid = select(ApiKey.id).where(ApiKey.revoked_at.is_(None))
+    # The first key ends what was made without one.
+    without_keys = and_(ShareLink.key_id.is_(None), ~exists(select(ApiKey.id)))
     found = (
         select(ShareLink)
         .where(ShareLink.subject_id == subject_id, ShareLink.expires_at > now)
-        .where(or_(ShareLink.key_id.is_(None), ShareLink.key_id.not_in(ended)))
+        .where(or_(without_keys, ShareLink.key_id.in_(valid)))
         .order_by(ShareLink.created_at.desc(), ShareLink.id.desc())
     )
     # Keys of others, too.

@@ -20,6 +20,9 @@ near the latter: of any light, k photons are at most (k + 1) / k times as freque
 on both sides of k."""
 _MIN_BEYOND, _MIN_BEYOND_PX = 3e-3, 16
 """Pixels above and below a value, for each of it: with fewer it is an end of the range but for outliers."""
+_MAX_NARROW = 0.97
+"""Of the pixels above or below a value, the share with one of the two values next to it: with more of them,
+it is the peak of a narrow noise, as of a photomultiplier's pixels without a photon."""
 _MAX_VALUES = 3
 """More of them are a comb, as of photons that are told apart, or of pixels with gains of their own."""
 _BINS, _MIN_BIN_PX, _MIN_BINS = 8, 512, 4
@@ -98,6 +101,10 @@ def _frequent(pixels: FloatArray) -> list[_Value]:
         first, last = max(at - _LEVELS_BESIDE, 0), min(at + _LEVELS_BESIDE, values.size - 1)
         spans = sorted((float(values[at] - values[first]), float(values[last] - values[at])))
         if min(at - first, last - at) < _MIN_BESIDE or spans[1] > _MAX_UNEVEN * spans[0]:
+            continue
+        next_px = np.array([counts[at - 2 : at].sum(), counts[at + 1 : at + 3].sum()])
+        beyond_px = np.array([below[at], sample.size - below[at] - counts[at]])
+        if (next_px > _MAX_NARROW * beyond_px).any():
             continue
         beside = [*range(first, at), *range(at + 1, last + 1)]
         if counts[at] >= _MIN_SUSPICIOUS * _second([int(counts[each]) for each in beside]):

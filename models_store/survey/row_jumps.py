@@ -72,8 +72,9 @@ def row_jump(plane_yx: NDArray[Any], *, step_adu: float) -> int | None:
     energy[~full] = 0.0
     error = _NOISE * np.sqrt(2 / per_row)
     beside = (_highest_beside(energy[:, None])[:, 0] - _ERRORS_BESIDE * error).clip(0)
-    step = (total / per_row) ** 2 / (energy + _NOISE)
-    jumps = (energy > _MIN_RATIO * beside + _ERRORS * error) & full & (step < _MAX_STEP)
+    # Not as a ratio: rows that are equal, as of zeros, have squares of 0.
+    is_uneven = (total / per_row) ** 2 < _MAX_STEP * squares / per_row
+    jumps = (energy > _MIN_RATIO * beside + _ERRORS * error) & full & is_uneven
     jumps[:_BESIDE_ROWS] = jumps[-_BESIDE_ROWS:] = False
     torn = np.flatnonzero(jumps)
     if torn.size != 1:

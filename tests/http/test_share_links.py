@@ -12,10 +12,11 @@ import tifffile
 
 from app.http import authentication
 from app.http.authentication import _of_both
-from app.http.signed_links import SignedLink, Subject
+from app.http.signed_links import WITHOUT_KEY, SignedLink, Subject
 from models_store.clock_and_ids import system_clock
 from models_store.database.tables import ApiKey, Artifact, Image
 from models_store.repositories.link_secrets import find_link_secret, link_secret
+from models_store.repositories.share_links import add_link
 from tests.support.answers import problem
 from tests.support.application import Application
 from tests.support.posted_jobs import upload
@@ -144,6 +145,18 @@ def test_a_link_without_its_id_is_of_an_older_version_and_ends_with_all(shared: 
     assert opens(shared, older)
     shared.anna.delete(f"{shared.image}/zarr").raise_for_status()
     assert not opens(shared, older)
+
+
+def test_the_first_key_ends_links_that_were_made_without_one(shared: Shared) -> None:
+    image_id, now = shared.image.rpartition("/")[2], system_clock()
+    with shared.application.database.write() as session:
+        secret = link_secret(session, Image, image_id)
+        assert secret is not None
+        row = add_link(session, image_id, "image", None, now, now + timedelta(hours=1))
+        subject = Subject("images", image_id, "image")
+        signed = SignedLink.sign(row.id, subject, WITHOUT_KEY, row.expires_at, _of_both(secret, None))
+    assert not opens(shared, {"href": signed.path})
+    assert shared.anna.get(f"{shared.image}/links").json() == []
 
 
 def test_links_end_with_the_key_that_made_them_and_leave_the_list(shared: Shared) -> None:

@@ -67,6 +67,22 @@ def test_numbers_of_photons_are_measurements(
     assert find_defects(counts_yx.round().astype(np.uint16)).written_px == 0
 
 
+@pytest.mark.parametrize("photons", [0.3, 1.0])
+@pytest.mark.parametrize("offset_adu", [5.0, 5.3, 5.5])
+@pytest.mark.parametrize("read_adu", [0.4, 0.5, 0.6])
+def test_pixels_without_a_photon_are_measured_where_pulses_differ_in_height(
+    read_adu: float, offset_adu: float, photons: float
+) -> None:
+    """As those of a photomultiplier, or of an EMCCD, in 8 bits: their noise is narrow, and all else wide."""
+    rng = np.random.default_rng(4)
+    counts = rng.poisson(photons, SHAPE_YX)
+    pulses_adu = np.where(counts > 0, rng.gamma(counts.clip(1), 20), 0)
+    observed = offset_adu + pulses_adu + rng.normal(0, read_adu, SHAPE_YX)
+    found = find_defects(observed.round().clip(0, 255).astype(np.uint8))
+    assert found.written_px == 0
+    assert found.usable_yx.mean() > 0.99
+
+
 @pytest.mark.parametrize("factor", [0.3, 1.3, 4.7])
 def test_values_that_were_scaled_unevenly_are_measurements(factor: float) -> None:
     scaled_yx = np.rint(factor * np.rint(0.4 * dim_image().astype(float)))

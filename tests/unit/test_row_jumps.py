@@ -45,6 +45,12 @@ def test_torn_planes_are_told_with_plane_and_row() -> None:
     assert sum(warning.startswith(told) for warning in pixel_warnings(survey_planes(frames))) == 1
 
 
+def test_equal_rows_of_a_plane_that_is_almost_all_zero_tear_nothing() -> None:
+    plane_yx = np.zeros((SIDE_PX, SIDE_PX), dtype=np.uint16)
+    plane_yx[30:60, ::5] = observe(field(1), 1)[30:60, ::5]
+    assert jump_of(plane_yx) is None
+
+
 @pytest.mark.parametrize("blur_px", [0.5, 1.0])
 def test_edges_along_rows_tear_no_plane(blur_px: float) -> None:
     light = field(3)

@@ -3,6 +3,13 @@
 import { Problem, api } from "../api.js";
 import { filled, shortTime, texts } from "../texts.js";
 
+// The links to a residual are listed with those to its result; either may be the layer that is shown.
+function nameOf(link, layer) {
+  if (link.layer === "residual") return texts.LAYERS.residual;
+  if (layer.name === "residual") return texts.RESULT_OF_RESIDUAL;
+  return texts.LAYERS[layer.name] ?? texts.OBSERVATION;
+}
+
 // Returns a function that asks for them again; `onEnded` gets the id of a link.
 export function installValidLinks({ told, valid, shown, onEnded }) {
   async function refresh() {
@@ -25,7 +32,7 @@ export function installValidLinks({ told, valid, shown, onEnded }) {
 
   function item(href, link, layer) {
     const values = {
-      name: link.layer === "residual" ? texts.LAYERS.residual : (texts.LAYERS[layer.name] ?? texts.OBSERVATION),
+      name: nameOf(link, layer),
       time: shortTime(link.created_at),
       who: link.made_by ?? texts.WITHOUT_KEY,
       until: shortTime(link.expires_at),
