@@ -19,15 +19,22 @@ def result_lines(job: Job, noise_model: Callable[[str], NoiseModel]) -> Iterator
     `noise_model`: returns the server's document of the noise model of this id.
     """
     values = job.result.values if job.result else {}
-    # Images of a file that differ in kind have plans and results of their own, in the same order.
-    kinds = list(dict.fromkeys(step.series or () for step in job.plan))
+    # Images that differ in kind or light have plans and results of their own, in the same order.
+    kinds = list(dict.fromkeys(_images_of(step) for step in job.plan))
     for kind, results in zip(kinds, values.get("groups", [values]), strict=True):
-        plan = [step for step in job.plan if (step.series or ()) == kind]
-        title = f"series {', '.join(map(str, kind))}: " if kind else ""
+        plan = [step for step in job.plan if _images_of(step) == kind]
+        title = f"{kind}: " if kind else ""
         # A server of an earlier version tells nothing.
         if TRUST in results:
             yield "trust", f"{title}{results[TRUST]['sentence']}"
         yield from _lines_of_alike(title, results, plan, noise_model)
+
+
+def _images_of(step: PlanStep) -> str:
+    """Return which images of the job a step is for; "" for all."""
+    if step.series:
+        return f"series {', '.join(map(str, step.series))}"
+    return ", ".join(step.image_ids or ())
 
 
 def _lines_of_alike(

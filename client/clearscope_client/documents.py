@@ -163,6 +163,7 @@ class PlanStep(Document):
     id: str | None = None
     channel: int | None = None
     series: tuple[int, ...] | None = None
+    image_ids: tuple[str, ...] | None = None
     parts: int = 1
     warning: str | None = None
 

@@ -24,7 +24,9 @@ class PlanStep(BaseModel):
     channel: int | None = None
     """Index of the only channel that the step is for; None: the images have one, or it is for all planes."""
     series: tuple[int, ...] | None = None
-    """Numbers of the images of a file that the step is for; None: it is for all images of the job."""
+    """Numbers of the images of a file that the step is for; None: it is not for some images of a file."""
+    image_ids: tuple[str, ...] | None = None
+    """Images that the step is for, if they are files of their own; None: all of the job, or `series`."""
     parts: int = 1
     """Number of parts, which workers may compute in parallel."""
     fit: NoiseModelFit | None = None

@@ -3,9 +3,7 @@
 from collections.abc import Iterable
 
 from models_store.image_files.header import ImageHeader
-
-_FAR = 2.0
-"""Ratio of exposures from which the images are told to differ."""
+from models_store.job_requests.light_groups import FAR_EXPOSURES
 
 
 def exposure_warnings(headers: Iterable[ImageHeader], channel: int | None = None) -> list[str]:
@@ -18,7 +16,7 @@ def exposure_warnings(headers: Iterable[ImageHeader], channel: int | None = None
         for number, settings in enumerate(header.acquisition):
             if settings.exposure_s is not None and channel in {None, number}:
                 exposures_s.setdefault(number, []).append(settings.exposure_s)
-    far = [each for each in exposures_s.values() if max(each) >= _FAR * min(each)]
+    far = [each for each in exposures_s.values() if max(each) >= FAR_EXPOSURES * min(each)]
     if not far:
         return []
     longest = max(far, key=lambda each: max(each) / min(each))

@@ -1,4 +1,4 @@
-"""Planning of jobs on several images of a file, those recorded alike together."""
+"""Planning of jobs on several images, those together that can share networks and noise models."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from models_store.contracts.prediction_specs import PredictSpec
 from models_store.database.tables import Image
 from models_store.errors import InvalidRequestError
 from models_store.image_files.header import ImageHeader
+from models_store.job_requests.light_groups import have_own_names, lit_alike
 from models_store.job_requests.series_groups import SeriesFacts, recorded_alike
 from models_store.survey.survey import stored_survey
 
@@ -21,13 +22,19 @@ MAX_GROUPS = 100
 def images_alike(spec: JobSpec, images: Sequence[Image]) -> list[list[Image]]:
     """Group the images of a job that share networks and noise models.
 
-    These are all, unless the job is for results and each image is one of several in a file. Raises
-    InvalidRequestError for too many groups, and if results of two of them would have one name.
+    These are all, unless the job is for results and each image is one of several in a file, or all are files
+    of their own, of names of their own, and a network is trained on them: then those with as much light.
+    Raises InvalidRequestError for too many groups of series, and if results of two would have one name.
     """
-    if not isinstance(spec, DenoiseSpec | PredictSpec) or any(image.parent_id is None for image in images):
+    if not isinstance(spec, DenoiseSpec | PredictSpec):
         return [list(images)]
-    by_id = {image.id: image for image in images}
     facts = {image.id: _facts(image) for image in images}
+    by_id = {image.id: image for image in images}
+    if any(image.parent_id is None for image in images):
+        if not _is_told_apart_by_light(spec, images):
+            return [list(images)]
+        groups = [[by_id[image_id] for image_id in group] for group in lit_alike(facts, spec.channel)]
+        return groups if len(groups) <= MAX_GROUPS else [list(images)]
     groups = [[by_id[image_id] for image_id in group] for group in recorded_alike(facts)]
     if len(groups) > MAX_GROUPS:
         raise InvalidRequestError(
@@ -43,6 +50,20 @@ def images_alike(spec: JobSpec, images: Sequence[Image]) -> list[list[Image]]:
     return groups
 
 
+def _is_told_apart_by_light(spec: DenoiseSpec | PredictSpec, images: Sequence[Image]) -> bool:
+    """Whether images, not all of them series, share networks only if their light is alike.
+
+    What the published recipe trains on is left as it was named. Results of two stages could not be told
+    apart if their files had one name.
+    """
+    return (
+        isinstance(spec, DenoiseSpec)
+        and spec.preset.distils
+        and all(image.parent_id is None for image in images)
+        and have_own_names(image.filename for image in images)
+    )
+
+
 def of_group(spec: JobSpec, group: Sequence[Image]) -> JobSpec:
     """Return the job with the images of one group."""
     return spec.model_copy(update={"image_ids": [image.id for image in group]})
@@ -55,7 +76,10 @@ def joined(plans: Sequence[Plan], groups: Sequence[Sequence[Image]]) -> Plan:
     steps = []
     for plan, group in zip(plans, groups, strict=True):
         series = tuple(image.series for image in group if image.series is not None)
-        steps += [step.model_copy(update={"series": series}) for step in plan.steps]
+        image_ids = None if series else tuple(image.id for image in group)
+        steps += [
+            step.model_copy(update={"series": series or None, "image_ids": image_ids}) for step in plan.steps
+        ]
     stages = [replace(stage, weight=stage.weight / len(plans)) for plan in plans for stage in plan.stages]
     return Plan(stages, steps)
 

@@ -343,7 +343,7 @@ def _check_reference(
         )
     if len(stages_by_images(job.stages)) > 1:
         raise InvalidRequestError(
-            f"job {job.id} makes a {kind.replace('_', ' ')} for each kind of image in its file; name one of "
+            f"job {job.id} makes a {kind.replace('_', ' ')} for each kind of its images; name one of "
             "them by its id, once the job has ended"
         )
     if any(stage.channel is not None for stage in job.stages):

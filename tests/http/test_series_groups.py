@@ -62,7 +62,7 @@ def test_images_of_each_kind_have_models_and_figures_of_their_own(
     assert told == ["series 0, 3", *dyes, "series 2"]
     spec = {"kind": "predict", "image_ids": image_ids(uploaded, 0), "network": {"job": job["id"]}}
     refused = problem(api.post("/v1/jobs", json=spec), 422, "invalid-request")
-    assert "makes a network for each kind of image in its file" in refused
+    assert "makes a network for each kind of its images" in refused
 
 
 def _are_told_apart(api: httpx.Client, job: Document) -> None:

@@ -2,8 +2,9 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import chain
 from typing import Any
 
 from fastapi import APIRouter
@@ -23,6 +24,7 @@ from models_store.database.tables import Artifact, Image
 from models_store.errors import NotFoundError
 from models_store.image_files.header import ImageHeader
 from models_store.repositories.jobs import rows as jobs
+from models_store.repositories.jobs.activity import image_names
 from models_store.repositories.jobs.artifacts import list_artifacts
 from models_store.repositories.jobs.stages import stage_row
 
@@ -56,7 +58,7 @@ def result(job_id: str, page: Page, session: ReadSession, services: RequestServi
         return page("results_waiting.html", job=document)
     images = _shown_images(session, artifacts)
     files = document.result.artifacts
-    report = _report(services, artifacts, files)
+    report = _report(services, artifacts, files, _images_of_groups(session, document.result.values))
     return page(
         "results.html",
         job=document,
@@ -100,9 +102,15 @@ def _name(image: Image) -> str:
 
 
 def _report(
-    services: Services, artifacts: Sequence[Artifact], files: Sequence[ArtifactDocument]
+    services: Services,
+    artifacts: Sequence[Artifact],
+    files: Sequence[ArtifactDocument],
+    images_of_groups: Sequence[Sequence[str]],
 ) -> dict[str, Any] | None:
-    """Return the trust reports of all groups as one, whose channels have `series`; None if there is none."""
+    """Return the trust reports of all groups as one, or None if there is none.
+
+    Its channels have `series`, and `images`, the names of the group's images if these are no series.
+    """
     reports = []
     for stored, file in zip(artifacts, files, strict=True):
         if stored.name == TRUST_REPORT:
@@ -111,12 +119,23 @@ def _report(
     if not reports:
         return None
     channels = [
-        {**channel, "series": [each.index for each in file.series]}
+        {
+            **channel,
+            "series": [each.index for each in file.series],
+            "images": images_of_groups[file.group] if file.group is not None and not file.series else [],
+        }
         for file, report in reports
         for channel in report["channels"]
     ]
     warnings = [warning for _, report in reports for warning in report.get("warnings", ())]
     return {"channels": channels, "warnings": list(dict.fromkeys(warnings))}
+
+
+def _images_of_groups(session: Session, values: Mapping[str, Any]) -> list[list[str]]:
+    """Return the names of the images of each group of a job's result."""
+    groups = [group["image_ids"] for group in values.get("groups", ())]
+    names = image_names(session, list(chain.from_iterable(groups)))
+    return [[names.get(image_id, image_id) for image_id in group] for group in groups]
 
 
 def _by_signal(report: dict[str, Any] | None) -> dict[int, list[dict[str, float]]]:
