@@ -10,6 +10,7 @@ from scipy import ndimage
 from models_store.survey.blocks import Part, blocks_of, strips_of
 from models_store.survey.counters import camera_counters
 from models_store.survey.dropped_pixels import dropped_pixels
+from models_store.survey.end_values import written_at_ends
 from models_store.survey.faint_lines import faint_lines
 from models_store.survey.flat_areas import fill_areas
 from models_store.survey.local_dropouts import local_dropouts
@@ -127,7 +128,7 @@ def _search(
     written_yx, cut_off_px = none, 0
     if levels.size:
         step_adu = float(np.diff(levels).min())
-        written_yx = repeated_values(measured, step_adu)
+        written_yx = repeated_values(measured, step_adu) | written_at_ends(measured, step_adu)
         measured[written_yx] = np.nan
         if written_yx.mean() > _MAX_REPLACED_SHARE:
             missing_yx, written_yx = _with_islands(missing_yx | written_yx), none

@@ -36,10 +36,14 @@ _MIN_STEPS = 2.0
 
 @dataclass(frozen=True, eq=False)
 class LowestValue:
-    """Pixels of a plane's lowest value: a mask (Y, X) of the written ones, or the number of those cut off."""
+    """Pixels of a plane's lowest value: a mask (Y, X) of the written ones, or the number of those cut off.
+
+    `noise_adu`: standard deviation of the other pixels in most surroundings.
+    """
 
     value_adu: float
     written_yx: Mask
+    noise_adu: float
     cut_off_px: int = 0
 
 
@@ -77,7 +81,7 @@ class _Counts:
         The numbers in the intervals are continued downwards as those of a normal distribution, whose ratios
         of neighbours fall by a constant factor. Those of photons fall faster.
         """
-        if sum(self.above) <= _EMPTY * self.lowest:
+        if sum(self.above[:2]) <= _EMPTY * self.lowest:
             return float(sum(self.above))
         first, second, third = (count + 1 for count in self.above)
         ratio, falls_by = first / second, min(first * third / second**2, 1.0)
@@ -89,7 +93,7 @@ class _Counts:
 
     @property
     def are_written(self) -> bool:
-        return self.share <= _MAX_WRITTEN_SHARE and self.measured <= _MAX_MEASURED * self.lowest
+        return 0 < self.share <= _MAX_WRITTEN_SHARE and self.measured <= _MAX_MEASURED * self.lowest
 
     @property
     def are_cut_off(self) -> bool:
@@ -134,8 +138,12 @@ def lowest_value(plane_yx: FloatArray, step_adu: float) -> LowestValue | None:
         written_yx[usable_yx] = (values == 0) & (of_bin >= first)
         share = max(each.share for each in found[first:])
         if share_beside(lowest_yx, written_yx) <= share + _MAX_CLUSTERING:
-            return LowestValue(lowest, written_yx)
-    return LowestValue(lowest, none_yx, count) if _Counts.of(found[:_CUT_OFF_BINS]).are_cut_off else None
+            return LowestValue(lowest, written_yx, noise_adu)
+    return (
+        LowestValue(lowest, none_yx, noise_adu, count)
+        if _Counts.of(found[:_CUT_OFF_BINS]).are_cut_off
+        else None
+    )
 
 
 def _noise_adu(values: FloatArray) -> float:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models_store.survey.end_values import MIN_BEYOND, MIN_BEYOND_PX
 from models_store.survey.surroundings import FloatArray, Mask, mean_around, share_beside
 
 _COUNTED_PX = 1 << 16
@@ -18,8 +19,6 @@ _MIN_SUSPICIOUS, _MIN_SPIKE, _CLEAR_SPIKE = 1.5, 4.0, 8.0
 """Pixels of a value, for each of the second most frequent value beside it. Numbers of photons do not come
 near the latter: of any light, k photons are at most (k + 1) / k times as frequent, squared, as the numbers
 on both sides of k."""
-_MIN_BEYOND, _MIN_BEYOND_PX = 3e-3, 16
-"""Pixels above and below a value, for each of it: with fewer it is an end of the range but for outliers."""
 _MAX_NARROW = 0.97
 """Of the pixels above or below a value, the share with one of the two values next to it: with more of them,
 it is the peak of a narrow noise, as of a photomultiplier's pixels without a photon."""
@@ -93,10 +92,7 @@ def _frequent(pixels: FloatArray) -> list[_Value]:
     beyond = np.minimum(below, sample.size - below - counts)
     found = []
     for at in np.flatnonzero(counts >= least).tolist():
-        if (
-            beyond[at] < max(_MIN_BEYOND * counts[at], _MIN_BEYOND_PX)
-            or counts[at] > _MAX_SHARE * sample.size
-        ):
+        if beyond[at] < max(MIN_BEYOND * counts[at], MIN_BEYOND_PX) or counts[at] > _MAX_SHARE * sample.size:
             continue
         first, last = max(at - _LEVELS_BESIDE, 0), min(at + _LEVELS_BESIDE, values.size - 1)
         spans = sorted((float(values[at] - values[first]), float(values[last] - values[at])))
