@@ -11,6 +11,7 @@ from models_store.contracts.prediction_specs import PredictSpec
 from models_store.database.tables import Image
 from models_store.errors import InvalidRequestError
 from models_store.image_files.header import ImageHeader
+from models_store.job_requests.channel_rules import headers_of, require_same_channels
 from models_store.job_requests.light_groups import have_own_names, lit_alike
 from models_store.job_requests.series_groups import SeriesFacts, recorded_alike
 from models_store.survey.survey import stored_survey
@@ -24,7 +25,8 @@ def images_alike(spec: JobSpec, images: Sequence[Image]) -> list[list[Image]]:
 
     These are all, unless the job is for results and each image is one of several in a file, or all are files
     of their own, of names of their own, and a network is trained on them: then those with as much light.
-    Raises InvalidRequestError for too many groups of series, and if results of two would have one name.
+    Raises InvalidRequestError for too many groups of series, if results of two would have one name, and for
+    files with different channels.
     """
     if not isinstance(spec, DenoiseSpec | PredictSpec):
         return [list(images)]
@@ -33,6 +35,7 @@ def images_alike(spec: JobSpec, images: Sequence[Image]) -> list[list[Image]]:
     if any(image.parent_id is None for image in images):
         if not _is_told_apart_by_light(spec, images):
             return [list(images)]
+        require_same_channels(headers_of(images))
         groups = [[by_id[image_id] for image_id in group] for group in lit_alike(facts, spec.channel)]
         return groups if len(groups) <= MAX_GROUPS else [list(images)]
     groups = [[by_id[image_id] for image_id in group] for group in recorded_alike(facts)]
