@@ -17,7 +17,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from app.commands.main import cli
-from models_store.contracts.vocabulary import DEFAULT_PRESET, OutputDtype, Prior
+from models_store.contracts.vocabulary import DEFAULT_PRESET, OutputDtype, Preset, Prior
 from models_store.errors import ImageContentError, InvalidRequestError, NoiseModelInvalidError
 from models_store.image_files.tiff.reader import open_planes
 from models_store.noise_model_files.published import read_published
@@ -322,3 +322,13 @@ def denoise_in_tiny(source: Path, target: Path) -> None:
 def test_denoising_200_planes_takes_no_more_than_300_mb_above_2(tmp_path: Path) -> None:
     few, many = (peak_mb(denoise_in_tiny, tmp_path, (planes, 512, 512)) for planes in (2, 200))
     assert many - few < 300
+
+
+def denoise_at_once(source: Path, target: Path) -> None:
+    _denoise(source, target, DenoiseOptions(torch.device("cpu"), preset=Preset.INSTANT))
+
+
+@on_linux
+@pytest.mark.slow
+def test_instant_takes_less_than_1500_mb_for_a_plane_of_2048_px(tmp_path: Path) -> None:
+    assert peak_mb(denoise_at_once, tmp_path, (1, 2048, 2048)) < 1500

@@ -1,7 +1,9 @@
 """Out-of-memory handling: the batch size is halved until the computation fits."""
 
+import ctypes
 import gc
 import logging
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,6 +49,17 @@ def raising_out_of_memory(device: torch.device, what: str) -> Iterator[None]:
         if not is_out_of_memory(error):
             raise
         raise _failure(device, what, _first_line(error)) from error
+
+
+def return_freed_memory(device: torch.device) -> None:
+    """Return freed memory of the process to the system, where the C library can: glibc's `malloc_trim`.
+
+    It keeps freed blocks of up to 32 MiB between used ones: a fifth of the memory of 2048 x 2048 px.
+    """
+    if device.type == "cpu" and sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
 
 
 @dataclass

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from worker.engine.devices.execution import execution_on
-from worker.engine.devices.memory import AdaptiveBatch, raising_out_of_memory
+from worker.engine.devices.memory import AdaptiveBatch, raising_out_of_memory, return_freed_memory
 from worker.engine.devices.precision import has_bfloat16
 from worker.engine.networks.architecture import Model, to_device
 from worker.engine.networks.network import Network
@@ -24,6 +24,9 @@ from worker.engine.planes.tiling import pad_to_stride, tiles
 from worker.engine.prediction.posterior import MomentsOfBlock, moments_of_block, samples_per_pixel
 
 _MIN_TILE_PX = 64
+
+_LARGE_PX = 1 << 20
+"""Pixels from which the memory that predictions leave behind counts, and the time to return it does not."""
 _POSTERIOR_MOMENTS = 3
 
 
@@ -88,7 +91,12 @@ def predict_plane(
             noise_model = noise_model.to(device, torch.float32)
         average = partial(_average, network, noise_model, network_input, likelihood_input)
         which = symmetries if isinstance(symmetries, range) else range(symmetries or network.symmetries)
+        large = observation.numel() >= _LARGE_PX
+        if large:
+            return_freed_memory(device)
         averages = tile.run(partial(average, which)).cpu()
+    if large:
+        return_freed_memory(device)
     if noise_model is None:
         return Estimate(averages[0].numpy())
     mmse, prior_mean, variance = averages
