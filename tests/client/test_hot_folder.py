@@ -29,13 +29,18 @@ def test_a_thousand_files_at_once_are_each_sent_once(
 
 
 def test_no_more_than_the_limit_are_in_flight(acquisition: Acquisition) -> None:
-    in_flight, most = 0, 0
+    in_flight, most, full = 0, 0, anyio.Event()
 
     async def denoise(request: httpx2.Request) -> httpx2.Response:
         nonlocal in_flight, most
         if request.url.path == "/v1/images":
             in_flight += 1
             most = max(most, in_flight)
+            if in_flight == 3:
+                full.set()
+            # However slow the machine is.
+            with anyio.move_on_after(10):
+                await full.wait()
             await anyio.sleep(0.005)
         if request.url.path.startswith("/v1/artifacts/"):
             in_flight -= 1

@@ -45,6 +45,9 @@ def facility(application: Application, noisy_tiff: Path) -> Iterator[Facility]:
     client = application.client
     with client(keys[0]) as unbound, client(keys[1]) as bound, client() as nobody:
         wait_for_status(nobody, "/v1/jobs", 401)
+        image = f"/v1/images/{other['image_id']}"
+        unbound.post(f"{image}/zarr").raise_for_status()
+        other["link_id"] = unbound.get(f"{image}/links").json()[0]["id"]
         yield Facility(own, other, unbound, bound, unbound.get("/openapi.json").json())
 
 
@@ -137,7 +140,8 @@ def test_nothing_of_another_microscope_can_be_changed(facility: Facility) -> Non
             body = next(({"json": body} for end, body in bodies.items() if path.endswith(end)), {})
             answer = facility.bound.request(method, filled(path, facility.other), **body)  # type: ignore[arg-type]  # httpx's arguments
             problem(answer, 404, "not-found")
-    assert facility.unbound.get(f"/v1/images/{facility.other['image_id']}").status_code == 200
+    (link,) = facility.unbound.get(f"/v1/images/{facility.other['image_id']}/links").raise_for_status().json()
+    assert link["id"] == facility.other["link_id"]
 
 
 def test_lists_contain_nothing_of_another_microscope(facility: Facility, noisy_tiff: Path) -> None:
@@ -279,4 +283,5 @@ def test_every_table_has_a_visibility_rule() -> None:
     narrowed = {option.entity.class_ for option in visibility.visibility_criteria("key_1", ["mic_1"])}  # type: ignore[attr-defined]  # SQLAlchemy's option
     of_no_microscope = {tables.IdempotencyKey, tables.Worker, tables.Sweep, tables.Retention}
     of_no_microscope |= {tables.ResumableUpload, tables.UploadPart}  # found by their own key alone
+    of_no_microscope |= {tables.ShareLink}  # found by the image or artifact that they lead to
     assert {mapper.class_ for mapper in Base.registry.mappers} == narrowed | of_no_microscope

@@ -68,7 +68,7 @@ def test_a_part_stores_its_planes_alone(
     reports: list[float] = []
     blobs = MeasuredBlobs((tmp_path / "blobs").as_uri())
     replacements: dict[str, Any] = {
-        "prepare_chosen": lambda *_: Prepared(Mock(spec=Network, method="n2v")),
+        "prepare_chosen": lambda *_: Prepared(Mock(spec=Network, method="n2v", frames=None)),
         "plane_denoiser": lambda *_: SHIFTED,
         "open_images": lambda *_: nullcontext([image]),
     }
