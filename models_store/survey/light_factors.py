@@ -144,11 +144,14 @@ def log_step(before: PlaneLight, after: PlaneLight) -> float:
 
 
 def _without_drift(steps: Sequence[float], at: int, jumps: Sequence[int]) -> float:
-    """Return the height of a jump, without the bleaching of the planes beside it; 0 between jumps."""
+    """Return the height of a jump, without the bleaching beside it, or else elsewhere; 0 between jumps."""
     if at not in jumps:
         return 0.0
-    beside = [steps[near] for near in (at - 1, at + 1) if 0 <= near < len(steps) and near not in jumps]
-    return steps[at] - (float(np.mean(beside)) if beside else 0.0)
+    gradual = {near: step for near, step in enumerate(steps) if near not in jumps}
+    beside = [gradual[near] for near in (at - 1, at + 1) if near in gradual]
+    if beside:
+        return steps[at] - float(np.mean(beside))
+    return steps[at] - (float(np.median([*gradual.values()])) if gradual else 0.0)
 
 
 def _is_jump(steps: Sequence[float], at: int, lights: Sequence[PlaneLight]) -> bool:

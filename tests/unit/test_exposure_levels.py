@@ -26,6 +26,14 @@ def test_exposures_in_turn_are_found(factor: float, bleaching: float, *, over_ti
     assert found.far_factor == pytest.approx(factor, rel=0.05)
 
 
+def test_two_flashes_beside_fast_bleaching_are_found_up_to_the_last_planes() -> None:
+    flashes = (3, 6)
+    found = measured(exposed([0.7**at * (10 if at in flashes else 1) for at in range(8)]), over_time=True)
+    assert (found.far_planes, found.first_far) == (2, flashes)
+    assert [level.planes for level in found.far_levels] == [2]
+    assert found.far_factor == pytest.approx(10, rel=0.05)
+
+
 @pytest.mark.parametrize("over_time", [True, False])
 def test_planes_and_ratios_of_several_exposures_are_told(*, over_time: bool) -> None:
     (warning,) = told([1, 0.3, 1, 3] * 5, over_time=over_time)
