@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from models_store.errors import ImageContentError, ImageCorruptError, ImageError, ImageUnsupportedError
+from models_store.image_files import opening
 from models_store.image_files.content import check_content
 from models_store.image_files.isolation.client import Reader
 from models_store.image_files.tiff.reader import open_planes
@@ -200,6 +201,8 @@ def test_micro_manager_stack_without_its_index_keeps_channels_and_pixel_size(for
     assert header.channel_names == ("DAPI", "FITC")
     assert header.pixel_size_um is not None
     assert (header.pixel_size_um.x_um, header.pixel_size_um.y_um) == (1.0, 1.0)
+    with opening.open_planes(formats / "ndtiff_v3_12bit_mda") as of_folder:
+        assert header.time_interval_s == of_folder.header.time_interval_s == pytest.approx(0.0253, abs=1e-4)
 
 
 @pytest.mark.parametrize("name", ["fmd_confocal/mice_raw.tif", "miro/ch3_raw_020ms_u16.tif"])

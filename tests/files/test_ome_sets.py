@@ -48,6 +48,7 @@ def test_one_file_of_a_set_is_read_and_told(reader: Reader, test_data: Path) -> 
     assert "the others are in multifile-Z2.ome.tiff" in first.header.warnings[0]
     second = reader.open(folder / "multifile-Z2.ome.tiff")
     assert "part of a set that multifile-Z1.ome.tiff describes (pack all" in second.header.warnings[0]
+    assert second.header.pixel_size_um is None  # the resolution is what Bio-Formats writes for an unknown one
     np.testing.assert_array_equal(second[0], tifffile.imread(folder / "multifile-Z2.ome.tiff", is_ome=False))
 
 

@@ -22,10 +22,13 @@ def result_of(source: Path, reader: Reader, target: Path, series: int | None = N
     again = reader.open(target)
     np.testing.assert_array_equal(np.stack([*again]), np.stack([*planes]))
     assert objective_of(again.header) == objective_of(planes.header)
-    kept = {"axes", "shape", "pixel_size_um", "channel_names", "channel_colours", "acquired_at"}
+    kept = {
+        *("axes", "shape", "pixel_size_um", "channel_names", "channel_colours", "time_interval_s"),
+        *("acquired_at", "microscope"),
+    }
     assert again.header.model_dump(include=kept) == planes.header.model_dump(include=kept)
     for before, after in zip(planes.header.acquisition, again.header.acquisition, strict=True):
-        for name in ("camera", "serial", "objective", "offset", "binning"):
+        for name in ("camera", "serial", "objective", "offset", "binning", "em_gain"):
             if getattr(before, name) is not None:
                 assert getattr(after, name) == pytest.approx(getattr(before, name)), name
     return ome_types.from_tiff(target)
@@ -65,6 +68,20 @@ def test_results_of_vendors_files_name_cameras_and_objective(
     assert used == [each.id for each in instrument.detectors]
     assert ome.uuid is not None
     assert ome.uuid.removeprefix("urn:uuid:").strip("0-")
+
+
+def test_electron_multiplication_is_no_other_gain_of_the_result(
+    test_data: Path, tmp_path: Path, reader: Reader
+) -> None:
+    source = test_data / "vendor" / "czi_WellD6-7_S2.czi"
+    ome = result_of(source, reader, tmp_path / "result.ome.tif", series=0)
+    (detector,) = ome.instruments[0].detectors
+    assert detector.type is not None
+    assert (detector.type.value, detector.amplification_gain) == ("EMCCD", 50)
+    (settings,) = reader.open(tmp_path / "result.ome.tif").header.acquisition
+    assert (settings.em_gain, settings.gain) == (50, None)
+    assert ome.instruments[0].microscope is not None
+    assert ome.instruments[0].microscope.model == "Celldiscoverer 7"
 
 
 def test_the_objective_of_an_ome_tiff_comes_through(tmp_path: Path, reader: Reader) -> None:

@@ -1,4 +1,4 @@
-"""Detectors and objective in the OME-XML of a result, for which tifffile's writer has no place."""
+"""Microscope, detectors and objective in the OME-XML of a result: tifffile's writer has no place for them."""
 
 import math
 from typing import Any
@@ -38,16 +38,18 @@ def with_instrument(form: ResultFormat, header: ImageHeader, dtype: np.dtype[Any
     Other formats, and those of images whose files tell nothing of it, are returned as they are.
     """
     metadata = form.page.get("metadata")
-    told = header.acquisition or header.optics
+    told = header.acquisition or header.optics or header.microscope
     if not (form.writer.get("ome") and isinstance(metadata, dict) and told):
         return form
     root = ET.fromstring(_written_by_tifffile(metadata, header, dtype))  # noqa: S314  # made here
     image = root.find(_tag("Image"))
     channels = image.findall(f"{_tag('Pixels')}/{_tag('Channel')}") if image is not None else []
-    acquisition = header.acquisition or (Acquisition(),) * len(header.optics)
+    acquisition = header.acquisition or (Acquisition(),) * len(channels)
     if image is None or len(channels) != len(acquisition):
         return form
     instrument = ET.Element(_tag("Instrument"), {"ID": _INSTRUMENT})
+    if header.microscope is not None:
+        ET.SubElement(instrument, _tag("Microscope"), {"Model": header.microscope})
     for at, (channel, settings) in enumerate(zip(channels, acquisition, strict=True)):
         _add_detector(instrument, channel, f"Detector:0:{at}", settings)
     references = [ET.Element(_tag("InstrumentRef"), {"ID": _INSTRUMENT})]
@@ -80,6 +82,8 @@ def _written_by_tifffile(metadata: dict[str, Any], header: ImageHeader, dtype: n
 def _add_detector(instrument: ET.Element, channel: ET.Element, detector: str, settings: Acquisition) -> None:
     """Add a detector to the instrument, and its settings to the channel, unless nothing is known."""
     device = {
+        # The only detectors whose amplification is that of electrons, before they are read out.
+        "Type": "EMCCD" if settings.em_gain is not None else None,
         "Model": settings.camera,
         "SerialNumber": settings.serial,
         "AmplificationGain": settings.em_gain,

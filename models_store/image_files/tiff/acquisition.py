@@ -1,5 +1,6 @@
 """Settings of the detectors, colours and times in TIFF files, of each kind of metadata."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 from tifffile import TiffFile, TiffPage
 
 from models_store.image_files.acquisition import Acquisition, told
-from models_store.image_files.setting_values import mapping, positive
+from models_store.image_files.setting_values import mapping, number, positive
 from models_store.image_files.tiff.meta_morph import meta_morph_acquisition
 from models_store.image_files.tiff.micro_manager_settings import (
     micro_manager_acquired_at,
@@ -19,6 +20,7 @@ from models_store.image_files.tiff.page_axes import page_metadata
 from models_store.image_files.tiff.stack import Stack
 
 _MS = 1e-3
+_ELAPSED = "ElapsedTime-ms"
 _MICRO_MANAGER = ("micromanager", "ndtiff")
 
 
@@ -39,10 +41,10 @@ def recorded(tiff: TiffFile, stack: Stack, axes: str, lengths: Sequence[int]) ->
         }
     if stack.kind in _MICRO_MANAGER:
         summary = mapping(mapping(tiff.micromanager_metadata).get("Summary"))
-        interval_ms = positive(summary.get("Interval_ms")) if "T" in axes else None
+        interval_ms = _mean_step_ms(stack, axes, lengths) or positive(summary.get("Interval_ms"))
         return {
             "acquisition": _of_pages(stack, axes, lengths),
-            "time_interval_s": interval_ms * _MS if interval_ms else None,
+            "time_interval_s": interval_ms * _MS if interval_ms and "T" in axes else None,
             "acquired_at": micro_manager_acquired_at(summary, _metadata(stack, 0)),
         }
     own = meta_morph_acquisition(tiff)
@@ -60,6 +62,19 @@ def _of_pages(stack: Stack, axes: str, lengths: Sequence[int]) -> tuple[Acquisit
     if len(stack.pages) != stack.planes or len(first) != channels:
         return ()
     return told([micro_manager_acquisition(_metadata(stack, int(plane))) for plane in first])
+
+
+def _mean_step_ms(stack: Stack, axes: str, lengths: Sequence[int]) -> float | None:
+    """Return the mean time between planes along T, by those of the first and the last one."""
+    if "T" not in axes or len(stack.pages) != stack.planes:
+        return None
+    at = axes.index("T")
+    steps = lengths[at] - 1
+    last = steps * math.prod(lengths[at + 1 :])
+    begin_ms, end_ms = (number(_metadata(stack, plane).get(_ELAPSED)) for plane in (0, last))
+    if begin_ms is None or end_ms is None or steps < 1:
+        return None
+    return positive((end_ms - begin_ms) / steps)
 
 
 def _metadata(stack: Stack, plane: int) -> dict[str, Any]:

@@ -71,16 +71,18 @@ def _of_channel(channel: ET.Element, detectors: dict[str | None, ET.Element]) ->
     settings = ET.Element("DetectorSettings") if settings is None else settings
     detector = detectors.get(settings.get("ID"), ET.Element("Detector"))
     rate = positive(settings.get("ReadOutRate"))
+    multiplies = detector.get("Type") == "EMCCD"
     gains = {
         "": settings.get("Gain") or detector.get("Gain"),
         "voltage ": settings.get("Voltage") or detector.get("Voltage"),
-        "amplifier ": detector.get("AmplificationGain"),
+        "amplifier ": None if multiplies else detector.get("AmplificationGain"),
     }
     return {
         "camera": _model(detector),
         "serial": text(detector.get("SerialNumber")),
         "readout_mode": f"{rate:g} MHz" if rate else None,
         "gain": joined(*(name + shown for name, value in gains.items() if (shown := amount(value)))),
+        "em_gain": positive(detector.get("AmplificationGain")) if multiplies else None,
         "binning": binning(settings.get("Binning")),
         "offset": number(settings.get("Offset") or detector.get("Offset")),
         "modality": text(channel.get("AcquisitionMode")),

@@ -19,6 +19,7 @@ from models_store.image_files.tiff.units import length_um
 _UNITS = {2: "inch", 3: "cm", 4: "mm", 5: "um"}  # ResolutionUnit
 # Coarser steps describe printing; files state dots per inch whether or not anything was measured.
 _FINEST_UM = 1e-6
+_UNKNOWN_TO_BIO_FORMATS = (10_000_000, 1000)
 _COARSEST_UM = {"inch": 5.0, "cm": 100.0, "mm": 100.0, "um": 100.0}
 
 
@@ -110,11 +111,18 @@ def micro_manager_physical(summary: Mapping[str, Any], of_page: Mapping[str, Any
 def _from_resolution(page: TiffPage) -> PixelSize | None:
     """Return the size from the resolution tags, unless they describe printing."""
     unit = _UNITS.get(integer(page, "ResolutionUnit") or 0)
-    if unit is None:
+    if unit is None or _is_placeholder(page):
         return None
     x, y = (length_um(step, unit) for step in _resolution_steps(page))
     plausible = x and y and min(x, y) > _FINEST_UM and max(x, y) < _COARSEST_UM[unit]
     return _pixel_size(x, y, None) if plausible else None
+
+
+def _is_placeholder(page: TiffPage) -> bool:
+    """Return whether the tags are those of Bio-Formats for pixels of unknown size: 1 micrometre."""
+    software = page.tags.valueof("Software")
+    tags = [page.tags.valueof(name) for name in ("XResolution", "YResolution")]
+    return "Bio-Formats" in str(software) and tags == [_UNKNOWN_TO_BIO_FORMATS] * 2
 
 
 def _resolution_steps(page: TiffPage) -> tuple[float | None, float | None]:
