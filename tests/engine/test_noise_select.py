@@ -133,6 +133,14 @@ def test_a_camera_needs_one_component_and_passes_the_check() -> None:
     assert selected.check.overconfidence == pytest.approx(1.0, abs=0.05)
 
 
+def test_further_components_are_tried_only_where_the_last_ones_gained(
+    selected: SelectedNoiseModel[GaussianMixtureNoiseModel],
+) -> None:
+    camera = select_gmm(camera_counts(), generator=generator())
+    assert [fit.components for fit in camera.candidates] == [1, 3, 3]
+    assert [fit.components for fit in selected.candidates] == [1, 3, 3, 5]
+
+
 def test_a_curved_transfer_needs_more_coefficients() -> None:
     rng = np.random.default_rng(3)
     signal = rng.uniform(100, 1100, 300_000)

@@ -85,3 +85,11 @@ def test_empty_planes_are_no_neighbours_and_each_plane_is_read_once() -> None:
     observed = list(stack.observed(range(6), 2))
     assert places(observed[3].neighbours) == {-2: 1, 1: 4, 2: 5}
     assert sorted(planes.reads) == list(range(6))
+
+
+def test_the_only_plane_of_an_image_is_read_once_by_all_that_look_at_it() -> None:
+    planes = Recorded(1)
+    stack = ObservedStack(planes, None)
+    assert stack.plane(0) is stack.plane(0)
+    assert next(stack.observed([0], 0)).source_yx is stack.plane(0).source_yx
+    assert planes.reads == [0]

@@ -4,6 +4,7 @@ import resource
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from models_store.contracts.noise_model_fit import NoiseModelFit
 from models_store.contracts.outcomes import MadeNoiseModel
@@ -53,7 +54,7 @@ class OpenImage:
     def planes(self) -> PlaneSequence:
         return self.reader if self.channel is None else ChannelPlanes(self.reader, self.channel)
 
-    @property
+    @cached_property
     def stack(self) -> ObservedStack:
         return ObservedStack(self.planes, self.beside.axis)
 

@@ -11,6 +11,8 @@ from worker.planes.observed_plane import ObservedPlane
 
 _CACHE_BYTES = 1 << 29
 """Memory for planes that are read once but needed several times."""
+_KEPT_PX = 1 << 20
+"""The latest plane is kept up to this size: stages look several times at an image of one plane."""
 
 
 class ObservedStack:
@@ -19,13 +21,19 @@ class ObservedStack:
     def __init__(self, planes: PlaneSequence, axis: StackAxis | None) -> None:
         self._planes = planes
         self._axis = axis
+        self._latest: tuple[int, ObservedPlane] | None = None
 
     def __len__(self) -> int:
         return len(self._planes)
 
     def plane(self, index: int) -> ObservedPlane:
         """Return a plane, without its neighbours."""
-        return ObservedPlane.of(self._planes[index])
+        latest = self._latest
+        if latest is not None and latest[0] == index:
+            return latest[1]
+        plane = ObservedPlane.of(self._planes[index])
+        self._latest = (index, plane) if plane.source_yx.size <= _KEPT_PX else None
+        return plane
 
     def neighbours(self, index: int, reach: int) -> Neighbours:
         """Return the planes (Y, X) beside a plane, float32 ADU, by offset.

@@ -26,7 +26,7 @@ _MAX_PLANES = 4
 WINDOW_PX = 512
 """Side of the middle part of a plane that is judged."""
 _SOLE_WINDOW_PX = 256
-"""The same for the only estimate: nothing depends on its risk, which takes as long as three predictions."""
+"""The same for the only estimate: nothing depends on its risk, which takes as long as two predictions."""
 _SOLE_KNOWN = 0.9
 """Share of the pixels of that part that must be known: defective pixels make no larger one necessary."""
 _MAX_SYMMETRIES = 2
@@ -186,13 +186,16 @@ def _estimate_risks(
         errors |= photon_risks(observation_yx, reweighed, signal_yx, noise_model, usable)
     sign = torch.randint(2, observation_yx.shape, generator=generator).numpy() * 2 - 1
     perturbation = _PROBE_STEP * np.sqrt(variance_adu2) * sign
-    # Central differences cancel the estimates' curvature.
     above = estimates((observation_yx + perturbation).astype(np.float32))
-    below = estimates((observation_yx - perturbation).astype(np.float32))
+    # Central differences cancel the estimates' curvature, which random signs only do in the mean: enough if
+    # there is nothing to compare.
+    sole = len(unperturbed) == 1
+    below = unperturbed if sole else estimates((observation_yx - perturbation).astype(np.float32))
+    steps = 1 if sole else 2
     for name, estimate in unperturbed.items():
         if name in errors:
             continue
-        change = (above[name].astype(np.float64) - below[name]) / 2
+        change = (above[name].astype(np.float64) - below[name]) / steps
         copied_noise_adu2 = perturbation * change / _PROBE_STEP**2
         residual = estimate.astype(np.float64) - observation_yx
         risk = residual**2 - variance_adu2 + 2 * copied_noise_adu2
