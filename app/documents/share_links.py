@@ -1,4 +1,4 @@
-"""Documents of links by which programs without a key read an image or a result."""
+"""Documents of signed links, by which programs without a key read an image or a result."""
 
 from datetime import datetime
 from typing import Self
@@ -9,10 +9,12 @@ from models_store.database.tables import ShareLink
 
 
 class ShareLinkDocument(BaseModel):
-    """A link that somebody made and that is valid; its address is told to nobody but who made it."""
+    """A valid signed link. Its address is not listed: only the answer that made the link has it."""
 
     id: str
-    layer: str = Field(description="What it lets read: `image`, `result` or `residual`.")
+    layer: str = Field(
+        description="What can be read: `image`, `result`, or `residual` (what the result removed)."
+    )
     created_at: datetime
     made_by: str | None = Field(description="Name of the API key; null: the server had no keys.")
     expires_at: datetime

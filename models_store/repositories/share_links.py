@@ -3,11 +3,19 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import and_, delete, exists, or_, select
+from sqlalchemy import ColumnElement, ScalarSelect, Select, and_, delete, exists, literal, or_, select
 from sqlalchemy.orm import Session
 
 from models_store.clock_and_ids import new_id
-from models_store.database.tables import ApiKey, Artifact, Image, ShareLink
+from models_store.database.tables import (
+    ApiKey,
+    ApiKeyMicroscope,
+    Artifact,
+    Image,
+    Job,
+    Profile,
+    ShareLink,
+)
 from models_store.database.visibility import SEES_ALL
 from models_store.errors import NotFoundError
 
@@ -30,19 +38,31 @@ def add_link(
     return link
 
 
-def links_to(session: Session, subject_id: str, now: datetime) -> Sequence[ShareLink]:
-    """Return the links to an image or artifact that are valid, newest first; it is visible to the caller."""
-    valid = select(ApiKey.id).where(ApiKey.revoked_at.is_(None))
+def links_to(session: Session, row: Image | Artifact, now: datetime) -> Sequence[ShareLink]:
+    """Return the valid links to an image or artifact, newest first; it must be visible to the caller."""
     # The first key ends what was made without one.
     without_keys = and_(ShareLink.key_id.is_(None), ~exists(select(ApiKey.id)))
     found = (
         select(ShareLink)
-        .where(ShareLink.subject_id == subject_id, ShareLink.expires_at > now)
-        .where(or_(without_keys, ShareLink.key_id.in_(valid)))
+        .where(ShareLink.subject_id == row.id, ShareLink.expires_at > now)
+        .where(or_(without_keys, ShareLink.key_id.in_(_keys_that_see(row))))
         .order_by(ShareLink.created_at.desc(), ShareLink.id.desc())
     )
     # Keys of others, too.
     return session.scalars(found, execution_options=SEES_ALL).all()
+
+
+def _keys_that_see(row: Image | Artifact) -> Select[str]:
+    """Return the valid keys that see a row: its image may be of another microscope since a link was made."""
+    profile_id: ColumnElement[str | None] | ScalarSelect[str | None]
+    if isinstance(row, Image):
+        profile_id = literal(row.profile_id)
+    else:
+        profile_id = select(Job.profile_id).where(Job.id == row.job_id).scalar_subquery()
+    microscope_ids = select(Profile.microscope_id).where(Profile.id == profile_id)
+    bound = exists().where(ApiKeyMicroscope.api_key_id == ApiKey.id)
+    bound_to_it = bound.where(ApiKeyMicroscope.microscope_id.in_(microscope_ids))
+    return select(ApiKey.id).where(ApiKey.revoked_at.is_(None), or_(~bound, bound_to_it))
 
 
 def ids_of_links(session: Session, subject_id: str) -> frozenset[str]:

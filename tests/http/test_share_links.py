@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -169,3 +170,15 @@ def test_links_end_with_the_key_that_made_them_and_leave_the_list(shared: Shared
         admin.post(f"/v1/keys/{key_id}/revoke").raise_for_status()
     assert shared.anna.get(f"{shared.image}/links").json() == []
     assert not opens(shared, link)
+
+
+def test_links_of_keys_that_no_longer_see_the_image_leave_the_list(shared: Shared, tmp_path: Path) -> None:
+    path = tmp_path / "moved.tif"
+    tifffile.imwrite(path, np.random.default_rng(1).poisson(60, (32, 48)).astype("uint16"))
+    with shared.application.client(shared.application.make_key("mover", "admin")) as mover:
+        image = f"/v1/images/{upload(mover, path, microscope='ours')}"
+        of_anna, of_mover = made(shared.anna, image), made(mover, image)
+        mover.patch(image, json={"microscope": "theirs"}).raise_for_status()
+    assert not opens(shared, of_anna)
+    assert opens(shared, of_mover)
+    assert [each["id"] for each in shared.stranger.get(f"{image}/links").json()] == [of_mover["id"]]

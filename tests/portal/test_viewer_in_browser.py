@@ -276,6 +276,28 @@ def test_links_for_other_programs_are_made_on_the_page(
         assert again != href
 
 
+def test_valid_links_are_listed_by_what_they_lead_to(url: str, job_id: str, browser_process: Browser) -> None:
+    """What is removed and the result have their links in one list of the server."""
+    (artifact,) = (
+        each["href"].removesuffix("/content")
+        for each in httpx.get(f"{url}/v1/jobs/{job_id}").json()["result"]["artifacts"]
+        if each["output"] == "denoised"
+    )
+    httpx.delete(f"{url}{artifact}/zarr").raise_for_status()
+    for layer in ("result", "residual"):
+        httpx.post(f"{url}{artifact}/zarr", params={"layer": layer}).raise_for_status()
+    with visit(browser_process, url) as page:
+        page.goto(f"/results/{job_id}")
+        wait_for_pictures(page, 2)
+        page.get_by_text("Open in napari, neuroglancer or vizarr").click()
+        of_result = page.locator("#valid-links li").filter(has_not_text="Observation: ")
+        expect(of_result).to_contain_text(["Residual (observation - result): made ", "Denoised: made "])
+        page.select_option("#layer", "posterior_std")
+        expect(of_result).to_have_count(0)
+        page.select_option("#layer", "residual")
+        expect(of_result).to_contain_text(["Residual (observation - result): made ", "Result: made "])
+
+
 def test_removed_noise_is_plotted_by_signal(url: str, job_id: str, browser_process: Browser) -> None:
     with visit(browser_process, url) as page:
         page.goto(f"/results/{job_id}")

@@ -4,6 +4,7 @@ import { Problem, api } from "../api.js";
 import { filled, shortTime, texts } from "../texts.js";
 import { installValidLinks } from "./valid_links.js";
 
+// Returns a function to call when something else is shown.
 export function installLinks({ button, told, list, valid, shown }) {
   const refresh = installValidLinks({ told, valid, shown, onEnded: (id) => removeSection(list, id) });
   async function make() {
@@ -23,6 +24,7 @@ export function installLinks({ button, told, list, valid, shown }) {
     }
   }
   button.addEventListener("click", make);
+  return refresh;
 }
 
 async function linkTo(layer, position) {

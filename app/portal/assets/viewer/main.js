@@ -77,6 +77,7 @@ async function chooseImage(number) {
   state.document = await json(state.observation.address(""));
   planes.show(state.document);
   blend.offer(state.document);
+  refreshLinks();
   return show();
 }
 
@@ -85,6 +86,7 @@ function chooseLayer(name) {
   const found = name === 0 ? state.layers[0] : state.layers.find((each) => each.name === name);
   if (!found) return;
   state.layer = found;
+  refreshLinks();
   show();
 }
 
@@ -173,7 +175,7 @@ find("ends").addEventListener("submit", (event) => {
   event.preventDefault();
   if (profile.read()) show();
 });
-installLinks({
+const refreshLinks = installLinks({
   button: find("make-links"),
   told: find("links-told"),
   list: find("links"),

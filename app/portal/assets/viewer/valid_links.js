@@ -10,13 +10,20 @@ function nameOf(link, layer) {
   return texts.LAYERS[layer.name] ?? texts.OBSERVATION;
 }
 
-// Returns a function that asks for them again; `onEnded` gets the id of a link.
+// Returns a function that asks for them again, if they are to be seen; `onEnded` gets the id of a link.
 export function installValidLinks({ told, valid, shown, onEnded }) {
+  const details = valid.closest("details");
+  let turn = 0;
+
   async function refresh() {
+    if (!details.open) return;
+    const own = ++turn;
     const { layers } = shown();
     const hrefs = new Map(layers.map((layer) => [layer.planesHref.replace(/planes$/, "links"), layer]));
     try {
       const found = await Promise.all([...hrefs].map(async ([href, layer]) => itemsOf(href, layer)));
+      // Something else is shown since.
+      if (own !== turn) return;
       valid.replaceChildren(...found.flat());
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
@@ -58,8 +65,6 @@ export function installValidLinks({ told, valid, shown, onEnded }) {
     return row;
   }
 
-  valid.closest("details").addEventListener("toggle", (event) => {
-    if (event.target.open) refresh();
-  });
+  details.addEventListener("toggle", refresh);
   return refresh;
 }
