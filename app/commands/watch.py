@@ -34,9 +34,8 @@ def watch(
         Path,
         typer.Argument(
             metavar="DIR",
-            exists=True,
             file_okay=False,
-            help="Folder in which images arrive.",
+            help="Folder in which images arrive; one that is not there yet is waited for.",
         ),
     ],
     output: Annotated[
@@ -88,13 +87,15 @@ def watch(
             "--output is the watched folder, where results would be taken for images; use "
             f"{folder / 'denoised'}"
         )
+    if once and not folder.is_dir():
+        raise InvalidRequestError(f"there is no folder {folder}")
     if is_zarr(folder):
         raise InvalidRequestError(f"{folder} is one Zarr image itself; watch the folder that it lies in")
     require_writable_folder(output)
     console = Console()
 
     def tell(line: str) -> None:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        console.print(_printable(line), highlight=False, markup=False, soft_wrap=True)
 
     spec = {"preset": preset, "reuse": reuse, "output_format": file_format, "seed": seed}
     recipe = Recipe(microscope, profile, {**spec, **({"series": series} if series else {})})
@@ -122,6 +123,11 @@ def watch(
         anyio.run(run)
     except KeyboardInterrupt:
         tell("stopped; jobs at the server go on, and their results come at the next start")
+
+
+def _printable(line: str) -> str:
+    """Return a line in which names of files command no terminal."""
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in line)
 
 
 class _OnceAnOutage:

@@ -40,3 +40,11 @@ def exclusively(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def was_locked(folder: Path) -> bool:
+    """Return whether a process has, or once had, a folder to itself: what is in it is its own."""
+    try:
+        return (folder / LOCK_NAME).exists()
+    except OSError:
+        return False  # a folder that may not be entered

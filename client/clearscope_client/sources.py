@@ -11,8 +11,16 @@ from pathlib import Path
 from typing import BinaryIO, Protocol, runtime_checkable
 
 from clearscope_client.errors import SourceChangedError, SourceUnreadableError
+from clearscope_client.exclusive import was_locked
 
 CHUNK_BYTES = 1024**2
+_OF_FILE_MANAGERS = (".DS_Store", "Thumbs.db", "desktop.ini")
+_RESOURCE_FORK = "._"
+
+
+def spelled(name: str | Path) -> str:
+    """Return a name with escapes for bytes that are no UTF-8, which neither JSON nor terminals take."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 @runtime_checkable
@@ -73,12 +81,12 @@ class FileSource:
         with _reporting(path):
             found = path.stat()
         if not stat.S_ISREG(found.st_mode):
-            raise SourceUnreadableError(f"{path} is no file")
-        return cls(path, name or path.name, found.st_size)
+            raise SourceUnreadableError(f"{spelled(path)} is no file")
+        return cls(path, name or spelled(path.name), found.st_size)
 
     @property
     def told_as(self) -> str:
-        return str(self.path)
+        return spelled(self.path)
 
     def chunks(self) -> Iterator[bytes]:
         """Raises SourceChangedError if the file is not as long as it was."""
@@ -95,7 +103,7 @@ class FileSource:
             has_grown = end_byte == self.size_bytes and bool(file.read(1))
         if start_byte < end_byte or has_grown:
             raise SourceChangedError(
-                f"{self.path} has changed while it was sent; send it when it is complete"
+                f"{self.told_as} has changed while it was sent; send it when it is complete"
             )
 
 
@@ -137,8 +145,8 @@ def source_of(path: Path) -> Source:
         return FileSource.of(path)
     entries = tuple(_entry(file, path) for file in files_below(path))
     if not entries:
-        raise SourceUnreadableError(f"{path} is a folder without files")
-    return ZipSource(f"{path.resolve().name}.zip", str(path), entries)
+        raise SourceUnreadableError(f"{spelled(path)} is a folder without files")
+    return ZipSource(f"{spelled(path.resolve().name)}.zip", spelled(path), entries)
 
 
 def set_of(name: str, told_as: str, paths: Iterable[Path]) -> ZipSource:
@@ -147,21 +155,30 @@ def set_of(name: str, told_as: str, paths: Iterable[Path]) -> ZipSource:
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """Yield the files of a folder and of those below it in order; symbolic links are left out."""
+    """Yield the files of a folder and of those below it in order.
+
+    Symbolic links are left out, and what is no part of an image: what file managers add, and folders that a
+    watch or a spool writes into.
+    """
     with _reporting(folder):
         found = sorted(os.scandir(folder), key=lambda entry: entry.name)
     for entry in found:
         path = Path(entry.path)
         if entry.is_dir(follow_symlinks=False):
-            yield from files_below(path)
-        elif entry.is_file(follow_symlinks=False):
+            if not was_locked(path):
+                yield from files_below(path)
+        elif entry.is_file(follow_symlinks=False) and not _is_of_file_manager(entry.name):
             yield path
+
+
+def _is_of_file_manager(name: str) -> bool:
+    return name in _OF_FILE_MANAGERS or name.startswith(_RESOURCE_FORK)
 
 
 def _entry(path: Path, folder: Path) -> ZipEntry:
     with _reporting(path):
         size_bytes = path.stat().st_size
-    return ZipEntry(path.relative_to(folder).as_posix(), size_bytes, partial(_open, path))
+    return ZipEntry(spelled(path.relative_to(folder).as_posix()), size_bytes, partial(_open, path))
 
 
 def _open(path: Path) -> BinaryIO:
@@ -196,4 +213,4 @@ def _reporting(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise SourceUnreadableError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise SourceUnreadableError(f"{spelled(path)} cannot be read: {error.strerror or error}") from error

@@ -9,6 +9,7 @@ import httpx2
 import pytest
 
 from clearscope_client import AsyncClearScope
+from clearscope_client.exclusive import exclusively
 from clearscope_client.hot_folder import HotFolder
 from tests.support.client_transports import URL
 from tests.support.watched_folder import Acquisition
@@ -148,6 +149,85 @@ def test_results_within_the_watched_folder_are_no_sources(acquisition: Acquisiti
         anyio.run(watch)
     assert len(acquisition.server.images) == 1
     assert (output / "a.tif").read_bytes() == b"denoised a"
+
+
+def test_results_of_another_watch_and_frames_of_a_spool_are_no_sources(acquisition: Acquisition) -> None:
+    acquisition.drop("a.tif", b"a")
+    for other in ("denoised/instant", "spool"):
+        folder = acquisition.incoming / other
+        folder.mkdir(parents=True)
+        with exclusively(folder):
+            (folder / "a.tif").write_bytes(b"of another program")
+    for recursive in (False, True):
+        acquisition.watch(recursive=recursive)
+    assert list(acquisition.server.images.values()) == [b"a"]
+
+
+def test_what_file_managers_add_does_not_make_a_set_another_image(acquisition: Acquisition) -> None:
+    acquisition.drop("run/a.ome.tif", b"first")
+    acquisition.watch()
+    for name in (".DS_Store", "Thumbs.db", "desktop.ini", "._a.ome.tif"):
+        acquisition.drop(f"run/{name}", b"of a file manager")
+        acquisition.drop(f"nothing else/{name}", b"of a file manager")
+    acquisition.watch()
+    (archive,) = acquisition.server.images.values()
+    assert b"of a file manager" not in archive
+    assert set(acquisition.results()) == {"run.zip"}
+
+
+@pytest.mark.parametrize("recursive", [False, True])
+def test_a_folder_that_may_not_be_entered_holds_nobody_up(
+    acquisition: Acquisition, monkeypatch: pytest.MonkeyPatch, *, recursive: bool
+) -> None:
+    acquisition.drop("a.tif", b"a")
+    acquisition.drop("closed/b.tif", b"b")
+    statted = Path.stat
+
+    def refuse(path: Path, **options: Any) -> Any:
+        if path.parent.name == "closed":
+            raise PermissionError(13, "Permission denied")
+        return statted(path, **options)
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    monkeypatch.setattr(Path, "lstat", lambda path: refuse(path, follow_symlinks=False))
+    acquisition.watch(recursive=recursive)
+    assert acquisition.results()["a.tif"] == b"denoised a"
+    assert any("Permission denied; it is sent once it can be read" in line for line in acquisition.lines)
+
+
+def test_a_folder_that_is_not_there_yet_is_waited_for(acquisition: Acquisition) -> None:
+    acquisition.incoming.rmdir()
+
+    def add(look: int) -> None:
+        if look == 5:
+            assert not acquisition.output.exists(), "it may lie on the same share"
+            acquisition.incoming.mkdir()
+            acquisition.drop("a.tif", b"a")
+
+    acquisition.during = add
+    acquisition.watch()
+    assert acquisition.lines[0] == f"there is no folder {acquisition.incoming}; waiting for it"
+    assert acquisition.results() == {"a.tif": b"denoised a"}
+
+
+def test_an_error_of_the_program_is_told_of_its_image_alone(acquisition: Acquisition) -> None:
+    acquisition.drop("a.tif", b"a")
+    acquisition.drop("odd.tif", b"odd")
+
+    def fail(request: httpx2.Request) -> httpx2.Response:
+        if request.method == "POST" and request.content == b"odd":
+            raise RuntimeError("nobody thought of this")
+        return acquisition.server(request)
+
+    acquisition.transport = fail
+    acquisition.watch()
+    results = acquisition.results()
+    assert results["a.tif"] == b"denoised a"
+    assert b"nobody thought of this" in results["odd.tif.error.txt"]
+    acquisition.transport = None
+    (acquisition.output / "odd.tif.error.txt").unlink()
+    acquisition.watch()
+    assert set(acquisition.results()) == {"a.tif", "odd.tif"}
 
 
 def test_an_unreadable_file_that_goes_away_leaves_no_error_file(

@@ -1,8 +1,10 @@
 """Names in a watched folder: of results, of copies, of folders below, and of sources that are moved."""
 
 import hashlib
+import os
 
 import httpx2
+import pytest
 
 from tests.support.watched_folder import Acquisition
 
@@ -133,3 +135,25 @@ def test_a_copy_and_a_renamed_file_have_results_and_are_not_sent_again(acquisiti
     acquisition.watch()
     assert set(acquisition.results()) == {"a.ome.tif", "a copy.ome.tif", "renamed.ome.tif"}
     assert len(acquisition.server.images) == len(acquisition.server.jobs) == 1
+
+
+def test_a_name_that_is_no_utf_8_is_spelled_with_escapes(acquisition: Acquisition) -> None:
+    acquisition.drop("a.tif", b"a")
+    folder = os.fsencode(acquisition.incoming)
+    try:
+        for name in (b"caf\xe9.tif", b"caf\xe8.tif"):
+            with open(os.path.join(folder, name), "wb") as file:  # noqa: PTH118, PTH123  # bytes are no Path
+                file.write(name)
+        os.mkdir(os.path.join(folder, b"s\xe9rie"))  # noqa: PTH102, PTH118
+        with open(os.path.join(folder, b"s\xe9rie", b"\xe9.ome.tif"), "wb") as file:  # noqa: PTH118, PTH123
+            file.write(b"in a set")
+    except OSError:
+        pytest.skip("this file system takes UTF-8 alone")
+    for _ in range(2):
+        acquisition.watch(when_done="move")
+    results = acquisition.results()
+    assert results.keys() == {"a.tif", r"caf\xe9.tif", r"caf\xe8.tif", r"s\xe9rie.zip"}
+    assert results[r"caf\xe9.tif"] == b"denoised caf\xe9.tif"
+    assert rb"\xe9.ome.tif" in results[r"s\xe9rie.zip"]
+    assert [path.name for path in acquisition.incoming.iterdir()] == ["done"]
+    assert len(acquisition.server.images) == 4

@@ -55,6 +55,13 @@ def test_the_inside_of_an_image_is_not_watched(incoming: Path, tmp_path: Path) -
     assert f"{incoming} is one Zarr image itself; watch the folder that it lies in" in refused
 
 
+def test_nothing_is_there_to_be_dealt_with_once_in_a_folder_that_is_missing(tmp_path: Path) -> None:
+    missing = tmp_path / "incoming"
+    refused = clearscope("watch", missing, "--output", missing / "denoised", "--once", *WATCH, code=1)
+    assert f"there is no folder {missing}" in refused
+    assert not missing.exists()
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGINT"), reason="there are no signals")
 def test_watch_waits_for_a_server_and_ends_cleanly_on_ctrl_c(incoming: Path, tmp_path: Path) -> None:
     options = ["--output", str(tmp_path / "denoised"), "--server", "http://127.0.0.1:9", *WATCH]

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clearscope_client.errors import SourceUnreadableError
+from clearscope_client.exclusive import was_locked
 from clearscope_client.hot_folder.ndtiff_index import INDEX_NAME
-from clearscope_client.sources import files_below
+from clearscope_client.sources import files_below, spelled
 
 IMAGE_SUFFIXES = (
     *(".tif", ".tiff", ".tf2", ".tf8", ".btf", ".lsm", ".stk"),
@@ -23,8 +24,8 @@ UNFINISHED_SUFFIXES = (".part", ".partial", ".tmp", ".crdownload", "~")
 class Arrival:
     """A file or a folder, as it was found: with the size and the latest time of what it holds.
 
-    `name`: from the watched folder on, with `/` between the names of folders. `parts`: files of a set that
-    lie loose, `missing`: names of others that it should have.
+    `name`: from the watched folder on, with `/` between the names of folders, in UTF-8. `parts`: files of a
+    set that lie loose, `missing`: names of others that it should have.
     """
 
     name: str
@@ -47,7 +48,7 @@ def arrivals(folder: Path, left_out: Collection[Path], *, recursive: bool = Fals
 
     `recursive`: look into folders below it, other than those that are an image themselves; the names of what
     is found there begin with those of the folders. Hidden ones, those that are still being copied by their
-    names, and symbolic links are left out.
+    names, symbolic links, and folders that another watch or a spool writes into are left out.
     """
     yield from sorted(
         _found(folder, "", left_out, recursive=recursive), key=lambda each: (each.changed_ns, each.name)
@@ -60,10 +61,11 @@ def _found(folder: Path, within: str, left_out: Collection[Path], *, recursive: 
         for entry in entries:
             if entry.name.startswith(".") or entry.name.lower().endswith(UNFINISHED_SUFFIXES):
                 continue
-            path, name = folder / entry.name, within + entry.name
-            if path in left_out:
+            path, name = folder / entry.name, within + spelled(entry.name)
+            is_folder = entry.is_dir(follow_symlinks=False)
+            if path in left_out or (is_folder and was_locked(path)):
                 continue
-            if recursive and entry.is_dir(follow_symlinks=False) and not _is_one_image(path):
+            if recursive and is_folder and not _is_one_image(path):
                 found += _below(path, name, left_out)
             else:
                 found += look_at(path, name)
@@ -82,17 +84,24 @@ def _below(folder: Path, name: str, left_out: Collection[Path]) -> list[Arrival]
 
 def _is_one_image(folder: Path) -> bool:
     """Return whether a folder is OME-Zarr or NDTiff, of which single files are no images."""
-    return folder.name.lower().endswith(".zarr") or is_zarr(folder) or (folder / INDEX_NAME).exists()
+    return folder.name.lower().endswith(".zarr") or is_zarr(folder) or _has(folder, INDEX_NAME)
 
 
 def is_zarr(folder: Path) -> bool:
     """Return whether a folder is a Zarr group or array."""
-    return any((folder / each).exists() for each in _OF_ZARR)
+    return any(_has(folder, each) for each in _OF_ZARR)
+
+
+def _has(folder: Path, name: str) -> bool:
+    try:
+        return (folder / name).exists()
+    except OSError:
+        return False  # a folder that may not be entered
 
 
 def look_at(path: Path, name: str | None = None) -> list[Arrival]:
     """Return what is at a path now, if it is a file or a folder with files."""
-    name = name or path.name
+    name = name or spelled(path.name)
     try:
         # Not a directory entry's: on Windows that lags behind while the file is written.
         told = path.lstat()
@@ -120,7 +129,9 @@ def is_image(arrival: Arrival) -> bool:
 def _folder(path: Path, name: str) -> list[Arrival]:
     try:
         told = [file.stat() for file in files_below(path)]
-    except SourceUnreadableError:
+    except FileNotFoundError:
+        raise
+    except (SourceUnreadableError, OSError):
         # Sending it tells why, if it is still there.
         return [Arrival(name, path, True, 0, 0, 0)] if path.exists() else []
     if not told:

@@ -74,8 +74,10 @@ class HotFolder:
     async def watch(self, *, once: bool = False) -> None:
         """Send what arrives until cancelled; `once`: until all that is there has been dealt with.
 
-        Raises FolderBusyError if another process writes results into the same folder.
+        A folder that is not there yet, such as a share, is waited for. Raises FolderBusyError if another
+        process writes results into the same folder.
         """
+        await self._until_there()
         self.output.mkdir(parents=True, exist_ok=True)
         with exclusively(self.output):
             watch = _Watch(self, Journal(self.output), OverdueSets(self.set_timeout_s))
@@ -83,6 +85,15 @@ class HotFolder:
                 while not await watch.look(tasks) or not once:
                     await self.sleep(self.poll_s)
                 await watch.report_lacking()
+
+    async def _until_there(self) -> None:
+        """Wait for the folder: results within it would make a folder in the place of a share."""
+        is_told = False
+        while not await to_thread.run_sync(self.folder.is_dir):
+            if not is_told:
+                self.tell(f"there is no folder {self.folder}; waiting for it")
+            is_told = True
+            await self.sleep(self.poll_s)
 
 
 class _Watch:
@@ -181,6 +192,8 @@ class _Watch:
         try:
             async with self._room:
                 await self._send(arrival)
+        except Exception as error:  # noqa: BLE001  # other images must not wait for somebody to start it again
+            await to_thread.run_sync(self._report_fault, arrival, error)
         finally:
             self._busy.discard(arrival.name)
 
@@ -224,6 +237,13 @@ class _Watch:
         reason = f"{error.detail}; it is sent once it can be read"
         if self._tell_once(arrival.name, reason, reason):
             await to_thread.run_sync(self._write_error, arrival.name, reason)
+
+    def _report_fault(self, arrival: Arrival, error: Exception) -> None:
+        # If not even its content is known, it is tried again.
+        self._unreadable.add(arrival.name)
+        reason = f"an error of this program: {error!r}"
+        if self._tell_once(arrival.name, reason, reason):
+            self._note_failure(arrival, reason)
 
     def _note_failure(self, arrival: Arrival, reason: str) -> bool:
         """Return whether it could be noted, so that the image is not sent again."""
