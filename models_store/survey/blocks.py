@@ -74,5 +74,6 @@ def middle_block(plane_yx: NDArray[Any]) -> NDArray[Any]:
 
 
 def _spans(size: int, most: int) -> list[slice]:
-    edges = np.linspace(0, size, -(-size // most) + 1).round().astype(int).tolist()
+    count = max(-(-size // max(most, 1)), 1)
+    edges = np.linspace(0, size, count + 1).round().astype(int).tolist()
     return [slice(first, last) for first, last in pairwise(edges)]

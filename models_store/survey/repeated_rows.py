@@ -42,7 +42,7 @@ class RowDigests:
         # Sums of products with random odd numbers, modulo 2^64.
         factors = np.random.default_rng(_SEED).integers(0, 2**63, bits_yx.shape[1], dtype=np.uint64) * 2 + 1
         # By their bits, as no NaN equals another.
-        changes = (bits_yx[:, 1:] != bits_yx[:, :-1]).mean(axis=1)
+        changes = (bits_yx[:, 1:] != bits_yx[:, :-1]).sum(axis=1) / max(bits_yx.shape[1] - 1, 1)
         return bits_yx.astype(np.uint64) @ factors, changes >= _MIN_CHANGES
 
     def is_copy_of(self, other: "RowDigests") -> bool:

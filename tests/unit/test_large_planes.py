@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from app.series_inspection import survey_if_possible
 from models_store.survey import blocks
 from models_store.survey.defects import find_defects
+from models_store.survey.repeated_rows import RowDigests
 from models_store.survey.row_jumps import row_jump
 from models_store.survey.survey import Survey, survey_planes
 from tests.support.textures import observe, texture
@@ -114,3 +115,25 @@ def test_uploads_leave_planes_to_the_first_job_that_would_take_too_long() -> Non
     for side_px in (2048, 3000):
         survey_if_possible(cast("Any", image(side_px)), processor_s=4)
     assert surveyed == [2048]
+
+
+@pytest.mark.parametrize("shape_yx", [(1, 900), (2, 900), (900, 1), (301, 517)])
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+def test_blocks_of_any_shape_have_the_defects_of_the_plane(
+    monkeypatch: pytest.MonkeyPatch, shape_yx: tuple[int, int], dtype: str
+) -> None:
+    rng = np.random.default_rng(4)
+    plane_yx = rng.normal(90, 9, shape_yx).clip(0, 250).astype(dtype)
+    plane_yx.reshape(-1)[::397] = 255
+    if dtype == "float32":
+        plane_yx[: shape_yx[0] // 3] = plane_yx[:, : shape_yx[1] // 5] = np.nan
+
+    def found() -> tuple[NDArray[Any], ...]:
+        defects, rows = find_defects(plane_yx), RowDigests.of(plane_yx)
+        return defects.missing_yx, defects.outliers_yx, rows.digests, rows.noisy
+
+    whole = found()
+    small_blocks(monkeypatch, 128)
+    for part, expected in zip(found(), whole, strict=True):
+        np.testing.assert_array_equal(part, expected)
+    assert survey_planes([plane_yx]).defects.planes == 1

@@ -340,6 +340,8 @@ def _mean_removed(input_yx: np.ndarray, estimate_yx: np.ndarray) -> np.float32:
     some = slice(None, None, -(-input_yx.size // SMALL_PX))
     input_yx, estimate_yx = input_yx[some], estimate_yx[some]
     removed = (input_yx - estimate_yx.astype(np.float64))[np.isfinite(input_yx)]
+    if not removed.size:
+        return np.float32(0)
     usual = removed[np.abs(removed) <= _FAR * np.quantile(np.abs(removed), _USUAL_SHARE)]
     error = float(usual.std()) / max(usual.size, 1) ** 0.5
     certain = abs(float(removed.mean() - usual.mean())) <= _MAX_ERRORS * error

@@ -120,14 +120,14 @@ class Judge:
         """Measure a plane, a large one block by block."""
         network = self._network(observed)
         input_yx = observed.input_yx
-        found = []
-        for block in blocks_of(input_yx.shape, margin_px=0):
+        blocks, found = blocks_of(input_yx.shape, margin_px=0), []
+        for block in blocks:
             part = input_yx[block.inner]
             respond = self._respond(network, part, block.inner)
             measured = self._measure_part(part, result_yx[block.inner], respond)
             if measured is not None:
                 found.append(((block.inner[0].start, block.inner[1].start), measured))
-        return found[0][1] if len(found) == 1 else of_all_blocks(found)
+        return found[0][1] if found and len(blocks) == 1 else of_all_blocks(found)
 
     def _measure_part(
         self, input_yx: np.ndarray, result_yx: np.ndarray, respond: RespondTo | None
