@@ -13,7 +13,7 @@ from app.series_inspection import survey_if_possible
 from models_store.database.tables import Image
 from models_store.errors import ImageError, ImageTooLargeError, OutageError, ReaderFailedError
 from models_store.image_files.header import ImageHeader, ImageLimits
-from models_store.image_files.isolation.client import ReadingLimits
+from models_store.image_files.isolation.reading_limits import ReadingLimits
 from models_store.repositories.images import get_image, record_surveys, store_preview
 from models_store.survey.survey import stored_survey
 

@@ -9,7 +9,8 @@ from models_store.clock_and_ids import Clock
 from models_store.errors import ImageContentError, ImageError, ImageTooLargeError, ReaderFailedError
 from models_store.image_files.header import ImageHeader, ImageLimits
 from models_store.image_files.images_in_file import ImagesInFile
-from models_store.image_files.isolation.client import IsolatedPlanes, Reader
+from models_store.image_files.isolation.isolated_planes import IsolatedPlanes
+from models_store.image_files.isolation.reader import Reader
 from models_store.image_files.isolation.sources import RangedFile
 from models_store.repositories.images import SeriesOfUpload
 from models_store.survey.survey import Survey

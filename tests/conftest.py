@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from models_store.image_files.isolation.client import Isolation, Reader
+from models_store.image_files.isolation.client import Isolation
+from models_store.image_files.isolation.reader import Reader
 from tests.support.application import Application, MakeApplication
 from tests.support.reading_processes import SHARED_READING
 from tests.support.server_process import ServerProcess

@@ -16,7 +16,7 @@ from models_store.blobs.blobs import StoredBlob
 from models_store.clock_and_ids import new_id
 from models_store.errors import ImageSeriesError, UnavailableError
 from models_store.image_files.header import ImageHeader, ImageLimits
-from models_store.image_files.isolation.client import ReadingLimits
+from models_store.image_files.isolation.reading_limits import ReadingLimits
 from models_store.repositories import idempotency, images
 from models_store.repositories.images import SeriesOfUpload, UploadedImage
 from models_store.repositories.profiles import settings_of

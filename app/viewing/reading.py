@@ -12,8 +12,9 @@ from app.viewing.layers import StoredPlane
 from app.viewing.rooms import in_memory
 from models_store.errors import ImageCorruptError, ImageTooLargeError
 from models_store.image_files.header import ImageHeader, ImageLimits
-from models_store.image_files.isolation.client import IsolatedPlanes, ReadingLimits
+from models_store.image_files.isolation.isolated_planes import IsolatedPlanes
 from models_store.image_files.isolation.own_file import Allocate
+from models_store.image_files.isolation.reading_limits import ReadingLimits
 from models_store.settings import MEBIBYTE
 
 _READING_BYTES = 2**32

@@ -10,7 +10,7 @@ import pytest
 import tifffile
 
 from models_store.image_files.acquisition import Acquisition
-from models_store.image_files.isolation.client import Reader
+from models_store.image_files.isolation.reader import Reader
 from models_store.image_files.opening import open_planes
 from models_store.image_files.optics import Optics
 from models_store.image_files.setting_values import amount, binning, bits, text

@@ -8,7 +8,7 @@ import pytest
 import tifffile
 
 from models_store.image_files.acquisition_date import acquired_at, acquired_at_unix_s
-from models_store.image_files.isolation.client import Reader
+from models_store.image_files.isolation.reader import Reader
 from models_store.image_files.opening import open_planes
 from models_store.image_files.tiff.writer import write_planes
 from tests.support.microscope_files import noise, ome_document, ome_image, write_pages

@@ -17,7 +17,7 @@ from models_store.image_files.channels import (
     planes_of_channel,
     survey_image,
 )
-from models_store.image_files.isolation.client import Reader
+from models_store.image_files.isolation.reader import Reader
 from models_store.image_files.tiff.reader import open_planes
 from models_store.survey.survey import Survey, survey_planes
 from tests.support.headers import header_of

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from models_store.errors import ImageContentError, ImageUnsupportedError
-from models_store.image_files.isolation.client import Reader
+from models_store.image_files.isolation.reader import Reader
 from tests.support.dcimg_files import FRAMED, PACKED, write_dcimg
 from tests.support.dm_files import write_dm
 from tests.support.microscope_files import noise

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from models_store.errors import ImageCorruptError, ImageUnsupportedError
-from models_store.image_files.isolation.client import Reader
+from models_store.image_files.isolation.reader import Reader
 from models_store.image_files.vendor.compound_file import require_uncut
 from tests.support.compound_files import write_compound_file
 from tests.support.microscope_files import noise

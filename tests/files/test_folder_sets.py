@@ -16,7 +16,8 @@ from models_store.errors import ClearScopeError, ImageCorruptError, ImageTooLarg
 from models_store.image_files import opening
 from models_store.image_files.header import ImageHeader, ImageLimits
 from models_store.image_files.isolation import reading, wire
-from models_store.image_files.isolation.client import Reader, ReadingLimits
+from models_store.image_files.isolation.reader import Reader
+from models_store.image_files.isolation.reading_limits import ReadingLimits
 from models_store.image_files.opening import open_planes
 from models_store.image_files.sets import folder
 from models_store.image_files.sets.folder import FolderFiles
@@ -172,7 +173,7 @@ def test_a_reading_process_gets_nothing_but_the_files_of_its_folder(
 def test_a_reading_process_that_needs_files_for_ever_is_stopped(
     raw_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("models_store.image_files.isolation.client._MAX_NEEDS", 10)
+    monkeypatch.setattr("models_store.image_files.isolation.conversation._MAX_NEEDS", 10)
     replied = []
 
     def serve(connection: socket.socket) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 from models_store.errors import ImageContentError, ImageCorruptError, ImageError, ImageUnsupportedError
 from models_store.image_files import opening
 from models_store.image_files.content import check_content
-from models_store.image_files.isolation.client import Reader
+from models_store.image_files.isolation.reader import Reader
 from models_store.image_files.tiff.reader import open_planes
 
 ACCEPTED = {

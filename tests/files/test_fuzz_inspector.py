@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from models_store.errors import ImageError, ImageTooLargeError
-from models_store.image_files.isolation.client import Isolation, ReadingLimits
+from models_store.image_files.isolation.client import Isolation
+from models_store.image_files.isolation.reading_limits import ReadingLimits
 from tests.support.lif_files import LifImage, lif_content
 from tests.support.reader_kinds import KINDS
 from tests.support.tiff_bytes import Entry, Field, Layout, build, entries_of, layout_of

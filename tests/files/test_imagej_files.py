@@ -8,7 +8,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from models_store.image_files.isolation.client import Reader
+from models_store.image_files.isolation.reader import Reader
 from models_store.image_files.tiff.reader import open_planes
 from tests.support.microscope_files import copied, noise, write_imagej
 

@@ -18,9 +18,11 @@ import tifffile
 from models_store.errors import ImageCorruptError, ReaderFailedError, UnavailableError
 from models_store.image_files.header import DEFAULT_LIMITS
 from models_store.image_files.isolation import reading, wire
-from models_store.image_files.isolation.client import Isolation, Reader, ReadingLimits
+from models_store.image_files.isolation.client import Isolation
 from models_store.image_files.isolation.launch import ReadingService
 from models_store.image_files.isolation.lockdown import lock_down, seccomp_problem
+from models_store.image_files.isolation.reader import Reader
+from models_store.image_files.isolation.reading_limits import ReadingLimits
 from models_store.image_files.tiff.reader import open_planes
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has seccomp")

@@ -13,7 +13,8 @@ import pytest
 import tifffile
 
 from models_store.errors import ImageError, ImageTooLargeError
-from models_store.image_files.isolation.client import Isolation, ReadingLimits
+from models_store.image_files.isolation.client import Isolation
+from models_store.image_files.isolation.reading_limits import ReadingLimits
 from tests.support.microscope_files import noise, ome_document, ome_image, write_imagej, write_pages
 from tests.support.ndtiff_files import INDEX, Plane, entry, ndtiff_folder
 from tests.support.reader_kinds import KINDS

@@ -11,7 +11,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from models_store.errors import ImageCorruptError
-from models_store.image_files.isolation.client import Reader
+from models_store.image_files.isolation.reader import Reader
 from models_store.image_files.opening import open_planes
 from models_store.image_files.tiff.writer import write_planes
 from tests.support.microscope_files import noise

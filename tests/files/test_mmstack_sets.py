@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models_store.errors import ImageCorruptError, ImageSeriesError
-from models_store.image_files.isolation.client import Reader
+from models_store.image_files.isolation.reader import Reader
 from tests.support.mmstack_files import Part, mmstack, mmstack_xml, stack
 from tests.support.tiff_sets import noisy, zipped
 

@@ -11,7 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from models_store.errors import ImageError, ImageUnsupportedError
-from models_store.image_files.isolation.client import Isolation, Reader
+from models_store.image_files.isolation.client import Isolation
+from models_store.image_files.isolation.reader import Reader
 from tests.support.imaris_files import write_ims
 from tests.support.microscope_files import noise
 

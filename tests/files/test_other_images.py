@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models_store.errors import ImageUnsupportedError
-from models_store.image_files.isolation.client import Reader
+from models_store.image_files.isolation.reader import Reader
 from tests.support.ndtiff_files import Plane, ndtiff_folder
 from tests.support.tiff_sets import Files, noisy, ome_set, tiff_with, unpacked, zipped
 from tests.support.zarr_files import write_ome_zarr

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from models_store.image_files.isolation.client import Reader
+from models_store.image_files.isolation.reader import Reader
 from models_store.image_files.tiff.writer import write_planes
 from tests.support.microscope_files import copied, noise
 

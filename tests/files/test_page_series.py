@@ -7,7 +7,7 @@ import pytest
 import tifffile
 
 from models_store.errors import ImageUnsupportedError
-from models_store.image_files.isolation.client import Reader
+from models_store.image_files.isolation.reader import Reader
 from models_store.image_files.tiff.writer import write_planes
 from tests.support.tiff_sets import noisy, tiff_with, zipped
 

@@ -9,7 +9,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from models_store.errors import ImageUnsupportedError
-from models_store.image_files.isolation.client import Reader
+from models_store.image_files.isolation.reader import Reader
 from models_store.image_files.tiff.reader import open_planes
 from tests.support.microscope_files import copied, noise, write_pages
 

@@ -12,8 +12,10 @@ import pytest
 import tifffile
 
 from models_store.errors import ImageCorruptError
-from models_store.image_files.isolation.client import Isolation, Reader
+from models_store.image_files.isolation.client import Isolation
+from models_store.image_files.isolation.conversation import Conversation
 from models_store.image_files.isolation.own_file import OwnFile, PlaneRun
+from models_store.image_files.isolation.reader import Reader
 from models_store.image_files.opening import open_planes
 from models_store.image_files.planes import PlacedPlanes, PlaceInFile
 from tests.support.sif_files import write_sif
@@ -153,13 +155,13 @@ def test_one_request_tells_where_all_planes_of_a_block_are(
 ) -> None:
     opened = isolated.open(written(tmp_path / "stack.tif", {}))
     asked: list[dict[str, Any]] = []
-    ask = isolated.ask
+    ask = Conversation.ask
 
-    def noted(request: dict[str, Any], *arguments: Any, **options: Any) -> Any:
+    def noted(of: Conversation, request: dict[str, Any], *arguments: Any, **options: Any) -> Any:
         asked.append(request)
-        return ask(request, *arguments, **options)
+        return ask(of, request, *arguments, **options)
 
-    monkeypatch.setattr(isolated, "ask", noted)
+    monkeypatch.setattr(Conversation, "ask", noted)
     np.testing.assert_array_equal(np.stack([*opened]), PIXELS)
     np.testing.assert_array_equal(np.stack([*opened]), PIXELS)
     assert [request["index"] for request in asked if request["do"] == "plane"] == [0]

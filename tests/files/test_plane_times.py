@@ -12,7 +12,7 @@ import zarr
 from zarr.storage import ZipStore
 
 from models_store.contracts.vocabulary import OutputFormat
-from models_store.image_files.isolation.client import Reader
+from models_store.image_files.isolation.reader import Reader
 from models_store.image_files.opening import open_planes
 from models_store.image_files.results.ome_zarr.hierarchy import PLANES
 from models_store.image_files.results.result_file import ResultOptions, write_result

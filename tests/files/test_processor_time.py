@@ -13,8 +13,9 @@ import pytest
 import tifffile
 
 from models_store.errors import ImageCorruptError
-from models_store.image_files.isolation.client import Isolation, ReadingLimits
+from models_store.image_files.isolation.client import Isolation
 from models_store.image_files.isolation.processor_time import processor_time_s, wait_for_answer
+from models_store.image_files.isolation.reading_limits import ReadingLimits
 from models_store.image_files.isolation.wire import BrokenMessageError
 
 WAITING, BUSY = "input()", "while True: pass"

@@ -13,9 +13,11 @@ import tifffile
 
 from models_store.errors import ImageCorruptError, OutageError, UnavailableError
 from models_store.image_files.isolation import wire
-from models_store.image_files.isolation.client import Isolation, Reader, ReadingLimits
+from models_store.image_files.isolation.client import Isolation
 from models_store.image_files.isolation.directory_strides import DirectoryStrides
 from models_store.image_files.isolation.ranged_stream import BLOCK_BYTES, RangedStream
+from models_store.image_files.isolation.reader import Reader
+from models_store.image_files.isolation.reading_limits import ReadingLimits
 from models_store.image_files.opening import open_planes
 from tests.support.lif_files import LifImage, write_lif
 from tests.support.oir_files import write_oir

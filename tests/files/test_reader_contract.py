@@ -15,8 +15,9 @@ import pytest
 
 from models_store.contracts.vocabulary import OutputDtype, OutputFormat
 from models_store.errors import ClearScopeError, ReaderFailedError
-from models_store.image_files.isolation.client import Isolation, Reader
+from models_store.image_files.isolation.client import Isolation
 from models_store.image_files.isolation.ranged_stream import RangedStream
+from models_store.image_files.isolation.reader import Reader
 from models_store.image_files.opening import open_planes
 from models_store.image_files.planes import PlaneSource
 from models_store.image_files.results.result_file import ResultOptions, is_ome_zarr, write_result

@@ -9,7 +9,7 @@ import tifffile
 from ome_types import OME
 
 from models_store.contracts.vocabulary import OutputFormat, TiffCompression
-from models_store.image_files.isolation.client import Reader
+from models_store.image_files.isolation.reader import Reader
 from models_store.image_files.objective import objective_of
 from models_store.image_files.results.result_file import ResultOptions, write_result
 from tests.support.spe_files import write_spe

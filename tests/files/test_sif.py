@@ -10,7 +10,8 @@ import tifffile
 from numpy.typing import NDArray
 
 from models_store.errors import ImageCorruptError, ImageError, ImageSeriesError, ImageUnsupportedError
-from models_store.image_files.isolation.client import Isolation, Reader
+from models_store.image_files.isolation.client import Isolation
+from models_store.image_files.isolation.reader import Reader
 from models_store.image_files.opening import open_planes
 from models_store.image_files.tiff.writer import write_planes
 from tests.support.microscope_files import noise

@@ -13,7 +13,8 @@ from models_store.errors import (
     ImageTooLargeError,
     ImageUnsupportedError,
 )
-from models_store.image_files.isolation.client import Isolation, Reader
+from models_store.image_files.isolation.client import Isolation
+from models_store.image_files.isolation.reader import Reader
 from tests.support.microscope_files import noise
 from tests.support.spe_files import SPE_TYPES, Fields, write_spe, write_spe3
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from models_store.errors import ImageCorruptError
-from models_store.image_files.isolation.client import Reader
+from models_store.image_files.isolation.reader import Reader
 from tests.support.lif_files import LifImage, lif_content
 from tests.support.microscope_files import noise
 

@@ -15,7 +15,9 @@ from models_store.errors import (
     ImageSeriesError,
     ImageUnsupportedError,
 )
-from models_store.image_files.isolation.client import Isolation, Reader, ReadingLimits
+from models_store.image_files.isolation.client import Isolation
+from models_store.image_files.isolation.reader import Reader
+from models_store.image_files.isolation.reading_limits import ReadingLimits
 from models_store.image_files.opening import open_planes
 
 CELL_UM, AIRYSCAN_UM, XZ_UM = 0.0905766741522103, 0.0439294085166052, 0.140279842519685

@@ -18,7 +18,8 @@ from models_store.errors import (
     ImageUnsupportedError,
 )
 from models_store.image_files.header import ImageLimits
-from models_store.image_files.isolation.client import Isolation, Reader
+from models_store.image_files.isolation.client import Isolation
+from models_store.image_files.isolation.reader import Reader
 from models_store.image_files.opening import open_planes
 from models_store.image_files.tiff.reader import open_planes as open_tiff
 from models_store.image_files.tiff.writer import write_planes

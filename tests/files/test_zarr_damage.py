@@ -19,7 +19,9 @@ from models_store.errors import (
     ImageUnsupportedError,
 )
 from models_store.image_files.header import ImageLimits
-from models_store.image_files.isolation.client import Isolation, Reader, ReadingLimits
+from models_store.image_files.isolation.client import Isolation
+from models_store.image_files.isolation.reader import Reader
+from models_store.image_files.isolation.reading_limits import ReadingLimits
 from tests.support.zarr_files import write_ome_zarr
 
 PIXELS = np.random.default_rng(0).integers(90, 300, (4, 40, 48)).astype(np.uint16)

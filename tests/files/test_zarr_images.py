@@ -10,7 +10,7 @@ import zarr.codecs
 from numcodecs import BZ2, LZ4, Blosc, GZip, Zlib, Zstd
 from numpy.typing import NDArray
 
-from models_store.image_files.isolation.client import Reader
+from models_store.image_files.isolation.reader import Reader
 from tests.support.zarr_files import write_ome_zarr
 
 LENGTHS = {"t": 3, "c": 2, "z": 3, "y": 37, "x": 45}

@@ -18,7 +18,7 @@ from models_store.errors import (
     ImageSeriesError,
     ImageUnsupportedError,
 )
-from models_store.image_files.isolation.client import Reader
+from models_store.image_files.isolation.reader import Reader
 from models_store.image_files.listing import list_images
 from models_store.image_files.opening import open_planes
 from models_store.image_files.results.result_file import ResultOptions, write_result

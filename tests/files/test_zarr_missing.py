@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from models_store.errors import ImageContentError
-from models_store.image_files.isolation.client import Reader
+from models_store.image_files.isolation.reader import Reader
 from models_store.image_files.opening import open_planes
 from tests.support.zarr_files import write_ome_zarr
 

@@ -14,7 +14,7 @@ from models_store.errors import (
     ImageCorruptError,
     ImageUnsupportedError,
 )
-from models_store.image_files.isolation.client import Reader
+from models_store.image_files.isolation.reader import Reader
 from models_store.image_files.sets.zip_archive import ZipFiles
 
 

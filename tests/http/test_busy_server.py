@@ -15,7 +15,9 @@ from app.routes import jobs
 from models_store.blobs.blobs import Blobs
 from models_store.database.engines import Database
 from models_store.errors import UnavailableError
-from models_store.image_files.isolation.client import Isolation, Reader, ReadingLimits
+from models_store.image_files.isolation.client import Isolation
+from models_store.image_files.isolation.reader import Reader
+from models_store.image_files.isolation.reading_limits import ReadingLimits
 from tests.support.answers import problem
 from tests.support.application import MakeApplication
 from tests.support.posted_jobs import upload

@@ -15,7 +15,10 @@ from models_store.errors import (
     ReaderFailedError,
     UnavailableError,
 )
-from models_store.image_files.isolation.client import IsolatedPlanes, Isolation, Reader, ReadingLimits
+from models_store.image_files.isolation.client import Isolation
+from models_store.image_files.isolation.isolated_planes import IsolatedPlanes
+from models_store.image_files.isolation.reader import Reader
+from models_store.image_files.isolation.reading_limits import ReadingLimits
 from tests.support.application import Application
 from tests.support.microscope_files import ome_document, ome_image, write_pages
 from tests.support.posted_jobs import TINY, artifact, run, upload

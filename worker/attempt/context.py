@@ -12,7 +12,8 @@ from models_store.contracts.camera_figures import DriftLimits, LimitsOfCameras
 from models_store.contracts.outcomes import MadeBlob
 from models_store.database.engines import Database
 from models_store.image_files.channels import survey_channel, survey_image
-from models_store.image_files.isolation.client import ImageReader, Isolation
+from models_store.image_files.isolation.client import Isolation
+from models_store.image_files.isolation.reader import ImageReader
 from models_store.image_files.planes import PlaneSource
 from models_store.repositories.jobs.lifecycle import Claim
 from models_store.settings import Settings

@@ -26,8 +26,8 @@ from models_store.contracts.vocabulary import Method, NoiseModelOrigin
 from models_store.errors import JobFailedError
 from models_store.image_files.channels import channel_title
 from models_store.image_files.header import ImageHeader
-from models_store.image_files.isolation.client import Reader
 from models_store.image_files.isolation.launch import ReadingService
+from models_store.image_files.isolation.reader import Reader
 from models_store.survey.survey import Survey
 from models_store.whole_files import reporting_write_errors, write_whole
 from worker.attempt.context import JobContext

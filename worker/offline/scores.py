@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models_store.errors import InvalidRequestError
-from models_store.image_files.isolation.client import Reader
 from models_store.image_files.isolation.launch import ReadingService
+from models_store.image_files.isolation.reader import Reader
 from models_store.image_files.planes import PlaneSource
 from worker.engine.scores.metrics import ScoreImpossibleError
 from worker.engine.scores.scoreboard import Row

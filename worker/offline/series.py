@@ -6,7 +6,7 @@ from pathlib import Path
 
 from models_store.errors import ImageContentError, InvalidRequestError
 from models_store.image_files.header import ImageHeader
-from models_store.image_files.isolation.client import Reader
+from models_store.image_files.isolation.reader import Reader
 from models_store.job_requests.series_groups import SeriesFacts, recorded_alike
 from models_store.survey.survey import Survey
 from worker.offline.file_names import of_series
