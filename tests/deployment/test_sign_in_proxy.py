@@ -3,9 +3,6 @@
 A small server plays oauth2-proxy: the cookie `person` tells who has signed in.
 """
 
-import re
-import shutil
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -13,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import ClassVar
 
 import httpx
@@ -21,14 +17,12 @@ import numpy as np
 import pytest
 import tifffile
 
-from demo.server import free_port
 from models_store.image_files.isolation.client import Isolation
 from tests.support.application import Application
 from tests.support.loopback_server import on_loopback
+from tests.support.nginx import HOST, documented_proxy
 from tests.support.posted_jobs import upload
 
-DOCUMENTED = Path(__file__).parents[2] / "docs" / "operations.md"
-HOST = {"Host": "localhost"}
 STRANGER, NO_GROUP, USER, STAFF = "", "nobody", "ann", "bob"
 
 
@@ -63,8 +57,6 @@ class Place:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory, isolation: Isolation) -> Iterator[Place]:
-    if shutil.which("nginx") is None:
-        pytest.skip("nginx is missing: make services installs it")
     folder = tmp_path_factory.mktemp("proxy")
     application = Application(folder / "data", isolation)
     staff_key = application.make_key("staff", "admin")
@@ -75,8 +67,13 @@ def place(tmp_path_factory: pytest.TempPathFactory, isolation: Isolation) -> Ite
         image_id = upload(api, folder / "a.tif", microscope="ours")
     user_key = application.make_key("users", "read", "submit", microscopes=["ours"])
     with on_loopback(application) as server, oauth2_proxy() as oauth2:
-        keys = {"cs_STAFF": staff_key, "cs_USERS": user_key}
-        with nginx(folder, server, oauth2, keys) as url:
+        changes = {
+            "http://127.0.0.1:8000": server,
+            "http://127.0.0.1:4180": oauth2,
+            "cs_STAFF": staff_key,
+            "cs_USERS": user_key,
+        }
+        with documented_proxy(folder, "Sign in with OpenID Connect", changes) as url:
             yield Place(application, url, user_key, staff_key, image_id)
     application.close()
 
@@ -90,47 +87,6 @@ def oauth2_proxy() -> Iterator[str]:
     server.shutdown()
     server.server_close()
     thread.join()
-
-
-@contextmanager
-def nginx(folder: Path, server: str, oauth2: str, keys: dict[str, str]) -> Iterator[str]:
-    """Run nginx with the documented lines, without TLS and on a port of its own."""
-    section = DOCUMENTED.read_text("utf-8").partition("## Sign in with OpenID Connect")[2]
-    lines = re.findall(r"```nginx\n(.*?)```", section, re.DOTALL)[0]
-    port = free_port()
-    changes = {
-        "listen 443 ssl;": f"listen 127.0.0.1:{port};",
-        "http2 on;": "",
-        "clearscope.example.org": "localhost",
-        "http://127.0.0.1:8000": server,
-        "http://127.0.0.1:4180": oauth2,
-        **keys,
-    }
-    for documented, used in changes.items():
-        assert documented in lines
-        lines = lines.replace(documented, used)
-    temporary = "\n".join(
-        f"{name}_temp_path {folder}/{name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    path = folder / "nginx.conf"
-    path.write_text(
-        f"daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log; worker_processes 1;\n"
-        f"events {{}}\nhttp {{ access_log off;\nmap_hash_bucket_size 256;\n{temporary}\n{lines}\n}}\n"
-    )
-    process = subprocess.Popen(["nginx", "-p", str(folder), "-c", str(path)], stderr=subprocess.DEVNULL)
-    url = f"http://127.0.0.1:{port}"
-    deadline_s = time.monotonic() + 30
-    while True:
-        try:
-            httpx.get(f"{url}/healthz", headers=HOST)
-            break
-        except httpx.TransportError:
-            assert process.poll() is None, (folder / "error.log").read_text()
-            assert time.monotonic() < deadline_s
-            time.sleep(0.05)
-    yield url
-    process.terminate()
-    process.wait(30)
 
 
 def browser(place: Place, person: str) -> httpx.Client:
