@@ -1,52 +1,21 @@
 """Planes of images and results as tiles, ranges and profiles."""
 
-import io
-import re
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
-import tifffile
-from numpy.typing import NDArray
-from PIL import Image
 
 from app.viewing.pyramids import halved
-from models_store.contracts.vocabulary import OutputDtype, OutputFormat
-from models_store.image_files.results.result_file import ResultOptions
-from models_store.repositories.jobs.artifacts import get_artifact
-from tests.support.answers import problem, wait_for_status
-from tests.support.application import Application, MakeApplication
+from tests.support.answers import problem
 from tests.support.lif_files import LifImage, lif_content
 from tests.support.posted_jobs import upload
-from tests.support.stored_results import store_result
+from tests.support.tiles import drawn, store, tile
 
 RNG = np.random.default_rng(5)
+
 MAGENTA = (255, 0, 255)
-
-
-def store(api: httpx.Client, folder: Path, pixels: NDArray[Any], **options: Any) -> str:
-    path = folder / "cells.tif"
-    tifffile.imwrite(path, pixels, **({"photometric": "minisblack"} | options))
-    return f"/v1/images/{upload(api, path)}/planes"
-
-
-def picture(answer: httpx.Response) -> NDArray[np.uint8]:
-    assert answer.status_code == 200, answer.text
-    assert answer.headers["content-type"] == "image/png"
-    return np.asarray(Image.open(io.BytesIO(answer.content)))
-
-
-def tile(
-    api: httpx.Client, planes: str, plane: int = 0, at: str = "0/0_0", **query: Any
-) -> NDArray[np.uint8]:
-    return picture(api.get(f"{planes}/{plane}/tiles/{at}.png", params=query))
-
-
-def drawn(values_yx: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
-    shades_yx = (values_yx.astype(float) - low) / (high - low) * 255
-    return np.rint(np.clip(shades_yx, 0, 255)).astype(np.uint8)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "float32"])
@@ -215,162 +184,3 @@ def test_a_profile_has_the_values_along_a_line(api: httpx.Client, tmp_path: Path
     assert beside["values"] == [None, pytest.approx(pixels_yx[6:8, 4].mean())]
     beyond = api.get(f"{planes}/0/profile?from_x=-9&from_y=31&to_x=99&to_y=31").json()
     np.testing.assert_allclose(beyond["values"], pixels_yx[31])
-
-
-FORMATS = [OutputFormat.SAME, OutputFormat.OME_TIFF, OutputFormat.OME_ZARR]
-
-
-@pytest.mark.parametrize("file_format", FORMATS)
-def test_results_have_the_planes_of_their_image_in_its_order(
-    application: Application, api: httpx.Client, tmp_path: Path, file_format: OutputFormat
-) -> None:
-    noisy = RNG.poisson(60, (2, 3, 32, 48)).astype("uint16")
-    image = store(api, tmp_path, noisy, ome=True, metadata={"axes": "ZCYX"})
-    clean = RNG.normal(60, 5, (6, 32, 48)).astype("float32")
-    options = ResultOptions(file_format, OutputDtype.FLOAT32)
-    artifact_id = store_result(application, image.split("/")[3], clean, options=options)
-    result = f"/v1/artifacts/{artifact_id}/planes"
-    assert api.get(result).json() == api.get(image).json()
-    for number in (0, 1, 5):
-        shown_yx = tile(api, result, number, low=40, high=80)
-        np.testing.assert_array_equal(shown_yx, drawn(clean[number], 40, 80))
-    removed_yx = noisy[1, 1] - clean[4]
-    profile = api.get(f"{result}/4/profile?from_x=0&from_y=8&to_x=47&to_y=8&layer=residual").json()
-    np.testing.assert_allclose(profile["values"], removed_yx[8], rtol=1e-5, atol=1e-4)
-    found = api.get(f"{result}/4/range?layer=residual").json()
-    assert found["minimum"] == pytest.approx(removed_yx.min(), rel=1e-5)
-    coloured_yxc = tile(api, result, 4, low=-20, high=20, colours="diverging", layer="residual")
-    strong_yx = np.abs(removed_yx) > 2
-    redder_yx = coloured_yxc[..., 0].astype(int) > coloured_yxc[..., 2]
-    np.testing.assert_array_equal(redder_yx[strong_yx], (removed_yx > 0)[strong_yx])
-
-
-def test_positions_of_an_ome_zarr_result_are_its_images(
-    application: Application, api: httpx.Client, tmp_path: Path
-) -> None:
-    path = tmp_path / "positions.ome.tif"
-    with tifffile.TiffWriter(path, ome=True) as tiff:
-        for position in RNG.poisson(60, (2, 3, 32, 48)).astype("uint16"):
-            tiff.write(position, photometric="minisblack", metadata={"axes": "ZYX"})
-    image_id = upload(api, path)
-    assert api.get(f"/v1/images/{image_id}/planes").json()["axes"] == "PZYX"
-    clean = RNG.normal(60, 5, (6, 32, 48)).astype("float32")
-    options = ResultOptions(OutputFormat.OME_ZARR)
-    result = f"/v1/artifacts/{store_result(application, image_id, clean, options=options)}/planes"
-    for number in (0, 2, 4):
-        np.testing.assert_array_equal(
-            tile(api, result, number, low=40, high=80), drawn(clean[number], 40, 80)
-        )
-
-
-def test_a_result_outlives_its_image(application: Application, api: httpx.Client, tmp_path: Path) -> None:
-    pixels = RNG.poisson(60, (2, 32, 48)).astype("uint16")
-    image = store(api, tmp_path, pixels, ome=True, metadata={"axes": "ZYX"})
-    clean = pixels.astype("float32") / 2
-    result = f"/v1/artifacts/{store_result(application, image.split('/')[3], clean)}/planes"
-    before = api.get(result).json()
-    assert tile(api, image).shape == (32, 48)
-    api.delete(image.removesuffix("/planes")).raise_for_status()
-    problem(api.get(f"{image}/0/tiles/0/0_0.png"), 404, "not-found")
-    assert api.get(result).json() == before
-    np.testing.assert_array_equal(tile(api, result, 1, low=10, high=90), drawn(clean[1], 10, 90))
-    told = problem(api.get(f"{result}/0/range?layer=residual"), 404, "not-found")
-    assert "has been deleted" in told
-
-
-def test_other_files_of_jobs_have_no_planes(
-    application: Application, api: httpx.Client, tmp_path: Path
-) -> None:
-    image = store(api, tmp_path, RNG.poisson(60, (32, 48)).astype("uint16"))
-    artifact_id = store_result(application, image.split("/")[3], [np.ones((32, 48), np.float32)])
-    with application.database.write() as session:
-        get_artifact(session, artifact_id).output = None
-    told = problem(api.get(f"/v1/artifacts/{artifact_id}/planes"), 404, "not-found")
-    assert told.startswith("cells-denoised.tif is no image")
-
-
-def test_keys_of_other_microscopes_find_nothing_even_if_it_is_in_memory(
-    make_application: MakeApplication, tmp_path: Path
-) -> None:
-    application = make_application()
-    admin = application.make_key("admin", "admin")
-    pixels_yx = RNG.poisson(60, (32, 48)).astype("uint16")
-    path = tmp_path / "cells.tif"
-    tifffile.imwrite(path, pixels_yx)
-    with application.client(admin) as api:
-        for name in ("ours", "theirs"):
-            api.post("/v1/microscopes", json={"name": name}).raise_for_status()
-        image_id = upload(api, path, microscope="theirs")
-        artifact_id = store_result(application, image_id, [pixels_yx.astype("float32")])
-        hrefs = [f"/v1/images/{image_id}/planes", f"/v1/artifacts/{artifact_id}/planes"]
-        etags = [api.get(f"{href}/0/tiles/0/0_0.png").headers["etag"] for href in hrefs]
-    bound = application.make_key("bound", "admin", microscopes=["ours"])
-    with application.client(bound) as api:
-        wait_for_status(api, "/v1/images", 200)
-        for href, etag in zip(hrefs, etags, strict=True):
-            for asked in ("", "/0/tiles/0/0_0.png", "/0/range", "/0/profile?from_x=0&from_y=0&to_x=1&to_y=1"):
-                problem(api.get(f"{href}{asked}", headers={"If-None-Match": etag}), 404, "not-found")
-
-
-def test_a_plane_that_does_not_fit_into_memory_is_told(
-    make_application: MakeApplication, tmp_path: Path
-) -> None:
-    with make_application(viewed_planes_bytes=2**10, large_planes_bytes=2**11).client() as api:
-        planes = store(api, tmp_path, RNG.poisson(60, (32, 40)).astype("uint16"))
-        detail = problem(api.get(planes), 413, "image-too-large")
-        (enough,) = re.findall(r"set CLEARSCOPE_LARGE_PLANES_BYTES=(\d+) or more", detail)
-    with make_application(viewed_planes_bytes=2**10, large_planes_bytes=int(enough)).client() as api:
-        assert api.get(planes).status_code == 200
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {},
-        *(
-            pytest.param(each, marks=pytest.mark.slow)
-            for each in ({"byteorder": ">"}, {"compression": "zlib"})
-        ),
-    ],
-)
-def test_planes_that_are_too_large_for_the_memory_are_shown(
-    make_application: MakeApplication, tmp_path: Path, options: dict[str, Any]
-) -> None:
-    application = make_application(viewed_planes_bytes=2**20)
-    noisy_yx = RNG.poisson(60, (600, 530)).astype("uint16")
-    with application.client() as api:
-        planes = store(api, tmp_path, noisy_yx, **options)
-        np.testing.assert_array_equal(
-            tile(api, planes, at="0/1_1", low=20, high=99), drawn(noisy_yx[512:, 512:], 20, 99)
-        )
-        assert tile(api, planes, at="1/0_0").shape == (300, 265)
-        clean_yx = RNG.normal(60, 5, noisy_yx.shape).astype("float32")
-        result = f"/v1/artifacts/{store_result(application, planes.split('/')[3], [clean_yx])}/planes"
-        found = api.get(f"{result}/0/range?layer=residual").json()
-        assert found["maximum"] == pytest.approx((noisy_yx - clean_yx).max(), rel=1e-5)
-
-
-@pytest.mark.parametrize("compression", [None, "zlib"])
-def test_a_large_plane_that_is_decoded_in_memory_is_refused_and_others_are_shown(
-    make_application: MakeApplication, tmp_path: Path, compression: str | None
-) -> None:
-    pixels_yx = RNG.poisson(60, (600, 530)).astype("uint16")
-    with make_application(viewed_planes_bytes=pixels_yx.nbytes // 2 - 1).client() as api:
-        planes = store(api, tmp_path, pixels_yx, compression=compression)
-        asked = api.get(f"{planes}/0/range")
-    if compression is None:
-        assert asked.json()["maximum"] == pixels_yx.max()
-    else:
-        detail = problem(asked, 413, "image-too-large")
-        assert detail.startswith("a plane of 530 x 600 pixels takes 1 MiB of memory to decode")
-
-
-def test_tiles_do_not_use_up_the_requests_of_a_key(make_application: MakeApplication, tmp_path: Path) -> None:
-    application = make_application()
-    token = application.make_key("looker", "read", "submit", requests_per_minute=5)
-    with application.client(token) as api:
-        planes = store(api, tmp_path, RNG.poisson(60, (32, 40)).astype("uint16"))
-        shown = [api.get(f"{planes}/0/tiles/0/0_0.png?low={low}&high=99") for low in range(8)]
-        assert {each.status_code for each in shown} == {200}
-        assert shown[-1].headers["ratelimit-policy"] == '"default";q=50;w=60'
-        assert api.get("/v1/jobs").headers["ratelimit"].startswith('"default";r=3;')
