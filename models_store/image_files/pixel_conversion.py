@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 from models_store.contracts.vocabulary import OutputDtype
 from models_store.image_files.planes import PlaneSource
 
+_ROWS = 64
+"""Rows that are converted at once: the values between take four times the memory of the result."""
+
 
 class PixelConversion:
     """Converts planes (Y, X) to a pixel type; for integers, values are rounded and clipped, and counted."""
@@ -29,11 +32,15 @@ class PixelConversion:
     def __call__(self, plane_yx: NDArray[Any]) -> NDArray[Any]:
         self.pixels += plane_yx.size
         if self.dtype.kind == "f" or plane_yx.dtype == self.dtype:
-            return plane_yx.astype(self.dtype)
+            return plane_yx.astype(self.dtype, copy=False)
         lowest, highest = (0.0, 1.0) if self.dtype.kind == "b" else _range(self.dtype)
-        rounded_yx = np.rint(plane_yx.astype(np.float64))
-        self.clipped += int(np.count_nonzero((rounded_yx < lowest) | (rounded_yx > highest)))
-        return np.clip(rounded_yx, lowest, highest, out=rounded_yx).astype(self.dtype)
+        converted_yx = np.empty(plane_yx.shape, dtype=self.dtype)
+        for start in range(0, len(plane_yx), _ROWS):
+            rows = slice(start, start + _ROWS)
+            rounded = np.rint(plane_yx[rows].astype(np.float64))
+            self.clipped += int(np.count_nonzero((rounded < lowest) | (rounded > highest)))
+            converted_yx[rows] = np.clip(rounded, lowest, highest, out=rounded).astype(self.dtype)
+        return converted_yx
 
     def planes(self, planes: Iterable[NDArray[Any]], like: PlaneSource) -> Iterator[NDArray[Any]]:
         """Convert as many planes as `like` has. Raises ValueError if their number or shape differs."""

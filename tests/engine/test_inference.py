@@ -10,7 +10,7 @@ from worker.engine.networks.network import Network
 from worker.engine.networks.prior import WeightedSamples, bent_outputs
 from worker.engine.networks.scale import Curve, Scale
 from worker.engine.networks.unet import UNet, UNetShape
-from worker.engine.planes.tiling import pad_to_stride, tiles
+from worker.engine.planes.tiling import padded_index, tiles
 from worker.engine.prediction import posterior
 from worker.engine.prediction.inference import predict_plane
 from worker.engine.prediction.posterior import posterior_moments
@@ -87,9 +87,8 @@ def test_tiles_cover_each_pixel_once_and_start_on_the_stride() -> None:
 
 
 def test_padding_mirrors_the_border() -> None:
-    padded = pad_to_stride(torch.arange(6.0).view(1, 6), 4)
-    assert padded.shape == (4, 8)
-    assert padded[3].tolist() == [0, 1, 2, 3, 4, 5, 4, 3]
+    assert padded_index(6, 4, CPU).tolist() == [0, 1, 2, 3, 4, 5, 4, 3]
+    assert padded_index(1, 4, CPU).tolist() == [0, 0, 0, 0]
 
 
 def test_the_estimate_over_all_symmetries_rotates_with_the_plane() -> None:

@@ -54,7 +54,7 @@ def test_bright_pixels_far_above_the_estimate_are_left_alone() -> None:
     observation_yx = signal_yx + np.random.default_rng(0).standard_t(2, SHAPE_YX)
     observation_yx[80, 80:83] = 1150.0, 104.0, 20.0
     observation_yx[20, 20] = np.nan
-    bounded_yx = bounded_noise(observation_yx, signal_yx, np.ones(SHAPE_YX))
+    bounded_yx = bounded_noise(observation_yx, signal_yx, np.ones_like)
     assert bounded_yx[80, 80:83] == pytest.approx([1150, 102.5, 97.5])
     assert np.isnan(bounded_yx[20, 20])
     near = np.abs(observation_yx - 100) < 2.5

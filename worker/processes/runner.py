@@ -1,6 +1,7 @@
 """The job runner: claim, compute in a child process, finish; used by the embedded and the Celery worker."""
 
 import logging
+import signal
 import threading
 import time
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ from worker.attempt.messages import (
     Used,
     Warned,
 )
+from worker.engine.devices.host_memory import advice, total_bytes
 from worker.processes.attempt_metrics import CRASH_CODE, Attempt, AttemptOutcome, WorkerMetrics
 from worker.processes.attempt_telemetry import observe_attempt, with_current_trace
 from worker.processes.children import TERMINATION_GRACE_S, Child, Children, ForkedChildren
@@ -146,7 +148,7 @@ class Runner:
             except (EOFError, OSError):
                 # The child has died: its end of the pipe is closed, perhaps in the middle of a message.
                 process.join(TERMINATION_GRACE_S)
-                return Crashed(f"the job's process ended with exit code {process.exitcode}")
+                return Crashed(_end_of(process.exitcode))
             if time.monotonic() - started_s > limit_s:
                 return Refused(JobTimeoutError.code, f"the attempt exceeded the time limit of {limit_s:g} s")
             if time.monotonic() - renewed_s >= heartbeat_s:
@@ -199,3 +201,12 @@ class Runner:
             BlobCheckpoints(self.blobs, claim.job_id, claim.attempt).clear()
         except OutageError as outage:
             logger.warning("the checkpoints are left for the sweeper to delete: %s", outage.detail)
+
+
+def _end_of(exit_code: int | None) -> str:
+    """Tell of the end of a job's process; the system kills one that exhausts the memory."""
+    told = f"the job's process ended with exit code {exit_code}"
+    if exit_code != -signal.SIGKILL:
+        return told
+    fitting = advice(total_bytes(), "the memory of the worker's machine")
+    return f"{told}, perhaps because it exhausted the memory: {fitting}"

@@ -1,6 +1,7 @@
 """Request loop of a reading process: opens files passed by the client and answers requests about them."""
 
 import logging
+import math
 import mmap
 import os
 import socket
@@ -19,6 +20,7 @@ from models_store.image_files.content import check_content
 from models_store.image_files.header import ImageLimits
 from models_store.image_files.image_sets import ImageFile
 from models_store.image_files.isolation import wire
+from models_store.image_files.isolation.freed_memory import return_freed_memory
 from models_store.image_files.isolation.lockdown import lock_down
 from models_store.image_files.isolation.ranged_stream import RangedStream
 from models_store.image_files.isolation.requested_files import RequestedFiles
@@ -31,6 +33,8 @@ from models_store.image_files.preview import preview_png
 Answer = tuple[dict[str, Any], bytes]
 
 READER_FAILED = "reader-failed"
+_LOOKED_AT_BYTES, _COPIES = 12, 2
+"""Bytes for each pixel that a check of a plane takes at most, and number of its copies."""
 
 
 def serve(connection: socket.socket) -> None:
@@ -40,7 +44,7 @@ def serve(connection: socket.socket) -> None:
     lock_down(begin["memory_bytes"])
     wire.send(connection, {"process_id": os.getpid()})
     with ExitStack() as stack:
-        files = Files(stack, connection)
+        files = Files(stack, connection, begin["memory_bytes"])
         while True:
             try:
                 request, descriptors = wire.receive_request(connection)
@@ -58,9 +62,12 @@ def prepare() -> None:
 class Files:
     """Files and folders of the client, by number."""
 
-    def __init__(self, stack: ExitStack, connection: socket.socket | None = None) -> None:
-        """`connection`: to the client, which opens the files of folders."""
+    def __init__(
+        self, stack: ExitStack, connection: socket.socket | None = None, memory_bytes: int = 0
+    ) -> None:
+        """`connection`: to the client, which opens the files of folders. `memory_bytes`: limit, if any."""
         self._stack = stack
+        self._memory_bytes = memory_bytes
         self._connection = connection
         self._planes: list[PlaneSource] = []
         self.shared: mmap.mmap | bytes = b""
@@ -88,6 +95,19 @@ class Files:
     def __getitem__(self, number: int) -> PlaneSource:
         return self._planes[number]
 
+    def too_large(self) -> str:
+        """Return which planes can be read, for the last image, of which one takes too much memory."""
+        told = f"takes more memory than the {self._memory_bytes >> 20} MiB that are allowed"
+        if not self._planes:
+            return f"reading the header of this image {told}; crop or split it"
+        header = self._planes[-1].header
+        needed_bytes = _LOOKED_AT_BYTES + _COPIES * np.dtype(header.dtype).itemsize
+        side_px = math.isqrt(self._memory_bytes // needed_bytes)
+        return (
+            f"reading a plane of {header.width_px} x {header.height_px} pixels {told}; crop or tile it, to "
+            f"{side_px} x {side_px} for example"
+        )
+
 
 def answer(files: Files, request: dict[str, Any], descriptors: list[int]) -> Answer:
     """Execute a request; errors are returned as answers too."""
@@ -96,8 +116,7 @@ def answer(files: Files, request: dict[str, Any], descriptors: list[int]) -> Ans
     except ClearScopeError as error:
         return {"code": error.code, "detail": error.detail}, b""
     except MemoryError:
-        detail = "reading a plane of this image takes more memory than is allowed; crop or tile it"
-        return {"code": ImageTooLargeError.code, "detail": detail}, b""
+        return {"code": ImageTooLargeError.code, "detail": files.too_large()}, b""
     except Exception:  # noqa: BLE001  # reported to the client
         # An unexpected error is a bug of the reader, not of the file; the client logs the traceback.
         return {"code": READER_FAILED, "detail": traceback.format_exc(limit=-8)}, b""
@@ -150,7 +169,10 @@ def _plane(files: Files, request: dict[str, Any], descriptors: list[int]) -> Ans
 
 
 def _survey(files: Files, request: dict[str, Any], _: list[int]) -> Answer:
-    return {"survey": survey_image(files[request["file"]]).model_dump(mode="json")}, b""
+    survey = survey_image(files[request["file"]])
+    # A job keeps this process while it reads planes; the survey of a large one takes far more memory.
+    return_freed_memory()
+    return {"survey": survey.model_dump(mode="json")}, b""
 
 
 def _result_format(files: Files, request: dict[str, Any], _: list[int]) -> Answer:

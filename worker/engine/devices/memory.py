@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import torch
 
+from worker.engine.devices.host_memory import advice, free_bytes
 from worker.engine.errors import EngineError
 
 logger = logging.getLogger(__name__)
@@ -105,9 +106,10 @@ def _free_cached_memory(device: torch.device) -> None:
 
 
 def _failure(device: torch.device, what: str, message: str) -> OutOfMemoryError:
+    free = int(torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else free_bytes()
     return OutOfMemoryError(
         f"{device} has too little free memory for {what}; use a device with more memory or fewer processes, "
-        f"fewer features and samples, or smaller images ({message})"
+        f"fewer features and samples, or smaller images: {advice(free, 'what is free now')} ({message})"
     )
 
 

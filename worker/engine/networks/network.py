@@ -74,12 +74,13 @@ class Network:
         """Number of planes beside the one in the middle that the network sees."""
         return 0 if self.frames is None else int(self.frames.isfinite().flatten(1).any(dim=1).sum())
 
-    def input_of(self, plane: Tensor) -> Tensor:
-        """Return the network's input (T, H, W) for a plane (H, W), ADU."""
+    def input_of(self, plane: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        """Return the network's input (T, h, w) for the pixels of a plane (H, W), ADU, given by indices."""
+        window = (..., rows[:, None], columns)
         if self.frames is None:
-            return self.scale.normalise(plane)[None]
-        frames = self.frames.to(plane.device, copy=True)
-        frames[len(frames) // 2] = plane
+            return self.scale.normalise(plane[window])[None]
+        frames = self.frames[window]
+        frames[len(frames) // 2] = plane[window]
         return self.scale.normalise(frames).nan_to_num(nan=0.0)
 
     @property

@@ -7,6 +7,7 @@ from functools import cache
 from importlib import resources
 from typing import Any, Self
 
+import numpy as np
 import torch
 
 from worker.engine.errors import CheckpointInvalidError, NetworkInvalidError
@@ -15,6 +16,7 @@ from worker.engine.networks.checkpoint import deserialise, serialise
 from worker.engine.networks.network import Network, restore_model
 from worker.engine.networks.scale import Scale
 from worker.engine.networks.unet import UNet
+from worker.engine.planes.strips import strips
 from worker.engine.planes.symmetries import SYMMETRIES
 
 _FORMAT = "clearscope-pretrained-1"
@@ -47,8 +49,7 @@ class PretrainedNetwork:
 
     def on_scale(self, scale: Scale, plane: torch.Tensor) -> Network:
         """Return the network for a plane (H, W), ADU, whose noise is one on a scale."""
-        units = scale.noise_units(plane[plane.isfinite()])
-        centre = float(units.median()) if units.numel() else 0.0
+        centre = _median_units(scale, plane)
         return Network(
             model=self.model,
             method="pretrained",
@@ -90,6 +91,21 @@ class PretrainedNetwork:
             raise NetworkInvalidError(error.detail) from error
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise NetworkInvalidError(f"incomplete or inconsistent description: {error!r}") from error
+
+
+def _median_units(scale: Scale, plane: torch.Tensor) -> float:
+    """Return the median of the finite pixels in units of the noise, or 0; the lower one of two."""
+    units = np.empty(int(plane.isfinite().sum()), dtype=np.float32)
+    done = 0
+    for rows in strips(plane.shape):
+        part = plane[rows]
+        found = scale.noise_units(part[part.isfinite()]).numpy()
+        units[done : done + found.size] = found
+        done += found.size
+    if not units.size:
+        return 0.0
+    units.partition(middle := (units.size - 1) // 2)
+    return float(units[middle])
 
 
 def is_pretrained(content: bytes) -> bool:

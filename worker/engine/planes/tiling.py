@@ -21,7 +21,7 @@ class Tile:
 def tiles(shape_px: tuple[int, int], *, tile_px: int, overlap_px: int, stride_px: int) -> Iterator[Tile]:
     """Cover a plane with cores of at most `tile_px`, each with a margin of `overlap_px`.
 
-    Outer windows start and end on multiples of `stride_px` of the plane padded by `pad_to_stride`, so that
+    Outer windows start and end on multiples of `stride_px` of the plane padded by `padded_index`, so that
     pooling windows are the same in every tiling.
     """
     rows, columns = (list(_spans(length, tile_px, overlap_px, stride_px)) for length in shape_px)
@@ -45,15 +45,14 @@ def _spans(
         )
 
 
-def pad_to_stride(plane: Tensor, stride_px: int) -> Tensor:
-    """Pad (..., H, W) below and to the right to multiples of the stride, mirrored at the last pixel."""
-    for axis in (-2, -1):
-        length = plane.shape[axis]
-        index = torch.arange(_round_up(length, stride_px), device=plane.device)
-        # A triangle wave 0 .. length-1 and back; constant for a single pixel.
-        mirrored = (length - 1) - (index % max(2 * length - 2, 1) - (length - 1)).abs()
-        plane = plane.index_select(axis, mirrored)
-    return plane
+def padded_index(length: int, stride_px: int, device: torch.device) -> Tensor:
+    """Return indices of the pixels of a side that is padded at its end to a multiple of the stride.
+
+    It is mirrored at the last pixel.
+    """
+    index = torch.arange(_round_up(length, stride_px), device=device)
+    # A triangle wave 0 .. length-1 and back; constant for a single pixel.
+    return (length - 1) - (index % max(2 * length - 2, 1) - (length - 1)).abs()
 
 
 def _round_up(length: int, multiple: int) -> int:

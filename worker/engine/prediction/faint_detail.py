@@ -5,6 +5,7 @@ import torch
 from scipy import ndimage
 
 from worker.engine.networks.scale import Scale
+from worker.engine.planes.strips import strips
 
 _INVENTED = 0.0045
 """Variance of the detail that the packaged networks make from flat noise, in the noise's: see ADR 52."""
@@ -18,7 +19,7 @@ _CONCENTRATION = 4.0
 
 _TRUNCATED = 2.5
 _HALO_ROWS = 2 * (int(_TRUNCATED * _EVEN_PX + 0.5) + 1)
-_ROWS = 1024
+_MIN_ROWS = 256
 """Rows that are worked on at once: large planes would take several times their memory."""
 
 
@@ -29,11 +30,10 @@ def without_invented_detail(signal_yx: np.ndarray, scale: Scale) -> np.ndarray:
     for energies above I, because the network has reduced the detail of weak signals already.
     """
     reduced_yx = np.empty_like(signal_yx)
-    for first in range(0, len(signal_yx), _ROWS):
-        start = max(first - _HALO_ROWS, 0)
-        rows_yx = signal_yx[start : first + _ROWS + _HALO_ROWS]
-        inner = slice(first - start, first - start + _ROWS)
-        reduced_yx[first : first + _ROWS] = _reduced(rows_yx, scale)[inner]
+    for rows in strips(signal_yx.shape, multiple=_MIN_ROWS):
+        start = max(rows.start - _HALO_ROWS, 0)
+        around_yx = signal_yx[start : rows.stop + _HALO_ROWS]
+        reduced_yx[rows] = _reduced(around_yx, scale)[rows.start - start : rows.stop - start]
     return reduced_yx
 
 

@@ -20,7 +20,8 @@ from worker.engine.networks.unet import UNet
 from worker.engine.noise.models.likelihood import NoiseModel
 from worker.engine.planes.filling import filled
 from worker.engine.planes.symmetries import QUARTER_TURNS
-from worker.engine.planes.tiling import pad_to_stride, tiles
+from worker.engine.planes.tensors import float_tensor
+from worker.engine.planes.tiling import padded_index, tiles
 from worker.engine.prediction.posterior import MomentsOfBlock, moments_of_block, samples_per_pixel
 
 _MIN_TILE_PX = 64
@@ -78,8 +79,8 @@ def predict_plane(
     tile = (
         AdaptiveBatch("px of a tile's side", tile_px, _MIN_TILE_PX, device) if tile_px else _tile_on(device)
     )
-    with torch.no_grad(), raising_out_of_memory(device, "the plane and the network"):
-        observation = torch.tensor(np.asarray(plane_yx, dtype=np.float32), device=device)
+    with torch.no_grad(), raising_out_of_memory(device, _told(plane_yx)):
+        observation = float_tensor(plane_yx).to(device)
         likelihood_input = (
             observation if likelihood_yx is None else torch.tensor(likelihood_yx, device=device)
         )
@@ -103,6 +104,11 @@ def predict_plane(
     return Estimate(prior_mean.numpy(), mmse.numpy(), variance.sqrt().numpy())
 
 
+def _told(plane_yx: np.ndarray) -> str:
+    height_px, width_px = plane_yx.shape
+    return f"a plane of {width_px} x {height_px} pixels and the network"
+
+
 @cache
 def _tile_on(device: torch.device) -> AdaptiveBatch:
     """Return the tile size shared within the process, which shrinks for good after running out of memory."""
@@ -120,16 +126,18 @@ def _average(
     """Return moments (rows, H, W) of one plane, averaged over symmetries of the square."""
     pixels = len(symmetries) * network_input.numel()
     moments = _moments(network, noise_model, pixels=pixels, max_px=tile_px**2)
-    network = replace(network, model=_in_reduced_precision(network.model, network_input.device))
-    predict = partial(_predict, network, moments=moments, tile_px=tile_px)
+    device = network_input.device
+    network = replace(network, model=_in_reduced_precision(network.model, device))
+    if network.frames is not None:
+        network = replace(network, frames=network.frames.to(device))
+    predict = partial(_predict, network, network_input, likelihood_input, moments=moments, tile_px=tile_px)
     turns, turns_mirrored = (
         [symmetry % QUARTER_TURNS for symmetry in symmetries if (symmetry >= QUARTER_TURNS) is mirrored]
         for mirrored in (False, True)
     )
-    image = network.input_of(network_input)
-    total = predict(image, likelihood_input, turns=turns)
+    total = predict(turns=turns, mirrored=False)
     if turns_mirrored:
-        total += predict(image.flip(2), likelihood_input.flip(1), turns=turns_mirrored).flip(2)
+        total += predict(turns=turns_mirrored, mirrored=True)
     return total.div_(len(symmetries))
 
 
@@ -142,30 +150,38 @@ def _in_reduced_precision(model: Model, device: torch.device) -> Model:
 
 def _predict(
     network: Network,
-    image: Tensor,
+    network_input: Tensor,
     likelihood_input: Tensor,
     *,
     turns: Sequence[int],
+    mirrored: bool,
     moments: _Moments,
     tile_px: int,
 ) -> Tensor:
-    """Return moments (rows, H, W) of one plane, summed over quarter turns of the input (T, H, W)."""
-    shape = network.model.shape
+    """Return moments (rows, H, W) of one plane, summed over quarter turns of it, or of its mirror image.
+
+    What a tile needs is made of its pixels alone: of the whole plane there are the input and the result.
+    """
+    shape, device = network.model.shape, network_input.device
     height, width = likelihood_input.shape
-    image = pad_to_stride(image, shape.stride_px)
+    rows, columns = (padded_index(length, shape.stride_px, device) for length in (height, width))
     result = likelihood_input.new_zeros((moments.rows, height, width))
     for tile in tiles((height, width), tile_px=tile_px, overlap_px=shape.reach_px, stride_px=shape.stride_px):
-        core = likelihood_input[tile.core]
-        observations = torch.split(core.flatten(), moments.block_px)
-        for groups in network.model.turned_features(
-            image[(None, slice(None), *tile.outer)], tile.inner, turns
-        ):
+        place, tile_columns = tile.core, columns[tile.outer[1]]
+        if mirrored:
+            place = (place[0], slice(width - place[1].stop, width - place[1].start))
+            tile_columns = width - 1 - tile_columns
+        image = network.input_of(network_input, rows[tile.outer[0]], tile_columns)[None]
+        core = likelihood_input[place]
+        observations = torch.split((core.flip(1) if mirrored else core).flatten(), moments.block_px)
+        for groups in network.model.turned_features(image, tile.inner, turns):
             features = zip(
                 *(torch.split(_per_pixel(group), moments.block_px) for group in groups), strict=True
             )
             blocks = zip(map(_joined, features), observations, strict=True)
             tile_moments = torch.cat([moments.of_block(*block) for block in blocks], dim=1)
-            result[(slice(None), *tile.core)] += tile_moments.view(moments.rows, *core.shape)
+            tile_moments = tile_moments.view(moments.rows, *core.shape)
+            result[(slice(None), *place)] += tile_moments.flip(2) if mirrored else tile_moments
     return result
 
 

@@ -12,6 +12,8 @@ from worker.engine.networks.network import Network
 from worker.engine.networks.pretrained import PretrainedNetwork
 from worker.engine.networks.scale import Scale
 from worker.engine.noise.models.likelihood import NoiseModel
+from worker.engine.planes.strips import strips
+from worker.engine.planes.tensors import float_tensor
 from worker.engine.prediction.faint_detail import without_invented_detail
 from worker.engine.prediction.inference import predict_plane
 from worker.engine.stages.noise_tails import bounded_noise
@@ -63,18 +65,20 @@ def network_for(
     If the noise model was bootstrapped, it is used for small planes only: others tell their noise better
     themselves, above all where the noise of neighbouring pixels correlates a little.
     """
-    finite = np.asarray(plane_yx)[np.isfinite(plane_yx)]
-    if finite.size < MIN_PIXELS:
-        level = torch.tensor(float(np.median(finite)) if finite.size else 0.0, dtype=torch.float64)
-        variance_adu2 = (
-            float(finite.var()) if noise_model is None else float(noise_model.variance_adu2(level))
-        )
-        scale = Scale(float(level), math.sqrt(variance_adu2) or 1.0)
-        return pretrained.on_scale(scale, torch.tensor(np.asarray(plane_yx, dtype=np.float32)))
-    if bootstrapped and finite.size >= _ENOUGH_PX:
+    plane = float_tensor(plane_yx)
+    finite_px = int(np.isfinite(plane_yx).sum())
+    if finite_px < MIN_PIXELS:
+        return pretrained.on_scale(_scale_of_few(plane_yx, noise_model), plane)
+    if bootstrapped and finite_px >= _ENOUGH_PX:
         noise_model = None
-    plane = torch.tensor(np.asarray(plane_yx, dtype=np.float32))
     return pretrained.on_scale(scale_of_noise([plane], noise_model), plane)
+
+
+def _scale_of_few(plane_yx: np.ndarray, noise_model: NoiseModel | None) -> Scale:
+    finite = np.asarray(plane_yx)[np.isfinite(plane_yx)]
+    level = torch.tensor(float(np.median(finite)) if finite.size else 0.0, dtype=torch.float64)
+    variance_adu2 = float(finite.var()) if noise_model is None else float(noise_model.variance_adu2(level))
+    return Scale(float(level), math.sqrt(variance_adu2) or 1.0)
 
 
 def estimate_alone(network: Network, plane_yx: np.ndarray, *, device: torch.device) -> np.ndarray:
@@ -106,7 +110,7 @@ def estimate_with_uncertainty(
     """
     predict = partial(predict_plane, network, device=device)
     observation_yx, unperturbed_yx, signal_yx = _first_and_average(network, plane_yx, device, symmetries)
-    noise_yx = network.scale.noise_adu(torch.from_numpy(signal_yx)).numpy()
+    noise_yx = _noise_adu(network.scale, signal_yx)
     copied_yx = np.zeros_like(signal_yx)
     # The same signs for each plane, so that a divided prediction gives the undivided result.
     rng = np.random.default_rng(0)
@@ -134,13 +138,23 @@ def _first_and_average(
     first_yx = predict(plane_yx, symmetries=1).prior_mean_yx
     if count == 1:
         return plane_yx, first_yx, first_yx
-    noise_yx = network.scale.noise_adu(torch.from_numpy(first_yx)).numpy()
-    observation_yx = bounded_noise(plane_yx, first_yx, noise_yx)
+    observation_yx = bounded_noise(plane_yx, first_yx, partial(_noise_adu, network.scale))
     if observation_yx is not plane_yx:
         first_yx = predict(observation_yx, symmetries=1).prior_mean_yx
     others_yx = predict(observation_yx, symmetries=range(1, count)).prior_mean_yx
-    average_yx = (first_yx + (count - 1) * others_yx) / count
+    average_yx = others_yx
+    average_yx *= count - 1
+    average_yx += first_yx
+    average_yx /= count
     return observation_yx, first_yx, without_invented_detail(average_yx, network.scale)
+
+
+def _noise_adu(scale: Scale, signal_yx: np.ndarray) -> np.ndarray:
+    """Return the standard deviation of the noise at signals (Y, X), ADU, strip by strip."""
+    noise_yx = np.empty_like(signal_yx)
+    for rows in strips(signal_yx.shape):
+        noise_yx[rows] = scale.noise_adu(torch.from_numpy(signal_yx[rows])).numpy()
+    return noise_yx
 
 
 def estimate_and_factor(
@@ -173,7 +187,7 @@ def _errors_of_estimating_anew(
     Derivatives would tell more than the noise that is passed on, as they vary with the noise themselves: the
     variance of a function is at most the mean square of its gradient (Poincare's inequality).
     """
-    noise_yx = network.scale.noise_adu(torch.from_numpy(signal_yx)).numpy()
+    noise_yx = _noise_adu(network.scale, signal_yx)
     new_yx = noise_yx * np.random.default_rng(1).standard_normal(plane_yx.shape, dtype=np.float32)
     new_yx[~np.isfinite(plane_yx)] = np.nan
     above_yx, below_yx = (

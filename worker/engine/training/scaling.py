@@ -79,8 +79,10 @@ def scale_of_noise(images: Sequence[Tensor], noise_model: NoiseModel | None = No
 
 
 def _some_pixels(images: Sequence[Tensor]) -> Tensor:
-    finite = _finite(images)
-    return torch.cat([values[:: max(len(finite) * values.numel() // _MAX_PIXELS, 1)] for values in finite])
+    finite = [image[image.isfinite()] for image in images]
+    _require_pixels(sum(values.numel() for values in finite))
+    steps = [max(len(finite) * values.numel() // _MAX_PIXELS, 1) for values in finite]
+    return torch.cat([values[::step].double() for values, step in zip(finite, steps, strict=True)])
 
 
 def scale_of_signals(scale: Scale, observations: Sequence[Tensor], signals: Sequence[Tensor]) -> Scale:
