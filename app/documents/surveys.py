@@ -91,6 +91,8 @@ class SurveyDocument(BaseModel):
     filled_px: int = Field(
         description="Pixels of one value without data: in areas, text or scale bars, or scattered."
     )
+    missing_rows: int = Field(default=0, description="Whole rows of one value between others with data.")
+    missing_columns: int = Field(default=0, description="Such columns.")
     outliers_px: int = Field(description="Hot and dead pixels, cosmic rays, and `written_px`.")
     written_px: int = Field(
         default=0, description="Scattered pixels that one value was written over, within the noise."
@@ -127,6 +129,8 @@ class SurveyDocument(BaseModel):
             pixels=defects.pixels,
             not_finite_px=defects.not_finite_px,
             filled_px=defects.filled_px,
+            missing_rows=defects.missing_rows,
+            missing_columns=defects.missing_columns,
             outliers_px=defects.outliers_px,
             written_px=defects.written_px,
             written_values_adu=[*defects.written_values_adu],

@@ -13,6 +13,7 @@ defects.py              pixels of a plane without a measurement, made of
   noise_scale.py          the noise that outliers are compared with
 lowest_value.py         values written over scattered pixels within the noise, or cut off there
 repeated_value.py       a value written over scattered pixels in the middle of the range
+  value_excess.py         the same where many measurements have the value, too
   surroundings.py         light around pixels
 defect_counts.py        numbers of such pixels and planes
 numbers.py              pixels that are numbers

@@ -22,8 +22,9 @@ class DefectCounts(BaseModel, frozen=True):
 
     `counter_px`: pixels that a camera has written a counter or time stamp over. `fill_values_adu`: the most
     frequent values of missing pixels that are numbers. `written_px`: outliers that something has written
-    one value over, within the noise; `written_values_adu`: the most frequent of these values. `cut_off_px`:
-    measurements that are cut off at the lowest value, `lowest_adu`.
+    one value over, within the noise; `written_values_adu`: the most frequent of these values, in most planes.
+    `cut_off_px`: measurements that are cut off at the lowest value, `lowest_adu`. `missing_rows`,
+    `missing_columns`: rows and columns without data that lie between others with data, `line_px` pixels.
     """
 
     planes: int = 0
@@ -38,6 +39,9 @@ class DefectCounts(BaseModel, frozen=True):
     written_values_adu: tuple[float, ...] = ()
     cut_off_px: int = 0
     lowest_adu: float | None = None
+    missing_rows: int = 0
+    missing_columns: int = 0
+    line_px: int = 0
 
     @classmethod
     def of(cls, parts: Iterable["DefectCounts"]) -> "DefectCounts":
@@ -58,6 +62,9 @@ class DefectCounts(BaseModel, frozen=True):
             lowest_adu=min(
                 (each.lowest_adu for each in several if each.lowest_adu is not None), default=None
             ),
+            missing_rows=sum(each.missing_rows for each in several),
+            missing_columns=sum(each.missing_columns for each in several),
+            line_px=sum(each.line_px for each in several),
         )
 
 
@@ -73,6 +80,8 @@ def count_defects(plane_yx: NDArray[Any], defects: Defects) -> DefectCounts:
     strips = strips_of(plane_yx.shape)
     filled = [plane_yx[rows][defects.missing_yx[rows] & np.isfinite(plane_yx[rows])] for rows in strips]
     filled_px = sum(each.size for each in filled)
+    rows, columns = (_between(np.asarray(defects.missing_yx.all(axis=axis))) for axis in (1, 0))
+    height, width = plane_yx.shape
     return DefectCounts(
         planes=1,
         pixels=plane_yx.size,
@@ -82,10 +91,19 @@ def count_defects(plane_yx: NDArray[Any], defects: Defects) -> DefectCounts:
         outliers_px=int(defects.outliers_yx.sum()),
         counter_px=defects.counter_px,
         written_px=defects.written_px,
-        written_values_adu=defects.written_adu[:_MAX_FILL_VALUES],
+        written_values_adu=tuple(sorted(defects.written_adu[:_MAX_FILL_VALUES])),
         cut_off_px=defects.cut_off_px,
         lowest_adu=_lowest_adu(plane_yx, defects) if defects.cut_off_px else None,
+        missing_rows=rows,
+        missing_columns=columns,
+        line_px=rows * width + columns * height - rows * columns,
     )
+
+
+def _between(missing: NDArray[np.bool_]) -> int:
+    """Return the number of missing lines between the first and the last with data."""
+    there = np.flatnonzero(~missing)
+    return int(missing[there[0] : there[-1]].sum()) if there.size else 0
 
 
 def _lowest_adu(plane_yx: NDArray[Any], defects: Defects) -> float:

@@ -1,5 +1,6 @@
 """Pixels of a plane that hold no measurement: missing ones, and outliers."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,9 @@ _MARGIN_PX = 64
 _EIGHT_NEIGHBOURS = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], dtype=np.uint8)
 _FOUR_NEIGHBOURS = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], dtype=np.uint8)
 _MIN_NEIGHBOURS = 3
+_LINE_PX, _MIN_LINE_SHARE = 16, 0.1
+"""Length of lines between missing ones, and their share of a plane, that are no remnants: other lines of an
+interlaced camera, or of a scanner that lost every second one, hold the image."""
 _FEW_LEVELS = 8
 """With so few different values noise and outliers look alike."""
 _MAX_REPLACED_SHARE = 0.45
@@ -41,16 +45,15 @@ _MAX_DRAWN_SHARE, _MIN_JOINED_SHARE = 0.1, 0.8
 class Defects:
     """Masks (Y, X): `missing_yx` holds no data; `outliers_yx` are hot or dead, or hit by cosmic rays.
 
-    `counter_px`: number of the missing pixels that the camera has written a counter over. `written_px`:
-    number of the outliers that something has written one value over, within the noise; `written_adu`: these
-    values. `cut_off_px`: number of measurements that are cut off at the lowest value.
+    `counter_px`: number of the missing pixels that the camera has written a counter over. `written`: values
+    that something has written over outliers, within the noise, with the number of pixels of each.
+    `cut_off_px`: number of measurements that are cut off at the lowest value.
     """
 
     missing_yx: NDArray[np.bool_]
     outliers_yx: NDArray[np.bool_]
     counter_px: int = 0
-    written_px: int = 0
-    written_adu: tuple[float, ...] = ()
+    written: tuple[tuple[float, int], ...] = ()
     cut_off_px: int = 0
 
     @classmethod
@@ -65,15 +68,23 @@ class Defects:
         cut_off_px: int = 0,
     ) -> "Defects":
         """Return the defects of a plane (Y, X), given by masks; written pixels are among the outliers."""
-        written = plane_yx[written_yx & outliers_yx]
+        values, counts = np.unique(plane_yx[written_yx & outliers_yx], return_counts=True)
         return cls(
             missing_yx,
             outliers_yx,
             counter_px=counter_px,
-            written_px=written.size,
-            written_adu=tuple(np.unique(written).astype(float).tolist()),
+            written=tuple(zip(values.astype(float).tolist(), counts.tolist(), strict=True)),
             cut_off_px=cut_off_px,
         )
+
+    @property
+    def written_px(self) -> int:
+        return sum(pixels for _, pixels in self.written)
+
+    @property
+    def written_adu(self) -> tuple[float, ...]:
+        """The written values, the most frequent first."""
+        return tuple(value for value, _ in sorted(self.written, key=lambda each: -each[1]))
 
     @property
     def empty(self) -> bool:
@@ -99,19 +110,16 @@ def find_defects(plane_yx: NDArray[Any]) -> Defects:
             dropped_yx[block.inner] = dropped_pixels(part, finite)[block.core]
     known_missing_yx = ~finite_yx | fill_areas(plane_yx, finite_yx & ~dropped_yx)
     missing_yx, outliers_yx = (np.empty(plane_yx.shape, dtype=bool) for _ in range(2))
-    counter_px = written_px = cut_off_px = 0
-    written_adu: set[float] = set()
+    counter_px = cut_off_px = 0
+    written: Counter[float] = Counter()
     for block in blocks:
         part_yx, known_yx, lost_yx = (each[block.outer] for each in (plane_yx, known_missing_yx, dropped_yx))
         found = _search(part_yx, known_yx, lost_yx, block.core)
         missing_yx[block.inner], outliers_yx[block.inner] = found.missing_yx, found.outliers_yx
         counter_px += found.counter_px
-        written_px += found.written_px
+        written.update(dict(found.written))
         cut_off_px += found.cut_off_px
-        written_adu |= {*found.written_adu}
-    return Defects(
-        missing_yx, outliers_yx, counter_px, written_px, tuple(sorted(written_adu)), cut_off_px=cut_off_px
-    )
+    return Defects(missing_yx, outliers_yx, counter_px, tuple(sorted(written.items())), cut_off_px=cut_off_px)
 
 
 def _search(
@@ -220,7 +228,18 @@ def _with_islands(missing_yx: NDArray[np.bool_]) -> NDArray[np.bool_]:
     if not missing_yx.any():
         return missing_yx
     neighbours = ndimage.convolve((~missing_yx).astype(np.uint8), _EIGHT_NEIGHBOURS, mode="constant")
-    return missing_yx | (neighbours < _MIN_NEIGHBOURS)
+    islands_yx = ~missing_yx & (neighbours < _MIN_NEIGHBOURS)
+    lines_yx = islands_yx & _in_lines(~missing_yx)
+    if lines_yx.sum() >= _MIN_LINE_SHARE * missing_yx.size:
+        islands_yx &= ~lines_yx
+    return missing_yx | islands_yx
+
+
+def _in_lines(known_yx: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which pixels lie in rows or columns of so many pixels that are there."""
+    known = known_yx.astype(np.uint8)
+    along_x, along_y = (ndimage.grey_opening(known, size) for size in ((1, _LINE_PX), (_LINE_PX, 1)))
+    return np.asarray((along_x | along_y) > 0)
 
 
 def without_defects(plane_yx: NDArray[Any], defects: Defects) -> NDArray[np.float32]:

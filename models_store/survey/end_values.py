@@ -1,4 +1,4 @@
-"""A value just beyond the range of a plane's measurements that something wrote over scattered pixels."""
+"""Scattered pixels that were overwritten with a value just outside the range of the measurements."""
 
 from typing import Final
 
@@ -9,21 +9,23 @@ from models_store.survey.surroundings import FloatArray, Mask
 
 MIN_BEYOND: Final = 3e-3
 MIN_BEYOND_PX: Final = 16
-"""Pixels beyond a value, for each of it: with fewer it is an end of the range but for outliers."""
+"""A value is an end of the range if fewer pixels than this lie beyond it: outliers, as a share of the pixels
+of the value, or as a number."""
 _MIN_PX, _MIN_SHARE = 64, 5e-3
 _MIN_WRITTEN = 0.5
-"""Of the pixels of the value: those of a detector that saturates are in bright surroundings alone."""
+"""Share of the value's pixels that must be written ones. A detector that saturates has the value in bright
+surroundings only."""
 _NEAR = 0.5
-"""Width of the interval beside the value that must be nearly empty, in standard deviations of the noise."""
+"""Width of the interval next to the value, in standard deviations of the noise."""
 _EMPTY = 0.05
-"""Pixels there for each of the value: where a detector saturates there are more."""
+"""Most pixels in that interval, as a share of the value's. Saturation leaves more there."""
 
 
 def written_at_ends(plane_yx: FloatArray, step_adu: float) -> Mask:
-    """Return a mask of the scattered pixels (Y, X) of a value at either end of the range.
+    """Return a mask (Y, X) of the pixels that were overwritten with the lowest or the highest value.
 
-    Few measurements lie beside the value, a few outliers may lie beyond it, and its share is alike in any
-    light. NaN pixels do not count. `step_adu`: distance between the detector's values.
+    Their share is the same in any light, and hardly a measurement comes close to the value. NaN pixels are
+    ignored. `step_adu`: distance between the detector's values.
     """
     written_yx = np.zeros(plane_yx.shape, dtype=bool)
     for sign in (1.0, -1.0):
@@ -42,7 +44,7 @@ def written_at_ends(plane_yx: FloatArray, step_adu: float) -> Mask:
 
 
 def _end(plane_yx: FloatArray) -> float | None:
-    """Return the lowest frequent value, if hardly a pixel lies below it."""
+    """Return the lowest frequent value if it is the end of the range, else None."""
     values, counts = np.unique(plane_yx[np.isfinite(plane_yx)], return_counts=True)
     pixels = int(counts.sum())
     below = np.cumsum(counts) - counts

@@ -26,7 +26,7 @@ _MAX_TRIPLES = 8
 """Planes whose difference to the next ones is measured where structure hides the noise."""
 
 
-SURVEY_VERSION: Final = 11
+SURVEY_VERSION: Final = 12
 """Version of the stored form; `stored_survey` takes no other."""
 
 
@@ -41,7 +41,7 @@ class Planes(Protocol):
 class Survey(BaseModel, frozen=True):
     """Statistics of a sample of an image's pixels; surveys of several images can be merged."""
 
-    version: Literal[11] = SURVEY_VERSION
+    version: Literal[12] = SURVEY_VERSION
     values: Values | None
     """None: no pixel holds data."""
     along_y: AxisSums

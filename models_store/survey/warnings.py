@@ -11,6 +11,7 @@ from models_store.survey.survey import Survey
 from models_store.survey.values import Values
 
 _MIN_SATURATED_SHARE = 1e-4
+_MOSTLY = 0.5
 _FAR_CHANNELS = 10.0
 _SHARED = "they share networks and a noise model, so save each as a file of its own and denoise it alone"
 _LEFT_OUT = "they stay as they are, and nothing is learned from them"
@@ -58,13 +59,7 @@ def _defect_warnings(counts: DefectCounts) -> list[str]:
     if counts.not_finite_px:
         found.append(f"{_share(counts.not_finite_px, counts.pixels)} are NaN or infinite; {_LEFT_OUT}")
     if counts.filled_px:
-        values = ", ".join(f"{value:g}" for value in counts.fill_values_adu)
-        why = (
-            f"areas, text, scale bars or scattered pixels of the value {values}"
-            if values
-            else "they are surrounded by pixels without data"
-        )
-        found.append(f"{_share(counts.filled_px, counts.pixels)} hold no data: {why}; {_LEFT_OUT}")
+        found.append(_filled_warning(counts))
     if counts.counter_px:
         found.append(
             f"{_share(counts.counter_px, counts.pixels)} are numbers, such as a counter or a time stamp, "
@@ -93,6 +88,25 @@ def _defect_warnings(counts: DefectCounts) -> list[str]:
             "leaves them as they are)"
         )
     return found
+
+
+def _filled_warning(counts: DefectCounts) -> str:
+    values = ", ".join(f"{value:g}" for value in counts.fill_values_adu)
+    lines = " and ".join(f"{count} whole {kind}s" for count, kind in _missing_lines(counts) if count)
+    if counts.line_px >= _MOSTLY * counts.filled_px:
+        why = (
+            f"{lines} between others with data have the value {values}, as where one of two fields or of two "
+            "directions of a scan was not recorded"
+        )
+    elif values:
+        why = f"areas, text, scale bars or scattered pixels of the value {values}"
+    else:
+        why = "they are surrounded by pixels without data"
+    return f"{_share(counts.filled_px, counts.pixels)} hold no data: {why}; {_LEFT_OUT}"
+
+
+def _missing_lines(counts: DefectCounts) -> list[tuple[int, str]]:
+    return [(counts.missing_rows, "row"), (counts.missing_columns, "column")]
 
 
 def _value_warnings(values: Values) -> list[str]:

@@ -411,3 +411,20 @@ def test_pixels_alone_amid_nan_are_told_as_such() -> None:
     not_finite, alone = pixel_warnings(survey_planes([plane_yx]))
     assert "are NaN or infinite" in not_finite
     assert "hold no data: they are surrounded by pixels without data; they stay" in alone
+
+
+@pytest.mark.parametrize(
+    ("missing", "told"),
+    [
+        ((slice(1, -1, 2), slice(None)), "99 whole rows between others with data have the value 0"),
+        ((slice(None), slice(1, -1, 2)), "89 whole columns between others with data have the value 0"),
+    ],
+)
+def test_every_second_line_without_data_is_missing_and_the_others_are_not(missing: Any, told: str) -> None:
+    plane_yx = dim_image()
+    plane_yx[missing] = 0
+    expected_yx = np.zeros(plane_yx.shape, dtype=bool)
+    expected_yx[missing] = True
+    np.testing.assert_array_equal(find_defects(plane_yx).missing_yx, expected_yx)
+    (warning,) = [each for each in pixel_warnings(survey_planes([plane_yx])) if "no data" in each]
+    assert told in warning

@@ -126,7 +126,7 @@ def _pixels(evidence: Evidence) -> Iterator[Judgement]:
         yield Judgement(
             "check",
             f"{_percent(outliers)} of its pixels are estimates from their neighbours: the image's were hot, "
-            "dead or dropped out",
+            "dead, dropped out or overwritten",
         )
     told = evidence.fit is not None and evidence.fit.saturated_share > MAX_SATURATED
     if evidence.saturated_share > MAX_SATURATED and not told:
