@@ -29,6 +29,7 @@ def test_the_command_of_the_readme_denoises_what_is_in_a_folder(
     server: ServerProcess, incoming: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (incoming / "broken.tif").write_text("no image")
+    (incoming / "red \x1b[31m.tif").write_text("no image either")
     output = tmp_path / "denoised"
     monkeypatch.chdir(tmp_path)
     (typed,) = re.findall(r"^    clearscope (watch .*)$", README, re.MULTILINE)
@@ -41,7 +42,9 @@ def test_the_command_of_the_readme_denoises_what_is_in_a_folder(
     assert (output / "cells_posterior_std.tif").is_file()
     assert (output / "cells.tif.trust-report.json").is_file()
     assert "Image corrupt: " in (output / "broken.tif.error.txt").read_text("utf-8")
-    assert {path.name for path in incoming.iterdir()} == {"broken.tif", "done"}
+    assert {path.name for path in incoming.iterdir()} == {"broken.tif", "red \x1b[31m.tif", "done"}
+    assert r"red \x1b[31m.tif: " in printed
+    assert "\x1b" not in printed, "names command no terminal"
 
 
 def test_results_do_not_go_among_the_sources(incoming: Path) -> None:

@@ -1,5 +1,6 @@
-"""The demo takes the result files of its job by what they hold."""
+"""The demo takes the result files of its job by what they hold, and tells where the portal shows it."""
 
+import signal
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -68,3 +69,16 @@ def test_files_that_describe_the_results_are_no_images(
         "denoised": tmp_path / "a_denoised.tif",
         "posterior_std": tmp_path / "a_posterior_std.tif",
     }
+
+
+def test_where_the_portal_shows_the_result_is_told_until_ctrl_c(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    address, console = "http://127.0.0.1:40001/jobs/job_1", Console(record=True, width=40)
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(signal, "pause", interrupted)
+    demo.show_portal(address, console)
+    assert f"the result in the portal: {address}\n" in console.export_text()
