@@ -261,7 +261,7 @@ def test_a_lost_connection_and_a_key_that_ends_are_told_by_forms(
 def test_pictures_of_the_registry(
     application: Application, keyed: Application, url: str, browser_process: Browser, tmp_path: Path
 ) -> None:
-    """A calibrated camera that drifts, and API keys: docs/portal/instrument.png and keys.png."""
+    """A calibrated camera that drifts, and API keys: pictures of each page for docs/portal.md."""
     rng = np.random.default_rng(0)
     scene_yx = np.linspace(40, 4000, 96 * 96).reshape(96, 96)
     frames = (100 + 2 * rng.poisson(scene_yx, (20, 96, 96))).astype(np.uint16)
@@ -283,6 +283,11 @@ def test_pictures_of_the_registry(
         page.get_by_text("Calibrate or check this camera").click()
         page.set_viewport_size({"width": 1100, "height": 900})
         screenshot(page, "instrument")
+        page.goto("/instruments")
+        screenshot(page, "instruments")
+        page.goto(f"/noise-models/{job['result']['values']['noise_model_id']}")
+        page.wait_for_load_state("networkidle")
+        screenshot(page, "noise-model")
     with visit(browser_process, url) as page:
         sign_in(page, keyed.make_key("administrator", "admin"))
         page.goto("/keys")
