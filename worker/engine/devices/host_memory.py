@@ -7,8 +7,8 @@ from typing import Final
 
 BYTES_PER_PX: Final = 40
 """What denoising takes at its peak for each pixel of a plane: see docs/performance.md."""
-_OTHERS_BYTES = 1 << 30
-"""What it takes besides: the program, the network and its tiles."""
+_OTHERS_BYTES = 3 << 29
+"""What it takes besides: the program, the network's tiles, and what a noise model is made of."""
 _ROUNDED_PX = 100
 _MEMINFO = Path("/proc/meminfo")
 _CGROUP = Path("/sys/fs/cgroup")
