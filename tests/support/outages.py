@@ -23,7 +23,7 @@ SPEC = {
 def serving(server: ServerProcess) -> Iterator[httpx.Client]:
     server.start()
     try:
-        with httpx.Client(base_url=server.url, timeout=60, trust_env=False) as api:
+        with httpx.Client(base_url=server.url, timeout=PATIENCE_S, trust_env=False) as api:
             yield api
     finally:
         server.stop()
