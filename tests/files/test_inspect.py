@@ -199,7 +199,10 @@ def test_only_planes_with_empty_rows_are_to_be_saved_without_them(reader: Reader
     corner_yx = rows_yx.copy()
     rows_yx[::2] = 0
     corner_yx[12:], corner_yx[:, 12:] = 0, 0
-    for plane_yx, said in ((rows_yx, "every second row"), (corner_yx, "open it in a viewer")):
+    for plane_yx, said in ((rows_yx[:20, :24], "every second row"), (corner_yx, "open it in a viewer")):
         tifffile.imwrite(path, plane_yx, photometric="minisblack")
         with pytest.raises(ImageContentError, match=said):
             reader.inspect(path)
+    # With more pixels, the rows between them are an image.
+    tifffile.imwrite(path, rows_yx, photometric="minisblack")
+    assert len(reader.inspect(path)[0]) == 1
