@@ -104,6 +104,7 @@ def denoise_a_part(source: Path, target: Path) -> None:
         parts = [stage for stage in plan.stages if isinstance(stage.spec, PredictPartSpec)]
         until = plan.stages.index(parts[0]) + 1
         first = replace(parts[0], spec=parts[0].spec.model_copy(update={"planes": PART_PLANES}))
+        run.begin(spec)
         run.carry_out_plan(replace(plan, stages=[*plan.stages[: until - 1], first]))
         temporary = [path for path in Path(tempfile.gettempdir()).rglob("*") if not path.is_symlink()]
         figures = {
