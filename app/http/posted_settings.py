@@ -35,12 +35,14 @@ OwnSettings = Annotated[
     dict[
         Annotated[str, Field(min_length=1, max_length=100, pattern=_PRINTED)],
         Annotated[
-            Annotated[float, Field(allow_inf_nan=False)]
+            # Not of a text, which would be a number of more characters than a text may have.
+            Annotated[float, Field(allow_inf_nan=False, strict=True)]
             | Annotated[str, Field(min_length=1, max_length=100, pattern=_PRINTED)],
             BeforeValidator(_no_bool),
         ],
     ],
-    Field(max_length=_MAX_SETTINGS),
+    # Names that do not fit the pattern are refused, which patternProperties alone do not say.
+    Field(max_length=_MAX_SETTINGS, json_schema_extra={"additionalProperties": False}),
     AfterValidator(_distinct),
 ]
 Binning = (

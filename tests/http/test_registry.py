@@ -100,6 +100,17 @@ def test_a_setting_named_twice_in_other_spellings_is_refused(api: httpx.Client) 
     assert "names the same setting twice" in told
 
 
+def test_own_settings_that_are_refused_are_no_part_of_the_schema(api: httpx.Client) -> None:
+    api.post("/v1/microscopes", json={"name": "Refused"}).raise_for_status()
+    refused: list[dict[str, object]] = [{"head": "0" * 101}, {"head\U0001f52c": 1}, {"head": True}]
+    for own in refused:
+        answer = api.post("/v1/microscopes/Refused/profiles", json={"camera": "C", "settings": own})
+        assert "settings" in problem(answer, 422, "invalid-request")
+    schemas = api.get("/openapi.json").json()["components"]["schemas"]
+    own_settings, _none = schemas["NewProfile"]["properties"]["settings"]["anyOf"]
+    assert own_settings["additionalProperties"] is False
+
+
 def test_a_published_noise_model_is_imported_and_exported(api: httpx.Client) -> None:
     document = import_model(api)
     assert (document["origin"], document["belongs_to"]) == ("import", None)

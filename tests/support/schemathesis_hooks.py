@@ -25,6 +25,7 @@ from tests.support.pretrained_files import small_pretrained_network
 KNOWN_IDS: dict[str, list[str]] = json.loads(os.environ["CLEARSCOPE_KNOWN_IDS"])
 ID = re.compile(r"[A-Za-z0-9_-]{1,40}")
 URL = re.compile(r"https?://[A-Za-z0-9.-]+(/[!-~]{0,1900})?")
+TINT = re.compile(r"[0-9A-Fa-f]{6}")
 MAX_KEY_CHARACTERS = 255
 MAX_NAME_CHARACTERS = 100
 MAX_MICROSCOPE_CHARACTERS = 200
@@ -84,7 +85,7 @@ def before_call(_: schemathesis.HookContext, case: schemathesis.Case[Any], kwarg
             _make_settings_acceptable(case.query)
         if case.method == "POST" and case.path == "/v1/images" and _is_index(case.query.get("series")):
             case.query.pop("series")  # The files hold a single image.
-        _make_window_acceptable(case.query)
+        _make_tile_acceptable(case.query)
     if case.path.endswith("/profiles") and isinstance(case.body, dict) and case.body.get("name") is None:
         case.body = {**case.body, "name": uuid.uuid4().hex}  # Settings that tell nothing need a name.
     if case.method == "PATCH" and case.path.startswith("/v1/images/") and isinstance(case.body, dict):
@@ -120,8 +121,13 @@ def _is_index(value: object) -> bool:
     return not isinstance(value, bool) and str(value).isdecimal()
 
 
-def _make_window_acceptable(query: dict[str, Any]) -> None:
-    """Leave out what the schema cannot exclude: one end of a window of contrast, or ends in disorder."""
+def _make_tile_acceptable(query: dict[str, Any]) -> None:
+    """Leave out what the schema cannot exclude.
+
+    One end of a window of contrast, ends in disorder, and the tint of diverging colours.
+    """
+    if query.get("colours") == "diverging" and _is_tint(query.get("tint")):
+        query.pop("tint")
     ends = {name: query[name] for name in ("low", "high") if query.get(name) is not None}
     numbers = [_finite_number(each) for each in ends.values()]
     match numbers:
@@ -130,6 +136,10 @@ def _make_window_acceptable(query: dict[str, Any]) -> None:
         case [float(low), float(high)] if low >= high:
             query.pop("low")
             query.pop("high")
+
+
+def _is_tint(value: object) -> bool:
+    return isinstance(value, str) and TINT.fullmatch(value) is not None
 
 
 def _finite_number(value: object) -> float | None:
