@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
+from os import SEEK_END
 from pathlib import PurePosixPath
 
 from models_store.errors import ImageCorruptError
@@ -116,7 +117,10 @@ def _of_ndtiff(files: NamedFiles, indices: list[str], limits: ImageLimits, stack
         folder = NdtiffFolder(files, index)
         stack.callback(folder.close)
         with files.open(index) as stream:
-            content = stream.read(_MAX_INDEX_BYTES)
+            # As much memory as asked for is taken first, however short the index is.
+            size_bytes = stream.seek(0, SEEK_END)
+            stream.seek(0)
+            content = stream.read(min(size_bytes, _MAX_INDEX_BYTES))
         read = read_index(content, limits.planes)
         named = list(dict.fromkeys(plane.file for plane in read.planes))
         missing = [file for file in named if not folder.has(file)]
