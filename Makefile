@@ -21,13 +21,15 @@ docs: $(READY)  ## The documentation as a static site in site/: four paths, meth
 
 test: lint services  ## Linters, types, import contracts, tests.
 	$(TEST) $(SHORT) $(THREE_AT_A_TIME)
-	@$(MAKE) --no-print-directory test-newer NEWER_TESTS=tests/files
+	@$(MAKE) --no-print-directory test-newer NEWER_TESTS="$(TESTS_OF_READERS)"
 
-# Newer Pythons get newer versions of the packages that read image files: `make test` runs the tests of files on one,
-# this target by itself those of the store too. These tests need no torch, and one process
-# takes half the processor time that two take to start their services. The excluded one tests our own rules for jobs,
-# which do not depend on the Python version, and takes a fifth of the time.
+# Newer Pythons get newer versions of the packages that read and write image files. `make test` runs the tests of these
+# packages on one; `make test-newer`, with which `make test-slow` begins, runs all tests of files and the store. They
+# need no torch, and one process takes half the processor time that two take to start their services. The excluded one
+# tests our own rules for jobs, which do not depend on the Python version, and takes a fifth of the time.
 NEWER_TESTS := tests/store tests/files
+TESTS_OF_READERS := $(addprefix tests/files/test_,$(addsuffix .py,reader_contract vendor_data vendor_files formats \
+	result_readers result_instrument writer ome_files zarr_images sif spe mrc_and_ims dm_and_dcimg))
 LEFT_OUT := tests/store/test_lifecycle_machine.py
 READERS_VENV := .venv-readers
 READERS_READY := $(READERS_VENV)/.ready
@@ -51,7 +53,7 @@ $(NEWER_READY): pyproject.toml client/pyproject.toml constraints.txt
 		--editable client --editable '.[server,test]'
 	touch $@
 
-test-slow: $(READY) $(READERS_READY) services image-tools  ## Tests that take minutes.
+test-slow: $(READY) $(READERS_READY) services image-tools test-newer  ## Tests that take minutes.
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable 'client[imaging-server-kit]' \
 		--editable '.[pycromanager]'
 	CLEARSCOPE_OTHER_PROGRAMS=$(CURDIR)/$(READERS_VENV)/bin/python $(TEST) -m slow
