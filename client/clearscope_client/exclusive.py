@@ -43,7 +43,7 @@ def exclusively(folder: Path) -> Iterator[None]:
 
 
 def was_locked(folder: Path) -> bool:
-    """Return whether a process has, or once had, a folder to itself: what is in it is its own."""
+    """Return whether a watch or a spool uses, or once used, a folder: the files in it are its own."""
     try:
         return (folder / LOCK_NAME).exists()
     except OSError:

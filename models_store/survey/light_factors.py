@@ -144,7 +144,7 @@ def log_step(before: PlaneLight, after: PlaneLight) -> float:
 
 
 def _without_drift(steps: Sequence[float], at: int, jumps: Sequence[int]) -> float:
-    """Return the height of a jump, without the bleaching beside it, or else elsewhere; 0 between jumps."""
+    """Return a jump without the bleaching, measured beside it or else in all of the series; else 0."""
     if at not in jumps:
         return 0.0
     gradual = {near: step for near, step in enumerate(steps) if near not in jumps}

@@ -51,7 +51,7 @@ class _Value:
 
 @dataclass(frozen=True, eq=False)
 class _ByLight:
-    """The pixels of a plane that are known amid known ones, in classes (`bins`) of the light around them."""
+    """Known pixels with known neighbours, sorted into classes (`bins`) by the mean of these neighbours."""
 
     usable_yx: Mask
     values: FloatArray
@@ -124,7 +124,7 @@ def _clear_shares(frequent: Sequence[_Value], by_light: _ByLight) -> dict[float,
 def _slight_shares(
     slight: Sequence[float], values: FloatArray, by_light: _ByLight
 ) -> dict[float, FloatArray]:
-    """Return the same of values with slight spikes, given with all that occur in ascending order."""
+    """Return the same of values with slight spikes; `values` are all that occur, in ascending order."""
     if not slight:
         return {}
     counts = ValueCounts.by_light(values, by_light.values, by_light.of_bin, by_light.bins)

@@ -23,7 +23,8 @@ _MIN_SHARE = 5e-3
 _MIN_EXCESS, _MIN_ODD = 0.3, 5.0
 """Of a value, for each of its measurements; and in standard deviations of the same of the values around."""
 _MIN_FLAT_EXCESS, _CHANCE = 1.2, 3.0
-"""The same where light does not tell, less so many standard errors: uneven rounding doubles a value."""
+"""In even light, the least excess for each measurement, after so many standard errors are taken off: uneven
+rounding doubles a value."""
 _MIN_Z, _MIN_CERTAIN = 6.0, 8.0
 _MAX_SLOPE = 3.0
 """Ratio of the numbers of the two values below and above, and of the two next to it and the two beyond: with

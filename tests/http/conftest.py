@@ -1,12 +1,14 @@
 """An application that a module's tests share."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
 from models_store.image_files.isolation.client import Isolation
 from tests.support.application import Application
+from tests.support.followed_jobs import Facility, followed_facility
 
 
 @pytest.fixture(scope="module")
@@ -28,3 +30,12 @@ def worker(application: Application) -> Iterator[None]:
     """A worker of the module's application."""
     with application.worker():
         yield
+
+
+@pytest.fixture(scope="module")
+def facility(
+    tmp_path_factory: pytest.TempPathFactory, isolation: Isolation, noisy_tiff: Path
+) -> Iterator[Facility]:
+    """A server whose jobs are followed by streams of events."""
+    with followed_facility(tmp_path_factory.mktemp("streams"), isolation, noisy_tiff) as facility:
+        yield facility

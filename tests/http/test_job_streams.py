@@ -1,25 +1,13 @@
 """Streams of events: what they tell, to whom, and what a reader gets who comes again."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from models_store.clock_and_ids import system_clock
 from models_store.database.tables import JobEvent
-from models_store.image_files.isolation.client import Isolation
 from models_store.repositories.jobs import lifecycle
 from tests.support.answers import problem
-from tests.support.followed_jobs import OURS, THEIRS, Facility, followed_facility, listening, opened
+from tests.support.followed_jobs import OURS, THEIRS, Facility, listening, opened
 from tests.support.posted_jobs import post
-
-
-@pytest.fixture(scope="module")
-def facility(
-    tmp_path_factory: pytest.TempPathFactory, isolation: Isolation, noisy_tiff: Path
-) -> Iterator[Facility]:
-    with followed_facility(tmp_path_factory.mktemp("streams"), isolation, noisy_tiff) as facility:
-        yield facility
 
 
 def test_a_stream_tells_of_all_jobs_from_now_on(facility: Facility) -> None:

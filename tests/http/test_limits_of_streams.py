@@ -1,8 +1,5 @@
 """Limits of streams of events: who may listen, how many, and what a slow reader gets."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import anyio
 import pytest
 
@@ -12,19 +9,10 @@ from app.job_streams.messages import Subject
 from app.job_streams.stream import JobEvents
 from models_store.clock_and_ids import system_clock
 from models_store.database.visibility import ANYBODY
-from models_store.image_files.isolation.client import Isolation
 from models_store.repositories import api_keys
 from tests.support.answers import problem
-from tests.support.followed_jobs import Facility, followed_facility, listening, opened
+from tests.support.followed_jobs import Facility, listening, opened
 from tests.support.posted_jobs import wait_for
-
-
-@pytest.fixture(scope="module")
-def facility(
-    tmp_path_factory: pytest.TempPathFactory, isolation: Isolation, noisy_tiff: Path
-) -> Iterator[Facility]:
-    with followed_facility(tmp_path_factory.mktemp("streams"), isolation, noisy_tiff) as facility:
-        yield facility
 
 
 def test_a_stream_ends_when_its_key_is_revoked(facility: Facility) -> None:

@@ -2,27 +2,17 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 from app.job_streams.reader import ChangeReader
 from models_store.clock_and_ids import system_clock
 from models_store.database.tables import JobDeletion
-from models_store.image_files.isolation.client import Isolation
 from models_store.repositories.jobs import deletions
 from models_store.repositories.jobs.deletions import last_deletion_number, list_deletions_after
 from tests.support.event_streams import Message, Stream
-from tests.support.followed_jobs import THEIRS, Facility, followed_facility, listening, opened
+from tests.support.followed_jobs import THEIRS, Facility, listening, opened
 from worker.upkeep.housekeeping import run_housekeeping_if_due
-
-
-@pytest.fixture(scope="module")
-def facility(
-    tmp_path_factory: pytest.TempPathFactory, isolation: Isolation, noisy_tiff: Path
-) -> Iterator[Facility]:
-    with followed_facility(tmp_path_factory.mktemp("streams"), isolation, noisy_tiff) as facility:
-        yield facility
 
 
 def test_a_stream_tells_of_deleted_jobs_to_those_who_saw_them(facility: Facility) -> None:

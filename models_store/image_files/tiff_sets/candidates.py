@@ -117,7 +117,7 @@ def _of_ndtiff(files: NamedFiles, indices: list[str], limits: ImageLimits, stack
         folder = NdtiffFolder(files, index)
         stack.callback(folder.close)
         with files.open(index) as stream:
-            # As much memory as asked for is taken first, however short the index is.
+            # `read` allocates as much as it is asked for, however short the index is.
             size_bytes = stream.seek(0, SEEK_END)
             stream.seek(0)
             content = stream.read(min(size_bytes, _MAX_INDEX_BYTES))
