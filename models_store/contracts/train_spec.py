@@ -8,6 +8,7 @@ from models_store.contracts.spec_parts import (
     HIDES_NOTHING,
     PRETRAINED,
     GroundTruthIds,
+    Id,
     ImageIds,
     OneOfSeveral,
     PostedSpec,
@@ -116,6 +117,12 @@ class TrainSpec(TrainingSpec, PostedSpec):
         default=None,
         description="Network whose weights initialise the training; `pretrained`, for N2V and distilled "
         "networks: the one that comes with ClearScope. An imported network starts what learns from it.",
+    )
+    pretrained_stack: Id | None = Field(
+        default=None,
+        description="Adapted networks only: id of an imported network that sees planes of stacks with their "
+        "neighbours, which is adapted instead where they help. Default, and `packaged`: the one that comes "
+        "with ClearScope.",
     )
     teaches: bool = Field(
         default=False,

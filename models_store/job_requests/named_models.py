@@ -64,7 +64,7 @@ def check_named_models(session: Session, spec: JobSpec) -> None:
 
 
 def _check_pretrained(
-    session: Session, spec: DenoiseSpec | PredictSpec, field: str, expected: Method
+    session: Session, spec: DenoiseSpec | PredictSpec | TrainSpec, field: str, expected: Method
 ) -> None:
     """Check a field that names an imported network, or the one that comes with ClearScope."""
     named = getattr(spec, field)
@@ -90,6 +90,7 @@ def _check_prediction(session: Session, spec: PredictSpec) -> None:
 
 def _check_training(session: Session, spec: TrainSpec) -> None:
     require_what_the_method_needs(spec)
+    _check_pretrained(session, spec, "pretrained_stack", Method.PRETRAINED_STACK)
     if spec.teacher not in {None, PRETRAINED}:
         _check_reference(session, spec.teacher, "network", get_network)
         require_teacher(_method_of(session, spec.teacher), spec)

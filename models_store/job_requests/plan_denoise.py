@@ -117,7 +117,8 @@ class _Planner:
         self._add_reused("pn2v", takes_its_place, None)
         self._add_computed("distil", f"{name} learns its own estimates of these images under fresh noise")
         training = self._train(Method.DISTILLED, noise_model=noise_model, start=network, teacher=network)
-        distilled = self._stage("distil", training)
+        stack = {"pretrained_stack": self._pretrained_stack()}
+        distilled = self._stage("distil", training.model_copy(update=stack))
         self._predict(network, noise_model, compare_with=None, distilled=distilled, pretrained=True)
 
     def _pretrained(self) -> tuple[str, str]:

@@ -214,6 +214,7 @@ def test_a_network_for_stacks_stands_for_no_other(
         ({"kind": "bootstrap_noise_model", "image_ids": image_ids, "network": stack}, "network: "),
         (trains | {"method": "n2v", "start": stack}, "start: "),
         (trains | {"method": "pretrained_stack"}, "clearscope pretrain"),
+        (trains | {"method": "n2v", "start": "pretrained", "pretrained_stack": own}, "pretrained_stack: "),
     ):
         refused = api.post("/v1/jobs", json=spec)
         assert refused.status_code == 422, spec

@@ -145,6 +145,7 @@ def test_a_prior_that_does_not_go_with_the_job_is_refused(
             {"method": "distilled", **PRETRAINED, "noise_model": "{known}", "refit_noise_model": True},
             "no PN2V network",
         ),
+        ({"method": "n2v", "pretrained_stack": "packaged"}, "with the pretrained network only"),
     ],
 )
 def test_a_training_that_cannot_start_from_it_is_refused(
