@@ -146,7 +146,4 @@ class TrainSpec(TrainingSpec, PostedSpec):
 
     def recipe_of(self, *, teaches: bool) -> str:
         recipe = super().recipe_of(teaches=teaches)
-        if not self.adapts:
-            return recipe
-        imported = "" if self.start == PRETRAINED else f":{self.start}"
-        return f"{recipe} prior={self.preset.adaptation_digest}{imported}"
+        return f"{recipe} {self.prior_word(str(self.start))}" if self.adapts else recipe

@@ -18,7 +18,7 @@ IMAGES = {"independent": NOISE[:, 1:], "correlated": NOISE[:, 1:] + 0.5 * NOISE[
 
 
 def planned(api: httpx.Client, image_id: str) -> dict[str, str | None]:
-    spec = {"kind": "denoise", "image_ids": [image_id], "reuse": "network"}
+    spec = {"kind": "denoise", "image_ids": [image_id], "reuse": "network", "prior": "none"}
     answer = api.post("/v1/jobs/preflight", json=spec)
     return {step["stage"]: step["id"] for step in answer.json()["plan"]}
 
