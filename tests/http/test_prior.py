@@ -11,6 +11,7 @@ import pytest
 import tifffile
 
 from models_store.contracts.vocabulary import DEFAULT_PRESET
+from tests.support.answers import problem
 from tests.support.posted_jobs import TINY, Document, artifact, run, upload
 from tests.support.pretrained_files import small_pretrained_network
 from worker.engine.training.adaptation import Adaptation
@@ -74,6 +75,27 @@ def test_separate_jobs_give_the_same_result(
         tifffile.imread(io.BytesIO(artifact(api, each, "noisy_denoised.tif"))) for each in (denoised, job)
     )
     assert np.array_equal(one, other)
+
+
+def test_a_job_without_a_pn2v_network_is_no_source_of_one(
+    api: httpx.Client, image_id: str, denoised: Document
+) -> None:
+    made = {"job": denoised["id"]}
+    for spec in (
+        {"kind": "predict", "network": made},
+        {"kind": "predict", "network": "pretrained", "distilled": made},
+        {"kind": "bootstrap_noise_model", "network": made},
+    ):
+        detail = problem(api.post("/v1/jobs", json=spec | {"image_ids": [image_id]}), 422, "invalid-request")
+        assert "makes no PN2V network" in detail
+        assert "distilled_network_id" in detail
+    known = denoised["result"]["values"]["noise_model_id"]
+    spec = {"kind": "predict", "image_ids": [image_id], "network": "pretrained", "noise_model": made}
+    job = run(api, **spec)
+    assert job["result"]["values"].get("noise_model_id") is None
+    reuser = run(api, kind="denoise", image_ids=[image_id], preset="instant", noise_model=known)
+    spec |= {"noise_model": {"job": reuser["id"]}}
+    assert f"reuses {known}" in problem(api.post("/v1/jobs", json=spec), 422, "invalid-request")
 
 
 def test_later_images_reuse_the_network_that_was_adapted(
