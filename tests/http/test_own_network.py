@@ -21,6 +21,7 @@ from tests.support.application import Application
 from tests.support.posted_jobs import Document, artifact, run, upload
 from tests.support.pretrained_files import small_pretrained_network
 from worker.engine.networks.pretrained import PretrainedNetwork
+from worker.engine.noise.measuring.residual_pattern import SpectralPeaks
 from worker.engine.training.adaptation import Adaptation
 from worker.engine.training.presets import PRESETS
 from worker.upkeep.retention import delete_expired
@@ -100,7 +101,7 @@ def test_it_is_adapted_to_the_images(
     api: httpx.Client, microscope: str, noisy_tiff: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A network that was hardly trained removes some of the specimen.
-    monkeypatch.setattr("worker.jobs.train.PATTERN", 1e9)
+    monkeypatch.setattr("worker.jobs.train.pattern_left", lambda *_, **__: SpectralPeaks())
     network = import_network(api, microscope=microscope)
     job = run(api, kind="denoise", image_ids=[upload(api, noisy_tiff, microscope=microscope)])
     values = job["result"]["values"]

@@ -14,7 +14,6 @@ from worker.attempt.context import JobContext
 from worker.engine.errors import CheckpointInvalidError
 from worker.engine.networks.network import Network, TrainingMethod
 from worker.engine.networks.pretrained import PretrainedNetwork
-from worker.engine.noise.measuring.residual_pattern import PATTERN
 from worker.engine.stages.distillation import network_to_adapt, pattern_left
 from worker.engine.training.loop import train as train_network
 from worker.engine.training.presets import TrainingPreset
@@ -109,19 +108,18 @@ def _pattern(
 ) -> str | None:
     """Return a warning if the pretrained network fails on the images, so that N2V has to take its place."""
     known, noise_model = load_noise_model(context, spec.noise_model) if spec.noise_model else (None, None)
-    peak = pattern_left(
+    peaks = pattern_left(
         pretrained,
         all_planes(images),
         noise_model,
         bootstrapped=known is not None and known.origin.is_of_data,
         device=context.device,
     )
-    if peak < PATTERN:
+    if peaks.told is None:
         return None
     return (
-        f"what the pretrained network removes has a regular pattern (a peak of {peak:.0f} times the mean of "
-        f"its spectrum; noise stays below {PATTERN:.0f}): it does not know such specimens, so an N2V network "
-        "is trained from nothing in its place"
+        f"what the pretrained network removes has a regular pattern ({peaks.told}): it does not know such "
+        "specimens, so an N2V network is trained from nothing in its place"
     )
 
 
