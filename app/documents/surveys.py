@@ -99,6 +99,9 @@ class SurveyDocument(BaseModel):
     )
     written_values_adu: list[float] = Field(default=[], description="The most frequent of these values.")
     cut_off_px: int = Field(default=0, description="Pixels whose values are cut off at the lowest one.")
+    threshold_adu: float | None = Field(
+        default=None, description="The lowest other value, if those below it were set to the lowest one."
+    )
     torn_planes: int = Field(
         default=0,
         description="Planes in which the picture jumps between two rows, as if another frame began.",
@@ -135,6 +138,7 @@ class SurveyDocument(BaseModel):
             written_px=defects.written_px,
             written_values_adu=[*defects.written_values_adu],
             cut_off_px=defects.cut_off_px,
+            threshold_adu=defects.threshold_adu,
             torn_planes=survey.jumps.planes if survey.jumps else 0,
             first_torn=(survey.jumps.first_plane, survey.jumps.first_row) if survey.jumps else None,
             min_adu=values.min_adu if values else None,

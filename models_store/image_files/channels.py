@@ -4,6 +4,7 @@ import re
 from math import prod
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from models_store.contracts.spec_parts import CHANNEL_LABEL
@@ -11,6 +12,7 @@ from models_store.image_files.header import ImageHeader
 from models_store.image_files.plane_series import brightness_of_planes
 from models_store.image_files.planes import PlaneSource
 from models_store.survey.brightness import Brightness
+from models_store.survey.repeated_rows import RowDigests
 from models_store.survey.survey import Survey, survey_planes
 
 _NAME = re.compile(CHANNEL_LABEL)
@@ -79,12 +81,44 @@ class ChannelPlanes:
         return self._source[self._indices[index]]
 
 
+class _DigestedPlanes(ChannelPlanes):
+    """Planes of a channel that keeps digests of those that were read, to compare channels with each other."""
+
+    def __init__(self, source: PlaneSource, channel: int) -> None:
+        super().__init__(source, channel)
+        self.digests: dict[int, RowDigests] = {}
+
+    def __getitem__(self, index: int, /) -> NDArray[Any]:
+        plane_yx = super().__getitem__(index)
+        if index not in self.digests:
+            self.digests[index] = RowDigests.of(np.asarray(plane_yx))
+        return plane_yx
+
+    def are_copies_of(self, other: "_DigestedPlanes") -> bool:
+        """Return whether all planes that were read are those of another channel, and not all empty."""
+        if self.digests.keys() != other.digests.keys():
+            return False
+        pairs = [(rows, other.digests[index]) for index, rows in self.digests.items()]
+        return any(one.is_copy_of(two) for one, two in pairs) and all(
+            np.array_equal(one.digests, two.digests) for one, two in pairs
+        )
+
+
 def survey_image(planes: PlaneSource) -> Survey:
     """Survey an image, and each of its channels if there are several."""
-    channels = tuple(survey_channel(planes, channel) for channel in channels_of(planes.header))
-    if not channels:
+    if not channels_of(planes.header):
         return _with_brightness(survey_planes(planes), brightness_of_planes(planes))
-    return Survey.of(channels).model_copy(update={"channels": channels})
+    read = [_DigestedPlanes(planes, channel) for channel in channels_of(planes.header)]
+    channels = tuple(
+        _with_brightness(survey_planes(each), brightness_of_planes(planes, channel))
+        for channel, each in enumerate(read)
+    )
+    copies = [
+        (channel, next((earlier for earlier in range(channel) if each.are_copies_of(read[earlier])), channel))
+        for channel, each in enumerate(read)
+    ]
+    copied = tuple((channel, earlier) for channel, earlier in copies if channel != earlier)
+    return Survey.of(channels).model_copy(update={"channels": channels, "copied_channels": copied})
 
 
 def survey_channel(planes: PlaneSource, channel: int) -> Survey:

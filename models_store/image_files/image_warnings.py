@@ -36,7 +36,7 @@ def image_warnings(
         if only_channel in {None, channel}
         for text in (*survey_warnings(each, **hidden), *_gain_warnings(header, each, channel))
     ]
-    differ = channel_warnings(survey.channels) if only_channel is None else []
+    differ = channel_warnings(survey) if only_channel is None else []
     return [*header.warnings, *differ, *of_channels]
 
 

@@ -2,6 +2,7 @@
 
 survey.py               survey of an image or of several images
 values.py               pixel values of the detector: range, step, saturation
+byte_order.py           bytes that are swapped
 defects.py              pixels of a plane without a measurement, made of
   flat_areas.py           areas of one value, as of registered images
   strokes.py              text and scale bars burnt into the picture

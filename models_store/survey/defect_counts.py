@@ -23,8 +23,9 @@ class DefectCounts(BaseModel, frozen=True):
     `counter_px`: pixels that a camera has written a counter or time stamp over. `fill_values_adu`: the most
     frequent values of missing pixels that are numbers. `written_px`: outliers that something has written
     one value over, within the noise; `written_values_adu`: the most frequent of these values, in most planes.
-    `cut_off_px`: measurements that are cut off at the lowest value, `lowest_adu`. `missing_rows`,
-    `missing_columns`: rows and columns without data that lie between others with data, `line_px` pixels.
+    `cut_off_px`: measurements that are cut off at the lowest value, `lowest_adu`; `threshold_adu`: the lowest
+    other value, if those below it were set to the lowest. `missing_rows`, `missing_columns`: rows and columns
+    without data that lie between others with data, `line_px` pixels.
     """
 
     planes: int = 0
@@ -39,6 +40,7 @@ class DefectCounts(BaseModel, frozen=True):
     written_values_adu: tuple[float, ...] = ()
     cut_off_px: int = 0
     lowest_adu: float | None = None
+    threshold_adu: float | None = None
     missing_rows: int = 0
     missing_columns: int = 0
     line_px: int = 0
@@ -59,13 +61,16 @@ class DefectCounts(BaseModel, frozen=True):
             written_px=sum(each.written_px for each in several),
             written_values_adu=_most_frequent(each.written_values_adu for each in several),
             cut_off_px=sum(each.cut_off_px for each in several),
-            lowest_adu=min(
-                (each.lowest_adu for each in several if each.lowest_adu is not None), default=None
-            ),
+            lowest_adu=_least(each.lowest_adu for each in several),
+            threshold_adu=_least(each.threshold_adu for each in several),
             missing_rows=sum(each.missing_rows for each in several),
             missing_columns=sum(each.missing_columns for each in several),
             line_px=sum(each.line_px for each in several),
         )
+
+
+def _least(values: Iterable[float | None]) -> float | None:
+    return min((each for each in values if each is not None), default=None)
 
 
 def _most_frequent(values: Iterable[tuple[float, ...]]) -> tuple[float, ...]:
@@ -94,6 +99,7 @@ def count_defects(plane_yx: NDArray[Any], defects: Defects) -> DefectCounts:
         written_values_adu=tuple(sorted(defects.written_adu[:_MAX_FILL_VALUES])),
         cut_off_px=defects.cut_off_px,
         lowest_adu=_lowest_adu(plane_yx, defects) if defects.cut_off_px else None,
+        threshold_adu=defects.threshold_adu if defects.cut_off_px else None,
         missing_rows=rows,
         missing_columns=columns,
         line_px=rows * width + columns * height - rows * columns,

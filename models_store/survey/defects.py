@@ -47,7 +47,8 @@ class Defects:
 
     `counter_px`: number of the missing pixels that the camera has written a counter over. `written`: values
     that something has written over outliers, within the noise, with the number of pixels of each.
-    `cut_off_px`: number of measurements that are cut off at the lowest value.
+    `cut_off_px`: number of measurements that are cut off at the lowest value; `threshold_adu`: the lowest
+    other value, if those below it were set to the lowest.
     """
 
     missing_yx: NDArray[np.bool_]
@@ -55,6 +56,7 @@ class Defects:
     counter_px: int = 0
     written: tuple[tuple[float, int], ...] = ()
     cut_off_px: int = 0
+    threshold_adu: float | None = None
 
     @classmethod
     def made_of(
@@ -66,6 +68,7 @@ class Defects:
         *,
         counter_px: int = 0,
         cut_off_px: int = 0,
+        threshold_adu: float | None = None,
     ) -> "Defects":
         """Return the defects of a plane (Y, X), given by masks; written pixels are among the outliers."""
         values, counts = np.unique(plane_yx[written_yx & outliers_yx], return_counts=True)
@@ -75,6 +78,7 @@ class Defects:
             counter_px=counter_px,
             written=tuple(zip(values.astype(float).tolist(), counts.tolist(), strict=True)),
             cut_off_px=cut_off_px,
+            threshold_adu=threshold_adu,
         )
 
     @property
@@ -103,15 +107,19 @@ def find_defects(plane_yx: NDArray[Any]) -> Defects:
     if _is_unlit(plane_yx, finite_yx):
         return Defects(~none, none)
     blocks = blocks_of(plane_yx.shape, _MARGIN_PX)
-    dropped_yx = none
+    dropped_yx, cut_out_yx = none, none.copy()
     for block in blocks:
         part, finite = plane_yx[block.outer], finite_yx[block.outer]
         if _usable_levels(part[finite]).size:
-            dropped_yx[block.inner] = dropped_pixels(part, finite)[block.core]
-    known_missing_yx = ~finite_yx | fill_areas(plane_yx, finite_yx & ~dropped_yx)
+            dropped = dropped_pixels(part, finite)
+            dropped_yx[block.inner] = dropped.scattered_yx[block.core]
+            cut_out_yx[block.inner] = dropped.areas_yx[block.core]
+    known_missing_yx = ~finite_yx | cut_out_yx
+    known_missing_yx |= fill_areas(plane_yx, ~known_missing_yx & ~dropped_yx)
     missing_yx, outliers_yx = (np.empty(plane_yx.shape, dtype=bool) for _ in range(2))
     counter_px = cut_off_px = 0
     written: Counter[float] = Counter()
+    thresholds_adu: list[float] = []
     for block in blocks:
         part_yx, known_yx, lost_yx = (each[block.outer] for each in (plane_yx, known_missing_yx, dropped_yx))
         found = _search(part_yx, known_yx, lost_yx, block.core)
@@ -119,7 +127,15 @@ def find_defects(plane_yx: NDArray[Any]) -> Defects:
         counter_px += found.counter_px
         written.update(dict(found.written))
         cut_off_px += found.cut_off_px
-    return Defects(missing_yx, outliers_yx, counter_px, tuple(sorted(written.items())), cut_off_px=cut_off_px)
+        thresholds_adu += [] if found.threshold_adu is None else [found.threshold_adu]
+    return Defects(
+        missing_yx,
+        outliers_yx,
+        counter_px,
+        tuple(sorted(written.items())),
+        cut_off_px=cut_off_px,
+        threshold_adu=min(thresholds_adu, default=None),
+    )
 
 
 def _search(
@@ -129,11 +145,11 @@ def _search(
     none = np.zeros_like(missing_yx)
     if dropped_yx.mean() > _MAX_REPLACED_SHARE:
         missing_yx, dropped_yx = missing_yx | dropped_yx, none
-    missing_yx = _with_islands(missing_yx)
+    missing_yx = _with_islands(missing_yx | _drawn_amid(missing_yx, plane_yx))
     dropped_yx = dropped_yx & ~missing_yx
     measured = np.where(missing_yx | dropped_yx, np.nan, plane_yx).astype(np.float64)
     levels = _usable_levels(measured[np.isfinite(measured)])
-    written_yx, cut_off_px = none, 0
+    written_yx, cut_off_px, threshold_adu = none, 0, None
     if levels.size:
         step_adu = float(np.diff(levels).min())
         written_yx = repeated_values(measured, step_adu) | written_at_ends(measured, step_adu)
@@ -144,6 +160,7 @@ def _search(
         lowest = lowest_value(measured, step_adu)
         if lowest is not None:
             cut_off_px = int((measured[core] == lowest.value_adu).sum()) if lowest.cut_off_px else 0
+            threshold_adu = lowest.threshold_adu
             written_yx = written_yx | lowest.written_yx
             measured[written_yx] = np.nan
         local_yx = written_yx | local_dropouts(measured)
@@ -171,6 +188,7 @@ def _search(
         (written_yx & dropped_yx)[core],
         counter_px=int(counters_yx[core].sum()) if noise is not None else 0,
         cut_off_px=cut_off_px,
+        threshold_adu=threshold_adu,
     )
 
 
@@ -227,12 +245,24 @@ def _with_islands(missing_yx: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Add the pixels with hardly a neighbour that is there: nothing tells whether they hold data."""
     if not missing_yx.any():
         return missing_yx
-    neighbours = ndimage.convolve((~missing_yx).astype(np.uint8), _EIGHT_NEIGHBOURS, mode="constant")
+    neighbours = ndimage.convolve((~missing_yx).astype(np.uint8), _EIGHT_NEIGHBOURS, mode="mirror")
     islands_yx = ~missing_yx & (neighbours < _MIN_NEIGHBOURS)
     lines_yx = islands_yx & _in_lines(~missing_yx)
     if lines_yx.sum() >= _MIN_LINE_SHARE * missing_yx.size:
         islands_yx &= ~lines_yx
     return missing_yx | islands_yx
+
+
+def _drawn_amid(missing_yx: NDArray[np.bool_], plane_yx: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which pixels lie in groups of one value amid missing ones: text on a ground without data."""
+    if not missing_yx.any():
+        return missing_yx
+    group_yx, count = ndimage.label(~missing_yx, np.ones((3, 3)))
+    lowest, highest = (np.zeros(count + 1, dtype=plane_yx.dtype) for _ in range(2))
+    lowest[1:], highest[1:] = (
+        find(plane_yx, group_yx, np.arange(1, count + 1)) for find in (ndimage.minimum, ndimage.maximum)
+    )
+    return np.asarray((lowest == highest)[group_yx] & ~missing_yx)
 
 
 def _in_lines(known_yx: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -1,4 +1,7 @@
-"""Dropped-out pixels: scattered ones that hold the lowest or highest values, far from all others."""
+"""Dropped-out pixels: scattered ones that hold the lowest or highest values, far from all others.
+
+Areas of the lowest values, as a threshold leaves them, are told apart: they are no single pixels.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -25,33 +28,44 @@ _MIN_GAP = 5.0
 _SORTED_PX = 1 << 20
 _NEAR_SHARE = 0.25
 _MIN_PAIRS = 256
+_PAIRS = ((0, 1), (1, 0), (1, 1), (0, 2), (2, 0), (2, 2))
+"""Distances (Y, X) of the pixels of pairs, the nearest first: on a grid that is left of a plane, where every
+second pixel was lost, no pixel has a neighbour."""
 _MAX_CLUSTERING = 0.1
 """Excess of the share of equal neighbours over that of all pixels: more are areas, or saturation."""
 _MEDIAN_TO_STD = 1.4826
 _FOUR_NEIGHBOURS = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], dtype=np.float32)
 
 
-def dropped_pixels(plane_yx: NDArray[Any], finite_yx: Mask) -> Mask:
-    """Return a mask of the dropped-out pixels of a plane (Y, X): its lowest values, and its highest."""
+@dataclass(frozen=True, eq=False)
+class DroppedPixels:
+    """Masks (Y, X): `scattered_yx` are dropped-out pixels; `areas_yx` were set to one end by a threshold."""
+
+    scattered_yx: Mask
+    areas_yx: Mask
+
+
+def dropped_pixels(plane_yx: NDArray[Any], finite_yx: Mask) -> DroppedPixels:
+    """Find the dropped-out pixels of a plane (Y, X): its lowest values, and its highest."""
     values = plane_yx[finite_yx]
     ordered = np.sort(values[:: max(values.size // _SORTED_PX, 1)].astype(np.float64))
-    found_yx = np.zeros(plane_yx.shape, dtype=bool)
+    scattered_yx, areas_yx = (np.zeros(plane_yx.shape, dtype=bool) for _ in range(2))
     ends = [(sign, _lowest(in_order)) for sign, in_order in ((1, ordered), (-1, -ordered[::-1]))]
     groups = [(sign, each, sign * plane_yx.astype(np.float64)) for sign, each in ends if each is not None]
     if not groups:
-        return found_yx
+        return DroppedPixels(scattered_yx, areas_yx)
     others_yx = finite_yx & np.logical_and.reduce([height_yx > each.end for _, each, height_yx in groups])
     others = np.sort(plane_yx[others_yx].astype(np.float64))
     for sign, group, height_yx in groups:
         group_yx = height_yx <= group.end
         in_order = others if sign > 0 else -others[::-1]
-        if (
-            _is_scattered(group_yx)
-            and not _are_photons(group, in_order)
-            and _stands_alone(height_yx - group.end, others_yx)
-        ):
-            found_yx |= group_yx
-    return found_yx
+        if _are_photons(group, in_order) or not _stands_alone(height_yx - group.end, others_yx):
+            continue
+        if _is_scattered(group_yx):
+            scattered_yx |= group_yx
+        elif sign > 0 and _is_one_value(height_yx[group_yx & finite_yx]):
+            areas_yx |= group_yx
+    return DroppedPixels(scattered_yx, areas_yx)
 
 
 @dataclass(frozen=True)
@@ -91,12 +105,21 @@ def _is_scattered(group_yx: Mask) -> bool:
     return bool(beside[group_yx].mean() <= group_yx.mean() + _MAX_CLUSTERING)
 
 
+def _is_one_value(values: FloatArray) -> bool:
+    return bool(values.min() == values.max())
+
+
 def _stands_alone(distance_yx: FloatArray, others_yx: Mask) -> bool:
     """Return whether the other pixels, of which the nearest count, are far by their noise."""
-    pairs = others_yx[:, 1:] & others_yx[:, :-1]
-    if pairs.sum() < _MIN_PAIRS:
+    for y_px, x_px in _PAIRS:
+        height, width = (size - apart for size, apart in zip(others_yx.shape, (y_px, x_px), strict=True))
+        parts = (slice(height), slice(width)), (slice(y_px, None), slice(x_px, None))
+        pairs = others_yx[parts[0]] & others_yx[parts[1]]
+        if pairs.sum() >= _MIN_PAIRS:
+            break
+    else:
         return False
-    one, other = distance_yx[:, 1:][pairs], distance_yx[:, :-1][pairs]
+    one, other = distance_yx[parts[0]][pairs], distance_yx[parts[1]][pairs]
     near = one + other <= np.quantile(one + other, _NEAR_SHARE)
     noise = _MEDIAN_TO_STD * float(np.median(np.abs(one - other)[near])) / np.sqrt(2)
     gap = float(np.quantile(distance_yx[others_yx], _STRAY_SHARE))

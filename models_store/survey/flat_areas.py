@@ -1,5 +1,6 @@
 """Fill values: areas of one value where a plane has no data, as in registered or stitched images."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,8 @@ _MAX_VALUES, _MAX_FILL_VALUES = 16, 8
 _MAX_BRIGHTER = 1e-3
 _MAX_EXCEPTIONS = 1e-3
 """Isolated other pixels per pixel of a flat area: more are noise on a flat background, such as photons."""
+_OF_TEXT = 0.8
+"""Share of the isolated pixels that have one value, and not the next one: they are dots of text."""
 _MOSTLY = 0.8
 _EIGHT = np.ones((3, 3), dtype=bool)
 
@@ -81,7 +84,8 @@ class _Around:
         self._value = value
         self._beside: list[NDArray[Any]] = []
         self._others: list[NDArray[Any]] = []
-        self._others_px = self._brighter_px = self._exceptions_px = self._area_px = 0
+        self._others_px = self._brighter_px = self._area_px = 0
+        self._exceptions: Counter[float] = Counter()
         self._next: dict[str, Any] = {}
 
     def add(self, plane: NDArray[Any], finite: Mask, equal: Mask, area: Mask, core: Part, every: int) -> None:
@@ -91,7 +95,9 @@ class _Around:
             self._beside.append(plane[core][beside[core]])
             neighbours = ndimage.convolve(equal.astype(np.uint8), _EIGHT.astype(np.uint8), mode="constant")
             full = ndimage.convolve(np.ones_like(equal, np.uint8), _EIGHT.astype(np.uint8), mode="constant")
-            self._exceptions_px += int((~equal & finite & (neighbours == full - 1))[core].sum())
+            exceptions = (~equal & finite & (neighbours == full - 1))[core]
+            several, pixels = np.unique(plane[core][exceptions].astype(float), return_counts=True)
+            self._exceptions.update(dict(zip(several.tolist(), pixels.tolist(), strict=True)))
             self._area_px += int(area[core].sum())
         others = plane[core][(finite & ~equal)[core]]
         brighter = others > self._value
@@ -110,13 +116,19 @@ class _Around:
             return False
         # Amid the darkest value a single one may be a hot pixel, or a remnant of the image.
         remnants = int("below" not in self._next)
-        if self._exceptions_px > max(_MAX_EXCEPTIONS * self._area_px, remnants):
+        exceptions_px = self._exceptions.total()
+        if exceptions_px > max(_MAX_EXCEPTIONS * self._area_px, remnants) and not self._are_of_text():
             return True
         next_values = np.array([self._value, *self._next.values()], dtype=beside.dtype)
         if np.isin(beside, next_values).mean() > _MOSTLY:
             return True
         halfway = (float(np.median(np.concatenate(self._others))) + float(self._value)) / 2
         return self._brighter_px < _MAX_BRIGHTER * self._others_px and float(np.median(beside)) > halfway
+
+    def _are_of_text(self) -> bool:
+        """Return whether isolated pixels are the dots of a text: most have one value, far from the area's."""
+        ((value, pixels),) = self._exceptions.most_common(1)
+        return value not in self._next.values() and pixels >= _OF_TEXT * self._exceptions.total()
 
 
 def _flat(plane_yx: NDArray[Any]) -> Mask:

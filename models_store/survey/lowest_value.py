@@ -29,7 +29,9 @@ _MAX_CLUSTERING = 0.1
 _LIKE = 1.7
 """Ratio of the pixels of the lowest value to those that noise has there and below, if it is cut off."""
 _CUT_OFF_BINS, _MIN_CUT_OFF_SHARE, _MAX_CUT_OFF_SHARE = 4, 0.01, 0.6
-"""The darkest bins tell; the noise of fewer others does not tell how it went on."""
+"""The darkest bins tell that hold enough others: the noise of fewer does not tell how it went on."""
+_MIN_GAP = 1.0
+"""Between the lowest value and the next, in standard deviations of the noise, if a threshold was set."""
 _MIN_STEPS = 2.0
 """Standard deviation of noise in steps of the values: photons that are counted one by one are not cut off."""
 
@@ -38,13 +40,15 @@ _MIN_STEPS = 2.0
 class LowestValue:
     """Pixels of a plane's lowest value: a mask (Y, X) of the written ones, or the number of those cut off.
 
-    `noise_adu`: standard deviation of the other pixels in most surroundings.
+    `noise_adu`: standard deviation of the other pixels in most surroundings. `threshold_adu`: the next value,
+    if the measurements that were cut off are those below it.
     """
 
     value_adu: float
     written_yx: Mask
     noise_adu: float
     cut_off_px: int = 0
+    threshold_adu: float | None = None
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,8 @@ class _Counts:
 
     @property
     def are_cut_off(self) -> bool:
-        is_pile_up = self.lowest >= max(_MIN_PILE_UP * self.next_step, _MIN_CUT_OFF_SHARE * self.pixels)
+        fewest = max(_MIN_PILE_UP * self.next_step, _MIN_CUT_OFF_SHARE * self.pixels, _MIN_PX)
+        is_pile_up = self.lowest >= fewest
         fits = self.measured / _LIKE <= self.lowest <= self.measured * _LIKE
         return is_pile_up and fits and self.share <= _MAX_CUT_OFF_SHARE
 
@@ -112,10 +117,8 @@ def lowest_value(plane_yx: FloatArray, step_adu: float) -> LowestValue | None:
     lowest = float(np.nanmin(plane_yx))
     lowest_yx = plane_yx == lowest
     count = int(lowest_yx.sum())
-    if count < max(_MIN_PX, _MIN_SHARE * known_yx.sum()):
-        return None
     next_step = int((plane_yx <= lowest + step_adu).sum()) - count
-    if count < _MIN_PILE_UP * next_step:
+    if count < max(_MIN_PX, _MIN_SHARE * known_yx.sum(), _MIN_PILE_UP * next_step):
         return None
     level_yx = mean_around(plane_yx)
     usable_yx = known_yx & np.isfinite(level_yx)
@@ -130,7 +133,8 @@ def lowest_value(plane_yx: FloatArray, step_adu: float) -> LowestValue | None:
     if noise_adu < _MIN_STEPS * step_adu or noise_adu <= 0:
         return None
     width_adu = step_adu * round(_WIDTH * noise_adu / step_adu) if step_adu else _WIDTH * noise_adu
-    found = [_count(each, step_adu or width_adu / 4, width_adu) for each in sorted_values]
+    step_adu = step_adu or width_adu / 4
+    found = [_count(each, step_adu, width_adu) for each in sorted_values]
     none_yx = np.zeros(plane_yx.shape, dtype=bool)
     first = _first_written(found)
     if first is not None:
@@ -139,11 +143,20 @@ def lowest_value(plane_yx: FloatArray, step_adu: float) -> LowestValue | None:
         share = max(each.share for each in found[first:])
         if share_beside(lowest_yx, written_yx) <= share + _MAX_CLUSTERING:
             return LowestValue(lowest, written_yx, noise_adu)
-    return (
-        LowestValue(lowest, none_yx, noise_adu, count)
-        if _Counts.of(found[:_CUT_OFF_BINS]).are_cut_off
-        else None
-    )
+    gap_adu = float(values[values > 0].min()) - step_adu
+    above = [
+        _count((each - gap_adu).clip(0), step_adu, width_adu)
+        for each in (sorted_values if gap_adu >= _MIN_GAP * noise_adu else ())
+    ]
+    for counts, threshold_adu in ((found, None), (above, lowest + gap_adu + step_adu)):
+        if count <= _MAX_CUT_OFF_SHARE * known_yx.sum() and _darkest(counts).are_cut_off:
+            return LowestValue(lowest, none_yx, noise_adu, count, threshold_adu)
+    return None
+
+
+def _darkest(bins: Sequence[_Counts]) -> _Counts:
+    """Return the counts of the darkest bins that tell whether values are cut off."""
+    return _Counts.of([each for each in bins if each.share <= _MAX_CUT_OFF_SHARE][:_CUT_OFF_BINS])
 
 
 def _noise_adu(values: FloatArray) -> float:

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from models_store.survey.blocks import blocks_of, is_large, middle_block, spread_parts
 from models_store.survey.brightness import Brightness
+from models_store.survey.byte_order import are_swapped
 from models_store.survey.correlation import AxisSums, NeighbourCorrelation
 from models_store.survey.correlation_estimates import CloserLook, axis_sums
 from models_store.survey.defect_counts import DefectCounts, count_defects
@@ -26,7 +27,7 @@ _MAX_TRIPLES = 8
 """Planes whose difference to the next ones is measured where structure hides the noise."""
 
 
-SURVEY_VERSION: Final = 12
+SURVEY_VERSION: Final = 13
 """Version of the stored form; `stored_survey` takes no other."""
 
 
@@ -41,7 +42,7 @@ class Planes(Protocol):
 class Survey(BaseModel, frozen=True):
     """Statistics of a sample of an image's pixels; surveys of several images can be merged."""
 
-    version: Literal[12] = SURVEY_VERSION
+    version: Literal[13] = SURVEY_VERSION
     values: Values | None
     """None: no pixel holds data."""
     along_y: AxisSums
@@ -54,6 +55,8 @@ class Survey(BaseModel, frozen=True):
     """Torn planes among the sample of one image, or of one of its channels."""
     channels: tuple["Survey", ...] = ()
     """Surveys of the planes of each channel of one image; empty unless it has several."""
+    copied_channels: tuple[tuple[int, int], ...] = ()
+    """Channels whose sampled planes are pixel by pixel those of an earlier one: both, counted from 0."""
 
     @classmethod
     def of(cls, surveys: Iterable["Survey"]) -> "Survey":
@@ -117,11 +120,13 @@ def survey_planes(planes: Planes) -> Survey:
 
 
 def _values(plane_yx: NDArray[Any], defects: Defects) -> Values | None:
-    found = []
+    found, swapped = [], []
     for block in blocks_of(plane_yx.shape, margin_px=0):
         usable = ~(defects.missing_yx[block.inner] | defects.outliers_yx[block.inner])
         found.append(values_of(plane_yx[block.inner][usable]))
-    return Values.of(each for each in found if each is not None)
+        swapped.append(are_swapped(plane_yx[block.inner]))
+    values = Values.of(each for each in found if each is not None)
+    return values.model_copy(update={"swapped_bytes": True}) if values and all(swapped) else values
 
 
 def _closer_look(planes: Planes, indices: Sequence[int]) -> CloserLook:

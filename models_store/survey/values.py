@@ -22,7 +22,8 @@ class Values(BaseModel, frozen=True):
 
     `step_adu`: distance between neighbouring values, 0 if they are not integers. `highest`: pairs of a value
     and its number of pixels, for the highest values in descending order. `levels`: number of different
-    values, of the plane with the most; None if they were not counted.
+    values, of the plane with the most; None if they were not counted. `swapped_bytes`: whether the numbers
+    look like those of a detector with their two bytes swapped, in any plane.
     """
 
     min_adu: float
@@ -31,6 +32,7 @@ class Values(BaseModel, frozen=True):
     highest: tuple[tuple[float, int], ...]
     pixels: int = 0
     levels: int | None = None
+    swapped_bytes: bool = False
 
     @classmethod
     def of(cls, parts: Iterable["Values"]) -> "Values | None":
@@ -48,6 +50,7 @@ class Values(BaseModel, frozen=True):
             highest=tuple(sorted(highest.items(), reverse=True)[:_TOP_VALUES]),
             pixels=sum(each.pixels for each in several),
             levels=max((each.levels for each in several if each.levels is not None), default=None),
+            swapped_bytes=any(each.swapped_bytes for each in several),
         )
 
     @property

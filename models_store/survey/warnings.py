@@ -14,6 +14,7 @@ _MIN_SATURATED_SHARE = 1e-4
 _MOSTLY = 0.5
 _FAR_CHANNELS = 10.0
 _SHARED = "they share networks and a noise model, so save each as a file of its own and denoise it alone"
+_WHY_OTHER_LIGHT = ": mixed exposures, or a lamp or shutter that failed; each plane keeps its brightness"
 _LEFT_OUT = "they stay as they are, and nothing is learned from them"
 
 
@@ -74,7 +75,13 @@ def _defect_warnings(counts: DefectCounts) -> list[str]:
             "them; nothing is learned from them, and the result has estimates from their neighbours instead "
             "(keep_hot_pixels leaves them as they are)"
         )
-    if counts.cut_off_px:
+    if counts.cut_off_px and counts.threshold_adu is not None:
+        found.append(
+            f"values below {counts.threshold_adu:g} were replaced by {counts.lowest_adu:g}, in "
+            f"{_share(counts.cut_off_px, counts.pixels)}, so dim parts are wrong on average; save the image "
+            "without a threshold"
+        )
+    elif counts.cut_off_px:
         found.append(
             f"values are cut off at {counts.lowest_adu:g}: {_share(counts.cut_off_px, counts.pixels)} have "
             "this value in place of lower ones, so dim parts are too bright on average; record with a higher "
@@ -115,6 +122,11 @@ def _value_warnings(values: Values) -> list[str]:
         found.append(
             f"{_share(values.saturated_px, values.pixels)} are saturated (at {values.saturation_adu:g}), so "
             "their signal is unknown; record with less light or a shorter exposure"
+        )
+    if values.swapped_bytes:
+        found.append(
+            "the two bytes of each pixel look swapped (big-endian numbers read as little-endian ones, or the "
+            "other way round), so what is seen is not the image; save it again from its source"
         )
     if values.few_levels is not None:
         found.append(
@@ -163,20 +175,27 @@ def _brightness_warnings(brightness: Brightness) -> list[str]:
     return found
 
 
+def other_light(brightness: Brightness) -> str | None:
+    """Return a clause about planes of other light than those beside them; None without any."""
+    if not brightness.far_planes:
+        return None
+    return _exposure_warning(brightness).removesuffix(_WHY_OTHER_LIGHT)
+
+
 def _exposure_warning(brightness: Brightness) -> str:
-    why = "mixed exposures, or a lamp or shutter that failed; each plane keeps its brightness"
     planes = _planes(brightness.far_planes, brightness.planes, "has", "have")
     levels = brightness.far_levels
     if len(levels) == 1:
         return (
-            f"{planes} {_level(levels[0])} times the light of those beside them ({_first(levels[0])}): {why}"
+            f"{planes} {_level(levels[0])} times the light of those beside them "
+            f"({_first(levels[0])}){_WHY_OTHER_LIGHT}"
         )
     each = ", ".join(
         f"{level.planes} {'has' if level.planes == 1 else 'have'} {_level(level)} times as much "
         f"({_first(level)})"
         for level in levels
     )
-    return f"{planes} other light than those beside them: {each}: {why}"
+    return f"{planes} other light than those beside them: {each}{_WHY_OTHER_LIGHT}"
 
 
 def _level(level: ExposureLevel) -> str:
@@ -207,8 +226,17 @@ def _jump_warnings(survey: Survey) -> list[str]:
     ]
 
 
-def channel_warnings(channels: Sequence[Survey]) -> list[str]:
-    """Return a warning if the noise of the channels of an image differs much."""
+def channel_warnings(survey: Survey) -> list[str]:
+    """Return warnings if channels of an image have the same pixels, or noise that differs much."""
+    copied = [
+        f"channel {channel + 1} is an exact copy of channel {earlier + 1}: one picture was saved twice, and "
+        "the other one is not in the file"
+        for channel, earlier in survey.copied_channels
+    ]
+    return copied + _noise_of_channels(survey.channels)
+
+
+def _noise_of_channels(channels: Sequence[Survey]) -> list[str]:
     noise_adu = {
         number: median(channel.noise.variance_adu2) ** 0.5
         for number, channel in enumerate(channels, start=1)

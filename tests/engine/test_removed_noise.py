@@ -147,3 +147,13 @@ def test_without_a_noise_model_a_line_fitted_to_the_plane_shows_lost_structure()
 def test_no_line_of_noise_comes_of_a_constant_plane() -> None:
     constant_yx = np.full((64, 64), 7.0)
     assert noise_line(constant_yx, constant_yx) is None
+
+
+def test_the_contrast_of_an_empty_field_is_not_judged() -> None:
+    """What little its result varies follows the noise, or runs against it, by chance."""
+    rng = np.random.default_rng(3)
+    noise_yx = rng.normal(0, 3, (SIZE_PX, SIZE_PX))
+    ripple_yx = gaussian_filter(noise_yx, 12)
+    found = measure((DARK_ADU + noise_yx).astype(np.float32), DARK_ADU - ripple_yx * 0.03 / ripple_yx.std())
+    assert found.structure_slope is None
+    assert verdict(found, Expected()) is None

@@ -46,6 +46,22 @@ def test_a_good_result_is_trusted_with_figures() -> None:
     assert "with a slope of 1.0" in sentence
 
 
+def test_pixels_that_are_estimates_are_named_also_where_they_are_few() -> None:
+    evidence = evidence_of(specimen())
+    figures = replace(evidence.figures, outlier_px=evidence.figures.pixels // 200)
+    verdict, sentence = told(replace(evidence, figures=figures))
+    assert verdict == "trust"
+    assert sentence.endswith("; 0.5 % of its pixels are estimates from their neighbours.")
+
+
+def test_planes_of_other_light_are_named_where_several_planes_may_be_wrong() -> None:
+    evidence = evidence_of(gaussian_filter(specimen(), 3), gaussian_filter(specimen(), 4))
+    other_light = "1 of 2 planes looked at has 1000 times the light of those beside them (plane 2)"
+    sentence = told(replace(evidence, other_light=other_light))[1]
+    assert f"; {other_light}, and one noise model is made of all planes" in sentence
+    assert "one noise model is made of all planes" not in told(evidence)[1]
+
+
 def test_only_planes_with_data_are_said_to_be_noise_free() -> None:
     evidence = evidence_of(specimen(), specimen())
     evidence.removed.add("stack.tif", 3, None, Expected())

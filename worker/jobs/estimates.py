@@ -28,7 +28,6 @@ from worker.engine.stages.bootstrap import bootstrap_noise_model
 from worker.engine.stages.denoise import Denoiser, denoise_plane, refit_noise_model
 from worker.engine.stages.interval_scale import with_interval_scale
 from worker.engine.stages.pretrained import network_for
-from worker.engine.stages.stacks import among
 from worker.jobs.inputs import (
     OpenImage,
     all_planes,
@@ -190,13 +189,10 @@ def _prepare_pretrained(
     why_alone = [image.beside.why_alone for image in images]
     stack = StackCandidate.of(planes, of_plane, in_stack, context.device, why_alone)
     trained = _trained_on_the_images(spec, context)
-    distilled = trained.get("distilled")
-    among_neighbours = stack.adapted(distilled, planes)
     choice = choose_estimate(
         planes,
         n2v=trained.get("n2v"),
-        distilled=None if distilled is None or distilled.reach else distilled,
-        distilled_stack=among_neighbours,
+        distilled=trained.get("distilled"),
         pretrained=of_plane,
         pretrained_stack=stack.in_stack,
         noise_model=noise_model,
@@ -204,7 +200,6 @@ def _prepare_pretrained(
         device=context.device,
         on_plane=planes_done(part_of(report, REFITTING, 1), "estimate judged on plane"),
     )
-    reservation = stack.reservation(choice, adapted=among_neighbours is not None)
     if choice.estimate == "n2v" and bootstrapped:
         # Where the pretrained network fails, so does the noise model of its residuals.
         selected = bootstrap_noise_model(
@@ -219,9 +214,9 @@ def _prepare_pretrained(
         noise_model, made = selected.fitted.model, _bootstrapped(selected, context, spec)
     denoiser = Denoiser(
         noise_model,
-        replace(choice, reason=choice.reason + reservation),
+        replace(choice, reason=choice.reason + stack.reservation(choice)),
         n2v=trained.get("n2v"),
-        distilled=distilled,
+        distilled=trained.get("distilled"),
         pretrained=pretrained,
         pretrained_stack=stack.network,
         bootstrapped=bootstrapped,
@@ -331,13 +326,8 @@ def plane_denoiser(
     """Return the denoiser of the requested outputs; networks other than PN2V have only one output."""
     denoiser, keep = prepared.denoiser, spec.keep_hot_pixels
     if isinstance(denoiser, Network):
-        return PlaneDenoiser(
-            (Output.DENOISED,),
-            _denoise_alone(denoiser, context),
-            keep,
-            keeps_mean=denoiser.method != "care",
-            reach=denoiser.reach,
-        )
+        on_its_scale = denoiser.method != "care"
+        return PlaneDenoiser((Output.DENOISED,), _denoise_alone(denoiser, context), keep, on_its_scale)
     estimate = _denoise_as_chosen(denoiser, context, with_std=Output.POSTERIOR_STD in spec.outputs)
     return PlaneDenoiser(spec.outputs, estimate, keep, reach=denoiser.reach)
 
@@ -361,12 +351,9 @@ def _mean_removed(input_yx: np.ndarray, estimate_yx: np.ndarray) -> np.float32:
 def _denoise_alone(
     network: Network, context: JobContext
 ) -> Callable[[ObservedPlane], Mapping[Output, np.ndarray]]:
-    def denoise(observed: ObservedPlane) -> Mapping[Output, np.ndarray]:
-        seeing = among(network, observed.input_yx, observed.neighbours)
-        estimate = predict_plane(seeing, observed.input_yx, device=context.device)
-        return {Output.DENOISED: estimate.prior_mean_yx}
-
-    return denoise
+    return lambda observed: {
+        Output.DENOISED: predict_plane(network, observed.input_yx, device=context.device).prior_mean_yx
+    }
 
 
 def _denoise_as_chosen(

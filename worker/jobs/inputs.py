@@ -140,12 +140,10 @@ def warn_of_files(context: JobContext, images: Sequence[OpenImage]) -> list[str]
 
 
 def warn_of_channels(context: JobContext, images: Sequence[OpenImage]) -> list[str]:
-    """Issue warnings about images whose channels differ, as far as they have been surveyed; return them."""
+    """Issue warnings about channels that differ, or are copies, as far as they have been surveyed."""
     distinct = {image.image_id: image for image in images}.values()
     surveys = [(each, each.known.survey) for each in distinct]
-    return _warn(
-        context, [(image, channel_warnings(found.channels if found else ())) for image, found in surveys]
-    )
+    return _warn(context, [(image, channel_warnings(found) if found else []) for image, found in surveys])
 
 
 def _warn(context: JobContext, warnings: Sequence[tuple[OpenImage, Sequence[str]]]) -> list[str]:

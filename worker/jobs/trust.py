@@ -14,6 +14,7 @@ from models_store.contracts.vocabulary import Method
 from models_store.image_files.channels import channel_title
 from models_store.job_requests.noise_model_fit import judge_fit
 from models_store.survey.survey import Survey
+from models_store.survey.warnings import other_light
 from worker.attempt.context import JobContext
 from worker.jobs.estimates import INTERVAL_SCALE
 from worker.jobs.inputs import OpenImage, fit_of_images
@@ -81,6 +82,7 @@ def _judged_channels(inputs: TrustInputs) -> Iterator[JudgedChannel]:
                 saturated_share=_saturated_share(survey) if survey else 0.0,
                 few_levels=survey.values.few_levels if survey and survey.values else None,
                 own_scale=made_by.estimate == Method.CARE,
+                other_light=other_light(survey.brightness) if survey and survey.brightness else None,
             ),
             correlation=survey.noise_correlation if survey else None,
             choice={

@@ -29,7 +29,8 @@ class Evidence:
     `fit`: how the noise model explains the noise of the images; None without one. `bootstrapped`: whether it
     was made from such images, so that its range says little. `correlated`: a sentence if the noise of
     neighbouring pixels is correlated. `few_levels`: the number of different values of the image, if it is too
-    small to tell noise from signal. `own_scale`: whether the result is on a scale of its own.
+    small to tell noise from signal. `own_scale`: whether the result is on a scale of its own. `other_light`:
+    which planes have how much more or less light than those beside them, if any do.
     """
 
     removed: RemovedNoiseSummary
@@ -40,6 +41,7 @@ class Evidence:
     saturated_share: float = 0.0
     few_levels: int | None = None
     own_scale: bool = False
+    other_light: str | None = None
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def _doubts(evidence: Evidence) -> Iterator[Judgement]:
             f"{removed.not_finite_px} of its pixels are NaN or infinite, and those of the image are not",
         )
     if removed.planes_that_do_not_fit:
-        yield _misfit(removed)
+        yield _misfit(removed, evidence.other_light)
     if not removed.planes_judged:
         yield Judgement("check", _why_not_judged(figures))
     if evidence.fit is not None and evidence.fit.told is not None:
@@ -96,7 +98,7 @@ def _doubts(evidence: Evidence) -> Iterator[Judgement]:
         )
 
 
-def _misfit(removed: RemovedNoiseSummary) -> Judgement:
+def _misfit(removed: RemovedNoiseSummary, other_light: str | None) -> Judgement:
     worst = removed.worst[0]
     count = removed.planes_that_do_not_fit
     text = worst["verdict"].removesuffix(f"; {COMPARE}")
@@ -108,6 +110,11 @@ def _misfit(removed: RemovedNoiseSummary) -> Judgement:
             if count == 1
             else f"{count} of {removed.planes} planes may be wrong, most of all {where}: {text}"
         )
+        if other_light is not None and count > 1:
+            text += (
+                f"; {other_light}, and one noise model is made of all planes, so denoise those with other "
+                "light on their own if their values were scaled"
+            )
     return Judgement("do_not_trust" if grave else "check", text)
 
 
@@ -155,9 +162,12 @@ def _why(evidence: Evidence) -> str:
     noise = "the noise model" if removed.by_model else "a line fitted to the plane"
     linearity = evidence.figures.bins.linearity() if evidence.figures.bins else None
     follows = f", and it follows the source with a slope of {linearity.slope:.2f}" if linearity else ""
+    outliers_px = evidence.figures.outlier_px
+    share = _percent(outliers_px / max(evidence.figures.measured_px, 1))
+    replaced = f"; {share} of its pixels are estimates from their neighbours" if outliers_px else ""
     return (
         f"what was removed from {planes} is noise as {noise} describes it ({variance}neighbours correlate by "
-        f"{correlation:+.2f}), without structure{follows}"
+        f"{correlation:+.2f}), without structure{follows}{replaced}"
     )
 
 

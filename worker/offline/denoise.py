@@ -192,7 +192,7 @@ def _denoise_alike(
     before_s = dict(run.seconds)
     channels = channels_to_denoise(group)
     for image in group if channels else ():
-        for text in channel_warnings(image.survey.channels):
+        for text in channel_warnings(image.survey):
             run.warn_once(text if image.series is None else f"series {image.series}: {text}")
     run.begin(spec)
     plan = _plan(spec, group, channels)

@@ -20,7 +20,7 @@ from worker.engine.prediction.inference import Estimate, predict_plane
 from worker.engine.prediction.interval_scale import IntervalScale
 from worker.engine.stages.bootstrap import bootstrap_noise_model
 from worker.engine.stages.pretrained import estimate_alone, estimate_with_uncertainty, network_for
-from worker.engine.stages.stacks import among, beside
+from worker.engine.stages.stacks import beside
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,12 +43,8 @@ class Denoiser:
     @property
     def reach(self) -> int:
         """Number of planes on either side that the chosen estimate uses."""
-        match self.choice.estimate:
-            case "pretrained_stack" if self.pretrained_stack is not None:
-                return self.pretrained_stack.reach
-            case "distilled" if self.distilled is not None:
-                return self.distilled.reach
-        return 0
+        used = self.choice.estimate == "pretrained_stack" and self.pretrained_stack
+        return used.reach if used else 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,8 +121,8 @@ def network_of(denoiser: Denoiser, plane_yx: np.ndarray, neighbours: Neighbours)
     match denoiser.choice.estimate:
         case "n2v":
             return denoiser.n2v
-        case "distilled" if denoiser.distilled is not None:
-            return among(denoiser.distilled, plane_yx, neighbours)
+        case "distilled":
+            return denoiser.distilled
         case "pretrained" | "pretrained_stack" if denoiser.pretrained is not None:
             single = network_for(
                 denoiser.pretrained, denoiser.noise_model, plane_yx, bootstrapped=denoiser.bootstrapped

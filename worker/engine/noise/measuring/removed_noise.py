@@ -29,6 +29,8 @@ _BRIGHT_SHARE = 0.1
 _MIN_BRIGHT = 0.15
 """Distance of the brightest pixels from most, relative to the noise: below it noise chooses them."""
 _SLOPE_PX = 8
+_MIN_STRUCTURE = 0.05
+"""Standard deviation of the result's structure relative to the noise: with less, there is no contrast."""
 _MIN_SCALE = 0.5
 """Signals below this fraction of a pixel's noise count as large as it where a bias is set in relation."""
 _SIGNAL_BINS = 8
@@ -72,7 +74,7 @@ class RemovedNoise:
     brightest tenth of the result's pixels, 0 if these do not stand out. `block_excess`: for each side of
     `BLOCKS_PX`, the variance of the means of blocks relative to independent noise of the same variance.
     `structure_slope`: slope of the removed noise against the result, over means of blocks, without the noise
-    that the result is known to copy; None if the result is constant.
+    that the result is known to copy; None if the result has hardly any structure.
     `lost_detail`: share of the result's own fine detail that it lacks; None if it is unknown how the estimate
     follows noise.
     `removed_adu`: mean of observation - result. `signal_adu`: mean of the result above its darkest pixels.
@@ -159,7 +161,9 @@ def measure_removed_noise(
         copied = _copied(response, noise_yx, usable)
         del noise_yx, kept_yx
     del noise_adu
-    slope, slope_error = _slope(_placed(kept_adu - removed_adu, usable), result, usable, copied)
+    slope, slope_error = _slope(
+        _placed(kept_adu - removed_adu, usable), result, usable, copied, _MIN_STRUCTURE * noise_adu_rms
+    )
     del kept_adu, result
     centred = _placed(standardised - mean, usable)
     del standardised
@@ -263,17 +267,19 @@ def _slope(
     result_adu: NDArray[np.float64],
     usable: NDArray[np.bool_],
     copied: _Copied,
+    least_adu: float,
 ) -> tuple[float | None, float | None]:
     """Return the slope of the removed noise against the result, from means of blocks, and its error.
 
-    Contrast that is nothing but copied noise is left out: it is all that the result of an empty field has.
+    Contrast that is nothing but copied noise is left out: it is all that the result of an empty field has. No
+    slope if the contrast is less than `least_adu`.
     """
     blocks = Blocks.of(usable, _SLOPE_PX)
     signal, removed = blocks.means(result_adu), blocks.means(removed_adu)
     signal = signal - signal.mean() if signal.size else signal
     power = float(np.vdot(signal, signal))
     spread = float(np.ptp(signal)) if signal.size else 0.0
-    if spread <= _FLAT * float(np.abs(result_adu).max()):
+    if spread <= _FLAT * float(np.abs(result_adu).max()) or power <= signal.size * least_adu**2:
         return None, None
     slope = float(np.vdot(signal, removed)) / power
     error = float(np.std(removed - slope * signal)) / math.sqrt(power)
