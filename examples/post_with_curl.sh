@@ -12,8 +12,8 @@ image=${1:?image to denoise} folder=${2:?folder for the results} microscope=${3:
 server=${CLEARSCOPE_SERVER:-http://127.0.0.1:8000}
 preset=${CLEARSCOPE_PRESET:-instant}
 run="$(hostname)-$$-$(date +%s)"   # of this run, for Idempotency-Keys
-answer=$(mktemp)
-trap 'rm -f "$answer"' EXIT
+answer=$(mktemp) headers=$(mktemp)
+trap 'rm -f "$answer" "$headers"' EXIT
 trap 'exit 1' INT TERM
 
 # ask OPTION... PATH: send a request, whose answer is in $answer. A request is tried again after failures that may pass,
@@ -45,10 +45,11 @@ job_id=$(jq -r .id "$answer")
 state=queued
 while [ "$state" = queued ] || [ "$state" = running ]; do
     # The answer comes when the job has ended, or after 2 seconds, so that there is progress to tell.
-    ask --header 'Prefer: wait=2' "$server/v1/jobs/$job_id"
+    ask --header 'Prefer: wait=2' --dump-header "$headers" "$server/v1/jobs/$job_id"
     state=$(jq -r .state "$answer")
     jq -r '"\(.state) \(.progress * 100 | floor) %"' "$answer" >&2
-    sleep 0.2   # a server on which many wait answers at once
+    # A server on which many wait answers at once, and says nothing of the preference.
+    grep -qi '^preference-applied:' "$headers" || sleep 2
 done
 if [ "$state" != succeeded ]; then
     jq -r '"job \(.id) \(.state): \(.error.detail // "it was cancelled")"' "$answer" >&2

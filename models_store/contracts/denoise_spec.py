@@ -7,6 +7,8 @@ from pydantic import ConfigDict, Field
 from models_store.contracts.moments import Moment
 from models_store.contracts.spec_parts import (
     HIDES_NOTHING,
+    PACKAGED,
+    PRETRAINED,
     Channel,
     Force,
     Id,
@@ -46,13 +48,7 @@ def _add_pretrained_rules(schema: dict[str, Any]) -> None:
     schema["then"] = {"properties": without_training | {"prior": {"not": {"const": Prior.NONE.value}}}}
     schema["else"] = {
         "if": {"properties": {"prior": {"const": Prior.PRETRAINED.value}}, "required": ["prior"]},
-        "then": {
-            "properties": without_training
-            | {
-                "preset": {"not": {"const": Preset.PAPER.value}},
-                "reuse": {"not": {"const": Reuse.NETWORK.value}},
-            }
-        },
+        "then": {"properties": without_training | {"preset": {"not": {"const": Preset.PAPER.value}}}},
     }
 
 
@@ -75,8 +71,8 @@ class DenoiseSpec(TrainingSpec, ResultFiles, PostedSpec):
         default=None,
         description="Where training starts: from the network that comes with ClearScope, or from nothing. "
         "Default: the presets fast and balanced adapt that network to the images, unless their noise "
-        "correlates, or the job has a budget or a structured mask, reuses networks, or asks for PN2V's "
-        "estimates.",
+        "correlates, or the job has a budget or a structured mask, asks for PN2V's estimates, or reuses a "
+        "network that was trained from nothing.",
     )
     pretrained: Id | None = Field(
         default=None,
@@ -93,7 +89,7 @@ class DenoiseSpec(TrainingSpec, ResultFiles, PostedSpec):
         default=Reuse.CALIBRATION,
         description="Models of the images' microscope and profile that may be reused, each value adding to "
         "the one before: none; a noise model that was calibrated, imported or pooled; also a bootstrapped "
-        "one; also a network.",
+        "one; also a network, trained from nothing or adapted to other images.",
     )
     noise_model: Id | IdsOfChannels | None = Field(
         default=None,
@@ -116,3 +112,12 @@ class DenoiseSpec(TrainingSpec, ResultFiles, PostedSpec):
     keep_hot_pixels: KeepHotPixels = False
     force: Force = False
     seed: Seed = 0
+
+    def network_to_adapt(self, imported: str | None) -> str:
+        """Return the pretrained network of the job. `imported`: id of the newest one of its microscope."""
+        named = self.pretrained or imported
+        return PRETRAINED if named in {None, PACKAGED} else str(named)
+
+    def recipe_adapting(self, imported: str | None) -> str:
+        """Return the recipe of networks adapted from the pretrained network of the job."""
+        return f"{self.recipe} {self.prior_word(self.network_to_adapt(imported))}"

@@ -248,6 +248,11 @@ class TrainingSpec(Spec):
             words.append("teaches")
         return " ".join(words)
 
+    def prior_word(self, start: str) -> str:
+        """Return the word in the recipe of a network that starts from a pretrained one, by its id."""
+        imported = "" if start == PRETRAINED else f":{start}"
+        return f"prior={self.preset.adaptation_digest}{imported}"
+
 
 class PostedSpec(Spec):
     series: SeriesNumbers | None = Field(

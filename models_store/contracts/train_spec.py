@@ -8,6 +8,7 @@ from models_store.contracts.spec_parts import (
     HIDES_NOTHING,
     PRETRAINED,
     GroundTruthIds,
+    Id,
     ImageIds,
     OneOfSeveral,
     PostedSpec,
@@ -117,6 +118,12 @@ class TrainSpec(TrainingSpec, PostedSpec):
         description="Network whose weights initialise the training; `pretrained`, for N2V and distilled "
         "networks: the one that comes with ClearScope. An imported network starts what learns from it.",
     )
+    pretrained_stack: Id | None = Field(
+        default=None,
+        description="Adapted networks only: id of an imported network that sees planes of stacks with their "
+        "neighbours, which is adapted instead where they help. Default, and `packaged`: the one that comes "
+        "with ClearScope.",
+    )
     teaches: bool = Field(
         default=False,
         strict=True,
@@ -139,7 +146,4 @@ class TrainSpec(TrainingSpec, PostedSpec):
 
     def recipe_of(self, *, teaches: bool) -> str:
         recipe = super().recipe_of(teaches=teaches)
-        if not self.adapts:
-            return recipe
-        imported = "" if self.start == PRETRAINED else f":{self.start}"
-        return f"{recipe} prior={self.preset.adaptation_digest}{imported}"
+        return f"{recipe} {self.prior_word(str(self.start))}" if self.adapts else recipe

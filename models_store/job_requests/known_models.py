@@ -53,6 +53,15 @@ def known_models(
     # A teacher took fewer steps, and is good enough only beside the network that learned from it.
     recipes = with_teachers if distilled else full
     pn2v = newest_network(session, profile.id, Method.PN2V, recipes, noise_model_kind=kind, channel=label)
+    imported = _imported_network_id(session, profile, label, Method.PRETRAINED)
+    adapted = newest_network(
+        session,
+        profile.id,
+        Method.DISTILLED,
+        {spec.recipe_adapting(imported)},
+        noise_model_kind=kind,
+        channel=label,
+    )
     return KnownModels(
         profile=f"{name}, {channel_title(*of_channel)}" if of_channel else name,
         noise_model_id=noise_model.id if noise_model else None,
@@ -67,7 +76,8 @@ def known_models(
         pn2v_network_id=pn2v.id if pn2v else None,
         pn2v_noise_model_id=pn2v.noise_model_id if pn2v else None,
         distilled_network_id=distilled.id if distilled else None,
-        pretrained_network_id=_imported_network_id(session, profile, label, Method.PRETRAINED),
+        adapted_network_id=adapted.id if adapted else None,
+        pretrained_network_id=imported,
         pretrained_stack_network_id=_imported_network_id(session, profile, label, Method.PRETRAINED_STACK),
     )
 

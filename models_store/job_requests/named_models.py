@@ -11,7 +11,7 @@ from models_store.contracts.prediction_specs import PredictSpec
 from models_store.contracts.spec_parts import PACKAGED, PRETRAINED, MadeByJob, Reference
 from models_store.contracts.train_spec import TrainSpec
 from models_store.contracts.vocabulary import ImageRole, Method, NoiseModelKind
-from models_store.database.tables import Image, NoiseModelRow, Profile
+from models_store.database.tables import Image, Job, NoiseModelRow, Profile
 from models_store.errors import InvalidRequestError
 from models_store.image_files.channels import channel_label
 from models_store.image_files.header import ImageHeader
@@ -41,6 +41,9 @@ MAKERS = {
 }
 """Kinds of jobs whose result can be referred to as a network or noise model."""
 
+_MAKING_STAGES = {"network": "pn2v", "noise_model": "noise_model"}
+"""Stages of denoise jobs that make them."""
+
 
 def check_named_models(session: Session, spec: JobSpec) -> None:
     """Check what a job names. Raises NotFoundError, InvalidRequestError or ConflictError."""
@@ -64,7 +67,7 @@ def check_named_models(session: Session, spec: JobSpec) -> None:
 
 
 def _check_pretrained(
-    session: Session, spec: DenoiseSpec | PredictSpec, field: str, expected: Method
+    session: Session, spec: DenoiseSpec | PredictSpec | TrainSpec, field: str, expected: Method
 ) -> None:
     """Check a field that names an imported network, or the one that comes with ClearScope."""
     named = getattr(spec, field)
@@ -90,6 +93,7 @@ def _check_prediction(session: Session, spec: PredictSpec) -> None:
 
 def _check_training(session: Session, spec: TrainSpec) -> None:
     require_what_the_method_needs(spec)
+    _check_pretrained(session, spec, "pretrained_stack", Method.PRETRAINED_STACK)
     if spec.teacher not in {None, PRETRAINED}:
         _check_reference(session, spec.teacher, "network", get_network)
         require_teacher(_method_of(session, spec.teacher), spec)
@@ -143,17 +147,32 @@ def _check_reference(
             f"job {job.id} is of kind {job.kind}, which makes no {kind.replace('_', ' ')}; "
             f"name one of kind {' or '.join(MAKERS[kind])}"
         )
-    if len(stages_by_images(job.stages)) > 1:
-        raise InvalidRequestError(
-            f"job {job.id} makes a {kind.replace('_', ' ')} for each kind of its images; name one of "
-            "them by its id, once the job has ended"
-        )
-    if any(stage.channel is not None for stage in job.stages):
-        raise InvalidRequestError(
-            f"job {job.id} makes a {kind.replace('_', ' ')} for each channel of its images; name one of "
-            "them by its id, once the job has ended"
-        )
+    for several, of_each, part in (
+        (len(stages_by_images(job.stages)) > 1, "kind", "groups"),
+        (any(stage.channel is not None for stage in job.stages), "channel", "channels"),
+    ):
+        if several:
+            raise InvalidRequestError(
+                f"job {job.id} makes a {kind.replace('_', ' ')} for each {of_each} of its images; name one "
+                f"of them by its id (in {part} of its result), once the job has ended"
+            )
+    _require_made(job, kind)
     require_obtainable(job)
+
+
+def _require_made(job: Job, kind: str) -> None:
+    """Raise InvalidRequestError if a denoise job was planned without making a network or noise model."""
+    step = next((step for step in job.plan if step["stage"] == _MAKING_STAGES[kind]), None)
+    if step is None or step["action"] == "compute":
+        return
+    if step["action"] == "reuse":
+        raise InvalidRequestError(
+            f"job {job.id} makes no {kind.replace('_', ' ')}, it reuses {step['id']}; name that one"
+        )
+    raise InvalidRequestError(
+        f"job {job.id} makes no PN2V network: it uses a pretrained one ({step['why']}); name `pretrained` as "
+        "network, and as distilled what was adapted from it (distilled_network_id of its result)"
+    )
 
 
 def uses_pretrained(session: Session, spec: PredictSpec) -> bool:

@@ -20,7 +20,7 @@ from models_store.contracts.train_spec import TrainSpec
 from models_store.contracts.vocabulary import Method, NoiseModelKind, Reuse
 from models_store.job_requests.distillation_rule import why_nothing_is_distilled
 from models_store.job_requests.plan_prediction import PredictionExtent, plan_parts, plan_prediction
-from models_store.job_requests.prior_rule import why_nothing_is_adapted
+from models_store.job_requests.prior_rule import names_a_prior, why_nothing_is_adapted
 from models_store.job_requests.registered_models import KnownModels
 from models_store.job_requests.stored_noise_model import StoredNoiseModel
 from models_store.survey.correlation import NeighbourCorrelation
@@ -54,10 +54,13 @@ def plan_denoise(
     planner = _Planner(spec, known, extent, new_job_id, why_nothing_is_distilled(spec, correlation), channel)
     if not spec.preset.trains:
         planner.use_pretrained()
-    elif (why_not_adapted := why_nothing_is_adapted(spec, correlation)) is None:
+        return Plan(planner.stages, planner.steps)
+    why_not_adapted = why_nothing_is_adapted(spec, correlation)
+    prefers_pn2v = why_not_adapted is not None or not names_a_prior(spec)
+    if prefers_pn2v and (pn2v := planner.reusable_pn2v) is not None:
+        planner.reuse_networks(pn2v)
+    elif why_not_adapted is None:
         planner.adapt_pretrained()
-    elif spec.reuse is Reuse.NETWORK and known.pn2v_network_id and planner.stored_noise_model.named is None:
-        planner.reuse_networks(known.pn2v_network_id)
     else:
         planner.train_networks(why_not_adapted)
     return Plan(planner.stages, planner.steps)
@@ -80,6 +83,12 @@ class _Planner:
     @property
     def stored_noise_model(self) -> StoredNoiseModel:
         return StoredNoiseModel(self.spec, self.known, entry_of_channel(self.spec.noise_model, self.channel))
+
+    @property
+    def reusable_pn2v(self) -> str | None:
+        """The PN2V network to reuse, if the job reuses networks and names no other noise model."""
+        reuses = self.spec.reuse is Reuse.NETWORK and self.stored_noise_model.named is None
+        return self.known.pn2v_network_id if reuses else None
 
     def reuse_networks(self, network_id: str) -> None:
         known, recipe = self.known, self.spec.recipe
@@ -109,25 +118,42 @@ class _Planner:
         self._predict(network, noise_model, compare_with=None, distilled=None, pretrained=True)
 
     def adapt_pretrained(self) -> None:
-        """Plan for the pretrained network and for one that starts from it and learns from the images."""
+        """Plan for the pretrained network and for one that started from it and learned from images."""
         network, name = self._pretrained()
         takes_its_place = f"{name} takes its place"
         self._add_reused("n2v", takes_its_place, None)
         noise_model, _ = self._noise_model(network)
         self._add_reused("pn2v", takes_its_place, None)
+        distilled = self._reuse_adapted() or self._adapt(network, name, noise_model)
+        self._predict(network, noise_model, compare_with=None, distilled=distilled, pretrained=True)
+
+    def _adapt(self, network: Reference, name: str, noise_model: Reference) -> Reference:
         self._add_computed("distil", f"{name} learns its own estimates of these images under fresh noise")
         training = self._train(Method.DISTILLED, noise_model=noise_model, start=network, teacher=network)
-        distilled = self._stage("distil", training)
-        self._predict(network, noise_model, compare_with=None, distilled=distilled, pretrained=True)
+        stack = {"pretrained_stack": self._pretrained_stack()}
+        return self._stage("distil", training.model_copy(update=stack))
+
+    def _reuse_adapted(self) -> Reference | None:
+        """Reuse a network that was adapted to other images, if the job reuses networks and there is one."""
+        known = self.known
+        if self.spec.reuse is not Reuse.NETWORK or known.adapted_network_id is None:
+            return None
+        recipe = self.spec.recipe_adapting(known.pretrained_network_id)
+        self._add_reused(
+            "distil",
+            f"the newest network of {known.profile} with the recipe {recipe}, adapted to other images",
+            known.adapted_network_id,
+        )
+        return known.adapted_network_id
 
     def _pretrained(self) -> tuple[str, str]:
         """Return the pretrained network of the job, and what to call it."""
-        named, imported = self.spec.pretrained, self.known.pretrained_network_id
-        if named == PACKAGED or (named is None and imported is None):
-            return PRETRAINED, "the pretrained network"
-        if named is not None:
-            return named, f"the network {named}"
-        return str(imported), f"the network {imported}, imported for {self.known.profile}"
+        network = self.spec.network_to_adapt(self.known.pretrained_network_id)
+        if network == PRETRAINED:
+            return network, "the pretrained network"
+        if self.spec.pretrained is not None:
+            return network, f"the network {network}"
+        return network, f"the network {network}, imported for {self.known.profile}"
 
     def _pretrained_stack(self) -> str | None:
         """Return the imported network for planes with neighbours of the job; None: the packaged one."""

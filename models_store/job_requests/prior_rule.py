@@ -2,7 +2,7 @@
 
 from models_store.contracts.denoise_spec import OF_INSTANT, DenoiseSpec
 from models_store.contracts.spec_parts import TrainingBudget
-from models_store.contracts.vocabulary import Prior, Reuse
+from models_store.contracts.vocabulary import Prior
 from models_store.errors import FieldError
 from models_store.job_requests.distillation_rule import why_nothing_is_distilled
 from models_store.survey.correlation import NeighbourCorrelation
@@ -20,6 +20,12 @@ def why_nothing_is_adapted(spec: DenoiseSpec, correlation: NeighbourCorrelation 
     if correlation is None:
         return "whether the noise of these images correlates has not been measured yet"
     return why_nothing_is_distilled(spec, correlation)
+
+
+def names_a_prior(spec: DenoiseSpec) -> bool:
+    """Return whether the job itself says that it starts from a pretrained network."""
+    named = (spec.pretrained, spec.pretrained_stack)
+    return spec.prior is Prior.PRETRAINED or any(each is not None for each in named)
 
 
 def require_what_the_prior_needs(spec: DenoiseSpec) -> None:
@@ -49,8 +55,6 @@ def _obstacle(spec: DenoiseSpec) -> tuple[str, str] | None:
             "structured_mask",
             "the structured mask is for correlated noise, which the network has not seen",
         )
-    if spec.reuse is Reuse.NETWORK:
-        return "reuse", "the job reuses networks"
     if any(output not in OF_INSTANT for output in spec.outputs):
         return "outputs", "PN2V's estimates are asked for"
     return None

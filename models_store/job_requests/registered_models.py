@@ -32,6 +32,8 @@ class KnownModels:
     pn2v_noise_model_id: str | None = None
     """Noise model that the PN2V network was trained with."""
     distilled_network_id: str | None = None
+    adapted_network_id: str | None = None
+    """Network that was adapted to other images, from the pretrained network of the job."""
     pretrained_network_id: str | None = None
     """Network for single planes that was imported for the profile or the microscope."""
     pretrained_stack_network_id: str | None = None

@@ -92,6 +92,11 @@ def require_what_the_method_needs(spec: TrainSpec) -> None:
         )
     if spec.adapts:
         _require_adaptable(spec)
+    elif spec.pretrained_stack is not None:
+        raise FieldError(
+            "pretrained_stack",
+            "it is adapted with the pretrained network only; start from that, or leave it out",
+        )
     if spec.teaches:
         _require_future_teacher(spec)
     if spec.method is Method.DISTILLED:

@@ -1,5 +1,8 @@
 """`clearscope pretrain`: a file of a network, from simulated images."""
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +29,42 @@ def test_it_writes_a_network_that_says_how_it_was_made(tmp_path: Path) -> None:
     assert network.provenance["recipe"]["seed"] == 5
     assert network.digest in result.output
     assert list(tmp_path.iterdir()) == [target]
+
+
+RUN = """
+import os, signal, sys
+from pathlib import Path
+from tests.engine.test_pretraining import TINY
+from tests.support.tiny_training import CPU
+from worker.offline.pretraining import pretrain_to_file
+
+taken = []
+
+def on_step(step, _error):
+    taken.append(step)
+    if step == int(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+pretrain_to_file(Path(sys.argv[1]), TINY, device=CPU, on_step=on_step)
+print(taken[0])
+"""
+
+
+def test_a_run_that_was_killed_goes_on_from_its_checkpoint_to_the_same_file(tmp_path: Path) -> None:
+    whole, killed = tmp_path / "whole.safetensors", tmp_path / "killed.safetensors"
+    never = 1_000
+
+    def run(target: Path, killed_at: int) -> tuple[int, str]:
+        command = [sys.executable, "-c", RUN, str(target), str(killed_at)]
+        ended = subprocess.run(command, check=False, capture_output=True, text=True)
+        return ended.returncode, ended.stdout.strip()
+
+    assert run(whole, never) == (0, "1")
+    assert run(killed, 45) == (-signal.SIGKILL, "")
+    assert not killed.exists()
+    assert run(killed, never) == (0, "41")
+    assert killed.read_bytes() == whole.read_bytes()
+    assert sorted(tmp_path.iterdir()) == [killed, whole]
 
 
 @pytest.mark.slow

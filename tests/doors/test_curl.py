@@ -3,9 +3,12 @@
 import os
 import subprocess
 from pathlib import Path
+from shutil import which
 
+import pytest
 import tifffile
 
+from app.job_streams import hub
 from tests.support.client_transports import connected
 from tests.support.loopback_server import KeyedServer
 
@@ -37,6 +40,22 @@ def test_an_image_is_denoised(keyed: KeyedServer, noisy_tiff: Path, tmp_path: Pa
         origin = client.image(image_id).origin
     assert origin is not None
     assert origin.microscope == keyed.microscope
+
+
+@pytest.mark.parametrize("can_wait", [True, False])
+def test_it_pauses_only_where_the_server_cannot_wait(
+    keyed: KeyedServer, noisy_tiff: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, can_wait: bool
+) -> None:
+    if not can_wait:
+        monkeypatch.setattr(hub, "MAX_LISTENERS", 0)
+    pauses, sleep = tmp_path / "pauses", tmp_path / "bin" / "sleep"
+    sleep.parent.mkdir()
+    sleep.write_text(f'#!/bin/sh\necho "$1" >> "{pauses}"\nexec "{which("sleep")}" 0.2\n')
+    sleep.chmod(0o755)
+    path = f"{sleep.parent}{os.pathsep}{os.environ['PATH']}"
+    done = post(keyed, noisy_tiff, tmp_path / "results", keyed.key, PATH=path)
+    assert done.returncode == 0, done.stderr
+    assert pauses.exists() is not can_wait
 
 
 def test_refusals_are_told(keyed: KeyedServer, noisy_tiff: Path, tmp_path: Path) -> None:

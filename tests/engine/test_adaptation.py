@@ -13,9 +13,9 @@ from worker.engine.networks.pretrained import packaged_network
 from worker.engine.noise.measuring.facts import ImageFacts
 from worker.engine.noise.models.kinds import AnyNoiseModel
 from worker.engine.prediction.inference import predict_plane
-from worker.engine.simulation import Scmos
+from worker.engine.simulation import Scmos, simulate_specimen
 from worker.engine.stages.bootstrap import bootstrap_noise_model
-from worker.engine.stages.distillation import estimates_of_pretrained, network_to_adapt
+from worker.engine.stages.distillation import estimates_of_pretrained, network_to_adapt, pattern_left
 from worker.engine.training.loop import train
 from worker.engine.training.presets import PRESETS
 
@@ -71,6 +71,20 @@ def test_it_learns_a_specimen_unlike_those_it_was_trained_on() -> None:
     # The packaged network is shared within the process.
     shared = packaged_network().model.state_dict()
     assert all(torch.equal(values, shared[name]) for name, values in packaged.items())
+
+
+@pytest.mark.parametrize(("specimen", "told"), [("squares", "ten peaks of"), ("cells", None)])
+def test_large_squares_are_told_from_cells_by_what_is_removed(specimen: str, told: str | None) -> None:
+    shape_yx = (320, 320)
+    y, x = np.indices(shape_yx) // 32
+    light_yx = simulate_specimen(shape_yx, seed=3)
+    if specimen == "squares":
+        light_yx = np.where((y + x) % 2, 0.9, 0.1)
+    observation = Scmos.with_maps(shape_yx, seed=1).observe(PHOTONS * light_yx, np.random.default_rng(2))
+    peaks = pattern_left(
+        packaged_network(), [observation.astype(np.float32)], None, bootstrapped=False, device=CPU
+    )
+    assert peaks.told is None if told is None else told in str(peaks.told)
 
 
 def test_planes_of_several_sizes_share_one_scale() -> None:

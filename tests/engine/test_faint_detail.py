@@ -3,13 +3,15 @@
 import numpy as np
 import pytest
 
+from tests.support.movies import Movie
 from tests.support.tiny_training import CPU
-from worker.engine.networks.pretrained import packaged_network
+from worker.engine.networks.pretrained import packaged_network, packaged_stack_network
 from worker.engine.networks.scale import Scale
 from worker.engine.prediction.faint_detail import without_invented_detail
 from worker.engine.prediction.inference import predict_plane
 from worker.engine.simulation import simulate_specimen
 from worker.engine.stages.pretrained import estimate_alone, network_for
+from worker.engine.stages.stacks import beside
 
 SHAPE_YX = (192, 192)
 
@@ -31,6 +33,18 @@ def test_flat_noise_keeps_less_structure_than_a_twentieth_of_the_noise(photons: 
     estimate, predicted = _denoised(np.full(SHAPE_YX, photons))
     assert estimate.std() < 0.05 * photons**0.5
     assert estimate.mean() == pytest.approx(predicted.mean(), abs=0.002 * photons**0.5)
+
+
+@pytest.mark.parametrize("photons", [3.0, 100.0])
+def test_neighbours_of_a_plane_add_no_structure_to_flat_noise(photons: float) -> None:
+    stack, middle = packaged_stack_network(), packaged_stack_network().reach
+    frames = np.random.default_rng(0).poisson(photons, (2 * middle + 1, 128, 128)).astype(np.float32)
+    plane, movie = frames[middle], Movie(frames)
+    network = beside(
+        stack, network_for(packaged_network(), None, plane), plane, movie.neighbours(middle, stack.reach)
+    )
+    assert network.neighbours == 2 * stack.reach
+    assert estimate_alone(network, plane, device=CPU).std() < 0.05 * photons**0.5
 
 
 def test_a_faint_specimen_gains_as_noise_is_what_was_mostly_seen_in_it() -> None:

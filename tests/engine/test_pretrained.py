@@ -1,5 +1,8 @@
 """The network that is trained once: what it promises for any detector, and its noise models."""
 
+import hashlib
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +11,7 @@ from models_store.contracts.vocabulary import Preset
 from models_store.survey.survey import survey_planes
 from tests.support.tiny_training import CPU
 from worker.engine.errors import NetworkInvalidError
-from worker.engine.networks.pretrained import PretrainedNetwork, packaged_network
+from worker.engine.networks.pretrained import PretrainedNetwork, packaged_network, packaged_stack_network
 from worker.engine.simulation import Detector, Emccd, PhotonCounter, Scmos, simulate_specimen
 from worker.engine.stages.bootstrap import bootstrap_noise_model
 from worker.engine.stages.pretrained import (
@@ -119,6 +122,25 @@ def test_a_plane_with_hardly_any_pixels_is_predicted_too(pixels: int) -> None:
 
 def test_the_packaged_network_is_the_one_that_recipes_name() -> None:
     assert packaged_network().digest == Preset.INSTANT.digest, "enter the new digest"
+
+
+def test_the_card_is_that_of_the_packaged_networks() -> None:
+    repository = Path(__file__).parents[2]
+    card = (repository / "docs" / "pretrained.md").read_text()
+    files = {path.name: path for path in (repository / "worker/engine/networks").glob("*.safetensors")}
+    assert len(files) == 2
+    assert sum(path.stat().st_size for path in files.values()) < 8_000_000
+    for name, network in (
+        ("all_specimens.safetensors", packaged_network()),
+        ("all_specimens_stacks.safetensors", packaged_stack_network()),
+    ):
+        _, told = card.split(f"worker/engine/networks/{name}")
+        told = told.split("\n## ")[0]
+        assert f"digest `{network.digest}`" in told
+        assert network.digest == hashlib.sha256(files[name].read_bytes()).hexdigest()[:8]
+        assert f"{files[name].stat().st_size / 1e6:.1f} MB" in told
+        for part in ("| Trained on |", "| Licence |", "**Limits.**"):
+            assert part in told, (name, part)
 
 
 def test_a_file_gives_the_network_back_and_others_are_refused() -> None:

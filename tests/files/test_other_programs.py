@@ -109,3 +109,12 @@ def test_ome_xml_of_results_of_microscopes_files_keeps_to_the_schema(
         test_data / "vendor" / name, tmp_path / "result.ome.tif", file_format=OutputFormat.OME_TIFF
     )
     assert read_by("schema", result) == {"errors": []}
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_ome_xml_beside_the_arrays_of_results_keeps_to_the_schema(kind: ReaderKind, tmp_path: Path) -> None:
+    source, _ = kind.written(tmp_path / "source")
+    result_of(source, tmp_path / "result.ozx", file_format=OutputFormat.OME_ZARR)
+    unpack(tmp_path / "result.ozx", tmp_path / "result.ome.zarr")
+    xml = tmp_path / "result.ome.zarr" / "OME" / "METADATA.ome.xml"
+    assert read_by("schema", xml) == {"errors": []}

@@ -122,6 +122,26 @@ def test_planes_of_a_stack_are_scored_against_one_truth_or_their_own(
     )
 
 
+def test_movies_are_scored_in_time_too(api: httpx.Client, tmp_path: Path) -> None:
+    light = 1 + 0.5 * np.sin(np.arange(12) / 2)
+    truth_tyx = (truth_yx(0.0) * light[:, None, None]).astype(np.float32)
+    noise_tyx = np.random.default_rng(4).normal(0, 12, truth_tyx.shape).astype(np.float32)
+    files = {"truth": truth_tyx, "movie": truth_tyx + noise_tyx, "darker": truth_tyx + noise_tyx - 30}
+    ids = {}
+    for name, values in files.items():
+        path = tmp_path / f"{name}.tif"
+        tifffile.imwrite(path, values, imagej=True, metadata={"axes": "TYX"})
+        ids[name] = upload(api, path, role="ground_truth" if name == "truth" else "data")
+    candidates = [{"name": name, "runs": [{"image_ids": [ids[name]]}]} for name in ("movie", "darker")]
+    job = run(api, kind="evaluate", ground_truth_ids=[ids["truth"]], candidates=candidates)
+    movie, darker = job["result"]["values"]["scores"]
+    expected_db = 10 * np.log10(truth_tyx.var(axis=0).mean() / noise_tyx.var(axis=0).mean())
+    for row in (movie, darker):
+        assert row["trace_snr_db"]["mean"] == pytest.approx(expected_db, abs=0.01)
+    assert darker["psnr_db"]["mean"] < movie["psnr_db"]["mean"]
+    assert f"{expected_db:.2f}" in artifact(api, job, "scores.md").decode()
+
+
 def test_an_output_that_a_network_does_not_give_fails_with_a_reason(
     api: httpx.Client, truth_ids: list[str], noisy_ids: list[str]
 ) -> None:

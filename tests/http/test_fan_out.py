@@ -149,16 +149,19 @@ def test_a_divided_prediction_gives_the_same_files_as_an_undivided_one(
 
 
 @pytest.mark.slow
-def test_the_preset_instant_is_divided_too(
-    api: httpx.Client, undivided: httpx.Client, stack_tiff: Path
+@pytest.mark.parametrize(("preset", "estimate"), [("instant", "pretrained_stack"), ("fast", "distilled")])
+def test_planes_with_neighbours_are_divided_too(
+    api: httpx.Client, undivided: httpx.Client, stack_tiff: Path, preset: str, estimate: str
 ) -> None:
     results, reports, previews = [], [], set()
     for client, parts in ((api, 4), (undivided, 1)):
-        spec = {"kind": "denoise", "image_ids": [upload(client, stack_tiff)], "preset": "instant"}
+        spec = {"kind": "denoise", "image_ids": [upload(client, stack_tiff)], "preset": preset}
         job = run(client, **spec)
         assert job["plan"][-1]["parts"] == parts
         # Neighbours beyond a part's ends are read from the whole stack.
-        assert job["result"]["values"]["estimate"] == "pretrained_stack", job["result"]["values"]["reason"]
+        values = job["result"]["values"]
+        assert values["estimate"] == estimate, values["reason"]
+        assert "estimate with neighbouring planes" in values["reason"]
         names = [each["name"] for each in files_of_images(job)]
         results.append({name: artifact(client, job, name) for name in names})
         reports.append(_without_ids(json.loads(artifact(client, job, "trust-report.json"))))

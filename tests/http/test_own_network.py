@@ -21,6 +21,7 @@ from tests.support.application import Application
 from tests.support.posted_jobs import Document, artifact, run, upload
 from tests.support.pretrained_files import small_pretrained_network
 from worker.engine.networks.pretrained import PretrainedNetwork
+from worker.engine.noise.measuring.residual_pattern import SpectralPeaks
 from worker.engine.training.adaptation import Adaptation
 from worker.engine.training.presets import PRESETS
 from worker.upkeep.retention import delete_expired
@@ -100,7 +101,7 @@ def test_it_is_adapted_to_the_images(
     api: httpx.Client, microscope: str, noisy_tiff: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A network that was hardly trained removes some of the specimen.
-    monkeypatch.setattr("worker.jobs.train.PATTERN", 1e9)
+    monkeypatch.setattr("worker.jobs.train.pattern_left", lambda *_, **__: SpectralPeaks())
     network = import_network(api, microscope=microscope)
     job = run(api, kind="denoise", image_ids=[upload(api, noisy_tiff, microscope=microscope)])
     values = job["result"]["values"]
@@ -214,6 +215,7 @@ def test_a_network_for_stacks_stands_for_no_other(
         ({"kind": "bootstrap_noise_model", "image_ids": image_ids, "network": stack}, "network: "),
         (trains | {"method": "n2v", "start": stack}, "start: "),
         (trains | {"method": "pretrained_stack"}, "clearscope pretrain"),
+        (trains | {"method": "n2v", "start": "pretrained", "pretrained_stack": own}, "pretrained_stack: "),
     ):
         refused = api.post("/v1/jobs", json=spec)
         assert refused.status_code == 422, spec

@@ -11,7 +11,9 @@ import pytest
 import tifffile
 
 from models_store.contracts.vocabulary import DEFAULT_PRESET
+from tests.support.answers import problem
 from tests.support.posted_jobs import TINY, Document, artifact, run, upload
+from tests.support.pretrained_files import small_pretrained_network
 from worker.engine.training.adaptation import Adaptation
 from worker.engine.training.presets import PRESETS
 
@@ -75,6 +77,60 @@ def test_separate_jobs_give_the_same_result(
     assert np.array_equal(one, other)
 
 
+def test_a_job_without_a_pn2v_network_is_no_source_of_one(
+    api: httpx.Client, image_id: str, denoised: Document
+) -> None:
+    made = {"job": denoised["id"]}
+    for spec in (
+        {"kind": "predict", "network": made},
+        {"kind": "predict", "network": "pretrained", "distilled": made},
+        {"kind": "bootstrap_noise_model", "network": made},
+    ):
+        detail = problem(api.post("/v1/jobs", json=spec | {"image_ids": [image_id]}), 422, "invalid-request")
+        assert "makes no PN2V network" in detail
+        assert "distilled_network_id" in detail
+    known = denoised["result"]["values"]["noise_model_id"]
+    spec = {"kind": "predict", "image_ids": [image_id], "network": "pretrained", "noise_model": made}
+    job = run(api, **spec)
+    assert job["result"]["values"].get("noise_model_id") is None
+    reuser = run(api, kind="denoise", image_ids=[image_id], preset="instant", noise_model=known)
+    spec |= {"noise_model": {"job": reuser["id"]}}
+    assert f"reuses {known}" in problem(api.post("/v1/jobs", json=spec), 422, "invalid-request")
+
+
+def test_later_images_reuse_the_network_that_was_adapted(
+    api: httpx.Client, noisy_tiff: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = replace(PRESETS[DEFAULT_PRESET], adaptation=Adaptation(steps=4, learning_rate=1e-4), patch_px=32)
+    monkeypatch.setitem(PRESETS, DEFAULT_PRESET, quick)
+    microscope = api.post("/v1/microscopes", json={"name": "Scope of many images"}).json()["id"]
+    tifffile.imwrite(tmp_path / "later.tif", tifffile.imread(noisy_tiff)[::-1])
+    first, later = (upload(api, path, microscope=microscope) for path in (noisy_tiff, tmp_path / "later.tif"))
+    adapted = run(api, kind="denoise", image_ids=[first])["result"]["values"]["distilled_network_id"]
+    job = run(api, kind="denoise", image_ids=[later], reuse="network")
+    (step,) = (step for step in job["plan"] if step["stage"] == "distil")
+    assert (step["action"], step["id"]) == ("reuse", adapted)
+    assert set(job["result"]["values"]["estimated_mse_adu2"]) == {"distilled", "pretrained"}
+    (network,) = api.get("/v1/networks", params={"microscope": microscope}).json()
+    assert network["id"] == adapted
+    noise_model = next(step["id"] for step in job["plan"] if step["stage"] == "noise_model")
+    known = {"network": "pretrained", "distilled": adapted, "noise_model": noise_model}
+    alone = run(api, kind="predict", image_ids=[later], **known)
+    one, other = (
+        tifffile.imread(io.BytesIO(artifact(api, each, "later_denoised.tif"))) for each in (job, alone)
+    )
+    assert np.array_equal(one, other)
+    # It learned from the packaged network: with one of the microscope's own, another is adapted.
+    own = api.post(
+        "/v1/networks/import", params={"microscope": microscope}, content=small_pretrained_network()
+    )
+    assert own.is_success
+    for fields, action in (({}, "compute"), ({"pretrained": "packaged"}, "reuse")):
+        spec = {"kind": "denoise", "image_ids": [later], "reuse": "network", **fields}
+        plan = api.post("/v1/jobs/preflight", json=spec).json()["plan"]
+        assert [step["action"] for step in plan if step["stage"] == "distil"] == [action]
+
+
 def test_where_the_pretrained_network_fails_n2v_takes_its_place(
     api: httpx.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,7 +177,6 @@ def test_without_it_networks_are_trained_from_nothing(
         {"preset": "paper", "prior": "pretrained"},
         {"preset": "instant", "prior": "none"},
         {"prior": "pretrained", "structured_mask": {"x_px": 2}},
-        {"prior": "pretrained", "reuse": "network"},
         {"prior": "pretrained", "outputs": ["prior_mean"]},
         {"prior": "something"},
     ],
@@ -145,6 +200,7 @@ def test_a_prior_that_does_not_go_with_the_job_is_refused(
             {"method": "distilled", **PRETRAINED, "noise_model": "{known}", "refit_noise_model": True},
             "no PN2V network",
         ),
+        ({"method": "n2v", "pretrained_stack": "packaged"}, "with the pretrained network only"),
     ],
 )
 def test_a_training_that_cannot_start_from_it_is_refused(

@@ -60,9 +60,15 @@ def test_images_of_each_kind_have_models_and_figures_of_their_own(
     told = [text.partition(": pretrained")[0] for text in lines]
     dyes = [f"series 1: channel {number} of 2 (Dye {number - 1})" for number in (1, 2)]
     assert told == ["series 0, 3", *dyes, "series 2"]
-    spec = {"kind": "predict", "image_ids": image_ids(uploaded, 0), "network": {"job": job["id"]}}
-    refused = problem(api.post("/v1/jobs", json=spec), 422, "invalid-request")
-    assert "makes a network for each kind of its images" in refused
+    made = {"job": job["id"]}
+    for named, word in (
+        ({"network": made}, "network"),
+        ({"network": "pretrained", "noise_model": made}, "noise model"),
+    ):
+        spec = {"kind": "predict", "image_ids": image_ids(uploaded, 0), **named}
+        refused = problem(api.post("/v1/jobs", json=spec), 422, "invalid-request")
+        assert f"makes a {word} for each kind of its images" in refused
+        assert "in groups of its result" in refused
 
 
 def _are_told_apart(api: httpx.Client, job: Document) -> None:

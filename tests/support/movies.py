@@ -1,5 +1,6 @@
 """Simulated movies of a specimen and a camera; frames denoised alone or with neighbours."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Self
@@ -83,8 +84,11 @@ class Movie:
         return np.asarray(self._frames_tyx[index])
 
     def neighbours(self, index: int, reach: int) -> Neighbours:
+        return {offset: self[place] for offset, place in self.places_beside(index, reach).items()}
+
+    def places_beside(self, index: int, reach: int) -> Mapping[int, int]:
         offsets = [offset for offset in range(-reach, reach + 1) if offset]
-        return {offset: self[index + offset] for offset in offsets if 0 <= index + offset < len(self)}
+        return {offset: index + offset for offset in offsets if 0 <= index + offset < len(self)}
 
 
 def single_network(frame_yx: np.ndarray) -> Network:

@@ -39,13 +39,16 @@ def simpleitk(path: str) -> dict[str, Any]:
 
 
 def schema(path: str) -> dict[str, Any]:
-    """Check the OME-XML of a file against the schema that ome-types ships."""
+    """Check OME-XML, in a TIFF file or on its own, against the schema that ome-types ships."""
     import ome_types  # noqa: PLC0415
     import tifffile  # noqa: PLC0415
     import xmlschema  # noqa: PLC0415
 
-    with tifffile.TiffFile(path) as tiff:
-        xml = tiff.pages.first.description
+    if path.endswith(".xml"):
+        xml = Path(path).read_text(encoding="utf-8")
+    else:
+        with tifffile.TiffFile(path) as tiff:
+            xml = tiff.pages.first.description
     definition = xmlschema.XMLSchema(Path(ome_types.__file__).with_name("ome-2016-06.xsd"))
     return {"errors": [f"{each.path}: {each.reason}" for each in definition.iter_errors(xml)]}
 

@@ -1,6 +1,7 @@
 """Plans of denoise jobs that start from the pretrained network, and of those that do not."""
 
 import itertools
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -25,17 +26,19 @@ from models_store.survey.correlation import NeighbourCorrelation
 INDEPENDENT = NeighbourCorrelation(0.0, 0.0, 0.01, 0.01, 0.01)
 CORRELATED = NeighbourCorrelation(0.4, 0.4, 0.01, 0.01, 0.01)
 ONE_PLANE = ImageExtent("img_1", planes=1, plane_px=100)
+NOTHING = KnownModels(profile="Scope / default")
+ADAPTED = replace(NOTHING, adapted_network_id="net_adapted")
 
 
 def plan(
     correlation: NeighbourCorrelation | None = INDEPENDENT,
     image: ImageExtent = ONE_PLANE,
+    known: KnownModels = NOTHING,
     **fields: Any,
 ) -> Plan:
     numbers = itertools.count()
     spec = DenoiseSpec(image_ids=["img_1"], **fields)
     extent = PredictionExtent([image], part_pixels=1000)
-    known = KnownModels(profile="Scope / default")
     return plan_denoise(spec, known, extent, lambda: f"job_{next(numbers)}", correlation=correlation)
 
 
@@ -62,7 +65,6 @@ def test_independent_noise_lets_the_pretrained_network_take_the_teachers_place(
         ({"budget": TrainingBudget(steps=10)}, "the budget"),
         ({"structured_mask": StructuredMask(x_px=1)}, "the structured mask"),
         ({"outputs": (Output.MMSE,)}, "PN2V's estimates are asked for"),
-        ({"reuse": Reuse.NETWORK}, "the job reuses networks"),
         ({"preset": Preset.PAPER}, "the preset paper never uses"),
     ],
 )
@@ -73,6 +75,58 @@ def test_networks_are_trained_from_nothing_where_the_pretrained_one_does_not_do(
     _, why_not_adapted = planned.steps[0].why.split("; the pretrained network is not adapted: ")
     assert why in why_not_adapted
     assert planned.steps[0].action == "compute"
+
+
+@pytest.mark.parametrize("preset", [Preset.FAST, Preset.BALANCED])
+def test_a_network_that_was_adapted_to_other_images_is_reused(preset: Preset) -> None:
+    planned = plan(known=ADAPTED, preset=preset, reuse=Reuse.NETWORK)
+    noise_model, predict = (stage.spec for stage in planned.stages)
+    assert isinstance(noise_model, BootstrapNoiseModelSpec)
+    assert isinstance(predict, PredictSpec)
+    assert (predict.network, predict.distilled) == ("pretrained", "net_adapted")
+    step = next(step for step in planned.steps if step.stage == "distil")
+    assert (step.action, step.id) == ("reuse", "net_adapted")
+    with_its_noise_model = replace(ADAPTED, noise_model_id="nm_1")
+    (stage,) = plan(known=with_its_noise_model, preset=preset, reuse=Reuse.NETWORK).stages
+    assert isinstance(stage.spec, PredictSpec)
+    assert stage.spec.noise_model == "nm_1"
+
+
+@pytest.mark.parametrize("change", [{"reuse": Reuse.NOISE_MODEL}, {"known": NOTHING, "reuse": Reuse.NETWORK}])
+def test_without_one_or_if_the_job_reuses_none_the_pretrained_network_is_adapted(
+    change: dict[str, Any],
+) -> None:
+    planned = plan(**({"known": ADAPTED} | change))
+    assert [stage.stage for stage in planned.stages] == ["noise_model", "distil", "predict"]
+
+
+@pytest.mark.parametrize(
+    ("change", "distilled"),
+    [
+        ({}, "net_distilled"),
+        ({"prior": Prior.NONE}, "net_distilled"),
+        ({"prior": Prior.PRETRAINED}, "net_adapted"),
+        ({"pretrained": "packaged"}, "net_adapted"),
+        ({"pretrained_stack": "packaged"}, "net_adapted"),
+        # Where the pretrained network has no part, its adapted one has none.
+        ({"prior": Prior.PRETRAINED, "correlation": CORRELATED}, None),
+        ({"correlation": CORRELATED}, None),
+    ],
+)
+def test_networks_trained_from_nothing_are_reused_first_unless_the_job_names_a_prior(
+    change: dict[str, Any], distilled: str | None
+) -> None:
+    known = replace(
+        ADAPTED,
+        noise_model_id="nm_1",
+        pn2v_network_id="net_pn2v",
+        pn2v_noise_model_id="nm_1",
+        distilled_network_id="net_distilled",
+    )
+    (stage,) = plan(known=known, reuse=Reuse.NETWORK, **change).stages
+    assert isinstance(stage.spec, PredictSpec)
+    assert stage.spec.distilled == distilled
+    assert stage.spec.network == ("pretrained" if distilled == "net_adapted" else "net_pn2v")
 
 
 def _deep(step_um: float) -> ImageHeader:

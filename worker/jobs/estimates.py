@@ -28,6 +28,7 @@ from worker.engine.stages.bootstrap import bootstrap_noise_model
 from worker.engine.stages.denoise import Denoiser, denoise_plane, refit_noise_model
 from worker.engine.stages.interval_scale import with_interval_scale
 from worker.engine.stages.pretrained import network_for
+from worker.engine.stages.stacks import among
 from worker.jobs.inputs import (
     OpenImage,
     all_planes,
@@ -189,10 +190,13 @@ def _prepare_pretrained(
     why_alone = [image.beside.why_alone for image in images]
     stack = StackCandidate.of(planes, of_plane, in_stack, context.device, why_alone)
     trained = _trained_on_the_images(spec, context)
+    distilled = trained.get("distilled")
+    among_neighbours = stack.adapted(distilled, planes)
     choice = choose_estimate(
         planes,
         n2v=trained.get("n2v"),
-        distilled=trained.get("distilled"),
+        distilled=None if distilled is None or distilled.reach else distilled,
+        distilled_stack=among_neighbours,
         pretrained=of_plane,
         pretrained_stack=stack.in_stack,
         noise_model=noise_model,
@@ -200,6 +204,7 @@ def _prepare_pretrained(
         device=context.device,
         on_plane=planes_done(part_of(report, REFITTING, 1), "estimate judged on plane"),
     )
+    reservation = stack.reservation(choice, adapted=among_neighbours is not None)
     if choice.estimate == "n2v" and bootstrapped:
         # Where the pretrained network fails, so does the noise model of its residuals.
         selected = bootstrap_noise_model(
@@ -214,9 +219,9 @@ def _prepare_pretrained(
         noise_model, made = selected.fitted.model, _bootstrapped(selected, context, spec)
     denoiser = Denoiser(
         noise_model,
-        replace(choice, reason=choice.reason + stack.reservation(choice)),
+        replace(choice, reason=choice.reason + reservation),
         n2v=trained.get("n2v"),
-        distilled=trained.get("distilled"),
+        distilled=distilled,
         pretrained=pretrained,
         pretrained_stack=stack.network,
         bootstrapped=bootstrapped,
@@ -326,8 +331,13 @@ def plane_denoiser(
     """Return the denoiser of the requested outputs; networks other than PN2V have only one output."""
     denoiser, keep = prepared.denoiser, spec.keep_hot_pixels
     if isinstance(denoiser, Network):
-        on_its_scale = denoiser.method != "care"
-        return PlaneDenoiser((Output.DENOISED,), _denoise_alone(denoiser, context), keep, on_its_scale)
+        return PlaneDenoiser(
+            (Output.DENOISED,),
+            _denoise_alone(denoiser, context),
+            keep,
+            keeps_mean=denoiser.method != "care",
+            reach=denoiser.reach,
+        )
     estimate = _denoise_as_chosen(denoiser, context, with_std=Output.POSTERIOR_STD in spec.outputs)
     return PlaneDenoiser(spec.outputs, estimate, keep, reach=denoiser.reach)
 
@@ -351,9 +361,12 @@ def _mean_removed(input_yx: np.ndarray, estimate_yx: np.ndarray) -> np.float32:
 def _denoise_alone(
     network: Network, context: JobContext
 ) -> Callable[[ObservedPlane], Mapping[Output, np.ndarray]]:
-    return lambda observed: {
-        Output.DENOISED: predict_plane(network, observed.input_yx, device=context.device).prior_mean_yx
-    }
+    def denoise(observed: ObservedPlane) -> Mapping[Output, np.ndarray]:
+        seeing = among(network, observed.input_yx, observed.neighbours)
+        estimate = predict_plane(seeing, observed.input_yx, device=context.device)
+        return {Output.DENOISED: estimate.prior_mean_yx}
+
+    return denoise
 
 
 def _denoise_as_chosen(

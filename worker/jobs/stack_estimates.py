@@ -8,10 +8,10 @@ import torch
 
 from worker.engine.networks.network import Network
 from worker.engine.networks.pretrained import PretrainedNetwork
-from worker.engine.planes.neighbours import Stack
+from worker.engine.planes.neighbours import Neighbours, Stack
 from worker.engine.planes.sequence import middle_window
 from worker.engine.prediction.choice import WINDOW_PX, Choice, NetworkFor, NetworkInStack
-from worker.engine.stages.stacks import beside, shared_noise
+from worker.engine.stages.stacks import among, beside, shared_noise
 
 _TOLERATED = 0.05
 """Share of the noise variance that neighbours may have in common, as gains and offsets differ by pixel."""
@@ -55,8 +55,17 @@ class StackCandidate:
         stack, seen = load_stack(), dict[int, tuple[int, int]]()
         return cls(stack, _in_stack(planes, network_for, stack, seen), _seen=seen)
 
-    def reservation(self, choice: Choice) -> str:
-        """Return what has to be said of the neighbours beside the reason for the choice."""
+    def adapted(self, network: Network | None, planes: Stack) -> NetworkInStack | None:
+        """Return a network that was adapted to stacks among the neighbours of planes, if it may compete."""
+        if network is None or not network.reach or self.network is None:
+            return None
+        return in_stack_of(planes, network)
+
+    def reservation(self, choice: Choice, *, adapted: bool = False) -> str:
+        """Return what has to be said of the neighbours beside the reason for the choice.
+
+        `adapted`: whether the distilled network sees neighbours too.
+        """
         if self.why_not:
             return _NO_HELP + self.why_not
         neighbours, alike = (sum(counts) for counts in zip((0, 0), *self._seen.values(), strict=True))
@@ -72,9 +81,20 @@ class StackCandidate:
                 f"; {neighbours - alike} of the {neighbours} neighbours of the judged planes are left out: "
                 f"they have {exposure}"
             )
-        if choice.estimate != "pretrained_stack" and scores["pretrained_stack"] > scores["pretrained"]:
+        helped = choice.estimate in ({"pretrained_stack", "distilled"} if adapted else {"pretrained_stack"})
+        if not helped and scores["pretrained_stack"] > scores["pretrained"]:
             return f"{_NO_HELP}they show too much else (they moved too far, or are unrelated){other}"
         return other
+
+
+def in_stack_of(planes: Stack, network: Network) -> NetworkInStack:
+    """Return a network that was adapted to stacks as it sees planes among their neighbours."""
+
+    def of_plane(index: int) -> NetworkFor:
+        neighbours = _windows_beside(planes, index, network.reach)
+        return lambda plane_yx: among(network, plane_yx, neighbours)
+
+    return of_plane
 
 
 def _in_stack(
@@ -84,10 +104,7 @@ def _in_stack(
     seen: dict[int, tuple[int, int]],
 ) -> NetworkInStack:
     def of_plane(index: int) -> NetworkFor:
-        neighbours = {
-            offset: middle_window(yx, WINDOW_PX)
-            for offset, yx in planes.neighbours(index, stack.reach).items()
-        }
+        neighbours = _windows_beside(planes, index, stack.reach)
 
         def in_stack(plane_yx: np.ndarray) -> Network:
             network = beside(stack, network_for(plane_yx), plane_yx, neighbours)
@@ -97,3 +114,9 @@ def _in_stack(
         return in_stack
 
     return of_plane
+
+
+def _windows_beside(planes: Stack, index: int, reach: int) -> Neighbours:
+    """Return the parts of the planes beside a plane that are judged."""
+    beside_it = planes.neighbours(index, reach)
+    return {offset: middle_window(yx, WINDOW_PX) for offset, yx in beside_it.items()}

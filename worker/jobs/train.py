@@ -1,6 +1,5 @@
 """Job handler: train a network."""
 
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, cast
 
@@ -11,13 +10,11 @@ from models_store.job_requests.distillation_rule import why_nothing_is_distilled
 from models_store.job_requests.exposure_warnings import exposure_warnings
 from models_store.survey.survey import Survey
 from models_store.survey.warnings import correlation_warnings
-from worker.attempt.context import JobContext, Report
+from worker.attempt.context import JobContext
 from worker.engine.errors import CheckpointInvalidError
 from worker.engine.networks.network import Network, TrainingMethod
 from worker.engine.networks.pretrained import PretrainedNetwork
-from worker.engine.noise.measuring.residual_pattern import PATTERN
 from worker.engine.stages.distillation import network_to_adapt, pattern_left
-from worker.engine.training.loop import TrainingStep
 from worker.engine.training.loop import train as train_network
 from worker.engine.training.presets import TrainingPreset
 from worker.jobs.distillation import TrainingInputs, prepare_distillation, skips_distillation
@@ -34,6 +31,8 @@ from worker.jobs.inputs import (
     survey_of,
     warn_of_images,
 )
+from worker.jobs.progress import report_steps
+from worker.jobs.stack_adaptation import adapted_to_stacks
 from worker.judging.image_facts import facts_of
 from worker.judging.noise_warnings import coverage_warnings
 
@@ -75,13 +74,19 @@ def train(spec: TrainSpec, context: JobContext) -> Outcome:
         network=MadeNetwork(
             method=spec.method,
             preset=spec.preset,
-            recipe=spec.recipe_of(teaches=teaches),
+            recipe=_recipe(spec, network, teaches=teaches),
             blob=context.store("network.safetensors", network.to_bytes()),
             description=network.description,
             noise_model_id=noise_model_id,
         ),
         result=result,
     )
+
+
+def _recipe(spec: TrainSpec, network: Network, *, teaches: bool) -> str:
+    """Return the recipe of a trained network, which tells whether it sees neighbours."""
+    recipe = spec.recipe_of(teaches=teaches)
+    return f"{recipe} neighbours={network.reach}" if network.reach else recipe
 
 
 def _preset(spec: TrainSpec, context: JobContext, *, teaches: bool) -> TrainingPreset:
@@ -103,19 +108,18 @@ def _pattern(
 ) -> str | None:
     """Return a warning if the pretrained network fails on the images, so that N2V has to take its place."""
     known, noise_model = load_noise_model(context, spec.noise_model) if spec.noise_model else (None, None)
-    peak = pattern_left(
+    peaks = pattern_left(
         pretrained,
         all_planes(images),
         noise_model,
         bootstrapped=known is not None and known.origin.is_of_data,
         device=context.device,
     )
-    if peak < PATTERN:
+    if peaks.told is None:
         return None
     return (
-        f"what the pretrained network removes has a regular pattern (a peak of {peak:.0f} times the mean of "
-        f"its spectrum; noise stays below {PATTERN:.0f}): it does not know such specimens, so an N2V network "
-        "is trained from nothing in its place"
+        f"what the pretrained network removes has a regular pattern ({peaks.told}): it does not know such "
+        "specimens, so an N2V network is trained from nothing in its place"
     )
 
 
@@ -142,6 +146,12 @@ def _train(  # the inputs of a training, each prepared on its own
     bootstrapped = known is not None and known.origin.is_of_data
     start = None
     if to_adapt is not None:
+        if noise_model is not None and spec.teacher is not None:
+            adapted = adapted_to_stacks(
+                to_adapt, spec, images, noise_model, preset, context, bootstrapped=bootstrapped
+            )
+            if adapted is not None:
+                return adapted
         start = network_to_adapt(to_adapt, all_planes(images), noise_model, bootstrapped=bootstrapped)
     elif spec.start is not None:
         start = load_network(context, spec.start)[1]
@@ -171,16 +181,3 @@ def _train(  # the inputs of a training, each prepared on its own
         # The checkpoint is from another version: discard it and train from the start.
         context.checkpoints.clear()
         return run()
-
-
-def report_steps(report: Report) -> Callable[[TrainingStep], None]:
-    """Return a callback that reports every step with the latest validation loss."""
-    validation = ""
-
-    def on_step(step: TrainingStep) -> None:
-        nonlocal validation
-        if step.validation_loss is not None:
-            validation = f", validation {step.validation_loss:.4f}"
-        report(step.step / step.steps, f"step {step.step} of {step.steps}, loss {step.loss:.4f}{validation}")
-
-    return on_step

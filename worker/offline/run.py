@@ -28,6 +28,7 @@ from models_store.image_files.channels import channel_title
 from models_store.image_files.header import ImageHeader
 from models_store.image_files.isolation.launch import ReadingService
 from models_store.image_files.isolation.reader import Reader
+from models_store.image_files.isolation.reading_limits import OF_COMMANDS
 from models_store.survey.survey import Survey
 from models_store.whole_files import reporting_write_errors, write_whole
 from worker.attempt.context import JobContext
@@ -239,7 +240,7 @@ def offline_run(
     ):
         tempfile.tempdir = name
         try:
-            with service.running() as isolation, isolation.reader() as reader:
+            with service.running() as isolation, isolation.reader(OF_COMMANDS) as reader:
                 blobs = MeasuredBlobs((Path(name).absolute() / "blobs").as_uri())
                 yield OfflineRun(blobs, reader, device, show, warn, presets)
         finally:

@@ -7,6 +7,7 @@ from pathlib import Path
 from models_store.errors import InvalidRequestError
 from models_store.image_files.isolation.launch import ReadingService
 from models_store.image_files.isolation.reader import Reader
+from models_store.image_files.isolation.reading_limits import OF_COMMANDS
 from models_store.image_files.planes import PlaneSource
 from worker.engine.scores.metrics import ScoreImpossibleError
 from worker.engine.scores.scoreboard import Row
@@ -40,7 +41,7 @@ def score_files(
                 f"{candidate.name}: {len(candidate.files)} files for {len(ground_truth)} of ground truth; "
                 f"give one for each of them, and as many again for each further run"
             )
-    with ReadingService().running() as isolation, isolation.reader() as reader:
+    with ReadingService().running() as isolation, isolation.reader(OF_COMMANDS) as reader:
         files = [path for candidate in candidates for path in candidate.files]
         chosen = series_in(reader, list(dict.fromkeys([*ground_truth, *files])), series)
         truths = [_open(reader, path, chosen[path]) for path in ground_truth]

@@ -1,6 +1,6 @@
 """PlaneSequence adapters of image files for the engine."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,11 @@ class FloatPlanes:
         """Return the planes at most `reach` before and after a plane in its image."""
         stack, place = self._places[index]
         return stack.neighbours(place, reach)
+
+    def places_beside(self, index: int, reach: int) -> Mapping[int, int]:
+        """Return the indices of those planes by offset, whatever they hold."""
+        stack, place = self._places[index]
+        return {offset: index - place + other for offset, other in stack.places_beside(place, reach).items()}
 
     def _observed(self, index: int) -> ObservedPlane:
         stack, place = self._places[index]

@@ -1,7 +1,7 @@
 """The planes of an image as a microscope recorded them, with their neighbours in time or depth."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from models_store.image_files.stack_axis import StackAxis
@@ -51,16 +51,20 @@ class ObservedStack:
             plane = recent.get(index)
             yield replace(plane, neighbours=self._beside(index, reach, recent.get))
 
-    def _beside(self, index: int, reach: int, read: Callable[[int], ObservedPlane]) -> Neighbours:
+    def places_beside(self, index: int, reach: int) -> Mapping[int, int]:
+        """Return the indices of the planes at most `reach` before and after a plane, by offset."""
         if self._axis is None:
             return {}
         stride, length = self._axis.stride, self._axis.length
         place = index // stride % length
-        offsets = [offset for offset in range(-reach, reach + 1) if offset and 0 <= place + offset < length]
-        beside = {offset: read(index + offset * stride) for offset in offsets}
-        known = [read(index)] if offsets else []
+        offsets = (offset for offset in range(-reach, reach + 1) if offset and 0 <= place + offset < length)
+        return {offset: index + offset * stride for offset in offsets}
+
+    def _beside(self, index: int, reach: int, read: Callable[[int], ObservedPlane]) -> Neighbours:
+        beside = {offset: read(place) for offset, place in self.places_beside(index, reach).items()}
+        known = [read(index)] if beside else []
         found = {}
-        for offset in sorted(offsets, key=abs):
+        for offset in sorted(beside, key=abs):
             plane = beside[offset]
             if plane.defects.empty or any(plane.rows.shares_noise_with(each.rows) for each in known):
                 continue

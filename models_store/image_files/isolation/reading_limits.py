@@ -32,3 +32,7 @@ class ReadingLimits:
             f"{self.processor_s:g} seconds of processor time, or {self.answer_s:g} seconds in all; crop or "
             "split the image, or try again later"
         )
+
+
+OF_COMMANDS = ReadingLimits.of_processor(ReadingLimits.memory_bytes, ReadingLimits.answer_s)
+"""A command reads files of its own user: on a busy machine it waits, and does not call them broken."""

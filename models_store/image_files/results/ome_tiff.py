@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from models_store.errors import JobFailedError
+from models_store.image_files.header import ImageHeader
 from models_store.image_files.planes import PlaneSource, ResultFormat
 from models_store.image_files.results.described import Description, rgba_integer
 from models_store.image_files.results.unknown_pages import with_known_axes
@@ -30,7 +31,15 @@ def ome_tiff_format(like: PlaneSource, dtype: np.dtype[Any]) -> ResultFormat:
             f"OME-TIFF cannot hold the axes {header.axes} of this image; ask for the output format ome-zarr "
             "or same"
         )
-    known = Description.of(header, form)
+    metadata = metadata_of(header, Description.of(header, form), axes)
+    kept = ("photometric", "extratags")
+    shown: dict[str, Any] = {name: form.page[name] for name in kept if name in form.page}
+    page: dict[str, Any] = {"metadata": metadata, **shown, **pixels_per_cm(header)}
+    return ResultFormat({"bigtiff": needs_bigtiff(header, dtype), "ome": True}, page)
+
+
+def metadata_of(header: ImageHeader, known: Description, axes: str) -> dict[str, Any]:
+    """Return the metadata of tifffile's OME writer of an image with these axes."""
     metadata: dict[str, Any] = ome_metadata(header) | {"axes": axes}
     if known.interval_s is not None and "T" in axes:
         metadata |= {"TimeIncrement": known.interval_s, "TimeIncrementUnit": "s"}
@@ -38,7 +47,4 @@ def ome_tiff_format(like: PlaneSource, dtype: np.dtype[Any]) -> ResultFormat:
         colours = [rgba_integer(colour) for colour in known.colours if colour is not None]
         named: dict[str, Any] = metadata.get("Channel", {})
         metadata["Channel"] = {**named, "Color": colours}
-    kept = ("photometric", "extratags")
-    shown: dict[str, Any] = {name: form.page[name] for name in kept if name in form.page}
-    page: dict[str, Any] = {"metadata": metadata, **shown, **pixels_per_cm(header)}
-    return ResultFormat({"bigtiff": needs_bigtiff(header, dtype), "ome": True}, page)
+    return metadata

@@ -16,9 +16,9 @@ _NANOMETRES = {"nm": 1.0, "µm": 1e3, "um": 1e3, "Å": 0.1, "pm": 1e-3}
 _MAX_PLANES = 100_000
 
 
-def ome_settings(xml: str | bytes, image: OmeImage) -> dict[str, Any]:
+def ome_settings(xml: str | bytes | ET.Element, image: OmeImage) -> dict[str, Any]:
     """Return the fields of a header that tell of detectors, optics, colours and times."""
-    root = ET.fromstring(xml)  # noqa: S314  # because expat bounds entity expansion and reads no other files
+    root = xml if isinstance(xml, ET.Element) else ET.fromstring(xml)  # noqa: S314  # because expat bounds entity expansion and reads no other files
     element = root.findall("{*}Image")[image.number or 0]
     pixels = element.find("{*}Pixels")
     if pixels is None:

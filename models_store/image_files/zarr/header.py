@@ -3,10 +3,13 @@
 import re
 from itertools import pairwise
 from math import prod
+from typing import Any
 
 from models_store.errors import ImageContentError
 from models_store.image_files.claimed_size import require_plausible
 from models_store.image_files.header import ImageHeader, PixelSize
+from models_store.image_files.tiff.ome_layout import OmeImage
+from models_store.image_files.tiff.ome_settings import ome_settings
 from models_store.image_files.tiff.plane_grid import count_warning, squeezed
 from models_store.image_files.zarr.kept_planes import KeptPlanes
 from models_store.image_files.zarr.zarr_image import ZarrImage
@@ -39,8 +42,7 @@ def header_of(image: ZarrImage, kept: KeptPlanes, stored_bytes: int) -> ImageHea
         file_kind="ome-zarr",
         decoded_bytes=planes * height_px * width_px * image.array.dtype.itemsize,
         warnings=(*_missing(image, kept), *image.ome.warnings),
-        channel_colours=_colours(image, kept),
-        time_interval_s=_interval_s(image, kept) if "T" in axes else None,
+        **_told(image, kept, axes),
     )
     require_plausible(header, stored_bytes)
     return header
@@ -66,6 +68,36 @@ def kept_channels(image: ZarrImage, kept: KeptPlanes) -> list[tuple[str, str]]:
 def _channel_names(image: ZarrImage, kept: KeptPlanes) -> tuple[str, ...]:
     names = tuple(name for name, _ in kept_channels(image, kept))
     return names if any(names) else ()
+
+
+def _told(image: ZarrImage, kept: KeptPlanes, axes: str) -> dict[str, Any]:
+    """Return what OME-XML tells, and colours and times, which the image's own metadata tell first."""
+    told = _in_xml(image, kept)
+    interval_s = _interval_s(image, kept) or (None if _has_gaps(kept) else told.get("time_interval_s"))
+    return told | {
+        "channel_colours": _colours(image, kept) or told.get("channel_colours", ()),
+        "time_interval_s": interval_s if "T" in axes else None,
+    }
+
+
+def _in_xml(image: ZarrImage, kept: KeptPlanes) -> dict[str, Any]:
+    """Return the fields of a header that OME-XML tells; none unless it has the channels of the image."""
+    at = image.ome.axes.find("C")
+    count = image.array.shape[at] if at >= 0 else 1
+    described = image.in_xml
+    if described is None:
+        return {}
+    pixels = described.root.findall("{*}Image")[described.number].find("{*}Pixels")
+    if pixels is None or pixels.get("SizeC") != str(count):
+        return {}
+    channels = kept.coordinates[at] if at >= 0 else (0,)
+    return ome_settings(
+        described.root, OmeImage(described.number, "C", (count,), tuple((each,) for each in channels), ())
+    )
+
+
+def _has_gaps(kept: KeptPlanes) -> bool:
+    return kept.written < kept.told
 
 
 def _colours(image: ZarrImage, kept: KeptPlanes) -> tuple[str, ...]:

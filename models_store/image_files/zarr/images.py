@@ -12,18 +12,33 @@ from models_store.image_files.zarr.hierarchy import Hierarchy
 from models_store.image_files.zarr.multiscales import multiscales_of
 from models_store.image_files.zarr.stored_bytes import read_file
 
+OME_GROUP, OME_XML = "OME", "METADATA.ome.xml"
+"""Where a hierarchy has OME-XML of its images."""
+
 _MAX_XML_BYTES = 2**27
 _SHOWN = 5
 
 
 @dataclass(frozen=True)
+class DescribedImage:
+    """An element Image of OME-XML, by its number."""
+
+    root: ET.Element
+    number: int
+
+
+@dataclass(frozen=True)
 class ImagePlace:
-    """A multiscale image: the path of its group, its description, and the attributes of the group."""
+    """A multiscale image: the path of its group, its description, and the attributes of the group.
+
+    `in_xml`: what the OME-XML of the hierarchy tells of it, if there is some.
+    """
 
     name: str
     group: str
     described: dict[str, Any]
     attributes: dict[str, Any]
+    in_xml: DescribedImage | None = None
 
 
 @dataclass(frozen=True)
@@ -49,34 +64,36 @@ def images_of(hierarchy: Hierarchy) -> ImagesOfZarr:
     """
     attributes = hierarchy.attributes("") or {}
     if "plate" in attributes:
-        return _collected(hierarchy, _fields(hierarchy, attributes["plate"]), {})
+        return _collected(hierarchy, _fields(hierarchy, attributes["plate"]), None)
     if multiscales_of(attributes):
-        return ImagesOfZarr(tuple(_places("", attributes, None)))
+        return ImagesOfZarr(tuple(_places("", attributes, None, _described(_xml(hierarchy), 0, 1))))
     if "bioformats2raw.layout" in attributes:
-        groups = _series_groups(hierarchy)
-        return _collected(hierarchy, groups, dict(zip(groups, _names_in_xml(hierarchy), strict=False)))
+        return _collected(hierarchy, _series_groups(hierarchy), _xml(hierarchy))
     raise ImageUnsupportedError(_without_images(hierarchy))
 
 
-def _places(group: str, attributes: dict[str, Any], name: str | None) -> Iterator[ImagePlace]:
+def _places(
+    group: str, attributes: dict[str, Any], name: str | None, in_xml: DescribedImage | None
+) -> Iterator[ImagePlace]:
     if "image-label" in attributes:
         raise ImageUnsupportedError("the image holds labels of objects; upload the image of grey values")
     for described in multiscales_of(attributes):
         own = described.get("name")
-        yield ImagePlace(
-            name or (printable(own) if isinstance(own, str) else ""), group, described, attributes
-        )
+        own_name = printable(own) if isinstance(own, str) else ""
+        yield ImagePlace(name or own_name, group, described, attributes, in_xml)
 
 
-def _collected(hierarchy: Hierarchy, groups: list[str], names: dict[str, str]) -> ImagesOfZarr:
+def _collected(hierarchy: Hierarchy, groups: list[str], xml: ET.Element | None) -> ImagesOfZarr:
     places: list[ImagePlace] = []
     missing = []
-    for group in groups:
+    names = [printable(image.get("Name", "")) for image in _images(xml)]
+    for number, group in enumerate(groups):
         attributes = hierarchy.attributes(group)
         if attributes is None:
             missing.append(group)
         else:
-            places += _places(group, attributes, names.get(group) or group)
+            name = (names[number] if number < len(names) else "") or group
+            places += _places(group, attributes, name, _described(xml, number, len(groups)))
     if not places:
         raise ImageCorruptError(
             "the metadata list no image that is in the files"
@@ -105,7 +122,7 @@ def _paths(described: object, member: str) -> list[str]:
 
 def _series_groups(hierarchy: Hierarchy) -> list[str]:
     """Return the groups of a converted file: those that OME/ lists, else 0, 1, ..."""
-    listed = (hierarchy.attributes("OME") or {}).get("series")
+    listed = (hierarchy.attributes(OME_GROUP) or {}).get("series")
     if isinstance(listed, list):
         return [str(each).strip("/") for each in listed[: MAX_SERIES + 1]]
     groups: list[str] = []
@@ -114,16 +131,24 @@ def _series_groups(hierarchy: Hierarchy) -> list[str]:
     return groups
 
 
-def _names_in_xml(hierarchy: Hierarchy) -> list[str]:
-    """Return the names of the images in the OME-XML of a converted file, as far as they can be read."""
-    file = hierarchy.name("OME", "METADATA.ome.xml")
+def _xml(hierarchy: Hierarchy) -> ET.Element | None:
+    """Return the OME-XML of a hierarchy, if it has some that can be read."""
+    file = hierarchy.name(OME_GROUP, OME_XML)
     if file not in hierarchy.files.names or hierarchy.files.size_bytes(file) > _MAX_XML_BYTES:
-        return []
+        return None
     try:
-        root = ET.fromstring(read_file(hierarchy.files, file, _MAX_XML_BYTES))  # noqa: S314  # because expat bounds entity expansion and reads no other files
+        return ET.fromstring(read_file(hierarchy.files, file, _MAX_XML_BYTES))  # noqa: S314  # because expat bounds entity expansion and reads no other files
     except ET.ParseError:
-        return []
-    return [printable(image.get("Name", "")) for image in root.findall("{*}Image")]
+        return None
+
+
+def _images(xml: ET.Element | None) -> list[ET.Element]:
+    return xml.findall("{*}Image") if xml is not None else []
+
+
+def _described(xml: ET.Element | None, number: int, count: int) -> DescribedImage | None:
+    """Return the description of an image, unless the XML tells of more or fewer than there are."""
+    return DescribedImage(xml, number) if xml is not None and len(_images(xml)) == count else None
 
 
 def _without_images(hierarchy: Hierarchy) -> str:

@@ -11,18 +11,19 @@ from models_store.image_files.zarr.array_metadata import ArrayMetadata, require_
 from models_store.image_files.zarr.array_v2 import array_of_version_2
 from models_store.image_files.zarr.array_v3 import array_of_version_3
 from models_store.image_files.zarr.hierarchy import ArrayDocument, Hierarchy
-from models_store.image_files.zarr.images import ImagePlace
+from models_store.image_files.zarr.images import DescribedImage, ImagePlace
 from models_store.image_files.zarr.multiscales import Multiscale, multiscale
 
 
 @dataclass(frozen=True)
 class ZarrImage:
-    """An image that can be read; `path` is that of its array."""
+    """An image that can be read; `path` is that of its array, `in_xml` what the OME-XML tells, if any."""
 
     name: str
     path: str
     ome: Multiscale
     array: ArrayMetadata
+    in_xml: DescribedImage | None
 
 
 def read_image(hierarchy: Hierarchy, place: ImagePlace, limits: ImageLimits) -> ZarrImage:
@@ -42,7 +43,7 @@ def read_image(hierarchy: Hierarchy, place: ImagePlace, limits: ImageLimits) -> 
     require_plane_size(array.shape, limits)
     require_total_size(prod(array.shape[:-2]), prod(array.shape) * array.dtype.itemsize, limits)
     require_size(array)
-    return ZarrImage(place.name or ome.name, path, ome, array)
+    return ZarrImage(place.name or ome.name, path, ome, array, place.in_xml)
 
 
 def outline_of(hierarchy: Hierarchy, place: ImagePlace) -> tuple[str, tuple[int, ...]]:

@@ -28,6 +28,11 @@ class BlindSpotShape:
     blind_px: int = 0
 
     @property
+    def frames(self) -> int:
+        """Number of planes that the network sees."""
+        return 1
+
+    @property
     def blind(self) -> bool:
         """Whether the architecture itself excludes the centre pixel."""
         return True

@@ -70,15 +70,24 @@ class Network:
         return self.signal_scale or self.scale
 
     @property
+    def reach(self) -> int:
+        """Number of planes of a stack that the network sees on either side of a plane."""
+        return self.model.shape.frames // 2
+
+    @property
     def neighbours(self) -> int:
         """Number of planes beside the one in the middle that the network sees."""
         return 0 if self.frames is None else int(self.frames.isfinite().flatten(1).any(dim=1).sum())
 
     def input_of(self, plane: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-        """Return the network's input (T, h, w) for the pixels of a plane (H, W), ADU, given by indices."""
+        """Return the network's input (T, h, w) for the pixels of a plane (H, W), ADU, given by indices.
+
+        Neighbours that are missing are blank.
+        """
         window = (..., rows[:, None], columns)
         if self.frames is None:
-            return self.scale.normalise(plane[window])[None]
+            alone = self.scale.normalise(plane[window])[None]
+            return functional.pad(alone, (0, 0, 0, 0, self.reach, self.reach)) if self.reach else alone
         frames = self.frames[window]
         frames[len(frames) // 2] = plane[window]
         return self.scale.normalise(frames).nan_to_num(nan=0.0)

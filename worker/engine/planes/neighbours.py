@@ -19,3 +19,11 @@ class Stack(PlaneSequence, Protocol):
     def neighbours(self, index: int, reach: int) -> Neighbours:
         """Return the planes at most `reach` before and after a plane."""
         ...
+
+
+class IndexedStack(Stack, Protocol):
+    """Planes whose neighbours are known by their indices too."""
+
+    def places_beside(self, index: int, reach: int) -> Mapping[int, int]:
+        """Return the indices of the planes at most `reach` before and after a plane, by offset."""
+        ...

@@ -72,6 +72,10 @@ _TITLES: dict[EstimateName, str] = {
     "pretrained_stack": "the pretrained network's estimate with neighbouring planes",
 }
 
+_TITLES_IN_STACK: dict[EstimateName, str] = {
+    "distilled": "the distilled network's estimate with neighbouring planes"
+}
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -88,6 +92,7 @@ def choose_estimate(  # noqa: PLR0913  # because everything that was trained com
     n2v: Network | None = None,
     pn2v: Network | None = None,
     distilled: Network | None = None,
+    distilled_stack: NetworkInStack | None = None,
     pretrained: NetworkFor | None = None,
     pretrained_stack: NetworkInStack | None = None,
     noise_model: NoiseModel,
@@ -100,8 +105,9 @@ def choose_estimate(  # noqa: PLR0913  # because everything that was trained com
     Stein's unbiased risk estimate for noise of known, signal-dependent variance v and an estimate f of x:
     mean[(f - x)^2 - v + 2 v df/dx]. The last term penalises copying the noise of the pixel itself; its mean
     is computed from the change of f under a random perturbation (Ramani et al. 2008). For blind-spot
-    networks, `photon_risks` is used instead, which holds for skewed noise too. Raises NetworkInvalidError if
-    network and noise model do not match the images.
+    networks, `photon_risks` is used instead, which holds for skewed noise too. `distilled_stack` takes the
+    place of a distilled network that sees neighbours. Raises NetworkInvalidError if network and noise model
+    do not match the images.
     """
     candidates: dict[EstimateName, NetworkFor | None] = {
         "distilled": _always(distilled),
@@ -109,20 +115,23 @@ def choose_estimate(  # noqa: PLR0913  # because everything that was trained com
         "n2v": _always(n2v),
     }
     single = {name: network for name, network in candidates.items() if network is not None}
+    stacks: dict[EstimateName, NetworkInStack | None] = {
+        "distilled": distilled_stack,
+        "pretrained_stack": pretrained_stack,
+    }
+    in_stack = {name: network for name, network in stacks.items() if network is not None}
     blind = pn2v is not None and all(
         network.model.shape.blind for network in (pn2v, n2v) if network is not None
     )
     generator = torch.Generator().manual_seed(seed)
     count = min(len(planes), _MAX_PLANES)
-    sole = len(single) == 1 and pn2v is None and pretrained_stack is None
+    sole = len(single) == 1 and pn2v is None and not in_stack
     risks: list[_Risks] = []
     for done, (index, plane_yx) in enumerate(numbered_with_data(planes, count), start=1):
         window = middle_window(plane_yx.astype(np.float32), WINDOW_PX)
         if sole and np.isfinite(part := middle_window(window, _SOLE_WINDOW_PX)).mean() >= _SOLE_KNOWN:
             window = part
-        networks = dict(single)
-        if pretrained_stack is not None:
-            networks["pretrained_stack"] = pretrained_stack(index)
+        networks = single | {name: of_plane(index) for name, of_plane in in_stack.items()}
         risks.append(_estimate_risks(window, networks, pn2v, noise_model, generator, device, blind=blind))
         on_plane(done, count)
     if not risks:
@@ -147,7 +156,8 @@ def choose_estimate(  # noqa: PLR0913  # because everything that was trained com
     preference = _BLIND_PREFERENCE if blind else _PREFERENCE
     chosen = next(name for name in preference if name in scores and scores[name] <= sufficient)
     reservation = "" if judged else _reservation(skewness)
-    return Choice(chosen, scores, _reason(chosen, scores, noise_adu2) + reservation)
+    titles = _TITLES if distilled_stack is None else _TITLES | _TITLES_IN_STACK
+    return Choice(chosen, scores, _reason(chosen, scores, noise_adu2, titles) + reservation)
 
 
 @dataclass(frozen=True)
@@ -238,21 +248,26 @@ def _always(network: Network | None) -> NetworkFor | None:
     return None if network is None else lambda _: network
 
 
-def _reason(chosen: EstimateName, scores: dict[str, float], noise_adu2: float) -> str:
+def _reason(
+    chosen: EstimateName,
+    scores: dict[str, float],
+    noise_adu2: float,
+    titles: Mapping[EstimateName, str],
+) -> str:
     others = [
-        f"that of {_TITLES[name]} differs by {100 * (scores[name] - scores[chosen]) / noise_adu2:+.2f} %"
+        f"that of {titles[name]} differs by {100 * (scores[name] - scores[chosen]) / noise_adu2:+.2f} %"
         for name in _PREFERENCE
         if name != chosen and name in scores
     ]
     if not others:
         return (
-            f"{_TITLES[chosen]} is the only one; its mean squared error, estimated from the noisy images "
+            f"{titles[chosen]} is the only one; its mean squared error, estimated from the noisy images "
             f"alone, is {100 * scores[chosen] / noise_adu2:.1f} % of the noise variance "
             f"({noise_adu2:.4g} ADU^2)"
         )
     rank = "the lowest" if scores[chosen] == min(scores.values()) else "as good as the lowest"
     return (
-        f"{_TITLES[chosen]} has {rank} mean squared error, estimated from the noisy images alone: "
+        f"{titles[chosen]} has {rank} mean squared error, estimated from the noisy images alone: "
         f"{' and '.join(others)} of the noise variance ({noise_adu2:.4g} ADU^2)"
     )
 

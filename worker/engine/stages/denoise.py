@@ -20,7 +20,7 @@ from worker.engine.prediction.inference import Estimate, predict_plane
 from worker.engine.prediction.interval_scale import IntervalScale
 from worker.engine.stages.bootstrap import bootstrap_noise_model
 from worker.engine.stages.pretrained import estimate_alone, estimate_with_uncertainty, network_for
-from worker.engine.stages.stacks import beside
+from worker.engine.stages.stacks import among, beside
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,8 +43,12 @@ class Denoiser:
     @property
     def reach(self) -> int:
         """Number of planes on either side that the chosen estimate uses."""
-        used = self.choice.estimate == "pretrained_stack" and self.pretrained_stack
-        return used.reach if used else 0
+        match self.choice.estimate:
+            case "pretrained_stack" if self.pretrained_stack is not None:
+                return self.pretrained_stack.reach
+            case "distilled" if self.distilled is not None:
+                return self.distilled.reach
+        return 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,8 +125,8 @@ def network_of(denoiser: Denoiser, plane_yx: np.ndarray, neighbours: Neighbours)
     match denoiser.choice.estimate:
         case "n2v":
             return denoiser.n2v
-        case "distilled":
-            return denoiser.distilled
+        case "distilled" if denoiser.distilled is not None:
+            return among(denoiser.distilled, plane_yx, neighbours)
         case "pretrained" | "pretrained_stack" if denoiser.pretrained is not None:
             single = network_for(
                 denoiser.pretrained, denoiser.noise_model, plane_yx, bootstrapped=denoiser.bootstrapped

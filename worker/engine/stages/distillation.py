@@ -9,7 +9,7 @@ import torch
 from worker.engine.errors import ImageUnsuitableError
 from worker.engine.networks.network import Network
 from worker.engine.networks.pretrained import PretrainedNetwork
-from worker.engine.noise.measuring.residual_pattern import spectral_peak
+from worker.engine.noise.measuring.residual_pattern import SpectralPeaks, spectral_peaks
 from worker.engine.noise.models.likelihood import NoiseModel
 from worker.engine.planes.sequence import PlaneSequence, middle_window, with_data
 from worker.engine.prediction.inference import predict_plane
@@ -92,16 +92,16 @@ def pattern_left(
     *,
     bootstrapped: bool,
     device: torch.device,
-) -> float:
-    """Return the highest spectral peak of what the pretrained network removes from some planes, in means."""
-    peaks = [0.0]
+) -> SpectralPeaks:
+    """Return the spectral peaks of what the pretrained network removes, the highest of some planes."""
+    peaks = [SpectralPeaks()]
     for plane_yx in with_data(planes, _PLANES_OF_PATTERN):
         window_yx = middle_window(plane_yx, _WINDOW_PX)
         network = network_for(pretrained, noise_model, window_yx, bootstrapped=bootstrapped)
         signal_yx = predict_plane(network, window_yx, device=device, symmetries=1).prior_mean_yx
         noise_yx = network.scale.noise_adu(torch.from_numpy(signal_yx)).numpy()
-        peaks.append(spectral_peak((window_yx - signal_yx) / noise_yx))
-    return max(peaks)
+        peaks.append(spectral_peaks((window_yx - signal_yx) / noise_yx))
+    return SpectralPeaks(max(each.highest for each in peaks), max(each.tenth for each in peaks))
 
 
 def first_weights(pn2v: Network, preset: TrainingPreset) -> Network | None:

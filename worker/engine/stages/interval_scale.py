@@ -29,9 +29,9 @@ def with_interval_scale(
     model (parametric bootstrap, Efron 1979). The scale of a stack's estimate is that of its planes alone.
     """
     alone = denoiser
-    if denoiser.choice.estimate == "pretrained_stack":
+    if denoiser.reach:
         choice = replace(denoiser.choice, estimate="pretrained")
-        alone = replace(denoiser, choice=choice, pretrained_stack=None)
+        alone = replace(denoiser, choice=choice)
     return replace(denoiser, interval_scale=_measured(alone, planes, seed, device))
 
 

@@ -1,12 +1,12 @@
 """Planes of a stack denoised with the help of their neighbours."""
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import torch
 
+from worker.engine.networks.light import brightening, light_of, same_exposure
 from worker.engine.networks.network import Network
 from worker.engine.networks.pretrained import PretrainedNetwork
 from worker.engine.networks.scale import Scale
@@ -15,12 +15,6 @@ from worker.engine.planes.flashes import averaged_light, cover_flashes
 from worker.engine.planes.neighbours import Neighbours, Stack
 from worker.engine.planes.sequence import middle_window, spread_indices
 from worker.engine.stages.pretrained import estimate_of_residuals
-
-_SAME_EXPOSURE = 2.0
-"""Largest ratio of the light of neighbours: the network has met bleaching and flicker, no other exposures."""
-
-_HARDLY_BRIGHTER = 1.0
-"""Difference of mean light, in standard deviations of the noise, below which their ratio means nothing."""
 
 _PAIRS = 4
 _WINDOW_PX = 512
@@ -37,23 +31,38 @@ def beside(
     the plane alone.
     """
     scale = replace(single.scale, spread=stack.spread)
-    light = _light(plane_yx, scale)
-    lights = {offset: _light(yx, scale) for offset, yx in neighbours.items()}
-    alike = [offset for offset, other in lights.items() if _same_exposure(light, other)]
+    frames = _frames(scale, stack.reach, plane_yx, neighbours)
+    return single if frames is None else replace(single, model=stack.model, scale=scale, frames=frames)
+
+
+def among(network: Network, plane_yx: np.ndarray, neighbours: Neighbours) -> Network:
+    """Return a network that was adapted to stacks as it sees a plane (Y, X) among its neighbours.
+
+    It does not see flashes and other exposures either; without a neighbour it sees the plane alone.
+    """
+    frames = _frames(network.scale, network.reach, plane_yx, neighbours)
+    return network if frames is None else replace(network, frames=frames)
+
+
+def _frames(scale: Scale, reach: int, plane_yx: np.ndarray, neighbours: Neighbours) -> torch.Tensor | None:
+    """Return the neighbours of like exposure (T, H, W), the others NaN; None if there are none."""
+    light = light_of(plane_yx, scale)
+    lights = {offset: light_of(yx, scale) for offset, yx in neighbours.items()}
+    alike = [offset for offset, other in lights.items() if same_exposure(light, other)]
     if not alike:
-        return single
-    frames = torch.full((2 * stack.reach + 1, *plane_yx.shape), torch.nan)
+        return None
+    frames = torch.full((2 * reach + 1, *plane_yx.shape), torch.nan)
     averaged = {}
     for offset, yx in {0: plane_yx, **{offset: neighbours[offset] for offset in alike}}.items():
         plane = torch.tensor(np.asarray(yx, dtype=np.float32))[None]
         plane = filled(plane, plane.isfinite())[0]
-        factor = _brightening(light, lights.get(offset, light))
+        factor = brightening(light, lights.get(offset, light))
         units = scale.noise_units(scale.origin_adu + factor * (plane - scale.origin_adu))
-        averaged[stack.reach + offset] = averaged_light(units)
+        averaged[reach + offset] = averaged_light(units)
         if offset != 0:
-            frames[stack.reach + offset] = plane
+            frames[reach + offset] = plane
     cover_flashes(frames, averaged)
-    return replace(single, model=stack.model, scale=scale, frames=frames)
+    return frames
 
 
 def shared_noise(
@@ -85,21 +94,3 @@ def _residual(network: Network, plane_yx: np.ndarray, device: torch.device) -> t
     noise_yx = network.scale.noise_adu(torch.from_numpy(estimate.signal_yx)).numpy()
     residual_yx = (plane_yx - estimate.signal_yx) / noise_yx
     return residual_yx.clip(-_CLIPPED, _CLIPPED), float(np.mean(estimate.copied_yx))
-
-
-def _light(plane_yx: np.ndarray, scale: Scale) -> float:
-    """Return the mean of a plane above the darkest signal, in standard deviations of the noise there."""
-    finite = np.asarray(plane_yx, dtype=np.float64)[np.isfinite(plane_yx)]
-    return (float(finite.mean()) - scale.origin_adu) / scale.unit_adu if finite.size else math.nan
-
-
-def _brightening(light: float, other: float) -> float:
-    """Return the factor from a neighbour's light to that of the plane; 1 if their ratio means nothing."""
-    return light / other if min(light, other) > _HARDLY_BRIGHTER else 1.0
-
-
-def _same_exposure(light: float, other: float) -> bool:
-    if abs(light - other) <= _HARDLY_BRIGHTER:
-        return True
-    low, high = sorted((light, other))
-    return low > 0 and high <= _SAME_EXPOSURE * low

@@ -60,6 +60,15 @@ class TrainingStep:
     validation_loss: float | None
 
 
+def finite_loss(loss: float, step: int) -> float:
+    """Return the loss of a training after a step; raise TrainingDivergedError if it is not finite."""
+    if not math.isfinite(loss):
+        raise TrainingDivergedError(
+            f"the training failed: its loss is {loss} after step {step}; train again with another seed"
+        )
+    return loss
+
+
 def train(  # noqa: PLR0913  # because a run has that many independent circumstances
     planes: PlaneSequence,
     *,
@@ -194,12 +203,7 @@ class _Run:
         self._last_loss = losses[-1]
 
     def _finite(self, loss: float) -> float:
-        if not math.isfinite(loss):
-            raise TrainingDivergedError(
-                f"the training failed: its loss is {loss} after step {self.step}; train again with another "
-                "seed"
-            )
-        return loss
+        return finite_loss(loss, self.step)
 
     def _accumulate(self, batch: Batch) -> Tensor:
         """Return the mean loss over the masked pixels of all patches, float64, and accumulate gradients."""

@@ -19,9 +19,12 @@ from models_store.image_files.results.described import Description
 from models_store.image_files.results.ome_zarr.layout import ZarrLayout
 from models_store.image_files.results.ome_zarr.levels import level_shapes, levels_of
 from models_store.image_files.results.ome_zarr.metadata import VERSION, Window, image_attributes
+from models_store.image_files.results.ome_zarr.ome_xml import ome_xml
 from models_store.image_files.results.plane_records import plane_records
+from models_store.image_files.zarr.images import OME_GROUP, OME_XML
 
 _ZSTD_LEVEL = 3
+_NAME = "image"
 PLANES = "clearscope/planes"
 """Attribute of an image: times, exposures and stage positions of planes, for which OME-Zarr has no place."""
 
@@ -53,7 +56,7 @@ def write_hierarchy(
         number, place = layout.place(plane)
         images[number].add(place, plane_yx)
     for number, image in enumerate(images):
-        name = known.name or "image"
+        name = known.name or _NAME
         image.finish(
             image_attributes(
                 name if alone else f"{name} {number}",
@@ -67,10 +70,14 @@ def write_hierarchy(
     for number, records in enumerate(_by_image(plane_records(header, form), layout)):
         if records:
             images[number].group.attrs[PLANES] = records
-    if not alone:
+    xml = ome_xml(like, layout, pixels.dtype, known.name or _NAME)
+    beside = root.create_group(OME_GROUP) if xml is not None or not alone else None
+    if beside is not None and not alone:
         root.attrs["ome"] = {"version": VERSION, "bioformats2raw.layout": 3}
         series = [str(number) for number in range(layout.images)]
-        root.create_group("OME").attrs["ome"] = {"version": VERSION, "series": series}
+        beside.attrs["ome"] = {"version": VERSION, "series": series}
+    if xml is not None:
+        (folder / OME_GROUP / OME_XML).write_bytes(xml)
     root.attrs.update(attributes())
 
 
