@@ -15,9 +15,11 @@ def test_denoise_takes_the_series_that_it_is_given(tmp_path: Path) -> None:
     y, x = np.mgrid[:48, :64] / 9
     photons = 60 + 30 * np.sin(y) * np.cos(x)
     scans = [np.random.default_rng(seed).poisson(photons).astype(np.uint8) for seed in range(2)]
-    images = [LifImage(f"scan {n}", "YX", pixels, {"X": 0.1, "Y": 0.1}) for n, pixels in enumerate(scans)]
+    images = [LifImage(f"scan {n}", "ZX", pixels, {"X": 0.1, "Z": 0.1}) for n, pixels in enumerate(scans)]
     source, target = write_lif(tmp_path / "scans.lif", images), tmp_path / "out.ome.tif"
-    clearscope("denoise", source, target, *INSTANT, "--series", "1", "--report", tmp_path / "report")
+    report = tmp_path / "report"
+    output = clearscope("denoise", source, target, *INSTANT, "--series", "1", "--report", report)
+    assert output.count("the scan has no axis Y") == 1
     denoised = tifffile.imread(target)
     errors = [np.abs(denoised.astype(np.float64) - scan).mean() for scan in scans]
     assert errors[1] < errors[0]

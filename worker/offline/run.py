@@ -74,6 +74,9 @@ class OfflineRun:
             self.warn_once(f"series {series}: {text}" if named else text)
         survey = planes.survey()
         image_id = self._link(path, planes.header, survey)
+        (known,) = self.registry.images([image_id])
+        # Jobs warn of it too, in these words.
+        self._warned.update(f"{known.title}: {text}" for text in planes.header.warnings)
         return image_id, planes.header, survey
 
     def add_file(self, path: Path, series: int | None = None) -> tuple[str, ImageHeader]:
