@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,95 +19,7 @@ from models_store.image_files.isolation.client import Isolation
 from models_store.image_files.isolation.reader import Reader
 from models_store.image_files.isolation.reading_limits import ReadingLimits
 from models_store.image_files.opening import open_planes
-
-CELL_UM, AIRYSCAN_UM, XZ_UM = 0.0905766741522103, 0.0439294085166052, 0.140279842519685
-
-
-class Facts(NamedTuple):
-    """What a header must say; sizes along X, Y and Z."""
-
-    name: str
-    series: int | None
-    axes: str
-    shape: tuple[int, ...]
-    dtype: str
-    size_um: tuple[float | None, ...] | None
-    channels: tuple[str, ...]
-
-
-FACTS = [
-    Facts(
-        "czi_Airyscan.czi",
-        None,
-        "TCYX",
-        (3, 2, 480, 480),
-        "uint16",
-        (AIRYSCAN_UM, AIRYSCAN_UM, None),
-        ("ChA-T1", "ChA-T2"),
-    ),
-    Facts(
-        "czi_CellDivision_T3_Z5_CH2_X240_Y170.czi",
-        None,
-        "TCZYX",
-        (3, 2, 5, 170, 240),
-        "uint16",
-        (CELL_UM, CELL_UM, 0.32),
-        ("LED555", "LED470"),
-    ),
-    Facts(
-        "czi_CellDivision_T3_Z5_CH2_X240_Y170_comp1.czi",
-        None,
-        "TCZYX",
-        (3, 2, 5, 170, 240),
-        "uint16",
-        None,
-        (),
-    ),
-    Facts("czi_DAPI_GFP.czi", None, "CYX", (2, 640, 640), "uint8", None, ("DAPI", "GFP")),
-    Facts("czi_WellD6-7_S2.czi", 0, "YX", (440, 544), "uint16", (0.1, 0.1, None), ("AF488",)),
-    Facts("czi_WellD6-7_S2.czi", 1, "YX", (440, 544), "uint16", (0.1, 0.1, None), ("AF488",)),
-    Facts("czi_newCZI_compressed.czi", None, "YX", (512, 512), "uint16", None, ()),
-    Facts(
-        "nd2_cluster.nd2",
-        None,
-        "TCZYX",
-        (3, 2, 10, 31, 38),
-        "uint16",
-        (0.167808983232682, 0.167808983232682, 0.5),
-        ("5-FAM/pH 9.0", "FM 4-64/2% CHAPS"),
-    ),
-    Facts(
-        "lif_2channel_xz.lif",
-        0,
-        "TCYX",
-        (20, 2, 128, 128),
-        "uint8",
-        (XZ_UM, 0.14027874015748, None),
-        ("FITC", "TRITC"),
-    ),
-    Facts(
-        "lif_2channel_xz.lif",
-        1,
-        "CZYX",
-        (2, 128, 23, 128),
-        "uint8",
-        (XZ_UM, 0.229061545454545, 0.14027874015748),
-        ("FITC", "TRITC"),
-    ),
-    Facts(
-        "lif_2channel_xz.lif",
-        2,
-        "CYX",
-        (2, 512, 512),
-        "uint8",
-        (0.102697221135029, 0.10269747553816, None),
-        ("FITC", "TRITC"),
-    ),
-]
-
-
-def _name(facts: Facts) -> str:
-    return facts.name if facts.series is None else f"{facts.name}[{facts.series}]"
+from tests.support.vendor_facts import FACTS, Facts, name_of
 
 
 def _planes_of_czi(path: Path, facts: Facts) -> NDArray[Any]:
@@ -153,7 +65,7 @@ def vendor_data(test_data: Path) -> Path:
     return test_data / "vendor"
 
 
-@pytest.mark.parametrize("facts", FACTS, ids=_name)
+@pytest.mark.parametrize("facts", FACTS, ids=name_of)
 def test_the_header_says_what_the_microscope_wrote(reader: Reader, vendor_data: Path, facts: Facts) -> None:
     header = reader.open(vendor_data / facts.name, series=facts.series).header
     assert (header.axes, header.shape, header.dtype) == (facts.axes, facts.shape, facts.dtype)
@@ -168,7 +80,7 @@ def test_the_header_says_what_the_microscope_wrote(reader: Reader, vendor_data: 
         assert (size.x_um, size.y_um, size.z_um) == pytest.approx(facts.size_um)
 
 
-@pytest.mark.parametrize("facts", FACTS, ids=_name)
+@pytest.mark.parametrize("facts", FACTS, ids=name_of)
 def test_planes_equal_those_of_another_reader_in_any_order(
     reader: Reader, vendor_data: Path, facts: Facts
 ) -> None:
@@ -204,7 +116,7 @@ def test_a_file_of_several_images_lists_them(
         ("ome_companion/multifile.companion.ome", ImageUnsupportedError, "an XML file"),
     ],
 )
-def test_what_cannot_be_denoised_is_refused_by_name(
+def test_what_cannot_be_denoised_is_refused_byname_of(
     reader: Reader, vendor_data: Path, name: str, error: type[ImageError], reason: str
 ) -> None:
     with pytest.raises(error, match=reason):
@@ -214,7 +126,7 @@ def test_what_cannot_be_denoised_is_refused_by_name(
 WHOLE = [facts for facts in FACTS if not facts.series]
 
 
-@pytest.mark.parametrize("facts", WHOLE, ids=_name)
+@pytest.mark.parametrize("facts", WHOLE, ids=name_of)
 def test_a_file_cut_in_half_is_refused(
     reader: Reader, vendor_data: Path, tmp_path: Path, facts: Facts
 ) -> None:
@@ -232,7 +144,7 @@ FLIPS = [
 ]
 
 
-@pytest.mark.parametrize(("facts", "place"), FLIPS, ids=lambda of: of if isinstance(of, str) else _name(of))
+@pytest.mark.parametrize(("facts", "place"), FLIPS, ids=lambda of: of if isinstance(of, str) else name_of(of))
 def test_a_flipped_byte_is_refused_or_told_or_harms_its_own_pixel_only(
     isolation: Isolation, vendor_data: Path, tmp_path: Path, facts: Facts, place: str
 ) -> None:
