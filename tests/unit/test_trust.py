@@ -54,6 +54,19 @@ def test_pixels_that_are_estimates_are_named_also_where_they_are_few() -> None:
     assert sentence.endswith("; 0.5 % of its pixels are estimates from their neighbours.")
 
 
+def test_an_image_whose_lowest_values_are_cut_off_is_to_be_checked() -> None:
+    verdict, sentence = told(replace(evidence_of(specimen()), cut_off_share=0.5))
+    assert verdict == "check"
+    assert "50 % of the image's pixels have its lowest value in place of lower ones" in sentence
+    assert told(replace(evidence_of(specimen()), cut_off_share=0.005))[0] == "trust"
+
+
+def test_the_result_of_an_image_with_swapped_bytes_is_not_to_be_trusted() -> None:
+    verdict, sentence = told(replace(evidence_of(specimen()), swapped_bytes=True))
+    assert verdict == "do_not_trust"
+    assert "bytes of each pixel of the image look swapped" in sentence
+
+
 def test_planes_of_other_light_are_named_where_several_planes_may_be_wrong() -> None:
     evidence = evidence_of(gaussian_filter(specimen(), 3), gaussian_filter(specimen(), 4))
     other_light = "1 of 2 planes looked at has 1000 times the light of those beside them (plane 2)"

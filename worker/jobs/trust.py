@@ -81,6 +81,8 @@ def _judged_channels(inputs: TrustInputs) -> Iterator[JudgedChannel]:
                 correlated=_correlated(survey, inputs.context) if survey else None,
                 saturated_share=_saturated_share(survey) if survey else 0.0,
                 few_levels=survey.values.few_levels if survey and survey.values else None,
+                cut_off_share=_cut_off_share(survey) if survey else 0.0,
+                swapped_bytes=bool(survey and survey.values and survey.values.swapped_bytes),
                 own_scale=made_by.estimate == Method.CARE,
                 other_light=other_light(survey.brightness) if survey and survey.brightness else None,
             ),
@@ -121,6 +123,11 @@ def _correlated(survey: Survey, context: JobContext) -> str | None:
     mask = getattr(context.registry.request(context.job_id).spec, "structured_mask", None)
     blind_y_px, blind_x_px = (mask.y_px, mask.x_px) if mask is not None else (0, 0)
     return survey.noise_correlation.warning(blind_y_px=blind_y_px, blind_x_px=blind_x_px)
+
+
+def _cut_off_share(survey: Survey) -> float:
+    defects = survey.defects
+    return defects.cut_off_px / defects.pixels if defects.pixels else 0.0
 
 
 def _saturated_share(survey: Survey) -> float:

@@ -14,6 +14,7 @@ FAR_BEYOND = 2.0
 """Multiple of its limit from which on a figure spoils a result rather than casts doubt on it."""
 MAX_OUTLIERS = 0.01
 MAX_SATURATED = 0.001
+MAX_CUT_OFF = 0.01
 _MOST = 0.5
 _BEGINNINGS: dict[TrustVerdict, str] = {
     "trust": "Trust this result",
@@ -29,8 +30,10 @@ class Evidence:
     `fit`: how the noise model explains the noise of the images; None without one. `bootstrapped`: whether it
     was made from such images, so that its range says little. `correlated`: a sentence if the noise of
     neighbouring pixels is correlated. `few_levels`: the number of different values of the image, if it is too
-    small to tell noise from signal. `own_scale`: whether the result is on a scale of its own. `other_light`:
-    which planes have how much more or less light than those beside them, if any do.
+    small to tell noise from signal. `cut_off_share`: of the pixels of the image that have its lowest value
+    in place of lower ones. `swapped_bytes`: whether the bytes of its pixels are. `own_scale`: whether the
+    result is on a scale of its own. `other_light`: which planes have how much more or less light than those
+    beside them, if any do.
     """
 
     removed: RemovedNoiseSummary
@@ -42,6 +45,8 @@ class Evidence:
     few_levels: int | None = None
     own_scale: bool = False
     other_light: str | None = None
+    cut_off_share: float = 0.0
+    swapped_bytes: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,11 @@ def _doubts(evidence: Evidence) -> Iterator[Judgement]:
             f"the pixels of the image have only {evidence.few_levels} different values, too few to tell "
             "noise from signal",
         )
+    if evidence.swapped_bytes:
+        yield Judgement(
+            "do_not_trust",
+            "the two bytes of each pixel of the image look swapped, so it is not what was seen",
+        )
     yield from _pixels(evidence)
     if evidence.own_scale:
         yield Judgement(
@@ -134,6 +144,12 @@ def _pixels(evidence: Evidence) -> Iterator[Judgement]:
             "check",
             f"{_percent(outliers)} of its pixels are estimates from their neighbours: the image's were hot, "
             "dead, dropped out or overwritten",
+        )
+    if evidence.cut_off_share > MAX_CUT_OFF:
+        yield Judgement(
+            "check",
+            f"{_percent(evidence.cut_off_share)} of the image's pixels have its lowest value in place of "
+            "lower ones, so that its dim parts are wrong on average",
         )
     told = evidence.fit is not None and evidence.fit.saturated_share > MAX_SATURATED
     if evidence.saturated_share > MAX_SATURATED and not told:
