@@ -11,9 +11,9 @@ import zarr
 from numpy.typing import NDArray
 from ome_types.model import Pixels
 from yaozarrs import validate_zarr_store
-from zarr.storage import LocalStore, ZipStore
 
 from models_store.image_files.isolation.reader import Reader
+from models_store.image_files.results.ome_zarr.archive import unpack
 from tests.support.vendor_facts import Facts
 
 
@@ -29,10 +29,11 @@ def check_ome_tiff(result: Path, facts: Facts, source: Path, reader: Reader) -> 
 
 def check_ome_zarr(result: Path, facts: Facts, source: Path, reader: Reader) -> None:
     """Read an OME-Zarr result, a folder or a ZIP file, with yaozarrs, zarr and ome-types."""
-    if result.is_dir():
-        validate_zarr_store(str(result))
-    store = LocalStore(result, read_only=True) if result.is_dir() else ZipStore(result, mode="r")
-    root = zarr.open_group(store, mode="r")
+    if result.is_file():
+        unpack(result, folder := result.with_suffix(".ome.zarr"))
+        result = folder
+    validate_zarr_store(str(result))
+    root = zarr.open_group(result, mode="r")
     ome: Any = root.attrs["ome"]
     (image,) = ome["multiscales"]
     assert "".join(axis["name"] for axis in image["axes"]).upper() == facts.axes
@@ -45,9 +46,8 @@ def check_ome_zarr(result: Path, facts: Facts, source: Path, reader: Reader) -> 
         if size_um is not None:
             assert steps[axis] == pytest.approx(size_um)
     assert [channel.get("label") for channel in ome["omero"]["channels"]] == _names(facts)
-    if result.is_dir():
-        (described,) = ome_types.from_xml(result / "OME" / "METADATA.ome.xml").images
-        _check_metadata(described.pixels, facts)
+    (described,) = ome_types.from_xml(result / "OME" / "METADATA.ome.xml").images
+    _check_metadata(described.pixels, facts)
 
 
 def _check_pixels(denoised: NDArray[Any], facts: Facts, source: Path, reader: Reader) -> None:
