@@ -74,7 +74,7 @@ def test_a_network_for_stacks_starts_from_the_packaged_one(tmp_path: Path) -> No
     result = CliRunner().invoke(cli, arguments)
     assert result.exit_code == 0, result.output
     network = PretrainedNetwork.from_bytes(target.read_bytes())
-    assert network.reach == packaged_stack_network().reach == 3
+    assert network.reach == packaged_stack_network().reach == 5
     assert network.provenance["start"] == packaged_network().digest
 
 

@@ -84,13 +84,16 @@ def test_the_noise_of_exposures_is_one_on_their_scale() -> None:
     assert np.median(variances) == pytest.approx(1, abs=0.15)
 
 
-def test_a_network_of_several_frames_starts_as_the_one_for_single_planes() -> None:
-    single = pretrain(TINY, device=CPU, checkpoints=None, on_step=lambda *_: None)
-    of_stacks = replace(TINY, frames=3, steps=1, learning_rate=0.0)
-    model = pretrain(of_stacks, device=CPU, checkpoints=None, on_step=lambda *_: None, start=single)
-    frames = torch.randn((1, 3, 32, 32), generator=torch.Generator().manual_seed(0))
+@pytest.mark.parametrize("fewer", [1, 3])
+def test_a_network_starts_as_one_that_sees_fewer_frames(fewer: int) -> None:
+    known = replace(TINY, frames=fewer)
+    start = pretrain(known, device=CPU, checkpoints=None, on_step=lambda *_: None)
+    more = replace(TINY, frames=5, steps=1, learning_rate=0.0)
+    model = pretrain(more, device=CPU, checkpoints=None, on_step=lambda *_: None, start=start)
+    frames = torch.randn((1, 5, 32, 32), generator=torch.Generator().manual_seed(0))
+    middle = frames[:, 2 - fewer // 2 : 3 + fewer // 2]
     with torch.no_grad():
-        torch.testing.assert_close(model(frames), single(frames[:, 1, None]))
+        torch.testing.assert_close(model(frames), start(middle))
 
 
 def test_frames_of_a_movie_share_their_signal_but_not_their_noise() -> None:

@@ -6,6 +6,7 @@ from worker.attempt.context import Report
 
 # Fractions of a job's progress.
 PREPARING_PREDICTION = 0.3
+JUDGING_NEIGHBOURS = 0.05
 PREPARING_DISTILLATION = 0.2
 RESULTS_WRITTEN = 0.99  # the rest is the report on them
 REFITTING = 0.5  # of the preparation

@@ -5,7 +5,7 @@ from functools import partial
 
 from models_store.contracts.train_spec import TrainSpec
 from worker.attempt.context import JobContext
-from worker.attempt.progress import PREPARING_DISTILLATION, part_of, planes_done
+from worker.attempt.progress import JUDGING_NEIGHBOURS, PREPARING_DISTILLATION, part_of, planes_done
 from worker.engine.networks.network import Network
 from worker.engine.networks.pretrained import PretrainedNetwork
 from worker.engine.noise.models.kinds import AnyNoiseModel
@@ -18,9 +18,6 @@ from worker.engine.training.presets import TrainingPreset
 from worker.jobs.inputs import OpenImage, all_planes, load_pretrained_stack
 from worker.jobs.progress import report_steps
 from worker.jobs.stack_estimates import StackCandidate
-
-_COMPARED = 0.3
-"""Share of the preparation in which it is decided whether neighbours help."""
 
 
 def adapted_to_stacks(
@@ -50,9 +47,7 @@ def adapted_to_stacks(
         noise_model=noise_model,
         seed=spec.seed,
         device=context.device,
-        on_plane=planes_done(
-            part_of(context.report, 0, _COMPARED * PREPARING_DISTILLATION), "neighbours judged on plane"
-        ),
+        on_plane=planes_done(part_of(context.report, 0, JUDGING_NEIGHBOURS), "neighbours judged on plane"),
     )
     if choice.estimate != "pretrained_stack":
         return None
@@ -64,8 +59,7 @@ def adapted_to_stacks(
         seed=spec.seed,
         device=context.device,
         on_plane=planes_done(
-            part_of(context.report, _COMPARED * PREPARING_DISTILLATION, PREPARING_DISTILLATION),
-            "estimated plane",
+            part_of(context.report, JUDGING_NEIGHBOURS, PREPARING_DISTILLATION), "estimated plane"
         ),
     )
     if not movies:

@@ -11,6 +11,7 @@ from models_store.job_requests.exposure_warnings import exposure_warnings
 from models_store.survey.survey import Survey
 from models_store.survey.warnings import correlation_warnings
 from worker.attempt.context import JobContext
+from worker.attempt.progress import JUDGING_NEIGHBOURS, part_of
 from worker.engine.errors import CheckpointInvalidError
 from worker.engine.networks.network import Network, TrainingMethod
 from worker.engine.networks.pretrained import PretrainedNetwork
@@ -144,7 +145,7 @@ def _train(  # the inputs of a training, each prepared on its own
 ) -> Network:
     known, noise_model = load_noise_model(context, spec.noise_model) if spec.noise_model else (None, None)
     bootstrapped = known is not None and known.origin.is_of_data
-    start = None
+    start, report = None, context.report
     if to_adapt is not None:
         if noise_model is not None and spec.teacher is not None:
             adapted = adapted_to_stacks(
@@ -152,10 +153,11 @@ def _train(  # the inputs of a training, each prepared on its own
             )
             if adapted is not None:
                 return adapted
+            report = part_of(report, JUDGING_NEIGHBOURS, 1)
         start = network_to_adapt(to_adapt, all_planes(images), noise_model, bootstrapped=bootstrapped)
     elif spec.start is not None:
         start = load_network(context, spec.start)[1]
-    inputs = TrainingInputs(all_planes(images), noise_model, start, context.report, bootstrapped)
+    inputs = TrainingInputs(all_planes(images), noise_model, start, report, bootstrapped)
     if spec.teacher is not None and survey is not None:
         inputs = prepare_distillation(spec.teacher, inputs, facts_of(survey), spec, preset, context)
 

@@ -35,11 +35,12 @@ def read_start_file(path: Path, recipe: PretrainingRecipe) -> PretrainedNetwork:
     except EngineError as error:
         raise InvalidRequestError(f"{path} is no pretrained network: {error.detail}") from error
     shape = network.model.shape
-    if shape not in (recipe.shape, replace(recipe.shape, frames=1)):
+    fits = replace(shape, frames=recipe.frames) == recipe.shape and shape.frames <= recipe.frames
+    if not fits:
         raise InvalidRequestError(
             f"{path} has {shape.features} features, {shape.depth} levels and sees {shape.frames} planes; "
             f"name a network of {recipe.features} features and {recipe.depth} levels that sees "
-            f"{'one plane' if recipe.frames == 1 else f'one plane or {recipe.frames}'}"
+            f"{'one plane' if recipe.frames == 1 else f'at most {recipe.frames} planes'}"
         )
     return network
 
@@ -55,7 +56,7 @@ def pretrain_to_file(
 ) -> str:
     """Train on simulated images and write the network; return its digest.
 
-    `own`: scenes besides the simulated ones. A network starts from one of as many frames, or of one.
+    `own`: scenes besides the simulated ones. A network starts from one of at most as many frames.
     The checkpoint beside the file is removed at the end. Raises InvalidRequestError if it is of
     another recipe or other images, or if a file cannot be written.
     """

@@ -40,7 +40,7 @@ class PretrainingRecipe:
 REFINED = PretrainingRecipe(steps=14_000, learning_rate=1e-3, seed=4)
 """Its training starts from another network for single planes."""
 
-OF_STACKS = PretrainingRecipe(frames=7, steps=15_000, learning_rate=1e-3, seed=2)
+OF_STACKS = PretrainingRecipe(frames=11, steps=15_000, learning_rate=1e-3, seed=2)
 """Its training starts from the network for single planes."""
 
 OF_OWN_IMAGES = PretrainingRecipe(steps=4_000, learning_rate=5e-4, seed=3, own_share=0.5)

@@ -31,10 +31,10 @@ def pretrain(
 ) -> UNet:
     """Train a network to denoise simulated images of all kinds, whose noise is one.
 
-    `own`: scenes that take the place of a share of the simulated ones. A network starts from one of as many
-    frames, or of a single frame, as one that ignores the neighbours. `on_step(step, error)` is called after
-    each step, with the mean squared error in noise variances. A run with the same checkpoints resumes, with
-    the result of an uninterrupted one. Raises CheckpointInvalidError.
+    `own`: scenes that take the place of a share of the simulated ones. A network starts from one of at most
+    as many frames, as one that ignores the neighbours that `start` does not see. `on_step(step, error)` is
+    called after each step, with the mean squared error in noise variances. A run with the same checkpoints
+    resumes, with the result of an uninterrupted one. Raises CheckpointInvalidError.
     """
     run = _Run(recipe, device, start, own.digest if own else None)
     if checkpoints is not None and (content := checkpoints.load()) is not None:
@@ -131,15 +131,13 @@ def _start_as_identity(model: UNet) -> None:
 
 
 def _start_from(model: UNet, start: UNet) -> None:
-    """Let the network begin as another one; of a single frame, as one that sees the middle frame alone."""
+    """Let the network begin as another one, which sees as many frames or only those in the middle."""
     weights = {name: values.clone() for name, values in start.state_dict().items()}
-    if start.shape.frames == model.shape.frames:
-        model.load_state_dict(weights)
-        return
     first = model.down[0][0].weight  # type: ignore[index]  # a Sequential of convolutions
-    of_middle = weights["down.0.0.weight"]
+    beyond = (model.shape.frames - start.shape.frames) // 2
+    of_known = weights["down.0.0.weight"]
     weights["down.0.0.weight"] = torch.zeros_like(first.detach())
-    weights["down.0.0.weight"][:, model.shape.frames // 2, None] = of_middle
+    weights["down.0.0.weight"][:, beyond : beyond + start.shape.frames] = of_known
     model.load_state_dict(weights)
 
 
