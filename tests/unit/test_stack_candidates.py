@@ -69,7 +69,7 @@ def delivered(choice: Choice, movie: Movie, frame: int) -> np.ndarray:
 @pytest.mark.parametrize(
     ("exposures", "words"),
     [
-        ((1, 10, 1, 10, 1), " of the 14 neighbours of the judged planes are left out: they have more than"),
+        ((1, 10, 1, 10, 1), " of the 16 neighbours of the judged planes are left out: they have more than"),
         ((1, 3, 9, 27), "; neighbouring planes do not help: they have more than twice or less than half"),
     ],
 )
