@@ -33,6 +33,8 @@ _PAIRS = ((0, 1), (1, 0), (1, 1), (0, 2), (2, 0), (2, 2))
 second pixel was lost, no pixel has a neighbour."""
 _MAX_CLUSTERING = 0.1
 """Excess of the share of equal neighbours over that of all pixels: more are areas, or saturation."""
+_MIN_AREAS_SHARE = 0.05
+"""Share of the pixels that a threshold has set to one value; text and lines have fewer."""
 _MEDIAN_TO_STD = 1.4826
 _FOUR_NEIGHBOURS = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], dtype=np.float32)
 
@@ -63,7 +65,11 @@ def dropped_pixels(plane_yx: NDArray[Any], finite_yx: Mask) -> DroppedPixels:
             continue
         if _is_scattered(group_yx):
             scattered_yx |= group_yx
-        elif sign > 0 and _is_one_value(height_yx[group_yx & finite_yx]):
+        elif (
+            sign > 0
+            and group_yx.mean() >= _MIN_AREAS_SHARE
+            and _is_one_value(height_yx[group_yx & finite_yx])
+        ):
             areas_yx |= group_yx
     return DroppedPixels(scattered_yx, areas_yx)
 

@@ -22,6 +22,8 @@ _MAX_VALUES, _MAX_FILL_VALUES = 16, 8
 _MAX_BRIGHTER = 1e-3
 _MAX_EXCEPTIONS = 1e-3
 """Isolated other pixels per pixel of a flat area: more are noise on a flat background, such as photons."""
+_MIN_DOTS_PX = 4
+"""Isolated pixels that a text has at least: one or two may be a specimen's."""
 _OF_TEXT = 0.8
 """Share of the isolated pixels that have one value, and not the next one: they are dots of text."""
 _MOSTLY = 0.8
@@ -128,7 +130,8 @@ class _Around:
     def _are_of_text(self) -> bool:
         """Return whether isolated pixels are the dots of a text: most have one value, far from the area's."""
         ((value, pixels),) = self._exceptions.most_common(1)
-        return value not in self._next.values() and pixels >= _OF_TEXT * self._exceptions.total()
+        is_noise = value in self._next.values() or pixels < _MIN_DOTS_PX
+        return not is_noise and pixels >= _OF_TEXT * self._exceptions.total()
 
 
 def _flat(plane_yx: NDArray[Any]) -> Mask:
