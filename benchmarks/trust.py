@@ -23,7 +23,7 @@ from worker.engine.prediction.choice import Choice
 from worker.engine.simulation import Emccd, PhotonCounter
 from worker.engine.stages.bootstrap import bootstrap_noise_model
 from worker.engine.stages.denoise import Denoiser, denoise_plane
-from worker.jobs.estimates import PlaneDenoiser, Prepared
+from worker.jobs.plane_denoiser import PlaneDenoiser, Prepared
 from worker.jobs.removed_noise import Judge
 from worker.judging.image_facts import facts_of
 from worker.judging.trust import Evidence, judgements

@@ -197,6 +197,24 @@ def test_an_own_network_for_stacks_competes_in_place_of_the_packaged_one(
     assert job["result"]["values"]["estimated_mse_adu2"]["pretrained_stack"] == pytest.approx(error_adu2)
 
 
+@pytest.mark.slow
+def test_a_network_adapted_to_a_movie_serves_others_and_is_left_out_of_single_planes(
+    api: httpx.Client, movie: Path, noisy_tiff: Path
+) -> None:
+    adapted = run(api, kind="denoise", image_ids=[upload(api, movie)])["result"]["values"]
+    known = {"noise_model": adapted["noise_model_id"]}
+    network_id = adapted["distilled_network_id"]
+    assert "neighbours=" in api.get(f"/v1/networks/{network_id}").json()["recipe"]
+    competing = {"kind": "predict", "network": "pretrained", "distilled": network_id, **known}
+    with_neighbours = run(api, image_ids=[upload(api, movie)], **competing)["result"]["values"]
+    assert "distilled" in with_neighbours["estimated_mse_adu2"]
+    single = run(api, image_ids=[upload(api, noisy_tiff)], **competing)["result"]["values"]
+    assert "distilled" not in single["estimated_mse_adu2"]
+    assert "these have none that help" in single["reason"]
+    by_itself = run(api, kind="predict", image_ids=[upload(api, movie)], network=network_id)
+    assert by_itself["result"]["values"]["estimate"] == "distilled"
+
+
 def test_a_network_for_stacks_stands_for_no_other(
     api: httpx.Client, microscope: str, noisy_tiff: Path
 ) -> None:

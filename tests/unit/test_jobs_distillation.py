@@ -31,7 +31,8 @@ from worker.engine.noise.models.gmm import GaussianMixtureNoiseModel
 from worker.engine.prediction.inference import predict_plane
 from worker.engine.training.loop import train as train_network
 from worker.engine.training.presets import PRESETS
-from worker.jobs.estimates import plane_denoiser, prepare_chosen
+from worker.jobs.estimates import prepare_chosen
+from worker.jobs.plane_denoiser import plane_denoiser
 from worker.jobs.train import train
 from worker.planes.observed_plane import ObservedPlane
 

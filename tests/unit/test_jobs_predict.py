@@ -21,8 +21,8 @@ from worker.attempt.measured_blobs import MeasuredBlobs
 from worker.attempt.registry import KnownImage
 from worker.engine.networks.network import Network
 from worker.jobs import predict, predict_part
-from worker.jobs.estimates import PlaneDenoiser, Prepared
 from worker.jobs.inputs import OpenImage
+from worker.jobs.plane_denoiser import PlaneDenoiser, Prepared
 from worker.jobs.result_preview import ResultPreview
 from worker.offline.memory_registry import MemoryRegistry
 from worker.planes.observed_plane import ObservedPlane

@@ -18,7 +18,7 @@ from worker.attempt.context import JobContext
 from worker.attempt.measured_blobs import MeasuredBlobs
 from worker.engine.noise.measuring.noise_verdict import Expected
 from worker.engine.noise.measuring.removed_noise import RemovedNoise, measure_removed_noise, variance_of
-from worker.jobs.estimates import PlaneDenoiser, Prepared
+from worker.jobs.plane_denoiser import PlaneDenoiser, Prepared
 from worker.jobs.removed_noise import Judge, with_verdict
 from worker.judging.removed_noise import RemovedNoiseSummary
 from worker.offline.memory_registry import MemoryRegistry

@@ -1,18 +1,15 @@
-"""The denoiser of a prediction job: prepared once, applied to every plane."""
+"""The estimate of a prediction job: noise model and networks are prepared once, and the best is chosen."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
-
-import numpy as np
 
 from models_store.contracts.outcomes import MadeNoiseModel, Outcome
 from models_store.contracts.prediction_specs import ChooseEstimateSpec, PredictPartSpec, PredictSpec
 from models_store.contracts.spec_parts import Reference
 from models_store.contracts.vocabulary import NoiseModelOrigin, Output
 from models_store.errors import InvalidRequestError, JobFailedError
-from models_store.survey.blocks import SMALL_PX
 from worker.attempt.context import JobContext, Report
 from worker.attempt.progress import REFITTING, part_of, planes_done
 from worker.attempt.registry import KnownNoiseModel
@@ -22,13 +19,11 @@ from worker.engine.noise.fitting.select import SelectedNoiseModel
 from worker.engine.noise.models.kinds import AnyNoiseModel, kind_of
 from worker.engine.planes.sequence import PlaneSequence
 from worker.engine.prediction.choice import Choice, choose_estimate
-from worker.engine.prediction.inference import predict_plane
 from worker.engine.prediction.interval_scale import IntervalScale
 from worker.engine.stages.bootstrap import bootstrap_noise_model
-from worker.engine.stages.denoise import Denoiser, denoise_plane, refit_noise_model
+from worker.engine.stages.denoise import Denoiser, refit_noise_model
 from worker.engine.stages.interval_scale import with_interval_scale
 from worker.engine.stages.pretrained import network_for
-from worker.engine.stages.stacks import among
 from worker.jobs.inputs import (
     OpenImage,
     all_planes,
@@ -42,14 +37,11 @@ from worker.jobs.inputs import (
     survey_of,
 )
 from worker.jobs.made_noise_models import made_noise_model
+from worker.jobs.plane_denoiser import Prepared
 from worker.jobs.stack_estimates import StackCandidate
 from worker.judging.image_facts import facts_of
-from worker.planes.observed_plane import ObservedPlane
 
 WithNetworks = PredictSpec | ChooseEstimateSpec | PredictPartSpec
-
-# What lies further out than four times the 99th percentile is no noise.
-_USUAL_SHARE, _FAR, _MAX_ERRORS = 0.99, 4.0, 5.0
 
 INTERVAL_SCALE = "interval_scale"
 """Key in a job's result of the scale of the standard deviations that its networks state."""
@@ -58,61 +50,10 @@ _DOES_NOT_COMPETE = (
     "; the distilled network's estimate does not compete: the noise of neighbouring pixels correlates, but "
     "the network was trained with independent noise"
 )
-
-
-@dataclass(frozen=True, eq=False)
-class Prepared:
-    """The denoiser of a job's planes: a single network, or PN2V with the chosen estimate."""
-
-    denoiser: Denoiser | Network
-    refitted: MadeNoiseModel | None = None
-    """The refitted noise model, if the spec asked for a refit."""
-    known_signals_adu: tuple[float, float] | None = None
-    """Lowest and highest signal that the noise model was made for; None without one."""
-
-
-@dataclass(frozen=True)
-class PlaneDenoiser:
-    """Computes the outputs (Y, X) of observed planes in ADU."""
-
-    outputs: tuple[Output, ...]
-    estimate: Callable[[ObservedPlane], Mapping[Output, np.ndarray]]
-    """Computes the estimates of a plane, float32, as if it had no defects."""
-    keep_outliers: bool
-    keeps_mean: bool = True
-    """Whether the estimates are on the scale of the observation."""
-    watch: Callable[[ObservedPlane, Mapping[Output, np.ndarray]], None] = lambda *_: None
-    """Is called with each plane and its outputs."""
-    reach: int = 0
-    """Number of planes that the estimates use on either side."""
-
-    def denoise(self, observed: ObservedPlane) -> Mapping[Output, np.ndarray]:
-        """Return the outputs; pixels without data stay as they are, and their standard deviation is NaN."""
-        if observed.defects.empty:
-            estimates: Mapping[Output, np.ndarray] = dict.fromkeys(self.outputs, observed.unknown())
-        else:
-            estimates = self._with_its_mean(observed)
-        results = {output: self._completed(output, observed, yx) for output, yx in estimates.items()}
-        self.watch(observed, results)
-        return results
-
-    def _with_its_mean(self, observed: ObservedPlane) -> Mapping[Output, np.ndarray]:
-        """Return the estimates, shifted to the mean of the observation: noise has none.
-
-        Networks draw unusual planes, such as bleached ones, towards the usual ones.
-        """
-        estimates, input_yx = self.estimate(observed), observed.input_yx
-        if not self.keeps_mean:
-            return estimates
-        return {
-            output: yx if output is Output.POSTERIOR_STD else yx + _mean_removed(input_yx, yx)
-            for output, yx in estimates.items()
-        }
-
-    def _completed(self, output: Output, observed: ObservedPlane, estimate_yx: np.ndarray) -> np.ndarray:
-        if output is Output.POSTERIOR_STD:
-            return np.where(observed.defects.missing_yx, np.float32(np.nan), estimate_yx)
-        return observed.completed(estimate_yx, keep_outliers=self.keep_outliers)
+_SEES_NO_NEIGHBOURS = (
+    "; the distilled network's estimate does not compete: the network was adapted to planes with neighbours, "
+    "and these have none that help"
+)
 
 
 def prepare(
@@ -205,6 +146,8 @@ def _prepare_pretrained(
         on_plane=planes_done(part_of(report, REFITTING, 1), "estimate judged on plane"),
     )
     reservation = stack.reservation(choice, adapted=among_neighbours is not None)
+    if distilled is not None and distilled.reach and among_neighbours is None:
+        reservation += _SEES_NO_NEIGHBOURS
     if choice.estimate == "n2v" and bootstrapped:
         # Where the pretrained network fails, so does the noise model of its residuals.
         selected = bootstrap_noise_model(
@@ -323,72 +266,6 @@ def _decided(spec: PredictPartSpec, context: JobContext) -> tuple[Choice, str | 
         raise JobFailedError(f"job {spec.choice.job} chose no estimate")
     choice = Choice(decided["estimate"], decided["estimated_mse_adu2"], decided["reason"])
     return choice, decided.get("noise_model_id"), IntervalScale.from_record(decided.get(INTERVAL_SCALE))
-
-
-def plane_denoiser(
-    prepared: Prepared, spec: PredictSpec | PredictPartSpec, context: JobContext
-) -> PlaneDenoiser:
-    """Return the denoiser of the requested outputs; networks other than PN2V have only one output."""
-    denoiser, keep = prepared.denoiser, spec.keep_hot_pixels
-    if isinstance(denoiser, Network):
-        return PlaneDenoiser(
-            (Output.DENOISED,),
-            _denoise_alone(denoiser, context),
-            keep,
-            keeps_mean=denoiser.method != "care",
-            reach=denoiser.reach,
-        )
-    estimate = _denoise_as_chosen(denoiser, context, with_std=Output.POSTERIOR_STD in spec.outputs)
-    return PlaneDenoiser(spec.outputs, estimate, keep, reach=denoiser.reach)
-
-
-def _mean_removed(input_yx: np.ndarray, estimate_yx: np.ndarray) -> np.float32:
-    """Return the mean of what was removed; 0 if a few pixels decide it, as undetected hot ones do.
-
-    Of a large plane, some rows tell.
-    """
-    some = slice(None, None, -(-input_yx.size // SMALL_PX))
-    input_yx, estimate_yx = input_yx[some], estimate_yx[some]
-    removed = (input_yx - estimate_yx.astype(np.float64))[np.isfinite(input_yx)]
-    if not removed.size:
-        return np.float32(0)
-    usual = removed[np.abs(removed) <= _FAR * np.quantile(np.abs(removed), _USUAL_SHARE)]
-    error = float(usual.std()) / max(usual.size, 1) ** 0.5
-    certain = abs(float(removed.mean() - usual.mean())) <= _MAX_ERRORS * error
-    return np.float32(usual.mean()) if certain else np.float32(0)
-
-
-def _denoise_alone(
-    network: Network, context: JobContext
-) -> Callable[[ObservedPlane], Mapping[Output, np.ndarray]]:
-    def denoise(observed: ObservedPlane) -> Mapping[Output, np.ndarray]:
-        seeing = among(network, observed.input_yx, observed.neighbours)
-        estimate = predict_plane(seeing, observed.input_yx, device=context.device)
-        return {Output.DENOISED: estimate.prior_mean_yx}
-
-    return denoise
-
-
-def _denoise_as_chosen(
-    denoiser: Denoiser, context: JobContext, *, with_std: bool
-) -> Callable[[ObservedPlane], Mapping[Output, np.ndarray]]:
-    def denoise(observed: ObservedPlane) -> Mapping[Output, np.ndarray]:
-        denoised = denoise_plane(
-            observed.input_yx,
-            denoiser,
-            neighbours=observed.neighbours,
-            device=context.device,
-            with_std=with_std,
-        )
-        images = {
-            Output.DENOISED: denoised.image_yx,
-            Output.MMSE: denoised.pn2v.mmse_yx if denoised.pn2v else None,
-            Output.PRIOR_MEAN: denoised.pn2v.prior_mean_yx if denoised.pn2v else None,
-            Output.POSTERIOR_STD: denoised.std_yx,
-        }
-        return {output: image_yx for output, image_yx in images.items() if image_yx is not None}
-
-    return denoise
 
 
 def _n2v(spec: WithNetworks, context: JobContext) -> Network | None:

@@ -11,7 +11,7 @@ from models_store.contracts.prediction_specs import ChooseEstimateSpec, PredictS
 from models_store.survey.warnings import correlation_warnings
 from worker.attempt.context import JobContext
 from worker.attempt.progress import PREPARING_PREDICTION, RESULTS_WRITTEN, part_of
-from worker.jobs.estimates import PlaneDenoiser, outcome_of, plane_denoiser, prepare
+from worker.jobs.estimates import outcome_of, prepare
 from worker.jobs.inputs import (
     OpenImage,
     load_noise_model,
@@ -22,6 +22,7 @@ from worker.jobs.inputs import (
     warn_of_fit,
     warn_of_images,
 )
+from worker.jobs.plane_denoiser import PlaneDenoiser, plane_denoiser
 from worker.jobs.provenance import provenance_of_prediction
 from worker.jobs.removed_noise import Judge, all_numbered, with_verdict
 from worker.jobs.result_files import OutputPlanes, store_results

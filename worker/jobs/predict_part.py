@@ -12,8 +12,9 @@ from models_store.contracts.prediction_specs import PredictPartSpec
 from models_store.contracts.trust import FIGURES_OF_PART
 from models_store.contracts.vocabulary import Output
 from worker.attempt.context import JobContext
-from worker.jobs.estimates import PlaneDenoiser, plane_denoiser, prepare_chosen
+from worker.jobs.estimates import prepare_chosen
 from worker.jobs.inputs import OpenImage, open_images, survey_of
+from worker.jobs.plane_denoiser import PlaneDenoiser, plane_denoiser
 from worker.jobs.removed_noise import Judge, numbered
 from worker.judging.removed_noise import REMOVED_NOISE
 from worker.planes.prefetch import prefetch

@@ -24,8 +24,8 @@ from worker.engine.noise.measuring.removed_noise import (
 from worker.engine.noise.measuring.removed_noise_of_blocks import of_all_blocks
 from worker.engine.prediction.response import measure_response
 from worker.engine.stages.denoise import Denoiser, network_of
-from worker.jobs.estimates import PlaneDenoiser, Prepared
 from worker.jobs.inputs import OpenImage
+from worker.jobs.plane_denoiser import PlaneDenoiser, Prepared
 from worker.judging.removed_noise import REMOVED_NOISE, RemovedNoiseSummary
 from worker.judging.result_figures import ResultFigures
 from worker.planes.observed_plane import ObservedPlane

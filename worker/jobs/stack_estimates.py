@@ -59,7 +59,7 @@ class StackCandidate:
         """Return a network that was adapted to stacks among the neighbours of planes, if it may compete."""
         if network is None or not network.reach or self.network is None:
             return None
-        return in_stack_of(planes, network)
+        return _among_neighbours(planes, network)
 
     def reservation(self, choice: Choice, *, adapted: bool = False) -> str:
         """Return what has to be said of the neighbours beside the reason for the choice.
@@ -87,7 +87,7 @@ class StackCandidate:
         return other
 
 
-def in_stack_of(planes: Stack, network: Network) -> NetworkInStack:
+def _among_neighbours(planes: Stack, network: Network) -> NetworkInStack:
     """Return a network that was adapted to stacks as it sees planes among their neighbours."""
 
     def of_plane(index: int) -> NetworkFor:
