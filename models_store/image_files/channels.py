@@ -1,6 +1,7 @@
 """Channels of an image: their planes, names and surveys."""
 
 import re
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
@@ -113,12 +114,17 @@ def survey_image(planes: PlaneSource) -> Survey:
         _with_brightness(survey_planes(each), brightness_of_planes(planes, channel))
         for channel, each in enumerate(read)
     )
-    copies = [
-        (channel, next((earlier for earlier in range(channel) if each.are_copies_of(read[earlier])), channel))
-        for channel, each in enumerate(read)
-    ]
-    copied = tuple((channel, earlier) for channel, earlier in copies if channel != earlier)
-    return Survey.of(channels).model_copy(update={"channels": channels, "copied_channels": copied})
+    return Survey.of(channels).model_copy(update={"channels": channels, "copied_channels": _copied(read)})
+
+
+def _copied(channels: Sequence[_DigestedPlanes]) -> tuple[tuple[int, int], ...]:
+    """Return each channel that copies an earlier one, with the first of these."""
+    copied = []
+    for channel, planes in enumerate(channels):
+        earlier = next((each for each in range(channel) if planes.are_copies_of(channels[each])), None)
+        if earlier is not None:
+            copied.append((channel, earlier))
+    return tuple(copied)
 
 
 def survey_channel(planes: PlaneSource, channel: int) -> Survey:

@@ -54,7 +54,7 @@ def _runs(planes: IndexedStack, count: int) -> list[list[int]]:
     """Return the indices of at most `count` runs of planes that lie beside each other, none of them twice."""
     runs: list[list[int]] = []
     seen: set[int] = set()
-    for start in spread_indices(len(planes), len(planes)):
+    for start in range(len(planes)):
         if start in seen:
             continue
         beside = {0: start, **planes.places_beside(start, _PLANES - 1)}
