@@ -5,23 +5,18 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
-import torch
 
 from models_store.errors import ImageCorruptError
 from models_store.image_files.isolation.client import Isolation
 from models_store.image_files.isolation.processor_time import processor_time_s, wait_for_answer
-from models_store.image_files.isolation.reader import Reader
 from models_store.image_files.isolation.reading_limits import ReadingLimits
 from models_store.image_files.isolation.wire import BrokenMessageError
-from tests.support.commands import clearscope
-from tests.support.reading_processes import shared_by_commands
-from worker.offline.run import offline_run
 
 WAITING, BUSY = "input()", "while True: pass"
 
@@ -72,24 +67,3 @@ def test_a_file_that_takes_too_much_processor_time_is_refused(isolation: Isolati
         pytest.raises(ImageCorruptError, match=r"within 0\.01 seconds of processor time"),
     ):
         reader.inspect(path)
-
-
-def test_a_command_on_a_busy_machine_waits_for_its_reading_process(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    limits: list[ReadingLimits] = []
-    reader = Isolation.reader
-
-    def limited(isolation: Isolation, given: ReadingLimits) -> AbstractContextManager[Reader]:
-        limits.append(given)
-        return reader(isolation, given)
-
-    monkeypatch.setattr(Isolation, "reader", limited)
-    tifffile.imwrite(tmp_path / "a.tif", np.random.default_rng(0).integers(0, 200, (32, 32), np.uint8))
-    clearscope("evaluate", tmp_path / "a.tif", "--ground-truth", tmp_path / "a.tif")
-    with shared_by_commands(), offline_run(tmp_path, device=torch.device("cpu"), show=lambda *_: None):
-        pass
-    assert len(limits) == 2
-    for given in limits:
-        assert given.processor_s is not None
-        assert given.answer_s > given.processor_s
