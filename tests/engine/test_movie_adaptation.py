@@ -30,7 +30,7 @@ from worker.engine.training.movies import TrainingMovie, adapt_to_movies
 from worker.engine.training.presets import PRESETS, TrainingPreset
 
 PRESET = replace(PRESETS["fast"].adapting(), patch_px=64, distillation_steps=60, distillation_px=None)
-STEP_PX = 1.0
+STEP_PX = 3.0
 
 
 def movies_of(movie: Movie, preset: TrainingPreset = PRESET) -> list[TrainingMovie]:

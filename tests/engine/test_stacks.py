@@ -26,9 +26,10 @@ from worker.engine.scores.metrics import psnr
 from worker.engine.stages.stacks import shared_noise
 
 
-def test_neighbours_make_the_planes_of_a_movie_better() -> None:
-    movie = Movie(recorded(light()))
-    truth_yx = signal(light()[MIDDLE])
+@pytest.mark.parametrize("step_px", [0.3, 4.0])
+def test_neighbours_make_the_planes_of_a_movie_better(step_px: float) -> None:
+    movie = Movie(recorded(light(step_px)))
+    truth_yx = signal(light(step_px)[MIDDLE])
     gain_db = psnr(with_neighbours(movie[MIDDLE], movie.neighbours(MIDDLE, REACH)), truth_yx) - psnr(
         alone(movie[MIDDLE]), truth_yx
     )
@@ -129,11 +130,21 @@ def _twice(frames_tyx: np.ndarray) -> np.ndarray:
     return np.repeat(frames_tyx, 2, axis=0)
 
 
+def _one_that_is_moved(frames_tyx: np.ndarray) -> np.ndarray:
+    return np.stack([np.roll(frames_tyx[0], 4 * frame, axis=1) for frame in range(len(frames_tyx))])
+
+
 @pytest.mark.parametrize(
     ("change", "shared"),
-    [(_plain, False), (_fixed_pattern, True), (_interpolated, True), (_twice, True)],
+    [
+        (_plain, False),
+        (_fixed_pattern, True),
+        (_interpolated, True),
+        (_twice, True),
+        (_one_that_is_moved, True),
+    ],
 )
-@pytest.mark.parametrize("step_px", [0.0, 1.5])
+@pytest.mark.parametrize("step_px", [0.0, 1.5, 4.0])
 def test_noise_that_neighbouring_planes_share_is_found(
     change: Callable[[np.ndarray], np.ndarray], step_px: float, *, shared: bool
 ) -> None:

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from torch import Tensor
 
 from worker.engine.networks.scale import Scale
 
@@ -22,6 +23,11 @@ def light_of(plane_yx: np.ndarray, scale: Scale) -> float:
 def brightening(light: float, other: float) -> float:
     """Return the factor from a neighbour's light to that of the plane; 1 if their ratio means nothing."""
     return light / other if min(light, other) > _HARDLY_BRIGHTER else 1.0
+
+
+def in_light_of(plane_yx: Tensor, scale: Scale, factor: float = 1.0) -> Tensor:
+    """Return a plane, ADU, in units of its noise, with `factor` times its light."""
+    return scale.noise_units(scale.origin_adu + factor * (plane_yx - scale.origin_adu))
 
 
 def same_exposure(light: float, other: float) -> bool:

@@ -1,17 +1,18 @@
 """Planes of a stack denoised with the help of their neighbours."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
-from worker.engine.networks.light import brightening, light_of, same_exposure
+from worker.engine.networks.light import brightening, in_light_of, light_of, same_exposure
 from worker.engine.networks.network import Network
 from worker.engine.networks.pretrained import PretrainedNetwork
 from worker.engine.networks.scale import Scale
 from worker.engine.planes.filling import filled
 from worker.engine.planes.flashes import averaged_light, cover_flashes
+from worker.engine.planes.motion import STILL, Motion, moved
 from worker.engine.planes.neighbours import Neighbours, Stack
 from worker.engine.planes.sequence import middle_window, spread_indices
 from worker.engine.stages.pretrained import estimate_of_residuals
@@ -45,24 +46,31 @@ def among(network: Network, plane_yx: np.ndarray, neighbours: Neighbours) -> Net
 
 
 def _frames(scale: Scale, reach: int, plane_yx: np.ndarray, neighbours: Neighbours) -> torch.Tensor | None:
-    """Return the neighbours of like exposure (T, H, W), the others NaN; None if there are none."""
+    """Return the neighbours of like exposure (T, H, W), the others NaN; None if there are none.
+
+    They are moved by whole pixels to show what the plane shows, if the scene has moved as a whole.
+    """
     light = light_of(plane_yx, scale)
     lights = {offset: light_of(yx, scale) for offset, yx in neighbours.items()}
     alike = [offset for offset, other in lights.items() if same_exposure(light, other)]
     if not alike:
         return None
     frames = torch.full((2 * reach + 1, *plane_yx.shape), torch.nan)
-    averaged = {}
-    for offset, yx in {0: plane_yx, **{offset: neighbours[offset] for offset in alike}}.items():
-        plane = torch.tensor(np.asarray(yx, dtype=np.float32))[None]
-        plane = filled(plane, plane.isfinite())[0]
-        factor = brightening(light, lights.get(offset, light))
-        units = scale.noise_units(scale.origin_adu + factor * (plane - scale.origin_adu))
-        averaged[reach + offset] = averaged_light(units)
-        if offset != 0:
-            frames[reach + offset] = plane
+    units_yx = in_light_of(_without_gaps(plane_yx), scale)
+    averaged, motion = {reach: averaged_light(units_yx)}, Motion(units_yx)
+    for offset in alike:
+        neighbour_yx = _without_gaps(neighbours[offset])
+        units_yx = in_light_of(neighbour_yx, scale, brightening(light, lights[offset]))
+        shift = motion.of(units_yx)
+        frames[reach + offset] = moved(neighbour_yx, shift)
+        averaged[reach + offset] = averaged_light(moved(units_yx, shift))
     cover_flashes(frames, averaged)
     return frames
+
+
+def _without_gaps(plane_yx: np.ndarray) -> torch.Tensor:
+    plane = torch.tensor(np.asarray(plane_yx, dtype=np.float32))[None]
+    return filled(plane, plane.isfinite())[0]
 
 
 def shared_noise(
@@ -70,8 +78,8 @@ def shared_noise(
 ) -> float | None:
     """Return the share of the noise variance that neighbouring planes have in common, 0 .. 1.
 
-    It is the covariance of the residuals of neighbouring planes, without what the estimates miss of both:
-    their mean squared error. None if no plane has a neighbour.
+    It is the covariance of the residuals of neighbouring planes, where they lie and where the scene has moved
+    to, without what the estimates miss of both: their mean squared error. None if no plane has a neighbour.
     """
     shares = []
     for index in spread_indices(len(planes), _PAIRS):
@@ -79,18 +87,35 @@ def shared_noise(
         if not neighbours:
             continue
         windows = (middle_window(yx, _WINDOW_PX) for yx in (planes[index], *neighbours.values()))
-        (residual, copied), *others = [_residual(network_for(yx), yx, device) for yx in windows]
-        products = [residual * other for other, _ in others]
-        found = [float(np.nanmean(product)) for product in products if np.isfinite(product).any()]
+        plane, *others = (_Residual.of(network_for(yx), yx, device) for yx in windows)
+        found = [value for other in others for value in plane.covariances(other)]
         if found:
             # A plane that is there twice has its noise in common with one neighbour only.
-            shares.append((max(found) - copied) / (1 - copied) ** 2)
+            shares.append((max(found) - plane.copied) / (1 - plane.copied) ** 2)
     return float(np.clip(np.mean(shares), 0, 1)) if shares else None
 
 
-def _residual(network: Network, plane_yx: np.ndarray, device: torch.device) -> tuple[np.ndarray, float]:
-    """Return the residual in standard deviations of the noise, and the share of the noise that is copied."""
-    estimate = estimate_of_residuals(network, plane_yx, device=device)
-    noise_yx = network.scale.noise_adu(torch.from_numpy(estimate.signal_yx)).numpy()
-    residual_yx = (plane_yx - estimate.signal_yx) / noise_yx
-    return residual_yx.clip(-_CLIPPED, _CLIPPED), float(np.mean(estimate.copied_yx))
+@dataclass(frozen=True, eq=False)
+class _Residual:
+    """What an estimate removes of a plane, in standard deviations of the noise; NaN without data."""
+
+    removed_yx: torch.Tensor
+    units_yx: torch.Tensor
+    """The plane in the same unit, without gaps."""
+    copied: float
+    """Share of the noise that the estimate copies."""
+
+    @classmethod
+    def of(cls, network: Network, plane_yx: np.ndarray, device: torch.device) -> "_Residual":
+        """Estimate a plane (Y, X), ADU."""
+        estimate = estimate_of_residuals(network, plane_yx, device=device)
+        signal_yx = torch.from_numpy(estimate.signal_yx)
+        removed_yx = (torch.from_numpy(np.asarray(plane_yx)) - signal_yx) / network.scale.noise_adu(signal_yx)
+        units_yx = in_light_of(_without_gaps(plane_yx), network.scale)
+        return cls(removed_yx.clamp(-_CLIPPED, _CLIPPED), units_yx, float(np.mean(estimate.copied_yx)))
+
+    def covariances(self, other: "_Residual") -> list[float]:
+        """Return the covariance with another plane where it lies, and where the scene has moved to."""
+        shifts = {STILL, Motion(self.units_yx).of(other.units_yx)}
+        products = (self.removed_yx * moved(other.removed_yx, shift) for shift in shifts)
+        return [float(product.nanmean()) for product in products if bool(product.isfinite().any())]

@@ -10,11 +10,12 @@ from torch.nn import functional
 from worker.engine.devices.memory import raising_out_of_memory
 from worker.engine.devices.precision import convolution_precision, repeatable_convolutions
 from worker.engine.networks.architecture import build_model, to_device
-from worker.engine.networks.light import light_of, same_exposure
+from worker.engine.networks.light import brightening, in_light_of, light_of, same_exposure
 from worker.engine.networks.network import LossPoint, Network
 from worker.engine.networks.scale import Scale
 from worker.engine.noise.models.likelihood import NoiseModel
 from worker.engine.planes.filling import filled
+from worker.engine.planes.motion import Motion, Shift, mirrored
 from worker.engine.planes.symmetries import SYMMETRIES, apply_symmetry
 from worker.engine.training.loop import TrainingStep, finite_loss
 from worker.engine.training.presets import TrainingPreset
@@ -41,6 +42,11 @@ class TrainingMovie:
             functional.pad(filled(signal_adu, known), padding, value=torch.nan),
             functional.pad(known, padding, value=False),
         )
+
+    def unpadded(self, place: int) -> Tensor:
+        """Return a plane (Y, X) without padding."""
+        finite = self.signal_adu[place].isfinite()
+        return self.signal_adu[place][finite.any(1)][:, finite.any(0)]
 
     @property
     def pixels(self) -> int:
@@ -134,6 +140,8 @@ class _Source:
         self._patch_px = patch_px
         self._movies = movies
         self._lights = [[light_of(yx.numpy(), scale) for yx in movie.signal_adu] for movie in movies]
+        self._motions: dict[tuple[int, int], Motion] = {}
+        self._shifts: dict[tuple[int, int, int], Shift] = {}
         self._centres = [
             (number, place)
             for number, movie in enumerate(movies)
@@ -149,11 +157,16 @@ class _Source:
     def _patch(self, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         number, place = self._centres[_below(len(self._centres), generator)]
         movie = self._movies[number]
-        top, left = (_below(size - self._patch_px + 1, generator) for size in movie.signal_adu.shape[1:])
-        window = (..., slice(top, top + self._patch_px), slice(left, left + self._patch_px))
+        sizes = movie.signal_adu.shape[1:]
+        top, left = (_below(size - self._patch_px + 1, generator) for size in sizes)
+        window = (slice(top, top + self._patch_px), slice(left, left + self._patch_px))
         frames = torch.full((2 * self._reach + 1, self._patch_px, self._patch_px), torch.nan)
         for other in self._alike(number, place):
-            frames[self._reach + other - place] = movie.signal_adu[other][window]
+            shift = self._shift(number, place, other)
+            rows, columns = (
+                mirrored(size, by)[part] for size, by, part in zip(sizes, shift, window, strict=True)
+            )
+            frames[self._reach + other - place] = movie.signal_adu[other][rows][:, columns]
         known = frames.isfinite()
         noisy = self._noise_model.sample(frames.nan_to_num(nan=self._scale.origin_adu), generator)
         # What is missing is blank, as where planes are denoised.
@@ -162,6 +175,24 @@ class _Source:
         symmetry = _below(SYMMETRIES, generator)
         image, target_adu, counts = (apply_symmetry(each, symmetry) for each in (image, target_adu, counts))
         return image, target_adu.nan_to_num(nan=self._scale.origin_adu), counts
+
+    def _shift(self, number: int, place: int, other: int) -> Shift:
+        """Return by how much a plane of a movie is moved to be seen beside another, as in denoising."""
+        key = number, place, other
+        if key not in self._shifts:
+            movie, light = self._movies[number], self._lights[number]
+            factor = brightening(light[place], light[other])
+            self._shifts[key] = self._motion(number, place).of(
+                in_light_of(movie.unpadded(other), self._scale, factor)
+            )
+        return self._shifts[key]
+
+    def _motion(self, number: int, place: int) -> Motion:
+        key = number, place
+        if key not in self._motions:
+            signal_yx = self._movies[number].unpadded(place)
+            self._motions[key] = Motion(in_light_of(signal_yx, self._scale))
+        return self._motions[key]
 
     def _alike(self, number: int, place: int) -> list[int]:
         """Return the planes of a movie that are seen with one: itself and neighbours of like exposure."""
