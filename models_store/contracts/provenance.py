@@ -58,6 +58,8 @@ class ChannelProvenance(_Document):
     reason: str
     networks: tuple[UsedNetwork, ...]
     noise_model: UsedNoiseModel | None
+    precision: tuple[str, ...] = ()
+    """Types in which convolutions computed: several if parts ran on different machines; empty: not known."""
 
 
 class Provenance(_Document):

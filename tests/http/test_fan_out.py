@@ -12,6 +12,7 @@ import httpx
 import numpy as np
 import pytest
 import tifffile
+import torch
 from rich.console import Console
 
 from app.commands.progress import STAGE_TITLES, show_job, stage_bars
@@ -20,6 +21,7 @@ from models_store.image_files.isolation.client import Isolation
 from tests.support.application import Application
 from tests.support.posted_jobs import TINY, Document, artifact, ended, post, run, upload, wait_until
 from tests.support.result_files import digests, files_of_images
+from worker.engine.devices.precision import has_bfloat16
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -144,7 +146,7 @@ def test_a_divided_prediction_gives_the_same_files_as_an_undivided_one(
     values, values_of_whole = divided["result"]["values"], whole["result"]["values"]
     assert values.keys() == values_of_whole.keys()
     assert [each["removed_noise"]["planes"] for each in (values, values_of_whole)] == [15, 15]
-    for name in ("estimate", "reason", "estimated_mse_adu2"):
+    for name in ("estimate", "reason", "estimated_mse_adu2", "precision"):
         assert values[name] == values_of_whole[name]
 
 
@@ -165,7 +167,9 @@ def test_planes_with_neighbours_are_divided_too(
         names = [each["name"] for each in files_of_images(job)]
         results.append({name: artifact(client, job, name) for name in names})
         reports.append(_without_ids(json.loads(artifact(client, job, "trust-report.json"))))
-        assert "figures_of_part" not in job["result"]["values"]
+        assert "figures_of_part" not in values
+        precision = "bfloat16" if has_bfloat16(torch.device("cpu")) else "float32"
+        assert values["precision"] == [precision]
         previews.add(artifact(client, job, "trust-preview.png"))
     divided, whole = results
     assert divided.keys() == whole.keys()

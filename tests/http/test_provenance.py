@@ -85,6 +85,7 @@ def _check_document(provenance: dict[str, Any], job: Document, cells: Path) -> N
     assert provenance["input"]["sha256"] == hashlib.sha256(cells.read_bytes()).hexdigest()
     (channel,) = provenance["channels"]
     assert channel["estimate"] == values["estimate"]
+    assert channel["precision"] == values["precision"] == ["float32"]
     assert channel["noise_model"]["id"] == values["noise_model_id"]
     assert {"network", "compare_with"} <= {network["role"] for network in channel["networks"]}
     assert provenance["started_at"] <= provenance["ended_at"]

@@ -19,7 +19,7 @@ from worker.attempt.progress import RESULTS_WRITTEN, part_of
 from worker.attempt.registry import KnownPlanes
 from worker.jobs.channel_order import CopiedChannels, in_order
 from worker.jobs.inputs import OpenImage, open_images, warn_of_channels, warn_of_files
-from worker.jobs.provenance import provenance_of_parts
+from worker.jobs.provenance import PRECISION, provenance_of_parts
 from worker.jobs.removed_noise import with_verdict
 from worker.jobs.result_files import OutputPlanes, store_results
 from worker.jobs.trust import JudgedPlanes, TrustInputs, with_trust
@@ -79,7 +79,9 @@ def assemble(spec: AssembleSpec, context: JobContext) -> Outcome:
         run.verdict, run.told = summary.figures, lambda: [*copied.warnings, *summary.warnings()]
         results = tuple(store_results(context, images, list(pieces), spec, planes_of, run))
         told = [*of_files, *copied.warnings, *of_channels]
-        outcome = with_verdict(Outcome(result={"warnings": told} if told else {}), summary, context)
+        result = {PRECISION: sorted({each for channel in run.channels for each in channel.precision})}
+        outcome = Outcome(result=result | ({"warnings": told} if told else {}))
+        outcome = with_verdict(outcome, summary, context)
         judged = _judged_by_channel(spec, context)
         outcome = with_trust(outcome, TrustInputs(context, images, run.channels, judged, run.preview))
     return run.outcome(outcome, results)

@@ -10,12 +10,14 @@ from models_store.contracts.prediction_specs import PredictPartSpec, PredictSpec
 from models_store.contracts.vocabulary import Output
 from models_store.survey.blocks import SMALL_PX
 from worker.attempt.context import JobContext
+from worker.engine.networks.architecture import Model
 from worker.engine.networks.network import Network
-from worker.engine.prediction.inference import predict_plane
+from worker.engine.prediction.inference import predict_plane, predicts_in_bfloat16
 from worker.engine.stages.denoise import Denoiser, denoise_plane
 from worker.engine.stages.stacks import among
 from worker.planes.observed_plane import ObservedPlane
 
+FLOAT32 = "float32"
 # What lies further out than four times the 99th percentile is no noise.
 _USUAL_SHARE, _FAR, _MAX_ERRORS = 0.99, 4.0, 5.0
 
@@ -45,6 +47,8 @@ class PlaneDenoiser:
     """Is called with each plane and its outputs."""
     reach: int = 0
     """Number of planes that the estimates use on either side."""
+    precision: str = FLOAT32
+    """Type in which the convolutions compute."""
 
     def denoise(self, observed: ObservedPlane) -> Mapping[Output, np.ndarray]:
         """Return the outputs; pixels without data stay as they are, and their standard deviation is NaN."""
@@ -87,9 +91,16 @@ def plane_denoiser(
             keep,
             keeps_mean=denoiser.method != "care",
             reach=denoiser.reach,
+            precision=_precision(denoiser.model, context),
         )
     estimate = _denoise_as_chosen(denoiser, context, with_std=Output.POSTERIOR_STD in spec.outputs)
-    return PlaneDenoiser(spec.outputs, estimate, keep, reach=denoiser.reach)
+    return PlaneDenoiser(
+        spec.outputs, estimate, keep, reach=denoiser.reach, precision=_precision(denoiser.model, context)
+    )
+
+
+def _precision(model: Model, context: JobContext) -> str:
+    return "bfloat16" if predicts_in_bfloat16(model, context.device) else FLOAT32
 
 
 def _mean_removed(input_yx: np.ndarray, estimate_yx: np.ndarray) -> np.float32:

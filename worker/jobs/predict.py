@@ -23,7 +23,7 @@ from worker.jobs.inputs import (
     warn_of_images,
 )
 from worker.jobs.plane_denoiser import PlaneDenoiser, plane_denoiser
-from worker.jobs.provenance import provenance_of_prediction
+from worker.jobs.provenance import PRECISION, provenance_of_prediction
 from worker.jobs.removed_noise import Judge, all_numbered, with_verdict
 from worker.jobs.result_files import OutputPlanes, store_results
 from worker.jobs.result_preview import ResultPreview
@@ -59,6 +59,7 @@ def predict(spec: PredictSpec, context: JobContext) -> Outcome:
             return _denoised_planes(image, denoiser, folder, on_plane, run.preview)
 
         outcome = outcome_of(prepared, warnings)
+        outcome = outcome.model_copy(update={"result": outcome.result | {PRECISION: [denoiser.precision]}})
         run = provenance_of_prediction(spec, outcome.result, outcome.noise_model, context)
         run.warnings += warnings
         run.verdict, run.told = judge.summary.figures, judge.summary.warnings

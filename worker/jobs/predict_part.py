@@ -15,6 +15,7 @@ from worker.attempt.context import JobContext
 from worker.jobs.estimates import prepare_chosen
 from worker.jobs.inputs import OpenImage, open_images, survey_of
 from worker.jobs.plane_denoiser import PlaneDenoiser, plane_denoiser
+from worker.jobs.provenance import PRECISION
 from worker.jobs.removed_noise import Judge, numbered
 from worker.judging.removed_noise import REMOVED_NOISE
 from worker.planes.prefetch import prefetch
@@ -43,7 +44,7 @@ def predict_part(spec: PredictPartSpec, context: JobContext) -> Outcome:
         for image, indices in _indices_of(images, spec):
             planes += _store_planes(context, image, indices, denoiser, with_progress)
     figures = {REMOVED_NOISE: judge.summary.figures(), FIGURES_OF_PART: judge.figures.record()}
-    return Outcome(planes=tuple(planes), result=figures)
+    return Outcome(planes=tuple(planes), result=figures | {PRECISION: [denoiser.precision]})
 
 
 def _indices_of(images: Sequence[OpenImage], spec: PredictPartSpec) -> Iterator[tuple[OpenImage, range]]:

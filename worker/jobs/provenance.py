@@ -42,6 +42,8 @@ from worker.jobs.ro_crate import CRATE_MEDIA_TYPE, CRATE_NAME, ro_crate
 _PACKAGES = ("clearscope", "torch", "numpy", "tifffile", "zarr")
 _ROLES = ("network", "compare_with", "distilled")
 _IN_STACKS = "pretrained_stack"
+PRECISION = "precision"
+"""Where the result of a prediction names the types in which its convolutions computed."""
 _WITHOUT = {"kind", "image_ids", "parts"}
 
 
@@ -178,6 +180,7 @@ def provenance_of_prediction(
         reason=result["reason"],
         networks=tuple(_networks(context, spec)),
         noise_model=noise_model,
+        precision=tuple(result[PRECISION]),
     )
     request = context.registry.request(context.job_id)
     return RunProvenance(context, request, (channel,), _warnings(context, dependencies(spec)))
@@ -187,8 +190,12 @@ def provenance_of_parts(spec: AssembleSpec, header: ImageHeader, context: JobCon
     """Return the provenance of a divided prediction; its parts name what computed them."""
     channels: dict[int | None, ChannelProvenance] = {}
     before: set[str] = set()
+    precisions: dict[int | None, set[str]] = {}
     for part in spec.parts:
         computed = context.registry.spec(part.job)
+        # A part that ran before an upgrade does not tell it.
+        told = context.registry.result(part.job).get(PRECISION, ())
+        precisions.setdefault(part.channel, set()).update(told)
         if part.channel in channels or not isinstance(computed, PredictPartSpec):
             continue
         before |= dependencies(computed)
@@ -204,7 +211,11 @@ def provenance_of_parts(spec: AssembleSpec, header: ImageHeader, context: JobCon
             noise_model=noise_model,
         )
     request = context.registry.request(context.job_id)
-    return RunProvenance(context, request, tuple(channels.values()), _warnings(context, before))
+    used = tuple(
+        channel.model_copy(update={PRECISION: tuple(sorted(precisions[number]))})
+        for number, channel in channels.items()
+    )
+    return RunProvenance(context, request, used, _warnings(context, before))
 
 
 def _warnings(context: JobContext, job_ids: Iterable[str]) -> list[str]:

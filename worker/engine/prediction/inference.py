@@ -141,9 +141,13 @@ def _average(
     return total.div_(len(symmetries))
 
 
+def predicts_in_bfloat16(model: Model, device: torch.device) -> bool:
+    """Return whether a network predicts with bfloat16 convolutions: if that hardly changes estimates."""
+    return isinstance(model, UNet) and may_be_rounded(model.shape) and has_bfloat16(device)
+
+
 def _in_reduced_precision(model: Model, device: torch.device) -> Model:
-    """Return the network with bfloat16 convolutions if that hardly changes estimates and is faster."""
-    if isinstance(model, UNet) and may_be_rounded(model.shape) and has_bfloat16(device):
+    if isinstance(model, UNet) and predicts_in_bfloat16(model, device):
         return to_device(rounded(model), device)
     return model
 

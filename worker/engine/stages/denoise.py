@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from worker.engine.errors import NetworkInvalidError, NoiseFitError
+from worker.engine.networks.architecture import Model
 from worker.engine.networks.network import Network
 from worker.engine.networks.pretrained import PretrainedNetwork
 from worker.engine.noise.fitting.select import SelectedNoiseModel
@@ -39,6 +40,19 @@ class Denoiser:
     """Whether the noise model was bootstrapped or pooled: a plane may tell its noise better itself."""
     interval_scale: IntervalScale = field(default_factory=IntervalScale)
     """Scale of the standard deviations that the networks state."""
+
+    @property
+    def model(self) -> Model:
+        """Network of the chosen estimate; planes without neighbours have one of the same architecture."""
+        chosen = {
+            "n2v": self.n2v,
+            "distilled": self.distilled,
+            "pretrained": self.pretrained,
+            "pretrained_stack": self.pretrained_stack,
+        }.get(self.choice.estimate, self.pn2v)
+        if chosen is None:
+            raise NetworkInvalidError(f"the network whose estimate was chosen is missing: {self.choice}")
+        return chosen.model
 
     @property
     def reach(self) -> int:
