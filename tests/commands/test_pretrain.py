@@ -50,6 +50,7 @@ print(taken[0])
 """
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_goes_on_from_its_checkpoint_to_the_same_file(tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole.safetensors", tmp_path / "killed.safetensors"
     never = 1_000

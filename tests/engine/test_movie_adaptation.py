@@ -29,8 +29,8 @@ from worker.engine.stages.stacks import among
 from worker.engine.training.movies import TrainingMovie, adapt_to_movies
 from worker.engine.training.presets import PRESETS, TrainingPreset
 
-PRESET = replace(PRESETS["fast"].adapting(), patch_px=64, distillation_steps=60, distillation_px=None)
-STEP_PX = 3.0
+STEPS, STEP_PX = 30, 3.0
+PRESET = replace(PRESETS["fast"].adapting(), patch_px=64, distillation_steps=STEPS, distillation_px=None)
 
 
 def movies_of(movie: Movie, preset: TrainingPreset = PRESET) -> list[TrainingMovie]:
@@ -78,7 +78,7 @@ def test_it_denoises_the_movie_better_than_before(network: Network, movie: Movie
 
 def test_it_is_stored_with_the_planes_that_it_sees(network: Network, movie: Movie) -> None:
     read = Network.from_bytes(network.to_bytes())
-    assert (read.reach, read.method, read.steps) == (packaged_stack_network().reach, "distilled", 60)
+    assert (read.reach, read.method, read.steps) == (packaged_stack_network().reach, "distilled", STEPS)
     assert read.loss_history[-1].step == read.steps
     assert np.array_equal(estimate(read, movie, MIDDLE), estimate(network, movie, MIDDLE))
 

@@ -52,7 +52,7 @@ def one_thread() -> Iterator[None]:
 @pytest.mark.parametrize(
     ("file_kind", "noise_model_kind", "dtype"),
     [
-        ("plain", NoiseModelKind.GMM, OutputDtype.FLOAT32),
+        pytest.param("plain", NoiseModelKind.GMM, OutputDtype.FLOAT32, marks=pytest.mark.slow),
         pytest.param("imagej", NoiseModelKind.HISTOGRAM, OutputDtype.FLOAT32, marks=pytest.mark.slow),
         ("ome", NoiseModelKind.GMM, OutputDtype.SAME),
     ],

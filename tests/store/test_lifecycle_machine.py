@@ -350,7 +350,7 @@ def postgres(postgres_service: Postgres) -> Iterator[Database]:
 
 
 def test_the_invariants_of_jobs_hold(sqlite: Database) -> None:
-    _live(sqlite, examples=25, steps=30)
+    _live(sqlite, examples=15, steps=30)
 
 
 @pytest.mark.slow

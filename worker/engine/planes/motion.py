@@ -1,11 +1,13 @@
-"""Motion of what two planes show as a whole, in whole pixels."""
+"""Motion of what two planes show, as a whole or in a part of them, in whole pixels."""
 
 import math
+from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 import torch
+from scipy import ndimage
 from torch import Tensor
-from torch.nn import functional
 
 Shift = tuple[int, int]
 """Rows and columns by which a plane is moved."""
@@ -30,9 +32,30 @@ _EVIDENCE = 15.0
 _NOISE_FREQUENCY = 0.4
 """Cycles per pixel above which there is mostly noise."""
 
-_AVERAGED_PX = 5
-_ALIKE = 0.97
-"""Mean difference of averaged pixels after moving a plane, relative to that before, of which it is moved."""
+_CHANCE = 4.0
+"""Two standard deviations of the power of noise, times the root of the number of frequencies.
+
+Tapers leave a quarter of them independent.
+"""
+
+_AVERAGED_PX, _SURROUNDINGS_PX = 5, 24
+"""Sides of the squares of which pixels are averaged, and differences of such averages."""
+
+_CLEARLY = 0.85
+"""Difference after moving, relative to that before, below which a part differs from most of the plane."""
+
+
+@dataclass(frozen=True, eq=False)
+class Placement:
+    """How a plane is moved to show what another shows."""
+
+    shift: Shift
+    where: Tensor
+    """Pixels (Y, X) that are moved; the others stay where they are."""
+
+    def of(self, plane_yx: Tensor) -> Tensor:
+        """Return a plane (Y, X) as it is seen beside the other."""
+        return torch.where(self.where, moved(plane_yx, self.shift), plane_yx)
 
 
 class Motion:
@@ -40,16 +63,27 @@ class Motion:
 
     def __init__(self, units_yx: Tensor) -> None:
         """Compare with a plane (Y, X) in units of its noise, without NaN."""
-        self._units_yx = _middle(units_yx)
-        spectrum, self._scaling = _spectrum(self._units_yx)
-        self._weighted = spectrum * _weights(spectrum, self._units_yx.shape)
+        self._units_yx = units_yx
+        self._middle_yx = _middle(units_yx)
+        spectrum, self._scaling = _spectrum(self._middle_yx)
+        self._weighted = spectrum * _weights(spectrum, self._middle_yx.shape)
 
-    def of(self, units_yx: Tensor) -> Shift:
-        """Return by how much a plane of as much light is moved to show what the first one shows.
+    def of(self, units_yx: Tensor) -> Placement | None:
+        """Return how a plane of as much light is moved; None if nothing has moved for certain.
 
-        It is `STILL` unless the planes certainly become more alike.
+        Where the scene has moved as a whole, the plane is moved unless a part clearly fits better as it is;
+        where only a part has moved, only what then fits clearly better.
         """
-        other_yx = _middle(units_yx).clamp(max=self._units_yx.max())
+        shift = self._shift(_middle(units_yx))
+        if shift == STILL:
+            return None
+        before, after = (_differences(self._units_yx - each) for each in (units_yx, moved(units_yx, shift)))
+        most = float((after < before).float().mean()) > 1 / 2
+        return Placement(shift, after < (1 / _CLEARLY if most else _CLEARLY) * before)
+
+    def _shift(self, other_yx: Tensor) -> Shift:
+        # A flash of the other plane shall not hide what both show.
+        other_yx = other_yx.clamp(max=self._middle_yx.max())
         shift, step = STILL, self._step(other_yx, _LARGEST, _EVIDENCE)
         # The window does not move with the scene, which makes a large motion seem smaller.
         for _ in range(_CORRECTIONS):
@@ -57,7 +91,7 @@ class Motion:
                 break
             shift = (shift[0] + step[0], shift[1] + step[1])
             step = self._step(moved(other_yx, shift), _CORRECTION, 0.0)
-        return shift if shift != STILL and self._alike(other_yx, shift) else STILL
+        return shift
 
     def _step(self, other_yx: Tensor, largest: float, evidence: float) -> Shift:
         """Return the likeliest shift, at most `largest` relative to the plane's size, or `STILL` in doubt.
@@ -73,15 +107,6 @@ class Motion:
         certain = bool(near[row, column] - likelihood[STILL] > evidence)
         return (row - limits[0], column - limits[1]) if certain else STILL
 
-    def _alike(self, other_yx: Tensor, shift: Shift) -> bool:
-        """Return whether the other plane is more alike if it is moved, where both have pixels."""
-        inside = tuple(map(_unmirrored, shift))
-        before, after = (
-            _averaged(self._units_yx[inside] - each[inside]).abs().mean()
-            for each in (other_yx, moved(other_yx, shift))
-        )
-        return bool(after < _ALIKE * before)
-
 
 def moved(plane_yx: Tensor, shift: Shift) -> Tensor:
     """Return a plane (Y, X) moved by whole pixels; what is not known at its edges is mirrored."""
@@ -95,12 +120,10 @@ def mirrored(size: int, by: int) -> Tensor:
     return size - 1 - (size - 1 - places).abs()
 
 
-def _unmirrored(by: int) -> slice:
-    return slice(by, None) if by >= 0 else slice(None, by)
-
-
-def _averaged(plane_yx: Tensor) -> Tensor:
-    return functional.avg_pool2d(plane_yx[None], _AVERAGED_PX, stride=1, padding=_AVERAGED_PX // 2)
+def _differences(difference_yx: Tensor) -> Tensor:
+    """Return how much two planes differ around each pixel, with little of their noise."""
+    averaged_yx = ndimage.uniform_filter(difference_yx.numpy(), _AVERAGED_PX)
+    return torch.from_numpy(ndimage.uniform_filter(np.abs(averaged_yx), _SURROUNDINGS_PX))
 
 
 def _middle(plane_yx: Tensor) -> Tensor:
@@ -128,7 +151,9 @@ def _weights(spectrum: Tensor, shape_yx: tuple[int, ...]) -> Tensor:
     power = spectrum.abs().square()
     counts, sums = (torch.bincount(ring.flatten(), weights) for weights in (None, power.flatten()))
     noise = power[frequency > _NOISE_FREQUENCY].mean().clamp_min(1.0)
-    signal = (sums / counts.clamp_min(1))[ring] - noise
+    # Of few frequencies the power of noise varies, which is no signal.
+    chance = 1 + _CHANCE / counts.clamp_min(1).sqrt()
+    signal = (sums / counts.clamp_min(1) - chance * noise)[ring]
     detail = 1 - torch.exp(-2 * (math.pi * _DETAIL_PX * frequency).square())
     signal = detail * signal.clamp_min(0)
     return signal / (noise * (2 * signal + noise))

@@ -12,7 +12,7 @@ from worker.engine.networks.pretrained import PretrainedNetwork
 from worker.engine.networks.scale import Scale
 from worker.engine.planes.filling import filled
 from worker.engine.planes.flashes import averaged_light, cover_flashes
-from worker.engine.planes.motion import STILL, Motion, moved
+from worker.engine.planes.motion import Motion
 from worker.engine.planes.neighbours import Neighbours, Stack
 from worker.engine.planes.sequence import middle_window, spread_indices
 from worker.engine.stages.pretrained import estimate_of_residuals
@@ -48,7 +48,7 @@ def among(network: Network, plane_yx: np.ndarray, neighbours: Neighbours) -> Net
 def _frames(scale: Scale, reach: int, plane_yx: np.ndarray, neighbours: Neighbours) -> torch.Tensor | None:
     """Return the neighbours of like exposure (T, H, W), the others NaN; None if there are none.
 
-    They are moved by whole pixels to show what the plane shows, if the scene has moved as a whole.
+    What has moved is moved by whole pixels to show what the plane shows.
     """
     light = light_of(plane_yx, scale)
     lights = {offset: light_of(yx, scale) for offset, yx in neighbours.items()}
@@ -61,9 +61,9 @@ def _frames(scale: Scale, reach: int, plane_yx: np.ndarray, neighbours: Neighbou
     for offset in alike:
         neighbour_yx = _without_gaps(neighbours[offset])
         units_yx = in_light_of(neighbour_yx, scale, brightening(light, lights[offset]))
-        shift = motion.of(units_yx)
-        frames[reach + offset] = moved(neighbour_yx, shift)
-        averaged[reach + offset] = averaged_light(moved(units_yx, shift))
+        if (placement := motion.of(units_yx)) is not None:
+            neighbour_yx, units_yx = placement.of(neighbour_yx), placement.of(units_yx)
+        frames[reach + offset], averaged[reach + offset] = neighbour_yx, averaged_light(units_yx)
     cover_flashes(frames, averaged)
     return frames
 
@@ -116,6 +116,7 @@ class _Residual:
 
     def covariances(self, other: "_Residual") -> list[float]:
         """Return the covariance with another plane where it lies, and where the scene has moved to."""
-        shifts = {STILL, Motion(self.units_yx).of(other.units_yx)}
-        products = (self.removed_yx * moved(other.removed_yx, shift) for shift in shifts)
+        placement = Motion(self.units_yx).of(other.units_yx)
+        places = [other.removed_yx, *([] if placement is None else [placement.of(other.removed_yx)])]
+        products = [self.removed_yx * removed_yx for removed_yx in places]
         return [float(product.nanmean()) for product in products if bool(product.isfinite().any())]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -15,7 +16,7 @@ from worker.engine.networks.network import LossPoint, Network
 from worker.engine.networks.scale import Scale
 from worker.engine.noise.models.likelihood import NoiseModel
 from worker.engine.planes.filling import filled
-from worker.engine.planes.motion import Motion, Shift, mirrored
+from worker.engine.planes.motion import Motion, Placement, mirrored
 from worker.engine.planes.symmetries import SYMMETRIES, apply_symmetry
 from worker.engine.training.loop import TrainingStep, finite_loss
 from worker.engine.training.presets import TrainingPreset
@@ -141,7 +142,7 @@ class _Source:
         self._movies = movies
         self._lights = [[light_of(yx.numpy(), scale) for yx in movie.signal_adu] for movie in movies]
         self._motions: dict[tuple[int, int], Motion] = {}
-        self._shifts: dict[tuple[int, int, int], Shift] = {}
+        self._placements: dict[tuple[int, int, int], Placement | None] = {}
         self._centres = [
             (number, place)
             for number, movie in enumerate(movies)
@@ -157,16 +158,11 @@ class _Source:
     def _patch(self, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         number, place = self._centres[_below(len(self._centres), generator)]
         movie = self._movies[number]
-        sizes = movie.signal_adu.shape[1:]
-        top, left = (_below(size - self._patch_px + 1, generator) for size in sizes)
+        top, left = (_below(size - self._patch_px + 1, generator) for size in movie.signal_adu.shape[1:])
         window = (slice(top, top + self._patch_px), slice(left, left + self._patch_px))
         frames = torch.full((2 * self._reach + 1, self._patch_px, self._patch_px), torch.nan)
         for other in self._alike(number, place):
-            shift = self._shift(number, place, other)
-            rows, columns = (
-                mirrored(size, by)[part] for size, by, part in zip(sizes, shift, window, strict=True)
-            )
-            frames[self._reach + other - place] = movie.signal_adu[other][rows][:, columns]
+            frames[self._reach + other - place] = self._seen(number, place, other, window)
         known = frames.isfinite()
         noisy = self._noise_model.sample(frames.nan_to_num(nan=self._scale.origin_adu), generator)
         # What is missing is blank, as where planes are denoised.
@@ -176,16 +172,30 @@ class _Source:
         image, target_adu, counts = (apply_symmetry(each, symmetry) for each in (image, target_adu, counts))
         return image, target_adu.nan_to_num(nan=self._scale.origin_adu), counts
 
-    def _shift(self, number: int, place: int, other: int) -> Shift:
-        """Return by how much a plane of a movie is moved to be seen beside another, as in denoising."""
+    def _seen(self, number: int, place: int, other: int, window: tuple[slice, slice]) -> Tensor:
+        """Return a window of a plane of a movie as it is seen beside another, as in denoising."""
+        signal_yx = self._movies[number].signal_adu[other]
+        placement = self._placement(number, place, other)
+        if placement is None:
+            return signal_yx[window]
+        rows, columns = (
+            mirrored(size, by)[part]
+            for size, by, part in zip(signal_yx.shape, placement.shift, window, strict=True)
+        )
+        return torch.where(placement.where[window], signal_yx[rows][:, columns], signal_yx[window])
+
+    def _placement(self, number: int, place: int, other: int) -> Placement | None:
         key = number, place, other
-        if key not in self._shifts:
+        if key not in self._placements:
             movie, light = self._movies[number], self._lights[number]
             factor = brightening(light[place], light[other])
-            self._shifts[key] = self._motion(number, place).of(
-                in_light_of(movie.unpadded(other), self._scale, factor)
-            )
-        return self._shifts[key]
+            units_yx = in_light_of(movie.unpadded(other), self._scale, factor)
+            found = self._motion(number, place).of(units_yx)
+            if found is not None:
+                padding = (np.array(movie.signal_adu.shape[1:]) - found.where.shape).tolist()
+                found = replace(found, where=functional.pad(found.where, (0, padding[1], 0, padding[0])))
+            self._placements[key] = found
+        return self._placements[key]
 
     def _motion(self, number: int, place: int) -> Motion:
         key = number, place
