@@ -22,6 +22,7 @@ from models_store.contracts.spec_parts import (
     TrainingBudget,
     TrainingSpec,
     require_kind,
+    where_named,
 )
 from models_store.contracts.vocabulary import (
     NoiseModelKind,
@@ -37,7 +38,7 @@ _NOTHING_CHOSEN = {"properties": {name: {"type": "null"} for name in TrainingBud
 
 
 def _add_pretrained_rules(schema: dict[str, Any]) -> None:
-    """Describe in the JSON schema what goes with `instant`, and with a prior that the job names."""
+    """Describe in the JSON schema what goes with `instant`, and with a named prior or network."""
     require_kind(schema)
     schema["if"] = {"properties": {"preset": {"const": Preset.INSTANT.value}}, "required": ["preset"]}
     without_training = {
@@ -46,9 +47,14 @@ def _add_pretrained_rules(schema: dict[str, Any]) -> None:
         "outputs": {"items": {"enum": [output.value for output in OF_INSTANT]}},
     }
     schema["then"] = {"properties": without_training | {"prior": {"not": {"const": Prior.NONE.value}}}}
+    says_pretrained = {"properties": {"prior": {"const": Prior.PRETRAINED.value}}, "required": ["prior"]}
+    of_adapting = {
+        "preset": {"not": {"const": Preset.PAPER.value}},
+        "prior": {"not": {"const": Prior.NONE.value}},
+    }
     schema["else"] = {
-        "if": {"properties": {"prior": {"const": Prior.PRETRAINED.value}}, "required": ["prior"]},
-        "then": {"properties": without_training | {"preset": {"not": {"const": Preset.PAPER.value}}}},
+        "if": {"anyOf": [says_pretrained, where_named("pretrained"), where_named("pretrained_stack")]},
+        "then": {"properties": without_training | of_adapting},
     }
 
 

@@ -137,6 +137,11 @@ def require_kind(schema: dict[str, Any]) -> None:
         schema["required"] = ["kind", *schema.get("required", [])]
 
 
+def where_named(field: str) -> dict[str, Any]:
+    """Return the JSON schema of specs that name something in a field."""
+    return {"properties": {field: {"type": "string"}}, "required": [field]}
+
+
 class Spec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=require_kind)
 

@@ -16,6 +16,7 @@ from models_store.contracts.spec_parts import (
     Seed,
     TrainingSpec,
     require_kind,
+    where_named,
 )
 from models_store.contracts.vocabulary import (
     Method,
@@ -55,6 +56,18 @@ def _add_method_rules(schema: dict[str, Any]) -> None:
         {
             "if": {"properties": {"teaches": {"const": True}}, "required": ["teaches"]},
             "then": {"properties": {"preset": _DISTILLING, "structured_mask": HIDES_NOTHING}},
+        },
+        {
+            "if": where_named("pretrained_stack"),
+            "then": {
+                "properties": {
+                    "start": {"const": PRETRAINED},
+                    "method": {"enum": [Method.N2V.value, Method.DISTILLED.value]},
+                    "preset": {"not": {"const": Preset.PAPER.value}},
+                    "budget": {"properties": {"features": {"type": "null"}}},
+                },
+                "required": ["start"],
+            },
         },
     ]
 

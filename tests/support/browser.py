@@ -15,6 +15,12 @@ PATIENCE_MS = 30_000
 NARROW_PX, WIDE_PX, WALL_PX = 360, 1280, 3840
 MOST_EM_OF_A_LINE = 75
 """Length of a line of text up to which eyes find the next one, and some more."""
+HARMLESS = (
+    # Browsers report every answer of 400 and above; what pages make of them, tests look at.
+    "Failed to load resource",
+    # The viewer tells of tiles that come after another view was chosen.
+    "loaded before reset",
+)
 ARGUMENTS = ["--no-sandbox", "--disable-background-networking", "--disable-dev-shm-usage"]
 
 
@@ -46,8 +52,7 @@ def visit(browser: Browser, url: str, *, width_px: int = WIDE_PX, dark: bool = F
     page, errors = context.new_page(), list[str]()
 
     def note(message: ConsoleMessage) -> None:
-        # Browsers report every answer of 400 and above; what pages make of them, tests look at.
-        if message.type in {"error", "warning"} and "Failed to load resource" not in message.text:
+        if message.type in {"error", "warning"} and not any(each in message.text for each in HARMLESS):
             errors.append(message.text)
 
     page.on("console", note)
