@@ -110,7 +110,8 @@ class _Residual:
         """Estimate a plane (Y, X), ADU."""
         estimate = estimate_of_residuals(network, plane_yx, device=device)
         signal_yx = torch.from_numpy(estimate.signal_yx)
-        removed_yx = (torch.from_numpy(np.asarray(plane_yx)) - signal_yx) / network.scale.noise_adu(signal_yx)
+        observed_yx = torch.tensor(np.asarray(plane_yx, dtype=np.float32))
+        removed_yx = (observed_yx - signal_yx) / network.scale.noise_adu(signal_yx)
         units_yx = in_light_of(_without_gaps(plane_yx), network.scale)
         return cls(removed_yx.clamp(-_CLIPPED, _CLIPPED), units_yx, float(np.mean(estimate.copied_yx)))
 
