@@ -59,7 +59,7 @@ class ChannelProvenance(_Document):
     networks: tuple[UsedNetwork, ...]
     noise_model: UsedNoiseModel | None
     precision: tuple[str, ...] = ()
-    """Types in which convolutions computed: several if parts ran on different machines; empty: not known."""
+    """Number types of the convolutions: several if parts ran on different machines, none if not known."""
 
 
 class Provenance(_Document):

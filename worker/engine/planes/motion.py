@@ -42,7 +42,7 @@ _AVERAGED_PX, _SURROUNDINGS_PX = 5, 24
 """Sides of the squares of which pixels are averaged, and differences of such averages."""
 
 _CLEARLY = 0.85
-"""Difference after moving, relative to that before, below which a part differs from most of the plane."""
+"""Factor by which a part must fit better if it does not do what most of the plane does."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +115,7 @@ def moved(plane_yx: Tensor, shift: Shift) -> Tensor:
 
 
 def mirrored(size: int, by: int) -> Tensor:
-    """Return the places of an axis from which a plane that moves by less than its size takes its pixels."""
+    """Return which places fill an axis after a move by less than its size, mirrored at its ends."""
     places = (torch.arange(size) - by).abs()
     return size - 1 - (size - 1 - places).abs()
 
@@ -132,10 +132,9 @@ def _middle(plane_yx: Tensor) -> Tensor:
 
 
 def _spectrum(units_yx: Tensor) -> tuple[Tensor, float]:
-    """Return the spectrum of a tapered plane, on which white noise has a power of 1, and the factor of sums.
+    """Return the spectrum of a tapered plane, in which white noise has power 1, and a factor.
 
-    The factor turns an inverse transform into a sum over frequencies, of which the taper leaves fewer
-    independent ones.
+    The factor turns an inverse transform into a sum over the frequencies that the taper leaves independent.
     """
     taper_yx = torch.outer(*(torch.hann_window(size, periodic=False) for size in units_yx.shape))
     power = taper_yx.square().sum().clamp_min(torch.finfo().tiny)

@@ -48,7 +48,7 @@ def among(network: Network, plane_yx: np.ndarray, neighbours: Neighbours) -> Net
 def _frames(scale: Scale, reach: int, plane_yx: np.ndarray, neighbours: Neighbours) -> torch.Tensor | None:
     """Return the neighbours of like exposure (T, H, W), the others NaN; None if there are none.
 
-    What has moved is moved by whole pixels to show what the plane shows.
+    Parts that have moved are moved back by whole pixels.
     """
     light = light_of(plane_yx, scale)
     lights = {offset: light_of(yx, scale) for offset, yx in neighbours.items()}
